@@ -1,0 +1,2 @@
+//! finalize
+fn main() {}

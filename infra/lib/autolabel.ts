@@ -1,0 +1,379 @@
+/**
+ * Autolabel as one construct: every resource, how they are wired, and who may do what.
+ *
+ * Constructs below `constructs/` hold defaults and grant nothing. All rights are statements in this file, one block per function,
+ * each naming exact actions on exact resources: a transaction is checked as its parts, so its parts are what is listed.
+ */
+
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib';
+import { HttpMethod } from 'aws-cdk-lib/aws-apigatewayv2';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
+import { Bucket } from './constructs/bucket.ts';
+import { handledBy, HttpApi } from './constructs/http-api.ts';
+import { DeadLetterQueue, WorkQueue } from './constructs/queues.ts';
+import { RustFunction } from './constructs/rust-function.ts';
+import { Table } from './constructs/table.ts';
+import { Workflow } from './constructs/workflow.ts';
+import { resolveSettings, type Settings } from './settings.ts';
+
+export type { Settings } from './settings.ts';
+
+/** Every setting has a default; see `Settings`. */
+export type AutoLabelProps = Partial<Settings>;
+
+type FunctionName = 'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'infer' | 'finalize' | 'settle' | 'deliver';
+
+const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
+
+const API = { timeoutSeconds: 10, memoryMiB: 256 };
+const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
+const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
+
+export class AutoLabel extends Construct {
+  readonly api: HttpApi;
+  /** Base URL for the clients, ending in `/api/v1`. */
+  readonly apiUrl: string;
+  readonly table: Table;
+  readonly bucket: Bucket;
+  readonly webhookQueue: WorkQueue;
+  /** Webhook deliveries that were given up. */
+  readonly deadLetters: DeadLetterQueue;
+  /** Ends of executions that settle was never told of. */
+  readonly lostEnds: DeadLetterQueue;
+  /** Encrypts provider credentials and webhook secrets. */
+  readonly secretsKey: kms.Key;
+  readonly machine: Workflow;
+  readonly functions: Readonly<Record<FunctionName, RustFunction>>;
+  /** None has an action: whom to wake is the deployment's choice. */
+  readonly alarms: readonly cloudwatch.Alarm[];
+
+  private readonly settings: Settings;
+
+  constructor(scope: Construct, id: string, props: AutoLabelProps = {}) {
+    super(scope, id);
+    this.settings = resolveSettings(props);
+
+    this.table = new Table(this, 'Table');
+    this.bucket = new Bucket(this, 'Bucket');
+    this.secretsKey = new kms.Key(this, 'SecretsKey', {
+      description: 'Autolabel: provider credentials and webhook secrets',
+      enableKeyRotation: true,
+    });
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
+    this.lostEnds = new DeadLetterQueue(this, 'LostEnds');
+    this.webhookQueue = new WorkQueue(this, 'WebhookQueue', {
+      consumerTimeoutSeconds: DELIVER.timeoutSeconds,
+      deadLetters: this.deadLetters,
+    });
+    const steps = this.workflowFunctions();
+    this.machine = new Workflow(this, 'Machine', {
+      file: this.existing('stateMachineFile', this.settings.stateMachineFile),
+      substitutions: {
+        PlanArn: steps.plan.functionArn,
+        InferArn: steps.infer.functionArn,
+        FinalizeArn: steps.finalize.functionArn,
+      },
+    });
+    this.functions = { ...this.apiFunctions(), ...steps, ...this.eventFunctions() };
+    this.api = new HttpApi(this, 'Api', { stageName: this.settings.stageName });
+    this.apiUrl = `${this.settings.publicBaseUrl || this.stageUrl()}/api/v1`;
+
+    this.route();
+    this.grant();
+    this.subscribe();
+    this.alarms = this.watch();
+    this.acknowledgeFindings();
+  }
+
+  private apiFunctions() {
+    const secrets = { SECRETS_KEY_ID: this.secretsKey.keyId };
+    const http = { KEY_CACHE_SECONDS: String(this.settings.keyCacheSeconds), PUBLIC_BASE_URL: this.settings.publicBaseUrl };
+    return {
+      jobs: this.rustFunction('jobs', 'Creates, shows, lists and cancels jobs', API, {
+        ...http,
+        STATE_MACHINE_ARN: this.machine.stateMachineArn,
+        SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
+      }),
+      catalog: this.rustFunction('catalog', 'Projects, items, results; answers unknown paths', API, {
+        ...http,
+        BUCKET_NAME: this.bucket.bucketName,
+      }),
+      providers: this.rustFunction('providers', 'Keeps and tests inference providers', API, { ...http, ...secrets }),
+      webhooks: this.rustFunction('webhooks', 'Keeps webhooks and shows their deliveries', API, { ...http, ...secrets }),
+    };
+  }
+
+  private workflowFunctions() {
+    return {
+      plan: this.rustFunction(
+        'plan',
+        'Picks the items of a job and cuts them into batches',
+        { timeoutSeconds: 300, memoryMiB: 512 },
+        {
+          BUCKET_NAME: this.bucket.bucketName,
+          ITEM_CAP: String(this.settings.itemCap),
+          WORKERS: String(this.settings.workers),
+        },
+      ),
+      infer: this.rustFunction(
+        'infer',
+        'Sends one batch to the model and commits its drafts',
+        { timeoutSeconds: 900, memoryMiB: 512 },
+        {
+          BUCKET_NAME: this.bucket.bucketName,
+          SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
+          BOT_USER: this.settings.botUser,
+        },
+      ),
+      finalize: this.rustFunction('finalize', 'Settles a job whose batches are done', BACKGROUND, {
+        WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl,
+      }),
+    };
+  }
+
+  private eventFunctions() {
+    return {
+      settle: this.rustFunction('settle', 'Settles jobs whose execution ended otherwise or got stuck', BACKGROUND, {
+        WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl,
+        STATE_MACHINE_ARN: this.machine.stateMachineArn,
+        STALE_JOB_SECONDS: String(this.settings.staleJobSeconds),
+      }),
+      deliver: this.rustFunction('deliver', 'Signs and sends webhook deliveries', DELIVER, {
+        WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl,
+        DEAD_LETTER_QUEUE_URL: this.deadLetters.queueUrl,
+        SECRETS_KEY_ID: this.secretsKey.keyId,
+        WEBHOOK_RETRY_SECONDS: this.settings.webhookRetrySeconds.join(','),
+      }),
+    };
+  }
+
+  private rustFunction(
+    name: FunctionName,
+    does: string,
+    size: { readonly timeoutSeconds: number; readonly memoryMiB: number },
+    environment: Record<string, string>,
+  ): RustFunction {
+    return new RustFunction(this, name, {
+      description: `Autolabel: ${does}`,
+      binary: path.dirname(this.existing('binaries', path.join(this.settings.binaries, name, 'bootstrap'))),
+      architecture: this.settings.architecture,
+      ...size,
+      environment: {
+        TABLE_NAME: this.table.tableName,
+        RUST_LOG: this.settings.logLevel,
+        LOOPBACK_HTTP: this.settings.loopbackHttp,
+        ...environment,
+      },
+    });
+  }
+
+  /** `file` as an absolute path; a file that is not there is a wrong setting, said before the CDK trips over it. */
+  private existing(setting: 'binaries' | 'stateMachineFile', file: string): string {
+    const found = path.resolve(PACKAGE_FOLDER, file);
+    if (!fs.existsSync(found)) {
+      throw new Error(
+        `Setting ${setting} is ${JSON.stringify(this.settings[setting])}, but there is no ${found}. \`make build\` builds the binaries.`,
+      );
+    }
+    return found;
+  }
+
+  private sagemakerEndpoints(): string {
+    return JSON.stringify(this.settings.sagemakerEndpoints);
+  }
+
+  /** Without a slash at the end. */
+  private stageUrl(): string {
+    const { stageName } = this.settings;
+    return stageName === '$default' ? this.api.apiEndpoint : `${this.api.apiEndpoint}/${stageName}`;
+  }
+
+  /** No authorizer: it could not refuse in the contract's form. Authentication is the first layer of each function. */
+  private route(): void {
+    const jobs = handledBy(this.functions.jobs);
+    const providers = handledBy(this.functions.providers);
+    const webhooks = handledBy(this.functions.webhooks);
+    const routes = [
+      ...this.api.route(HttpMethod.POST, '/api/v1/projects/{project}/auto-label', jobs),
+      ...this.api.route(HttpMethod.ANY, '/api/v1/auto-label-jobs', jobs),
+      ...this.api.route(HttpMethod.ANY, '/api/v1/inference-providers', providers),
+      ...this.api.route(HttpMethod.ANY, '/api/v1/webhooks', webhooks),
+      ...this.api.route(HttpMethod.ANY, '/api/v1/webhook-deliveries', webhooks),
+      this.api.routeRest(handledBy(this.functions.catalog)),
+    ];
+    for (const route of routes) {
+      acknowledge(route, 'APIG4', 'The function authenticates: an authorizer cannot refuse with 401 and a `detail` body.');
+    }
+  }
+
+  private grant(): void {
+    const { jobs, catalog, providers, webhooks, plan, infer, finalize, settle, deliver } = this.functions;
+    const table = this.table.tableArn;
+    const listing = this.table.indexArn('listing');
+    const items = this.bucket.arnForObjects('projects/*');
+    const work = this.bucket.arnForObjects('jobs/*');
+    const machine = this.machine.stateMachineArn;
+    const key = this.secretsKey.keyArn;
+
+    jobs.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], table);
+    jobs.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'], table);
+    jobs.allow(['dynamodb:Query'], listing);
+    jobs.allow(['states:StartExecution'], machine);
+    jobs.allow(['states:StopExecution'], this.executionsArn());
+
+    catalog.allow(
+      ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'],
+      table,
+    );
+    catalog.allow(['dynamodb:Query'], listing);
+    // A signed URL can do what its signer may: uploads and downloads of items, nothing else.
+    catalog.allow(['s3:GetObject', 's3:PutObject'], items);
+
+    providers.allow(['dynamodb:GetItem', 'dynamodb:Query'], table);
+    providers.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);
+    providers.allow(['kms:Encrypt', 'kms:Decrypt'], key);
+
+    webhooks.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], table);
+    webhooks.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);
+    webhooks.allow(['dynamodb:Query'], listing);
+    webhooks.allow(['kms:Encrypt'], key);
+
+    plan.allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], table);
+    plan.allow(['dynamodb:Query'], this.table.indexArn('unlabeled'));
+    plan.allow(['s3:PutObject'], work);
+
+    infer.allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], table);
+    infer.allow(['s3:GetObject'], work, items);
+    infer.allow(['s3:PutObject'], work);
+    infer.allow(['sagemaker:InvokeEndpoint'], this.endpointsArn());
+    infer.allow(['kms:Decrypt'], key);
+
+    for (const settler of [finalize, settle]) {
+      settler.allow(
+        ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
+        table,
+      );
+      settler.allow(['sqs:SendMessage'], this.webhookQueue.queueArn);
+    }
+    settle.allow(['dynamodb:Query'], this.table.indexArn('active'));
+    settle.allow(['states:DescribeExecution', 'states:StopExecution'], this.executionsArn());
+
+    deliver.allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], table);
+    deliver.allow(['sqs:SendMessage'], this.webhookQueue.queueArn, this.deadLetters.queueArn);
+    // Lambda reads the queue in the function's name.
+    deliver.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], this.webhookQueue.queueArn);
+    deliver.allow(['kms:Decrypt'], key);
+
+    // A definition read from a file grants nothing by itself.
+    this.machine.addToRolePolicy(
+      new iam.PolicyStatement({
+        actions: ['lambda:InvokeFunction'],
+        resources: [plan.functionArn, infer.functionArn, finalize.functionArn],
+      }),
+    );
+  }
+
+  private executionsArn(): string {
+    return Stack.of(this).formatArn({
+      service: 'states',
+      resource: 'execution',
+      resourceName: `${this.machine.stateMachineName}:*`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+    });
+  }
+
+  private endpointsArn(): string {
+    return Stack.of(this).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: '*' });
+  }
+
+  private subscribe(): void {
+    const { settle, deliver } = this.functions;
+    new lambda.EventSourceMapping(this, 'WebhookRecords', {
+      target: deliver,
+      eventSourceArn: this.webhookQueue.queueArn,
+      batchSize: 10,
+      reportBatchItemFailures: true,
+    });
+    // SUCCEEDED is not among them: then Finalize has settled the job.
+    new events.Rule(this, 'ExecutionEnded', {
+      description: 'Autolabel: an execution ended without finalize',
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: { stateMachineArn: [this.machine.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+      },
+      targets: [new targets.LambdaFunction(settle, { deadLetterQueue: this.lostEnds })],
+    });
+    new events.Rule(this, 'SettleSchedule', {
+      description: 'Autolabel: looks for jobs that got stuck',
+      schedule: events.Schedule.rate(Duration.minutes(this.settings.settleScheduleMinutes)),
+      // No dead-letter queue: a round that was missed is made up for by the next.
+      targets: [new targets.LambdaFunction(settle)],
+    });
+  }
+
+  private watch(): cloudwatch.Alarm[] {
+    const { infer, finalize, settle } = this.functions;
+    const sum = { period: Duration.minutes(5), statistic: 'Sum' };
+    return [
+      this.alarm(
+        'DeadLettersAlarm',
+        'webhook deliveries were given up',
+        this.deadLetters.metricApproximateNumberOfMessagesVisible(),
+      ),
+      this.alarm(
+        'LostEndsAlarm',
+        'settle was not told of an ended execution',
+        this.lostEnds.metricApproximateNumberOfMessagesVisible(),
+      ),
+      this.alarm('InferErrorsAlarm', 'infer fails', infer.metricErrors(sum)),
+      this.alarm('FinalizeErrorsAlarm', 'finalize fails', finalize.metricErrors(sum)),
+      this.alarm('SettleErrorsAlarm', 'settle fails', settle.metricErrors(sum)),
+      this.alarm('ExecutionsFailedAlarm', 'an execution failed', this.machine.metricFailed(sum)),
+      this.alarm('ExecutionsTimedOutAlarm', 'an execution ran out of time', this.machine.metricTimedOut(sum)),
+    ];
+  }
+
+  private alarm(id: string, says: string, metric: cloudwatch.Metric): cloudwatch.Alarm {
+    return new cloudwatch.Alarm(this, id, {
+      alarmDescription: `Autolabel: ${says}`,
+      metric,
+      threshold: 1,
+      evaluationPeriods: 1,
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    });
+  }
+
+  /** What `cdk-nag` finds and we accept. A finding that is not named here ends the synthesis. */
+  private acknowledgeFindings(): void {
+    const { jobs, catalog, plan, infer, settle } = this.functions;
+    const items = this.bucket.arnForObjects('projects/*');
+    const work = this.bucket.arnForObjects('jobs/*');
+
+    acknowledgeWildcard(catalog.role!, items, 'Items are one object each, under keys made at run time.');
+    acknowledgeWildcard(infer.role!, items, 'Items are one object each, under keys made at run time.');
+    acknowledgeWildcard(infer.role!, work, 'Manifests and raw predictions lie under the uid of their job.');
+    acknowledgeWildcard(plan.role!, work, 'Manifests lie under the uid of their job.');
+    acknowledgeWildcard(infer.role!, this.endpointsArn(), 'Providers name their SageMaker endpoint at run time.');
+    acknowledgeWildcard(jobs.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');
+    acknowledgeWildcard(settle.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');
+    acknowledgeWildcard(this.machine.role, '*', 'Log delivery and X-Ray have no resource to name; Lambda functions are named.');
+    acknowledge(this.machine, 'SF1', 'Failures are enough here: the functions log their work, and each event more is paid for.');
+    acknowledge(this.lostEnds, 'SQS3', 'It is a dead-letter queue, of a rule: the check knows only those of queues.');
+    acknowledge(
+      this.bucket,
+      'S1',
+      'Only these functions and the URLs that they sign reach it; an access log would keep those URLs.',
+    );
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * The settings of a deployment: their defaults, and what a legal value is.
+ *
+ * One rule per setting reads both forms that a value comes in: typed, from a construct's props, and text, from `cdk -c name=value`.
+ * A value that breaks its rule ends the synthesis with a sentence that names the setting.
+ */
+
+import type { Node } from 'constructs';
+
+/** A setting that was not given takes its default. Those marked (path) are relative to this package's folder. */
+export interface Settings {
+  /** Folder with one folder per function, each holding a `bootstrap` built for `architecture` (path). @default ../target/lambda */
+  readonly binaries: string;
+  /** Definition of the workflow, with the placeholders `${PlanArn}`, `${InferArn}` and `${FinalizeArn}` (path). @default ../statemachine.asl.json */
+  readonly stateMachineFile: string;
+  /** Processor of all functions: `x86_64` or `arm64`. @default x86_64 */
+  readonly architecture: Architecture;
+  /** SageMaker endpoint that serves a model type where no provider is configured. @default {} (none) */
+  readonly sagemakerEndpoints: Partial<Record<ModelType, string>>;
+  /** Items that one job takes at most, 1 to 350,000 (what an inline Map carries). @default 5000 */
+  readonly itemCap: number;
+  /** Map iterations at once, 1 to 40. @default 4 */
+  readonly workers: number;
+  /** Name that drafts carry as their author. @default autolabel-bot */
+  readonly botUser: string;
+  /** Stage of the HTTP API. Any name but `$default` becomes a prefix of every path. @default $default */
+  readonly stageName: string;
+  /** Seconds that a process trusts a checked API key without reading it again, 0 to 3,600. A revoked key works so long. @default 60 */
+  readonly keyCacheSeconds: number;
+  /** Seconds before each further attempt of a webhook delivery, 1 to 10 numbers up to 86,400. @default 60,300,900,3600,10800 */
+  readonly webhookRetrySeconds: readonly number[];
+  /** Origin, with an optional prefix, in front of `/api/v1` in `next` and `previous`. @default '' (the domain that was called) */
+  readonly publicBaseUrl: string;
+  /** Whether plain HTTP to this machine is a legal provider or webhook; without effect on AWS. @default deny */
+  readonly loopbackHttp: 'deny' | 'allow';
+  /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 5 */
+  readonly settleScheduleMinutes: number;
+  /** Seconds without progress after which an active job is looked into, 1 to 86,400. @default 900 */
+  readonly staleJobSeconds: number;
+  /** Filter of the functions' logs in RUST_LOG's syntax. @default info */
+  readonly logLevel: string;
+}
+
+export type Architecture = 'x86_64' | 'arm64';
+export type ModelType = 'yolo' | 'sam3';
+
+/** What a given value must be; the sentence completes "setting itemCap must be …". */
+class Refused extends Error {}
+
+interface Rule<T> {
+  readonly fallback: T;
+  readonly read: (value: unknown) => T;
+}
+
+const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
+  binaries: text('../target/lambda', /^.+$/, 'the path of a folder'),
+  stateMachineFile: text('../statemachine.asl.json', /^.+$/, 'the path of a file'),
+  architecture: oneOf('x86_64', 'arm64'),
+  sagemakerEndpoints: { fallback: {}, read: readEndpoints },
+  itemCap: wholeNumber(5_000, 1, 350_000),
+  workers: wholeNumber(4, 1, 40),
+  botUser: text('autolabel-bot', /^[\w.@-]{1,64}$/, 'a name of 1 to 64 letters, digits, or any of . _ @ -'),
+  stageName: text('$default', /^(\$default|[\w-]{1,128})$/, '$default, or 1 to 128 letters, digits, _ or -'),
+  keyCacheSeconds: wholeNumber(60, 0, 3_600),
+  webhookRetrySeconds: { fallback: [60, 300, 900, 3_600, 10_800], read: readDelays },
+  publicBaseUrl: { fallback: '', read: readOrigin },
+  loopbackHttp: oneOf('deny', 'allow'),
+  settleScheduleMinutes: wholeNumber(5, 1, 1_440),
+  staleJobSeconds: wholeNumber(900, 1, 86_400),
+  logLevel: text('info', /^[\w:=,[\]{}-]+$/, 'a filter such as info or info,jobs=debug'),
+};
+
+const NAMES = Object.keys(RULES) as (keyof Settings)[];
+
+/** All settings, the missing ones by default. Throws on the first illegal one. */
+export function resolveSettings(given: Partial<Settings>): Settings {
+  return Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
+}
+
+/** The settings given as CDK context, by `-c name=value` or in `cdk.json`. */
+export function settingsFromContext(node: Node): Settings {
+  const given = NAMES.map((name) => [name, node.tryGetContext(name) as unknown]);
+  return resolveSettings(Object.fromEntries(given) as Partial<Settings>);
+}
+
+function resolve<K extends keyof Settings>(name: K, value: unknown): Settings[K] {
+  const rule: Rule<Settings[K]> = RULES[name];
+  if (value === undefined) return rule.fallback;
+  try {
+    return rule.read(value);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    throw new Error(`Setting ${name} must be ${error.message}; it is ${JSON.stringify(value)}.`, { cause: error });
+  }
+}
+
+function text(fallback: string, pattern: RegExp, expected: string): Rule<string> {
+  return {
+    fallback,
+    read: (value) => {
+      if (typeof value !== 'string' || !pattern.test(value)) throw new Refused(expected);
+      return value;
+    },
+  };
+}
+
+/** The first choice is the default. */
+function oneOf<T extends string>(...choices: [T, ...T[]]): Rule<T> {
+  return {
+    fallback: choices[0],
+    read: (value) => {
+      const choice = choices.find((known) => known === value);
+      if (choice === undefined) throw new Refused(choices.join(' or '));
+      return choice;
+    },
+  };
+}
+
+function wholeNumber(fallback: number, min: number, max: number): Rule<number> {
+  return { fallback, read: (value) => readWhole(value, min, max, `a whole number from ${min} to ${max}`) };
+}
+
+function readWhole(value: unknown, min: number, max: number, expected: string): number {
+  const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max) throw new Refused(expected);
+  return number;
+}
+
+function readDelays(value: unknown): number[] {
+  const expected = '1 to 10 whole numbers from 1 to 86400, separated by commas';
+  const parts: unknown = typeof value === 'string' ? value.split(',') : value;
+  if (!Array.isArray(parts) || parts.length < 1 || parts.length > 10) throw new Refused(expected);
+  return parts.map((part) => readWhole(part, 1, 86_400, expected));
+}
+
+function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
+  const expected = 'a JSON object that gives an endpoint name for yolo, for sam3, or for both';
+  const endpoints = typeof value === 'string' ? parseJson(value) : value;
+  if (typeof endpoints !== 'object' || endpoints === null || Array.isArray(endpoints)) throw new Refused(expected);
+  for (const [modelType, endpoint] of Object.entries(endpoints)) {
+    if (modelType !== 'yolo' && modelType !== 'sam3') throw new Refused(expected);
+    if (typeof endpoint !== 'string' || !/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(endpoint)) throw new Refused(expected);
+  }
+  return endpoints;
+}
+
+function parseJson(value: string): unknown {
+  try {
+    return JSON.parse(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Plain HTTP is only good for a machine talking to itself: the clients refuse it for any other host (contract, 1.1). */
+function readOrigin(value: unknown): string {
+  const expected = 'empty, or an https URL (http for localhost) that ends neither in a slash nor in /api/v1';
+  if (value === '') return '';
+  if (typeof value !== 'string' || !URL.canParse(value)) throw new Refused(expected);
+  const url = new URL(value);
+  const loopback = url.hostname === 'localhost' || url.hostname === '127.0.0.1';
+  const protocol = url.protocol === 'https:' || (url.protocol === 'http:' && loopback);
+  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (!protocol || !plain || /(\/|\/api\/v1|[?#])$/.test(value)) throw new Refused(expected);
+  return value;
+}

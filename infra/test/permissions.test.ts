@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Deployment, FUNCTIONS, type Json } from './deployment.ts';
+
+const deployment = new Deployment();
+const { stack, autoLabel } = deployment;
+const { table, bucket, machine, webhookQueue, deadLetters, secretsKey, functions } = autoLabel;
+
+/** The names that the expectations below use for the ARNs of the template. */
+const NAMES = new Map<string, string>(
+  Object.entries({
+    table: table.tableArn,
+    listing: table.indexArn('listing'),
+    unlabeled: table.indexArn('unlabeled'),
+    active: table.indexArn('active'),
+    items: bucket.arnForObjects('projects/*'),
+    work: bucket.arnForObjects('jobs/*'),
+    machine: machine.stateMachineArn,
+    queue: webhookQueue.queueArn,
+    deadLetters: deadLetters.queueArn,
+    key: secretsKey.keyArn,
+    ...Object.fromEntries(FUNCTIONS.map((name) => [name, functions[name].functionArn])),
+  }).map(([name, arn]) => [JSON.stringify(stack.resolve(arn)), name]),
+);
+
+const KEPT = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'].map((action) => `dynamodb:${action} table`);
+
+const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
+  jobs: [
+    ...KEPT,
+    'dynamodb:BatchGetItem table',
+    'dynamodb:ConditionCheckItem table',
+    'dynamodb:Query listing',
+    'states:StartExecution machine',
+    'states:StopExecution executions',
+  ],
+  catalog: [
+    'dynamodb:GetItem table',
+    'dynamodb:BatchGetItem table',
+    'dynamodb:Query table',
+    'dynamodb:Query listing',
+    'dynamodb:PutItem table',
+    'dynamodb:UpdateItem table',
+    's3:GetObject items',
+    's3:PutObject items',
+  ],
+  providers: [...KEPT, 'kms:Encrypt key', 'kms:Decrypt key'],
+  webhooks: [...KEPT, 'dynamodb:BatchGetItem table', 'dynamodb:Query listing', 'kms:Encrypt key'],
+  plan: ['dynamodb:GetItem table', 'dynamodb:Query unlabeled', 'dynamodb:UpdateItem table', 's3:PutObject work'],
+  infer: [
+    'dynamodb:GetItem table',
+    'dynamodb:Query table',
+    'dynamodb:PutItem table',
+    'dynamodb:UpdateItem table',
+    's3:GetObject work',
+    's3:GetObject items',
+    's3:PutObject work',
+    'sagemaker:InvokeEndpoint endpoints',
+    'kms:Decrypt key',
+  ],
+  finalize: [...KEPT, 'sqs:SendMessage queue'],
+  settle: [
+    ...KEPT,
+    'dynamodb:Query active',
+    'sqs:SendMessage queue',
+    'states:DescribeExecution executions',
+    'states:StopExecution executions',
+  ],
+  deliver: [
+    'dynamodb:GetItem table',
+    'dynamodb:UpdateItem table',
+    'sqs:SendMessage queue',
+    'sqs:SendMessage deadLetters',
+    'sqs:ReceiveMessage queue',
+    'sqs:DeleteMessage queue',
+    'sqs:GetQueueAttributes queue',
+    'kms:Decrypt key',
+  ],
+};
+
+describe('each function may do exactly what it is for', () => {
+  for (const name of FUNCTIONS) {
+    test(name, () => {
+      const own = ['logs:CreateLogStream own log group', 'logs:PutLogEvents own log group'];
+      const role = deployment.resource(functions[name]).Properties.Role['Fn::GetAtt'][0];
+      const logGroup = deployment.resource(functions[name]).Properties.LoggingConfig.LogGroup.Ref;
+
+      assert.deepEqual(grantsOf(role, logGroup), [...EXPECTED[name], ...own].sort());
+    });
+  }
+});
+
+test('the state machine may invoke the three functions of its tasks, deliver its log, trace, and nothing else', () => {
+  const role = deployment.only('AWS::StepFunctions::StateMachine').RoleArn['Fn::GetAtt'][0];
+  const delivery = ['Create', 'Get', 'Update', 'Delete', 'List'].map(
+    (verb) => `logs:${verb}LogDeliver${verb === 'List' ? 'ies' : 'y'} *`,
+  );
+  const policies = ['logs:PutResourcePolicy *', 'logs:DescribeResourcePolicies *', 'logs:DescribeLogGroups *'];
+  const trace = ['PutTraceSegments', 'PutTelemetryRecords', 'GetSamplingRules', 'GetSamplingTargets'].map(
+    (verb) => `xray:${verb} *`,
+  );
+  const invoke = ['plan', 'infer', 'finalize'].map((name) => `lambda:InvokeFunction ${name}`);
+
+  assert.deepEqual(grantsOf(role), [...invoke, ...delivery, ...policies, ...trace].sort());
+});
+
+test('no role has a managed policy, and no statement a wildcard for its action', () => {
+  for (const role of Object.values(deployment.template.findResources('AWS::IAM::Role'))) {
+    assert.equal(role.Properties.ManagedPolicyArns, undefined);
+    assert.equal(role.Properties.Policies, undefined);
+  }
+  for (const statement of statements()) {
+    for (const action of [statement.Action].flat()) assert.doesNotMatch(action, /\*/);
+  }
+});
+
+/** `action resource` for each right of a role, sorted; resources by their names above. */
+function grantsOf(role: string, logGroup?: string): string[] {
+  const own = statements(role).flatMap(({ Effect, Action, Resource, Condition }: Json) => {
+    assert.equal(Effect, 'Allow');
+    assert.equal(Condition, undefined);
+    return [Action].flat().flatMap((action) => [Resource].flat().map((resource) => `${action} ${nameOf(resource, logGroup)}`));
+  });
+  return own.sort();
+}
+
+function statements(role?: string): Json[] {
+  return Object.values(deployment.template.findResources('AWS::IAM::Policy'))
+    .filter(({ Properties }) => role === undefined || Properties.Roles.some(({ Ref }: Json) => Ref === role))
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+}
+
+function nameOf(resource: Json, logGroup?: string): string {
+  if (resource === '*') return '*';
+  const arn = JSON.stringify(resource);
+  if (resource['Fn::GetAtt']?.[0] === logGroup) return 'own log group';
+  if (arn.includes(':sagemaker:') && arn.endsWith(':endpoint/*"]]}')) return 'endpoints';
+  const machineName = JSON.stringify(stack.resolve(machine.stateMachineName));
+  if (arn.includes(':states:') && arn.endsWith(`:execution:",${machineName},":*"]]}`)) return 'executions';
+  return NAMES.get(arn) ?? arn;
+}

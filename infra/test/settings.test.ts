@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Deployment } from './deployment.ts';
+
+test('settings that are not given have their documented defaults', () => {
+  const deployment = new Deployment();
+
+  assert.equal(deployment.environment('plan').ITEM_CAP, '5000');
+  assert.equal(deployment.environment('plan').WORKERS, '4');
+  assert.equal(deployment.environment('infer').BOT_USER, 'autolabel-bot');
+  assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{}');
+  assert.equal(deployment.environment('infer').RUST_LOG, 'info');
+  assert.equal(deployment.environment('jobs').KEY_CACHE_SECONDS, '60');
+  assert.equal(deployment.environment('jobs').PUBLIC_BASE_URL, '');
+  assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'deny');
+  assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '60,300,900,3600,10800');
+  assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '900');
+  assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['x86_64']);
+});
+
+test('settings given as text, as the command line does, arrive', () => {
+  const deployment = new Deployment({
+    architecture: 'arm64',
+    sagemakerEndpoints: '{"yolo":"yolo-endpoint","sam3":"sam3-endpoint"}',
+    itemCap: '200',
+    workers: '8',
+    botUser: 'bot@example.com',
+    stageName: 'prod',
+    keyCacheSeconds: '0',
+    webhookRetrySeconds: '1,2,3',
+    loopbackHttp: 'allow',
+    settleScheduleMinutes: '1',
+    staleJobSeconds: '30',
+    logLevel: 'info,deliver=debug',
+  });
+
+  assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['arm64']);
+  assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{"yolo":"yolo-endpoint","sam3":"sam3-endpoint"}');
+  assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
+  assert.equal(deployment.environment('plan').ITEM_CAP, '200');
+  assert.equal(deployment.environment('plan').WORKERS, '8');
+  assert.equal(deployment.environment('jobs').KEY_CACHE_SECONDS, '0');
+  assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '1,2,3');
+  assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'allow');
+  assert.equal(deployment.environment('deliver').RUST_LOG, 'info,deliver=debug');
+  assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '30');
+  assert.equal(deployment.only('AWS::ApiGatewayV2::Stage').StageName, 'prod');
+  deployment.template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)' });
+  assert.match(JSON.stringify(deployment.template.toJSON().Outputs.ApiUrl.Value), /"\/prod\/api\/v1"/);
+});
+
+test('a public base URL is what the functions and the output say', () => {
+  const deployment = new Deployment({ publicBaseUrl: 'https://labels.example.com/team' });
+
+  assert.equal(deployment.environment('jobs').PUBLIC_BASE_URL, 'https://labels.example.com/team');
+  assert.equal(deployment.template.toJSON().Outputs.ApiUrl.Value, 'https://labels.example.com/team/api/v1');
+});
+
+describe('an illegal setting ends the synthesis with a sentence that names it', () => {
+  const illegal: [setting: string, value: unknown, sentence: RegExp][] = [
+    ['architecture', 'x86', /^Setting architecture must be x86_64 or arm64; it is "x86"\.$/],
+    ['sagemakerEndpoints', '{"yolo"', /^Setting sagemakerEndpoints must be a JSON object/],
+    ['sagemakerEndpoints', { yolov8: 'endpoint' }, /^Setting sagemakerEndpoints must be/],
+    ['sagemakerEndpoints', { yolo: 'no_such name' }, /^Setting sagemakerEndpoints must be/],
+    ['itemCap', '0', /^Setting itemCap must be a whole number from 1 to 350000; it is "0"\.$/],
+    ['itemCap', '5e3', /^Setting itemCap must be/],
+    ['itemCap', '', /^Setting itemCap must be/],
+    ['workers', 41, /^Setting workers must be a whole number from 1 to 40; it is 41\.$/],
+    ['botUser', 'a b', /^Setting botUser must be/],
+    ['stageName', '$prod', /^Setting stageName must be/],
+    ['keyCacheSeconds', '-1', /^Setting keyCacheSeconds must be/],
+    ['webhookRetrySeconds', '60,,300', /^Setting webhookRetrySeconds must be/],
+    ['webhookRetrySeconds', [], /^Setting webhookRetrySeconds must be/],
+    ['publicBaseUrl', 'http://labels.example.com', /^Setting publicBaseUrl must be/],
+    ['publicBaseUrl', 'https://labels.example.com/', /^Setting publicBaseUrl must be/],
+    ['publicBaseUrl', 'https://labels.example.com/api/v1', /^Setting publicBaseUrl must be/],
+    ['publicBaseUrl', 'https://labels.example.com?x=1', /^Setting publicBaseUrl must be/],
+    ['loopbackHttp', 'true', /^Setting loopbackHttp must be deny or allow/],
+    ['settleScheduleMinutes', 0.5, /^Setting settleScheduleMinutes must be/],
+    ['staleJobSeconds', null, /^Setting staleJobSeconds must be/],
+    ['logLevel', 'in fo', /^Setting logLevel must be/],
+    ['binaries', 'no/such/folder', /^Setting binaries is "no\/such\/folder", but there is no .*bootstrap/],
+    ['stateMachineFile', 'no-such.json', /^Setting stateMachineFile is "no-such\.json", but there is no/],
+  ];
+  for (const [setting, value, sentence] of illegal) {
+    test(`${setting}=${JSON.stringify(value)}`, () => {
+      assert.throws(() => new Deployment({ [setting]: value }), { message: sentence });
+    });
+  }
+});

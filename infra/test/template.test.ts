@@ -1,0 +1,230 @@
+import { Match } from 'aws-cdk-lib/assertions';
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { describe, test } from 'node:test';
+import { Deployment, FUNCTIONS, type Json } from './deployment.ts';
+
+const deployment = new Deployment();
+const { template, autoLabel, stack } = deployment;
+const resources: Record<string, Json> = template.toJSON().Resources;
+
+test('the table has its three sparse indexes, recovery, encryption and expiry', () => {
+  const index = (name: string, projection: object) => ({
+    IndexName: name,
+    KeySchema: [
+      { AttributeName: `${name}_pk`, KeyType: 'HASH' },
+      { AttributeName: `${name}_sk`, KeyType: 'RANGE' },
+    ],
+    Projection: projection,
+  });
+  const { Properties: table, DeletionPolicy } = Object.values(template.findResources('AWS::DynamoDB::Table'))[0]!;
+
+  assert.deepEqual(table.KeySchema, [
+    { AttributeName: 'pk', KeyType: 'HASH' },
+    { AttributeName: 'sk', KeyType: 'RANGE' },
+  ]);
+  assert.deepEqual(table.GlobalSecondaryIndexes, [
+    index('listing', { ProjectionType: 'KEYS_ONLY' }),
+    index('unlabeled', { ProjectionType: 'INCLUDE', NonKeyAttributes: ['item'] }),
+    index('active', { ProjectionType: 'KEYS_ONLY' }),
+  ]);
+  assert.ok(table.AttributeDefinitions.every(({ AttributeType }: Json) => AttributeType === 'S'));
+  assert.equal(table.BillingMode, 'PAY_PER_REQUEST');
+  assert.equal(table.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled, true);
+  assert.equal(table.SSESpecification.SSEEnabled, true);
+  assert.deepEqual(table.TimeToLiveSpecification, { AttributeName: 'expires_at', Enabled: true });
+  assert.equal(DeletionPolicy, 'Retain');
+});
+
+test('the bucket is private, encrypted, tells EventBridge, and drops abandoned uploads', () => {
+  template.hasResource('AWS::S3::Bucket', {
+    DeletionPolicy: 'Retain',
+    Properties: {
+      BucketEncryption: Match.anyValue(),
+      NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
+      LifecycleConfiguration: { Rules: [{ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' }] },
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+    },
+  });
+});
+
+test('the bucket and every queue refuse requests without TLS', () => {
+  const policies = [
+    ...Object.values(template.findResources('AWS::S3::BucketPolicy')),
+    ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
+  ];
+
+  assert.equal(policies.length, 4);
+  for (const { Properties } of policies) {
+    const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
+    assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
+  }
+});
+
+test('a webhook record that fails five times goes to the dead-letter queue, and is not shown again while Lambda may still retry it', () => {
+  const queue = resources[stack.getLogicalId(autoLabel.webhookQueue.node.defaultChild as never)].Properties;
+  const deliver = deployment.resource(autoLabel.functions.deliver).Properties;
+
+  assert.deepEqual(queue.RedrivePolicy, {
+    deadLetterTargetArn: stack.resolve(autoLabel.deadLetters.queueArn),
+    maxReceiveCount: 5,
+  });
+  assert.ok(queue.VisibilityTimeout > 6 * deliver.Timeout);
+  assert.equal(queue.SqsManagedSseEnabled, true);
+  template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: stack.resolve(autoLabel.webhookQueue.queueArn),
+    FunctionName: stack.resolve(autoLabel.functions.deliver.functionName),
+    BatchSize: 10,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+});
+
+test('the state machine is the ASL file with its placeholders filled', () => {
+  const machine = deployment.only('AWS::StepFunctions::StateMachine');
+  const asl = fs.readFileSync(new URL('../../statemachine.asl.json', import.meta.url), 'utf8');
+  const placeholders = new Set([...asl.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
+  const { plan, infer, finalize } = autoLabel.functions;
+
+  assert.deepEqual(new Set(Object.keys(machine.DefinitionSubstitutions)), placeholders);
+  assert.deepEqual(machine.DefinitionSubstitutions, {
+    PlanArn: stack.resolve(plan.functionArn),
+    InferArn: stack.resolve(infer.functionArn),
+    FinalizeArn: stack.resolve(finalize.functionArn),
+  });
+  assert.equal(machine.StateMachineType, 'STANDARD');
+  assert.equal(machine.LoggingConfiguration.IncludeExecutionData, false); // I11
+  assert.equal(machine.LoggingConfiguration.Level, 'ERROR');
+  assert.equal(machine.TracingConfiguration.Enabled, true);
+});
+
+test('settle hears of executions of this machine that ended badly, and runs on a schedule', () => {
+  const settle = stack.resolve(autoLabel.functions.settle.functionArn);
+
+  template.hasResourceProperties('AWS::Events::Rule', {
+    EventPattern: {
+      source: ['aws.states'],
+      'detail-type': ['Step Functions Execution Status Change'],
+      detail: { stateMachineArn: [stack.resolve(autoLabel.machine.stateMachineArn)], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
+    },
+    Targets: [Match.objectLike({ Arn: settle, DeadLetterConfig: { Arn: stack.resolve(autoLabel.lostEnds.queueArn) } })],
+  });
+  template.hasResourceProperties('AWS::Events::Rule', {
+    ScheduleExpression: 'rate(5 minutes)',
+    Targets: [Match.objectLike({ Arn: settle })],
+  });
+});
+
+test('every route leads to its function, in both forms of its path, without an authorizer', () => {
+  const routes = Object.values(template.findResources('AWS::ApiGatewayV2::Route')).map(({ Properties }) => {
+    assert.equal(Properties.AuthorizationType, 'NONE');
+    return [Properties.RouteKey, handlerOf(Properties.Target)] as const;
+  });
+
+  assert.deepEqual(Object.fromEntries(routes), {
+    'POST /api/v1/projects/{project}/auto-label': 'jobs',
+    'POST /api/v1/projects/{project}/auto-label/{proxy+}': 'jobs',
+    'ANY /api/v1/auto-label-jobs': 'jobs',
+    'ANY /api/v1/auto-label-jobs/{proxy+}': 'jobs',
+    'ANY /api/v1/inference-providers': 'providers',
+    'ANY /api/v1/inference-providers/{proxy+}': 'providers',
+    'ANY /api/v1/webhooks': 'webhooks',
+    'ANY /api/v1/webhooks/{proxy+}': 'webhooks',
+    'ANY /api/v1/webhook-deliveries': 'webhooks',
+    'ANY /api/v1/webhook-deliveries/{proxy+}': 'webhooks',
+    $default: 'catalog',
+  });
+});
+
+test('the stage logs each request, without headers and query strings', () => {
+  const stage = deployment.only('AWS::ApiGatewayV2::Stage');
+
+  assert.equal(stage.StageName, '$default');
+  assert.equal(stage.AutoDeploy, true);
+  assert.ok(stage.AccessLogSettings.DestinationArn);
+  assert.doesNotMatch(stage.AccessLogSettings.Format, /header|querystring/i);
+});
+
+describe('each function has its environment and its size', () => {
+  const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP'];
+  const http = ['PUBLIC_BASE_URL', 'KEY_CACHE_SECONDS'];
+  const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
+    jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS'],
+    catalog: [10, 256, ...http, 'BUCKET_NAME'],
+    providers: [10, 256, ...http, 'SECRETS_KEY_ID'],
+    webhooks: [10, 256, ...http, 'SECRETS_KEY_ID'],
+    plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'WORKERS'],
+    infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'BOT_USER'],
+    finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
+    settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
+    deliver: [60, 256, 'WEBHOOK_QUEUE_URL', 'DEAD_LETTER_QUEUE_URL', 'SECRETS_KEY_ID', 'WEBHOOK_RETRY_SECONDS'],
+  };
+  for (const name of FUNCTIONS) {
+    test(name, () => {
+      const [timeout, memory, ...variables] = expected[name];
+      const { Properties } = deployment.resource(autoLabel.functions[name]);
+
+      assert.deepEqual(Object.keys(Properties.Environment.Variables).sort(), [...common, ...variables].sort());
+      assert.deepEqual(
+        [Properties.Timeout, Properties.MemorySize, Properties.Runtime, Properties.Handler],
+        [timeout, memory, 'provided.al2023', 'bootstrap'],
+      );
+    });
+  }
+});
+
+test('every log group ends its records, and no custom resource is at work', () => {
+  const logGroups = Object.values(template.findResources('AWS::Logs::LogGroup'));
+
+  assert.equal(logGroups.length, FUNCTIONS.length + 2); // and the access log, and the machine's
+  for (const { Properties } of logGroups) assert.equal(Properties.RetentionInDays, 30);
+  assert.equal(Object.keys(template.findResources('AWS::Lambda::Function')).length, FUNCTIONS.length);
+});
+
+test('an alarm watches each way in which work is lost', () => {
+  const metrics = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties.MetricName);
+
+  assert.deepEqual(metrics.sort(), [
+    'ApproximateNumberOfMessagesVisible',
+    'ApproximateNumberOfMessagesVisible',
+    'Errors',
+    'Errors',
+    'Errors',
+    'ExecutionsFailed',
+    'ExecutionsTimedOut',
+  ]);
+});
+
+test('the template knows of no stand-in for AWS', () => {
+  assert.doesNotMatch(JSON.stringify(template.toJSON()), /emulat|local.?stack|mini.?stack|localhost|127\.0\.0\.1/i);
+});
+
+test('the outputs name what clients and tools need', () => {
+  const { Outputs } = template.toJSON();
+
+  for (const name of [
+    'ApiUrl',
+    'ApiId',
+    'TableName',
+    'BucketName',
+    'StateMachineArn',
+    'WebhookQueueUrl',
+    'DeadLetterQueueUrl',
+    'SecretsKeyId',
+  ]) {
+    assert.ok(Outputs[name], name);
+  }
+  for (const name of FUNCTIONS) assert.ok(Outputs[`${name.charAt(0).toUpperCase()}${name.slice(1)}FunctionName`], name);
+  assert.match(JSON.stringify(Outputs.ApiUrl.Value), /ApiEndpoint"\]},"\/api\/v1"\]\]}$/);
+});
+
+function handlerOf(target: Json): string | undefined {
+  const integration = resources[target['Fn::Join'][1][1].Ref].Properties;
+  assert.equal(integration.PayloadFormatVersion, '2.0');
+  const uri = JSON.stringify(integration.IntegrationUri);
+  return FUNCTIONS.find((name) => uri === JSON.stringify(stack.resolve(autoLabel.functions[name].functionArn)));
+}

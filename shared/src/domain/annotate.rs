@@ -1,0 +1,83 @@
+//! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
+
+use super::job::JobSpec;
+use super::outcome::{Failure, FailureCode, Outcome, SkipReason};
+use super::prediction::Prediction;
+
+/// Whether a job keeps a prediction: a wanted label, and a confidence that is not *below* the threshold.
+#[must_use]
+pub fn accepts(spec: &JobSpec, prediction: &Prediction) -> bool {
+    prediction.confidence >= spec.confidence_threshold && (spec.wanted.is_empty() || spec.wanted.contains(&prediction.label))
+}
+
+/// The outcome of a well-formed answer.
+#[must_use]
+pub fn judge(spec: &JobSpec, predictions: &[Prediction]) -> Outcome {
+    let draft: Vec<Prediction> = predictions.iter().filter(|p| accepts(spec, p)).cloned().collect();
+    if draft.is_empty() { Outcome::Skipped(SkipReason::BelowThreshold) } else { Outcome::Successful(draft) }
+}
+
+/// The outcome of an item whose draft does not fit.
+#[must_use]
+pub fn too_large(bytes: usize, limit: usize) -> Outcome {
+    let message = format!("The draft has {bytes} bytes; at most {limit} are stored.");
+    Outcome::Failed(Failure::new(FailureCode::DraftTooLarge, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
+    use crate::domain::job::ModelType;
+    use crate::domain::prediction::Geometry;
+
+    fn spec(threshold: f64, wanted: &[&str]) -> JobSpec {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+        JobSpec {
+            uid: JobUid::at(now),
+            organization: OrganizationUid::named("acme"),
+            project: ProjectUid::at(now),
+            provider: None,
+            model_type: Some(ModelType::Yolo),
+            confidence_threshold: threshold,
+            labels: vec![],
+            wanted: wanted.iter().map(ToString::to_string).collect(),
+            dry_run: false,
+            created_at: now,
+        }
+    }
+
+    fn prediction(label: &str, confidence: f64) -> Prediction {
+        Prediction { geometry: Geometry::Classification, label: label.into(), confidence, attributes: Default::default() }
+    }
+
+    #[test]
+    fn equal_to_the_threshold_is_kept_and_below_is_not() {
+        assert!(accepts(&spec(0.5, &[]), &prediction("car", 0.5)));
+        assert!(!accepts(&spec(0.5, &[]), &prediction("car", 0.499_999)));
+    }
+
+    #[test]
+    fn labels_that_nobody_asked_for_are_dropped() {
+        let answer = [prediction("car", 0.9), prediction("tree", 0.9)];
+
+        assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(vec![prediction("car", 0.9)]));
+        assert_eq!(judge(&spec(0.5, &["dog"]), &answer), Outcome::Skipped(SkipReason::BelowThreshold));
+    }
+
+    proptest! {
+        #[test]
+        fn a_draft_is_what_the_rule_keeps_in_the_models_order(confidences in prop::collection::vec(0.0f64..=1.0, 0..20), threshold in 0.0f64..=1.0) {
+            let answer: Vec<Prediction> = confidences.iter().map(|c| prediction("car", *c)).collect();
+            let kept: Vec<Prediction> = answer.iter().filter(|p| p.confidence >= threshold).cloned().collect();
+
+            match judge(&spec(threshold, &["car"]), &answer) {
+                Outcome::Successful(draft) => prop_assert_eq!(draft, kept),
+                outcome => { prop_assert_eq!(outcome, Outcome::Skipped(SkipReason::BelowThreshold)); prop_assert!(kept.is_empty()); }
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Identifiers: UUIDs, typed by what they name, parsed at the edge.
+//!
+//! Two kinds. What a call creates gets a version 7 UUID, so that string order is creation order and a list
+//! newest first is one query. What must come out the same when a call is repeated is *derived* (version 8):
+//! an item from its project and key, a delivery from its job and subscription, a result from its item.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::{NoContext, Uuid};
+
+use super::{Error, Timestamp};
+
+macro_rules! uid {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// # Errors
+            /// `NotFound`: a malformed uid names nothing (contract, D1).
+            pub fn parse(text: &str) -> Result<Self, Error> {
+                // Only the canonical form: two spellings of one uid would be two keys.
+                let uid = Uuid::try_parse(text).map_err(|_| Error::NotFound)?;
+                if uid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text { Ok(Self(uid)) } else { Err(Error::NotFound) }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+    };
+}
+
+macro_rules! created {
+    ($name:ident) => {
+        impl $name {
+            /// A new uid that sorts by `now`.
+            #[must_use]
+            pub fn at(now: Timestamp) -> Self {
+                let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+                let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+                Self(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
+            }
+        }
+    };
+}
+
+uid!(
+    /// An organization, the tenant.
+    OrganizationUid
+);
+uid!(
+    /// A project.
+    ProjectUid
+);
+uid!(
+    /// A job; also the name of its execution.
+    JobUid
+);
+uid!(
+    /// An inference provider.
+    ProviderUid
+);
+uid!(
+    /// A webhook subscription.
+    WebhookUid
+);
+uid!(
+    /// An item, derived from its project and key.
+    ItemUid
+);
+uid!(
+    /// A result: its item and its generation.
+    ResultUid
+);
+uid!(
+    /// One delivery of one event to one subscription.
+    DeliveryUid
+);
+created!(ProjectUid);
+created!(JobUid);
+created!(ProviderUid);
+created!(WebhookUid);
+
+/// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result.
+const GENERATION: u128 = 0x0fff << 64;
+
+fn derived(parts: &[&[u8]]) -> Uuid {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    Uuid::new_v8(bytes)
+}
+
+impl OrganizationUid {
+    /// The organization of this name: naming it twice gives the same one.
+    #[must_use]
+    pub fn named(slug: &str) -> Self {
+        Self(derived(&[b"organization", slug.as_bytes()]))
+    }
+}
+
+impl ItemUid {
+    /// The item with this key in this project: adding it twice gives the same one.
+    #[must_use]
+    pub fn of(project: ProjectUid, key: &str) -> Self {
+        let uid = derived(&[b"item", project.0.as_bytes(), key.as_bytes()]);
+        Self(Uuid::from_u128(uid.as_u128() & !GENERATION))
+    }
+
+    /// Which of `count` shards holds the item.
+    #[must_use]
+    pub fn shard(self, count: u8) -> u8 {
+        self.0.as_bytes()[15] % count
+    }
+}
+
+impl ResultUid {
+    /// Generation 1 is the item's first result; a discarded one is never named again.
+    #[must_use]
+    pub fn of(item: ItemUid, generation: u16) -> Self {
+        Self(Uuid::from_u128((item.0.as_u128() & !GENERATION) | ((u128::from(generation) << 64) & GENERATION)))
+    }
+
+    /// The item that the result belongs to.
+    #[must_use]
+    pub fn item(self) -> ItemUid {
+        ItemUid(Uuid::from_u128(self.0.as_u128() & !GENERATION))
+    }
+}
+
+impl DeliveryUid {
+    /// The delivery of a job's end to a subscription: enqueued twice, it is the same one (I6).
+    #[must_use]
+    pub fn of(job: JobUid, webhook: WebhookUid) -> Self {
+        Self(derived(&[b"delivery", job.0.as_bytes(), webhook.0.as_bytes()]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_canonical_spelling_is_an_identifier() {
+        for bad in ["", "proj_abc123", "..", "0192B1C0-0000-7000-8000-000000000000", "{0192b1c0-0000-7000-8000-000000000000}"] {
+            assert!(matches!(JobUid::parse(bad), Err(Error::NotFound)), "{bad}");
+        }
+        let uid = "0192b1c0-0000-7000-8000-000000000000";
+        assert_eq!(JobUid::parse(uid).unwrap().to_string(), uid);
+    }
+
+    #[test]
+    fn created_identifiers_sort_by_time() {
+        let early = JobUid::at(Timestamp::from_millisecond(1_700_000_000_000).unwrap());
+        let late = JobUid::at(Timestamp::from_millisecond(1_700_000_000_001).unwrap());
+
+        assert!(early.to_string() < late.to_string());
+    }
+
+    proptest! {
+        #[test]
+        fn a_result_knows_its_item(key in ".{0,40}", generation in 1u16..4096) {
+            let project = ProjectUid(Uuid::from_u128(7));
+            let item = ItemUid::of(project, &key);
+            let result = ResultUid::of(item, generation);
+
+            prop_assert_eq!(result.item(), item);
+            prop_assert_eq!(item, ItemUid::of(project, &key));
+            prop_assert_ne!(result.to_string(), item.to_string());
+            prop_assert_ne!(result, ResultUid::of(item, generation % 4095 + 1));
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! The life of a job: its statuses, and which moves between them are legal.
+//!
+//! A job is one run over the unlabeled items of a project. The API creates it, one Step Functions
+//! execution carries it, and it ends in exactly one terminal status (I5).
+//!
+//! Invariant: no I/O and no clock in here. `store` turns the same table into conditional writes, so an
+//! illegal move is refused twice: in memory, and by DynamoDB when two writers race.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::fields::{self, Fields};
+use super::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
+use super::project::Project;
+use super::summary::Summary;
+use super::{Error, Timestamp};
+
+/// Where a job is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Created; its execution has not planned it yet.
+    Pending,
+    /// Planned; workers label.
+    Running,
+    /// Every selected item has an outcome.
+    Completed,
+    /// A problem of the job as a whole, or every item failed (contract, D12).
+    Failed,
+    /// A person stopped it.
+    Cancelled,
+}
+
+/// What can happen to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobEvent {
+    /// Plan has picked the items.
+    Start,
+    /// Settle found every item processed.
+    Complete,
+    /// Settle found a problem.
+    Fail,
+    /// The client's DELETE.
+    Cancel,
+}
+
+/// A move that the table of [`JobStatus::after`] does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a {from} job does not {event:?}")]
+pub struct IllegalTransition {
+    /// The status.
+    pub from: JobStatus,
+    /// What was tried.
+    pub event: JobEvent,
+}
+
+impl JobStatus {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
+
+    /// The status after `event`. An allow-list: a pair that is not named is refused.
+    ///
+    /// # Errors
+    /// The pair.
+    pub fn after(self, event: JobEvent) -> Result<Self, IllegalTransition> {
+        use {JobEvent as E, JobStatus as S};
+        match (self, event) {
+            (S::Pending, E::Start) => Ok(S::Running),
+            (S::Running, E::Complete) => Ok(S::Completed),
+            (S::Pending | S::Running, E::Fail) => Ok(S::Failed),
+            (S::Pending | S::Running, E::Cancel) => Ok(S::Cancelled),
+            // Tasks and clients retry: the event that brought us here may come again.
+            (S::Running, E::Start) | (S::Completed, E::Complete) | (S::Failed, E::Fail) | (S::Cancelled, E::Cancel) => Ok(self),
+            (from, event) => Err(IllegalTransition { from, event }),
+        }
+    }
+
+    /// Still to end.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+
+    /// The word on the wire and in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The kind of model (mission, "Models").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelType {
+    /// Object detection: bounding boxes.
+    Yolo,
+    /// Segmentation: masks.
+    Sam3,
+}
+
+impl ModelType {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yolo => "yolo",
+            Self::Sam3 => "sam3",
+        }
+    }
+
+    /// What a call is expected to take until one has been measured, ms (mission, "Models").
+    #[must_use]
+    pub const fn usual_latency_ms(self) -> u32 {
+        match self {
+            Self::Yolo => 50,
+            Self::Sam3 => 200,
+        }
+    }
+}
+
+/// What a client asks for, checked as far as that goes without the project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRequest {
+    /// `None` if only a provider was named (contract, D7).
+    pub model_type: Option<ModelType>,
+    /// Predictions below it are dropped; equal is kept.
+    pub confidence_threshold: f64,
+    /// Empty: all labels.
+    pub labels: Vec<String>,
+    /// I8.
+    pub dry_run: bool,
+    /// The provider to use.
+    pub provider: Option<String>,
+}
+
+impl JobRequest {
+    /// Reads the body of a create call (contract, 6.2).
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let model_type = fields.optional("model_type", model_type);
+        let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
+        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
+        let dry_run = fields.optional("dry_run", fields::boolean).unwrap_or(false);
+        let provider = fields.optional("provider_id", fields::text(1, 64));
+        fields.finish()?;
+        let model_type = model_type.or(if provider.is_none() { Some(ModelType::Yolo) } else { None });
+        Ok(Self { model_type, confidence_threshold, labels, dry_run, provider })
+    }
+
+    /// Holds the request against its project (contract, 6.2 and D8).
+    ///
+    /// # Errors
+    /// `ProjectNotActive`; `Validation` for labels that the project does not have.
+    pub fn fits(&self, project: &Project) -> Result<(), Error> {
+        if !project.status.takes_jobs() {
+            return Err(Error::ProjectNotActive);
+        }
+        let unknown: Vec<&str> = self.labels.iter().filter(|l| !project.labels.contains(l)).map(String::as_str).collect();
+        if project.labels.is_empty() || unknown.is_empty() {
+            return Ok(());
+        }
+        Err(Error::field("labels", format!("The project does not have: {}.", unknown.join(", "))))
+    }
+}
+
+fn model_type(value: Value) -> Result<ModelType, String> {
+    match value.as_str() {
+        Some("yolo") => Ok(ModelType::Yolo),
+        Some("sam3") => Ok(ModelType::Sam3),
+        _ => Err("Must be \"sam3\" or \"yolo\".".into()),
+    }
+}
+
+/// What a job is to do. Written once, never changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Also the name of its execution.
+    pub uid: JobUid,
+    /// The tenant.
+    pub organization: OrganizationUid,
+    /// Whose items it labels.
+    pub project: ProjectUid,
+    /// `None`: the deployment's own endpoint for the model type.
+    pub provider: Option<ProviderUid>,
+    /// As requested.
+    pub model_type: Option<ModelType>,
+    /// Predictions below it are dropped; equal is kept.
+    pub confidence_threshold: f64,
+    /// As requested; empty: all.
+    pub labels: Vec<String>,
+    /// The label set that the model is asked for and held to: the job's labels, else the project's (contract,
+    /// D25). Empty: any. Fixed at creation, so that a job never works by two rules.
+    pub wanted: Vec<String>,
+    /// I8.
+    pub dry_run: bool,
+    /// When the client asked.
+    pub created_at: Timestamp,
+}
+
+/// The counters of a job. `processed` is not among them: it is their sum, so that I2 cannot be broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Items selected; 0 until the job is planned.
+    pub total: u32,
+    /// Items with at least one accepted prediction.
+    pub successful: u32,
+    /// Items whose model call or answer was no good.
+    pub failed: u32,
+    /// Items without an accepted prediction, or that a person labeled meanwhile.
+    pub skipped: u32,
+}
+
+impl Counters {
+    /// Items with an outcome.
+    #[must_use]
+    pub const fn processed(self) -> u32 {
+        self.successful + self.failed + self.skipped
+    }
+
+    /// Percent, one decimal (contract, 6.4). A planned job without items is done: 100.
+    #[must_use]
+    pub fn progress_pct(self, planned: bool) -> f64 {
+        match (self.total, planned) {
+            (0, planned) => f64::from(u8::from(planned)) * 100.0,
+            (total, _) => (1_000.0 * f64::from(self.processed()) / f64::from(total)).round() / 10.0,
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobState {
+    /// Where it is in its life.
+    pub status: JobStatus,
+    /// What became of its items.
+    pub counters: Counters,
+    /// Set when it leaves pending.
+    pub started_at: Option<Timestamp>,
+    /// Set at its end.
+    pub completed_at: Option<Timestamp>,
+    /// When something last happened to it.
+    pub progressed_at: Timestamp,
+    /// A sentence for users, of a failed job.
+    pub error_message: Option<String>,
+    /// At the end.
+    pub summary: Option<Summary>,
+}
+
+impl JobState {
+    /// The state of a job that was just asked for.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            status: JobStatus::Pending,
+            counters: Counters::default(),
+            started_at: None,
+            completed_at: None,
+            progressed_at: now,
+            error_message: None,
+            summary: None,
+        }
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// What it is to do.
+    pub spec: JobSpec,
+    /// How far it is.
+    pub state: JobState,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EVENTS: [JobEvent; 4] = [JobEvent::Start, JobEvent::Complete, JobEvent::Fail, JobEvent::Cancel];
+
+    #[test]
+    fn a_terminal_status_never_changes() {
+        for from in JobStatus::ALL.into_iter().filter(|s| !s.is_active()) {
+            for event in EVENTS {
+                assert!(from.after(event).is_ok_and(|to| to == from) || from.after(event).is_err(), "{from} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pending_job_cannot_complete() {
+        assert_eq!(
+            JobStatus::Pending.after(JobEvent::Complete),
+            Err(IllegalTransition { from: JobStatus::Pending, event: JobEvent::Complete })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_job_ends_once(events in prop::collection::vec(0usize..4, 0..12)) {
+            let mut status = JobStatus::Pending;
+            let mut ended = None;
+            for event in events {
+                if let Ok(next) = status.after(EVENTS[event]) {
+                    if let Some(end) = ended { prop_assert_eq!(next, end); }
+                    if !next.is_active() { ended = Some(next); }
+                    status = next;
+                }
+            }
+        }
+
+        #[test]
+        fn progress_is_a_percentage(successful in 0u32..5_000, failed in 0u32..5_000, skipped in 0u32..5_000, rest in 0u32..5_000) {
+            let counters = Counters { total: successful + failed + skipped + rest, successful, failed, skipped };
+            let progress = counters.progress_pct(true);
+
+            prop_assert!((0.0..=100.0).contains(&progress));
+            prop_assert_eq!(progress == 100.0 && counters.total < 1_000, rest == 0 && counters.total < 1_000);
+        }
+    }
+
+    #[test]
+    fn the_request_has_the_defaults_of_the_contract() {
+        let request = JobRequest::read(b"{}").unwrap();
+
+        assert_eq!(request.model_type, Some(ModelType::Yolo));
+        assert_eq!(request.confidence_threshold, 0.5);
+        assert!(request.labels.is_empty() && !request.dry_run && request.provider.is_none());
+    }
+
+    #[test]
+    fn a_provider_alone_leaves_the_model_type_open() {
+        assert_eq!(JobRequest::read(br#"{"provider_id": "inf_1"}"#).unwrap().model_type, None);
+    }
+
+    #[test]
+    fn a_bad_request_names_its_fields() {
+        let error = JobRequest::read(br#"{"confidence_threshold": 1.5, "model_type": "gpt", "dry_run": 1}"#).unwrap_err();
+
+        assert_eq!(
+            error.to_string(),
+            "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
+        );
+    }
+}

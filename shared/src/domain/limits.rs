@@ -1,0 +1,42 @@
+//! The limits of the system, in one place, each with its source.
+
+/// Actions that one DynamoDB transaction holds (AWS, "TransactWriteItems").
+pub const TRANSACTION_ACTIONS: usize = 100;
+/// Items of one chunk: a transaction, less the receipt and the counters.
+pub const CHUNK_ITEMS: usize = TRANSACTION_ACTIONS - 2;
+/// Items of one batch (design.md, section 4).
+pub const BATCH_ITEMS: usize = 2_000;
+/// A smaller batch costs a state transition without gaining anything.
+pub const BATCH_ITEMS_MIN: usize = 250;
+/// Map iterations at once (AWS, "Inline Map").
+pub const WORKERS: usize = 40;
+/// Bytes of a request body (issue 2; the gateway itself would take 10 MB).
+pub const BODY_BYTES: usize = 256 * 1024;
+/// Bytes of one draft as it is stored: [`CHUNK_ITEMS`] of them stay below the 4 MB of one transaction.
+pub const DRAFT_BYTES: usize = 32 * 1024;
+/// Predictions of one item that are read; what follows is dropped and said so.
+pub const PREDICTIONS: usize = 10_000;
+/// Errors that `summary.errors` lists (contract, 6.5).
+pub const SUMMARY_ERRORS: usize = 20;
+/// Length of a name (contract, 8.1).
+pub const NAME_CHARS: usize = 255;
+/// Labels of a project or a job, and the length of one.
+pub const LABELS: usize = 1_000;
+/// See [`LABELS`].
+pub const LABEL_CHARS: usize = 255;
+/// Items that one call adds (issue 3).
+pub const ITEMS_PER_CALL: usize = 1_000;
+/// Bytes of an item key: an S3 key takes 1,024, less our prefix.
+pub const ITEM_KEY_BYTES: usize = 900;
+/// Length of a URL (contract, 9.1).
+pub const URL_CHARS: usize = 2_048;
+/// Webhook subscriptions of an organization: they are told in the transaction that ends a job.
+pub const WEBHOOKS: usize = 50;
+/// Seconds that a delivery record is kept: 30 days (contract, 9.4).
+pub const DELIVERY_SECONDS: i64 = 30 * 24 * 3_600;
+/// Characters of a webhook answer that are kept (contract, D22).
+pub const RESPONSE_PREVIEW_CHARS: usize = 1_024;
+/// Default and largest page (contract, D6).
+pub const PAGE: usize = 100;
+/// Width and height of a picture, pixels.
+pub const PIXELS_PER_SIDE: u32 = 1_000_000;

@@ -1,0 +1,23 @@
+//! The rules of auto-labeling. Pure: no I/O, no clock, no AWS.
+
+pub mod annotate;
+pub mod decode;
+pub mod error;
+pub mod fields;
+pub mod id;
+pub mod item;
+pub mod job;
+pub mod key;
+pub mod limits;
+pub mod outcome;
+pub mod plan;
+pub mod prediction;
+pub mod project;
+pub mod provider;
+pub mod result;
+pub mod rle;
+pub mod summary;
+pub mod webhook;
+
+pub use error::{Error, ErrorCode};
+pub use jiff::Timestamp;

@@ -1,0 +1,14 @@
+//! What every API function shares: the key before anything else, the contract's errors, pages, and requests read the
+//! contract's way.
+
+mod auth;
+mod base;
+mod paging;
+mod problem;
+mod request;
+
+pub use auth::{Authentication, Caller};
+pub use base::{ListRequest, PublicBase};
+pub use paging::{Cursor, PageView, Paging};
+pub use problem::{Problem, respond};
+pub use request::{Body, api};

@@ -1,0 +1,161 @@
+//! Pages and cursors (contract, section 4).
+//!
+//! A cursor carries the filters and the page size, since the clients continue with it alone. It holds no tenant: whose
+//! rows are read is decided by the key, so a foreign or forged cursor can only misplace its own holder.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Error, limits};
+use crate::ports::{Page, Slice};
+
+/// What a cursor says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    #[serde(rename = "a")]
+    after: String,
+    #[serde(rename = "l")]
+    limit: usize,
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
+    ascending: bool,
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
+    filters: Vec<(String, String)>,
+}
+
+/// A list request: where it is, and what it is narrowed to.
+#[derive(Clone, Debug)]
+pub struct Paging {
+    url: String,
+    limit: usize,
+    ascending: bool,
+    after: Option<String>,
+    filters: Vec<(String, String)>,
+}
+
+/// A page on the wire.
+#[derive(Debug, Serialize)]
+pub struct PageView<T> {
+    next: Option<String>,
+    previous: Option<String>,
+    results: Vec<T>,
+}
+
+impl Paging {
+    /// Reads a query. `base` is the public base URL, `path` the request's path below it with its last slash, `names` the
+    /// filters that the list knows; explicit parameters win over what the cursor says (contract, D6).
+    ///
+    /// # Errors
+    /// `InvalidCursor`.
+    pub fn read(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
+        let given = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+        let cursor = match given("cursor") {
+            Some(text) => {
+                let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCursor)?;
+                Some(serde_json::from_slice::<Cursor>(&json).map_err(|_| Error::InvalidCursor)?)
+            }
+            None => None,
+        };
+        let known = cursor.clone().unwrap_or_default();
+        let filters = names.iter().filter_map(|name| {
+            let held = known.filters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+            Some(((*name).to_owned(), given(name).or(held)?.to_owned()))
+        });
+        let limit = given("limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0).unwrap_or(known.limit);
+        let ascending = match given("ordering") {
+            Some("created_at") => true,
+            Some("-created_at") => false,
+            _ => known.ascending,
+        };
+        Ok(Self {
+            url: format!("{}{path}", base.trim_end_matches('/')),
+            limit: if (1..=limits::PAGE).contains(&limit) { limit } else { limits::PAGE },
+            ascending,
+            after: cursor.map(|cursor| cursor.after),
+            filters: filters.collect(),
+        })
+    }
+
+    /// The value of a filter.
+    #[must_use]
+    pub fn filter(&self, name: &str) -> Option<&str> {
+        self.filters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The part of the list that is asked for.
+    #[must_use]
+    pub fn slice(&self) -> Slice {
+        Slice { after: self.after.clone(), limit: self.limit, ascending: self.ascending }
+    }
+
+    /// The page on the wire. `next` is absolute, as the TypeScript client needs it.
+    pub fn view<T, V>(&self, page: Page<T>, view: impl FnMut(T) -> V) -> PageView<V> {
+        PageView { next: page.next.map(|after| self.next(after)), previous: None, results: page.entries.into_iter().map(view).collect() }
+    }
+
+    /// An empty last page.
+    #[must_use]
+    pub fn empty<V>(&self) -> PageView<V> {
+        PageView { next: None, previous: None, results: Vec::new() }
+    }
+
+    fn next(&self, after: String) -> String {
+        let cursor = Cursor { after, limit: self.limit, ascending: self.ascending, filters: self.filters.clone() };
+        let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default());
+        let mut query = form(&[("cursor", &cursor), ("limit", &self.limit.to_string())]);
+        for (name, value) in &self.filters {
+            query.push('&');
+            query.push_str(&form(&[(name, value)]));
+        }
+        format!("{}?{query}", self.url)
+    }
+}
+
+fn form(pairs: &[(&str, &str)]) -> String {
+    serde_urlencoded::to_string(pairs).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BASE: &str = "https://h/api/v1";
+
+    fn query(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn cursor_of(url: &str) -> String {
+        url.split_once("cursor=").unwrap().1.split('&').next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_cursor_alone_keeps_filters_and_page_size() {
+        let first = Paging::read(BASE, "/auto-label-jobs/", &query(&[("project", "p 1"), ("limit", "7")]), &["project", "status"]).unwrap();
+        let page = first.view(Page { entries: vec![1], next: Some("after".into()) }, |n| n);
+        let url = page.next.unwrap();
+        assert!(url.starts_with("https://h/api/v1/auto-label-jobs/?cursor=") && url.ends_with("&limit=7&project=p+1"), "{url}");
+
+        let second = Paging::read(BASE, "/auto-label-jobs/", &query(&[("cursor", &cursor_of(&url))]), &["project", "status"]).unwrap();
+        assert_eq!(second.slice(), Slice { after: Some("after".into()), limit: 7, ascending: false });
+        assert_eq!(second.filter("project"), Some("p 1"));
+    }
+
+    #[test]
+    fn odd_limits_fall_back() {
+        for limit in ["0", "-1", "x", "1e9", "101", ""] {
+            let paging = Paging::read(BASE, "/", &query(&[("limit", limit)]), &[]).unwrap();
+            assert_eq!(paging.slice().limit, 100, "{limit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_cursor_breaks_anything(text in ".{0,60}") {
+            let read = Paging::read(BASE, "/", &query(&[("cursor", &text)]), &[]);
+            prop_assert!(text.is_empty() || matches!(read, Err(Error::InvalidCursor)));
+        }
+    }
+}

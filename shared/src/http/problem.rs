@@ -1,0 +1,53 @@
+//! The API's error body (contract, 3.2).
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
+use tracing::error;
+
+use crate::domain::Error;
+use crate::domain::id::JobUid;
+
+/// Every error body: only a string `detail` reaches the user of every client.
+#[derive(Debug, Serialize)]
+pub struct Problem {
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_uid: Option<JobUid>,
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
+        let errors = match error {
+            Error::Validation(complaints) => {
+                let mut errors: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                for complaint in complaints {
+                    errors.entry(complaint.field.clone()).or_default().push(complaint.message.clone());
+                }
+                Some(errors)
+            }
+            _ => None,
+        };
+        let job_uid = if let Error::JobActive(job) = error { Some(*job) } else { None };
+        Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid }
+    }
+}
+
+/// The answer to a request: what the handler made, or the problem. A 5xx is logged here and nowhere else.
+pub fn respond<T: IntoResponse>(result: Result<T, Error>) -> Response {
+    let error = match result {
+        Ok(answer) => return answer.into_response(),
+        Err(error) => error,
+    };
+    let status = StatusCode::from_u16(error.code().facts().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if status.is_server_error() {
+        error!(status = status.as_u16(), causes = error.chain(), "request failed");
+    }
+    (status, Json(Problem::from(&error))).into_response()
+}

@@ -1,0 +1,100 @@
+//! SageMaker real-time endpoints.
+
+use aws_sdk_sagemakerruntime::Client;
+use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
+use aws_sdk_sagemakerruntime::primitives::Blob;
+
+use crate::domain::outcome::{Failure, FailureCode};
+use crate::ports::{InferenceError, InferenceRequest, Model};
+
+/// Characters of a model's own words that are shown.
+const QUOTE_CHARS: usize = 200;
+
+/// One endpoint. The client carries region and credentials.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    client: Client,
+    name: String,
+}
+
+impl Endpoint {
+    /// The endpoint of this name.
+    #[must_use]
+    pub fn new(client: Client, name: impl Into<String>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    fn classify(&self, error: SdkError<InvokeEndpointError>) -> InferenceError {
+        let SdkError::ServiceError(service) = error else {
+            return transient(match error {
+                SdkError::TimeoutError(_) => "The endpoint did not answer in time.",
+                _ => "The endpoint could not be reached.",
+            });
+        };
+        match service.err() {
+            InvokeEndpointError::ModelError(model) => {
+                let status = model.original_status_code().unwrap_or(500);
+                let message = match model.original_message().and_then(quote) {
+                    Some(quote) => format!("The model answered status {status}: {quote}"),
+                    None => format!("The model answered status {status}."),
+                };
+                // D26: these are worth another try; any other status is the item's.
+                if matches!(status, 429 | 502 | 503 | 504) {
+                    InferenceError::Transient { message, retry_after: None }
+                } else {
+                    InferenceError::Item(Failure::new(FailureCode::ModelError, message))
+                }
+            }
+            InvokeEndpointError::ModelNotReadyException(_) => transient("The model is not ready yet."),
+            InvokeEndpointError::ValidationError(_) => self.refused("does not exist or is not in service. Create it, or choose another provider."),
+            other => match other.code() {
+                Some("AccessDeniedException" | "AccessDenied" | "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException") => {
+                    self.refused("refuses access. Allow sagemaker:InvokeEndpoint on it.")
+                }
+                _ => transient("The endpoint is busy."),
+            },
+        }
+    }
+
+    fn refused(&self, why: &str) -> InferenceError {
+        let region = self.client.config().region().map_or("an unknown region", |region| region.as_ref());
+        InferenceError::Job(format!("SageMaker endpoint \"{}\" in {region} {why}", self.name))
+    }
+}
+
+impl Model for Endpoint {
+    async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
+        let body = serde_json::to_vec(request).map_err(|_| transient("The request could not be written."))?;
+        let call = self.client.invoke_endpoint().endpoint_name(&self.name).content_type("application/json").accept("application/json").body(Blob::new(body));
+        let answer = call.send().await.map_err(|error| self.classify(error))?;
+        Ok(answer.body.map(Blob::into_inner).unwrap_or_default())
+    }
+}
+
+fn transient(message: &str) -> InferenceError {
+    InferenceError::Transient { message: message.to_owned(), retry_after: None }
+}
+
+/// A model's own words, as far as they may be shown: short, one line, and without addresses, since a signed URL is a
+/// secret (I11).
+fn quote(text: &str) -> Option<String> {
+    if text.contains("://") {
+        return None;
+    }
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS).collect();
+    let line = line.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn a_models_words_are_short_and_carry_no_address() {
+        assert_eq!(quote("cannot decode\nthe picture").as_deref(), Some("cannot decode the picture"));
+        assert_eq!(quote("GET https://bucket/x?X-Amz-Signature=s failed"), None);
+        assert_eq!(quote(&"x".repeat(1_000)).map(|q| q.len()), Some(200));
+    }
+}

@@ -1,0 +1,76 @@
+//! The AWS configuration that every client of a process shares: one HTTP client, no probing at start-up.
+//!
+//! What is left out, and why (design.md, section 9): the native root store (9 M instructions to read; AWS's own
+//! endpoints need five roots), the credentials chain (Lambda gives both region and credentials in the environment),
+//! and aws-lc (422 M instructions of entropy at start-up; ring needs none).
+
+use std::time::Duration;
+
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+
+/// The roots of AWS's endpoints (Amazon Trust Services, "Certificate authorities"): Amazon Root CA 1–4 and Starfield
+/// Services Root CA G2.
+const ROOTS: &str = include_str!("amazon-roots.pem");
+
+/// A call that does not connect in this time will not.
+const CONNECT: Duration = Duration::from_secs(2);
+/// One attempt of a call to DynamoDB, S3, SQS, Step Functions or KMS.
+const ATTEMPT: Duration = Duration::from_secs(6);
+/// A call with its retries.
+const OPERATION: Duration = Duration::from_secs(20);
+/// An answer of a real-time endpoint takes at most 60 seconds (AWS, "InvokeEndpoint").
+const MODEL: Duration = Duration::from_secs(65);
+
+/// AWS, as this process reaches it.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    config: SdkConfig,
+}
+
+impl Aws {
+    /// For a Lambda: region and credentials from its environment.
+    pub async fn in_lambda() -> Self {
+        let loader = loader().region(EnvironmentVariableRegionProvider::new()).credentials_provider(EnvironmentVariableCredentialsProvider::new());
+        Self { config: loader.load().await }
+    }
+
+    /// For a person's command: whatever the AWS command line would use.
+    pub async fn for_people() -> Self {
+        Self { config: loader().load().await }
+    }
+
+    /// For clients of everything but models.
+    #[must_use]
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    /// For clients of models: they may take their time, and repeating a call is the worker's decision.
+    #[must_use]
+    pub fn model_config(&self) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(MODEL).operation_timeout(MODEL).build();
+        self.config.clone().into_builder().timeout_config(timeouts).retry_config(RetryConfig::disabled()).build()
+    }
+}
+
+fn loader() -> ConfigLoader {
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    #[expect(clippy::expect_used, reason = "the roots are part of the binary: a test reads them")]
+    let tls = TlsContext::builder().with_trust_store(roots).build().expect("the roots can be read");
+    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(4))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_roots_can_be_read() {
+        let _ = super::loader();
+    }
+}

@@ -1,0 +1,24 @@
+use lambda_runtime::Diagnostic;
+use tracing::error;
+
+use crate::domain::Error;
+
+/// An error as a state machine sees it: by the name that its rules match. Without this a boxed error reaches ASL
+/// under the name of a Rust type, which no rule can match.
+#[derive(Debug)]
+pub struct TaskError(Error);
+
+impl From<Error> for TaskError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<TaskError> for Diagnostic {
+    fn from(TaskError(error): TaskError) -> Self {
+        let facts = error.code().facts();
+        // The runtime logs a failure with its type's name; the causes are in this line and nowhere else.
+        error!(code = facts.task_error, causes = error.chain(), "task failed");
+        Self { error_type: facts.task_error.into(), error_message: error.to_string() }
+    }
+}

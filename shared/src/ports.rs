@@ -1,0 +1,311 @@
+//! The traits that handlers are generic over. `store` and the other adapters implement them for AWS,
+//! `testing` in memory.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, WebhookUid};
+use crate::domain::item::{Asset, Item};
+use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
+use crate::domain::key::{ApiKey, KeyHash};
+use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
+use crate::domain::plan::{Batch, Plan};
+use crate::domain::project::Project;
+use crate::domain::provider::InferenceProvider;
+use crate::domain::result::LabelResult;
+use crate::domain::summary::{ItemError, Summary};
+use crate::domain::webhook::{Delivery, Webhook};
+use crate::domain::{Error, Timestamp};
+
+/// A page of a list: the entries, and where the next page begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// Newest first.
+    pub entries: Vec<T>,
+    /// `None` on the last page. Only our own cursors carry it.
+    pub next: Option<String>,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// Where the page before ended.
+    pub after: Option<String>,
+    /// How many entries.
+    pub limit: usize,
+    /// Oldest first.
+    pub ascending: bool,
+}
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// API keys.
+pub trait Keys: Send + Sync {
+    /// The key of this hash.
+    fn find_key(&self, hash: &KeyHash) -> impl Future<Output = Result<Option<ApiKey>, Error>> + Send;
+    /// Stores a key.
+    fn add_key(&self, hash: &KeyHash, key: &ApiKey) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Projects.
+pub trait Projects: Send + Sync {
+    /// Stores a new project.
+    fn add_project(&self, project: &Project) -> impl Future<Output = Result<(), Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> impl Future<Output = Result<Project, Error>> + Send;
+    /// The organization's projects.
+    fn projects(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Project>, Error>> + Send;
+}
+
+/// Items.
+pub trait Items: Send + Sync {
+    /// Stores items that are not there yet; one that is stays as it is.
+    fn add_items(&self, items: &[Item]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The items of these uids that exist, in this order.
+    fn items(&self, uids: &[ItemUid]) -> impl Future<Output = Result<Vec<Item>, Error>> + Send;
+    /// The project's items.
+    fn items_of(&self, project: ProjectUid, slice: &Slice) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+    /// The first `cap` unlabeled items in the order of their creation, and whether there are more.
+    fn unlabeled(&self, project: ProjectUid, cap: usize) -> impl Future<Output = Result<(Vec<Asset>, bool), Error>> + Send;
+}
+
+/// Inference providers.
+pub trait Providers: Send + Sync {
+    /// Stores a new provider.
+    fn add_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> impl Future<Output = Result<InferenceProvider, Error>> + Send;
+    /// The organization's providers.
+    fn providers(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// What a list of jobs is narrowed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Of this project.
+    pub project: Option<ProjectUid>,
+    /// In this status.
+    pub status: Option<JobStatus>,
+}
+
+/// How a job ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ending {
+    /// Completed or failed.
+    pub status: JobStatus,
+    /// A sentence, of a failed job.
+    pub error_message: Option<String>,
+    /// What it came to.
+    pub summary: Summary,
+    /// What is told to whom: written together with the end (I6).
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Jobs and their life. A move that another writer has made impossible is refused, never forced.
+pub trait Jobs: Send + Sync {
+    /// Stores a new job and takes the project for it, in one step (I4).
+    ///
+    /// # Errors
+    /// `JobActive` if another job has the project.
+    fn create_job(&self, spec: &JobSpec, state: &JobState) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The job of this uid, whosever it is: for workers.
+    fn job(&self, uid: JobUid) -> impl Future<Output = Result<Job, Error>> + Send;
+    /// The organization's jobs.
+    fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
+    /// Jobs that have not ended, oldest first: for the watchdog.
+    fn active_jobs(&self) -> impl Future<Output = Result<Vec<JobUid>, Error>> + Send;
+    /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered.
+    ///
+    /// # Errors
+    /// `JobFinished` if it ended meanwhile.
+    fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> impl Future<Output = Result<Plan, Error>> + Send;
+    /// The plan, if there is one.
+    fn plan(&self, job: JobUid) -> impl Future<Output = Result<Option<Plan>, Error>> + Send;
+    /// Marks the job cancelled and frees its project, in one step. Again is fine.
+    ///
+    /// # Errors
+    /// `JobFinished` if it has completed or failed.
+    fn cancel_job(&self, job: &Job, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
+    /// says. `false`: it is not, read it again.
+    fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
+}
+
+/// What became of an attempt to commit a chunk.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Commit {
+    /// It counts, and this is its receipt.
+    Done(Receipt),
+    /// Another worker or an earlier attempt has committed it: nothing changed.
+    Already,
+    /// The job has ended: nothing changed.
+    JobOver,
+}
+
+/// A chunk ready to be committed.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// Its name.
+    pub id: ChunkId,
+    /// In the manifest's order; `None` for items that a cancelled job did not get to.
+    pub outcomes: Vec<Option<ItemOutcome>>,
+    /// Dropped parts of good answers.
+    pub notes: Vec<ItemError>,
+    /// Object key of the raw predictions.
+    pub raw: String,
+}
+
+/// The receipts of a job: counting exactly once (design.md, section 4).
+pub trait Ledger: Send + Sync {
+    /// The chunks of a batch that are committed.
+    fn committed(&self, job: JobUid, batch: u32) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;
+    /// Writes drafts, receipt and counters, all or nothing. An item that a person labeled meanwhile becomes
+    /// skipped (I3).
+    fn commit(&self, spec: &JobSpec, bot: &str, chunk: Chunk, now: Timestamp) -> impl Future<Output = Result<Commit, Error>> + Send;
+    /// All receipts of a job, in order.
+    fn receipts(&self, job: JobUid) -> impl Future<Output = Result<Vec<Receipt>, Error>> + Send;
+    /// Where the job is: the cheap read that workers repeat (I7).
+    fn status(&self, job: JobUid) -> impl Future<Output = Result<JobStatus, Error>> + Send;
+}
+
+/// Results of items.
+pub trait Results: Send + Sync {
+    /// The project's items that have a result, walked in the order of creation. A page may have fewer entries
+    /// than asked for and still not be the last.
+    fn results(
+        &self,
+        project: ProjectUid,
+        keep: impl Fn(&LabelResult) -> bool + Send,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+}
+
+/// Webhook subscriptions and deliveries.
+pub trait Webhooks: Send + Sync {
+    /// Stores a new subscription.
+    ///
+    /// # Errors
+    /// `TooMany`.
+    fn add_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<(), Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> impl Future<Output = Result<Webhook, Error>> + Send;
+    /// The organization's subscriptions.
+    fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The delivery of this uid, whosever it is.
+    fn delivery(&self, uid: DeliveryUid) -> impl Future<Output = Result<Option<Delivery>, Error>> + Send;
+    /// The organization's deliveries.
+    fn deliveries(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
+    /// Takes a pending delivery until `until`, if it still is as `delivery` says. `false`: somebody else has it.
+    fn claim_delivery(&self, delivery: &Delivery, until: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Stores what came of an attempt: status, attempts, next retry, response.
+    fn record_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Executions of the state machine.
+pub trait Executions: Send + Sync {
+    /// Starts the execution of a job. Its name is the job's uid, so again is fine.
+    fn start(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stops it; one that is over or never was is fine.
+    fn stop(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Whether it runs.
+    fn is_running(&self, job: JobUid) -> impl Future<Output = Result<bool, Error>> + Send;
+}
+
+/// Objects in the system's bucket.
+pub trait Objects: Send + Sync {
+    /// Writes an object, over one that is there.
+    fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The bytes of a range.
+    fn get_range(&self, key: &str, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
+    /// A URL that reads an object, valid for `valid` and never longer than the credentials that sign it.
+    fn sign_get(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+    /// A URL that writes an object.
+    fn sign_put(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+}
+
+/// The webhook queue.
+pub trait Queue: Send + Sync {
+    /// Asks for an attempt to deliver, after `delay` (at most 15 minutes).
+    fn send(&self, delivery: DeliveryUid, delay: Duration) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Puts a delivery that was given up where people look.
+    fn bury(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Sealing of provider credentials and webhook secrets (I11).
+pub trait Secrets: Send + Sync {
+    /// Ciphertext that opens only in the same context.
+    fn seal(&self, context: &str, secret: &str) -> impl Future<Output = Result<String, Error>> + Send;
+    /// The secret.
+    fn open(&self, context: &str, sealed: &str) -> impl Future<Output = Result<String, Error>> + Send;
+}
+
+/// What a model is sent about one item (contract, 10.1).
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct InferenceRequest<'a> {
+    /// The item's uid.
+    pub asset_id: ItemUid,
+    /// Signed.
+    pub asset_url: String,
+    /// What it is.
+    pub asset_type: crate::domain::item::AssetType,
+    /// Pixels.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub size: Option<crate::domain::item::Size>,
+    /// The labels to look for; empty: any.
+    pub labels: &'a [String],
+    /// A hint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_type: Option<crate::domain::job::ModelType>,
+}
+
+/// Why a model gave no answer. The kind decides what happens (design.md, section 6).
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    /// The item fails.
+    #[error("{}", .0.message)]
+    Item(Failure),
+    /// Worth another try, after what the model asks for.
+    #[error("{message}")]
+    Transient {
+        /// A sentence.
+        message: String,
+        /// `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// The model cannot serve this job: a sentence that says what to do.
+    #[error("{0}")]
+    Job(String),
+}
+
+/// The one seam to models: an item goes in, the bytes of an answer come out.
+pub trait Model: Send + Sync {
+    /// One call.
+    fn infer(&self, request: &InferenceRequest<'_>) -> impl Future<Output = Result<Vec<u8>, InferenceError>> + Send;
+}
+
+/// The lines of a batch.
+pub trait Manifests: Send + Sync {
+    /// The assets of a batch.
+    fn assets(&self, batch: &Batch) -> impl Future<Output = Result<Vec<Asset>, Error>> + Send;
+}
+
+impl<O: Objects> Manifests for O {
+    async fn assets(&self, batch: &Batch) -> Result<Vec<Asset>, Error> {
+        let lines = self.get_range(&batch.manifest, batch.offset, batch.length).await?;
+        let read: Result<Vec<Asset>, _> = serde_json::Deserializer::from_slice(&lines).into_iter().collect();
+        read.map_err(Error::internal)
+    }
+}

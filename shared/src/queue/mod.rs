@@ -1,0 +1,75 @@
+//! SQS: one message per attempt to deliver an event. It carries the delivery's uid alone; the record has the rest.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::SdkError;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Error;
+use crate::domain::id::DeliveryUid;
+use crate::ports::Queue;
+
+/// The longest delay of a message (AWS, "Amazon SQS delay queues"). Longer ones take several hops.
+pub const MAX_DELAY: Duration = Duration::from_secs(900);
+
+/// A message on the webhook queue. Versioned: an unreadable one goes to the dead letters, never away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Try this delivery.
+    V1 {
+        /// Which.
+        delivery: DeliveryUid,
+    },
+}
+
+/// The webhook queue and its dead letters.
+#[derive(Clone, Debug)]
+pub struct WebhookQueue {
+    client: Client,
+    url: String,
+    dead_letters_url: Option<String>,
+}
+
+impl WebhookQueue {
+    /// For those who only send.
+    #[must_use]
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into(), dead_letters_url: None }
+    }
+
+    /// For the one who also gives up.
+    #[must_use]
+    pub fn with_dead_letters(mut self, url: impl Into<String>) -> Self {
+        self.dead_letters_url = Some(url.into());
+        self
+    }
+
+    async fn put(&self, url: &str, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
+        let body = serde_json::to_string(&Message::V1 { delivery }).map_err(Error::internal)?;
+        let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(0);
+        self.client.send_message().queue_url(url).message_body(body).delay_seconds(seconds).send().await.map_err(classify)?;
+        Ok(())
+    }
+}
+
+impl Queue for WebhookQueue {
+    async fn send(&self, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
+        self.put(&self.url, delivery, delay).await
+    }
+
+    async fn bury(&self, delivery: DeliveryUid) -> Result<(), Error> {
+        let url = self.dead_letters_url.as_deref().ok_or_else(|| Error::internal("no dead-letter queue configured"))?;
+        self.put(url, delivery, Duration::ZERO).await
+    }
+}
+
+/// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
+fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
+    let busy = match &error {
+        SdkError::ServiceError(service) => service.raw().status().is_server_error() || service.raw().status().as_u16() == 429,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        _ => false,
+    };
+    if busy { Error::QueueUnavailable(Box::new(error)) } else { Error::internal(error) }
+}

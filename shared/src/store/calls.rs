@@ -1,0 +1,229 @@
+//! The few ways in which the table is called: typed rows in, typed rows out, errors told apart.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem};
+use backon::{ExponentialBuilder, Retryable};
+use serde::de::DeserializeOwned;
+
+use super::Store;
+use super::keys::{Index, Key, PK, SK};
+use crate::domain::Error;
+use crate::ports::{Page, Slice};
+
+pub(super) type Row = HashMap<String, AttributeValue>;
+
+/// Keys of one BatchGetItem call (AWS, "BatchGetItem").
+const BATCH_GET: usize = 100;
+/// Answers with unprocessed keys that are accepted before the table counts as busy.
+const BATCH_GET_ROUNDS: usize = 8;
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+impl From<Key> for Row {
+    fn from(key: Key) -> Self {
+        HashMap::from([(PK.to_owned(), text(key.pk)), (SK.to_owned(), text(key.sk))])
+    }
+}
+
+/// A serialized value as one attribute, for update expressions.
+pub(super) fn attribute(value: &impl serde::Serialize) -> Result<AttributeValue, Error> {
+    serde_dynamo::to_attribute_value(value).map_err(Error::internal)
+}
+
+pub(super) fn read<T: DeserializeOwned>(row: Row) -> Result<T, Error> {
+    serde_dynamo::from_item(row).map_err(Error::internal)
+}
+
+/// Throttled, timed out, 5xx or unreachable: repeatable. Anything else is our own mistake.
+pub(super) fn classify<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let busy = match &error {
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error()
+                || matches!(
+                    service.err().code(),
+                    Some(
+                        "ThrottlingException"
+                            | "ProvisionedThroughputExceededException"
+                            | "RequestLimitExceeded"
+                            | "TransactionInProgressException"
+                            | "TransactionConflictException"
+                    )
+                )
+        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        _ => false,
+    };
+    if busy { Error::StoreUnavailable(Box::new(error)) } else { Error::internal(error) }
+}
+
+impl Store {
+    /// One row, as of now.
+    pub(super) async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Error> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into())).consistent_read(true);
+        let answer = request.send().await.map_err(classify)?;
+        answer.item.map(read).transpose()
+    }
+
+    /// A new row. `false`: there is one.
+    pub(super) async fn put_new(&self, row: Row) -> Result<bool, Error> {
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression("attribute_not_exists(pk)");
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// Removes a row. `false`: there was none.
+    pub(super) async fn remove(&self, key: Key) -> Result<bool, Error> {
+        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.into())).condition_expression("attribute_exists(pk)");
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// The rows of these keys that exist, in no order, 100 a call.
+    pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH_GET) {
+            let keys = keys.iter().cloned().map(Row::from).collect();
+            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(Error::internal)?;
+            let mut open = Some(HashMap::from([(self.table.clone(), wanted)]));
+            for _ in 0..BATCH_GET_ROUNDS {
+                let Some(wanted) = open.take().filter(|tables| !tables.is_empty()) else { break };
+                let answer = self.client.batch_get_item().set_request_items(Some(wanted)).send().await.map_err(classify)?;
+                rows.extend(answer.responses.unwrap_or_default().into_values().flatten());
+                open = answer.unprocessed_keys;
+            }
+            if open.is_some_and(|tables| !tables.is_empty()) {
+                return Err(Error::StoreUnavailable("keys left unprocessed".into()));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// All rows of a partition whose sort key begins so, in order.
+    pub(super) async fn query_prefix(&self, pk: String, prefix: &str, projection: Option<&str>) -> Result<Vec<Row>, Error> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+            .set_projection_expression(projection.map(Into::into));
+        let mut rows = Vec::new();
+        let mut pages = request.into_paginator().items().send();
+        while let Some(row) = pages.next().await {
+            rows.push(row.map_err(classify)?);
+        }
+        Ok(rows)
+    }
+
+    /// A page of a partition of the table, newest first: its uids sort by time.
+    pub(super) async fn page_of_partition<T: DeserializeOwned>(&self, pk: String, prefix: &str, slice: &Slice) -> Result<Page<T>, Error> {
+        let start = slice.after.as_ref().map(|after| Key { pk: pk.clone(), sk: format!("{prefix}{after}") }.into());
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":prefix", text(prefix))
+            .set_exclusive_start_key(start)
+            .scan_index_forward(slice.ascending)
+            .limit(i32::try_from(slice.limit + 1).unwrap_or(i32::MAX));
+        let answer = request.send().await.map_err(classify)?;
+        let mut rows = answer.items.unwrap_or_default();
+        let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
+        rows.truncate(slice.limit);
+        let last = rows.last().and_then(|row| row.get(SK)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned));
+        let entries = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Page { entries, next: last.filter(|_| more) })
+    }
+
+    /// A page of keys of an index, newest first. `next` is the last index sort key.
+    pub(super) async fn page_of_index(&self, index: &Index, pk: String, slice: &Slice) -> Result<Page<Key>, Error> {
+        let mut condition = format!("{} = :pk", index.pk);
+        let mut request = self.client.query().table_name(&self.table).index_name(index.name);
+        if let Some(after) = &slice.after {
+            condition += &format!(" AND {} {} :after", index.sk, if slice.ascending { ">" } else { "<" });
+            request = request.expression_attribute_values(":after", text(after));
+        }
+        let request = request
+            .key_condition_expression(condition)
+            .expression_attribute_values(":pk", text(pk))
+            .scan_index_forward(slice.ascending)
+            .limit(i32::try_from(slice.limit + 1).unwrap_or(i32::MAX));
+        let answer = request.send().await.map_err(classify)?;
+        let mut rows = answer.items.unwrap_or_default();
+        let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
+        rows.truncate(slice.limit);
+        let next = rows.last().and_then(|row| row.get(index.sk)?.as_s().ok().cloned()).filter(|_| more);
+        let entries = rows.iter().filter_map(key_of).collect();
+        Ok(Page { entries, next })
+    }
+}
+
+/// The primary key in a row.
+pub(super) fn key_of(row: &Row) -> Option<Key> {
+    Some(Key { pk: row.get(PK)?.as_s().ok()?.clone(), sk: row.get(SK)?.as_s().ok()?.clone() })
+}
+
+/// What became of a transaction.
+pub(super) enum Transacted {
+    /// All of it is written.
+    Done,
+    /// Nothing is: a condition did not hold. One reason per action.
+    Refused(Vec<CancellationReason>),
+}
+
+/// Whether the condition of this action was what refused the transaction.
+pub(super) fn refused(reasons: &[CancellationReason], action: usize) -> bool {
+    reasons.get(action).is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
+}
+
+impl Store {
+    /// All or nothing. Conflicts with other writers and throttling are repeated for a few seconds.
+    pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, Error> {
+        let attempt = || async {
+            let request = self.client.transact_write_items().set_transact_items(Some(actions.clone()));
+            let error = match request.send().await {
+                Ok(_) => return Ok(Transacted::Done),
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    let reasons = cancelled.cancellation_reasons();
+                    if (0..reasons.len()).any(|action| refused(reasons, action)) {
+                        return Ok(Transacted::Refused(reasons.to_vec()));
+                    }
+                    let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
+                    let passing = codes.iter().all(|code| matches!(*code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"));
+                    let cause = format!("transaction cancelled: {}", codes.join(", "));
+                    Err(if passing { Error::StoreUnavailable(cause.into()) } else { Error::internal(cause) })
+                }
+                _ => Err(classify(error)),
+            }
+        };
+        let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(20)).with_max_delay(Duration::from_secs(2)).with_max_times(8).with_jitter();
+        attempt.retry(patience).when(|error: &Error| matches!(error, Error::StoreUnavailable(_))).await
+    }
+}

@@ -1,0 +1,90 @@
+//! Items and their results.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Store;
+use super::calls::{Row, classify, key_of, read, text};
+use super::keys::{self, Key, LISTING, UNLABELED};
+use super::rows::{ItemRow, asset, item};
+use crate::domain::Error;
+use crate::domain::id::{ItemUid, ProjectUid};
+use crate::domain::item::{Asset, Item};
+use crate::domain::result::LabelResult;
+use crate::ports::{Items, Page, Results, Slice};
+
+/// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
+const PUTS: usize = 32;
+
+impl Items for Store {
+    async fn add_items(&self, items: &[Item]) -> Result<(), Error> {
+        let rows = items.iter().map(|new| item(&ItemRow::new(new)?)).collect::<Result<Vec<Row>, Error>>()?;
+        // The uid is derived from project and key, so `false` is the same item again.
+        stream::iter(rows).map(|row| self.put_new(row)).buffer_unordered(PUTS).try_for_each(|_added| async { Ok(()) }).await
+    }
+
+    async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
+        self.items_by_key(uids.iter().copied().map(Key::item).collect()).await
+    }
+
+    async fn items_of(&self, project: ProjectUid, slice: &Slice) -> Result<Page<Item>, Error> {
+        let Page { entries, next } = self.page_of_index(&LISTING, keys::items_of(project), slice).await?;
+        Ok(Page { entries: self.items_by_key(entries).await?, next })
+    }
+
+    async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
+        let shards = stream::iter(0..keys::UNLABELED_SHARDS)
+            .map(|shard| self.unlabeled_in(keys::unlabeled_of(project, shard), cap + 1))
+            .buffered(usize::from(keys::UNLABELED_SHARDS));
+        let mut waiting: Vec<(String, Asset)> = shards.try_concat().await?;
+        waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let more = waiting.len() > cap;
+        Ok((waiting.into_iter().take(cap).map(|(_, asset)| asset).collect(), more))
+    }
+}
+
+impl Results for Store {
+    async fn results(&self, project: ProjectUid, keep: impl Fn(&LabelResult) -> bool + Send, slice: &Slice) -> Result<Page<Item>, Error> {
+        let mut page = self.items_of(project, slice).await?;
+        page.entries.retain(|item| item.result.as_ref().is_some_and(&keep));
+        Ok(page)
+    }
+}
+
+impl Store {
+    async fn items_by_key(&self, keys: Vec<Key>) -> Result<Vec<Item>, Error> {
+        let mut found: HashMap<String, Row> =
+            self.get_many(keys.clone()).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
+        keys.into_iter().filter_map(|key| found.remove(&key.pk)).map(|row| read::<ItemRow>(row)?.read()).collect()
+    }
+
+    /// At most `cap` items of a shard, each with its place in the order.
+    async fn unlabeled_in(&self, shard: String, cap: usize) -> Result<Vec<(String, Asset)>, Error> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(UNLABELED.name)
+            .key_condition_expression(format!("{} = :shard", UNLABELED.pk))
+            .expression_attribute_values(":shard", text(shard))
+            .into_paginator()
+            .items()
+            .send();
+        let mut assets = Vec::new();
+        while assets.len() < cap
+            && let Some(row) = pages.next().await
+        {
+            assets.push(waiting(&row.map_err(classify)?)?);
+        }
+        Ok(assets)
+    }
+}
+
+/// An entry of the sparse index.
+fn waiting(row: &Row) -> Result<(String, Asset), Error> {
+    let field = |name: &str| row.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).ok_or_else(|| Error::internal("index entry without its attributes"));
+    let uid = field("pk")?.strip_prefix("ITEM#").ok_or_else(|| Error::internal("index entry that is no item"))?;
+    Ok((field(UNLABELED.sk)?.clone(), asset(ItemUid::parse(uid)?, field("item")?)?))
+}

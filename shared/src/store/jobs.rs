@@ -1,0 +1,204 @@
+//! Jobs: their rows, and the moves between statuses as conditional writes.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+
+use super::Store;
+use super::calls::{Row, Transacted, attribute, classify, key_of, number, refused, text};
+use super::keys::{self, ACTIVE, Key, LISTING};
+use super::rows::{DeliveryRow, JobSpecRow, JobStateRow, PlanRow, item, job};
+use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
+use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
+use crate::domain::plan::Plan;
+use crate::domain::{Error, Timestamp};
+use crate::ports::{Ending, JobFilter, Jobs, Page, Slice};
+
+/// Pages of the index that one page of a list by status may read; then it is short, and the next one goes on.
+const ROUNDS: usize = 5;
+
+impl Jobs for Store {
+    async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<(), Error> {
+        let lock = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(Key::lock(spec.project).into()))
+            .item("job", text(spec.uid.to_string()))
+            .condition_expression("attribute_not_exists(pk)") // the second of two creates must lose (I4)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let actions = vec![
+            put(lock)?,
+            put(self.put(item(&JobSpecRow::new(spec))?).condition_expression("attribute_not_exists(pk)"))?,
+            put(self.put(item(&JobStateRow::new(spec, state))?).condition_expression("attribute_not_exists(pk)"))?,
+        ];
+        match self.transact(actions).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Refused(reasons) if refused(&reasons, 0) => {
+                let holder = reasons.first().and_then(|reason| reason.item()?.get("job")?.as_s().ok());
+                let holder = holder.ok_or_else(|| Error::internal("a lock without a job"))?;
+                Err(Error::JobActive(JobUid::parse(holder)?))
+            }
+            Transacted::Refused(_) => Err(Error::internal("job uid taken")),
+        }
+    }
+
+    async fn job(&self, uid: JobUid) -> Result<Job, Error> {
+        let found = self.jobs_by_uid(&[uid]).await?;
+        found.into_iter().next().ok_or(Error::NotFound)
+    }
+
+    async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
+        let pk = filter.project.map_or_else(|| keys::jobs_of_organization(organization), keys::jobs_of_project);
+        let mut slice = slice.clone();
+        let mut entries = Vec::new();
+        for _ in 0..ROUNDS {
+            let page = self.page_of_index(&LISTING, pk.clone(), &slice).await?;
+            let uids: Vec<JobUid> = page.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
+            let wanted = |job: &Job| job.spec.organization == organization && filter.status.is_none_or(|status| status == job.state.status);
+            entries.extend(self.jobs_by_uid(&uids).await?.into_iter().filter(wanted));
+            slice.after = page.next;
+            if slice.after.is_none() || entries.len() >= slice.limit {
+                break;
+            }
+        }
+        if entries.len() > slice.limit {
+            entries.truncate(slice.limit);
+            slice.after = entries.last().map(|last| last.spec.uid.to_string());
+        }
+        Ok(Page { entries, next: slice.after })
+    }
+
+    async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(ACTIVE.name)
+            .key_condition_expression(format!("{} = :jobs", ACTIVE.pk))
+            .expression_attribute_values(":jobs", text(keys::ACTIVE_JOBS))
+            .into_paginator()
+            .items()
+            .send();
+        let mut jobs = Vec::new();
+        while let Some(entry) = pages.next().await {
+            let entry: Row = entry.map_err(classify)?;
+            jobs.extend(key_of(&entry).and_then(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()));
+        }
+        Ok(jobs)
+    }
+
+    async fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> Result<Plan, Error> {
+        let state = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job_state(plan.job).into()))
+            .update_expression("SET #status = :running, #total = :total, started_at = :now, progressed_at = :now")
+            .condition_expression("#status = :pending") // planned once, and never after a cancel
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#total", "total")
+            .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
+            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
+            .expression_attribute_values(":total", number(total))
+            .expression_attribute_values(":now", attribute(&now)?);
+        match self.transact(vec![update(state)?, put(self.put(item(&PlanRow::new(plan)?)?))?]).await? {
+            Transacted::Done => Ok(plan.clone()),
+            Transacted::Refused(_) => {
+                let status = self.job(plan.job).await?.state.status;
+                match self.plan(plan.job).await? {
+                    Some(first) if status.is_active() => Ok(first),
+                    _ => Err(Error::JobFinished(status)),
+                }
+            }
+        }
+    }
+
+    async fn plan(&self, job: JobUid) -> Result<Option<Plan>, Error> {
+        self.get::<PlanRow>(Key::job_plan(job)).await?.map(PlanRow::read).transpose()
+    }
+
+    async fn cancel_job(&self, job: &Job, now: Timestamp) -> Result<(), Error> {
+        let state = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job_state(job.spec.uid).into()))
+            .update_expression(format!("SET #status = :cancelled, completed_at = :now, progressed_at = :now REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
+            .condition_expression("#status IN (:pending, :running)") // never over an end (I5)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":cancelled", attribute(&JobStatus::Cancelled)?)
+            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
+            .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
+            .expression_attribute_values(":now", attribute(&now)?);
+        match self.transact(vec![update(state)?, self.unlock(job.spec.project, job.spec.uid)?]).await? {
+            Transacted::Done => Ok(()),
+            // AllOld hands us the row that won, without a second read: judge that one.
+            Transacted::Refused(reasons) => match status_of(reasons.first().and_then(|reason| reason.item()))? {
+                JobStatus::Cancelled => Ok(()),
+                status => Err(Error::JobFinished(status)),
+            },
+        }
+    }
+
+    async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
+        // The summary and the event speak of these counters: a chunk committed since makes them untrue (I2, I6).
+        let still_as_judged = "#status = :status AND successful = :successful AND failed = :failed AND skipped = :skipped";
+        let counters = job.state.counters;
+        let state = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job_state(job.spec.uid).into()))
+            .update_expression(format!(
+                "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary REMOVE {}, {}",
+                ACTIVE.pk, ACTIVE.sk
+            ))
+            .condition_expression(still_as_judged)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", attribute(&job.state.status)?)
+            .expression_attribute_values(":successful", number(counters.successful))
+            .expression_attribute_values(":failed", number(counters.failed))
+            .expression_attribute_values(":skipped", number(counters.skipped))
+            .expression_attribute_values(":ended", attribute(&ending.status)?)
+            .expression_attribute_values(":error", attribute(&ending.error_message)?)
+            .expression_attribute_values(":summary", attribute(&ending.summary)?)
+            .expression_attribute_values(":now", attribute(&now)?);
+        let mut actions = vec![update(state)?, self.unlock(job.spec.project, job.spec.uid)?];
+        for delivery in &ending.deliveries {
+            actions.push(put(self.put(item(&DeliveryRow::new(delivery))?))?);
+        }
+        Ok(matches!(self.transact(actions).await?, Transacted::Done))
+    }
+}
+
+impl Store {
+    /// The jobs of these uids that exist, in this order.
+    async fn jobs_by_uid(&self, uids: &[JobUid]) -> Result<Vec<Job>, Error> {
+        let keys = uids.iter().flat_map(|uid| [Key::job_spec(*uid), Key::job_state(*uid)]).collect();
+        let mut found: HashMap<(String, String), Row> = self.get_many(keys).await?.into_iter().filter_map(|row| key_of(&row).map(|key| ((key.pk, key.sk), row))).collect();
+        let mut take = |key: Key| found.remove(&(key.pk, key.sk));
+        let rows = uids.iter().filter_map(|uid| take(Key::job_spec(*uid)).zip(take(Key::job_state(*uid))));
+        rows.map(|(spec, state)| job(spec, state)).collect()
+    }
+
+    /// Frees a project. A lock that is gone is fine; another job's is not ours to take.
+    fn unlock(&self, project: ProjectUid, job: JobUid) -> Result<TransactWriteItem, Error> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::lock(project).into()))
+            .condition_expression("attribute_not_exists(pk) OR job = :job")
+            .expression_attribute_values(":job", text(job.to_string()));
+        Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
+    }
+
+    pub(super) fn put(&self, row: Row) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+        Put::builder().table_name(&self.table).set_item(Some(row))
+    }
+}
+
+pub(super) fn put(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Error> {
+    Ok(TransactWriteItem::builder().put(put.build().map_err(Error::internal)?).build())
+}
+
+pub(super) fn update(update: aws_sdk_dynamodb::types::builders::UpdateBuilder) -> Result<TransactWriteItem, Error> {
+    Ok(TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build())
+}
+
+fn status_of(row: Option<&Row>) -> Result<JobStatus, Error> {
+    let status = row.and_then(|row| row.get("status")?.as_s().ok()).ok_or(Error::NotFound)?;
+    JobStatus::named(status).ok_or_else(|| Error::internal("a job in no known status"))
+}

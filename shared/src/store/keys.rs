@@ -1,0 +1,161 @@
+//! Every key of the table. ARCHITECTURE.md has the same as a table, with each access pattern and its cost.
+//!
+//! No part may contain `#`: parts are UUIDs, hashes and numbers, parsed at the edge, so no id can forge a key.
+//! Numbers are zero-padded, so that string order is number order.
+
+use crate::domain::Timestamp;
+use crate::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, WebhookUid};
+use crate::domain::key::KeyHash;
+use crate::domain::outcome::ChunkId;
+
+pub(super) const PK: &str = "pk";
+pub(super) const SK: &str = "sk";
+
+/// What is listed newest first: keys only, the rows are read by their own key.
+pub(super) const LISTING: Index = Index { name: "listing", pk: "listing_pk", sk: "listing_sk" };
+/// Items without a result, in the order of their creation. Sparse: a result takes the item out.
+pub(super) const UNLABELED: Index = Index { name: "unlabeled", pk: "unlabeled_pk", sk: "unlabeled_sk" };
+/// Jobs that have not ended. Sparse.
+pub(super) const ACTIVE: Index = Index { name: "active", pk: "active_pk", sk: "active_sk" };
+
+/// A secondary index and its two key attributes.
+pub(super) struct Index {
+    pub(super) name: &'static str,
+    pub(super) pk: &'static str,
+    pub(super) sk: &'static str,
+}
+
+/// A primary key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    /// `KEY#{sha256}`: an API key by its hash.
+    pub(super) fn api_key(hash: &KeyHash) -> Self {
+        Self::new(format!("KEY#{}", hash.as_str()), "KEY")
+    }
+
+    /// An organization's projects lie together: reading one is a read by tenant, so a foreign one is missing (I10).
+    pub(super) fn project(organization: OrganizationUid, uid: ProjectUid) -> Self {
+        Self::new(organization_pk(organization), format!("{PROJECT}{uid}"))
+    }
+
+    /// See [`Key::project`].
+    pub(super) fn provider(organization: OrganizationUid, uid: ProviderUid) -> Self {
+        Self::new(organization_pk(organization), format!("{PROVIDER}{uid}"))
+    }
+
+    /// See [`Key::project`].
+    pub(super) fn webhook(organization: OrganizationUid, uid: WebhookUid) -> Self {
+        Self::new(organization_pk(organization), format!("{WEBHOOK}{uid}"))
+    }
+
+    /// Who has the project: there is one lock, so there is one active job (I4).
+    pub(super) fn lock(project: ProjectUid) -> Self {
+        Self::new(format!("PROJECT#{project}"), "LOCK")
+    }
+
+    /// An item and its result are one row: "has no result" is one condition, and one write labels it (I3). Keyed
+    /// by item, so that a project's drafts spread over all partitions.
+    pub(super) fn item(uid: ItemUid) -> Self {
+        Self::new(format!("ITEM#{uid}"), "ITEM")
+    }
+
+    /// What a job is to do. Apart from its state, which is written often and so must stay small.
+    pub(super) fn job_spec(uid: JobUid) -> Self {
+        Self::new(job_pk(uid), SPEC)
+    }
+
+    /// Status and counters, together: one read sees both as of one moment (I2).
+    pub(super) fn job_state(uid: JobUid) -> Self {
+        Self::new(job_pk(uid), STATE)
+    }
+
+    /// The plan: written once, when the job starts.
+    pub(super) fn job_plan(uid: JobUid) -> Self {
+        Self::new(job_pk(uid), "PLAN")
+    }
+
+    /// The receipt of a committed chunk.
+    pub(super) fn receipt(id: ChunkId) -> Self {
+        Self::new(job_pk(id.job), format!("{}{:03}", receipts_of_batch(id.batch), id.chunk))
+    }
+
+    /// A delivery of an event.
+    pub(super) fn delivery(uid: DeliveryUid) -> Self {
+        Self::new(format!("DELIVERY#{uid}"), "DELIVERY")
+    }
+}
+
+pub(super) const PROJECT: &str = "PROJECT#";
+pub(super) const PROVIDER: &str = "PROVIDER#";
+pub(super) const WEBHOOK: &str = "WEBHOOK#";
+pub(super) const RECEIPT: &str = "RECEIPT#";
+pub(super) const SPEC: &str = "SPEC";
+pub(super) const STATE: &str = "STATE";
+
+/// Active jobs of all tenants: few, and read by the watchdog alone.
+pub(super) const ACTIVE_JOBS: &str = "JOB";
+
+/// Shards of a project's unlabeled items. Labeling takes one index write per item, and one partition of the
+/// index takes 1,000 a second.
+pub(super) const UNLABELED_SHARDS: u8 = 4;
+
+pub(super) fn organization_pk(organization: OrganizationUid) -> String {
+    format!("ORG#{organization}")
+}
+
+pub(super) fn job_pk(uid: JobUid) -> String {
+    format!("JOB#{uid}")
+}
+
+pub(super) fn receipts_of_batch(batch: u32) -> String {
+    format!("{RECEIPT}{batch:05}#")
+}
+
+pub(super) fn items_of(project: ProjectUid) -> String {
+    format!("PROJECT#{project}#ITEMS")
+}
+
+pub(super) fn jobs_of_project(project: ProjectUid) -> String {
+    format!("PROJECT#{project}#JOBS")
+}
+
+pub(super) fn jobs_of_organization(organization: OrganizationUid) -> String {
+    format!("ORG#{organization}#JOBS")
+}
+
+pub(super) fn deliveries_of(organization: OrganizationUid) -> String {
+    format!("ORG#{organization}#DELIVERIES")
+}
+
+pub(super) fn unlabeled_of(project: ProjectUid, shard: u8) -> String {
+    format!("PROJECT#{project}#{shard}")
+}
+
+/// Order of things whose uid does not sort by time.
+pub(super) fn in_time(created_at: Timestamp, uid: impl std::fmt::Display) -> String {
+    format!("{:013}#{uid}", created_at.as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_sort_by_batch_and_chunk() {
+        let job = JobUid::parse("0192b1c0-0000-7000-8000-000000000000").unwrap();
+        let key = |batch, chunk| Key::receipt(ChunkId { job, batch, chunk }).sk;
+
+        assert_eq!(key(7, 12), "RECEIPT#00007#012");
+        assert!(key(9, 99) < key(10, 0) && key(10, 9) < key(10, 10));
+        assert!(key(1, 0).starts_with(&receipts_of_batch(1)) && !key(10, 0).starts_with(&receipts_of_batch(1)));
+    }
+}

@@ -1,0 +1,153 @@
+//! The commit of a chunk: drafts, receipt and counters in one transaction (docs/decisions/0002).
+//!
+//! All of it or none of it is there at every crash point, so a retry needs no repair: it finds the receipt, or
+//! it finds nothing. The price is double write units; what it buys is calls: one a chunk.
+
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+
+use super::Store;
+use super::calls::{Row, Transacted, attribute, classify, number, read, refused};
+use super::jobs::{put, update};
+use super::keys::{self, Key, UNLABELED};
+use super::rows::{ReceiptRow, ResultRow, item};
+use crate::domain::annotate::too_large;
+use crate::domain::id::{ItemUid, JobUid};
+use crate::domain::job::{JobSpec, JobStatus};
+use crate::domain::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
+use crate::domain::prediction::Prediction;
+use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::{Error, Timestamp, limits};
+use crate::ports::{Chunk, Commit, Ledger};
+
+/// The receipt and the counters come first in the transaction, then the drafts.
+const RECEIPT: usize = 0;
+const STATE: usize = 1;
+const DRAFTS: usize = 2;
+
+impl Ledger for Store {
+    async fn committed(&self, job: JobUid, batch: u32) -> Result<Vec<u32>, Error> {
+        let prefix = keys::receipts_of_batch(batch);
+        let rows = self.query_prefix(keys::job_pk(job), &prefix, Some("sk")).await?;
+        let chunk = |row: &Row| row.get("sk")?.as_s().ok()?.strip_prefix(&prefix)?.parse().ok();
+        Ok(rows.iter().filter_map(chunk).collect())
+    }
+
+    async fn commit(&self, spec: &JobSpec, bot: &str, mut chunk: Chunk, now: Timestamp) -> Result<Commit, Error> {
+        let mut drafts = self.drafts(spec, bot, &mut chunk.outcomes, now)?;
+        loop {
+            // Ends: every turn but the last takes at least one draft out.
+            let receipt = Receipt::of(&chunk.outcomes, chunk.notes.clone(), chunk.raw.clone());
+            let mut actions = vec![self.receipt(&chunk, &receipt)?, self.count(spec.uid, &receipt, now)?];
+            for (place, draft) in &drafts {
+                if let Some(outcome) = &chunk.outcomes[*place] {
+                    actions.push(self.draft(outcome.item, draft)?);
+                }
+            }
+            let reasons = match self.transact(actions).await? {
+                Transacted::Done => return Ok(Commit::Done(receipt)),
+                Transacted::Refused(reasons) => reasons,
+            };
+            if refused(&reasons, RECEIPT) {
+                return Ok(Commit::Already);
+            }
+            if refused(&reasons, STATE) {
+                return Ok(Commit::JobOver);
+            }
+            let mut action = DRAFTS;
+            drafts.retain(|(place, _)| {
+                let labeled = refused(&reasons, action);
+                action += 1;
+                if labeled && let Some(outcome) = &mut chunk.outcomes[*place] {
+                    outcome.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
+                }
+                !labeled
+            });
+        }
+    }
+
+    async fn receipts(&self, job: JobUid) -> Result<Vec<Receipt>, Error> {
+        let rows = self.query_prefix(keys::job_pk(job), keys::RECEIPT, None).await?;
+        rows.into_iter().map(|row| read::<ReceiptRow>(row)?.read()).collect()
+    }
+
+    async fn status(&self, job: JobUid) -> Result<JobStatus, Error> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(Key::job_state(job).into())).consistent_read(true);
+        let answer = request.projection_expression("#status").expression_attribute_names("#status", "status").send().await.map_err(classify)?;
+        let status = answer.item.as_ref().and_then(|row| row.get("status")?.as_s().ok()).ok_or(Error::NotFound)?;
+        JobStatus::named(status).ok_or_else(|| Error::internal("a job in no known status"))
+    }
+}
+
+impl Store {
+    /// The rows of the drafts, each with its place in the chunk. A dry run has none (I8); a draft that is too
+    /// large fails its item here, before it could fail the chunk.
+    fn drafts(&self, spec: &JobSpec, bot: &str, outcomes: &mut [Option<ItemOutcome>], now: Timestamp) -> Result<Vec<(usize, ResultRow)>, Error> {
+        let mut drafts = Vec::new();
+        for (place, outcome) in outcomes.iter_mut().enumerate() {
+            let Some(ItemOutcome { outcome, .. }) = outcome else { continue };
+            let Outcome::Successful(annotations) = outcome else { continue };
+            let row = ResultRow::of(&draft_of(spec, bot, annotations, now))?;
+            if row.bytes() > limits::DRAFT_BYTES {
+                *outcome = too_large(row.bytes(), limits::DRAFT_BYTES);
+            } else if !spec.dry_run {
+                drafts.push((place, row));
+            }
+        }
+        Ok(drafts)
+    }
+
+    fn receipt(&self, chunk: &Chunk, receipt: &Receipt) -> Result<TransactWriteItem, Error> {
+        let row = item(&ReceiptRow::new(Key::receipt(chunk.id), receipt)?)?;
+        put(self.put(row).condition_expression("attribute_not_exists(pk)")) // a chunk counts once (I1, I2)
+    }
+
+    fn count(&self, job: JobUid, receipt: &Receipt, now: Timestamp) -> Result<TransactWriteItem, Error> {
+        let tally = receipt.tally();
+        update(
+            Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(Key::job_state(job).into()))
+                .update_expression("SET progressed_at = :now ADD successful :successful, failed :failed, skipped :skipped")
+                // What was in flight when the job was cancelled still counts; a told end never changes (I5, I6).
+                .condition_expression("#status IN (:running, :cancelled)")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
+                .expression_attribute_values(":cancelled", attribute(&JobStatus::Cancelled)?)
+                .expression_attribute_values(":successful", number(tally.successful))
+                .expression_attribute_values(":failed", number(tally.failed))
+                .expression_attribute_values(":skipped", number(tally.skipped))
+                .expression_attribute_values(":now", attribute(&now)?),
+        )
+    }
+
+    fn draft(&self, uid: ItemUid, result: &ResultRow) -> Result<TransactWriteItem, Error> {
+        update(
+            Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(Key::item(uid).into()))
+                .update_expression(format!(
+                    "SET #result = :result, generation = if_not_exists(generation, :zero) + :one REMOVE {}, {}",
+                    UNLABELED.pk, UNLABELED.sk
+                ))
+                .condition_expression("attribute_exists(pk) AND attribute_not_exists(#result)") // never over a result (I3)
+                .expression_attribute_names("#result", "result")
+                .expression_attribute_values(":result", attribute(result)?)
+                .expression_attribute_values(":zero", number(0))
+                .expression_attribute_values(":one", number(1)),
+        )
+    }
+}
+
+fn draft_of(spec: &JobSpec, bot: &str, annotations: &[Prediction], now: Timestamp) -> LabelResult {
+    let lineage = Lineage { job: spec.uid, provider: spec.provider, model_type: spec.model_type, confidence_threshold: spec.confidence_threshold };
+    LabelResult {
+        generation: 0,
+        status: ResultStatus::Draft,
+        source: ResultSource::AutoLabel,
+        created_by: bot.to_owned(),
+        lineage: Some(lineage),
+        annotations: annotations.to_vec(),
+        created_at: now,
+        updated_at: now,
+    }
+}

@@ -1,0 +1,365 @@
+//! The shape of every row, apart from the domain's types and from the wire.
+//!
+//! Times are ISO strings in rows that people read, milliseconds where bytes count, and `expires_at` is in seconds
+//! because DynamoDB's TTL wants it so.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use serde::{Deserialize, Serialize};
+use serde_dynamo::Item as DynamoItem;
+
+use super::calls::Row;
+use super::keys::{self, Key};
+use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
+use crate::domain::item::{Asset, AssetType, Item, Size, Source};
+use crate::domain::job::{Counters, Job, JobSpec, JobState, JobStatus};
+use crate::domain::plan::Plan;
+use crate::domain::prediction::Prediction;
+use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::summary::Summary;
+use crate::domain::webhook::Delivery;
+use crate::domain::{Error, Timestamp, limits};
+
+/// A domain value under its key.
+#[derive(Serialize)]
+pub(super) struct Keyed<'a, T> {
+    pk: String,
+    sk: String,
+    #[serde(flatten)]
+    value: &'a T,
+}
+
+impl<'a, T: Serialize> Keyed<'a, T> {
+    pub(super) fn new(key: Key, value: &'a T) -> Self {
+        Self { pk: key.pk, sk: key.sk, value }
+    }
+}
+
+/// What the sparse index carries of an item, so that Plan reads nothing else. JSON in one attribute.
+#[derive(Serialize, Deserialize)]
+struct PackedAsset {
+    #[serde(rename = "type")]
+    kind: AssetType,
+    #[serde(flatten)]
+    size: Option<Size>,
+    #[serde(flatten)]
+    source: Source,
+}
+
+pub(super) fn asset(uid: ItemUid, packed: &str) -> Result<Asset, Error> {
+    let PackedAsset { kind, size, source } = serde_json::from_str(packed).map_err(Error::internal)?;
+    Ok(Asset { uid, kind, size, source })
+}
+
+/// An item and its result. Every byte of it is paid for with each draft, so it says nothing twice.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ItemRow {
+    pk: String,
+    sk: String,
+    organization: OrganizationUid,
+    project: ProjectUid,
+    key: String,
+    pub(super) item: String,
+    created_at_ms: i64,
+    listing_pk: String,
+    listing_sk: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlabeled_pk: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlabeled_sk: Option<String>,
+    /// Results that the item has had.
+    #[serde(default)]
+    generation: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<ResultRow>,
+}
+
+/// A result: what conditions and filters look at, and the rest packed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ResultRow {
+    status: ResultStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobUid>,
+    packed: Blob,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Blob(#[serde(with = "serde_bytes_as_binary")] Vec<u8>);
+
+/// serde writes a `Vec<u8>` as a list of numbers; DynamoDB has a binary type.
+mod serde_bytes_as_binary {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = Vec<u8>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("binary")
+            }
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+/// The packed part of a result.
+#[derive(Serialize, Deserialize)]
+struct PackedResult {
+    source: ResultSource,
+    created_by: String,
+    lineage: Option<Lineage>,
+    annotations: Vec<Prediction>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl ResultRow {
+    /// # Errors
+    /// `Internal` only.
+    pub(super) fn of(result: &LabelResult) -> Result<Self, Error> {
+        let packed = PackedResult {
+            source: result.source,
+            created_by: result.created_by.clone(),
+            lineage: result.lineage.clone(),
+            annotations: result.annotations.clone(),
+            created_at: result.created_at,
+            updated_at: result.updated_at,
+        };
+        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
+        serde_json::to_writer(&mut deflate, &packed).map_err(Error::internal)?;
+        deflate.flush().map_err(Error::internal)?;
+        let packed = Blob(deflate.finish().map_err(Error::internal)?);
+        Ok(Self { status: result.status, job: result.lineage.as_ref().map(|l| l.job), packed })
+    }
+
+    /// Stored bytes of the packed part.
+    pub(super) fn bytes(&self) -> usize {
+        self.packed.0.len()
+    }
+
+    fn read(self, generation: u16) -> Result<LabelResult, Error> {
+        let mut json = Vec::new();
+        // What we packed was small; a damaged row must not unpack without end.
+        DeflateDecoder::new(self.packed.0.as_slice()).take(64 * limits::DRAFT_BYTES as u64).read_to_end(&mut json).map_err(Error::internal)?;
+        let packed: PackedResult = serde_json::from_slice(&json).map_err(Error::internal)?;
+        Ok(LabelResult {
+            generation,
+            status: self.status,
+            source: packed.source,
+            created_by: packed.created_by,
+            lineage: packed.lineage,
+            annotations: packed.annotations,
+            created_at: packed.created_at,
+            updated_at: packed.updated_at,
+        })
+    }
+}
+
+impl ItemRow {
+    /// The row of a new item.
+    pub(super) fn new(item: &Item) -> Result<Self, Error> {
+        let uid = item.asset.uid;
+        let Key { pk, sk } = Key::item(uid);
+        let packed = PackedAsset { kind: item.asset.kind, size: item.asset.size, source: item.asset.source.clone() };
+        let order = keys::in_time(item.created_at, uid);
+        Ok(Self {
+            pk,
+            sk,
+            organization: item.organization,
+            project: item.project,
+            key: item.key.clone(),
+            item: serde_json::to_string(&packed).map_err(Error::internal)?,
+            created_at_ms: item.created_at.as_millisecond(),
+            listing_pk: keys::items_of(item.project),
+            listing_sk: order.clone(),
+            unlabeled_pk: Some(keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS))),
+            unlabeled_sk: Some(order),
+            generation: 0,
+            result: None,
+        })
+    }
+
+    pub(super) fn read(self) -> Result<Item, Error> {
+        Ok(Item {
+            organization: self.organization,
+            project: self.project,
+            asset: asset(ItemUid::of(self.project, &self.key), &self.item)?,
+            key: self.key,
+            created_at: Timestamp::from_millisecond(self.created_at_ms).map_err(Error::internal)?,
+            result: self.result.map(|row| row.read(self.generation)).transpose()?,
+        })
+    }
+}
+
+/// Status and counters: small, since every chunk pays for all of it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct JobStateRow {
+    pk: String,
+    sk: String,
+    status: JobStatus,
+    total: u32,
+    successful: u32,
+    failed: u32,
+    skipped: u32,
+    progressed_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    summary: Option<Summary>,
+    listing_pk: String,
+    listing_sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active_sk: Option<String>,
+}
+
+impl JobStateRow {
+    pub(super) fn new(spec: &JobSpec, state: &JobState) -> Self {
+        let Key { pk, sk } = Key::job_state(spec.uid);
+        Self {
+            pk,
+            sk,
+            status: state.status,
+            total: state.counters.total,
+            successful: state.counters.successful,
+            failed: state.counters.failed,
+            skipped: state.counters.skipped,
+            progressed_at: state.progressed_at,
+            started_at: state.started_at,
+            completed_at: state.completed_at,
+            error_message: state.error_message.clone(),
+            summary: state.summary.clone(),
+            listing_pk: keys::jobs_of_project(spec.project),
+            listing_sk: spec.uid.to_string(),
+            active_pk: Some(keys::ACTIVE_JOBS.to_owned()),
+            active_sk: Some(spec.uid.to_string()),
+        }
+    }
+
+    fn read(self) -> JobState {
+        JobState {
+            status: self.status,
+            counters: Counters { total: self.total, successful: self.successful, failed: self.failed, skipped: self.skipped },
+            started_at: self.started_at,
+            completed_at: self.completed_at,
+            progressed_at: self.progressed_at,
+            error_message: self.error_message,
+            summary: self.summary,
+        }
+    }
+}
+
+/// What a job is to do, listed by organization.
+#[derive(Serialize)]
+pub(super) struct JobSpecRow<'a> {
+    pk: String,
+    sk: String,
+    listing_pk: String,
+    listing_sk: String,
+    #[serde(flatten)]
+    spec: &'a JobSpec,
+}
+
+impl<'a> JobSpecRow<'a> {
+    pub(super) fn new(spec: &'a JobSpec) -> Self {
+        let Key { pk, sk } = Key::job_spec(spec.uid);
+        Self { pk, sk, listing_pk: keys::jobs_of_organization(spec.organization), listing_sk: spec.uid.to_string(), spec }
+    }
+}
+
+/// A job from its two rows.
+pub(super) fn job(spec: Row, state: Row) -> Result<Job, Error> {
+    let state: JobStateRow = super::calls::read(state)?;
+    Ok(Job { spec: super::calls::read(spec)?, state: state.read() })
+}
+
+/// The plan of a job.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PlanRow {
+    pk: String,
+    sk: String,
+    /// JSON: read and written as a whole.
+    plan: String,
+}
+
+impl PlanRow {
+    pub(super) fn new(plan: &Plan) -> Result<Self, Error> {
+        let Key { pk, sk } = Key::job_plan(plan.job);
+        Ok(Self { pk, sk, plan: serde_json::to_string(plan).map_err(Error::internal)? })
+    }
+
+    pub(super) fn read(self) -> Result<Plan, Error> {
+        serde_json::from_str(&self.plan).map_err(Error::internal)
+    }
+}
+
+/// A receipt. JSON in one attribute, since nothing in it is ever a condition.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ReceiptRow {
+    pk: String,
+    sk: String,
+    receipt: String,
+}
+
+impl ReceiptRow {
+    pub(super) fn new(key: Key, receipt: &crate::domain::outcome::Receipt) -> Result<Self, Error> {
+        Ok(Self { pk: key.pk, sk: key.sk, receipt: serde_json::to_string(receipt).map_err(Error::internal)? })
+    }
+
+    pub(super) fn read(self) -> Result<crate::domain::outcome::Receipt, Error> {
+        serde_json::from_str(&self.receipt).map_err(Error::internal)
+    }
+}
+
+/// A delivery, listed by organization, gone after 30 days.
+#[derive(Serialize)]
+pub(super) struct DeliveryRow<'a> {
+    pk: String,
+    sk: String,
+    listing_pk: String,
+    listing_sk: String,
+    /// Seconds.
+    expires_at: i64,
+    #[serde(flatten)]
+    delivery: &'a Delivery,
+}
+
+impl<'a> DeliveryRow<'a> {
+    pub(super) fn new(delivery: &'a Delivery) -> Self {
+        let Key { pk, sk } = Key::delivery(delivery.uid);
+        Self {
+            pk,
+            sk,
+            listing_pk: keys::deliveries_of(delivery.organization),
+            listing_sk: keys::in_time(delivery.created_at, delivery.uid),
+            expires_at: delivery.created_at.as_second() + limits::DELIVERY_SECONDS,
+            delivery,
+        }
+    }
+}
+
+/// A row as an SDK item.
+pub(super) fn item(row: &impl Serialize) -> Result<Row, Error> {
+    let item: DynamoItem = serde_dynamo::to_item(row).map_err(Error::internal)?;
+    Ok(item.into())
+}

@@ -1,0 +1,60 @@
+//! Keys, projects and providers: small rows in their organization's partition.
+
+use super::Store;
+use super::keys::{self, Key};
+use super::rows::{Keyed, item};
+use crate::domain::Error;
+use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
+use crate::domain::key::{ApiKey, KeyHash};
+use crate::domain::project::Project;
+use crate::domain::provider::InferenceProvider;
+use crate::ports::{Keys, Page, Projects, Providers, Slice};
+
+impl Keys for Store {
+    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
+        self.get(Key::api_key(hash)).await
+    }
+
+    async fn add_key(&self, hash: &KeyHash, key: &ApiKey) -> Result<(), Error> {
+        self.add(Key::api_key(hash), key).await
+    }
+}
+
+impl Projects for Store {
+    async fn add_project(&self, project: &Project) -> Result<(), Error> {
+        self.add(Key::project(project.organization, project.uid), project).await
+    }
+
+    async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error> {
+        self.get(Key::project(organization, uid)).await?.ok_or(Error::NotFound)
+    }
+
+    async fn projects(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Project>, Error> {
+        self.page_of_partition(keys::organization_pk(organization), keys::PROJECT, slice).await
+    }
+}
+
+impl Providers for Store {
+    async fn add_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
+        self.add(Key::provider(provider.organization, provider.uid), provider).await
+    }
+
+    async fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error> {
+        self.get(Key::provider(organization, uid)).await?.ok_or(Error::NotFound)
+    }
+
+    async fn providers(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<InferenceProvider>, Error> {
+        self.page_of_partition(keys::organization_pk(organization), keys::PROVIDER, slice).await
+    }
+
+    async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {
+        if self.remove(Key::provider(organization, uid)).await? { Ok(()) } else { Err(Error::NotFound) }
+    }
+}
+
+impl Store {
+    /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique.
+    pub(super) async fn add(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
+        if self.put_new(item(&Keyed::new(key, value))?).await? { Ok(()) } else { Err(Error::internal("uid taken")) }
+    }
+}
