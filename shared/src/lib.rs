@@ -5,6 +5,7 @@
 
 pub mod domain;
 pub mod ports;
+pub mod settle;
 
 #[cfg(feature = "egress")]
 pub mod egress;

@@ -11,10 +11,10 @@ use crate::domain::key::{ApiKey, KeyHash};
 use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
 use crate::domain::plan::{Batch, Plan};
 use crate::domain::project::Project;
-use crate::domain::provider::InferenceProvider;
+use crate::domain::provider::{Connection, InferenceProvider};
 use crate::domain::result::LabelResult;
 use crate::domain::summary::{ItemError, Summary};
-use crate::domain::webhook::{Delivery, Webhook};
+use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
 
 /// A page of a list: the entries, and where the next page begins.
@@ -83,6 +83,11 @@ pub trait Providers: Send + Sync {
     fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> impl Future<Output = Result<InferenceProvider, Error>> + Send;
     /// The organization's providers.
     fn providers(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
+    /// Stores a provider over what it was.
+    ///
+    /// # Errors
+    /// `NotFound` if it was removed meanwhile.
+    fn update_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> impl Future<Output = Result<(), Error>> + Send;
@@ -189,6 +194,27 @@ pub trait Results: Send + Sync {
     ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
 }
 
+/// What a list of deliveries is narrowed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// To this subscription.
+    pub subscription: Option<WebhookUid>,
+    /// Of this event.
+    pub event_type: Option<String>,
+    /// In this status.
+    pub status: Option<DeliveryStatus>,
+}
+
+impl DeliveryFilter {
+    /// Whether the list has it.
+    #[must_use]
+    pub fn keeps(&self, delivery: &Delivery) -> bool {
+        self.subscription.is_none_or(|uid| uid == delivery.subscription)
+            && self.event_type.as_ref().is_none_or(|event| *event == delivery.event_type)
+            && self.status.is_none_or(|status| status == delivery.status)
+    }
+}
+
 /// Webhook subscriptions and deliveries.
 pub trait Webhooks: Send + Sync {
     /// Stores a new subscription.
@@ -201,17 +227,25 @@ pub trait Webhooks: Send + Sync {
     fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> impl Future<Output = Result<Webhook, Error>> + Send;
     /// The organization's subscriptions.
     fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
+    /// Stores a subscription over what it was.
+    ///
+    /// # Errors
+    /// `NotFound` if it was removed meanwhile.
+    fn update_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// The delivery of this uid, whosever it is.
     fn delivery(&self, uid: DeliveryUid) -> impl Future<Output = Result<Option<Delivery>, Error>> + Send;
     /// The organization's deliveries.
-    fn deliveries(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
-    /// Takes a pending delivery until `until`, if it still is as `delivery` says. `false`: somebody else has it.
-    fn claim_delivery(&self, delivery: &Delivery, until: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Stores what came of an attempt: status, attempts, next retry, response.
-    fn record_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
+    fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, slice: &Slice) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
+    /// Stores a delivery that nobody has to carry out: a test. A job's are written with its end ([`Jobs::end_job`]).
+    fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
+    fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Stores what came of an attempt: status, attempts, next retry, response. `false`: the lease has passed on, and
+    /// what counts is what its new holder records.
+    fn record_delivery(&self, delivery: &Delivery, lease: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// Executions of the state machine.
@@ -242,6 +276,12 @@ pub trait Queue: Send + Sync {
     fn send(&self, delivery: DeliveryUid, delay: Duration) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a delivery that was given up where people look.
     fn bury(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// The receivers of webhooks.
+pub trait Receivers: Send + Sync {
+    /// One signed request. Whatever goes wrong is the response: there is no attempt without one.
+    fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery) -> impl Future<Output = Response> + Send;
 }
 
 /// Sealing of provider credentials and webhook secrets (I11).
@@ -294,6 +334,15 @@ pub enum InferenceError {
 pub trait Model: Send + Sync {
     /// One call.
     fn infer(&self, request: &InferenceRequest<'_>) -> impl Future<Output = Result<Vec<u8>, InferenceError>> + Send;
+}
+
+/// The way to models.
+pub trait Connect: Send + Sync {
+    /// Either kind of model.
+    type Model: Model;
+    /// # Errors
+    /// `ProviderRefused` if there is no way.
+    fn connect(&self, connection: &Connection) -> impl Future<Output = Result<Self::Model, Error>> + Send;
 }
 
 /// The lines of a batch.

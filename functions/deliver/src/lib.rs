@@ -1,1 +1,283 @@
-//! deliver
+//! Carries events to their receivers: each record of the queue asks for one attempt to deliver (contract, 9.4).
+//!
+//! The record in the table is the truth and a message only says "look at it". So nothing is lost if a message comes
+//! twice, early or late, and after a crash at any line the message that was not deleted comes again.
+
+mod queue;
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shared::domain::Error;
+use shared::domain::webhook::{Delivery, DeliveryStatus, Webhook};
+use shared::ports::{Clock, Queue, Receivers, Secrets, Webhooks};
+use shared::queue::Message;
+use shared::webhooks::{ATTEMPT, Schedule};
+use tracing::{error, info, warn};
+
+pub use queue::{Failures, Record, Records};
+
+/// How long a worker has a delivery to itself: an attempt, and the record of it with the store's own retries.
+const LEASE: Duration = ATTEMPT.saturating_add(Duration::from_secs(25));
+
+/// What the handler works with.
+pub struct App<S, V, Q, R, C> {
+    /// The table.
+    pub store: S,
+    /// What opens the subscriptions' secrets.
+    pub secrets: V,
+    /// Where the next attempt is asked for.
+    pub queue: Q,
+    /// The way out.
+    pub receivers: R,
+    /// The time.
+    pub clock: C,
+    /// When to try again.
+    pub schedule: Schedule,
+}
+
+impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, C> {
+    /// Works through the records at once, so that a slow receiver holds up nobody else's event.
+    pub async fn deliver(&self, records: Records) -> Failures {
+        let records = records.records;
+        let results = join_all(records.iter().map(|record| self.record(record))).await;
+        let mut failures = Failures::default();
+        for (record, result) in records.iter().zip(results) {
+            if let Err(error) = result {
+                error!(message.id = record.message_id, causes = error.chain(), "record failed; the queue brings it again");
+                failures.add(record);
+            }
+        }
+        info!(records = records.len(), failures = failures.len(), "records handled");
+        failures
+    }
+
+    async fn record(&self, record: &Record) -> Result<(), Error> {
+        // An unreadable one fails until the queue moves it to the dead letters: it never vanishes.
+        let Message::V1 { delivery } = serde_json::from_str(&record.body).map_err(Error::internal)?;
+        let Some(delivery) = self.store.delivery(delivery).await? else {
+            return Ok(()); // its 30 days are over
+        };
+        if delivery.status != DeliveryStatus::Pending {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        if let Some(wait) = delivery.next_retry_at.and_then(|at| Duration::try_from(at.duration_since(now)).ok()).filter(|wait| !wait.is_zero()) {
+            // Early: the queue delays 15 minutes at most. Or another worker has it, and may have died of it.
+            return self.queue.send(delivery.uid, wait).await;
+        }
+        self.attempt(delivery).await
+    }
+
+    /// One attempt under a lease. Whoever loses the delivery to another worker asks again after that one's lease: its
+    /// message may be a copy of ours, and is deleted with ours.
+    async fn attempt(&self, mut delivery: Delivery) -> Result<(), Error> {
+        let receiver = self.receiver(&delivery).await?;
+        let lease = self.clock.now() + LEASE;
+        if !self.store.claim_delivery(&delivery, lease).await? {
+            return self.queue.send(delivery.uid, LEASE).await;
+        }
+        match receiver {
+            Some((target_url, secret)) => {
+                let response = self.receivers.tell(&target_url, &secret, &delivery).await;
+                let retry_in = self.schedule.delay(delivery.uid, delivery.attempts + 1);
+                delivery.attempted(response, retry_in, self.clock.now());
+                if delivery.status == DeliveryStatus::Failed {
+                    warn!(delivery.uid = %delivery.uid, attempts = delivery.attempts, "delivery given up");
+                    // Before the record: buried twice is seen twice, recorded and not buried would be seen by nobody.
+                    self.queue.bury(delivery.uid).await?;
+                }
+            }
+            None => delivery.abandoned("The subscription was deleted or deactivated before the event was delivered.", self.clock.now()),
+        }
+        if !self.store.record_delivery(&delivery, lease).await? {
+            return self.queue.send(delivery.uid, LEASE).await;
+        }
+        match delivery.next_retry_at {
+            Some(at) => self.queue.send(delivery.uid, Duration::try_from(at.duration_since(delivery.updated_at)).unwrap_or_default()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Where the event goes and what signs it. `None`: its subscription is gone or inactive.
+    async fn receiver(&self, delivery: &Delivery) -> Result<Option<(String, String)>, Error> {
+        let webhook = match self.store.webhook(delivery.organization, delivery.subscription).await {
+            Ok(webhook) if webhook.is_active => webhook,
+            Ok(_) | Err(Error::NotFound) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let secret = self.secrets.open(&Webhook::secret_context(webhook.organization, webhook.uid), &webhook.sealed_secret).await?;
+        Ok(Some((webhook.target_url, secret)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::Timestamp;
+    use shared::domain::webhook::Response;
+    use shared::testing::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, StoppedClock, a_webhook};
+
+    use super::*;
+
+    type TestApp = App<MemoryWebhooks, PlainSecrets, MemoryQueue, ScriptedReceivers, StoppedClock>;
+
+    fn an_app(webhook: Webhook, script: impl IntoIterator<Item = Response>) -> TestApp {
+        App {
+            store: MemoryWebhooks::with(webhook),
+            secrets: PlainSecrets,
+            queue: MemoryQueue::default(),
+            receivers: ScriptedReceivers::answering(script),
+            clock: StoppedClock::at(2_000),
+            schedule: Schedule::of_seconds(vec![60, 3_600]),
+        }
+    }
+
+    impl TestApp {
+        fn pending(&self) -> Delivery {
+            let delivery = Delivery::of_test(&a_webhook(), Timestamp::from_second(1_500).unwrap());
+            self.store.put(delivery.clone());
+            delivery
+        }
+
+        async fn message(&self, delivery: &Delivery) -> Failures {
+            let body = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
+            self.deliver(Records { records: vec![Record { message_id: "m".into(), body }] }).await
+        }
+
+        async fn stored(&self, delivery: &Delivery) -> Delivery {
+            self.store.delivery(delivery.uid).await.unwrap().unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_accepted_event_is_delivered_once_however_often_the_message_comes() {
+        let app = an_app(a_webhook(), [Response::of(202, b"thanks")]);
+        let delivery = app.pending();
+
+        for _ in 0..3 {
+            assert!(app.message(&delivery).await.is_empty());
+        }
+
+        let stored = app.stored(&delivery).await;
+        assert_eq!((stored.status, stored.attempts, stored.next_retry_at), (DeliveryStatus::Delivered, 1, None));
+        assert_eq!(stored.response, Some(Response::of(202, b"thanks")));
+        assert_eq!(app.receivers.told(), [("https://receiver.example/hook".to_owned(), "sesame".to_owned(), delivery.uid)]);
+        assert!(app.queue.take_sent().is_empty() && app.queue.buried().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_refused_event_is_tried_on_schedule_and_then_buried() {
+        let app = an_app(a_webhook(), [Response::of(500, b""), Response::of(302, b""), Response::none("No answer.")]);
+        let delivery = app.pending();
+        for attempt in 1..=2 {
+            app.message(&delivery).await;
+
+            let stored = app.stored(&delivery).await;
+            let sent = app.queue.take_sent();
+            assert_eq!((stored.status, stored.attempts), (DeliveryStatus::Pending, attempt));
+            assert_eq!(stored.next_retry_at, Some(app.clock.now() + sent[0].1));
+            app.clock.pass(sent[0].1);
+        }
+        app.message(&delivery).await;
+
+        let stored = app.stored(&delivery).await;
+        assert_eq!((stored.status, stored.attempts, stored.next_retry_at), (DeliveryStatus::Failed, 3, None));
+        assert_eq!((app.queue.buried(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_is_gone_is_not_told_again() {
+        let app = an_app(a_webhook(), [Response::of(410, b"")]);
+        let delivery = app.pending();
+
+        app.message(&delivery).await;
+
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Failed);
+        assert_eq!((app.queue.buried(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_comes_early_is_sent_on_with_the_rest_of_the_delay() {
+        let app = an_app(a_webhook(), [Response::of(500, b"")]);
+        let delivery = app.pending();
+        app.message(&delivery).await;
+        let delay = app.queue.take_sent()[0].1;
+
+        app.clock.pass(Duration::from_secs(20));
+        app.message(&delivery).await;
+
+        assert_eq!(app.queue.take_sent(), [(delivery.uid, delay - Duration::from_secs(20))]);
+        assert_eq!(app.receivers.told().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn two_messages_about_one_delivery_make_one_attempt() {
+        let app = an_app(a_webhook(), []);
+        let delivery = app.pending();
+
+        // The second worker read the delivery before the first one took it.
+        assert!(app.store.claim_delivery(&delivery, app.clock.now() + LEASE).await.unwrap());
+        app.attempt(delivery.clone()).await.unwrap();
+
+        assert!(app.receivers.told().is_empty());
+        assert_eq!(app.queue.take_sent(), [(delivery.uid, LEASE)]);
+    }
+
+    #[tokio::test]
+    async fn after_a_crash_the_delivery_is_tried_again_once_the_lease_is_over() {
+        let app = an_app(a_webhook(), []);
+        let delivery = app.pending();
+        app.store.claim_delivery(&delivery, app.clock.now() + LEASE).await.unwrap();
+
+        app.message(&delivery).await;
+        assert_eq!(app.queue.take_sent(), [(delivery.uid, LEASE)]);
+        app.clock.pass(LEASE);
+        app.message(&delivery).await;
+
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
+    }
+
+    #[tokio::test]
+    async fn what_a_frozen_worker_records_does_not_count() {
+        let app = an_app(a_webhook(), []);
+        let delivery = app.pending();
+        let old_lease = app.clock.now();
+        app.store.claim_delivery(&delivery, old_lease).await.unwrap();
+        app.message(&delivery).await;
+
+        let mut late = delivery.clone();
+        late.attempted(Response::of(500, b""), None, app.clock.now());
+
+        assert!(!app.store.record_delivery(&late, old_lease).await.unwrap());
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
+    }
+
+    #[tokio::test]
+    async fn a_subscription_that_is_gone_or_inactive_ends_its_deliveries() {
+        let gone = an_app(a_webhook(), []);
+        gone.store.remove_webhook(a_webhook().organization, gone.pending().subscription).await.unwrap();
+        let inactive = an_app(Webhook { is_active: false, ..a_webhook() }, []);
+        for app in [gone, inactive] {
+            let delivery = app.pending();
+            app.message(&delivery).await;
+
+            let stored = app.stored(&delivery).await;
+            assert_eq!((stored.status, stored.attempts), (DeliveryStatus::Failed, 0));
+            assert!(stored.response.unwrap().preview.starts_with("The subscription was deleted or deactivated"));
+            assert!(app.receivers.told().is_empty() && app.queue.take_sent().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_record_fails_alone() {
+        let app = an_app(a_webhook(), []);
+        let delivery = app.pending();
+        let good = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
+        let records = ["{\"V2\":{}}", &good, ""].into_iter().enumerate().map(|(n, body)| Record { message_id: n.to_string(), body: body.into() });
+
+        let failures = app.deliver(Records { records: records.collect() }).await;
+
+        assert_eq!(serde_json::to_value(failures).unwrap(), serde_json::json!({"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "2"}]}));
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
+    }
+}

@@ -1,2 +1,34 @@
-//! deliver
-fn main() {}
+//! Wiring of the deliver function.
+
+use deliver::{App, Records};
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use shared::egress::Egress;
+use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::queue::WebhookQueue;
+use shared::secrets::Vault;
+use shared::store::Store;
+use shared::webhooks::{Courier, Schedule};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start_log();
+    let mut env = Env::new();
+    let table = env.text("TABLE_NAME");
+    let queue = env.text("WEBHOOK_QUEUE_URL");
+    let dead_letters = env.text("DEAD_LETTER_QUEUE_URL");
+    let key = env.text("SECRETS_KEY_ID");
+    let schedule = Schedule::of_seconds(env.numbers("WEBHOOK_RETRY_SECONDS"));
+    let loopback_http = env.loopback_http();
+    env.finish()?;
+    let aws = Aws::in_lambda().await;
+    let app = App {
+        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue).with_dead_letters(dead_letters),
+        receivers: Courier::new(Egress::new(loopback_http)),
+        clock: SystemClock,
+        schedule,
+    };
+    let app = &app;
+    run(service_fn(async move |event: LambdaEvent<Records>| Ok::<_, std::convert::Infallible>(app.deliver(event.payload).await))).await
+}

@@ -1,1 +1,84 @@
-//! finalize
+//! Finalize: the state machine's last task. It settles the job with what the workers left behind.
+
+use serde::{Deserialize, Serialize};
+use shared::domain::id::JobUid;
+use shared::domain::job::JobStatus;
+use shared::domain::{Error, ErrorCode};
+use shared::ports::{Clock, Jobs, Ledger, Queue, Webhooks};
+use shared::settle::settle;
+use tracing::info;
+
+/// The task's input: the plan's answer or the execution's input, and the error that a `Catch` added.
+#[derive(Debug, Deserialize)]
+pub struct Input {
+    job: JobUid,
+    error: Option<Caught>,
+}
+
+/// What a `Catch` writes (AWS, "Handling errors in Step Functions workflows").
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Caught {
+    error: String,
+    #[serde(default)]
+    cause: String,
+}
+
+/// The task's answer, and so the execution's.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Output {
+    job: JobUid,
+    status: JobStatus,
+}
+
+/// What Lambda writes into `Cause` (AWS, "Lambda function errors in Rust").
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LambdaCause {
+    error_message: String,
+}
+
+impl Caught {
+    /// A sentence for users. Only an error whose text was written for them is quoted; of any other they get the name.
+    fn sentence(&self) -> String {
+        if self.error == ErrorCode::ProviderRefused.facts().task_error
+            && let Ok(LambdaCause { error_message }) = serde_json::from_str(&self.cause)
+        {
+            return error_message;
+        }
+        format!("The job was stopped by an internal problem ({}). What is labeled stays; start another job for the rest.", self.error)
+    }
+}
+
+/// Settles the job.
+///
+/// # Errors
+/// See [`settle`].
+pub async fn finalize<S, Q>(store: &S, queue: &Q, clock: &impl Clock, input: Input) -> Result<Output, Error>
+where
+    S: Jobs + Ledger + Webhooks,
+    Q: Queue,
+{
+    let problem = input.error.as_ref().map(Caught::sentence);
+    let status = settle(store, queue, clock, input.job, problem.as_deref()).await?;
+    info!(job.uid = %input.job, %status, "job settled");
+    Ok(Output { job: input.job, status })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caught(error: &str, cause: &str) -> Caught {
+        Caught { error: error.into(), cause: cause.into() }
+    }
+
+    #[test]
+    fn only_sentences_for_users_reach_users() {
+        let refused = caught("ProviderRefused", r#"{"errorType":"ProviderRefused","errorMessage":"SageMaker endpoint \"x\" does not exist."}"#);
+        assert_eq!(refused.sentence(), "SageMaker endpoint \"x\" does not exist.");
+
+        let internal = caught("InternalError", r#"{"errorType":"InternalError","errorMessage":"secret"}"#);
+        assert!(internal.sentence().contains("(InternalError)") && !internal.sentence().contains("secret"));
+    }
+}

@@ -1,2 +1,66 @@
-//! infer
-fn main() {}
+//! Wiring of the infer function.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_sdk_sagemakerruntime::config::Builder;
+use infer::Worker;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use shared::domain::Error;
+use shared::domain::job::ModelType;
+use shared::domain::plan::Batch;
+use shared::domain::provider::{Connection, SageMaker};
+use shared::inference::Endpoint;
+use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
+use shared::objects::Bucket;
+use shared::ports::{Clock, Connect};
+use shared::store::Store;
+use tokio::time::Instant;
+
+/// The way to SageMaker endpoints, in any region. They share the process's HTTP client.
+struct Models {
+    config: aws_config::SdkConfig,
+}
+
+impl Connect for Models {
+    type Model = Endpoint;
+
+    async fn connect(&self, connection: &Connection) -> Result<Endpoint, Error> {
+        let Connection::SageMaker(SageMaker { endpoint_name, region }) = connection;
+        let config = Builder::from(&self.config).region(Region::new(region.clone())).build();
+        Ok(Endpoint::new(aws_sdk_sagemakerruntime::Client::from_conf(config), endpoint_name))
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start_log();
+    let mut env = Env::new();
+    let table = env.text("TABLE_NAME");
+    let bucket = env.text("BUCKET_NAME");
+    let bot = env.text("BOT_USER");
+    let region = env.text("AWS_REGION");
+    let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
+    env.finish()?;
+    let aws = Aws::in_lambda().await;
+    let endpoints = endpoints.into_iter().map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone() }));
+    let worker = &Worker {
+        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        models: Models { config: aws.model_config() },
+        clock: SystemClock,
+        bot,
+        endpoints: endpoints.collect(),
+    };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Batch>| {
+        worker.run(&event.payload, &event.context.request_id, deadline(&event.context)).await.map_err(TaskError::from)
+    }))
+    .await
+}
+
+/// The end of this invocation, on the clock that sleeps are measured by.
+fn deadline(context: &Context) -> Instant {
+    let now = u64::try_from(SystemClock.now().as_millisecond()).unwrap_or(0);
+    Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now))
+}

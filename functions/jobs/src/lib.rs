@@ -1,1 +1,39 @@
-//! jobs
+//! Jobs over HTTPS: create, get, list, cancel (contract, section 6).
+
+mod handlers;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use shared::domain::job::ModelType;
+use shared::ports::{Clock, Executions, Jobs, Projects, Providers};
+
+pub use view::JobView;
+
+/// What the handlers work with.
+pub struct App<S, E, C> {
+    /// The table.
+    pub store: S,
+    /// The state machine.
+    pub executions: E,
+    /// The time.
+    pub clock: C,
+    /// The deployment's own endpoints: the last choice of a job without a provider.
+    pub endpoints: Vec<ModelType>,
+}
+
+/// The routes, below `/api/v1` and without the last slash.
+pub fn routes<S, E, C>(app: App<S, E, C>) -> Router
+where
+    S: Jobs + Projects + Providers + 'static,
+    E: Executions + 'static,
+    C: Clock + 'static,
+{
+    Router::new()
+        .route("/projects/{project}/auto-label", post(handlers::create::<S, E, C>))
+        .route("/auto-label-jobs", get(handlers::list::<S, E, C>))
+        .route("/auto-label-jobs/{uid}", get(handlers::get::<S, E, C>).delete(handlers::cancel::<S, E, C>))
+        .with_state(Arc::new(app))
+}

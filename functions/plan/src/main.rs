@@ -1,2 +1,29 @@
-//! plan
-fn main() {}
+//! Wiring of the plan function.
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
+use shared::objects::Bucket;
+use shared::store::Store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start_log();
+    let mut env = Env::new();
+    let table = env.text("TABLE_NAME");
+    let bucket = env.text("BUCKET_NAME");
+    let item_cap = env.parsed("ITEM_CAP");
+    let workers = env.parsed("WORKERS");
+    env.finish()?;
+    let aws = Aws::in_lambda().await;
+    let planner = &plan::Planner {
+        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        clock: SystemClock,
+        item_cap,
+        workers,
+    };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<plan::Input>| {
+        planner.plan(event.payload, &event.context.request_id).await.map_err(TaskError::from)
+    }))
+    .await
+}

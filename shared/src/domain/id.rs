@@ -87,6 +87,7 @@ created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
 created!(WebhookUid);
+created!(DeliveryUid); // of a test; of a job it is derived
 
 /// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result.
 const GENERATION: u128 = 0x0fff << 64;

@@ -28,6 +28,10 @@ pub const LABEL_CHARS: usize = 255;
 pub const ITEMS_PER_CALL: usize = 1_000;
 /// Bytes of an item key: an S3 key takes 1,024, less our prefix.
 pub const ITEM_KEY_BYTES: usize = 900;
+/// Length of a description.
+pub const DESCRIPTION_CHARS: usize = 2_000;
+/// Length of a webhook secret that a client brings (contract, 9.1).
+pub const SECRET_CHARS: std::ops::RangeInclusive<usize> = 16..=256;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
 /// Webhook subscriptions of an organization: they are told in the transaction that ends a job.

@@ -1,11 +1,15 @@
 //! Webhooks: subscriptions, events and deliveries (contract, section 9).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use super::fields::{self, Fields};
 use super::id::{DeliveryUid, JobUid, OrganizationUid, WebhookUid};
 use super::job::{Job, JobStatus};
-use super::{Timestamp, fields, limits};
+use super::{Error, Timestamp, limits};
 
 /// The eleven names that a subscription may list (contract, D19). This system emits the first two.
 pub const EVENTS: [&str; 11] = [
@@ -54,6 +58,82 @@ impl Webhook {
     #[must_use]
     pub fn wants(&self, event: &str) -> bool {
         self.is_active && self.events.iter().any(|e| e == event)
+    }
+}
+
+/// What a client asks for when it subscribes (contract, 9.1).
+#[derive(PartialEq, Eq)]
+pub struct NewWebhook {
+    /// Where events go.
+    pub target_url: String,
+    /// Which.
+    pub events: Vec<String>,
+    /// Whether they go.
+    pub is_active: bool,
+    /// The client's own; `None`: one is made. Never printed, so the type has no `Debug` (I11).
+    pub secret: Option<String>,
+}
+
+impl NewWebhook {
+    /// Reads the body of a create call. `target_url` is the guard's rule, which is no part of the domain.
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8], target_url: impl FnOnce(Value) -> Result<String, String>) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let target_url = fields.required("target_url", target_url).unwrap_or_default();
+        let events = fields.required("events", events).unwrap_or_default();
+        let is_active = fields.optional("is_active", fields::boolean).unwrap_or(true);
+        let secret = fields.optional("secret", secret);
+        fields.finish()?;
+        Ok(Self { target_url, events, is_active, secret })
+    }
+}
+
+/// What a client changes about a subscription; what is not sent stays. The secret cannot be changed (contract, 9.1).
+#[derive(Debug, PartialEq, Eq)]
+pub struct WebhookChange {
+    target_url: Option<String>,
+    events: Option<Vec<String>>,
+    is_active: Option<bool>,
+}
+
+impl WebhookChange {
+    /// Reads the body of an update call; see [`NewWebhook::read`].
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8], target_url: impl FnOnce(Value) -> Result<String, String>) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let change = Self {
+            target_url: fields.optional("target_url", target_url),
+            events: fields.optional("events", events),
+            is_active: fields.optional("is_active", fields::boolean),
+        };
+        fields.finish()?;
+        Ok(change)
+    }
+
+    /// The subscription with the change.
+    #[must_use]
+    pub fn of(self, webhook: Webhook, now: Timestamp) -> Webhook {
+        Webhook {
+            target_url: self.target_url.unwrap_or(webhook.target_url),
+            events: self.events.unwrap_or(webhook.events),
+            is_active: self.is_active.unwrap_or(webhook.is_active),
+            updated_at: now,
+            ..webhook
+        }
+    }
+}
+
+/// Reads `secret`. As it came: a trimmed secret would sign differently from the client's own copy.
+fn secret(value: Value) -> Result<String, String> {
+    let limits = limits::SECRET_CHARS;
+    match value {
+        Value::String(secret) if limits.contains(&secret.chars().count()) => Ok(secret),
+        Value::String(_) => Err(format!("Must have {} to {} characters.", limits.start(), limits.end())),
+        _ => Err("Must be a string.".into()),
     }
 }
 
@@ -124,6 +204,19 @@ pub enum DeliveryStatus {
     Failed,
 }
 
+impl DeliveryStatus {
+    /// The status of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "pending" => Some(Self::Pending),
+            "delivered" => Some(Self::Delivered),
+            "failed" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+
 /// One event for one subscription: the record, and the outbox entry that was written with the job's end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -141,7 +234,7 @@ pub struct Delivery {
     pub status: DeliveryStatus,
     /// Attempts made.
     pub attempts: u32,
-    /// While pending after a failure.
+    /// While pending: after a failure the next attempt, during an attempt the end of the worker's lease.
     pub next_retry_at: Option<Timestamp>,
     /// Of the last attempt.
     pub response: Option<Response>,
@@ -164,12 +257,90 @@ pub struct Response {
     pub preview: String,
 }
 
+impl Response {
+    /// An answer, with as much of its body as was read.
+    #[must_use]
+    pub fn of(status: u16, body: &[u8]) -> Self {
+        Self {
+            status: Some(status),
+            size: body.len() as u64,
+            sha256: hex::encode(Sha256::digest(body)),
+            preview: String::from_utf8_lossy(body).chars().take(limits::RESPONSE_PREVIEW_CHARS).collect(),
+        }
+    }
+
+    /// No answer; `why` is a sentence.
+    #[must_use]
+    pub fn none(why: impl Into<String>) -> Self {
+        Self { status: None, preview: why.into(), ..Self::of(0, &[]) }
+    }
+
+    /// Whether the receiver has the event: any 2xx (contract, D23).
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+
+    /// Whether the receiver wants no more of it: 410 Gone.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.status == Some(410)
+    }
+}
+
+/// The event of a test; it cannot be subscribed to (contract, D24).
+const TEST: &str = "webhook.test";
+
 impl Delivery {
+    /// A test of a subscription.
+    #[must_use]
+    pub fn of_test(webhook: &Webhook, now: Timestamp) -> Self {
+        let event = Event { event: TEST, payload: json!({"webhook_uid": webhook.uid}) };
+        Self::new(DeliveryUid::at(now), &event, webhook, now)
+    }
+
+    /// What came of an attempt. `retry_in`: how long until the next one, if there is to be one.
+    pub fn attempted(&mut self, response: Response, retry_in: Option<Duration>, now: Timestamp) {
+        self.attempts += 1;
+        match retry_in {
+            _ if response.accepts() => self.end(DeliveryStatus::Delivered, response, now),
+            Some(delay) if !response.is_gone() => {
+                self.next_retry_at = Some(now + delay);
+                self.response = Some(response);
+                self.updated_at = now;
+            }
+            _ => self.end(DeliveryStatus::Failed, response, now),
+        }
+    }
+
+    /// Given up without an attempt: its subscription is gone or inactive (contract, 9.4).
+    pub fn abandoned(&mut self, why: &str, now: Timestamp) {
+        self.end(DeliveryStatus::Failed, Response::none(why), now);
+    }
+
+    fn end(&mut self, status: DeliveryStatus, response: Response, now: Timestamp) {
+        self.status = status;
+        self.next_retry_at = None;
+        self.response = Some(response);
+        self.updated_at = now;
+    }
+
+    /// The inner payload.
+    #[must_use]
+    pub fn payload(&self) -> Value {
+        let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body.get("payload").cloned().unwrap_or_else(|| json!({}))
+    }
+
     /// The delivery of a job's event to a subscription.
     #[must_use]
     pub fn of_job(job: JobUid, event: &Event, webhook: &Webhook, now: Timestamp) -> Self {
+        Self::new(DeliveryUid::of(job, webhook.uid), event, webhook, now)
+    }
+
+    fn new(uid: DeliveryUid, event: &Event, webhook: &Webhook, now: Timestamp) -> Self {
         Self {
-            uid: DeliveryUid::of(job, webhook.uid),
+            uid,
             organization: webhook.organization,
             subscription: webhook.uid,
             event_type: event.event.to_owned(),
@@ -181,5 +352,104 @@ impl Delivery {
             created_at: now,
             updated_at: now,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn a_webhook() -> Webhook {
+        Webhook {
+            uid: WebhookUid::at(at(1)),
+            organization: OrganizationUid::named("acme"),
+            target_url: "https://a.example/hook".into(),
+            events: vec!["auto_label.completed".into()],
+            is_active: true,
+            sealed_secret: "sealed".into(),
+            created_at: at(1),
+            updated_at: at(1),
+        }
+    }
+
+    fn any_url(value: Value) -> Result<String, String> {
+        fields::text(1, limits::URL_CHARS)(value)
+    }
+
+    fn complaint(body: &Value) -> String {
+        NewWebhook::read(body.to_string().as_bytes(), any_url).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_subscription_is_active_and_names_each_event_once() {
+        let body = json!({"target_url": "https://a.example", "events": ["task.completed", "auto_label.failed", "task.completed"]});
+        let new = NewWebhook::read(body.to_string().as_bytes(), any_url).ok().unwrap();
+
+        assert_eq!(new.events, ["task.completed", "auto_label.failed"]);
+        assert!(new.is_active && new.secret.is_none());
+    }
+
+    #[test]
+    fn a_bad_subscription_names_its_fields_and_never_its_secret() {
+        assert_eq!(complaint(&json!({})), "target_url: This field is required.; events: This field is required.");
+        let short = complaint(&json!({"target_url": "https://a.example", "events": ["export.failed"], "secret": "hunter2"}));
+        assert_eq!(short, "secret: Must have 16 to 256 characters.");
+        assert!(complaint(&json!({"target_url": "u", "events": []})).starts_with("events: Must name at least one event."));
+        assert!(complaint(&json!({"target_url": "u", "events": [TEST]})).starts_with("events: Unknown event \"webhook.test\"."));
+    }
+
+    #[test]
+    fn a_secret_is_taken_as_it_came() {
+        let body = json!({"target_url": "u", "events": ["export.failed"], "secret": "  sixteen at least "});
+
+        assert_eq!(NewWebhook::read(body.to_string().as_bytes(), any_url).ok().unwrap().secret.as_deref(), Some("  sixteen at least "));
+    }
+
+    #[test]
+    fn a_change_leaves_what_it_does_not_name() {
+        let changed = WebhookChange::read(br#"{"is_active": false, "events": null}"#, any_url).unwrap().of(a_webhook(), at(9));
+
+        assert_eq!(changed, Webhook { is_active: false, updated_at: at(9), ..a_webhook() });
+    }
+
+    #[test]
+    fn an_attempt_ends_a_delivery_or_leaves_it_pending() {
+        let minute = Some(Duration::from_secs(60));
+        let cases = [
+            (Response::of(204, b""), minute, DeliveryStatus::Delivered, None),
+            (Response::of(302, b""), minute, DeliveryStatus::Pending, Some(at(70))),
+            (Response::of(500, b""), minute, DeliveryStatus::Pending, Some(at(70))),
+            (Response::none("No answer."), minute, DeliveryStatus::Pending, Some(at(70))),
+            (Response::of(410, b""), minute, DeliveryStatus::Failed, None),
+            (Response::of(500, b""), None, DeliveryStatus::Failed, None),
+        ];
+        for (response, retry_in, status, next) in cases {
+            let mut delivery = Delivery::of_test(&a_webhook(), at(1));
+            delivery.attempted(response.clone(), retry_in, at(10));
+
+            assert_eq!((delivery.status, delivery.next_retry_at, delivery.attempts), (status, next, 1), "{response:?}");
+            assert_eq!((delivery.response, delivery.updated_at), (Some(response), at(10)));
+        }
+    }
+
+    #[test]
+    fn a_long_answer_is_kept_as_a_preview() {
+        let response = Response::of(200, "é".repeat(2_000).as_bytes());
+
+        assert_eq!((response.preview.chars().count(), response.size), (1_024, 4_000));
+        assert_eq!(Response::none("x").sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
+
+    #[test]
+    fn the_record_shows_the_inner_payload() {
+        let webhook = a_webhook();
+        let delivery = Delivery::of_test(&webhook, at(1));
+
+        assert_eq!(delivery.body, format!(r#"{{"event":"webhook.test","payload":{{"webhook_uid":"{}"}}}}"#, webhook.uid));
+        assert_eq!(delivery.payload(), json!({"webhook_uid": webhook.uid}));
     }
 }

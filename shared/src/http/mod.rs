@@ -11,4 +11,4 @@ pub use auth::{Authentication, Caller};
 pub use base::{ListRequest, PublicBase};
 pub use paging::{Cursor, PageView, Paging};
 pub use problem::{Problem, respond};
-pub use request::{Body, api};
+pub use request::{Body, api, wrong_method};

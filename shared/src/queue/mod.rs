@@ -47,7 +47,8 @@ impl WebhookQueue {
 
     async fn put(&self, url: &str, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
         let body = serde_json::to_string(&Message::V1 { delivery }).map_err(Error::internal)?;
-        let seconds = i32::try_from(delay.min(MAX_DELAY).as_secs()).unwrap_or(0);
+        // Rounded up: a message that comes a moment early would only be sent again.
+        let seconds = i32::try_from(delay.min(MAX_DELAY).as_millis().div_ceil(1_000)).unwrap_or(0);
         self.client.send_message().queue_url(url).message_body(body).delay_seconds(seconds).send().await.map_err(classify)?;
         Ok(())
     }

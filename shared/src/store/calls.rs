@@ -79,7 +79,16 @@ impl Store {
 
     /// A new row. `false`: there is one.
     pub(super) async fn put_new(&self, row: Row) -> Result<bool, Error> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression("attribute_not_exists(pk)");
+        self.put_if(row, "attribute_not_exists(pk)").await
+    }
+
+    /// A row over the one of its key. `false`: there is none.
+    pub(super) async fn put_over(&self, row: Row) -> Result<bool, Error> {
+        self.put_if(row, "attribute_exists(pk)").await
+    }
+
+    async fn put_if(&self, row: Row, condition: &str) -> Result<bool, Error> {
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression(condition);
         match request.send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),

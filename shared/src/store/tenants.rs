@@ -47,6 +47,10 @@ impl Providers for Store {
         self.page_of_partition(keys::organization_pk(organization), keys::PROVIDER, slice).await
     }
 
+    async fn update_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
+        self.replace(Key::provider(provider.organization, provider.uid), provider).await
+    }
+
     async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {
         if self.remove(Key::provider(organization, uid)).await? { Ok(()) } else { Err(Error::NotFound) }
     }
@@ -56,5 +60,13 @@ impl Store {
     /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique.
     pub(super) async fn add(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
         if self.put_new(item(&Keyed::new(key, value))?).await? { Ok(()) } else { Err(Error::internal("uid taken")) }
+    }
+
+    /// A row over the one of this key.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none: a change must not bring back what was removed meanwhile.
+    pub(super) async fn replace(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
+        if self.put_over(item(&Keyed::new(key, value))?).await? { Ok(()) } else { Err(Error::NotFound) }
     }
 }

@@ -5,10 +5,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::Store;
 use super::calls::{attribute, classify, read};
 use super::keys::{self, Key, LISTING};
+use super::rows::{DeliveryRow, item};
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
 use crate::domain::{Error, Timestamp, limits};
-use crate::ports::{Page, Slice, Webhooks};
+use crate::ports::{DeliveryFilter, Page, Slice, Webhooks};
+
+/// Pages of the index that one page of a narrowed list may read; then it is short, and the next one goes on.
+const ROUNDS: usize = 5;
 
 impl Webhooks for Store {
     async fn add_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
@@ -28,6 +32,10 @@ impl Webhooks for Store {
         self.page_of_partition(keys::organization_pk(organization), keys::WEBHOOK, slice).await
     }
 
+    async fn update_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
+        self.replace(Key::webhook(webhook.organization, webhook.uid), webhook).await
+    }
+
     async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error> {
         if self.remove(Key::webhook(organization, uid)).await? { Ok(()) } else { Err(Error::NotFound) }
     }
@@ -36,30 +44,47 @@ impl Webhooks for Store {
         self.get(Key::delivery(uid)).await
     }
 
-    async fn deliveries(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Delivery>, Error> {
-        let Page { entries, next } = self.page_of_index(&LISTING, keys::deliveries_of(organization), slice).await?;
-        let mut found: Vec<Delivery> = self.get_many(entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
-        let place = |d: &Delivery| keys::in_time(d.created_at, d.uid);
-        found.sort_by_key(place);
-        if !slice.ascending {
-            found.reverse();
+    async fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, slice: &Slice) -> Result<Page<Delivery>, Error> {
+        let place = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
+        let mut slice = slice.clone();
+        let mut entries: Vec<Delivery> = Vec::new();
+        for _ in 0..ROUNDS {
+            let page = self.page_of_index(&LISTING, keys::deliveries_of(organization), &slice).await?;
+            let mut found: Vec<Delivery> = self.get_many(page.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+            found.sort_by_key(place);
+            if !slice.ascending {
+                found.reverse();
+            }
+            entries.extend(found.into_iter().filter(|delivery| filter.keeps(delivery)));
+            slice.after = page.next;
+            if slice.after.is_none() || entries.len() >= slice.limit {
+                break;
+            }
         }
-        Ok(Page { entries: found, next })
+        if entries.len() > slice.limit {
+            entries.truncate(slice.limit);
+            slice.after = entries.last().map(place);
+        }
+        Ok(Page { entries, next: slice.after })
     }
 
-    async fn claim_delivery(&self, delivery: &Delivery, until: Timestamp) -> Result<bool, Error> {
+    async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
+        if self.put_new(item(&DeliveryRow::new(delivery))?).await? { Ok(()) } else { Err(Error::internal("uid taken")) }
+    }
+
+    async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {
         let as_read = "#status = :pending AND next_retry_at = :seen"; // two messages about one delivery race here
         let request = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(Key::delivery(delivery.uid).into()))
-            .update_expression("SET next_retry_at = :until")
+            .update_expression("SET next_retry_at = :lease")
             .condition_expression(as_read)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", attribute(&DeliveryStatus::Pending)?)
-            .expression_attribute_values(":seen", attribute(&delivery.next_retry_at)?)
-            .expression_attribute_values(":until", attribute(&until)?);
+            .expression_attribute_values(":seen", attribute(&delivery.next_retry_at)?) // NULL equals NULL
+            .expression_attribute_values(":lease", attribute(&lease)?);
         match request.send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
@@ -67,8 +92,13 @@ impl Webhooks for Store {
         }
     }
 
-    async fn record_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
-        let values: [(&str, AttributeValue); 5] = [
+    async fn record_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {
+        // A worker that was frozen past its lease must not undo what the next one has recorded. A record that has
+        // expired meanwhile fails the same condition, so no half of one is made.
+        let still_ours = "#status = :pending AND next_retry_at = :lease";
+        let values: [(&str, AttributeValue); 7] = [
+            (":pending", attribute(&DeliveryStatus::Pending)?),
+            (":lease", attribute(&lease)?),
             (":status", attribute(&delivery.status)?),
             (":attempts", attribute(&delivery.attempts)?),
             (":next", attribute(&delivery.next_retry_at)?),
@@ -81,15 +111,15 @@ impl Webhooks for Store {
             .table_name(&self.table)
             .set_key(Some(Key::delivery(delivery.uid).into()))
             .update_expression("SET #status = :status, attempts = :attempts, next_retry_at = :next, #response = :response, updated_at = :updated")
-            .condition_expression("attribute_exists(pk)") // never make half a record of one that has expired
+            .condition_expression(still_ours)
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#response", "response");
         for (name, value) in values {
             request = request.expression_attribute_values(name, value);
         }
         match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
             Err(error) => Err(classify(error)),
         }
     }

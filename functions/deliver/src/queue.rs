@@ -1,0 +1,54 @@
+//! What Lambda hands over from the queue and takes back (AWS, "Using Lambda with Amazon SQS"). Two fields of it: the
+//! crate that has all of them brings a macro library along.
+
+use serde::{Deserialize, Serialize};
+
+/// Records of the queue, ten at most.
+#[derive(Debug, Deserialize)]
+pub struct Records {
+    /// In no order.
+    #[serde(rename = "Records")]
+    pub records: Vec<Record>,
+}
+
+/// A message.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// By which a failure names it.
+    pub message_id: String,
+    /// What was sent.
+    pub body: String,
+}
+
+/// The records that come again; all others are deleted.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    batch_item_failures: Vec<Failure>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    item_identifier: String,
+}
+
+impl Failures {
+    /// Adds a record.
+    pub fn add(&mut self, record: &Record) {
+        self.batch_item_failures.push(Failure { item_identifier: record.message_id.clone() });
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.batch_item_failures.len()
+    }
+
+    /// Whether none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batch_item_failures.is_empty()
+    }
+}

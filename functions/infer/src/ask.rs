@@ -1,0 +1,121 @@
+//! One item, one answer: the call with its retries, and what the answer comes to.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use shared::domain::Error;
+use shared::domain::annotate::judge;
+use shared::domain::decode::decode;
+use shared::domain::item::{Asset, Source};
+use shared::domain::job::JobSpec;
+use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
+use shared::domain::prediction::Prediction;
+use shared::domain::summary::ItemError;
+use shared::ports::{InferenceError, InferenceRequest, Model, Objects};
+
+/// A signed URL is valid for this long (contract, 10.1).
+const URL_VALID: Duration = Duration::from_secs(3_600);
+/// Tries after the first one (contract, D26).
+const RETRIES: usize = 2;
+/// The longest wait that a model may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The key of the predictions in an answer (contract, 10.3).
+const RESPONSE_KEY: &str = "annotations";
+
+/// What the model said about an item, and what that comes to.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// In the manifest's order; `None`: a stopped job did not get to it.
+    pub(crate) outcome: Option<ItemOutcome>,
+    /// Everything well formed that the model said, below the threshold too.
+    pub(crate) predictions: Vec<Prediction>,
+    /// What was dropped of it.
+    pub(crate) dropped: Option<String>,
+}
+
+impl Answer {
+    /// Of an item that a stopped job did not get to.
+    pub(crate) const fn none() -> Self {
+        Self { outcome: None, predictions: Vec::new(), dropped: None }
+    }
+
+    fn failed(asset: &Asset, failure: Failure) -> Self {
+        let outcome = Some(ItemOutcome { item: asset.uid, outcome: Outcome::Failed(failure) });
+        Self { outcome, predictions: Vec::new(), dropped: None }
+    }
+
+    pub(crate) fn notes(answers: &[Self]) -> Vec<ItemError> {
+        let note = |answer: &Self| {
+            let (outcome, message) = answer.outcome.as_ref().zip(answer.dropped.clone())?;
+            Some(ItemError { item: outcome.item, code: FailureCode::BadAnswer, message })
+        };
+        answers.iter().filter_map(note).collect()
+    }
+
+    pub(crate) fn outcomes(answers: Vec<Self>) -> Vec<Option<ItemOutcome>> {
+        answers.into_iter().map(|answer| answer.outcome).collect()
+    }
+}
+
+/// How items of a job are asked about.
+pub(crate) struct Asking<'a, M, O> {
+    pub(crate) spec: &'a JobSpec,
+    pub(crate) model: &'a M,
+    pub(crate) objects: &'a O,
+    /// Set when the job is over: from then on the model is not called (I7).
+    pub(crate) stopped: &'a Cell<bool>,
+}
+
+impl<M: Model, O: Objects> Asking<'_, M, O> {
+    /// # Errors
+    /// `ProviderRefused` if the model cannot serve this job at all. Everything else is an outcome.
+    pub(crate) async fn ask(&self, asset: Asset) -> Result<Answer, Error> {
+        let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_delay(Duration::from_secs(5)).with_max_times(RETRIES).with_jitter();
+        let body = (|| self.call(&asset))
+            .retry(patience)
+            .when(|error| matches!(error, InferenceError::Transient { .. }) && !self.stopped.get())
+            .adjust(|error, wait| match error {
+                InferenceError::Transient { retry_after: Some(asked), .. } => wait.map(|_| (*asked).min(LONGEST_WAIT)),
+                _ => wait,
+            })
+            .await;
+        match body {
+            Ok(body) => Ok(self.read(&asset, &body)),
+            Err(InferenceError::Item(failure)) => Ok(Answer::failed(&asset, failure)),
+            Err(InferenceError::Transient { .. }) if self.stopped.get() => Ok(Answer::none()),
+            Err(InferenceError::Transient { message, .. }) => Ok(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message))),
+            Err(InferenceError::Job(sentence)) => Err(Error::ProviderRefused(sentence)),
+        }
+    }
+
+    async fn call(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
+        let asset_url = match &asset.source {
+            Source::Url(url) => url.clone(),
+            Source::Bucket(key) => self.objects.sign_get(key, URL_VALID).await.map_err(|_| InferenceError::Transient {
+                message: "The item's URL could not be signed.".into(),
+                retry_after: None,
+            })?,
+        };
+        let request = InferenceRequest {
+            asset_id: asset.uid,
+            asset_url,
+            asset_type: asset.kind,
+            size: asset.size,
+            labels: &self.spec.wanted,
+            model_type: self.spec.model_type,
+        };
+        self.model.infer(&request).await
+    }
+
+    fn read(&self, asset: &Asset, body: &[u8]) -> Answer {
+        match decode(body, RESPONSE_KEY, asset.size) {
+            Err(bad) => Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string())),
+            Ok(decoded) => Answer {
+                outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
+                dropped: (!decoded.dropped.is_empty()).then(|| decoded.dropped.join(" ")),
+                predictions: decoded.predictions,
+            },
+        }
+    }
+}

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use shared::domain::Error;
+use shared::domain::error::FieldError;
+use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
+use shared::domain::job::{Job, JobRequest, JobSpec, JobState, JobStatus};
+use shared::domain::key::Scope;
+use shared::domain::project::Project;
+use shared::domain::provider::default_for;
+use shared::http::{Body, Caller, ListRequest, PageView, respond};
+use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Slice};
+use tracing::{info, warn};
+
+use crate::{App, JobView};
+
+const READ: &[Scope] = &[Scope::ProjectsRead];
+const WRITE: &[Scope] = &[Scope::ProjectsWrite];
+/// Providers of an organization that the default is chosen from.
+const PROVIDERS: usize = 1_000;
+
+/// `POST /projects/{project}/auto-label/`: 202 with the pending job. The work happens after the response.
+pub(crate) async fn create<S, E, C>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, Path(project): Path<String>, Body(body): Body) -> Response
+where
+    S: Jobs + Projects + Providers,
+    E: Executions,
+    C: Clock,
+{
+    respond(app.create(&caller, &project, &body).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
+}
+
+/// `GET /auto-label-jobs/{uid}/`.
+pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+    respond(app.get(&caller, READ, &uid).await.map(|job| Json(JobView::of(&job))))
+}
+
+/// `GET /auto-label-jobs/?project=&status=`.
+pub(crate) async fn list<S: Jobs, E: Executions, C: Clock>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, request: ListRequest) -> Response {
+    respond(app.list(&caller, &request).await.map(Json))
+}
+
+/// `DELETE /auto-label-jobs/{uid}/`: 204 as soon as the job is marked.
+pub(crate) async fn cancel<S: Jobs, E: Executions, C: Clock>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+    respond(app.cancel(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
+}
+
+impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
+    async fn create(&self, caller: &Caller, project: &str, body: &[u8]) -> Result<Job, Error>
+    where
+        S: Projects + Providers,
+    {
+        caller.needs(WRITE)?;
+        let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
+        let request = JobRequest::read(body)?;
+        request.fits(&project)?;
+        let now = self.clock.now();
+        let spec = JobSpec {
+            uid: JobUid::at(now),
+            organization: caller.organization,
+            project: project.uid,
+            provider: self.provider(&request, &project).await?,
+            model_type: request.model_type,
+            confidence_threshold: request.confidence_threshold,
+            wanted: if request.labels.is_empty() { project.labels } else { request.labels.clone() },
+            labels: request.labels,
+            dry_run: request.dry_run,
+            created_at: now,
+        };
+        let state = JobState::new(now);
+        self.store.create_job(&spec, &state).await?;
+        // A job that nothing carries must not hold its project until the watchdog comes. If only the answer was lost, the
+        // execution finds the job cancelled and ends.
+        if let Err(error) = self.executions.start(spec.uid).await {
+            warn!(job.uid = %spec.uid, causes = error.chain(), "execution of job not started");
+            self.store.cancel_job(&Job { spec, state }, self.clock.now()).await?;
+            return Err(error);
+        }
+        info!(job.uid = %spec.uid, project.uid = %spec.project, "job created");
+        Ok(Job { spec, state })
+    }
+
+    /// Which provider serves the request (contract, D7; design.md, section 6). `None` is the deployment's own endpoint.
+    async fn provider(&self, request: &JobRequest, project: &Project) -> Result<Option<ProviderUid>, Error>
+    where
+        S: Providers,
+    {
+        if let Some(uid) = &request.provider {
+            let refused = || Error::Validation(vec![FieldError::new("provider_id", "Must be an active provider of this project or its organization.")]);
+            let uid = ProviderUid::parse(uid).map_err(|_| refused())?;
+            return match self.store.provider(project.organization, uid).await {
+                Ok(provider) if provider.serves(project.uid) => Ok(Some(uid)),
+                Ok(_) | Err(Error::NotFound) => Err(refused()),
+                Err(error) => Err(error),
+            };
+        }
+        let all = Slice { after: None, limit: PROVIDERS, ascending: false };
+        let providers = self.store.providers(project.organization, &all).await?.entries;
+        match default_for(project.uid, &providers) {
+            Some(provider) => Ok(Some(provider.uid)),
+            None if request.model_type.is_some_and(|model| self.endpoints.contains(&model)) => Ok(None),
+            None => Err(Error::NoInferenceProvider),
+        }
+    }
+
+    async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {
+        caller.needs(scopes)?;
+        let job = self.store.job(JobUid::parse(uid)?).await?;
+        if job.spec.organization == caller.organization { Ok(job) } else { Err(Error::NotFound) }
+    }
+
+    async fn list(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<JobView>, Error> {
+        caller.needs(READ)?;
+        let paging = request.paging(&["project", "status"])?;
+        let status = match paging.filter("status") {
+            Some(name) => Some(JobStatus::named(name).ok_or_else(unknown_status)?),
+            None => None,
+        };
+        let project = match paging.filter("project").map(ProjectUid::parse) {
+            Some(Err(_)) => return Ok(paging.empty()), // an unknown project has no jobs (contract, 6.6)
+            Some(Ok(uid)) => Some(uid),
+            None => None,
+        };
+        let page = self.store.jobs(caller.organization, JobFilter { project, status }, &paging.slice()).await?;
+        Ok(paging.view(page, |job| JobView::of(&job)))
+    }
+
+    async fn cancel(&self, caller: &Caller, uid: &str) -> Result<(), Error> {
+        let job = self.get(caller, WRITE, uid).await?;
+        self.store.cancel_job(&job, self.clock.now()).await?;
+        // The mark is what cancels: workers read it before each item (I7). Stopping the execution only saves time, so a
+        // failure here is not the client's; settle stops it on its next round.
+        if let Err(error) = self.executions.stop(job.spec.uid).await {
+            warn!(job.uid = %job.spec.uid, causes = error.chain(), "execution of cancelled job not stopped");
+        }
+        Ok(())
+    }
+}
+
+fn unknown_status() -> Error {
+    let names: Vec<&str> = JobStatus::ALL.into_iter().map(JobStatus::as_str).collect();
+    Error::field("status", format!("Must be one of {}.", names.join(", ")))
+}

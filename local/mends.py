@@ -1,0 +1,61 @@
+"""What the emulator does differently from AWS and we need as on AWS, mended while it starts.
+
+Each mend replaces one function inside the emulator's process. They reach into its internals, so they are written
+against one version and refuse any other: `check_version` fails before anything is served.
+"""
+
+import importlib.metadata
+from typing import Any
+
+from ministack import app
+from ministack.core import iam_evaluator
+from ministack.services import stepfunctions
+
+WRITTEN_FOR = "1.5.33"
+
+
+def apply() -> None:
+    """Applies every mend."""
+    check_version()
+    requests_count_as_encrypted()
+    map_reads_its_concurrency_from_a_path()
+
+
+def check_version() -> None:
+    """Refuses a version that the mends were not read against."""
+    installed = importlib.metadata.version("ministack")
+    if installed != WRITTEN_FOR:
+        raise SystemExit(f"The mends of local/mends.py are written for ministack {WRITTEN_FOR}, found {installed}.")
+
+
+def requests_count_as_encrypted() -> None:
+    """`aws:SecureTransport` is true.
+
+    Our buckets, as the CDK's own, deny requests without TLS. On this machine the emulator is reached by plain HTTP
+    over loopback, so with AUTH=true that statement would deny everything.
+    """
+    pin = iam_evaluator.pin_request_origin
+
+    def pinned(source_ip: str, secure_transport: bool) -> None:
+        del secure_transport
+        pin(source_ip, True)
+
+    app.pin_request_origin = pinned
+
+
+def map_reads_its_concurrency_from_a_path() -> None:
+    """`MaxConcurrencyPath` of a Map is resolved from the state's input.
+
+    The emulator reads `MaxConcurrency` alone and, finding none, starts every iteration at once.
+    """
+    run = stepfunctions._run_map_items
+
+    def run_within_limit(state: dict[str, Any], raw_input: Any, execution: Any, context: Any) -> Any:
+        path = state.get("MaxConcurrencyPath")
+        if path:
+            effective = stepfunctions._apply_input_path(state, raw_input, context)
+            limit = stepfunctions._resolve_path_or_ctx(path, effective, context)
+            state = state | {"MaxConcurrency": int(limit)}
+        return run(state, raw_input, execution, context)
+
+    stepfunctions._run_map_items = run_within_limit

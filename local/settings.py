@@ -1,0 +1,83 @@
+"""Every port, folder and setting of the local stack, in one place.
+
+All state lives in `.local/` below the project root; `down` removes it. Paths are absolute, since they are handed to
+processes with other working directories.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+STATE: Final = ROOT / ".local"
+LOGS: Final = STATE / "logs"
+RUN: Final = STATE / "run"
+KEY_FILE: Final = STATE / "key"
+DEPLOYED_FILE: Final = STATE / "deployed.json"
+CDK_OUTPUTS_FILE: Final = STATE / "outputs.json"
+DYNAMODB_CALLS_FILE: Final = STATE / "dynamodb-calls.jsonl"
+
+INFRA: Final = ROOT / "infra"
+ENDPOINT: Final = ROOT / "examples" / "endpoint"
+PICTURES: Final = ROOT / "examples" / "pictures"
+SEED_QUICKSTART: Final = ROOT / "examples" / "quickstart" / "seed.py"
+STATE_MACHINE: Final = ROOT / "statemachine.asl.json"
+DEMO_OUTPUT: Final = ROOT / "demo-output"
+
+FUNCTIONS: Final = ("jobs", "catalog", "providers", "webhooks", "plan", "infer", "finalize", "settle", "deliver")
+
+
+def _path(name: str, default: Path) -> Path:
+    return Path(os.environ.get(f"AUTOLABEL_{name}", default)).resolve()
+
+
+def _port(name: str, default: int) -> int:
+    return int(os.environ.get(f"AUTOLABEL_{name}_PORT", default))
+
+
+BINARIES: Final = _path("BINARIES", ROOT / "target" / "lambda")
+ADMIN: Final = _path("ADMIN", ROOT / "target" / "debug" / "admin")
+
+EMULATOR_PORT: Final = _port("EMULATOR", 4599)
+ENDPOINT_PORT: Final = _port("ENDPOINT", 4601)
+PROXY_PORT: Final = _port("PROXY", 8080)
+WEBHOOK_PORT: Final = _port("WEBHOOK", 8090)
+
+# Numeric, so that every AWS SDK addresses buckets by path and signed URLs need no name resolution.
+EMULATOR_URL: Final = f"http://127.0.0.1:{EMULATOR_PORT}"
+ENDPOINT_URL: Final = f"http://127.0.0.1:{ENDPOINT_PORT}"
+BASE_URL: Final = f"http://localhost:{PROXY_PORT}/api/v1"
+
+ACCOUNT: Final = "000000000000"
+REGION: Final = "us-east-1"
+
+ENDPOINT_LATENCY_MS: Final = 50
+ENDPOINT_SLOTS: Final = 16
+SAGEMAKER_ENDPOINTS: Final = {"yolo": "autolabel-yolo", "sam3": "autolabel-sam3"}
+LOAD_ENDPOINT: Final = "autolabel-load"
+
+# What the deployed construct is told for this machine. Retries and caches are short, so that a person (or a test)
+# sees the second attempt, and a revoked key, within seconds.
+CONTEXT: Final = {
+    "binaries": str(BINARIES),
+    "stateMachineFile": str(STATE_MACHINE),
+    "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
+    "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),
+    "loopbackHttp": "allow",
+    "webhookRetrySeconds": "1,2,3,4,5",
+    "keyCacheSeconds": "2",
+    "settleScheduleMinutes": "1",
+}
+
+
+def aws_environment() -> dict[str, str]:
+    """What an AWS client needs to reach the emulator, and nothing of the caller's own AWS set-up."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return inherited | {
+        "AWS_ENDPOINT_URL": EMULATOR_URL,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }

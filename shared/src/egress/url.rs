@@ -1,0 +1,132 @@
+use std::net::IpAddr;
+
+use serde_json::Value;
+use url::{Host, Url};
+
+use super::address::is_public;
+use crate::domain::{fields, limits};
+
+/// Why an address of a user's is not called: a sentence for that user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not an absolute URL with a host.
+    #[error("Must be a URL.")]
+    NotAUrl,
+    /// Another scheme.
+    #[error("Must be an HTTPS URL.")]
+    NotHttps,
+    /// `user:password@`, which would be stored and shown.
+    #[error("May not contain a user name or password.")]
+    Credentials,
+    /// `#…`, which never reaches a server.
+    #[error("May not contain a fragment.")]
+    Fragment,
+    /// A private, loopback, link-local, metadata or otherwise special address, also after DNS.
+    #[error("Must lead to a public address.")]
+    NotPublic,
+}
+
+/// What development opens, and no other spelling of loopback.
+const LOOPBACK: [&str; 2] = ["http://127.0.0.1", "http://localhost"];
+
+/// The part of the guard that needs no network. A host name is judged when it is resolved.
+///
+/// # Errors
+/// The reason, for the user who gave the address.
+pub fn check_url(text: &str, loopback_http: bool) -> Result<Url, Refusal> {
+    let url = Url::parse(text).map_err(|_| Refusal::NotAUrl)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Refusal::Credentials);
+    }
+    if url.fragment().is_some() {
+        return Err(Refusal::Fragment);
+    }
+    if loopback_http && spells_loopback(text) {
+        return Ok(url);
+    }
+    if url.scheme() != "https" {
+        return Err(Refusal::NotHttps);
+    }
+    // Parsing has turned every spelling of an IPv4 address, octal and the rest, into this one.
+    let address: Option<IpAddr> = match url.host() {
+        Some(Host::Ipv4(address)) => Some(address.into()),
+        Some(Host::Ipv6(address)) => Some(address.into()),
+        Some(Host::Domain(_)) => None,
+        None => return Err(Refusal::NotAUrl),
+    };
+    if address.is_none_or(is_public) { Ok(url) } else { Err(Refusal::NotPublic) }
+}
+
+/// Judged by the text: a parsed URL no longer tells `127.0.0.1` from `0177.0.0.1`.
+fn spells_loopback(text: &str) -> bool {
+    let ends_a_host = |rest: &str| rest.is_empty() || rest.starts_with([':', '/', '?']);
+    LOOPBACK.iter().any(|origin| text.strip_prefix(origin).is_some_and(ends_a_host))
+}
+
+/// Reads the field of a request that holds an address to call.
+pub fn url_field(loopback_http: bool) -> impl FnOnce(Value) -> Result<String, String> {
+    move |value| {
+        let text = fields::text(1, limits::URL_CHARS)(value)?;
+        check_url(&text, loopback_http).map_err(|refusal| refusal.to_string())?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_to_what_may_be_public_passes() {
+        for good in ["https://a.example", "https://a.example:8443/hook?x=1", "https://1.1.1.1/", "https://[2606:4700::1111]/", "HTTPS://A.example/"] {
+            assert!(check_url(good, false).is_ok(), "{good}");
+        }
+        for (bad, refusal) in [
+            ("", Refusal::NotAUrl),
+            ("a.example/hook", Refusal::NotAUrl),
+            ("https://", Refusal::NotAUrl),
+            ("http://a.example", Refusal::NotHttps),
+            ("ftp://a.example", Refusal::NotHttps),
+            ("file:///etc/passwd", Refusal::NotHttps),
+            ("javascript:alert(1)", Refusal::NotHttps),
+            ("https://user:word@a.example", Refusal::Credentials),
+            ("https://user@a.example", Refusal::Credentials),
+            ("https://a.example/#part", Refusal::Fragment),
+            ("https://127.0.0.1/", Refusal::NotPublic),
+            ("https://0177.0.0.1/", Refusal::NotPublic),
+            ("https://2130706433/", Refusal::NotPublic),
+            ("https://0x7f.1/", Refusal::NotPublic),
+            ("https://169.254.169.254/latest/meta-data/", Refusal::NotPublic),
+            ("https://[::1]/", Refusal::NotPublic),
+            ("https://[::ffff:10.0.0.1]/", Refusal::NotPublic),
+            ("https://[fd00:ec2::254]/", Refusal::NotPublic),
+        ] {
+            assert_eq!(check_url(bad, false).unwrap_err(), refusal, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_development_switch_opens_two_spellings_of_loopback_and_nothing_else() {
+        for good in ["http://127.0.0.1", "http://127.0.0.1:8090/hook", "http://localhost/", "http://localhost:8090?x", "https://a.example"] {
+            assert!(check_url(good, true).is_ok(), "{good}");
+            assert_eq!(check_url(good, false).is_ok(), good.starts_with("https:"), "{good}");
+        }
+        for bad in [
+            "http://[::1]/",
+            "http://127.0.0.2/",
+            "http://127.1/",
+            "http://0177.0.0.1/",
+            "http://2130706433/",
+            "http://localhost.evil.example/",
+            "http://localhost@evil.example/",
+            "http://127.0.0.1:8090@evil.example/",
+            "http://127.0.0.1.evil.example/",
+            "http://LOCALHOST/",
+            "http://local\thost/",
+            "http://0.0.0.0/",
+            "https://127.0.0.1/",
+        ] {
+            assert!(check_url(bad, true).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
+use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
+use crate::domain::{Error, Timestamp};
+use crate::ports::{DeliveryFilter, Page, Queue, Receivers, Secrets, Slice, Webhooks};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An active subscription to the events of jobs, with the secret "sesame", sealed by [`PlainSecrets`].
+///
+/// # Panics
+/// Never.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "for tests")]
+pub fn a_webhook() -> Webhook {
+    let now = Timestamp::from_second(1_000).unwrap();
+    let (uid, organization) = (WebhookUid::at(now), OrganizationUid::named("acme"));
+    Webhook {
+        uid,
+        organization,
+        target_url: "https://receiver.example/hook".into(),
+        events: vec!["auto_label.completed".into(), "auto_label.failed".into()],
+        is_active: true,
+        sealed_secret: sealed(&Webhook::secret_context(organization, uid), "sesame"),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// Subscriptions and deliveries in memory, with the conditions of the table.
+#[derive(Debug, Default)]
+pub struct MemoryWebhooks {
+    webhooks: Mutex<Vec<Webhook>>,
+    deliveries: Mutex<Vec<Delivery>>,
+}
+
+impl MemoryWebhooks {
+    /// With this subscription.
+    #[must_use]
+    pub fn with(webhook: Webhook) -> Self {
+        Self { webhooks: Mutex::new(vec![webhook]), deliveries: Mutex::default() }
+    }
+
+    /// Puts a delivery there.
+    pub fn put(&self, delivery: Delivery) {
+        lock(&self.deliveries).push(delivery);
+    }
+
+    fn find(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(usize, MutexGuard<'_, Vec<Webhook>>), Error> {
+        let webhooks = lock(&self.webhooks);
+        let place = webhooks.iter().position(|w| (w.organization, w.uid) == (organization, uid)).ok_or(Error::NotFound)?;
+        Ok((place, webhooks))
+    }
+}
+
+fn page<T: Clone>(entries: &[T], keep: impl Fn(&T) -> bool) -> Page<T> {
+    Page { entries: entries.iter().rev().filter(|entry| keep(entry)).cloned().collect(), next: None }
+}
+
+impl Webhooks for MemoryWebhooks {
+    async fn add_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
+        lock(&self.webhooks).push(webhook.clone());
+        Ok(())
+    }
+
+    async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error> {
+        self.find(organization, uid).map(|(place, webhooks)| webhooks[place].clone())
+    }
+
+    async fn webhooks(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Webhook>, Error> {
+        Ok(page(&lock(&self.webhooks), |webhook| webhook.organization == organization))
+    }
+
+    async fn update_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
+        self.find(webhook.organization, webhook.uid).map(|(place, mut webhooks)| webhooks[place] = webhook.clone())
+    }
+
+    async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error> {
+        self.find(organization, uid).map(|(place, mut webhooks)| drop(webhooks.remove(place)))
+    }
+
+    async fn delivery(&self, uid: DeliveryUid) -> Result<Option<Delivery>, Error> {
+        Ok(lock(&self.deliveries).iter().find(|delivery| delivery.uid == uid).cloned())
+    }
+
+    async fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, _: &Slice) -> Result<Page<Delivery>, Error> {
+        Ok(page(&lock(&self.deliveries), |delivery| delivery.organization == organization && filter.keeps(delivery)))
+    }
+
+    async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
+        self.put(delivery.clone());
+        Ok(())
+    }
+
+    async fn claim_delivery(&self, seen: &Delivery, lease: Timestamp) -> Result<bool, Error> {
+        let mut deliveries = lock(&self.deliveries);
+        let pending = |d: &&mut Delivery| d.uid == seen.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == seen.next_retry_at;
+        Ok(deliveries.iter_mut().find(pending).map(|delivery| delivery.next_retry_at = Some(lease)).is_some())
+    }
+
+    async fn record_delivery(&self, new: &Delivery, lease: Timestamp) -> Result<bool, Error> {
+        let mut deliveries = lock(&self.deliveries);
+        let ours = |d: &&mut Delivery| d.uid == new.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == Some(lease);
+        Ok(deliveries.iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some())
+    }
+}
+
+/// Seals a secret so that a test can read it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainSecrets;
+
+fn sealed(context: &str, secret: &str) -> String {
+    format!("{context}:{secret}")
+}
+
+impl Secrets for PlainSecrets {
+    async fn seal(&self, context: &str, secret: &str) -> Result<String, Error> {
+        Ok(sealed(context, secret))
+    }
+
+    async fn open(&self, context: &str, sealed: &str) -> Result<String, Error> {
+        let secret = sealed.strip_prefix(context).and_then(|rest| rest.strip_prefix(':'));
+        secret.map(str::to_owned).ok_or_else(|| Error::internal("sealed in another context"))
+    }
+}
+
+/// Remembers what was sent and buried.
+#[derive(Debug, Default)]
+pub struct MemoryQueue {
+    sent: Mutex<Vec<(DeliveryUid, Duration)>>,
+    buried: Mutex<Vec<DeliveryUid>>,
+}
+
+impl MemoryQueue {
+    /// Takes what was sent since the last time, each with its delay.
+    pub fn take_sent(&self) -> Vec<(DeliveryUid, Duration)> {
+        std::mem::take(&mut lock(&self.sent))
+    }
+
+    /// What was given up.
+    pub fn buried(&self) -> Vec<DeliveryUid> {
+        lock(&self.buried).clone()
+    }
+}
+
+impl Queue for MemoryQueue {
+    async fn send(&self, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
+        lock(&self.sent).push((delivery, delay));
+        Ok(())
+    }
+
+    async fn bury(&self, delivery: DeliveryUid) -> Result<(), Error> {
+        lock(&self.buried).push(delivery);
+        Ok(())
+    }
+}
+
+/// Receivers that answer by a script, and 200 once it is over.
+#[derive(Debug, Default)]
+pub struct ScriptedReceivers {
+    script: Mutex<VecDeque<Response>>,
+    told: Mutex<Vec<(String, String, DeliveryUid)>>,
+}
+
+impl ScriptedReceivers {
+    /// These answers, in this order.
+    #[must_use]
+    pub fn answering(script: impl IntoIterator<Item = Response>) -> Self {
+        Self { script: Mutex::new(script.into_iter().collect()), told: Mutex::default() }
+    }
+
+    /// Target URL, secret and delivery of each request.
+    pub fn told(&self) -> Vec<(String, String, DeliveryUid)> {
+        lock(&self.told).clone()
+    }
+}
+
+impl Receivers for ScriptedReceivers {
+    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery) -> Response {
+        lock(&self.told).push((target_url.to_owned(), secret.to_owned(), delivery.uid));
+        lock(&self.script).pop_front().unwrap_or_else(|| Response::of(200, b"ok"))
+    }
+}

@@ -1,0 +1,9 @@
+//! Webhooks as they go out: signed, on a schedule, through the guard.
+
+mod deliver;
+mod schedule;
+mod sign;
+
+pub use deliver::{ATTEMPT, Courier};
+pub use schedule::Schedule;
+pub use sign::{new_secret, signature};

@@ -1,0 +1,73 @@
+"""Fixtures of the system tests. They use the running local stack and start none: `make up` first."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import avala
+import httpx
+import pytest
+
+from local import up
+from local.project import client_of
+from local.receiver import Receiver
+from local.up import Stack
+from tests.system.system import System
+
+EVENTS = ["auto_label.completed", "auto_label.failed"]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A webhook subscription and the server that it points at."""
+
+    uid: str
+    secret: str
+    receiver: Receiver
+
+
+@pytest.fixture(scope="session")
+def stack() -> Stack:
+    found = up.running()
+    if found is None:
+        pytest.exit("The local stack is not up. Start it with: make up", returncode=2)
+    return found
+
+
+@pytest.fixture(scope="session")
+def api(stack: Stack) -> Iterator[httpx.Client]:
+    with client_of(stack) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def system(stack: Stack, api: httpx.Client) -> System:
+    return System(stack, api)
+
+
+@pytest.fixture(scope="session")
+def official(stack: Stack) -> Iterator[avala.Client]:
+    """The official Python client, as a user of the local stack sets it up."""
+    os.environ["AVALA_ALLOW_INSECURE_BASE_URL"] = "true"
+    with avala.Client(api_key=stack.key, base_url=stack.base_url) as client:
+        yield client
+
+
+@pytest.fixture
+def subscription(system: System) -> Iterator[Subscription]:
+    """A webhook of this test's own, for both job events."""
+    with Receiver() as receiver:
+        yield from subscribed(system, receiver)
+
+
+@pytest.fixture
+def failing_subscription(system: System) -> Iterator[Subscription]:
+    """The same, but its server answers 500 twice before it answers 200."""
+    with Receiver(answers=(500, 500)) as receiver:
+        yield from subscribed(system, receiver)
+
+
+def subscribed(system: System, receiver: Receiver) -> Iterator[Subscription]:
+    created = system.ok("POST", "/webhooks/", {"target_url": receiver.url, "events": EVENTS}, expect=201)
+    yield Subscription(created["uid"], created["secret"], receiver)
+    system.api.delete(f"/webhooks/{created['uid']}/")

@@ -1,0 +1,57 @@
+"""One active job per project (I4; contract, 6.2)."""
+
+from threading import Barrier, Thread
+
+import httpx
+import pytest
+
+from local.project import client_of
+from tests.system.system import System
+
+ROUNDS = 20
+
+
+@pytest.fixture(scope="module")
+def busy_project(system: System) -> str:
+    """Enough items that a job is surely still active when the second create arrives."""
+    return system.load_project(items=1_000)
+
+
+@pytest.mark.parametrize("_round", range(ROUNDS))
+def test_of_two_creates_at_once_one_wins(system: System, busy_project: str, _round: int) -> None:
+    first, second = sorted(two_at_once(system, busy_project), key=lambda response: response.status_code)
+
+    assert (first.status_code, second.status_code) == (202, 409)
+    winner = first.json()["uid"]
+    assert second.json()["code"] == "auto_label_job_active"
+    assert second.json()["job_uid"] == winner
+    assert system.api.delete(f"/auto-label-jobs/{winner}/").status_code == 204
+
+
+def test_a_second_create_while_one_runs_is_refused_with_its_uid(system: System, busy_project: str) -> None:
+    running = system.start(busy_project)["uid"]
+    system.wait_for(running, processed=1)
+
+    refused = system.create(busy_project)
+
+    assert (refused.status_code, refused.json()["job_uid"]) == (409, running)
+    assert refused.json()["detail"] == "An auto-label job is already active for this project."
+    system.api.delete(f"/auto-label-jobs/{running}/")
+
+
+def two_at_once(system: System, project: str) -> list[httpx.Response]:
+    barrier = Barrier(2)
+    answers: list[httpx.Response] = []
+
+    def create() -> None:
+        with client_of(system.stack) as client:
+            client.get("/auto-label-jobs/?limit=1")  # the connection is open before the race begins
+            barrier.wait()
+            answers.append(client.post(f"/projects/{project}/auto-label/", json={"dry_run": True}))
+
+    threads = [Thread(target=create) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
