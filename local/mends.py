@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator
-from ministack.services import stepfunctions
+from ministack.services import apigateway, stepfunctions
 
 WRITTEN_FOR = "1.5.33"
 
@@ -19,6 +19,7 @@ def apply() -> None:
     check_version()
     requests_count_as_encrypted()
     map_reads_its_concurrency_from_a_path()
+    greedy_variable_matches_nothing_too()
 
 
 def check_version() -> None:
@@ -59,3 +60,21 @@ def map_reads_its_concurrency_from_a_path() -> None:
         return run(state, raw_input, execution, context)
 
     stepfunctions._run_map_items = run_within_limit
+
+
+def greedy_variable_matches_nothing_too() -> None:
+    """`ANY /a/{proxy+}` of an HTTP API matches `/a/`.
+
+    The emulator wants at least one character there, so that every path with a last slash falls to `$default`.
+    """
+    extract = apigateway._extract_path_params
+
+    def extracted(route_path: str, request_path: str) -> dict[str, str] | None:
+        found: dict[str, str] | None = extract(route_path, request_path)
+        if found is None and route_path.endswith("+}") and request_path.endswith("/"):
+            found = extract(route_path, request_path + "-")
+            if found is not None:
+                found[route_path.rpartition("{")[2].removesuffix("+}")] = ""
+        return found
+
+    apigateway._extract_path_params = extracted

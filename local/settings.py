@@ -37,7 +37,7 @@ def _port(name: str, default: int) -> int:
 
 
 BINARIES: Final = _path("BINARIES", ROOT / "target" / "lambda")
-ADMIN: Final = _path("ADMIN", ROOT / "target" / "debug" / "admin")
+ADMIN: Final = _path("ADMIN", BINARIES / "admin" / "bootstrap")
 
 EMULATOR_PORT: Final = _port("EMULATOR", 4599)
 ENDPOINT_PORT: Final = _port("ENDPOINT", 4601)

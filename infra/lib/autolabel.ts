@@ -247,7 +247,7 @@ export class AutoLabel extends Construct {
     webhooks.allow(['dynamodb:Query'], listing);
     webhooks.allow(['kms:Encrypt'], key);
 
-    plan.allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], table);
+    plan.allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], table);
     plan.allow(['dynamodb:Query'], this.table.indexArn('unlabeled'));
     plan.allow(['s3:PutObject'], work);
 
@@ -255,7 +255,6 @@ export class AutoLabel extends Construct {
     infer.allow(['s3:GetObject'], work, items);
     infer.allow(['s3:PutObject'], work);
     infer.allow(['sagemaker:InvokeEndpoint'], this.endpointsArn());
-    infer.allow(['kms:Decrypt'], key);
 
     for (const settler of [finalize, settle]) {
       settler.allow(

@@ -46,7 +46,14 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
   ],
   providers: [...KEPT, 'kms:Encrypt key', 'kms:Decrypt key'],
   webhooks: [...KEPT, 'dynamodb:BatchGetItem table', 'dynamodb:Query listing', 'kms:Encrypt key'],
-  plan: ['dynamodb:GetItem table', 'dynamodb:Query unlabeled', 'dynamodb:UpdateItem table', 's3:PutObject work'],
+  plan: [
+    'dynamodb:GetItem table',
+    'dynamodb:PutItem table',
+    'dynamodb:Query table',
+    'dynamodb:Query unlabeled',
+    'dynamodb:UpdateItem table',
+    's3:PutObject work',
+  ],
   infer: [
     'dynamodb:GetItem table',
     'dynamodb:Query table',

@@ -99,7 +99,9 @@ impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
         let entries = fields.required("items", fields::list(limits::ITEMS_PER_CALL)).unwrap_or_default();
         let mut items: Vec<Item> = Vec::with_capacity(entries.len());
         for (place, entry) in entries.into_iter().enumerate() {
-            match Item::read(format!("items[{place}]"), entry, project.organization, project.uid, now) {
+            // A microsecond apart, so that jobs take them in the order of the call.
+            let created_at = now + Duration::from_micros(place as u64);
+            match Item::read(format!("items[{place}]"), entry, project.organization, project.uid, created_at) {
                 Ok(item) => items.push(item),
                 Err(complaint) => fields.absorb(Err(complaint)),
             }

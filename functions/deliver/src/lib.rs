@@ -113,9 +113,11 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use shared::domain::Timestamp;
     use shared::domain::webhook::Response;
-    use shared::testing::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, StoppedClock, a_webhook};
+    use shared::testing::{Fault, MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, StoppedClock, a_webhook};
 
     use super::*;
 
@@ -265,6 +267,44 @@ mod tests {
             assert_eq!((stored.status, stored.attempts), (DeliveryStatus::Failed, 0));
             assert!(stored.response.unwrap().preview.starts_with("The subscription was deleted or deactivated"));
             assert!(app.receivers.told().is_empty() && app.queue.take_sent().is_empty());
+        }
+    }
+
+    /// Plays the queue until it is empty: a record that failed comes again, a delayed message comes when its time is up.
+    async fn play(app: &TestApp, delivery: &Delivery) {
+        let mut messages = vec![Duration::ZERO];
+        while let Some(delay) = messages.pop() {
+            app.clock.pass(delay);
+            if !app.message(delivery).await.is_empty() {
+                messages.push(Duration::from_secs(120));
+            }
+            messages.extend(app.queue.take_sent().into_iter().map(|(_, delay)| delay));
+        }
+    }
+
+    #[tokio::test]
+    async fn whichever_call_fails_nothing_is_lost() {
+        for (script, end) in [([500, 200, 200], DeliveryStatus::Delivered), ([500, 500, 500], DeliveryStatus::Failed)] {
+            for answer_lost in [false, true] {
+                for call in 1.. {
+                    let fault = Arc::new(Fault::at(call, answer_lost));
+                    let answers = script.into_iter().chain([script[2]; 3]).map(|status| Response::of(status, b""));
+                    let app = an_app(a_webhook(), answers);
+                    let app = App { store: app.store.failing(&fault), queue: app.queue.failing(&fault), ..app };
+                    let delivery = app.pending();
+
+                    play(&app, &delivery).await;
+
+                    if !fault.struck() {
+                        break; // there are no more calls
+                    }
+                    let case = format!("call {call}, answer lost: {answer_lost}");
+                    let stored = app.stored(&delivery).await;
+                    assert_eq!(stored.status, end, "{case}");
+                    assert_eq!(app.queue.buried().is_empty(), end == DeliveryStatus::Delivered, "{case}");
+                    assert!(app.receivers.told().len() >= stored.attempts as usize, "{case}");
+                }
+            }
         }
     }
 

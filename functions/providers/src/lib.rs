@@ -1,6 +1,8 @@
 //! Inference providers over HTTPS (contract, section 8).
 
 mod handlers;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Webhook subscriptions and deliveries over HTTPS (contract, section 9).
 
 mod handlers;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::sync::Arc;

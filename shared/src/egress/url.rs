@@ -51,6 +51,7 @@ pub fn check_url(text: &str, loopback_http: bool) -> Result<Url, Refusal> {
     let address: Option<IpAddr> = match url.host() {
         Some(Host::Ipv4(address)) => Some(address.into()),
         Some(Host::Ipv6(address)) => Some(address.into()),
+        Some(Host::Domain("localhost")) => return Err(Refusal::NotPublic),
         Some(Host::Domain(_)) => None,
         None => return Err(Refusal::NotAUrl),
     };
@@ -92,6 +93,7 @@ mod tests {
             ("https://user:word@a.example", Refusal::Credentials),
             ("https://user@a.example", Refusal::Credentials),
             ("https://a.example/#part", Refusal::Fragment),
+            ("https://localhost/", Refusal::NotPublic),
             ("https://127.0.0.1/", Refusal::NotPublic),
             ("https://0177.0.0.1/", Refusal::NotPublic),
             ("https://2130706433/", Refusal::NotPublic),
@@ -125,6 +127,7 @@ mod tests {
             "http://local\thost/",
             "http://0.0.0.0/",
             "https://127.0.0.1/",
+            "https://localhost/",
         ] {
             assert!(check_url(bad, true).is_err(), "{bad}");
         }

@@ -15,7 +15,7 @@ use crate::domain::Error;
 pub struct PublicBase(Arc<str>);
 
 impl PublicBase {
-    /// The configured URL up to and with `/api/v1`; empty: the gateway's own address.
+    /// The configured URL, without `/api/v1`; empty: the gateway's own address.
     #[must_use]
     pub fn new(configured: &str) -> Self {
         Self(configured.trim_end_matches('/').into())
@@ -24,7 +24,7 @@ impl PublicBase {
     /// From the configuration or from what the gateway says about itself, never from a header of the client's.
     fn of(&self, parts: &Parts) -> String {
         match parts.extensions.get::<RequestContext>() {
-            _ if !self.0.is_empty() => self.0.to_string(),
+            _ if !self.0.is_empty() => format!("{}/api/v1", self.0),
             Some(RequestContext::ApiGatewayV2(gateway)) => {
                 let domain = gateway.domain_name.as_deref().unwrap_or_default();
                 match gateway.stage.as_deref() {

@@ -42,8 +42,10 @@ impl Jobs for Store {
     }
 
     async fn job(&self, uid: JobUid) -> Result<Job, Error> {
-        let found = self.jobs_by_uid(&[uid]).await?;
-        found.into_iter().next().ok_or(Error::NotFound)
+        // In order of their sort keys: the specification, then the state.
+        let mut rows = self.query_prefix(keys::job_pk(uid), keys::SPEC_AND_STATE, None).await?.into_iter();
+        let (spec, state) = rows.next().zip(rows.next()).ok_or(Error::NotFound)?;
+        job(spec, state)
     }
 
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {

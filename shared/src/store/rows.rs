@@ -1,6 +1,6 @@
 //! The shape of every row, apart from the domain's types and from the wire.
 //!
-//! Times are ISO strings in rows that people read, milliseconds where bytes count, and `expires_at` is in seconds
+//! Times are ISO strings in rows that people read, microseconds where bytes count, and `expires_at` is in seconds
 //! because DynamoDB's TTL wants it so.
 
 use std::io::{Read, Write};
@@ -63,7 +63,7 @@ pub(super) struct ItemRow {
     project: ProjectUid,
     key: String,
     pub(super) item: String,
-    created_at_ms: i64,
+    created_at_us: i64,
     listing_pk: String,
     listing_sk: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -184,7 +184,7 @@ impl ItemRow {
             project: item.project,
             key: item.key.clone(),
             item: serde_json::to_string(&packed).map_err(Error::internal)?,
-            created_at_ms: item.created_at.as_millisecond(),
+            created_at_us: item.created_at.as_microsecond(),
             listing_pk: keys::items_of(item.project),
             listing_sk: order.clone(),
             unlabeled_pk: Some(keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS))),
@@ -200,7 +200,7 @@ impl ItemRow {
             project: self.project,
             asset: asset(ItemUid::of(self.project, &self.key), &self.item)?,
             key: self.key,
-            created_at: Timestamp::from_millisecond(self.created_at_ms).map_err(Error::internal)?,
+            created_at: Timestamp::from_microsecond(self.created_at_us).map_err(Error::internal)?,
             result: self.result.map(|row| row.read(self.generation)).transpose()?,
         })
     }

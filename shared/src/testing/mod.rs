@@ -1,7 +1,15 @@
 //! Ports in memory and builders, for tests: never linked into a Lambda.
 
+#[cfg(feature = "http")]
+mod api;
 mod clock;
+mod fault;
+mod providers;
 mod webhooks;
 
+#[cfg(feature = "http")]
+pub use api::{ACME, ACME_PROJECTS, OTHER, TestApi};
 pub use clock::StoppedClock;
+pub use fault::Fault;
+pub use providers::MemoryTenants;
 pub use webhooks::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, a_webhook};

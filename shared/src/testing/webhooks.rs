@@ -1,17 +1,18 @@
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{DeliveryFilter, Page, Queue, Receivers, Secrets, Slice, Webhooks};
+use crate::testing::Fault;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An active subscription to the events of jobs, with the secret "sesame", sealed by [`PlainSecrets`].
+/// An active subscription to the events of jobs, the same one each time, with the secret "sesame", sealed by [`PlainSecrets`].
 ///
 /// # Panics
 /// Never.
@@ -19,7 +20,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[expect(clippy::unwrap_used, reason = "for tests")]
 pub fn a_webhook() -> Webhook {
     let now = Timestamp::from_second(1_000).unwrap();
-    let (uid, organization) = (WebhookUid::at(now), OrganizationUid::named("acme"));
+    let (uid, organization) = (WebhookUid::parse("0192b1c0-0000-7000-8000-000000000001").unwrap(), OrganizationUid::named("acme"));
     Webhook {
         uid,
         organization,
@@ -37,13 +38,20 @@ pub fn a_webhook() -> Webhook {
 pub struct MemoryWebhooks {
     webhooks: Mutex<Vec<Webhook>>,
     deliveries: Mutex<Vec<Delivery>>,
+    fault: Arc<Fault>,
 }
 
 impl MemoryWebhooks {
     /// With this subscription.
     #[must_use]
     pub fn with(webhook: Webhook) -> Self {
-        Self { webhooks: Mutex::new(vec![webhook]), deliveries: Mutex::default() }
+        Self { webhooks: Mutex::new(vec![webhook]), ..Self::default() }
+    }
+
+    /// One of whose calls fails.
+    #[must_use]
+    pub fn failing(self, fault: &Arc<Fault>) -> Self {
+        Self { fault: Arc::clone(fault), ..self }
     }
 
     /// Puts a delivery there.
@@ -69,7 +77,7 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error> {
-        self.find(organization, uid).map(|(place, webhooks)| webhooks[place].clone())
+        self.fault.around(|| self.find(organization, uid).map(|(place, webhooks)| webhooks[place].clone()))
     }
 
     async fn webhooks(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Webhook>, Error> {
@@ -85,7 +93,7 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn delivery(&self, uid: DeliveryUid) -> Result<Option<Delivery>, Error> {
-        Ok(lock(&self.deliveries).iter().find(|delivery| delivery.uid == uid).cloned())
+        self.fault.around(|| Ok(lock(&self.deliveries).iter().find(|delivery| delivery.uid == uid).cloned()))
     }
 
     async fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, _: &Slice) -> Result<Page<Delivery>, Error> {
@@ -98,15 +106,13 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn claim_delivery(&self, seen: &Delivery, lease: Timestamp) -> Result<bool, Error> {
-        let mut deliveries = lock(&self.deliveries);
         let pending = |d: &&mut Delivery| d.uid == seen.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == seen.next_retry_at;
-        Ok(deliveries.iter_mut().find(pending).map(|delivery| delivery.next_retry_at = Some(lease)).is_some())
+        self.fault.around(|| Ok(lock(&self.deliveries).iter_mut().find(pending).map(|delivery| delivery.next_retry_at = Some(lease)).is_some()))
     }
 
     async fn record_delivery(&self, new: &Delivery, lease: Timestamp) -> Result<bool, Error> {
-        let mut deliveries = lock(&self.deliveries);
         let ours = |d: &&mut Delivery| d.uid == new.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == Some(lease);
-        Ok(deliveries.iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some())
+        self.fault.around(|| Ok(lock(&self.deliveries).iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some()))
     }
 }
 
@@ -134,9 +140,16 @@ impl Secrets for PlainSecrets {
 pub struct MemoryQueue {
     sent: Mutex<Vec<(DeliveryUid, Duration)>>,
     buried: Mutex<Vec<DeliveryUid>>,
+    fault: Arc<Fault>,
 }
 
 impl MemoryQueue {
+    /// One of whose calls fails.
+    #[must_use]
+    pub fn failing(self, fault: &Arc<Fault>) -> Self {
+        Self { fault: Arc::clone(fault), ..self }
+    }
+
     /// Takes what was sent since the last time, each with its delay.
     pub fn take_sent(&self) -> Vec<(DeliveryUid, Duration)> {
         std::mem::take(&mut lock(&self.sent))
@@ -150,13 +163,17 @@ impl MemoryQueue {
 
 impl Queue for MemoryQueue {
     async fn send(&self, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
-        lock(&self.sent).push((delivery, delay));
-        Ok(())
+        self.fault.around(|| {
+            lock(&self.sent).push((delivery, delay));
+            Ok(())
+        })
     }
 
     async fn bury(&self, delivery: DeliveryUid) -> Result<(), Error> {
-        lock(&self.buried).push(delivery);
-        Ok(())
+        self.fault.around(|| {
+            lock(&self.buried).push(delivery);
+            Ok(())
+        })
     }
 }
 

@@ -1,0 +1,83 @@
+# Everything that a person or CI runs. Each target installs what it needs.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+CARGO_LAMBDA := $(VENV)/bin/cargo-lambda
+# One target for the functions and for the tests, so that the AWS crates are built once.
+TARGET := x86_64-unknown-linux-gnu
+CARGO_TEST := cargo test --workspace --target $(TARGET)
+# zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
+RELEASE_FLAGS ?= --release
+
+.PHONY: setup build release up down demo project test test-rust test-infra test-endpoint test-system lint bench logs clean
+
+setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
+
+$(VENV)/.installed: requirements.txt
+	@echo "-- Python packages" >&2
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+%/node_modules/.installed: %/package-lock.json
+	@echo "-- npm packages of $*" >&2
+	@cd $* && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# The functions and the admin command as the local stack and the tests run them: no LTO, all in one call, since
+# separate calls would build the AWS crates again with other features.
+build: $(VENV)/.installed
+	@echo "-- functions (the first build takes minutes: the AWS crates)" >&2
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins --compiler cargo --target $(TARGET) >&2
+	@strip target/lambda/*/bootstrap
+
+# The functions as they ship to AWS: see infra/README.md.
+release: $(VENV)/.installed
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS)
+
+up: setup build
+	@$(PY) -m local up
+
+down:
+	@if [ -x $(PY) ]; then $(PY) -m local down; fi
+
+demo: setup build
+	@$(PY) -m local demo
+
+project:
+	@$(PY) -m local project $(if $(ITEMS),--items $(ITEMS))
+
+logs:
+	@$(PY) -m local logs
+
+bench: setup build
+	@$(PY) -m local up >/dev/null
+	@$(PY) -m local bench
+
+lint: setup
+	cargo fmt --all -- --check
+	cargo check -p shared --target $(TARGET)
+	cargo clippy --workspace --all-targets --target $(TARGET) -- -D warnings
+	cd infra && npm run --silent check && npm run --silent format:check
+	cd examples/endpoint && npm run --silent check
+	$(VENV)/bin/ruff check local tests/system && $(VENV)/bin/ruff format --check local tests/system
+	$(VENV)/bin/mypy
+
+test: lint test-rust test-infra test-endpoint test-system
+
+test-rust: setup
+	$(CARGO_TEST)
+
+test-infra: setup
+	cd infra && npm test && npm run --silent cfn-lint
+
+test-endpoint: setup
+	cd examples/endpoint && npm test
+
+test-system: setup build
+	@$(PY) -m local up >/dev/null
+	$(VENV)/bin/pytest
+	@$(PY) -m local down
+
+clean: down
+	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules
