@@ -18,17 +18,20 @@ const ROUNDS: usize = 20;
 ///
 /// # Errors
 /// `NotFound`; `StoreUnavailable` and `QueueUnavailable`, after which it may be called again.
-pub async fn settle<S, Q>(store: &S, queue: &Q, clock: &impl Clock, uid: JobUid, problem: Option<&str>) -> Result<JobStatus, Error>
-where
-    S: Jobs + Ledger + Webhooks,
-    Q: Queue,
-{
+pub async fn settle(
+    store: &(impl Jobs + Ledger),
+    webhooks: &impl Webhooks,
+    queue: &impl Queue,
+    clock: &impl Clock,
+    uid: JobUid,
+    problem: Option<&str>,
+) -> Result<JobStatus, Error> {
     for _ in 0..ROUNDS {
         let job = store.job(uid).await?;
         if !job.state.status.is_active() {
-            return tell_again(store, queue, &job).await.map(|()| job.state.status);
+            return tell_again(webhooks, queue, &job).await.map(|()| job.state.status);
         }
-        let ending = ending(store, clock, &job, problem).await?;
+        let ending = ending(store, webhooks, clock, &job, problem).await?;
         if store.end_job(&job, &ending, clock.now()).await? {
             for delivery in &ending.deliveries {
                 queue.send(delivery.uid, Duration::ZERO).await?;
@@ -39,14 +42,20 @@ where
     Err(Error::StoreUnavailable("the job keeps changing".into()))
 }
 
-async fn ending<S: Jobs + Ledger + Webhooks>(store: &S, clock: &impl Clock, job: &Job, problem: Option<&str>) -> Result<Ending, Error> {
+async fn ending(
+    store: &(impl Jobs + Ledger),
+    webhooks: &impl Webhooks,
+    clock: &impl Clock,
+    job: &Job,
+    problem: Option<&str>,
+) -> Result<Ending, Error> {
     let receipts = store.receipts(job.spec.uid).await?;
     let truncated = store.plan(job.spec.uid).await?.is_some_and(|plan| plan.truncated);
     let summary = Summary::of(&receipts, truncated);
     let error_message = verdict(job, problem, &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
     let deliveries = match Event::of(job, status, error_message.as_deref()) {
-        Some(event) => deliveries(store, clock, job, &event).await?,
+        Some(event) => deliveries(webhooks, clock, job, &event).await?,
         None => Vec::new(),
     };
     Ok(Ending { status, error_message, summary, deliveries })
@@ -69,22 +78,106 @@ fn verdict(job: &Job, problem: Option<&str>, summary: &Summary) -> Option<String
     }
 }
 
-async fn deliveries<S: Webhooks>(store: &S, clock: &impl Clock, job: &Job, event: &Event) -> Result<Vec<Delivery>, Error> {
+async fn deliveries(webhooks: &impl Webhooks, clock: &impl Clock, job: &Job, event: &Event) -> Result<Vec<Delivery>, Error> {
     let all = Slice { after: None, limit: limits::WEBHOOKS, ascending: true };
-    let subscriptions = store.webhooks(job.spec.organization, &all).await?.entries;
+    let subscriptions = webhooks.webhooks(job.spec.organization, &all).await?.entries;
     let wanting = subscriptions.iter().filter(|webhook| webhook.wants(event.event));
     Ok(wanting.map(|webhook| Delivery::of_job(job.spec.uid, event, webhook, clock.now())).collect())
 }
 
 /// The event of an ended job is in the table, but whoever ended the job may have died before the queue had it.
-async fn tell_again<S: Webhooks, Q: Queue>(store: &S, queue: &Q, job: &Job) -> Result<(), Error> {
+async fn tell_again(webhooks: &impl Webhooks, queue: &impl Queue, job: &Job) -> Result<(), Error> {
     let all = Slice { after: None, limit: limits::WEBHOOKS, ascending: true };
-    for webhook in store.webhooks(job.spec.organization, &all).await?.entries {
+    for webhook in webhooks.webhooks(job.spec.organization, &all).await?.entries {
         let uid = DeliveryUid::of(job.spec.uid, webhook.uid);
         let untold = |delivery: &Delivery| delivery.status == DeliveryStatus::Pending && delivery.attempts == 0;
-        if store.delivery(uid).await?.as_ref().is_some_and(untold) {
+        if webhooks.delivery(uid).await?.as_ref().is_some_and(untold) {
             queue.send(uid, Duration::ZERO).await?; // twice is fine: deliver claims before it sends
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::job::Counters;
+    use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
+
+    fn done(counters: Counters) -> Job {
+        let mut job = a_job();
+        job.state.status = JobStatus::Running;
+        job.state.counters = counters;
+        job
+    }
+
+    const ALL_LABELED: Counters = Counters { total: 5, successful: 3, failed: 1, skipped: 1 };
+
+    #[tokio::test]
+    async fn a_job_ends_once_and_tells_once_whatever_call_fails() {
+        for answer_lost in [false, true] {
+            for call in 1.. {
+                let fault = Arc::new(Fault::at(call, answer_lost));
+                let webhooks = Arc::new(MemoryWebhooks::with(a_webhook()).failing(&fault));
+                let store = MemoryJob::of(done(ALL_LABELED)).told_to(&webhooks).failing(&fault);
+                let queue = MemoryQueue::default().failing(&fault);
+                let clock = StoppedClock::at(1_000);
+                let uid = store.now().spec.uid;
+
+                // The task fails once and is retried; then the execution-status rule and the schedule come by too.
+                let mut settled = Vec::new();
+                for _ in 0..4 {
+                    settled.push(settle(&store, &*webhooks, &queue, &clock, uid, None).await.ok());
+                }
+
+                assert_eq!(store.now().state.status, JobStatus::Completed, "I5, call {call}");
+                assert!(!store.project_is_taken(), "I5, call {call}");
+                let told: std::collections::HashSet<DeliveryUid> = queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
+                assert_eq!(told.len(), 1, "I6, call {call}");
+                if !fault.struck() {
+                    assert!(call > 4, "the fault must have had several chances");
+                    break;
+                }
+                assert_eq!(settled.iter().filter(|end| end.is_none()).count(), 1, "one call failed, call {call}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_job_came_to_decides_how_it_ends() {
+        let cases = [
+            (Counters { total: 0, ..Counters::default() }, None, JobStatus::Completed),
+            (ALL_LABELED, None, JobStatus::Completed),
+            (Counters { total: 2, failed: 2, ..Counters::default() }, None, JobStatus::Failed),
+            (Counters { total: 2, successful: 1, ..Counters::default() }, None, JobStatus::Failed),
+            (ALL_LABELED, Some("The provider was deleted."), JobStatus::Failed),
+        ];
+        for (counters, problem, end) in cases {
+            let store = MemoryJob::of(done(counters));
+            let webhooks = MemoryWebhooks::default();
+            let uid = store.now().spec.uid;
+
+            let status = settle(&store, &webhooks, &MemoryQueue::default(), &StoppedClock::at(1), uid, problem).await.unwrap();
+
+            assert_eq!(status, end, "{counters:?} {problem:?}");
+            assert_eq!(store.now().state.error_message.is_some(), end == JobStatus::Failed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_job_stays_cancelled_and_tells_nobody() {
+        let mut job = done(ALL_LABELED);
+        job.state.status = JobStatus::Cancelled;
+        let store = MemoryJob::of(job);
+        let queue = MemoryQueue::default();
+        let uid = store.now().spec.uid;
+
+        let webhooks = MemoryWebhooks::with(a_webhook());
+        let status = settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, Some("aborted")).await.unwrap();
+
+        assert_eq!(status, JobStatus::Cancelled);
+        assert!(queue.take_sent().is_empty());
+    }
 }

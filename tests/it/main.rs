@@ -1,1 +1,13 @@
-//! it
+//! What no single crate can test: the state machine's definition, the direction of dependencies, and the store against
+//! DynamoDB's interface.
+
+mod asl;
+mod layers;
+mod store;
+
+use std::path::PathBuf;
+
+/// A path below the repository's root.
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}

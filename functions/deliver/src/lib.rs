@@ -44,7 +44,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         let mut failures = Failures::default();
         for (record, result) in records.iter().zip(results) {
             if let Err(error) = result {
-                error!(message.id = record.message_id, causes = error.chain(), "record failed; the queue brings it again");
+                error!(message.id = record.message_id, causes = error.chain(), "record failed and comes again");
                 failures.add(record);
             }
         }
@@ -61,16 +61,17 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         if delivery.status != DeliveryStatus::Pending {
             return Ok(());
         }
-        let now = self.clock.now();
-        if let Some(wait) = delivery.next_retry_at.and_then(|at| Duration::try_from(at.duration_since(now)).ok()).filter(|wait| !wait.is_zero()) {
+        let wait = delivery.due_in(self.clock.now());
+        if !wait.is_zero() {
             // Early: the queue delays 15 minutes at most. Or another worker has it, and may have died of it.
             return self.queue.send(delivery.uid, wait).await;
         }
         self.attempt(delivery).await
     }
 
-    /// One attempt under a lease. Whoever loses the delivery to another worker asks again after that one's lease: its
-    /// message may be a copy of ours, and is deleted with ours.
+    /// One attempt under a lease. Whoever loses the delivery to another worker asks again after that one's lease: both
+    /// may hold copies of one message, and deleting either deletes it. Or there is no other worker, and what was lost
+    /// is the answer to a call that had its effect.
     async fn attempt(&self, mut delivery: Delivery) -> Result<(), Error> {
         let receiver = self.receiver(&delivery).await?;
         let lease = self.clock.now() + LEASE;
@@ -88,15 +89,15 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
                     self.queue.bury(delivery.uid).await?;
                 }
             }
-            None => delivery.abandoned("The subscription was deleted or deactivated before the event was delivered.", self.clock.now()),
+            None => delivery.abandoned("The subscription was deleted or deactivated.", self.clock.now()),
         }
         if !self.store.record_delivery(&delivery, lease).await? {
             return self.queue.send(delivery.uid, LEASE).await;
         }
-        match delivery.next_retry_at {
-            Some(at) => self.queue.send(delivery.uid, Duration::try_from(at.duration_since(delivery.updated_at)).unwrap_or_default()).await,
-            None => Ok(()),
+        if delivery.status == DeliveryStatus::Pending {
+            self.queue.send(delivery.uid, delivery.due_in(self.clock.now())).await?;
         }
+        Ok(())
     }
 
     /// Where the event goes and what signs it. `None`: its subscription is gone or inactive.
@@ -106,7 +107,8 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
             Ok(_) | Err(Error::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let secret = self.secrets.open(&Webhook::secret_context(webhook.organization, webhook.uid), &webhook.sealed_secret).await?;
+        let context = Webhook::secret_context(webhook.organization, webhook.uid);
+        let secret = self.secrets.open(&context, &webhook.sealed_secret).await?;
         Ok(Some((webhook.target_url, secret)))
     }
 }
@@ -117,7 +119,9 @@ mod tests {
 
     use shared::domain::Timestamp;
     use shared::domain::webhook::Response;
-    use shared::testing::{Fault, MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, StoppedClock, a_webhook};
+    use shared::testing::{
+        Fault, MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, StoppedClock, a_webhook,
+    };
 
     use super::*;
 
@@ -163,7 +167,10 @@ mod tests {
         let stored = app.stored(&delivery).await;
         assert_eq!((stored.status, stored.attempts, stored.next_retry_at), (DeliveryStatus::Delivered, 1, None));
         assert_eq!(stored.response, Some(Response::of(202, b"thanks")));
-        assert_eq!(app.receivers.told(), [("https://receiver.example/hook".to_owned(), "sesame".to_owned(), delivery.uid)]);
+        assert_eq!(
+            app.receivers.told(),
+            [("https://receiver.example/hook".to_owned(), "sesame".to_owned(), delivery.uid)]
+        );
         assert!(app.queue.take_sent().is_empty() && app.queue.buried().is_empty());
     }
 
@@ -265,7 +272,7 @@ mod tests {
 
             let stored = app.stored(&delivery).await;
             assert_eq!((stored.status, stored.attempts), (DeliveryStatus::Failed, 0));
-            assert!(stored.response.unwrap().preview.starts_with("The subscription was deleted or deactivated"));
+            assert!(stored.response.unwrap().preview.starts_with("The subscription was deleted"));
             assert!(app.receivers.told().is_empty() && app.queue.take_sent().is_empty());
         }
     }
@@ -313,11 +320,17 @@ mod tests {
         let app = an_app(a_webhook(), []);
         let delivery = app.pending();
         let good = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-        let records = ["{\"V2\":{}}", &good, ""].into_iter().enumerate().map(|(n, body)| Record { message_id: n.to_string(), body: body.into() });
+        let records = ["{\"V2\":{}}", &good, ""]
+            .into_iter()
+            .enumerate()
+            .map(|(n, body)| Record { message_id: n.to_string(), body: body.into() });
 
         let failures = app.deliver(Records { records: records.collect() }).await;
 
-        assert_eq!(serde_json::to_value(failures).unwrap(), serde_json::json!({"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "2"}]}));
+        assert_eq!(
+            serde_json::to_value(failures).unwrap(),
+            serde_json::json!({"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "2"}]})
+        );
         assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
     }
 }

@@ -30,5 +30,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         schedule,
     };
     let app = &app;
-    run(service_fn(async move |event: LambdaEvent<Records>| Ok::<_, std::convert::Infallible>(app.deliver(event.payload).await))).await
+    run(service_fn(async move |event: LambdaEvent<Records>| {
+        Ok::<_, std::convert::Infallible>(app.deliver(event.payload).await)
+    }))
+    .await
 }

@@ -54,13 +54,9 @@ impl Caught {
 ///
 /// # Errors
 /// See [`settle`].
-pub async fn finalize<S, Q>(store: &S, queue: &Q, clock: &impl Clock, input: Input) -> Result<Output, Error>
-where
-    S: Jobs + Ledger + Webhooks,
-    Q: Queue,
-{
+pub async fn finalize<S: Jobs + Ledger + Webhooks>(store: &S, queue: &impl Queue, clock: &impl Clock, input: Input) -> Result<Output, Error> {
     let problem = input.error.as_ref().map(Caught::sentence);
-    let status = settle(store, queue, clock, input.job, problem.as_deref()).await?;
+    let status = settle(store, store, queue, clock, input.job, problem.as_deref()).await?;
     info!(job.uid = %input.job, %status, "job settled");
     Ok(Output { job: input.job, status })
 }

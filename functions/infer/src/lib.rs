@@ -34,9 +34,11 @@ const LAST_START: Duration = Duration::from_secs(90);
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 
 /// What a worker works with.
-pub struct Worker<S, O, M, C> {
+pub struct Worker<S, P, O, M, C> {
     /// The table.
     pub store: S,
+    /// The table again, for what it knows of providers.
+    pub providers: P,
     /// The bucket.
     pub objects: O,
     /// The way to models.
@@ -58,9 +60,10 @@ pub struct Report {
     pub calls: u32,
 }
 
-impl<S, O, M, C> Worker<S, O, M, C>
+impl<S, P, O, M, C> Worker<S, P, O, M, C>
 where
-    S: Jobs + Ledger + Providers,
+    S: Jobs + Ledger,
+    P: Providers,
     O: Objects,
     M: Connect,
     C: Clock,
@@ -165,7 +168,7 @@ where
             let own = own.map(|(_, endpoint)| Connection::SageMaker(endpoint.clone()));
             return own.ok_or_else(|| Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into()));
         };
-        match self.store.provider(spec.organization, uid).await {
+        match self.providers.provider(spec.organization, uid).await {
             Ok(provider) if provider.is_active => Ok(provider.connection),
             Ok(_) => Err(Error::ProviderRefused("The inference provider is not active any more.".into())),
             Err(Error::NotFound) => Err(Error::ProviderRefused("The inference provider was deleted.".into())),
@@ -173,3 +176,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,8 +45,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let endpoints = endpoints.into_iter().map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone() }));
+    let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let worker = &Worker {
-        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        store: store.clone(),
+        providers: store,
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
         models: Models { config: aws.model_config() },
         clock: SystemClock,

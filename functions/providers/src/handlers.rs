@@ -18,27 +18,48 @@ const READ: &[Scope] = &[Scope::InferenceRead];
 const WRITE: &[Scope] = &[Scope::InferenceWrite];
 
 /// `POST /inference-providers/`: 201 with the provider.
-pub(crate) async fn create<S: Providers + Projects, C: Clock>(State(app): State<Arc<App<S, C>>>, caller: Caller, Body(body): Body) -> Response {
+pub(crate) async fn create<S: Providers + Projects, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Body(body): Body,
+) -> Response {
     respond(app.create(&caller, &body).await.map(|provider| (StatusCode::CREATED, Json(ProviderView::of(provider)))))
 }
 
 /// `GET /inference-providers/`.
-pub(crate) async fn list<S: Providers + Projects, C: Clock>(State(app): State<Arc<App<S, C>>>, caller: Caller, request: ListRequest) -> Response {
+pub(crate) async fn list<S: Providers + Projects, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
     respond(app.list(&caller, &request).await.map(Json))
 }
 
 /// `GET /inference-providers/{uid}/`.
-pub(crate) async fn get<S: Providers + Projects, C: Clock>(State(app): State<Arc<App<S, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn get<S: Providers + Projects, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.get(&caller, READ, &uid).await.map(|provider| Json(ProviderView::of(provider))))
 }
 
 /// `PATCH /inference-providers/{uid}/`.
-pub(crate) async fn update<S: Providers + Projects, C: Clock>(State(app): State<Arc<App<S, C>>>, caller: Caller, Path(uid): Path<String>, Body(body): Body) -> Response {
+pub(crate) async fn update<S: Providers + Projects, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    Body(body): Body,
+) -> Response {
     respond(app.update(&caller, &uid, &body).await.map(|provider| Json(ProviderView::of(provider))))
 }
 
 /// `DELETE /inference-providers/{uid}/`: 204, also if a job uses it: that job fails (contract, 8.2).
-pub(crate) async fn remove<S: Providers + Projects, C: Clock>(State(app): State<Arc<App<S, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn remove<S: Providers + Projects, C: Clock>(
+    State(app): State<Arc<App<S, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.remove(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 

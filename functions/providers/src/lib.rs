@@ -29,6 +29,9 @@ where
 {
     Router::new()
         .route("/inference-providers", get(handlers::list::<S, C>).post(handlers::create::<S, C>))
-        .route("/inference-providers/{uid}", get(handlers::get::<S, C>).patch(handlers::update::<S, C>).delete(handlers::remove::<S, C>))
+        .route(
+            "/inference-providers/{uid}",
+            get(handlers::get::<S, C>).patch(handlers::update::<S, C>).delete(handlers::remove::<S, C>),
+        )
         .with_state(Arc::new(app))
 }

@@ -12,7 +12,8 @@ async fn an_api() -> (TestApi, [String; 2]) {
     let store = MemoryTenants::default();
     let mut projects = Vec::new();
     for organization in ["acme", "other"] {
-        let project = Project::read(br#"{"name": "p"}"#, OrganizationUid::named(organization), Timestamp::UNIX_EPOCH).unwrap();
+        let project =
+            Project::read(br#"{"name": "p"}"#, OrganizationUid::named(organization), Timestamp::UNIX_EPOCH).unwrap();
         store.add_project(&project).await.unwrap();
         projects.push(project.uid.to_string());
     }
@@ -44,7 +45,10 @@ async fn a_provider_is_created_read_changed_and_removed() {
     // As the TypeScript client sends it back.
     let change = json!({"config": {"endpointName": "sam3", "region": "us-east-1"}, "project": project});
     let (status, changed) = api.call(&format!("PATCH {path}"), change).await;
-    assert_eq!((status, &changed["config"]["endpoint_name"], &changed["project"], &changed["name"]), (200, &json!("sam3"), &json!(project), &json!("Ours")));
+    assert_eq!(
+        (status, &changed["config"]["endpoint_name"], &changed["project"], &changed["name"]),
+        (200, &json!("sam3"), &json!(project), &json!("Ours"))
+    );
 
     assert_eq!(api.call(&format!("DELETE {path}"), Value::Null).await, (204, Value::Null));
     assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.0, 404);
@@ -58,7 +62,11 @@ async fn a_bad_provider_is_refused_with_the_name_of_its_field() {
         ("provider_type", json!("vertex"), "provider_type: Must be \"sagemaker\"."),
         ("name", json!(" "), "name: May not be blank."),
         ("config", json!({"endpoint_name": "yolo"}), "config.region: This field is required."),
-        ("config", json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": "s"}), "config.auth_heder: Unknown key."),
+        (
+            "config",
+            json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": "s"}),
+            "config.auth_heder: Unknown key.",
+        ),
         ("project", json!("nonsense"), "project: Unknown project."),
         ("project", json!(foreign), "project: Unknown project."),
     ] {

@@ -59,7 +59,7 @@ where
             // A cancelled job's execution ends as aborted: settle finds the job ended and changes nothing.
             Event::ExecutionEnded { name, status } => {
                 let problem = format!("The job's execution ended unexpectedly ({status}). What is labeled stays; start another job for the rest.");
-                let status = settle(&self.store, &self.queue, &self.clock, name, Some(&problem)).await?;
+                let status = settle(&self.store, &self.store, &self.queue, &self.clock, name, Some(&problem)).await?;
                 info!(job.uid = %name, %status, "job settled");
                 Ok(())
             }
@@ -92,7 +92,7 @@ where
         } else {
             return Ok(());
         };
-        let status = settle(&self.store, &self.queue, &self.clock, uid, Some(&problem)).await?;
+        let status = settle(&self.store, &self.store, &self.queue, &self.clock, uid, Some(&problem)).await?;
         warn!(job.uid = %uid, %status, problem, "stuck job settled");
         Ok(())
     }

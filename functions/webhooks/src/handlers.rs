@@ -23,17 +23,29 @@ const WRITE: &[Scope] = &[Scope::WebhooksWrite];
 type Shared<S, V, R, C> = State<Arc<App<S, V, R, C>>>;
 
 /// `POST /webhooks/`: 201 with the subscription and, this once, its secret.
-pub(crate) async fn create<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, Body(body): Body) -> Response {
+pub(crate) async fn create<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    Body(body): Body,
+) -> Response {
     respond(app.create(&caller, &body).await.map(|created| (StatusCode::CREATED, Json(created))))
 }
 
 /// `GET /webhooks/`.
-pub(crate) async fn list<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, request: ListRequest) -> Response {
+pub(crate) async fn list<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
     respond(app.list(&caller, &request).await.map(Json))
 }
 
 /// `GET /webhooks/{uid}/`.
-pub(crate) async fn get<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn get<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.get(&caller, READ, &uid).await.map(|webhook| Json(WebhookView::of(webhook))))
 }
 
@@ -48,22 +60,38 @@ pub(crate) async fn update<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
 }
 
 /// `DELETE /webhooks/{uid}/`: 204; what is still to be delivered to it ends at its next attempt.
-pub(crate) async fn remove<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn remove<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.remove(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 
 /// `POST /webhooks/{uid}/test/`: one signed request, now.
-pub(crate) async fn test<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn test<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.test(&caller, &uid).await.map(|delivery| Json(TestView::of(&delivery))))
 }
 
 /// `GET /webhook-deliveries/?subscription=&event_type=&status=`.
-pub(crate) async fn deliveries<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, request: ListRequest) -> Response {
+pub(crate) async fn deliveries<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
     respond(app.deliveries(&caller, &request).await.map(Json))
 }
 
 /// `GET /webhook-deliveries/{uid}/`.
-pub(crate) async fn delivery<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(State(app): Shared<S, V, R, C>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn delivery<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, R, C>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.delivery(&caller, &uid).await.map(|delivery| Json(DeliveryView::of(delivery))))
 }
 
@@ -117,7 +145,10 @@ impl<S: Webhooks, V: Secrets, R: Receivers, C: Clock> App<S, V, R, C> {
     /// Inactive subscriptions too; recorded with its outcome and never retried (contract, D24).
     async fn test(&self, caller: &Caller, uid: &str) -> Result<Delivery, Error> {
         let webhook = self.get(caller, WRITE, uid).await?;
-        let secret = self.secrets.open(&Webhook::secret_context(webhook.organization, webhook.uid), &webhook.sealed_secret).await?;
+        let secret = self
+            .secrets
+            .open(&Webhook::secret_context(webhook.organization, webhook.uid), &webhook.sealed_secret)
+            .await?;
         let mut delivery = Delivery::of_test(&webhook, self.clock.now());
         let response = self.receivers.tell(&webhook.target_url, &secret, &delivery).await;
         delivery.attempted(response, None, self.clock.now());
@@ -129,7 +160,10 @@ impl<S: Webhooks, V: Secrets, R: Receivers, C: Clock> App<S, V, R, C> {
         caller.needs(READ)?;
         let paging = request.paging(&["subscription", "event_type", "status"])?;
         let status = match paging.filter("status") {
-            Some(name) => Some(DeliveryStatus::named(name).ok_or_else(|| Error::field("status", "Must be one of pending, delivered, failed."))?),
+            Some(name) => Some(
+                DeliveryStatus::named(name)
+                    .ok_or_else(|| Error::field("status", "Must be one of pending, delivered, failed."))?,
+            ),
             None => None,
         };
         let subscription = match paging.filter("subscription").map(WebhookUid::parse) {
@@ -137,7 +171,8 @@ impl<S: Webhooks, V: Secrets, R: Receivers, C: Clock> App<S, V, R, C> {
             Some(Ok(uid)) => Some(uid),
             None => None,
         };
-        let filter = DeliveryFilter { subscription, event_type: paging.filter("event_type").map(str::to_owned), status };
+        let filter =
+            DeliveryFilter { subscription, event_type: paging.filter("event_type").map(str::to_owned), status };
         let page = self.store.deliveries(caller.organization, &filter, &paging.slice()).await?;
         Ok(paging.view(page, DeliveryView::of))
     }

@@ -35,7 +35,8 @@ where
     R: Receivers + 'static,
     C: Clock + 'static,
 {
-    let one = get(handlers::get::<S, V, R, C>).patch(handlers::update::<S, V, R, C>).delete(handlers::remove::<S, V, R, C>);
+    let one =
+        get(handlers::get::<S, V, R, C>).patch(handlers::update::<S, V, R, C>).delete(handlers::remove::<S, V, R, C>);
     Router::new()
         .route("/webhooks", get(handlers::list::<S, V, R, C>).post(handlers::create::<S, V, R, C>))
         .route("/webhooks/{uid}", one)

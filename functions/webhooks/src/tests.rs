@@ -1,12 +1,20 @@
 use serde_json::{Value, json};
 use shared::domain::webhook::Response;
-use shared::testing::{ACME, ACME_PROJECTS, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock, TestApi};
+use shared::testing::{
+    ACME, ACME_PROJECTS, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock, TestApi,
+};
 
 use crate::{App, routes};
 
 fn an_api(script: impl IntoIterator<Item = Response>) -> TestApi {
     let receivers = ScriptedReceivers::answering(script);
-    TestApi::of(routes(App { store: MemoryWebhooks::default(), secrets: PlainSecrets, receivers, clock: StoppedClock::at(1_000), loopback_http: false }))
+    TestApi::of(routes(App {
+        store: MemoryWebhooks::default(),
+        secrets: PlainSecrets,
+        receivers,
+        clock: StoppedClock::at(1_000),
+        loopback_http: false,
+    }))
 }
 
 fn a_body() -> Value {
@@ -28,10 +36,16 @@ async fn the_secret_is_shown_once() {
 
     let mut shown = webhook.clone();
     shown.as_object_mut().unwrap().remove("secret");
-    assert_eq!(shown, json!({"uid": uid, "target_url": "https://receiver.example/hook", "events": ["auto_label.completed"], "is_active": true,
-        "created_at": "1970-01-01T00:16:40Z", "updated_at": "1970-01-01T00:16:40Z"}));
+    assert_eq!(
+        shown,
+        json!({"uid": uid, "target_url": "https://receiver.example/hook", "events": ["auto_label.completed"], "is_active": true,
+        "created_at": "1970-01-01T00:16:40Z", "updated_at": "1970-01-01T00:16:40Z"})
+    );
     assert_eq!(api.call(&format!("GET /webhooks/{uid}/"), Value::Null).await, (200, shown.clone()));
-    assert_eq!(api.call("GET /webhooks", Value::Null).await, (200, json!({"next": null, "previous": null, "results": [shown]})));
+    assert_eq!(
+        api.call("GET /webhooks", Value::Null).await,
+        (200, json!({"next": null, "previous": null, "results": [shown]}))
+    );
 }
 
 #[tokio::test]
@@ -64,7 +78,10 @@ async fn a_bad_subscription_is_refused_with_the_name_of_its_field() {
         body[field] = value;
         let (status, problem) = api.call("POST /webhooks/", body).await;
 
-        assert_eq!((status, &problem["detail"], &problem["errors"]), (400, &json!(format!("{field}: {complaint}")), &json!({field: [complaint]})));
+        assert_eq!(
+            (status, &problem["detail"], &problem["errors"]),
+            (400, &json!(format!("{field}: {complaint}")), &json!({field: [complaint]}))
+        );
     }
     assert_eq!(api.call("GET /webhooks/", Value::Null).await.1["results"], json!([]));
 }
@@ -74,8 +91,12 @@ async fn a_change_answers_the_whole_object_and_a_removed_one_is_gone() {
     let api = an_api([]);
     let path = format!("/webhooks/{}/", created(&api, a_body()).await);
 
-    let (status, webhook) = api.call(&format!("PATCH {path}"), json!({"is_active": false, "secret": "ignored, and not a complaint"})).await;
-    assert_eq!((status, &webhook["is_active"], &webhook["events"], webhook.get("secret")), (200, &json!(false), &json!(["auto_label.completed"]), None));
+    let (status, webhook) =
+        api.call(&format!("PATCH {path}"), json!({"is_active": false, "secret": "ignored, and not a complaint"})).await;
+    assert_eq!(
+        (status, &webhook["is_active"], &webhook["events"], webhook.get("secret")),
+        (200, &json!(false), &json!(["auto_label.completed"]), None)
+    );
     let (status, problem) = api.call(&format!("PATCH {path}"), json!({"target_url": "https://10.0.0.1/"})).await;
     assert_eq!((status, &problem["detail"]), (400, &json!("target_url: Must lead to a public address.")));
 
@@ -94,13 +115,20 @@ async fn a_test_is_told_at_once_recorded_and_never_repeated() {
     let test = format!("POST /webhooks/{uid}/test/");
 
     let (status, failed) = api.call(&test, Value::Null).await;
-    assert_eq!((status, &failed["success"], &failed["message"], &failed["response_status"]), (200, &json!(false), &json!("The receiver answered 500."), &json!(500)));
+    assert_eq!(
+        (status, &failed["success"], &failed["message"], &failed["response_status"]),
+        (200, &json!(false), &json!("The receiver answered 500."), &json!(500))
+    );
     let (_, unanswered) = api.call(&test, json!({})).await;
-    assert_eq!((&unanswered["message"], &unanswered["response_status"]), (&json!("No complete answer came in time."), &Value::Null));
+    assert_eq!(
+        (&unanswered["message"], &unanswered["response_status"]),
+        (&json!("No complete answer came in time."), &Value::Null)
+    );
     let (_, succeeded) = api.call(&test, json!({})).await;
     assert_eq!(succeeded["success"], true);
 
-    let (_, delivery) = api.call(&format!("GET /webhook-deliveries/{}/", failed["delivery"].as_str().unwrap()), Value::Null).await;
+    let (_, delivery) =
+        api.call(&format!("GET /webhook-deliveries/{}/", failed["delivery"].as_str().unwrap()), Value::Null).await;
     assert_eq!(
         delivery,
         json!({"uid": failed["delivery"], "subscription": uid, "event_type": "webhook.test", "payload": {"webhook_uid": uid}, "status": "failed", "attempts": 1,
@@ -117,11 +145,22 @@ async fn deliveries_are_narrowed_by_subscription_event_and_status() {
     for _ in 0..2 {
         api.call(&format!("POST /webhooks/{uid}/test/"), Value::Null).await;
     }
-    for (query, count) in [("", 2), ("?status=failed", 1), ("?status=pending", 0), ("?event_type=webhook.test", 2), ("?subscription=nonsense", 0)] {
+    for (query, count) in [
+        ("", 2),
+        ("?status=failed", 1),
+        ("?status=pending", 0),
+        ("?event_type=webhook.test", 2),
+        ("?subscription=nonsense", 0),
+    ] {
         let (_, page) = api.call(&format!("GET /webhook-deliveries/{query}"), Value::Null).await;
         assert_eq!(page["results"].as_array().map(Vec::len), Some(count), "{query}");
     }
-    assert_eq!(api.call(&format!("GET /webhook-deliveries/?subscription={uid}"), Value::Null).await.1["results"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        api.call(&format!("GET /webhook-deliveries/?subscription={uid}"), Value::Null).await.1["results"]
+            .as_array()
+            .map(Vec::len),
+        Some(2)
+    );
     assert_eq!(api.call("GET /webhook-deliveries/?status=odd", Value::Null).await.0, 400);
 }
 
@@ -131,7 +170,13 @@ async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() 
     let uid = created(&api, a_body()).await;
     let (_, tested) = api.call(&format!("POST /webhooks/{uid}/test/"), Value::Null).await;
     let delivery = tested["delivery"].as_str().unwrap();
-    let calls = [format!("GET /webhooks/{uid}/"), format!("PATCH /webhooks/{uid}/"), format!("DELETE /webhooks/{uid}/"), format!("POST /webhooks/{uid}/test/"), format!("GET /webhook-deliveries/{delivery}/")];
+    let calls = [
+        format!("GET /webhooks/{uid}/"),
+        format!("PATCH /webhooks/{uid}/"),
+        format!("DELETE /webhooks/{uid}/"),
+        format!("POST /webhooks/{uid}/test/"),
+        format!("GET /webhook-deliveries/{delivery}/"),
+    ];
     for call in &calls {
         assert_eq!(api.call_as(OTHER, call, json!({})).await.0, 404, "{call}"); // I10
         assert_eq!(api.call_as(ACME_PROJECTS, call, json!({})).await.0, 403, "{call}");

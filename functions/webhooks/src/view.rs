@@ -102,6 +102,11 @@ impl TestView {
             (Some(response), None) => response.preview.clone(),
             (None, None) => String::new(),
         };
-        Self { success: delivery.status == DeliveryStatus::Delivered, message, delivery: delivery.uid, response_status: status }
+        Self {
+            success: delivery.status == DeliveryStatus::Delivered,
+            message,
+            delivery: delivery.uid,
+            response_status: status,
+        }
     }
 }

@@ -58,7 +58,8 @@ fn documented(config: Map<String, Value>) -> Map<String, Value> {
 /// The service's own rule (AWS, "InvokeEndpoint").
 fn endpoint_name(value: Value) -> Result<String, String> {
     let name = fields::text(1, 63)(value)?;
-    let good = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !name.starts_with('-') && !name.ends_with('-');
+    let good =
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !name.starts_with('-') && !name.ends_with('-');
     if good { Ok(name) } else { Err("Must consist of letters, digits and inner hyphens.".into()) }
 }
 
@@ -68,7 +69,11 @@ fn region(value: Value) -> Result<String, String> {
     let mut parts = region.rsplit('-');
     let number = parts.next().is_some_and(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
     let words: Vec<bool> = parts.map(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase())).collect();
-    if number && words.len() >= 2 && words.into_iter().all(|word| word) { Ok(region) } else { Err("Must be an AWS region, such as eu-central-1.".into()) }
+    if number && words.len() >= 2 && words.into_iter().all(|word| word) {
+        Ok(region)
+    } else {
+        Err("Must be an AWS region, such as eu-central-1.".into())
+    }
 }
 
 fn description(value: Value) -> Result<String, String> {
@@ -199,7 +204,8 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<InferenceProvider, String> {
-        InferenceProvider::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), at(1)).map_err(|error| error.to_string())
+        InferenceProvider::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), at(1))
+            .map_err(|error| error.to_string())
     }
 
     fn with_config(config: Value) -> Result<InferenceProvider, String> {
@@ -222,10 +228,22 @@ mod tests {
     fn a_bad_config_names_its_keys() {
         for (config, complaint) in [
             (json!({"endpoint_name": "yolo"}), "config.region: This field is required."),
-            (json!({"endpoint_name": "-yolo", "region": "eu-central-1"}), "config.endpoint_name: Must consist of letters, digits and inner hyphens."),
-            (json!({"endpoint_name": "yolo", "region": "evil.example/"}), "config.region: Must be an AWS region, such as eu-central-1."),
-            (json!({"endpoint_name": "yolo", "region": "us-gov-west-1", "role_arn": "arn:aws:iam::1:role/x"}), "config.role_arn: Roles are not assumed yet."),
-            (json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": "hunter2"}), "config.auth_heder: Unknown key."),
+            (
+                json!({"endpoint_name": "-yolo", "region": "eu-central-1"}),
+                "config.endpoint_name: Must consist of letters, digits and inner hyphens.",
+            ),
+            (
+                json!({"endpoint_name": "yolo", "region": "evil.example/"}),
+                "config.region: Must be an AWS region, such as eu-central-1.",
+            ),
+            (
+                json!({"endpoint_name": "yolo", "region": "us-gov-west-1", "role_arn": "arn:aws:iam::1:role/x"}),
+                "config.role_arn: Roles are not assumed yet.",
+            ),
+            (
+                json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": "hunter2"}),
+                "config.auth_heder: Unknown key.",
+            ),
             (json!("yolo"), "config: Must be an object."),
         ] {
             assert_eq!(with_config(config).unwrap_err(), complaint);
@@ -234,16 +252,29 @@ mod tests {
 
     #[test]
     fn only_sagemaker_is_served_so_far() {
-        assert_eq!(read(&json!({"name": "p", "provider_type": "http", "config": {"endpoint_name": "x", "region": "us-east-1"}})).unwrap_err(), "provider_type: \"http\" providers are not served yet.");
-        assert_eq!(read(&json!({})).unwrap_err(), "name: This field is required.; provider_type: This field is required.; config: This field is required.");
+        assert_eq!(
+            read(
+                &json!({"name": "p", "provider_type": "http", "config": {"endpoint_name": "x", "region": "us-east-1"}})
+            )
+            .unwrap_err(),
+            "provider_type: \"http\" providers are not served yet."
+        );
+        assert_eq!(
+            read(&json!({})).unwrap_err(),
+            "name: This field is required.; provider_type: This field is required.; config: This field is required."
+        );
     }
 
     #[test]
     fn a_change_leaves_what_it_does_not_name_and_replaces_the_config() {
         let before = with_config(json!({"endpoint_name": "yolo", "region": "us-east-1"})).unwrap();
 
-        let renamed = before.clone().changed(br#"{"name": "q", "is_active": false, "description": null}"#, at(9)).unwrap();
-        assert_eq!(renamed, InferenceProvider { name: "q".into(), is_active: false, updated_at: at(9), ..before.clone() });
+        let renamed =
+            before.clone().changed(br#"{"name": "q", "is_active": false, "description": null}"#, at(9)).unwrap();
+        assert_eq!(
+            renamed,
+            InferenceProvider { name: "q".into(), is_active: false, updated_at: at(9), ..before.clone() }
+        );
 
         let error = before.changed(br#"{"config": {"endpoint_name": "other"}}"#, at(9)).unwrap_err();
         assert_eq!(error.to_string(), "config.region: This field is required.");

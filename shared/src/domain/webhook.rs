@@ -299,6 +299,14 @@ impl Delivery {
         Self::new(DeliveryUid::at(now), &event, webhook, now)
     }
 
+    /// How long until its next attempt; zero: now.
+    #[must_use]
+    pub fn due_in(&self, now: Timestamp) -> Duration {
+        let wait = self.next_retry_at.map(|at| at.duration_since(now));
+        // A time that has passed is a negative duration, which this type does not have.
+        wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default()
+    }
+
     /// What came of an attempt. `retry_in`: how long until the next one, if there is to be one.
     pub fn attempted(&mut self, response: Response, retry_in: Option<Duration>, now: Timestamp) {
         self.attempts += 1;
@@ -396,23 +404,33 @@ mod tests {
     #[test]
     fn a_bad_subscription_names_its_fields_and_never_its_secret() {
         assert_eq!(complaint(&json!({})), "target_url: This field is required.; events: This field is required.");
-        let short = complaint(&json!({"target_url": "https://a.example", "events": ["export.failed"], "secret": "hunter2"}));
+        let short =
+            complaint(&json!({"target_url": "https://a.example", "events": ["export.failed"], "secret": "hunter2"}));
         assert_eq!(short, "secret: Must have 16 to 256 characters.");
-        assert!(complaint(&json!({"target_url": "u", "events": []})).starts_with("events: Must name at least one event."));
-        assert!(complaint(&json!({"target_url": "u", "events": [TEST]})).starts_with("events: Unknown event \"webhook.test\"."));
+        assert!(
+            complaint(&json!({"target_url": "u", "events": []})).starts_with("events: Must name at least one event.")
+        );
+        assert!(
+            complaint(&json!({"target_url": "u", "events": [TEST]}))
+                .starts_with("events: Unknown event \"webhook.test\".")
+        );
     }
 
     #[test]
     fn a_secret_is_taken_as_it_came() {
         let body = json!({"target_url": "u", "events": ["export.failed"], "secret": "  sixteen at least "});
 
-        assert_eq!(NewWebhook::read(body.to_string().as_bytes(), any_url).ok().unwrap().secret.as_deref(), Some("  sixteen at least "));
+        assert_eq!(
+            NewWebhook::read(body.to_string().as_bytes(), any_url).ok().unwrap().secret.as_deref(),
+            Some("  sixteen at least ")
+        );
     }
 
     #[test]
     fn a_change_leaves_what_it_does_not_name() {
         let before = a_webhook();
-        let changed = WebhookChange::read(br#"{"is_active": false, "events": null}"#, any_url).unwrap().of(before.clone(), at(9));
+        let changed =
+            WebhookChange::read(br#"{"is_active": false, "events": null}"#, any_url).unwrap().of(before.clone(), at(9));
 
         assert_eq!(changed, Webhook { is_active: false, updated_at: at(9), ..before });
     }
@@ -438,6 +456,17 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_is_due_at_once_or_when_its_time_has_come() {
+        let mut delivery = Delivery::of_test(&a_webhook(), at(1));
+        assert_eq!(delivery.due_in(at(10)), Duration::ZERO);
+
+        delivery.next_retry_at = Some(at(70));
+        for (now, seconds) in [(10, 60), (70, 0), (90, 0)] {
+            assert_eq!(delivery.due_in(at(now)), Duration::from_secs(seconds));
+        }
+    }
+
+    #[test]
     fn a_long_answer_is_kept_as_a_preview() {
         let response = Response::of(200, "é".repeat(2_000).as_bytes());
 
@@ -450,7 +479,10 @@ mod tests {
         let webhook = a_webhook();
         let delivery = Delivery::of_test(&webhook, at(1));
 
-        assert_eq!(delivery.body, format!(r#"{{"event":"webhook.test","payload":{{"webhook_uid":"{}"}}}}"#, webhook.uid));
+        assert_eq!(
+            delivery.body,
+            format!(r#"{{"event":"webhook.test","payload":{{"webhook_uid":"{}"}}}}"#, webhook.uid)
+        );
         assert_eq!(delivery.payload(), json!({"webhook_uid": webhook.uid}));
     }
 }

@@ -84,8 +84,16 @@ impl Egress {
 
     fn resolving(names: impl Resolve + 'static, loopback_http: bool) -> Self {
         // A proxy from the environment would resolve names itself, past the guard.
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls()).no_proxy().redirect(Policy::none()).dns_resolver(Arc::new(names)).user_agent("autolabel");
-        #[expect(clippy::expect_used, reason = "only a TLS configuration that reqwest does not know could fail: every test builds one")]
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls())
+            .no_proxy()
+            .redirect(Policy::none())
+            .dns_resolver(Arc::new(names))
+            .user_agent("autolabel");
+        #[expect(
+            clippy::expect_used,
+            reason = "only a TLS configuration that reqwest does not know could fail: every test builds one"
+        )]
         let client = client.build().expect("the client can be built");
         Self { client, loopback_http }
     }
@@ -120,9 +128,11 @@ impl Egress {
 /// Mozilla's roots, compiled in, and ring: no scan of the machine's roots, no entropy at start-up (design.md, section 9).
 fn tls() -> ClientConfig {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    let builder =
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
     #[expect(clippy::expect_used, reason = "ring speaks TLS 1.2 and 1.3: every test builds this")]
-    let mut config = builder.expect("ring supports the default versions").with_root_certificates(roots).with_no_client_auth();
+    let mut config =
+        builder.expect("ring supports the default versions").with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config
 }
@@ -190,7 +200,9 @@ mod tests {
     use super::*;
 
     /// Takes connections on loopback and lets `serve` answer each. Counts them.
-    async fn a_server<F: Future<Output = ()> + Send>(serve: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> (u16, Arc<AtomicUsize>) {
+    async fn a_server<F: Future<Output = ()> + Send>(
+        serve: impl Fn(TcpStream) -> F + Send + Sync + 'static,
+    ) -> (u16, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let served = Arc::new(AtomicUsize::new(0));
@@ -247,14 +259,26 @@ mod tests {
 
         assert_eq!(answer, Answer { status: 201, body: b"hello".to_vec() });
         let request = server.await.unwrap();
-        assert!(request.starts_with("POST /hook HTTP/1.1\r\n") && request.contains("\r\nx-one: 1\r\n") && request.ends_with("\r\n\r\n{}"), "{request}");
+        assert!(
+            request.starts_with("POST /hook HTTP/1.1\r\n")
+                && request.contains("\r\nx-one: 1\r\n")
+                && request.ends_with("\r\n\r\n{}"),
+            "{request}"
+        );
     }
 
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_nobody_follows_it() {
         let (other, visits) = answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
         let (port, _) = a_server(move |mut stream| async move {
-            let _ = stream.write_all(format!("HTTP/1.1 307 Elsewhere\r\nlocation: http://127.0.0.1:{other}/\r\ncontent-length: 0\r\n\r\n").as_bytes()).await;
+            let _ = stream
+                .write_all(
+                    format!(
+                        "HTTP/1.1 307 Elsewhere\r\nlocation: http://127.0.0.1:{other}/\r\ncontent-length: 0\r\n\r\n"
+                    )
+                    .as_bytes(),
+                )
+                .await;
         })
         .await;
 

@@ -79,7 +79,13 @@ mod tests {
 
     #[test]
     fn only_https_to_what_may_be_public_passes() {
-        for good in ["https://a.example", "https://a.example:8443/hook?x=1", "https://1.1.1.1/", "https://[2606:4700::1111]/", "HTTPS://A.example/"] {
+        for good in [
+            "https://a.example",
+            "https://a.example:8443/hook?x=1",
+            "https://1.1.1.1/",
+            "https://[2606:4700::1111]/",
+            "HTTPS://A.example/",
+        ] {
             assert!(check_url(good, false).is_ok(), "{good}");
         }
         for (bad, refusal) in [
@@ -109,7 +115,13 @@ mod tests {
 
     #[test]
     fn the_development_switch_opens_two_spellings_of_loopback_and_nothing_else() {
-        for good in ["http://127.0.0.1", "http://127.0.0.1:8090/hook", "http://localhost/", "http://localhost:8090?x", "https://a.example"] {
+        for good in [
+            "http://127.0.0.1",
+            "http://127.0.0.1:8090/hook",
+            "http://localhost/",
+            "http://localhost:8090?x",
+            "https://a.example",
+        ] {
             assert!(check_url(good, true).is_ok(), "{good}");
             assert_eq!(check_url(good, false).is_ok(), good.starts_with("https:"), "{good}");
         }

@@ -44,13 +44,19 @@ impl Webhooks for Store {
         self.get(Key::delivery(uid)).await
     }
 
-    async fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, slice: &Slice) -> Result<Page<Delivery>, Error> {
+    async fn deliveries(
+        &self,
+        organization: OrganizationUid,
+        filter: &DeliveryFilter,
+        slice: &Slice,
+    ) -> Result<Page<Delivery>, Error> {
         let place = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
         let mut slice = slice.clone();
         let mut entries: Vec<Delivery> = Vec::new();
         for _ in 0..ROUNDS {
             let page = self.page_of_index(&LISTING, keys::deliveries_of(organization), &slice).await?;
-            let mut found: Vec<Delivery> = self.get_many(page.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+            let mut found: Vec<Delivery> =
+                self.get_many(page.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
             found.sort_by_key(place);
             if !slice.ascending {
                 found.reverse();
@@ -87,7 +93,9 @@ impl Webhooks for Store {
             .expression_attribute_values(":lease", attribute(&lease)?);
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
             Err(error) => Err(classify(error)),
         }
     }
@@ -119,7 +127,9 @@ impl Webhooks for Store {
         }
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
             Err(error) => Err(classify(error)),
         }
     }

@@ -24,7 +24,8 @@ struct TestKeys;
 
 impl Keys for TestKeys {
     async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
-        let known = [(ACME, "acme", vec![]), (ACME_PROJECTS, "acme", vec![Scope::ProjectsRead]), (OTHER, "other", vec![])];
+        let known =
+            [(ACME, "acme", vec![]), (ACME_PROJECTS, "acme", vec![Scope::ProjectsRead]), (OTHER, "other", vec![])];
         Ok(known.into_iter().find(|(key, ..)| KeyHash::of(key) == *hash).map(|(_, organization, scopes)| ApiKey {
             organization: OrganizationUid::named(organization),
             name: "test".into(),
@@ -48,7 +49,11 @@ impl TestApi {
     /// Of these routes.
     #[must_use]
     pub fn of(routes: Router) -> Self {
-        Self(api(routes, Authentication::new(TestKeys, StoppedClock::at(1_000), Duration::ZERO), PublicBase::new("https://api.example/api/v1")))
+        Self(api(
+            routes,
+            Authentication::new(TestKeys, StoppedClock::at(1_000), Duration::ZERO),
+            PublicBase::new("https://api.example"),
+        ))
     }
 
     /// A call with the key of "acme"; see [`Self::call_as`].
@@ -65,7 +70,10 @@ impl TestApi {
     pub async fn call_as(&self, key: &str, call: &str, body: Value) -> (u16, Value) {
         let (method, path) = call.split_once(' ').unwrap();
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let request = Request::builder().method(method.parse::<Method>().unwrap()).uri(format!("/api/v1{path}")).header("x-avala-api-key", key);
+        let request = Request::builder()
+            .method(method.parse::<Method>().unwrap())
+            .uri(format!("/api/v1{path}"))
+            .header("x-avala-api-key", key);
         let response = self.0.clone().call(request.body(body).unwrap()).await.unwrap();
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();

@@ -4,6 +4,8 @@
 mod api;
 mod clock;
 mod fault;
+mod jobs;
+mod models;
 mod providers;
 mod webhooks;
 
@@ -11,5 +13,7 @@ mod webhooks;
 pub use api::{ACME, ACME_PROJECTS, OTHER, TestApi};
 pub use clock::StoppedClock;
 pub use fault::Fault;
+pub use jobs::{MemoryJob, a_job, an_item};
+pub use models::{MemoryObjects, ScriptedModel, ScriptedModels};
 pub use providers::MemoryTenants;
 pub use webhooks::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, a_webhook};

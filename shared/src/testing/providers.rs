@@ -18,9 +18,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryTenants {
-    fn find(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(usize, MutexGuard<'_, Vec<InferenceProvider>>), Error> {
+    fn find(
+        &self,
+        organization: OrganizationUid,
+        uid: ProviderUid,
+    ) -> Result<(usize, MutexGuard<'_, Vec<InferenceProvider>>), Error> {
         let providers = lock(&self.providers);
-        let place = providers.iter().position(|p| (p.organization, p.uid) == (organization, uid)).ok_or(Error::NotFound)?;
+        let place =
+            providers.iter().position(|p| (p.organization, p.uid) == (organization, uid)).ok_or(Error::NotFound)?;
         Ok((place, providers))
     }
 }
@@ -32,7 +37,11 @@ impl Projects for MemoryTenants {
     }
 
     async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error> {
-        lock(&self.projects).iter().find(|p| (p.organization, p.uid) == (organization, uid)).cloned().ok_or(Error::NotFound)
+        lock(&self.projects)
+            .iter()
+            .find(|p| (p.organization, p.uid) == (organization, uid))
+            .cloned()
+            .ok_or(Error::NotFound)
     }
 
     async fn projects(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Project>, Error> {

@@ -20,7 +20,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[expect(clippy::unwrap_used, reason = "for tests")]
 pub fn a_webhook() -> Webhook {
     let now = Timestamp::from_second(1_000).unwrap();
-    let (uid, organization) = (WebhookUid::parse("0192b1c0-0000-7000-8000-000000000001").unwrap(), OrganizationUid::named("acme"));
+    let (uid, organization) =
+        (WebhookUid::parse("0192b1c0-0000-7000-8000-000000000001").unwrap(), OrganizationUid::named("acme"));
     Webhook {
         uid,
         organization,
@@ -59,9 +60,14 @@ impl MemoryWebhooks {
         lock(&self.deliveries).push(delivery);
     }
 
-    fn find(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(usize, MutexGuard<'_, Vec<Webhook>>), Error> {
+    fn find(
+        &self,
+        organization: OrganizationUid,
+        uid: WebhookUid,
+    ) -> Result<(usize, MutexGuard<'_, Vec<Webhook>>), Error> {
         let webhooks = lock(&self.webhooks);
-        let place = webhooks.iter().position(|w| (w.organization, w.uid) == (organization, uid)).ok_or(Error::NotFound)?;
+        let place =
+            webhooks.iter().position(|w| (w.organization, w.uid) == (organization, uid)).ok_or(Error::NotFound)?;
         Ok((place, webhooks))
     }
 }
@@ -96,7 +102,12 @@ impl Webhooks for MemoryWebhooks {
         self.fault.around(|| Ok(lock(&self.deliveries).iter().find(|delivery| delivery.uid == uid).cloned()))
     }
 
-    async fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, _: &Slice) -> Result<Page<Delivery>, Error> {
+    async fn deliveries(
+        &self,
+        organization: OrganizationUid,
+        filter: &DeliveryFilter,
+        _: &Slice,
+    ) -> Result<Page<Delivery>, Error> {
         Ok(page(&lock(&self.deliveries), |delivery| delivery.organization == organization && filter.keeps(delivery)))
     }
 
@@ -106,13 +117,25 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn claim_delivery(&self, seen: &Delivery, lease: Timestamp) -> Result<bool, Error> {
-        let pending = |d: &&mut Delivery| d.uid == seen.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == seen.next_retry_at;
-        self.fault.around(|| Ok(lock(&self.deliveries).iter_mut().find(pending).map(|delivery| delivery.next_retry_at = Some(lease)).is_some()))
+        let pending = |d: &&mut Delivery| {
+            d.uid == seen.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == seen.next_retry_at
+        };
+        self.fault.around(|| {
+            Ok(lock(&self.deliveries)
+                .iter_mut()
+                .find(pending)
+                .map(|delivery| delivery.next_retry_at = Some(lease))
+                .is_some())
+        })
     }
 
     async fn record_delivery(&self, new: &Delivery, lease: Timestamp) -> Result<bool, Error> {
-        let ours = |d: &&mut Delivery| d.uid == new.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == Some(lease);
-        self.fault.around(|| Ok(lock(&self.deliveries).iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some()))
+        let ours = |d: &&mut Delivery| {
+            d.uid == new.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == Some(lease)
+        };
+        self.fault.around(|| {
+            Ok(lock(&self.deliveries).iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some())
+        })
     }
 }
 
@@ -148,6 +171,11 @@ impl MemoryQueue {
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// What was sent, each with its delay.
+    pub fn sent(&self) -> Vec<(DeliveryUid, Duration)> {
+        lock(&self.sent).clone()
     }
 
     /// Takes what was sent since the last time, each with its delay.

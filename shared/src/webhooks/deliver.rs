@@ -40,3 +40,65 @@ impl Receivers for Courier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::id::{OrganizationUid, WebhookUid};
+    use crate::domain::webhook::Webhook;
+
+    fn a_delivery() -> Delivery {
+        let now = Timestamp::UNIX_EPOCH;
+        let webhook = Webhook {
+            uid: WebhookUid::at(now),
+            organization: OrganizationUid::named("acme"),
+            target_url: String::new(),
+            events: vec![],
+            is_active: true,
+            sealed_secret: String::new(),
+            created_at: now,
+            updated_at: now,
+        };
+        Delivery::of_test(&webhook, now)
+    }
+
+    #[tokio::test]
+    async fn a_receiver_gets_the_kept_bytes_and_a_signature_over_them() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
+        let receiver = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4_096];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            String::from_utf8(request[..length].to_vec()).unwrap()
+        });
+        let delivery = a_delivery();
+
+        let response = Courier::new(Egress::new(true)).tell(&url, "sesame", &delivery).await;
+
+        assert_eq!(response, Response::of(202, b"ok"));
+        let request = receiver.await.unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body, delivery.body);
+        for header in [
+            "content-type: application/json".to_owned(),
+            "x-avala-webhook-event: webhook.test".to_owned(),
+            format!("x-avala-webhook-delivery: {}", delivery.uid),
+            format!("x-avala-webhook-signature: {}", signature("sesame", body.as_bytes())),
+        ] {
+            assert!(head.lines().any(|line| line == header), "{header} in {head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_a_response_that_says_why_and_not_where() {
+        let response = Courier::new(Egress::new(false)).tell("https://10.0.0.1/hook", "sesame", &a_delivery()).await;
+
+        assert_eq!(response, Response::none("The address was refused. Must lead to a public address."));
+    }
+}

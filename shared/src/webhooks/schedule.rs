@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn deliveries_do_not_come_back_together() {
         let schedule = Schedule::of_seconds(vec![3_600]);
-        let delays: std::collections::BTreeSet<Duration> = (0..20).filter_map(|second| schedule.delay(a_delivery(second), 1)).collect();
+        let delays: std::collections::BTreeSet<Duration> =
+            (0..20).filter_map(|second| schedule.delay(a_delivery(second), 1)).collect();
 
         assert!(delays.len() > 15);
     }

@@ -1,0 +1,157 @@
+/**
+ * The model endpoint of the local stack.
+ *
+ *   POST /endpoints/{name}/invocations   what InvokeEndpoint of the SageMaker runtime sends
+ *   POST /invocations, GET /ping         what SageMaker sends to a model's container
+ *   GET /stats, GET /calls, POST /stats/reset   what a test asks afterwards
+ */
+
+import { createServer } from 'node:http';
+import { parseArgs } from 'node:util';
+
+import { Calls } from './calls.mjs';
+import { Detector } from './detector.mjs';
+import { loadModel } from './load.mjs';
+import { parseRequest } from './request.mjs';
+import { UnknownEndpoint, containerReply, runtimeReply } from './sagemaker.mjs';
+
+/** @typedef {import('./types.mjs').Model} Model */
+/** @typedef {import('./sagemaker.mjs').Reply} Reply */
+/** @typedef {import('node:http').IncomingMessage} Incoming */
+
+const INVOKE = /^\/endpoints\/([A-Za-z0-9-]{1,63})\/invocations$/;
+/** As much as InvokeEndpoint takes. */
+const MOST_BYTES = 6 * 1024 * 1024;
+
+const options = readOptions();
+const calls = new Calls();
+const models = await startModels();
+
+const server = createServer(async (incoming, outgoing) => {
+    const { status, headers, body } = await route(incoming);
+    outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
+    outgoing.end(JSON.stringify(body));
+});
+server.listen(options.port, options.host, () => {
+    const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+    console.log(`Listening on http://${options.host}:${port} for ${[...models.keys()].join(', ')}`);
+});
+
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));
+
+/**
+ * @param {Incoming} incoming
+ * @returns {Promise<Reply>}
+ */
+async function route(incoming) {
+    const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://localhost');
+    const endpoint = INVOKE.exec(pathname)?.[1];
+    if (incoming.method === 'POST' && endpoint !== undefined) {
+        return invoke(endpoint, incoming).catch((error) => runtimeReply(error, endpoint));
+    }
+    switch (`${incoming.method} ${pathname}`) {
+        case 'POST /invocations':
+            return invoke([...models.keys()][0], incoming).catch(containerReply);
+        case 'GET /ping':
+            return ok({});
+        case 'GET /stats':
+            return ok(calls.stats());
+        case 'POST /stats/reset':
+            calls.reset();
+            return ok(calls.stats());
+        case 'GET /calls':
+            return ok(calls.since(Number(searchParams.get('since')) || 0));
+        default:
+            return { status: 404, headers: {}, body: { message: 'Not found.' } };
+    }
+}
+
+/**
+ * @param {string} endpoint
+ * @param {Incoming} incoming
+ * @returns {Promise<Reply>}
+ */
+async function invoke(endpoint, incoming) {
+    const model = models.get(endpoint);
+    if (model === undefined) throw new UnknownEndpoint(endpoint);
+    calls.begin(endpoint);
+    try {
+        const request = parseRequest(await textOf(incoming));
+        calls.asset(request.asset_id);
+        const answer = await model(request);
+        const headers = { 'x-amzn-invoked-production-variant': 'AllTraffic' };
+        return { status: 200, headers: answer.synthetic ? { ...headers, 'x-synthetic': 'true' } : headers, body: answer };
+    } finally {
+        calls.end();
+    }
+}
+
+/** @param {Incoming} incoming */
+async function textOf(incoming) {
+    /** @type {Buffer[]} */
+    const parts = [];
+    let size = 0;
+    for await (const part of incoming) {
+        size += part.length;
+        if (size <= MOST_BYTES) parts.push(part);
+    }
+    // Read to the end even so: a caller that is still sending would not see the answer.
+    return size <= MOST_BYTES ? Buffer.concat(parts).toString('utf8') : '';
+}
+
+/** @returns {Promise<Map<string, Model>>} by endpoint name; the first one answers `POST /invocations` */
+async function startModels() {
+    /** @type {Map<string, Model>} */
+    const started = new Map();
+    const { workers, room, floor, latency, slots, failEvery } = options;
+    if (options.model) {
+        const detector = new Detector({ workers, room, floor });
+        await detector.ready();
+        started.set('autolabel-yolo', detector.model('boxes'));
+        started.set('autolabel-sam3', detector.model('masks'));
+    }
+    if (latency !== undefined) started.set('autolabel-load', loadModel({ latency, slots, room, failEvery }));
+    return started;
+}
+
+function readOptions() {
+    const { values } = parseArgs({
+        options: {
+            host: { type: 'string', default: '127.0.0.1' },
+            port: { type: 'string', default: '4601' },
+            workers: { type: 'string', default: '2' },
+            room: { type: 'string', default: '1000' },
+            floor: { type: 'string', default: '0.1' },
+            latency: { type: 'string' },
+            slots: { type: 'string', default: '16' },
+            'fail-every': { type: 'string', default: '0' },
+            'no-model': { type: 'boolean', default: false },
+        },
+    });
+    return {
+        host: values.host,
+        port: number(values.port),
+        workers: number(values.workers),
+        room: number(values.room),
+        floor: number(values.floor),
+        latency: values.latency === undefined ? undefined : number(values.latency),
+        slots: number(values.slots),
+        failEvery: number(values['fail-every']),
+        model: !values['no-model'],
+    };
+}
+
+/** @param {string} text */
+function number(text) {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= 0)) throw new TypeError(`Not a number of 0 or more: ${text}`);
+    return value;
+}
+
+/**
+ * @param {unknown} body
+ * @returns {Reply}
+ */
+function ok(body) {
+    return { status: 200, headers: {}, body };
+}

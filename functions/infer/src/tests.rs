@@ -1,0 +1,206 @@
+use std::collections::HashSet;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use shared::domain::Error;
+use shared::domain::id::ItemUid;
+use shared::domain::job::{Counters, Job, JobStatus, ModelType};
+use shared::domain::plan::Batch;
+use shared::domain::provider::SageMaker;
+use shared::ports::{Ledger, Objects};
+use shared::testing::{Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, an_item};
+use tokio::time::Instant;
+
+use super::*;
+
+const ITEMS: usize = 50;
+const CHUNK: u32 = 8;
+
+type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, ScriptedModels, StoppedClock>;
+
+fn running() -> Job {
+    let mut job = a_job();
+    job.state.status = JobStatus::Running;
+    job.state.counters.total = ITEMS as u32;
+    job
+}
+
+/// A worker, and its batch: all items of the job.
+async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Batch) {
+    let lines: Vec<String> = (0..ITEMS).map(|n| serde_json::to_string(&an_item(n)).unwrap() + "\n").collect();
+    let lines = lines.concat().into_bytes();
+    let batch = Batch {
+        job: job.spec.uid,
+        batch: 3,
+        manifest: "manifest".into(),
+        offset: 0,
+        length: lines.len() as u64,
+        items: ITEMS as u32,
+        chunk_items: CHUNK,
+        slots: 4,
+    };
+    let objects = MemoryObjects::default();
+    objects.put("manifest", "", lines).await.unwrap();
+    let fault = Arc::new(fault);
+    let endpoint = SageMaker { endpoint_name: "yolo".into(), region: "us-east-1".into() };
+    let worker = Worker {
+        store: MemoryJob::of(job).failing(&fault),
+        providers: MemoryTenants::default(),
+        objects: objects.failing(&fault),
+        models: ScriptedModels(model),
+        clock: StoppedClock::at(2_000),
+        bot: "bot".into(),
+        endpoints: vec![(ModelType::Yolo, endpoint)],
+    };
+    (worker, batch)
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_secs(900)
+}
+
+/// What the scripted model makes of the items.
+fn expected() -> Counters {
+    let of = |shards: &[u8]| (0..ITEMS).filter(|n| shards.contains(&an_item(*n).uid.shard(4))).count() as u32;
+    Counters { total: ITEMS as u32, successful: of(&[0, 3]), skipped: of(&[1]), failed: of(&[2]) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_item_gets_one_outcome_and_the_model_is_asked_once() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+
+    let report = worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters, expected()); // I1, I2
+    assert_eq!(worker.store.drafts().len() as u32, expected().successful);
+    assert_eq!((report.calls as usize, report.committed), (ITEMS, (ITEMS as u32).div_ceil(CHUNK)));
+    let asked: HashSet<ItemUid> = worker.models.0.asked().into_iter().collect();
+    assert_eq!((asked.len(), worker.models.0.asked().len()), (ITEMS, ITEMS));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_is_never_asked_more_at_once_than_the_slots_allow() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let begun = Instant::now();
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    // 50 calls of 50 ms through 4 slots: 13 rounds, and not one more for the commits.
+    assert_eq!(begun.elapsed(), Duration::from_millis(50 * 13));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_call_fails_a_retry_counts_nothing_twice() {
+    for answer_lost in [false, true] {
+        for call in 1.. {
+            let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::at(call, answer_lost)).await;
+
+            let first = worker.run(&batch, "a", far()).await;
+            if first.is_ok() {
+                assert!(call > 10, "the fault must have had several chances");
+                break;
+            }
+            worker.run(&batch, "b", far()).await.unwrap();
+            worker.run(&batch, "c", far()).await.unwrap(); // and a duplicate of it all
+
+            assert_eq!(worker.store.now().state.counters, expected(), "I1, I2, call {call}, lost {answer_lost}");
+            assert_eq!(worker.store.drafts().len() as u32, expected().successful, "I1, call {call}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_workers_on_one_batch_at_once_count_it_once() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+
+    let (one, other) = tokio::join!(worker.run(&batch, "a", far()), worker.run(&batch, "b", far()));
+
+    assert!(one.is_ok() && other.is_ok());
+    assert_eq!(worker.store.now().state.counters, expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_a_person_labeled_meanwhile_is_skipped() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let taken = (0..ITEMS).map(an_item).find(|item| item.uid.shard(4) == 0).unwrap();
+    worker.store.label(taken.uid);
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let counters = worker.store.now().state.counters;
+    assert_eq!((counters.successful, counters.skipped), (expected().successful - 1, expected().skipped + 1)); // I3
+    assert!(!worker.store.drafts().contains(&taken.uid));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_cancel_nothing_new_is_asked_and_what_is_done_counts() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        worker.store.cancel();
+        worker.models.0.asked().len()
+    };
+
+    let (report, asked_before) = tokio::join!(worker.run(&batch, "a", far()), cancel);
+
+    // I7: a worker looks every half second; 4 slots of 50 ms calls get through 40 items until then.
+    let asked = worker.models.0.asked().len();
+    assert!(report.is_ok() && asked_before < asked && asked <= 44, "{asked}");
+    assert_eq!(worker.store.now().state.counters.processed() as usize, asked);
+    assert_eq!(worker.run(&batch, "b", far()).await.unwrap(), Report::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_short_of_time_hands_back_whole_chunks() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+
+    let soon = Instant::now() + LAST_START + Duration::from_millis(120);
+    assert!(matches!(worker.run(&batch, "a", soon).await, Err(Error::BatchUnfinished)));
+    let asked = worker.models.0.asked().len();
+    assert_eq!(worker.store.now().state.counters.processed() as usize, asked);
+    assert_eq!(asked % CHUNK as usize, 0);
+
+    worker.run(&batch, "b", far()).await.unwrap();
+    assert_eq!(worker.models.0.asked().len(), ITEMS); // nothing was asked twice
+    assert_eq!(worker.store.now().state.counters, expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusing_provider_ends_the_batch_early() {
+    let (worker, batch) = worker(running(), ScriptedModel::refusing_at(10), Fault::default()).await;
+
+    let error = worker.run(&batch, "a", far()).await.unwrap_err();
+
+    assert_eq!(error.to_string(), "The endpoint is gone.");
+    assert!(worker.models.0.asked().len() < 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_drafts_nothing_and_counts_the_same() {
+    let mut job = running();
+    job.spec.dry_run = true;
+    let (worker, batch) = worker(job, ScriptedModel::default(), Fault::default()).await;
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters, expected());
+    assert!(worker.store.drafts().is_empty()); // I8
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_raw_object_has_a_line_for_every_item_and_what_was_below_the_threshold() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let keys: HashSet<&str> = receipts.iter().map(|receipt| receipt.raw.as_str()).collect();
+    assert_eq!(keys.len(), 1, "one object per batch");
+    let key = keys.into_iter().next().unwrap();
+    let mut lines = String::new();
+    MultiGzDecoder::new(worker.objects.object(key).unwrap().as_slice()).read_to_string(&mut lines).unwrap();
+    assert_eq!(lines.lines().count(), ITEMS);
+    assert!(lines.contains("\"confidence\":0.1"));
+}

@@ -1,0 +1,238 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
+use crate::domain::item::{Asset, AssetType, Item, Size, Source};
+use crate::domain::job::{Job, JobEvent, JobSpec, JobState, JobStatus, ModelType};
+use crate::domain::outcome::{Outcome, Receipt, SkipReason};
+use crate::domain::plan::Plan;
+use crate::domain::{Error, Timestamp};
+use crate::ports::{Chunk, Commit, Ending, JobFilter, Jobs, Ledger, Page, Slice};
+use crate::testing::{Fault, MemoryWebhooks};
+
+/// One job, its receipts and its drafts, by the rules of the table: what is one transaction there is one lock here.
+#[derive(Debug, Default)]
+pub struct MemoryJob {
+    state: Mutex<State>,
+    webhooks: Arc<MemoryWebhooks>,
+    fault: Arc<Fault>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    job: Option<Job>,
+    plan: Option<Plan>,
+    receipts: BTreeMap<(u32, u32), Receipt>,
+    /// Who labeled an item: a job, or `None` for a person.
+    results: HashMap<ItemUid, Option<JobUid>>,
+    project_is_taken: bool,
+}
+
+impl MemoryJob {
+    /// This job, as it is.
+    #[must_use]
+    pub fn of(job: Job) -> Self {
+        let project_is_taken = job.state.status.is_active();
+        Self { state: Mutex::new(State { job: Some(job), project_is_taken, ..State::default() }), ..Self::default() }
+    }
+
+    /// One of its calls fails.
+    #[must_use]
+    pub fn failing(self, fault: &Arc<Fault>) -> Self {
+        Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// Whose end is recorded there.
+    #[must_use]
+    pub fn told_to(self, webhooks: &Arc<MemoryWebhooks>) -> Self {
+        Self { webhooks: Arc::clone(webhooks), ..self }
+    }
+
+    /// A person labels an item.
+    pub fn label(&self, item: ItemUid) {
+        self.lock().results.insert(item, None);
+    }
+
+    /// A person cancels the job.
+    pub fn cancel(&self) {
+        if let Some(job) = &mut self.lock().job {
+            job.state.status = JobStatus::Cancelled;
+        }
+    }
+
+    /// The job as it is now.
+    ///
+    /// # Panics
+    /// Without one.
+    #[expect(clippy::unwrap_used, reason = "for tests")]
+    pub fn now(&self) -> Job {
+        self.lock().job.clone().unwrap()
+    }
+
+    /// Items that a job has drafted.
+    pub fn drafts(&self) -> Vec<ItemUid> {
+        self.lock().results.iter().filter_map(|(item, job)| job.map(|_| *item)).collect()
+    }
+
+    /// Whether the project is still taken by the job.
+    pub fn project_is_taken(&self) -> bool {
+        self.lock().project_is_taken
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn job(&mut self) -> Result<&mut Job, Error> {
+        self.job.as_mut().ok_or(Error::NotFound)
+    }
+}
+
+impl Jobs for MemoryJob {
+    async fn create_job(&self, _: &JobSpec, _: &JobState) -> Result<(), Error> {
+        Err(Error::internal("there is one job"))
+    }
+
+    async fn job(&self, uid: JobUid) -> Result<Job, Error> {
+        self.fault.around(|| self.lock().job.clone().filter(|job| job.spec.uid == uid).ok_or(Error::NotFound))
+    }
+
+    async fn jobs(&self, _: OrganizationUid, _: JobFilter, _: &Slice) -> Result<Page<Job>, Error> {
+        Ok(Page { entries: self.lock().job.iter().cloned().collect(), next: None })
+    }
+
+    async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
+        self.fault.around(|| Ok(self.lock().job.iter().filter(|job| job.state.status.is_active()).map(|job| job.spec.uid).collect()))
+    }
+
+    async fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> Result<Plan, Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            let job = state.job()?;
+            if job.state.status != JobStatus::Pending {
+                let status = job.state.status;
+                return state.plan.clone().filter(|_| status.is_active()).ok_or(Error::JobFinished(status));
+            }
+            job.state.status = JobStatus::Running;
+            job.state.counters.total = total;
+            job.state.started_at = Some(now);
+            state.plan = Some(plan.clone());
+            Ok(plan.clone())
+        })
+    }
+
+    async fn plan(&self, _: JobUid) -> Result<Option<Plan>, Error> {
+        self.fault.around(|| Ok(self.lock().plan.clone()))
+    }
+
+    async fn cancel_job(&self, _: &Job, now: Timestamp) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            let job = state.job()?;
+            let status = job.state.status;
+            job.state.status = status.after(JobEvent::Cancel).map_err(|_| Error::JobFinished(status))?;
+            job.state.completed_at = Some(now);
+            state.project_is_taken = false;
+            Ok(())
+        })
+    }
+
+    async fn end_job(&self, seen: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            let job = state.job()?;
+            if (job.state.status, job.state.counters) != (seen.state.status, seen.state.counters) {
+                return Ok(false);
+            }
+            job.state.status = ending.status;
+            job.state.completed_at = Some(now);
+            job.state.error_message = ending.error_message.clone();
+            job.state.summary = Some(ending.summary.clone());
+            state.project_is_taken = false;
+            ending.deliveries.iter().for_each(|delivery| self.webhooks.put(delivery.clone()));
+            Ok(true)
+        })
+    }
+}
+
+impl Ledger for MemoryJob {
+    async fn committed(&self, _: JobUid, batch: u32) -> Result<Vec<u32>, Error> {
+        self.fault.around(|| Ok(self.lock().receipts.keys().filter(|(of, _)| *of == batch).map(|(_, chunk)| *chunk).collect()))
+    }
+
+    async fn commit(&self, spec: &JobSpec, _: &str, mut chunk: Chunk, now: Timestamp) -> Result<Commit, Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            if state.receipts.contains_key(&(chunk.id.batch, chunk.id.chunk)) {
+                return Ok(Commit::Already);
+            }
+            if !matches!(state.job()?.state.status, JobStatus::Running | JobStatus::Cancelled) {
+                return Ok(Commit::JobOver);
+            }
+            for entry in chunk.outcomes.iter_mut().flatten() {
+                if matches!(entry.outcome, Outcome::Successful(_)) && !spec.dry_run {
+                    if state.results.contains_key(&entry.item) {
+                        entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
+                    } else {
+                        state.results.insert(entry.item, Some(spec.uid));
+                    }
+                }
+            }
+            let receipt = Receipt::of(&chunk.outcomes, chunk.notes.clone(), chunk.raw.clone());
+            let tally = receipt.tally();
+            let job = state.job()?;
+            job.state.counters.successful += tally.successful;
+            job.state.counters.failed += tally.failed;
+            job.state.counters.skipped += tally.skipped;
+            job.state.progressed_at = now;
+            state.receipts.insert((chunk.id.batch, chunk.id.chunk), receipt.clone());
+            Ok(Commit::Done(receipt))
+        })
+    }
+
+    async fn receipts(&self, _: JobUid) -> Result<Vec<Receipt>, Error> {
+        self.fault.around(|| Ok(self.lock().receipts.values().cloned().collect()))
+    }
+
+    async fn status(&self, _: JobUid) -> Result<JobStatus, Error> {
+        Ok(self.lock().job()?.state.status)
+    }
+}
+
+/// A pending job of "acme" for one model type, without labels: everything is wanted.
+///
+/// # Panics
+/// Never.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "for tests")]
+pub fn a_job() -> Job {
+    let now = Timestamp::from_second(1_000).unwrap();
+    let spec = JobSpec {
+        uid: JobUid::parse("0192b1c0-0000-7000-8000-00000000000a").unwrap(),
+        organization: OrganizationUid::named("acme"),
+        project: ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap(),
+        provider: None,
+        model_type: Some(ModelType::Yolo),
+        confidence_threshold: 0.5,
+        labels: Vec::new(),
+        wanted: Vec::new(),
+        dry_run: false,
+        created_at: now,
+    };
+    Job { state: JobState::new(now), spec }
+}
+
+/// The n-th item of that job's project: a picture of 100 by 100 pixels.
+#[must_use]
+pub fn an_item(n: usize) -> Asset {
+    let project = a_job().spec.project;
+    let key = format!("{n:05}.jpg");
+    Asset {
+        uid: ItemUid::of(project, &key),
+        kind: AssetType::Image,
+        size: Some(Size { width: 100, height: 100 }),
+        source: Source::Bucket(Item::object_key(project, &key)),
+    }
+}

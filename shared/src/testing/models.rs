@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::domain::Error;
+use crate::domain::id::ItemUid;
+use crate::domain::outcome::{Failure, FailureCode};
+use crate::domain::provider::Connection;
+use crate::ports::{Connect, InferenceError, InferenceRequest, Model, Objects};
+use crate::testing::Fault;
+
+/// A model whose answer depends on the item alone: of four items one has a draft, one nothing above 0.5, one fails, and
+/// one has a draft of two.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedModel {
+    asked: Arc<Mutex<Vec<ItemUid>>>,
+    /// Refuses the job at this call, counted from 1; 0: never.
+    refuses_at: usize,
+}
+
+impl ScriptedModel {
+    /// Refuses the job at this call.
+    #[must_use]
+    pub fn refusing_at(call: usize) -> Self {
+        Self { refuses_at: call, ..Self::default() }
+    }
+
+    /// The items it was asked about, in order.
+    pub fn asked(&self) -> Vec<ItemUid> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Model for ScriptedModel {
+    async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
+        let calls = {
+            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            asked.push(request.asset_id);
+            asked.len()
+        };
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if calls == self.refuses_at {
+            return Err(InferenceError::Job("The endpoint is gone.".into()));
+        }
+        let boxed = |confidence: f64| json!({"type": "bounding_box", "label": "cat", "confidence": confidence,
+            "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}});
+        let predictions = match request.asset_id.shard(4) {
+            0 => vec![boxed(0.9)],
+            1 => vec![boxed(0.4)],
+            2 => return Err(InferenceError::Item(Failure::new(FailureCode::ModelError, "The model answered status 400."))),
+            _ => vec![boxed(0.5), boxed(0.8), boxed(0.1)],
+        };
+        Ok(json!({"annotations": predictions}).to_string().into_bytes())
+    }
+}
+
+/// The way to that model.
+#[derive(Clone, Debug, Default)]
+pub struct ScriptedModels(pub ScriptedModel);
+
+impl Connect for ScriptedModels {
+    type Model = ScriptedModel;
+
+    async fn connect(&self, _: &Connection) -> Result<ScriptedModel, Error> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Objects in memory.
+#[derive(Debug, Default)]
+pub struct MemoryObjects {
+    objects: Mutex<HashMap<String, Vec<u8>>>,
+    fault: Arc<Fault>,
+}
+
+impl MemoryObjects {
+    /// One of whose calls fails.
+    #[must_use]
+    pub fn failing(self, fault: &Arc<Fault>) -> Self {
+        Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// The object of this key.
+    pub fn object(&self, key: &str) -> Option<Vec<u8>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+impl Objects for MemoryObjects {
+    async fn put(&self, key: &str, _: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        self.fault.around(|| {
+            self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), bytes);
+            Ok(())
+        })
+    }
+
+    async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        self.fault.around(|| {
+            let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + length).unwrap_or(0);
+            self.object(key).and_then(|object| object.get(range).map(<[u8]>::to_vec)).ok_or(Error::NotFound)
+        })
+    }
+
+    async fn sign_get(&self, key: &str, _: Duration) -> Result<String, Error> {
+        Ok(format!("https://bucket.example/{key}?signed"))
+    }
+
+    async fn sign_put(&self, key: &str, _: Duration) -> Result<String, Error> {
+        Ok(format!("https://bucket.example/{key}?signed"))
+    }
+}

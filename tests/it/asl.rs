@@ -1,0 +1,202 @@
+//! The state machine names only errors that we or Lambda raise, and retries exactly those that are worth repeating.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use shared::domain::ErrorCode;
+
+use crate::repository;
+
+/// Errors of an invocation, not of our code, that pass by themselves (AWS, "Handle Lambda service exceptions" and
+/// "Understanding retry behavior in Lambda"). `Lambda.Unknown` is a function that ran out of memory or time.
+const LAMBDA: [&str; 8] = [
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
+];
+
+/// What is known of a task outside the state machine.
+struct Task {
+    name: &'static str,
+    /// Timeout of its function, as `infra/lib/autolabel.ts` sets it.
+    function_seconds: u64,
+    /// The repeatable errors that it can raise.
+    repeatable: &'static [&'static str],
+}
+
+const TASKS: [Task; 3] = [
+    Task { name: "Plan", function_seconds: 300, repeatable: &["StoreUnavailable", "ObjectsUnavailable"] },
+    Task {
+        name: "Infer",
+        function_seconds: 900,
+        repeatable: &["BatchUnfinished", "StoreUnavailable", "ObjectsUnavailable"],
+    },
+    Task { name: "Finalize", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
+];
+
+fn text() -> String {
+    std::fs::read_to_string(repository("statemachine.asl.json")).unwrap()
+}
+
+fn machine() -> Value {
+    serde_json::from_str(&text()).unwrap()
+}
+
+/// Every state of the machine, those inside a Map included.
+fn states() -> BTreeMap<String, Value> {
+    fn collect(states: &Map<String, Value>, all: &mut BTreeMap<String, Value>) {
+        for (name, state) in states {
+            if let Some(inner) = state["ItemProcessor"]["States"].as_object() {
+                collect(inner, all);
+            }
+            assert!(all.insert(name.clone(), state.clone()).is_none(), "two states are named {name}");
+        }
+    }
+    let mut all = BTreeMap::new();
+    collect(machine()["States"].as_object().unwrap(), &mut all);
+    all
+}
+
+/// The names in `ErrorEquals` of a state's `Retry` or `Catch`, rule by rule.
+fn error_names(state: &Value, handler: &str) -> Vec<String> {
+    let rules = state[handler].as_array().into_iter().flatten();
+    let names = rules.flat_map(|rule| rule["ErrorEquals"].as_array().expect("every rule names errors"));
+    names.map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// Every `(key, value)` of the definition, at any depth.
+fn visit(value: &Value, seen: &mut impl FnMut(&str, &Value)) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(key, value)| {
+            seen(key, value);
+            visit(value, seen);
+        }),
+        Value::Array(entries) => entries.iter().for_each(|entry| visit(entry, seen)),
+        _ => {}
+    }
+}
+
+#[test]
+fn no_two_errors_have_one_name_in_the_state_machine() {
+    let names: BTreeSet<&str> = ErrorCode::ALL.into_iter().map(|code| code.facts().task_error).collect();
+
+    assert_eq!(names.len(), ErrorCode::ALL.len());
+    assert!(names.iter().all(|name| !name.contains('.')), "a name with a dot looks like one of AWS's");
+}
+
+#[test]
+fn every_retried_error_is_one_of_lambda_or_a_repeatable_one_of_ours() {
+    let ours = |name: &str| ErrorCode::ALL.into_iter().map(ErrorCode::facts).find(|facts| facts.task_error == name);
+    for (state, definition) in states() {
+        for name in error_names(&definition, "Retry") {
+            let repeatable = ours(&name).is_some_and(|facts| facts.repeatable);
+            assert!(repeatable || LAMBDA.contains(&name.as_str()), "{state} retries {name}");
+        }
+    }
+}
+
+#[test]
+fn every_caught_error_is_one_that_can_be_raised() {
+    for (state, definition) in states() {
+        for name in error_names(&definition, "Catch") {
+            let known = name == "States.ALL" || ErrorCode::ALL.into_iter().any(|code| code.facts().task_error == name);
+            assert!(known, "{state} catches {name}");
+        }
+    }
+}
+
+#[test]
+fn every_task_retries_exactly_the_repeatable_errors_that_it_can_raise() {
+    let states = states();
+    let tasks: BTreeSet<&str> =
+        states.iter().filter(|(_, state)| state["Type"] == "Task").map(|(name, _)| name.as_str()).collect();
+    assert_eq!(tasks, TASKS.iter().map(|task| task.name).collect(), "the table of this test knows every task");
+
+    for task in &TASKS {
+        let names = error_names(&states[task.name], "Retry");
+        let retried: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(retried.len(), names.len(), "{}: the second rule of an error never matches", task.name);
+
+        let own: BTreeSet<&str> = retried.iter().copied().filter(|name| !LAMBDA.contains(name)).collect();
+        assert_eq!(own, task.repeatable.iter().copied().collect(), "{}", task.name);
+        assert!(retried.contains("Lambda.TooManyRequestsException"), "{} outlives a throttled Lambda", task.name);
+    }
+}
+
+#[test]
+fn every_retry_ends() {
+    for (state, definition) in states() {
+        for rule in definition["Retry"].as_array().into_iter().flatten() {
+            assert!(rule["MaxAttempts"].as_u64().is_some_and(|attempts| attempts > 0), "{state}: {rule}");
+        }
+    }
+}
+
+#[test]
+fn every_state_says_what_it_is_for() {
+    for (state, definition) in states() {
+        assert!(definition["Comment"].as_str().is_some_and(|comment| !comment.is_empty()), "{state}");
+    }
+}
+
+#[test]
+fn a_task_waits_longer_than_its_function_may_take() {
+    let states = states();
+    for task in &TASKS {
+        let timeout = states[task.name]["TimeoutSeconds"].as_u64();
+        assert!(timeout.is_some_and(|seconds| seconds > task.function_seconds), "{}: {timeout:?}", task.name);
+    }
+}
+
+#[test]
+fn the_definition_is_written_in_json_path() {
+    visit(&machine(), &mut |key, value| {
+        assert!(key != "QueryLanguage" || value == "JSONPath", "{key}: {value}");
+        assert!(!value.as_str().is_some_and(|text| text.contains("{%")), "{key}: {value}");
+    });
+}
+
+#[test]
+fn the_plan_says_how_many_workers_there_are() {
+    let label = &states()["Label"];
+
+    assert_eq!(label["MaxConcurrencyPath"], "$.workers");
+    assert!(label.get("MaxConcurrency").is_none());
+}
+
+/// I5: a state of the machine's own level that fails hands the job to Finalize, which settles it. Inside the Map
+/// nothing is caught: an error there is the Map's.
+#[test]
+fn whatever_fails_before_it_finalize_settles_the_job() {
+    let machine = machine();
+    for (name, state) in machine["States"].as_object().unwrap() {
+        if name != "Finalize" {
+            let last = state["Catch"].as_array().and_then(|rules| rules.last()).expect(name);
+            assert_eq!(last["ErrorEquals"], Value::from(vec!["States.ALL"]), "{name}");
+        }
+        for rule in state["Catch"].as_array().into_iter().flatten() {
+            assert_eq!((&rule["Next"], &rule["ResultPath"]), (&"Finalize".into(), &"$.error".into()), "{name}");
+        }
+    }
+    let ends = |name: &str| machine["States"][name]["End"] == true;
+    assert!(ends("Finalize") && !ends("Plan") && !ends("Label"));
+}
+
+#[test]
+fn the_file_is_indented_by_two_spaces() {
+    let text = text();
+    assert!(!text.contains('\t') && !text.contains('\r') && text.ends_with("}\n"));
+
+    let mut before = 0;
+    for (number, line) in text.lines().enumerate() {
+        let indent = line.len() - line.trim_start_matches(' ').len();
+        assert!(indent % 2 == 0 && indent <= before + 2, "line {}: {line}", number + 1);
+        assert_eq!(line, line.trim_end(), "line {} ends in spaces", number + 1);
+        before = indent;
+    }
+}

@@ -1,0 +1,243 @@
+//! Dependencies point one way (house style, section 1): `functions -> adapters -> ports -> domain`. Read from the
+//! tokens of every source file, so that comments and strings say what they like.
+
+use std::fs;
+use std::path::Path;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use crate::repository;
+
+/// What each module of `shared` may name of the others; itself always.
+const SHARED: [(&str, &[&str]); 14] = [
+    ("domain", &[]),
+    ("ports", &["domain"]),
+    ("settle", &["ports", "domain"]),
+    ("store", &["ports", "domain"]),
+    ("egress", &["ports", "domain"]),
+    ("inference", &["egress", "ports", "domain"]),
+    ("webhooks", &["egress", "ports", "domain"]),
+    ("objects", &["ports", "domain"]),
+    ("executions", &["ports", "domain"]),
+    ("queue", &["ports", "domain"]),
+    ("secrets", &["ports", "domain"]),
+    ("http", &["ports", "domain"]),
+    ("lambda", &["ports", "domain"]),
+    // Builds a whole API function around its routes, as `http` puts it together.
+    ("testing", &["http", "ports", "domain"]),
+];
+
+/// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
+const HANDLERS: [&str; 8] = [
+    "domain",
+    "ports",
+    "settle",
+    "http",
+    // Rules and wire forms that live beside their adapter: values, no connection to anything.
+    "egress::url_field",
+    "queue::Message",
+    "webhooks::{ATTEMPT, Schedule}",
+    "webhooks::new_secret",
+];
+
+/// Which module of `shared` may name an SDK crate.
+const SDKS: [(&str, &str); 6] = [
+    ("aws_sdk_dynamodb", "store"),
+    ("aws_sdk_s3", "objects"),
+    ("aws_sdk_sagemakerruntime", "inference"),
+    ("aws_sdk_sfn", "executions"),
+    ("aws_sdk_sqs", "queue"),
+    ("aws_sdk_kms", "secrets"),
+];
+
+/// A source file: where it is below the repository's root, and every path that it names.
+struct Source {
+    file: String,
+    paths: Vec<Vec<String>>,
+}
+
+impl Source {
+    /// All sources below a folder.
+    fn below(folder: &str) -> Vec<Self> {
+        let mut sources = Vec::new();
+        collect(&repository(""), Path::new(folder), &mut sources);
+        assert!(!sources.is_empty(), "{folder} has no sources");
+        sources
+    }
+
+    /// The sources of every function, and of the administration command.
+    fn of_binaries() -> Vec<Self> {
+        Self::below("functions").into_iter().chain(Self::below("admin")).collect()
+    }
+
+    fn is_main(&self) -> bool {
+        self.file.ends_with("/src/main.rs")
+    }
+
+    /// Tests put the handlers on the ports of `testing`; they are in `tests.rs` or in a `mod tests`.
+    fn has_tests(&self) -> bool {
+        self.file.ends_with("/tests.rs") || self.paths.windows(2).any(|pair| pair[0] == ["mod"] && pair[1] == ["tests"])
+    }
+
+    /// The module of `shared` that the file belongs to, and how deep below the crate's root it is.
+    fn module(&self) -> Option<(&str, usize)> {
+        let inner = self.file.strip_prefix("shared/src/")?.trim_end_matches(".rs").trim_end_matches("/mod");
+        Some((inner.split('/').next()?, inner.split('/').count())).filter(|(module, _)| *module != "lib")
+    }
+
+    /// Every path that begins with `root`, without it.
+    fn paths_of<'a>(&'a self, root: &'a str) -> impl Iterator<Item = &'a [String]> {
+        self.paths.iter().filter(move |path| path[0] == root && path.len() > 1).map(|path| &path[1..])
+    }
+}
+
+fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
+    for entry in fs::read_dir(root.join(folder)).unwrap() {
+        let path = folder.join(entry.unwrap().file_name());
+        if root.join(&path).is_dir() {
+            collect(root, &path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let file = path.to_str().unwrap().to_owned();
+            let text = fs::read_to_string(root.join(&path)).unwrap();
+            let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
+            sources.push(Source { file, paths: paths(tokens) });
+        }
+    }
+}
+
+/// Every path in the tokens, at any depth; `a::{b, c::d}` is two.
+fn paths(tokens: TokenStream) -> Vec<Vec<String>> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let mut path = Vec::new();
+        while let Some(TokenTree::Ident(part)) = tokens.get(at) {
+            path.push(part.to_string());
+            at += 1;
+            if !is_separator(&tokens[at..]) {
+                break;
+            }
+            at += 2;
+        }
+        match tokens.get(at) {
+            Some(TokenTree::Group(group)) => {
+                let inner = paths(group.stream());
+                // Only after a separator do braces go on with the path.
+                let continues = at > 1 && is_separator(&tokens[at - 2..]) && group.delimiter() == Delimiter::Brace;
+                if continues && !path.is_empty() {
+                    found.extend(inner.into_iter().map(|rest| path.iter().cloned().chain(rest).collect()));
+                } else {
+                    found.extend(inner);
+                    found.extend(Some(path).filter(|path| !path.is_empty()));
+                }
+                at += 1;
+            }
+            _ if path.is_empty() => at += 1,
+            _ => found.push(path),
+        }
+    }
+    found
+}
+
+fn is_separator(tokens: &[TokenTree]) -> bool {
+    let colon = |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(mark)) if mark.as_char() == ':');
+    colon(tokens.first()) && colon(tokens.get(1))
+}
+
+/// Fails with every complaint at once.
+fn assert_none(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+fn named(source: &Source, path: &[String]) -> String {
+    format!("{} names {}", source.file, path.join("::"))
+}
+
+#[test]
+fn paths_are_read_out_of_any_code() {
+    let code = r#"
+        //! crate::comment
+        use crate::{ports::{Page, Slice}, domain::Error as E};
+        fn f() -> crate::store::Store { info!("crate::text", x = shared::http::Body); match y { Z => std::env::var("A") } }
+    "#;
+    let read: Vec<String> = paths(code.parse().unwrap()).iter().map(|path| path.join("::")).collect();
+
+    for path in [
+        "crate::ports::Page",
+        "crate::ports::Slice",
+        "crate::domain::Error",
+        "crate::store::Store",
+        "shared::http::Body",
+        "std::env::var",
+    ] {
+        assert!(read.iter().any(|read| read == path), "{path} is not in {read:?}");
+    }
+    assert!(!read.iter().any(|path| path.contains("comment") || path.contains("text")));
+}
+
+#[test]
+fn modules_of_shared_name_only_what_is_below_them() {
+    let mut complaints = Vec::new();
+    for source in Source::below("shared/src") {
+        let Some((module, depth)) = source.module() else { continue };
+        let allowed = SHARED.iter().find(|(name, _)| *name == module).map(|(_, allowed)| *allowed);
+        let Some(allowed) = allowed else {
+            complaints.push(format!("{} belongs to a module that this test does not know", source.file));
+            continue;
+        };
+        let may_name = |head: &String| head == module || allowed.contains(&head.as_str());
+        for path in source.paths_of("crate").filter(|path| !may_name(&path[0])) {
+            complaints.push(named(&source, path));
+        }
+        // As many `super` as the module is deep lead to the crate's root, too.
+        let to_root = |path: &&[String]| path.len() >= depth && path[..depth - 1].iter().all(|part| part == "super");
+        for path in source.paths_of("super").filter(to_root) {
+            let head = &path[depth - 1];
+            if SHARED.iter().any(|(name, _)| name == head) && !may_name(head) {
+                complaints.push(named(&source, path));
+            }
+        }
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn only_a_main_names_an_adapter() {
+    let allowed: Vec<Vec<String>> = HANDLERS.iter().flat_map(|path| paths(path.parse().unwrap())).collect();
+    let mut complaints = Vec::new();
+    for source in Source::of_binaries().iter().filter(|source| !source.is_main()) {
+        let tests = source.has_tests();
+        let may_name = |path: &[String]| allowed.iter().any(|a| path.starts_with(a)) || (tests && path[0] == "testing");
+        complaints.extend(source.paths_of("shared").filter(|path| !may_name(path)).map(|path| named(source, path)));
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn an_sdk_is_named_by_its_adapter_and_by_mains() {
+    let mut complaints = Vec::new();
+    for source in
+        Source::below("shared/src").into_iter().chain(Source::of_binaries()).filter(|source| !source.is_main())
+    {
+        let module = source.module().map(|(module, _)| module);
+        for path in source.paths.iter().filter(|path| path[0].starts_with("aws_sdk_")) {
+            let home = SDKS.iter().find(|(sdk, _)| *sdk == path[0]).map(|(_, home)| *home);
+            if home.is_none() || home != module {
+                complaints.push(named(&source, path));
+            }
+        }
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn the_environment_is_read_in_one_place() {
+    let mut complaints = Vec::new();
+    for source in Source::below("shared/src").into_iter().chain(Source::of_binaries()) {
+        if source.file != "shared/src/lambda/env.rs" {
+            complaints.extend(source.paths_of("std").filter(|path| path[0] == "env").map(|path| named(&source, path)));
+        }
+    }
+    assert_none(complaints);
+}

@@ -1,0 +1,32 @@
+//! The store against DynamoDB's interface: every test runs on two independent implementations of it.
+//!
+//! Neither is DynamoDB. What one of them gets wrong, the other one seldom gets wrong too; what both cannot show
+//! (conflicts between transactions, throttling) is the business of the tests with faults.
+
+mod dynamodb;
+mod making;
+
+/// Runs tests, each a function of an empty store, on both implementations. A test that is not named here is dead
+/// code, which clippy refuses.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod on_ministack {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::dynamodb::MINISTACK.store().await).await;
+            })+
+        }
+        mod on_moto {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::dynamodb::MOTO.store().await).await;
+            })+
+        }
+    };
+}
+
+mod items;
+mod jobs;
+mod ledger;
+mod tenants;
+mod webhooks;

@@ -1,0 +1,126 @@
+use shared::domain::id::ItemUid;
+use shared::domain::item::{Item, Size};
+use shared::domain::job::JobStatus;
+use shared::domain::result::ResultStatus;
+use shared::ports::{Items, Ledger, Results};
+use shared::store::Store;
+
+use super::making::*;
+
+on_both!(
+    unlabeled_items_come_in_the_order_of_their_creation,
+    a_job_takes_as_many_items_as_it_may_and_is_told_of_more,
+    an_item_with_a_draft_is_not_unlabeled_any_more,
+    an_item_added_twice_stays_as_it_was,
+    an_item_added_again_keeps_its_result,
+    items_are_read_in_the_order_of_the_question,
+    lists_of_items_lose_none_and_repeat_none,
+    results_are_the_items_that_have_one,
+);
+
+/// Enough that each of the index's shards has some.
+const MANY: usize = 30;
+
+async fn unlabeled_items_come_in_the_order_of_their_creation(store: Store) {
+    let project = a_project();
+    let items = some_items(project, MANY);
+    let mut shuffled = items.clone();
+    shuffled.sort_by_key(|item| item.asset.uid); // derived from a hash: no order that means anything
+    store.add_items(&shuffled).await.unwrap();
+    store.add_items(&some_items(a_project(), 3)).await.unwrap();
+
+    let (assets, more) = store.unlabeled(project, MANY).await.unwrap();
+
+    assert_eq!(assets, items.into_iter().map(|item| item.asset).collect::<Vec<_>>());
+    assert!(!more);
+    assert_eq!(store.unlabeled(a_project(), MANY).await.unwrap(), (vec![], false));
+}
+
+async fn a_job_takes_as_many_items_as_it_may_and_is_told_of_more(store: Store) {
+    let project = a_project();
+    let items = unlabeled(&store, project, MANY).await;
+
+    for cap in [1, 7, MANY - 1] {
+        let (assets, more) = store.unlabeled(project, cap).await.unwrap();
+
+        assert_eq!(assets.iter().map(|asset| asset.uid).collect::<Vec<_>>(), items[..cap]);
+        assert!(more);
+    }
+}
+
+async fn an_item_with_a_draft_is_not_unlabeled_any_more(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 4).await;
+    let items = unlabeled(&store, spec.project, 4).await;
+
+    let outcomes = vec![drafted(items[0]), failed(items[1]), skipped(items[2])];
+    store.commit(&spec, "bot", a_chunk(spec.uid, 0, outcomes), at(2)).await.unwrap();
+
+    let (assets, more) = store.unlabeled(spec.project, 3).await.unwrap();
+    assert_eq!(assets.iter().map(|asset| asset.uid).collect::<Vec<_>>(), items[1..]);
+    assert!(!more);
+}
+
+async fn an_item_added_twice_stays_as_it_was(store: Store) {
+    let first = some_items(a_project(), 2);
+    store.add_items(&first[..1]).await.unwrap();
+    let mut second = first.clone();
+    second[0].created_at = at(100);
+    second[0].asset.size = Some(Size { width: 1, height: 1 });
+
+    store.add_items(&second).await.unwrap();
+
+    let uids: Vec<ItemUid> = first.iter().map(|item| item.asset.uid).collect();
+    assert_eq!(store.items(&uids).await.unwrap(), first);
+    assert_eq!(store.unlabeled(first[0].project, 9).await.unwrap().0.len(), 2);
+}
+
+/// I3.
+async fn an_item_added_again_keeps_its_result(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 1).await;
+    let items = unlabeled(&store, spec.project, 1).await;
+    store.commit(&spec, "bot", a_chunk(spec.uid, 0, vec![drafted(items[0])]), at(2)).await.unwrap();
+    let before = store.items(&items).await.unwrap();
+    assert!(before[0].result.is_some());
+
+    store.add_items(&some_items(spec.project, 1)).await.unwrap();
+
+    assert_eq!(store.items(&items).await.unwrap(), before);
+    assert_eq!(store.unlabeled(spec.project, 9).await.unwrap(), (vec![], false));
+}
+
+async fn items_are_read_in_the_order_of_the_question(store: Store) {
+    // More than one call reads.
+    let items = some_items(a_project(), 110);
+    store.add_items(&items).await.unwrap();
+    let backwards: Vec<Item> = items.into_iter().rev().collect();
+    let mut uids: Vec<ItemUid> = backwards.iter().map(|item| item.asset.uid).collect();
+    uids.insert(3, ItemUid::of(a_project(), "unknown.jpg"));
+
+    assert_eq!(store.items(&uids).await.unwrap(), backwards);
+    assert_eq!(store.items(&[]).await.unwrap(), []);
+}
+
+async fn lists_of_items_lose_none_and_repeat_none(store: Store) {
+    let project = a_project();
+    let items = unlabeled(&store, project, 7).await;
+    unlabeled(&store, a_project(), 2).await;
+
+    assert_pages(async |slice| store.items_of(project, &slice).await, |item| item.asset.uid, &items).await;
+}
+
+async fn results_are_the_items_that_have_one(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 6).await;
+    let items = unlabeled(&store, spec.project, 6).await;
+    let outcomes = vec![drafted(items[1]), drafted(items[4]), skipped(items[5])];
+    store.commit(&spec, "bot", a_chunk(spec.uid, 0, outcomes), at(2)).await.unwrap();
+    end(&store, spec.uid, JobStatus::Failed).await;
+
+    let drafts = async |slice| store.results(spec.project, |result| result.status == ResultStatus::Draft, &slice).await;
+    assert_pages(drafts, |item| item.asset.uid, &[items[1], items[4]]).await;
+    let accepted =
+        async |slice| store.results(spec.project, |result| result.status == ResultStatus::Accepted, &slice).await;
+    assert_pages(accepted, |item| item.asset.uid, &[]).await;
+}

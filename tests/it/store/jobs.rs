@@ -1,0 +1,315 @@
+use shared::domain::Error;
+use shared::domain::id::JobUid;
+use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
+use shared::ports::{JobFilter, Jobs, Ledger, Webhooks};
+use shared::store::Store;
+use tokio::task::JoinSet;
+
+use super::making::*;
+
+on_both!(
+    a_job_is_read_as_it_was_created,
+    a_job_that_was_never_created_is_not_found,
+    the_second_job_of_a_project_is_told_who_has_it,
+    of_twenty_creates_at_once_exactly_one_wins,
+    the_first_plan_wins,
+    a_cancelled_job_does_not_start,
+    a_cancel_frees_the_project_and_again_is_fine,
+    a_cancel_after_the_end_is_refused_and_changes_nothing,
+    a_late_cancel_leaves_the_project_to_the_next_job,
+    of_a_cancel_and_an_end_at_once_one_wins,
+    an_end_judged_by_old_counters_is_refused,
+    the_end_records_what_is_told_and_frees_the_project_in_one_step,
+    the_end_of_a_job_tells_fifty_subscriptions,
+    a_job_ends_once,
+    active_jobs_are_listed_oldest_first_until_they_end,
+    lists_of_jobs_lose_none_and_repeat_none,
+    a_list_by_status_goes_on_past_pages_without_a_match,
+    jobs_of_other_tenants_are_never_listed,
+);
+
+async fn a_job_is_read_as_it_was_created(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    let state = JobState::new(spec.created_at);
+
+    store.create_job(&spec, &state).await.unwrap();
+
+    assert_eq!(store.job(spec.uid).await.unwrap(), Job { spec: spec.clone(), state });
+    assert_eq!(store.status(spec.uid).await.unwrap(), JobStatus::Pending);
+    assert_eq!(store.plan(spec.uid).await.unwrap(), None);
+}
+
+async fn a_job_that_was_never_created_is_not_found(store: Store) {
+    let unknown = JobUid::at(at(0));
+
+    assert!(matches!(store.job(unknown).await, Err(Error::NotFound)));
+    assert!(matches!(store.status(unknown).await, Err(Error::NotFound)));
+    assert!(matches!(store.start_job(&a_plan(unknown, "m"), 1, at(1)).await, Err(Error::NotFound)));
+    assert_eq!(store.plan(unknown).await.unwrap(), None);
+    assert_eq!(store.receipts(unknown).await.unwrap(), []);
+}
+
+/// I4.
+async fn the_second_job_of_a_project_is_told_who_has_it(store: Store) {
+    let project = a_project();
+    let (first, second) = (a_spec(project, 0), a_spec(project, 1));
+    pending(&store, &first).await;
+
+    let answer = store.create_job(&second, &JobState::new(at(1))).await;
+
+    assert!(matches!(answer, Err(Error::JobActive(holder)) if holder == first.uid), "{answer:?}");
+    assert!(matches!(store.job(second.uid).await, Err(Error::NotFound)));
+    pending(&store, &a_spec(a_project(), 1)).await; // another project is free
+}
+
+/// I4.
+async fn of_twenty_creates_at_once_exactly_one_wins(store: Store) {
+    let project = a_project();
+    let mut creates = JoinSet::new();
+    for second in 0..20 {
+        let (store, spec) = (store.clone(), a_spec(project, second));
+        creates.spawn(async move { (spec.uid, store.create_job(&spec, &JobState::new(spec.created_at)).await) });
+    }
+    let answers = creates.join_all().await;
+
+    let winners: Vec<JobUid> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(uid, _)| *uid).collect();
+    let [winner] = winners[..] else { panic!("{} creates won", winners.len()) };
+    for (uid, answer) in answers.iter().filter(|(uid, _)| *uid != winner) {
+        assert!(matches!(answer, Err(Error::JobActive(holder)) if *holder == winner), "{answer:?}");
+        assert!(matches!(store.job(*uid).await, Err(Error::NotFound)));
+    }
+    assert_eq!(store.active_jobs().await.unwrap(), [winner]);
+}
+
+async fn the_first_plan_wins(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    pending(&store, &spec).await;
+    let first = a_plan(spec.uid, "first");
+    assert_eq!(store.start_job(&first, 4, at(1)).await.unwrap(), first);
+
+    assert_eq!(store.start_job(&a_plan(spec.uid, "second"), 5, at(2)).await.unwrap(), first);
+
+    assert_eq!(store.plan(spec.uid).await.unwrap(), Some(first));
+    let state = store.job(spec.uid).await.unwrap().state;
+    assert_eq!((state.status, state.counters), (JobStatus::Running, counted(4, 0, 0, 0)));
+    assert_eq!((state.started_at, state.progressed_at), (Some(at(1)), at(1)));
+}
+
+/// I7.
+async fn a_cancelled_job_does_not_start(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    pending(&store, &spec).await;
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), at(1)).await.unwrap();
+
+    let answer = store.start_job(&a_plan(spec.uid, "m"), 4, at(2)).await;
+
+    assert!(matches!(answer, Err(Error::JobFinished(JobStatus::Cancelled))), "{answer:?}");
+    assert_eq!(store.plan(spec.uid).await.unwrap(), None);
+    assert_eq!(counters(&store, spec.uid).await, counted(0, 0, 0, 0));
+}
+
+async fn a_cancel_frees_the_project_and_again_is_fine(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 4).await;
+    let seen = store.job(spec.uid).await.unwrap();
+    store.cancel_job(&seen, at(2)).await.unwrap();
+    let cancelled = store.job(spec.uid).await.unwrap();
+    assert_eq!((cancelled.state.status, cancelled.state.completed_at), (JobStatus::Cancelled, Some(at(2))));
+
+    let next = a_spec(spec.project, 3);
+    pending(&store, &next).await;
+    store.cancel_job(&seen, at(4)).await.unwrap();
+
+    assert_eq!(store.job(spec.uid).await.unwrap(), cancelled);
+    assert_eq!(holder(&store, spec.project).await, next.uid); // the second cancel did not free what it no longer had
+}
+
+/// I5.
+async fn a_cancel_after_the_end_is_refused_and_changes_nothing(store: Store) {
+    for status in [JobStatus::Completed, JobStatus::Failed] {
+        let spec = a_spec(a_project(), 0);
+        running(&store, &spec, 0).await;
+        let seen = store.job(spec.uid).await.unwrap();
+        end(&store, spec.uid, status).await;
+        let ended = store.job(spec.uid).await.unwrap();
+
+        let answer = store.cancel_job(&seen, at(10)).await;
+
+        assert!(matches!(answer, Err(Error::JobFinished(why)) if why == status), "{answer:?}");
+        assert_eq!(store.job(spec.uid).await.unwrap(), ended);
+    }
+}
+
+async fn a_late_cancel_leaves_the_project_to_the_next_job(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 0).await;
+    let seen = store.job(spec.uid).await.unwrap();
+    end(&store, spec.uid, JobStatus::Completed).await;
+    let next = a_spec(spec.project, 10);
+    pending(&store, &next).await;
+
+    let answer = store.cancel_job(&seen, at(11)).await;
+
+    assert!(matches!(answer, Err(Error::JobFinished(JobStatus::Completed))), "{answer:?}");
+    assert_eq!(holder(&store, spec.project).await, next.uid);
+}
+
+/// I5.
+async fn of_a_cancel_and_an_end_at_once_one_wins(store: Store) {
+    for round in 0..5 {
+        let spec = a_spec(a_project(), round);
+        running(&store, &spec, 0).await;
+        let seen = store.job(spec.uid).await.unwrap();
+        let ending = an_ending(JobStatus::Completed, Vec::new());
+
+        let (cancelled, ended) = tokio::join!(store.cancel_job(&seen, at(20)), store.end_job(&seen, &ending, at(20)));
+
+        let status = store.status(spec.uid).await.unwrap();
+        match (cancelled, ended.unwrap()) {
+            (Ok(()), false) => assert_eq!(status, JobStatus::Cancelled),
+            (Err(Error::JobFinished(JobStatus::Completed)), true) => assert_eq!(status, JobStatus::Completed),
+            answers => panic!("{answers:?}"),
+        }
+    }
+}
+
+/// I2: the summary and the event speak of counters that must not change any more.
+async fn an_end_judged_by_old_counters_is_refused(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 1).await;
+    let items = unlabeled(&store, spec.project, 1).await;
+    let seen = store.job(spec.uid).await.unwrap();
+    store.commit(&spec, "bot", a_chunk(spec.uid, 0, vec![drafted(items[0])]), at(2)).await.unwrap();
+    let delivery = a_delivery(&seen, &a_webhook(acme(), 0));
+    let ending = an_ending(JobStatus::Failed, vec![delivery.clone()]);
+
+    assert!(!store.end_job(&seen, &ending, at(3)).await.unwrap());
+
+    assert_eq!(store.status(spec.uid).await.unwrap(), JobStatus::Running);
+    assert_eq!(store.delivery(delivery.uid).await.unwrap(), None);
+    assert_eq!(holder(&store, spec.project).await, spec.uid);
+}
+
+/// I5, I6.
+async fn the_end_records_what_is_told_and_frees_the_project_in_one_step(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 0).await;
+    let job = store.job(spec.uid).await.unwrap();
+    let deliveries: Vec<_> = (0..2).map(|second| a_delivery(&job, &a_webhook(acme(), second))).collect();
+    let ending = an_ending(JobStatus::Failed, deliveries.clone());
+
+    assert!(store.end_job(&job, &ending, at(3)).await.unwrap());
+
+    let state = store.job(spec.uid).await.unwrap().state;
+    assert_eq!((state.status, state.completed_at), (JobStatus::Failed, Some(at(3))));
+    assert_eq!((state.error_message, state.summary), (ending.error_message, Some(ending.summary)));
+    for delivery in deliveries {
+        assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
+    }
+    assert_eq!(store.active_jobs().await.unwrap(), []);
+    pending(&store, &a_spec(spec.project, 4)).await;
+}
+
+async fn the_end_of_a_job_tells_fifty_subscriptions(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 0).await;
+    let job = store.job(spec.uid).await.unwrap();
+    let deliveries: Vec<_> = (0..50).map(|second| a_delivery(&job, &a_webhook(acme(), second))).collect();
+
+    assert!(store.end_job(&job, &an_ending(JobStatus::Completed, deliveries.clone()), at(3)).await.unwrap());
+
+    for delivery in deliveries {
+        assert!(store.delivery(delivery.uid).await.unwrap().is_some());
+    }
+}
+
+/// I5, I6.
+async fn a_job_ends_once(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 0).await;
+    let seen = store.job(spec.uid).await.unwrap();
+    end(&store, spec.uid, JobStatus::Completed).await;
+    let ended = store.job(spec.uid).await.unwrap();
+
+    assert!(!store.end_job(&seen, &an_ending(JobStatus::Failed, Vec::new()), at(10)).await.unwrap());
+
+    assert_eq!(store.job(spec.uid).await.unwrap(), ended);
+}
+
+async fn active_jobs_are_listed_oldest_first_until_they_end(store: Store) {
+    let specs: Vec<JobSpec> = [2, 0, 1, 3].map(|second| a_spec(a_project(), second)).into();
+    for spec in &specs {
+        running(&store, spec, 0).await;
+    }
+    assert_eq!(store.active_jobs().await.unwrap(), [specs[1].uid, specs[2].uid, specs[0].uid, specs[3].uid]);
+
+    end(&store, specs[2].uid, JobStatus::Failed).await;
+    store.cancel_job(&store.job(specs[1].uid).await.unwrap(), at(9)).await.unwrap();
+
+    assert_eq!(store.active_jobs().await.unwrap(), [specs[0].uid, specs[3].uid]);
+}
+
+/// Seven jobs of two projects in turn, a second apart: even ones are cancelled, odd ones completed, the last runs.
+async fn seven_jobs(store: &Store) -> Vec<JobSpec> {
+    let projects = [a_project(), a_project()];
+    let mut specs = Vec::new();
+    for second in 0..7 {
+        let spec = a_spec(projects[second % 2], second as i64);
+        running(store, &spec, 0).await;
+        match second {
+            6 => {}
+            _ if second % 2 == 0 => store.cancel_job(&store.job(spec.uid).await.unwrap(), at(9)).await.unwrap(),
+            _ => end(store, spec.uid, JobStatus::Completed).await,
+        }
+        specs.push(spec);
+    }
+    specs
+}
+
+async fn lists_of_jobs_lose_none_and_repeat_none(store: Store) {
+    let specs = seven_jobs(&store).await;
+    let by = |places: &[usize]| places.iter().map(|place| specs[*place].uid).collect::<Vec<JobUid>>();
+    let project = Some(specs[0].project);
+    let lists = [
+        (None, None, by(&[0, 1, 2, 3, 4, 5, 6])),
+        (project, None, by(&[0, 2, 4, 6])),
+        (None, Some(JobStatus::Cancelled), by(&[0, 2, 4])),
+        (None, Some(JobStatus::Running), by(&[6])),
+        (None, Some(JobStatus::Failed), by(&[])),
+        (project, Some(JobStatus::Completed), by(&[])),
+        (project, Some(JobStatus::Cancelled), by(&[0, 2, 4])),
+    ];
+    for (project, status, expected) in lists {
+        let filter = JobFilter { project, status };
+        assert_pages(async |slice| store.jobs(acme(), filter, &slice).await, |job| job.spec.uid, &expected).await;
+    }
+}
+
+async fn a_list_by_status_goes_on_past_pages_without_a_match(store: Store) {
+    // In pages of one the match lies further than one page of the list reads.
+    let mut specs = Vec::new();
+    for second in 0..8 {
+        let spec = a_spec(a_project(), second);
+        pending(&store, &spec).await;
+        specs.push(spec);
+    }
+    store.cancel_job(&store.job(specs[0].uid).await.unwrap(), at(9)).await.unwrap();
+
+    let filter = JobFilter { project: None, status: Some(JobStatus::Cancelled) };
+    assert_pages(async |slice| store.jobs(acme(), filter, &slice).await, |job| job.spec.uid, &[specs[0].uid]).await;
+}
+
+/// I10.
+async fn jobs_of_other_tenants_are_never_listed(store: Store) {
+    let specs = seven_jobs(&store).await;
+    let foreign = JobSpec { organization: other(), ..a_spec(a_project(), 3) };
+    pending(&store, &foreign).await;
+
+    let acmes: Vec<JobUid> = specs.iter().map(|spec| spec.uid).collect();
+    let all = JobFilter::default();
+    assert_pages(async |slice| store.jobs(acme(), all, &slice).await, |job| job.spec.uid, &acmes).await;
+    assert_pages(async |slice| store.jobs(other(), all, &slice).await, |job| job.spec.uid, &[foreign.uid]).await;
+
+    let acmes_project = JobFilter { project: Some(specs[0].project), status: None };
+    assert_pages(async |slice| store.jobs(other(), acmes_project, &slice).await, |job| job.spec.uid, &[]).await;
+}

@@ -1,0 +1,290 @@
+use std::fmt::Write;
+
+use shared::domain::id::ItemUid;
+use shared::domain::job::{JobSpec, JobStatus};
+use shared::domain::limits;
+use shared::domain::outcome::{ChunkId, FailureCode, ItemOutcome, Outcome, Receipt};
+use shared::domain::prediction::Prediction;
+use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
+use shared::ports::{Chunk, Commit, Items, Jobs, Ledger};
+use shared::store::Store;
+use tokio::task::JoinSet;
+
+use super::making::*;
+
+on_both!(
+    a_commit_writes_drafts_receipt_and_counters,
+    a_chunk_committed_again_changes_nothing,
+    of_two_workers_on_one_chunk_one_counts,
+    chunks_committed_at_once_all_count,
+    an_item_labeled_meanwhile_is_skipped_and_left_alone,
+    a_chunk_of_labeled_items_alone_still_counts,
+    a_told_end_takes_no_more_chunks,
+    what_was_in_flight_at_a_cancel_counts,
+    items_that_a_cancelled_job_did_not_get_to_do_not_count,
+    a_dry_run_counts_and_writes_no_draft,
+    a_draft_that_is_too_large_fails_its_item_alone,
+    a_full_chunk_is_one_transaction,
+    a_full_chunk_of_the_largest_drafts_is_one_transaction,
+    receipts_are_read_in_order_and_told_apart_by_batch,
+);
+
+fn commits<'a>(store: &'a Store, spec: &'a JobSpec, chunk: Chunk) -> impl Future<Output = Commit> + use<'a> {
+    async move { store.commit(spec, "bot", chunk, at(5)).await.unwrap() }
+}
+
+/// The receipt of a commit that counts.
+fn done(commit: Commit) -> Receipt {
+    let Commit::Done(receipt) = commit else { panic!("{commit:?}") };
+    receipt
+}
+
+async fn result(store: &Store, item: ItemUid) -> Option<LabelResult> {
+    store.items(&[item]).await.unwrap().remove(0).result
+}
+
+/// I1, I2.
+async fn a_commit_writes_drafts_receipt_and_counters(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 5).await;
+    let items = unlabeled(&store, spec.project, 4).await;
+    let outcomes = vec![drafted(items[0]), skipped(items[1]), failed(items[2]), drafted(items[3])];
+
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
+
+    assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("sbfs", 2));
+    assert_eq!(store.receipts(spec.uid).await.unwrap(), [receipt]);
+    let state = store.job(spec.uid).await.unwrap().state;
+    assert_eq!((state.counters, state.progressed_at), (counted(5, 2, 1, 1), at(5)));
+    let draft = result(&store, items[0]).await.unwrap();
+    assert_eq!((draft.status, draft.source, draft.generation), (ResultStatus::Draft, ResultSource::AutoLabel, 1)); // I9
+    assert_eq!((draft.annotations, draft.created_by.as_str()), (vec![a_car(0.9)], "bot"));
+    assert_eq!(draft.lineage.map(|lineage| lineage.job), Some(spec.uid));
+    assert!(result(&store, items[1]).await.is_none() && result(&store, items[2]).await.is_none());
+}
+
+/// I1, I2.
+async fn a_chunk_committed_again_changes_nothing(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 2).await;
+    let items = unlabeled(&store, spec.project, 2).await;
+    done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0]), skipped(items[1])])).await);
+    let (job, receipts) = (store.job(spec.uid).await.unwrap(), store.receipts(spec.uid).await.unwrap());
+    let drafts = store.items(&items).await.unwrap();
+
+    // The second worker's model said something else.
+    let again = a_chunk(spec.uid, 0, vec![failed(items[0]), drafted(items[1])]);
+    assert_eq!(store.commit(&spec, "bot", again, at(8)).await.unwrap(), Commit::Already);
+
+    assert_eq!(store.job(spec.uid).await.unwrap(), job);
+    assert_eq!(store.receipts(spec.uid).await.unwrap(), receipts);
+    assert_eq!(store.items(&items).await.unwrap(), drafts);
+}
+
+/// I1, I2.
+async fn of_two_workers_on_one_chunk_one_counts(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 3).await;
+    let items = unlabeled(&store, spec.project, 3).await;
+    let chunk = || a_chunk(spec.uid, 0, items.iter().map(|item| drafted(*item)).collect());
+
+    let (one, other) = tokio::join!(commits(&store, &spec, chunk()), commits(&store, &spec, chunk()));
+
+    let won = |commit: &Commit| matches!(commit, Commit::Done(_));
+    assert!(won(&one) != won(&other) && [one, other].contains(&Commit::Already));
+    assert_eq!(counters(&store, spec.uid).await, counted(3, 3, 0, 0));
+    for item in items {
+        assert_eq!(result(&store, item).await.map(|draft| draft.generation), Some(1));
+    }
+}
+
+/// I2.
+async fn chunks_committed_at_once_all_count(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 36).await;
+    let items = unlabeled(&store, spec.project, 36).await;
+    let mut workers = JoinSet::new();
+    for (chunk, items) in (0..).zip(items.chunks(3)) {
+        let chunk = a_chunk(spec.uid, chunk, vec![drafted(items[0]), skipped(items[1]), failed(items[2])]);
+        let (store, spec) = (store.clone(), spec.clone());
+        workers.spawn(async move { done(commits(&store, &spec, chunk).await) });
+    }
+    workers.join_all().await;
+
+    assert_eq!(counters(&store, spec.uid).await, counted(36, 12, 12, 12));
+    assert_eq!(store.committed(spec.uid, 0).await.unwrap(), (0..12).collect::<Vec<u32>>());
+}
+
+/// Gives an item a result: by a job that is over before the one of the test begins.
+async fn label(store: &Store, like: &JobSpec, item: ItemUid) {
+    let earlier = a_spec(like.project, -10);
+    running(store, &earlier, 1).await;
+    done(commits(store, &earlier, a_chunk(earlier.uid, 0, vec![drafted(item)])).await);
+    end(store, earlier.uid, JobStatus::Completed).await;
+}
+
+/// I3.
+async fn an_item_labeled_meanwhile_is_skipped_and_left_alone(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    let items = unlabeled(&store, spec.project, 4).await;
+    label(&store, &spec, items[1]).await;
+    running(&store, &spec, 4).await;
+    let before = result(&store, items[1]).await;
+    let better = Some(ItemOutcome { item: items[1], outcome: Outcome::Successful(vec![a_car(0.99), a_car(0.98)]) });
+
+    let outcomes = vec![drafted(items[0]), better, failed(items[2]), drafted(items[3])];
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
+
+    assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("slfs", 2));
+    assert_eq!(store.receipts(spec.uid).await.unwrap(), [receipt]);
+    assert_eq!(counters(&store, spec.uid).await, counted(4, 2, 1, 1));
+    assert_eq!(result(&store, items[1]).await, before);
+    assert!(result(&store, items[0]).await.is_some() && result(&store, items[3]).await.is_some());
+}
+
+/// I3.
+async fn a_chunk_of_labeled_items_alone_still_counts(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    let items = unlabeled(&store, spec.project, 1).await;
+    label(&store, &spec, items[0]).await;
+    running(&store, &spec, 1).await;
+
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0])])).await);
+
+    assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("l", 0));
+    assert_eq!(counters(&store, spec.uid).await, counted(1, 0, 0, 1));
+}
+
+/// I5, I6.
+async fn a_told_end_takes_no_more_chunks(store: Store) {
+    for status in [JobStatus::Completed, JobStatus::Failed] {
+        let spec = a_spec(a_project(), 0);
+        running(&store, &spec, 1).await;
+        let items = unlabeled(&store, spec.project, 1).await;
+        end(&store, spec.uid, status).await;
+        let ended = store.job(spec.uid).await.unwrap();
+
+        assert_eq!(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0])])).await, Commit::JobOver);
+
+        assert_eq!(store.job(spec.uid).await.unwrap(), ended);
+        assert_eq!(store.receipts(spec.uid).await.unwrap(), []);
+        assert_eq!(result(&store, items[0]).await, None);
+    }
+}
+
+/// I7.
+async fn what_was_in_flight_at_a_cancel_counts(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 2).await;
+    let items = unlabeled(&store, spec.project, 2).await;
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), at(2)).await.unwrap();
+
+    done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0]), skipped(items[1])])).await);
+
+    assert_eq!(counters(&store, spec.uid).await, counted(2, 1, 0, 1));
+    assert_eq!(store.status(spec.uid).await.unwrap(), JobStatus::Cancelled);
+    assert!(result(&store, items[0]).await.is_some());
+}
+
+/// I2, I7.
+async fn items_that_a_cancelled_job_did_not_get_to_do_not_count(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 3).await;
+    let items = unlabeled(&store, spec.project, 3).await;
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), at(2)).await.unwrap();
+
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![None, drafted(items[1]), None])).await);
+
+    assert_eq!(receipt.outcomes, "-s-");
+    assert_eq!(counters(&store, spec.uid).await, counted(3, 1, 0, 0));
+    assert_eq!(result(&store, items[0]).await, None);
+}
+
+/// I8.
+async fn a_dry_run_counts_and_writes_no_draft(store: Store) {
+    let spec = JobSpec { dry_run: true, ..a_spec(a_project(), 0) };
+    let items = unlabeled(&store, spec.project, 3).await;
+    label(&store, &spec, items[1]).await;
+    running(&store, &spec, 3).await;
+    let before = store.items(&items).await.unwrap();
+
+    let outcomes = vec![drafted(items[0]), skipped(items[1]), failed(items[2])];
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
+
+    assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("sbf", 1));
+    assert_eq!(counters(&store, spec.uid).await, counted(3, 1, 1, 1));
+    assert_eq!(store.items(&items).await.unwrap(), before);
+    assert_eq!(store.unlabeled(spec.project, 10).await.unwrap().0.len(), 2);
+}
+
+/// An outcome whose draft is stored in about so many bytes: hex digits in no order hold half a byte each.
+fn drafted_in(item: ItemUid, bytes: usize) -> Option<ItemOutcome> {
+    let mut noise = String::new();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    while noise.len() < 2 * bytes {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        write!(noise, "{state:016x}").unwrap();
+    }
+    let attributes = [("note".to_owned(), noise.into())].into_iter().collect();
+    Some(ItemOutcome { item, outcome: Outcome::Successful(vec![Prediction { attributes, ..a_car(0.9) }]) })
+}
+
+async fn a_draft_that_is_too_large_fails_its_item_alone(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 3).await;
+    let items = unlabeled(&store, spec.project, 3).await;
+
+    let outcomes = vec![drafted(items[0]), drafted_in(items[1], limits::DRAFT_BYTES + 2_000), drafted(items[2])];
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
+
+    assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("sfs", 2));
+    assert_eq!((receipt.failures[0].item, receipt.failures[0].code), (items[1], FailureCode::DraftTooLarge));
+    assert_eq!(counters(&store, spec.uid).await, counted(3, 2, 1, 0));
+    assert!(result(&store, items[0]).await.is_some() && result(&store, items[1]).await.is_none());
+}
+
+/// With one item labeled meanwhile: the refusal of a hundred actions must say which one it was.
+async fn a_full_chunk_is_one_transaction(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    let items = unlabeled(&store, spec.project, limits::CHUNK_ITEMS).await;
+    label(&store, &spec, items[limits::CHUNK_ITEMS - 1]).await;
+    running(&store, &spec, 98).await;
+
+    let receipt =
+        done(commits(&store, &spec, a_chunk(spec.uid, 0, items.iter().map(|item| drafted(*item)).collect())).await);
+
+    assert_eq!(receipt.outcomes, format!("{}l", "s".repeat(97)));
+    assert_eq!(counters(&store, spec.uid).await, counted(98, 97, 0, 1));
+    assert!(store.items(&items).await.unwrap().iter().all(|item| item.result.is_some()));
+}
+
+async fn a_full_chunk_of_the_largest_drafts_is_one_transaction(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 98).await;
+    let items = unlabeled(&store, spec.project, limits::CHUNK_ITEMS).await;
+    let outcomes = items.iter().map(|item| drafted_in(*item, limits::DRAFT_BYTES - 1_000)).collect();
+
+    let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
+
+    assert_eq!(receipt.outcomes, "s".repeat(98));
+    assert_eq!(counters(&store, spec.uid).await, counted(98, 98, 0, 0));
+}
+
+async fn receipts_are_read_in_order_and_told_apart_by_batch(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 4).await;
+    let items = unlabeled(&store, spec.project, 4).await;
+    for ((batch, chunk), item) in [(10, 0), (1, 10), (1, 2), (0, 1)].into_iter().zip(&items) {
+        let id = ChunkId { job: spec.uid, batch, chunk };
+        let chunk = Chunk { id, raw: format!("{batch}/{chunk}"), ..a_chunk(spec.uid, 0, vec![drafted(*item)]) };
+        done(commits(&store, &spec, chunk).await);
+    }
+
+    let raws: Vec<String> = store.receipts(spec.uid).await.unwrap().into_iter().map(|receipt| receipt.raw).collect();
+    assert_eq!(raws, ["0/1", "1/2", "1/10", "10/0"]);
+    assert_eq!(store.committed(spec.uid, 1).await.unwrap(), [2, 10]);
+    assert_eq!(store.committed(spec.uid, 10).await.unwrap(), [0]);
+    assert!(store.committed(spec.uid, 2).await.unwrap().is_empty());
+}

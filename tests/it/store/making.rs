@@ -1,0 +1,201 @@
+//! What the tests put into a store, and how they read lists to their end.
+
+use shared::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
+use shared::domain::item::{Asset, AssetType, Item, Size, Source};
+use shared::domain::job::{Counters, Job, JobSpec, JobState, JobStatus, ModelType};
+use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcome, SkipReason};
+use shared::domain::plan::{Batch, Plan};
+use shared::domain::prediction::{Geometry, Prediction, Rect};
+use shared::domain::summary::Summary;
+use shared::domain::webhook::{Delivery, Event, Webhook};
+use shared::domain::{Error, Timestamp};
+use shared::ports::{Chunk, Ending, Items, Jobs, Page, Slice};
+use shared::store::Store;
+
+/// A second of these tests' own time.
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).unwrap()
+}
+
+/// The tenant whose things most tests are about.
+pub(crate) fn acme() -> OrganizationUid {
+    OrganizationUid::named("acme")
+}
+
+/// Another tenant.
+pub(crate) fn other() -> OrganizationUid {
+    OrganizationUid::named("other")
+}
+
+/// A new project's uid. Its row is in no test's way: jobs and items do not look at it.
+pub(crate) fn a_project() -> ProjectUid {
+    ProjectUid::at(at(0))
+}
+
+/// What a job of acme is to do.
+pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
+    JobSpec {
+        uid: JobUid::at(at(second)),
+        organization: acme(),
+        project,
+        provider: None,
+        model_type: Some(ModelType::Yolo),
+        confidence_threshold: 0.5,
+        labels: vec!["car".into()],
+        wanted: vec!["car".into()],
+        dry_run: false,
+        created_at: at(second),
+    }
+}
+
+/// The plan of a job: one batch, told from other plans by `manifest`.
+pub(crate) fn a_plan(job: JobUid, manifest: &str) -> Plan {
+    let manifest = manifest.to_owned();
+    let batch = Batch { job, batch: 0, manifest, offset: 0, length: 10, items: 4, chunk_items: 2, slots: 4 };
+    Plan { job, workers: 1, batches: vec![batch], truncated: false }
+}
+
+/// A job in the table, still pending.
+pub(crate) async fn pending(store: &Store, spec: &JobSpec) {
+    store.create_job(spec, &JobState::new(spec.created_at)).await.unwrap();
+}
+
+/// A job in the table, running, with `total` items.
+pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
+    pending(store, spec).await;
+    store.start_job(&a_plan(spec.uid, "manifest"), total, at(1)).await.unwrap();
+}
+
+/// How a job ends that told `deliveries`.
+pub(crate) fn an_ending(status: JobStatus, deliveries: Vec<Delivery>) -> Ending {
+    let error_message = (status == JobStatus::Failed).then(|| "The model is gone.".to_owned());
+    Ending { status, error_message, summary: Summary::default(), deliveries }
+}
+
+/// Ends a job as it is now.
+pub(crate) async fn end(store: &Store, job: JobUid, status: JobStatus) {
+    let job = store.job(job).await.unwrap();
+    assert!(store.end_job(&job, &an_ending(status, Vec::new()), at(9)).await.unwrap());
+}
+
+/// Who has the project, asked by a create that must lose.
+pub(crate) async fn holder(store: &Store, project: ProjectUid) -> JobUid {
+    let spec = a_spec(project, 99);
+    match store.create_job(&spec, &JobState::new(spec.created_at)).await {
+        Err(Error::JobActive(holder)) => holder,
+        answer => panic!("the project is free: {answer:?}"),
+    }
+}
+
+/// Items of a project, a microsecond apart.
+pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
+    let item = |n: usize| {
+        let key = format!("{n}.jpg");
+        let source = Source::Bucket(Item::object_key(project, &key));
+        let size = Some(Size { width: 640, height: 480 });
+        let asset = Asset { uid: ItemUid::of(project, &key), kind: AssetType::Image, size, source };
+        let created_at = at(0) + std::time::Duration::from_micros(n as u64);
+        Item { organization: acme(), project, key, asset, created_at, result: None }
+    };
+    (0..count).map(item).collect()
+}
+
+/// Items in the table, by uid.
+pub(crate) async fn unlabeled(store: &Store, project: ProjectUid, count: usize) -> Vec<ItemUid> {
+    let items = some_items(project, count);
+    store.add_items(&items).await.unwrap();
+    items.iter().map(|item| item.asset.uid).collect()
+}
+
+/// A prediction.
+pub(crate) fn a_car(confidence: f64) -> Prediction {
+    let coordinates = Rect { x: 10.0, y: 20.5, width: 30.0, height: 40.0 };
+    let geometry = Geometry::BoundingBox { coordinates };
+    Prediction { geometry, label: "car".into(), confidence, attributes: Default::default() }
+}
+
+/// An outcome with a draft of one prediction.
+pub(crate) fn drafted(item: ItemUid) -> Option<ItemOutcome> {
+    Some(ItemOutcome { item, outcome: Outcome::Successful(vec![a_car(0.9)]) })
+}
+
+/// An outcome without a draft.
+pub(crate) fn skipped(item: ItemUid) -> Option<ItemOutcome> {
+    Some(ItemOutcome { item, outcome: Outcome::Skipped(SkipReason::BelowThreshold) })
+}
+
+/// A failed item.
+pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
+    let failure = Failure::new(FailureCode::ModelError, "The model answered 400.");
+    Some(ItemOutcome { item, outcome: Outcome::Failed(failure) })
+}
+
+/// A chunk of batch 0.
+pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) -> Chunk {
+    let id = ChunkId { job, batch: 0, chunk };
+    Chunk { id, outcomes, notes: Vec::new(), raw: format!("jobs/{job}/raw/00000-1.jsonl.gz") }
+}
+
+/// Counters.
+pub(crate) fn counted(total: u32, successful: u32, failed: u32, skipped: u32) -> Counters {
+    Counters { total, successful, failed, skipped }
+}
+
+/// The counters of a job, as of now.
+pub(crate) async fn counters(store: &Store, job: JobUid) -> Counters {
+    store.job(job).await.unwrap().state.counters
+}
+
+/// A subscription of `organization` to the ends of jobs.
+pub(crate) fn a_webhook(organization: OrganizationUid, second: i64) -> Webhook {
+    Webhook {
+        uid: WebhookUid::at(at(second)),
+        organization,
+        target_url: "https://receiver.example/hook".into(),
+        events: vec!["auto_label.completed".into(), "auto_label.failed".into()],
+        is_active: true,
+        sealed_secret: "sealed".into(),
+        created_at: at(second),
+        updated_at: at(second),
+    }
+}
+
+/// The delivery of a job's end to a subscription.
+pub(crate) fn a_delivery(job: &Job, webhook: &Webhook) -> Delivery {
+    let event = Event::of(job, JobStatus::Completed, None).unwrap();
+    Delivery::of_job(job.spec.uid, &event, webhook, at(5))
+}
+
+/// The first page of a list, long enough for all of it.
+pub(crate) fn everything() -> Slice {
+    Slice { after: None, limit: 100, ascending: true }
+}
+
+/// Reads a list page by page to its end, in pages of every small size and in both directions, and holds each reading
+/// against `expected`, which is in ascending order: no entry is lost or comes twice, whatever the size of a page.
+pub(crate) async fn assert_pages<T, U>(
+    page: impl AsyncFn(Slice) -> Result<Page<T>, Error>,
+    name: impl Fn(T) -> U,
+    expected: &[U],
+) where
+    U: Clone + PartialEq + std::fmt::Debug,
+{
+    for (limit, ascending) in [1, 2, 3, 100].into_iter().flat_map(|limit| [(limit, true), (limit, false)]) {
+        let mut read = Vec::new();
+        let mut after = None;
+        loop {
+            let Page { entries, next } = page(Slice { after, limit, ascending }).await.unwrap();
+            assert!(entries.len() <= limit, "{} entries in a page of {limit}", entries.len());
+            read.extend(entries.into_iter().map(&name));
+            assert!(read.len() <= expected.len(), "more entries than there are, in pages of {limit}: {read:?}");
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if !ascending {
+            read.reverse();
+        }
+        assert_eq!(read, expected, "in pages of {limit}, ascending: {ascending}");
+    }
+}

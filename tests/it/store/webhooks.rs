@@ -1,0 +1,147 @@
+use std::time::Duration;
+
+use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
+use shared::domain::{Error, limits};
+use shared::ports::{DeliveryFilter, Webhooks};
+use shared::store::Store;
+
+use super::making::*;
+
+on_both!(
+    subscriptions_are_their_tenants_own,
+    lists_of_subscriptions_lose_none_and_repeat_none,
+    a_removed_subscription_does_not_come_back,
+    an_organization_has_so_many_subscriptions_and_no_more,
+    lists_of_deliveries_lose_none_and_repeat_none,
+    of_two_claims_on_a_delivery_one_wins,
+    a_delivery_is_claimed_again_once_its_lease_is_seen,
+    a_delivery_is_recorded_by_the_holder_of_its_lease,
+    a_delivery_that_has_ended_is_not_claimed,
+);
+
+/// I10.
+async fn subscriptions_are_their_tenants_own(store: Store) {
+    let acmes = a_webhook(acme(), 0);
+    store.add_webhook(&acmes).await.unwrap();
+    let stolen = Webhook { organization: other(), ..acmes.clone() };
+
+    assert!(matches!(store.webhook(other(), acmes.uid).await, Err(Error::NotFound)));
+    assert!(matches!(store.update_webhook(&stolen).await, Err(Error::NotFound)));
+    assert!(matches!(store.remove_webhook(other(), acmes.uid).await, Err(Error::NotFound)));
+    assert_eq!(store.webhook(acme(), acmes.uid).await.unwrap(), acmes);
+}
+
+async fn lists_of_subscriptions_lose_none_and_repeat_none(store: Store) {
+    let webhooks: Vec<Webhook> = (0..5).map(|second| a_webhook(acme(), second)).collect();
+    for webhook in &webhooks {
+        store.add_webhook(webhook).await.unwrap();
+    }
+    store.add_webhook(&a_webhook(other(), 2)).await.unwrap();
+
+    assert_pages(async |slice| store.webhooks(acme(), &slice).await, |webhook| webhook, &webhooks).await;
+}
+
+async fn a_removed_subscription_does_not_come_back(store: Store) {
+    let before = a_webhook(acme(), 0);
+    store.add_webhook(&before).await.unwrap();
+    let changed = Webhook { is_active: false, updated_at: at(1), ..before };
+    store.update_webhook(&changed).await.unwrap();
+    assert_eq!(store.webhook(acme(), changed.uid).await.unwrap(), changed);
+
+    store.remove_webhook(acme(), changed.uid).await.unwrap();
+
+    assert!(matches!(store.update_webhook(&changed).await, Err(Error::NotFound)));
+    assert!(matches!(store.remove_webhook(acme(), changed.uid).await, Err(Error::NotFound)));
+    assert!(matches!(store.webhook(acme(), changed.uid).await, Err(Error::NotFound)));
+}
+
+async fn an_organization_has_so_many_subscriptions_and_no_more(store: Store) {
+    for second in 0..limits::WEBHOOKS {
+        store.add_webhook(&a_webhook(acme(), second as i64)).await.unwrap();
+    }
+
+    assert!(matches!(store.add_webhook(&a_webhook(acme(), 99)).await, Err(Error::TooMany(_))));
+
+    store.add_webhook(&a_webhook(other(), 99)).await.unwrap();
+    assert_eq!(store.webhooks(acme(), &everything()).await.unwrap().entries.len(), limits::WEBHOOKS);
+}
+
+async fn lists_of_deliveries_lose_none_and_repeat_none(store: Store) {
+    let subscriptions = [a_webhook(acme(), 0), a_webhook(acme(), 1)];
+    let mut deliveries: Vec<Delivery> =
+        (0..9).map(|n| Delivery::of_test(&subscriptions[usize::from(n % 3 == 0)], at(n))).collect();
+    deliveries[2].status = DeliveryStatus::Failed;
+    deliveries[8].event_type = "auto_label.completed".into();
+    for delivery in &deliveries {
+        store.add_delivery(delivery).await.unwrap();
+    }
+    store.add_delivery(&Delivery::of_test(&a_webhook(other(), 0), at(4))).await.unwrap();
+
+    let all = DeliveryFilter::default();
+    let filters = [
+        all.clone(),
+        DeliveryFilter { subscription: Some(subscriptions[1].uid), ..all.clone() },
+        DeliveryFilter { status: Some(DeliveryStatus::Failed), ..all.clone() },
+        DeliveryFilter { event_type: Some("auto_label.completed".into()), ..all },
+    ];
+    for filter in filters {
+        let expected: Vec<Delivery> = deliveries.iter().filter(|delivery| filter.keeps(delivery)).cloned().collect();
+        assert!(!expected.is_empty());
+        assert_pages(async |slice| store.deliveries(acme(), &filter, &slice).await, |delivery| delivery, &expected)
+            .await;
+    }
+}
+
+/// A pending delivery in the table.
+async fn pending_delivery(store: &Store) -> Delivery {
+    let delivery = Delivery::of_test(&a_webhook(acme(), 0), at(0));
+    store.add_delivery(&delivery).await.unwrap();
+    delivery
+}
+
+async fn of_two_claims_on_a_delivery_one_wins(store: Store) {
+    let seen = pending_delivery(&store).await;
+
+    let (one, other) = tokio::join!(store.claim_delivery(&seen, at(60)), store.claim_delivery(&seen, at(61)));
+
+    assert!(one.unwrap() != other.unwrap());
+    assert!(!store.claim_delivery(&seen, at(62)).await.unwrap());
+}
+
+async fn a_delivery_is_claimed_again_once_its_lease_is_seen(store: Store) {
+    let seen = pending_delivery(&store).await;
+    assert!(store.claim_delivery(&seen, at(60)).await.unwrap());
+
+    let leased = store.delivery(seen.uid).await.unwrap().unwrap();
+    assert_eq!(leased, Delivery { next_retry_at: Some(at(60)), ..seen });
+
+    assert!(store.claim_delivery(&leased, at(120)).await.unwrap());
+    assert!(!store.claim_delivery(&leased, at(121)).await.unwrap());
+}
+
+/// I6.
+async fn a_delivery_is_recorded_by_the_holder_of_its_lease(store: Store) {
+    let mut delivery = pending_delivery(&store).await;
+    assert!(store.claim_delivery(&delivery, at(60)).await.unwrap());
+    delivery.attempted(Response::of(500, b"busy"), Some(Duration::from_secs(60)), at(10));
+
+    let mut late = delivery.clone();
+    late.attempted(Response::of(200, b"ok"), None, at(11));
+    assert!(!store.record_delivery(&late, at(59)).await.unwrap());
+    assert!(store.record_delivery(&delivery, at(60)).await.unwrap());
+    assert!(!store.record_delivery(&late, at(60)).await.unwrap());
+
+    assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
+}
+
+/// I6.
+async fn a_delivery_that_has_ended_is_not_claimed(store: Store) {
+    let mut delivery = pending_delivery(&store).await;
+    assert!(store.claim_delivery(&delivery, at(60)).await.unwrap());
+    delivery.attempted(Response::of(204, b""), None, at(10));
+    assert!(store.record_delivery(&delivery, at(60)).await.unwrap());
+
+    assert!(!store.claim_delivery(&delivery, at(120)).await.unwrap());
+
+    assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
+}
