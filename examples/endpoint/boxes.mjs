@@ -28,8 +28,8 @@ const MOST = 50;
  */
 export function fitInto(width, height, side) {
     const scale = side / Math.max(width, height);
-    const [inner, outer] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
-    return { scale, left: Math.floor((side - inner) / 2), top: Math.floor((side - outer) / 2), width, height };
+    const [across, down] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+    return { scale, left: Math.floor((side - across) / 2), top: Math.floor((side - down) / 2), width, height };
 }
 
 /**

@@ -58,10 +58,6 @@ export class Detector {
         };
     }
 
-    async stop() {
-        await Promise.all(this.#idle.map(async (worker) => (await worker).terminate()));
-    }
-
     async #hire() {
         const worker = new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { floor: this.#floor } });
         await once(worker, 'message');

@@ -5,17 +5,20 @@
  * object and background differ in colour, and badly where they do not.
  */
 
+import sharp from 'sharp';
+
 import { encodeMask } from './rle.mjs';
 
 /** @typedef {import('./types.mjs').Box} Box */
 /** @typedef {import('./picture.mjs').Picture} Picture */
 
+/** The longest side that GrabCut works on: it needs a second for 256 x 256 pixels, and more for more. */
 const SIDE = 256;
 const ITERATIONS = 3;
 /** Part of the box's size that is looked at on each side, so that GrabCut sees background. */
 const MARGIN = 0.15;
 
-/** OpenCV is 8 MB of WebAssembly in JavaScript: it is loaded when the first mask is asked for. */
+/** OpenCV is 8 MB of JavaScript with WebAssembly in it: it is loaded when the first mask is asked for. */
 async function openCv() {
     const { default: cv } = await import('@techstark/opencv-js');
     if (!cv.Mat) await new Promise((resolve) => (cv.onRuntimeInitialized = () => resolve(undefined)));
@@ -32,39 +35,17 @@ let loading;
  * @returns {Promise<import('./types.mjs').Mask | undefined>} nothing if no foreground was found
  */
 export async function maskOf(picture, box) {
-    loading ??= openCv();
-    const { cv } = await loading;
-    const foreground = cut(cv, picture, box);
-    return foreground?.includes(1) ? encodeMask(foreground, picture.height, picture.width) : undefined;
-}
-
-/**
- * The foreground of the whole picture, row by row.
- *
- * @param {any} cv
- * @param {Picture} picture
- * @param {Box} box
- */
-function cut(cv, picture, box) {
     const region = around(box, picture);
     const scale = Math.min(1, SIDE / Math.max(region.width, region.height));
-    const size = new cv.Size(Math.max(1, Math.round(region.width * scale)), Math.max(1, Math.round(region.height * scale)));
-    const inside = new cv.Rect(...within(box, region, scale, size));
+    const size = { width: Math.ceil(region.width * scale), height: Math.ceil(region.height * scale) };
+    const inside = within(box, region, scale, size);
     if (inside.width < 1 || inside.height < 1) return undefined;
-    const whole = cv.matFromArray(picture.height, picture.width, cv.CV_8UC3, picture.pixels);
-    const view = whole.roi(new cv.Rect(region.x, region.y, region.width, region.height));
-    const [small, mask, background, foreground] = [new cv.Mat(), new cv.Mat(), new cv.Mat(), new cv.Mat()];
-    const full = new cv.Mat();
-    try {
-        cv.resize(view, small, size, 0, 0, cv.INTER_AREA);
-        cv.grabCut(small, mask, inside, background, foreground, ITERATIONS, cv.GC_INIT_WITH_RECT);
-        // Of GrabCut's four classes the odd ones are foreground and probable foreground.
-        mask.data.forEach((/** @type {number} */ kind, /** @type {number} */ at) => (mask.data[at] = kind & 1));
-        cv.resize(mask, full, new cv.Size(region.width, region.height), 0, 0, cv.INTER_NEAREST);
-        return place(full.data, region, picture);
-    } finally {
-        for (const mat of [whole, view, small, mask, background, foreground, full]) mat.delete();
-    }
+
+    loading ??= openCv();
+    const { cv } = await loading;
+    const cutout = cut(cv, await pixelsOf(picture, region, size), size, inside);
+    if (!cutout.includes(1)) return undefined;
+    return encodeMask(placed(cutout, size, region, picture), picture.height, picture.width);
 }
 
 /**
@@ -72,6 +53,7 @@ function cut(cv, picture, box) {
  *
  * @param {Box} box
  * @param {Picture} picture
+ * @returns {Box}
  */
 function around(box, picture) {
     const x = Math.max(0, Math.floor(box.x - MARGIN * box.width));
@@ -82,31 +64,73 @@ function around(box, picture) {
 }
 
 /**
- * @param {Uint8Array} cutout
- * @param {Box} region
- * @param {Picture} picture
- */
-function place(cutout, region, picture) {
-    const whole = new Uint8Array(picture.width * picture.height);
-    for (let row = 0; row < region.height; row += 1) {
-        const from = cutout.subarray(row * region.width, (row + 1) * region.width);
-        whole.set(from, (region.y + row) * picture.width + region.x);
-    }
-    return whole;
-}
-
-/**
- * The box in the scaled region, at least one pixel away from the region's edge: GrabCut needs some background.
+ * The box in the scaled region, at least one pixel away from the region's edge: without background there is no cut.
  *
  * @param {Box} box
  * @param {Box} region
  * @param {number} scale
  * @param {{ width: number, height: number }} size
+ * @returns {Box}
  */
 function within(box, region, scale, size) {
-    const left = Math.max(1, Math.round((box.x - region.x) * scale));
-    const top = Math.max(1, Math.round((box.y - region.y) * scale));
+    const x = Math.max(1, Math.round((box.x - region.x) * scale));
+    const y = Math.max(1, Math.round((box.y - region.y) * scale));
     const right = Math.min(size.width - 1, Math.round((box.x + box.width - region.x) * scale));
     const bottom = Math.min(size.height - 1, Math.round((box.y + box.height - region.y) * scale));
-    return /** @type {const} */ ([left, top, right - left, bottom - top]);
+    return { x, y, width: right - x, height: bottom - y };
+}
+
+/**
+ * @param {Picture} picture
+ * @param {Box} region
+ * @param {{ width: number, height: number }} size
+ */
+function pixelsOf({ pixels, width, height }, region, size) {
+    return sharp(pixels, { raw: { width, height, channels: 3 } })
+        .extract({ left: region.x, top: region.y, width: region.width, height: region.height })
+        .resize(size.width, size.height, { fit: 'fill' })
+        .raw()
+        .toBuffer();
+}
+
+/**
+ * @param {any} cv
+ * @param {Uint8Array} pixels
+ * @param {{ width: number, height: number }} size
+ * @param {Box} inside
+ * @returns {Uint8Array} 1 for foreground, row by row
+ */
+function cut(cv, pixels, size, inside) {
+    const region = cv.matFromArray(size.height, size.width, cv.CV_8UC3, pixels);
+    const [mask, background, foreground] = [new cv.Mat(), new cv.Mat(), new cv.Mat()];
+    try {
+        const { x, y, width, height } = inside;
+        const start = new cv.Rect(x, y, width, height);
+        cv.grabCut(region, mask, start, background, foreground, ITERATIONS, cv.GC_INIT_WITH_RECT);
+        // Of GrabCut's four classes the odd ones are foreground and probable foreground.
+        return Uint8Array.from(mask.data, (kind) => kind & 1);
+    } finally {
+        // OpenCV's memory knows no garbage collection.
+        for (const mat of [region, mask, background, foreground]) mat.delete();
+    }
+}
+
+/**
+ * The scaled cutout at its place in the whole picture.
+ *
+ * @param {Uint8Array} cutout
+ * @param {{ width: number, height: number }} size
+ * @param {Box} region
+ * @param {Picture} picture
+ */
+function placed(cutout, size, region, picture) {
+    const whole = new Uint8Array(picture.width * picture.height);
+    for (let row = 0; row < region.height; row += 1) {
+        const from = Math.floor((row * size.height) / region.height) * size.width;
+        const to = (region.y + row) * picture.width + region.x;
+        for (let column = 0; column < region.width; column += 1) {
+            whole[to + column] = cutout[from + Math.floor((column * size.width) / region.width)];
+        }
+    }
+    return whole;
 }

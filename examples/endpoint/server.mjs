@@ -32,6 +32,8 @@ const server = createServer(async (incoming, outgoing) => {
     outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
     outgoing.end(JSON.stringify(body));
 });
+// Longer than clients keep idle connections: who closes first must be the one who knows that nothing is under way.
+server.keepAliveTimeout = 120_000;
 server.listen(options.port, options.host, () => {
     const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
     console.log(`Listening on http://${options.host}:${port} for ${[...models.keys()].join(', ')}`);
@@ -44,12 +46,12 @@ for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exi
  * @returns {Promise<Reply>}
  */
 async function route(incoming) {
-    const { pathname, searchParams } = new URL(incoming.url ?? '/', 'http://localhost');
-    const endpoint = INVOKE.exec(pathname)?.[1];
+    const [path, query] = (incoming.url ?? '/').split('?');
+    const endpoint = INVOKE.exec(path)?.[1];
     if (incoming.method === 'POST' && endpoint !== undefined) {
         return invoke(endpoint, incoming).catch((error) => runtimeReply(error, endpoint));
     }
-    switch (`${incoming.method} ${pathname}`) {
+    switch (`${incoming.method} ${path}`) {
         case 'POST /invocations':
             return invoke([...models.keys()][0], incoming).catch(containerReply);
         case 'GET /ping':
@@ -60,7 +62,7 @@ async function route(incoming) {
             calls.reset();
             return ok(calls.stats());
         case 'GET /calls':
-            return ok(calls.since(Number(searchParams.get('since')) || 0));
+            return ok(calls.since(Number(new URLSearchParams(query).get('since')) || 0));
         default:
             return { status: 404, headers: {}, body: { message: 'Not found.' } };
     }

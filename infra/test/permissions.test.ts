@@ -44,8 +44,8 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     's3:GetObject items',
     's3:PutObject items',
   ],
-  providers: [...KEPT, 'kms:Encrypt key', 'kms:Decrypt key'],
-  webhooks: [...KEPT, 'dynamodb:BatchGetItem table', 'dynamodb:Query listing', 'kms:Encrypt key'],
+  providers: KEPT,
+  webhooks: [...KEPT, 'dynamodb:BatchGetItem table', 'dynamodb:Query listing', 'kms:Encrypt key', 'kms:Decrypt key'],
   plan: [
     'dynamodb:GetItem table',
     'dynamodb:PutItem table',
@@ -63,7 +63,6 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     's3:GetObject items',
     's3:PutObject work',
     'sagemaker:InvokeEndpoint endpoints',
-    'kms:Decrypt key',
   ],
   finalize: [...KEPT, 'sqs:SendMessage queue'],
   settle: [

@@ -155,8 +155,8 @@ describe('each function has its environment and its size', () => {
   const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
     jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS'],
     catalog: [10, 256, ...http, 'BUCKET_NAME'],
-    providers: [10, 256, ...http, 'SECRETS_KEY_ID'],
-    webhooks: [10, 256, ...http, 'SECRETS_KEY_ID'],
+    providers: [10, 256, ...http],
+    webhooks: [29, 256, ...http, 'SECRETS_KEY_ID'],
     plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'WORKERS'],
     infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'BOT_USER'],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],

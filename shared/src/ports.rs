@@ -57,9 +57,17 @@ pub trait Projects: Send + Sync {
     fn add_project(&self, project: &Project) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> impl Future<Output = Result<Project, Error>> + Send;
+    fn project(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+    ) -> impl Future<Output = Result<Project, Error>> + Send;
     /// The organization's projects.
-    fn projects(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Project>, Error>> + Send;
+    fn projects(
+        &self,
+        organization: OrganizationUid,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Project>, Error>> + Send;
 }
 
 /// Items.
@@ -71,7 +79,11 @@ pub trait Items: Send + Sync {
     /// The project's items.
     fn items_of(&self, project: ProjectUid, slice: &Slice) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
     /// The first `cap` unlabeled items in the order of their creation, and whether there are more.
-    fn unlabeled(&self, project: ProjectUid, cap: usize) -> impl Future<Output = Result<(Vec<Asset>, bool), Error>> + Send;
+    fn unlabeled(
+        &self,
+        project: ProjectUid,
+        cap: usize,
+    ) -> impl Future<Output = Result<(Vec<Asset>, bool), Error>> + Send;
 }
 
 /// Inference providers.
@@ -80,9 +92,17 @@ pub trait Providers: Send + Sync {
     fn add_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> impl Future<Output = Result<InferenceProvider, Error>> + Send;
+    fn provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProviderUid,
+    ) -> impl Future<Output = Result<InferenceProvider, Error>> + Send;
     /// The organization's providers.
-    fn providers(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
+    fn providers(
+        &self,
+        organization: OrganizationUid,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
     /// Stores a provider over what it was.
     ///
     /// # Errors
@@ -90,7 +110,11 @@ pub trait Providers: Send + Sync {
     fn update_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> impl Future<Output = Result<(), Error>> + Send;
+    fn remove_provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProviderUid,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// What a list of jobs is narrowed to.
@@ -125,7 +149,12 @@ pub trait Jobs: Send + Sync {
     /// The job of this uid, whosever it is: for workers.
     fn job(&self, uid: JobUid) -> impl Future<Output = Result<Job, Error>> + Send;
     /// The organization's jobs.
-    fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
+    fn jobs(
+        &self,
+        organization: OrganizationUid,
+        filter: JobFilter,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
     /// Jobs that have not ended, oldest first: for the watchdog.
     fn active_jobs(&self) -> impl Future<Output = Result<Vec<JobUid>, Error>> + Send;
     /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered.
@@ -175,7 +204,13 @@ pub trait Ledger: Send + Sync {
     fn committed(&self, job: JobUid, batch: u32) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;
     /// Writes drafts, receipt and counters, all or nothing. An item that a person labeled meanwhile becomes
     /// skipped (I3).
-    fn commit(&self, spec: &JobSpec, bot: &str, chunk: Chunk, now: Timestamp) -> impl Future<Output = Result<Commit, Error>> + Send;
+    fn commit(
+        &self,
+        spec: &JobSpec,
+        bot: &str,
+        chunk: Chunk,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Commit, Error>> + Send;
     /// All receipts of a job, in order.
     fn receipts(&self, job: JobUid) -> impl Future<Output = Result<Vec<Receipt>, Error>> + Send;
     /// Where the job is: the cheap read that workers repeat (I7).
@@ -224,9 +259,17 @@ pub trait Webhooks: Send + Sync {
     fn add_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> impl Future<Output = Result<Webhook, Error>> + Send;
+    fn webhook(
+        &self,
+        organization: OrganizationUid,
+        uid: WebhookUid,
+    ) -> impl Future<Output = Result<Webhook, Error>> + Send;
     /// The organization's subscriptions.
-    fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
+    fn webhooks(
+        &self,
+        organization: OrganizationUid,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
     /// Stores a subscription over what it was.
     ///
     /// # Errors
@@ -234,18 +277,32 @@ pub trait Webhooks: Send + Sync {
     fn update_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> impl Future<Output = Result<(), Error>> + Send;
+    fn remove_webhook(
+        &self,
+        organization: OrganizationUid,
+        uid: WebhookUid,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// The delivery of this uid, whosever it is.
     fn delivery(&self, uid: DeliveryUid) -> impl Future<Output = Result<Option<Delivery>, Error>> + Send;
     /// The organization's deliveries.
-    fn deliveries(&self, organization: OrganizationUid, filter: &DeliveryFilter, slice: &Slice) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
+    fn deliveries(
+        &self,
+        organization: OrganizationUid,
+        filter: &DeliveryFilter,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
     /// Stores a delivery that nobody has to carry out: a test. A job's are written with its end ([`Jobs::end_job`]).
     fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
     /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
-    fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp)
+    -> impl Future<Output = Result<bool, Error>> + Send;
     /// Stores what came of an attempt: status, attempts, next retry, response. `false`: the lease has passed on, and
     /// what counts is what its new holder records.
-    fn record_delivery(&self, delivery: &Delivery, lease: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn record_delivery(
+        &self,
+        delivery: &Delivery,
+        lease: Timestamp,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// Executions of the state machine.

@@ -78,7 +78,12 @@ fn verdict(job: &Job, problem: Option<&str>, summary: &Summary) -> Option<String
     }
 }
 
-async fn deliveries(webhooks: &impl Webhooks, clock: &impl Clock, job: &Job, event: &Event) -> Result<Vec<Delivery>, Error> {
+async fn deliveries(
+    webhooks: &impl Webhooks,
+    clock: &impl Clock,
+    job: &Job,
+    event: &Event,
+) -> Result<Vec<Delivery>, Error> {
     let all = Slice { after: None, limit: limits::WEBHOOKS, ascending: true };
     let subscriptions = webhooks.webhooks(job.spec.organization, &all).await?.entries;
     let wanting = subscriptions.iter().filter(|webhook| webhook.wants(event.event));
@@ -134,7 +139,8 @@ mod tests {
 
                 assert_eq!(store.now().state.status, JobStatus::Completed, "I5, call {call}");
                 assert!(!store.project_is_taken(), "I5, call {call}");
-                let told: std::collections::HashSet<DeliveryUid> = queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
+                let told: std::collections::HashSet<DeliveryUid> =
+                    queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
                 assert_eq!(told.len(), 1, "I6, call {call}");
                 if !fault.struck() {
                     assert!(call > 4, "the fault must have had several chances");
@@ -159,7 +165,8 @@ mod tests {
             let webhooks = MemoryWebhooks::default();
             let uid = store.now().spec.uid;
 
-            let status = settle(&store, &webhooks, &MemoryQueue::default(), &StoppedClock::at(1), uid, problem).await.unwrap();
+            let status =
+                settle(&store, &webhooks, &MemoryQueue::default(), &StoppedClock::at(1), uid, problem).await.unwrap();
 
             assert_eq!(status, end, "{counters:?} {problem:?}");
             assert_eq!(store.now().state.error_message.is_some(), end == JobStatus::Failed);

@@ -8,6 +8,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::repository;
 
+/// Everybody's unit tests name it, and nothing else can: no build that ships has the feature.
+const TESTING: &str = "testing";
+
 /// What each module of `shared` may name of the others; itself always.
 const SHARED: [(&str, &[&str]); 14] = [
     ("domain", &[]),
@@ -24,15 +27,16 @@ const SHARED: [(&str, &[&str]); 14] = [
     ("http", &["ports", "domain"]),
     ("lambda", &["ports", "domain"]),
     // Builds a whole API function around its routes, as `http` puts it together.
-    ("testing", &["http", "ports", "domain"]),
+    (TESTING, &["http", "ports", "domain"]),
 ];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
-const HANDLERS: [&str; 8] = [
+const HANDLERS: [&str; 9] = [
     "domain",
     "ports",
     "settle",
     "http",
+    TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::url_field",
     "queue::Message",
@@ -72,11 +76,6 @@ impl Source {
 
     fn is_main(&self) -> bool {
         self.file.ends_with("/src/main.rs")
-    }
-
-    /// Tests put the handlers on the ports of `testing`; they are in `tests.rs` or in a `mod tests`.
-    fn has_tests(&self) -> bool {
-        self.file.ends_with("/tests.rs") || self.paths.windows(2).any(|pair| pair[0] == ["mod"] && pair[1] == ["tests"])
     }
 
     /// The module of `shared` that the file belongs to, and how deep below the crate's root it is.
@@ -186,7 +185,7 @@ fn modules_of_shared_name_only_what_is_below_them() {
             complaints.push(format!("{} belongs to a module that this test does not know", source.file));
             continue;
         };
-        let may_name = |head: &String| head == module || allowed.contains(&head.as_str());
+        let may_name = |head: &String| head == module || head == TESTING || allowed.contains(&head.as_str());
         for path in source.paths_of("crate").filter(|path| !may_name(&path[0])) {
             complaints.push(named(&source, path));
         }
@@ -207,8 +206,7 @@ fn only_a_main_names_an_adapter() {
     let allowed: Vec<Vec<String>> = HANDLERS.iter().flat_map(|path| paths(path.parse().unwrap())).collect();
     let mut complaints = Vec::new();
     for source in Source::of_binaries().iter().filter(|source| !source.is_main()) {
-        let tests = source.has_tests();
-        let may_name = |path: &[String]| allowed.iter().any(|a| path.starts_with(a)) || (tests && path[0] == "testing");
+        let may_name = |path: &[String]| allowed.iter().any(|allowed| path.starts_with(allowed));
         complaints.extend(source.paths_of("shared").filter(|path| !may_name(path)).map(|path| named(source, path)));
     }
     assert_none(complaints);

@@ -1,6 +1,12 @@
 //! What no single crate can test: the state machine's definition, the direction of dependencies, and the store against
 //! DynamoDB's interface.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "all of it is tests, and not all of it is in functions marked so"
+)]
+
 mod asl;
 mod layers;
 mod store;

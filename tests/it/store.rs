@@ -13,13 +13,13 @@ macro_rules! on_both {
         mod on_ministack {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(crate::store::dynamodb::MINISTACK.store().await).await;
+                super::$test(crate::store::dynamodb::ministack().await).await;
             })+
         }
         mod on_moto {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(crate::store::dynamodb::MOTO.store().await).await;
+                super::$test(crate::store::dynamodb::moto().await).await;
             })+
         }
     };

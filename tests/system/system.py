@@ -44,9 +44,9 @@ class System:
         self.provider(uid, settings.LOAD_ENDPOINT)
         return uid
 
-    def pictures(self) -> Project:
-        """A project with the sample pictures, uploaded."""
-        return project.create(self.api, name="System test: pictures")
+    def pictures(self, items: int | None = None) -> Project:
+        """A project with the sample pictures, uploaded; with `items` so many, the pictures repeated."""
+        return project.create(self.api, items, name="System test: pictures")
 
     def provider(self, project_uid: str, endpoint_name: str) -> str:
         """A SageMaker provider for this project alone."""

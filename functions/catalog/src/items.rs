@@ -119,7 +119,12 @@ impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
         Ok(AddedItems { results })
     }
 
-    async fn list_items(&self, caller: &Caller, project: &str, request: &ListRequest) -> Result<PageView<ItemView>, Error> {
+    async fn list_items(
+        &self,
+        caller: &Caller,
+        project: &str,
+        request: &ListRequest,
+    ) -> Result<PageView<ItemView>, Error> {
         let project = self.project(caller, READ, project).await?;
         let paging = request.paging(&[])?;
         let page = self.store.items_of(project.uid, &paging.slice()).await?;

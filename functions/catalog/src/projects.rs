@@ -46,17 +46,31 @@ impl From<Project> for ProjectView {
 }
 
 /// `POST /projects/` (contract, D32).
-pub(crate) async fn create<S: Projects, O: Objects, C: Clock>(State(app): State<Arc<App<S, O, C>>>, caller: Caller, Body(body): Body) -> Response {
-    respond(app.create_project(&caller, &body).await.map(|project| (StatusCode::CREATED, Json(ProjectView::from(project)))))
+pub(crate) async fn create<S: Projects, O: Objects, C: Clock>(
+    State(app): State<Arc<App<S, O, C>>>,
+    caller: Caller,
+    Body(body): Body,
+) -> Response {
+    respond(
+        app.create_project(&caller, &body).await.map(|project| (StatusCode::CREATED, Json(ProjectView::from(project)))),
+    )
 }
 
 /// `GET /projects/{uid}/`, `GET /users/me/projects/{uid}/`.
-pub(crate) async fn get<S: Projects, O: Objects, C: Clock>(State(app): State<Arc<App<S, O, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn get<S: Projects, O: Objects, C: Clock>(
+    State(app): State<Arc<App<S, O, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.project(&caller, READ, &uid).await.map(|project| Json(ProjectView::from(project))))
 }
 
 /// `GET /projects/`, `GET /users/me/projects/`.
-pub(crate) async fn list<S: Projects, O: Objects, C: Clock>(State(app): State<Arc<App<S, O, C>>>, caller: Caller, request: ListRequest) -> Response {
+pub(crate) async fn list<S: Projects, O: Objects, C: Clock>(
+    State(app): State<Arc<App<S, O, C>>>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
     respond(app.list_projects(&caller, &request).await.map(Json))
 }
 

@@ -73,19 +73,31 @@ pub(crate) async fn list<S: Projects + Items + Results, O: Objects, C: Clock>(
 }
 
 /// `GET /results/{uid}/`.
-pub(crate) async fn get<S: Projects + Items, O: Objects, C: Clock>(State(app): State<Arc<App<S, O, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn get<S: Projects + Items, O: Objects, C: Clock>(
+    State(app): State<Arc<App<S, O, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.result(&caller, &uid).await.map(Json))
 }
 
 impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
-    async fn list_results(&self, caller: &Caller, project: &str, request: &ListRequest) -> Result<PageView<ResultView>, Error>
+    async fn list_results(
+        &self,
+        caller: &Caller,
+        project: &str,
+        request: &ListRequest,
+    ) -> Result<PageView<ResultView>, Error>
     where
         S: Results,
     {
         let project = self.project(caller, READ, project).await?;
         let paging = request.paging(&["status", "item", "job"])?;
         let status = match paging.filter("status") {
-            Some(name) => Some(serde_json::from_value(name.into()).map_err(|_| Error::field("status", "Must be one of draft, accepted, rejected."))?),
+            Some(name) => Some(
+                serde_json::from_value(name.into())
+                    .map_err(|_| Error::field("status", "Must be one of draft, accepted, rejected."))?,
+            ),
             None => None,
         };
         let job = match paging.filter("job").map(JobUid::parse) {
@@ -94,7 +106,8 @@ impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
             None => None,
         };
         let keep = |result: &LabelResult| {
-            status.is_none_or(|status: ResultStatus| result.status == status) && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
+            status.is_none_or(|status: ResultStatus| result.status == status)
+                && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
         };
         let page = match paging.filter("item").map(ItemUid::parse) {
             Some(Err(_)) => return Ok(paging.empty()),
@@ -112,7 +125,8 @@ impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
     async fn result(&self, caller: &Caller, uid: &str) -> Result<ResultView, Error> {
         caller.needs(READ)?;
         let uid = ResultUid::parse(uid)?;
-        let item = self.store.items(&[uid.item()]).await?.into_iter().find(|item| item.organization == caller.organization);
+        let item =
+            self.store.items(&[uid.item()]).await?.into_iter().find(|item| item.organization == caller.organization);
         item.and_then(ResultView::of).filter(|view| view.uid == uid).ok_or(Error::NotFound)
     }
 }

@@ -46,7 +46,10 @@ impl Caught {
         {
             return error_message;
         }
-        format!("The job was stopped by an internal problem ({}). What is labeled stays; start another job for the rest.", self.error)
+        format!(
+            "The job was stopped by an internal problem ({}). What is labeled stays; start another job for the rest.",
+            self.error
+        )
     }
 }
 
@@ -54,7 +57,12 @@ impl Caught {
 ///
 /// # Errors
 /// See [`settle`].
-pub async fn finalize<S: Jobs + Ledger + Webhooks>(store: &S, queue: &impl Queue, clock: &impl Clock, input: Input) -> Result<Output, Error> {
+pub async fn finalize<S: Jobs + Ledger + Webhooks>(
+    store: &S,
+    queue: &impl Queue,
+    clock: &impl Clock,
+    input: Input,
+) -> Result<Output, Error> {
     let problem = input.error.as_ref().map(Caught::sentence);
     let status = settle(store, store, queue, clock, input.job, problem.as_deref()).await?;
     info!(job.uid = %input.job, %status, "job settled");
@@ -71,7 +79,10 @@ mod tests {
 
     #[test]
     fn only_sentences_for_users_reach_users() {
-        let refused = caught("ProviderRefused", r#"{"errorType":"ProviderRefused","errorMessage":"SageMaker endpoint \"x\" does not exist."}"#);
+        let refused = caught(
+            "ProviderRefused",
+            r#"{"errorType":"ProviderRefused","errorMessage":"SageMaker endpoint \"x\" does not exist."}"#,
+        );
         assert_eq!(refused.sentence(), "SageMaker endpoint \"x\" does not exist.");
 
         let internal = caught("InternalError", r#"{"errorType":"InternalError","errorMessage":"secret"}"#);

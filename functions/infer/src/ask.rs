@@ -71,7 +71,11 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
     /// # Errors
     /// `ProviderRefused` if the model cannot serve this job at all. Everything else is an outcome.
     pub(crate) async fn ask(&self, asset: Asset) -> Result<Answer, Error> {
-        let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_delay(Duration::from_secs(5)).with_max_times(RETRIES).with_jitter();
+        let patience = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(200))
+            .with_max_delay(Duration::from_secs(5))
+            .with_max_times(RETRIES)
+            .with_jitter();
         let body = (|| self.call(&asset))
             .retry(patience)
             .when(|error| matches!(error, InferenceError::Transient { .. }) && !self.stopped.get())
@@ -84,7 +88,9 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
             Ok(body) => Ok(self.read(&asset, &body)),
             Err(InferenceError::Item(failure)) => Ok(Answer::failed(&asset, failure)),
             Err(InferenceError::Transient { .. }) if self.stopped.get() => Ok(Answer::none()),
-            Err(InferenceError::Transient { message, .. }) => Ok(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message))),
+            Err(InferenceError::Transient { message, .. }) => {
+                Ok(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message)))
+            }
             Err(InferenceError::Job(sentence)) => Err(Error::ProviderRefused(sentence)),
         }
     }
@@ -92,9 +98,8 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
     async fn call(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
         let asset_url = match &asset.source {
             Source::Url(url) => url.clone(),
-            Source::Bucket(key) => self.objects.sign_get(key, URL_VALID).await.map_err(|_| InferenceError::Transient {
-                message: "The item's URL could not be signed.".into(),
-                retry_after: None,
+            Source::Bucket(key) => self.objects.sign_get(key, URL_VALID).await.map_err(|_| {
+                InferenceError::Transient { message: "The item's URL could not be signed.".into(), retry_after: None }
             })?,
         };
         let request = InferenceRequest {

@@ -35,7 +35,13 @@ pub(crate) struct Chunks {
 impl Chunks {
     /// The chunks of `batch` but for those that are `committed`.
     pub(crate) fn open(batch: &Batch, assets: Vec<Asset>, committed: &[u32]) -> Self {
-        let mut chunks = Self { batch: batch.clone(), waiting: VecDeque::new(), open: BTreeMap::new(), items: BTreeMap::new(), ready: Vec::new() };
+        let mut chunks = Self {
+            batch: batch.clone(),
+            waiting: VecDeque::new(),
+            open: BTreeMap::new(),
+            items: BTreeMap::new(),
+            ready: Vec::new(),
+        };
         let size = batch.chunk_items.max(1) as usize;
         for (line, asset) in assets.into_iter().enumerate() {
             let chunk = u32::try_from(line / size).unwrap_or(u32::MAX);
@@ -55,7 +61,9 @@ impl Chunks {
             return None;
         }
         let items = self.items.get(&chunk).copied().unwrap_or_default();
-        self.open.entry(chunk).or_insert_with(|| Open { answers: std::iter::repeat_with(|| None).take(items).collect(), missing: items });
+        self.open
+            .entry(chunk)
+            .or_insert_with(|| Open { answers: std::iter::repeat_with(|| None).take(items).collect(), missing: items });
         self.waiting.pop_front()
     }
 

@@ -90,7 +90,15 @@ where
         Ok(report)
     }
 
-    async fn work(&self, spec: &JobSpec, batch: &Batch, model: &M::Model, mut chunks: Chunks, raw: Raw, deadline: Instant) -> Result<Report, Error> {
+    async fn work(
+        &self,
+        spec: &JobSpec,
+        batch: &Batch,
+        model: &M::Model,
+        mut chunks: Chunks,
+        raw: Raw,
+        deadline: Instant,
+    ) -> Result<Report, Error> {
         let stopped = Cell::new(false);
         let asking = Asking { spec, model, objects: &self.objects, stopped: &stopped };
         let mut raw = Some(raw);
@@ -141,7 +149,12 @@ where
         self.objects.put(raw.key(), "application/gzip", raw.bytes().to_vec()).await?;
         let mut committed = 0;
         for chunk in ready {
-            let chunk = Chunk { id: chunk.id, notes: Answer::notes(&chunk.answers), outcomes: Answer::outcomes(chunk.answers), raw: raw.key().to_owned() };
+            let chunk = Chunk {
+                id: chunk.id,
+                notes: Answer::notes(&chunk.answers),
+                outcomes: Answer::outcomes(chunk.answers),
+                raw: raw.key().to_owned(),
+            };
             match self.store.commit(spec, &self.bot, chunk, self.clock.now()).await? {
                 Commit::Done(_) => committed += 1,
                 Commit::Already | Commit::JobOver => {}
@@ -166,7 +179,9 @@ where
         let Some(uid) = spec.provider else {
             let own = self.endpoints.iter().find(|(model, _)| Some(*model) == spec.model_type);
             let own = own.map(|(_, endpoint)| Connection::SageMaker(endpoint.clone()));
-            return own.ok_or_else(|| Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into()));
+            return own.ok_or_else(|| {
+                Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into())
+            });
         };
         match self.providers.provider(spec.organization, uid).await {
             Ok(provider) if provider.is_active => Ok(provider.connection),

@@ -44,7 +44,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
     env.finish()?;
     let aws = Aws::in_lambda().await;
-    let endpoints = endpoints.into_iter().map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone() }));
+    let endpoints = endpoints
+        .into_iter()
+        .map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone() }));
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let worker = &Worker {
         store: store.clone(),

@@ -41,7 +41,8 @@ impl Raw {
         for Answer { outcome, predictions, .. } in answers {
             let Some(outcome) = outcome else { continue };
             let error = if let Outcome::Failed(failure) = &outcome.outcome { Some(failure) } else { None };
-            serde_json::to_writer(&mut gzip, &Line { item: outcome.item, predictions, error }).map_err(Error::internal)?;
+            serde_json::to_writer(&mut gzip, &Line { item: outcome.item, predictions, error })
+                .map_err(Error::internal)?;
             gzip.write_all(b"\n").map_err(Error::internal)?;
         }
         gzip.finish().map_err(Error::internal)?;

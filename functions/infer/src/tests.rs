@@ -10,7 +10,9 @@ use shared::domain::job::{Counters, Job, JobStatus, ModelType};
 use shared::domain::plan::Batch;
 use shared::domain::provider::SageMaker;
 use shared::ports::{Ledger, Objects};
-use shared::testing::{Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, an_item};
+use shared::testing::{
+    Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, an_item,
+};
 use tokio::time::Instant;
 
 use super::*;

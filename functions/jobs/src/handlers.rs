@@ -23,7 +23,12 @@ const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 const PROVIDERS: usize = 1_000;
 
 /// `POST /projects/{project}/auto-label/`: 202 with the pending job. The work happens after the response.
-pub(crate) async fn create<S, E, C>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, Path(project): Path<String>, Body(body): Body) -> Response
+pub(crate) async fn create<S, E, C>(
+    State(app): State<Arc<App<S, E, C>>>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Body(body): Body,
+) -> Response
 where
     S: Jobs + Projects + Providers,
     E: Executions,
@@ -33,17 +38,29 @@ where
 }
 
 /// `GET /auto-label-jobs/{uid}/`.
-pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(
+    State(app): State<Arc<App<S, E, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.get(&caller, READ, &uid).await.map(|job| Json(JobView::of(&job))))
 }
 
 /// `GET /auto-label-jobs/?project=&status=`.
-pub(crate) async fn list<S: Jobs, E: Executions, C: Clock>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, request: ListRequest) -> Response {
+pub(crate) async fn list<S: Jobs, E: Executions, C: Clock>(
+    State(app): State<Arc<App<S, E, C>>>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
     respond(app.list(&caller, &request).await.map(Json))
 }
 
 /// `DELETE /auto-label-jobs/{uid}/`: 204 as soon as the job is marked.
-pub(crate) async fn cancel<S: Jobs, E: Executions, C: Clock>(State(app): State<Arc<App<S, E, C>>>, caller: Caller, Path(uid): Path<String>) -> Response {
+pub(crate) async fn cancel<S: Jobs, E: Executions, C: Clock>(
+    State(app): State<Arc<App<S, E, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
     respond(app.cancel(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 
@@ -88,7 +105,12 @@ impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
         S: Providers,
     {
         if let Some(uid) = &request.provider {
-            let refused = || Error::Validation(vec![FieldError::new("provider_id", "Must be an active provider of this project or its organization.")]);
+            let refused = || {
+                Error::Validation(vec![FieldError::new(
+                    "provider_id",
+                    "Must be an active provider of this project or its organization.",
+                )])
+            };
             let uid = ProviderUid::parse(uid).map_err(|_| refused())?;
             return match self.store.provider(project.organization, uid).await {
                 Ok(provider) if provider.serves(project.uid) => Ok(Some(uid)),

@@ -23,6 +23,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let executions = StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine);
     let auth = Authentication::new(store.clone(), SystemClock, remember);
-    let routes = jobs::routes(jobs::App { store, executions, clock: SystemClock, endpoints: endpoints.into_keys().collect() });
+    let routes =
+        jobs::routes(jobs::App { store, executions, clock: SystemClock, endpoints: endpoints.into_keys().collect() });
     lambda_http::run(api(routes, auth, base)).await
 }

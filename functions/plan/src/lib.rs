@@ -108,7 +108,8 @@ mod tests {
         let mut seen = Vec::new();
         for batch in &batches {
             let range = &lines[batch.offset as usize..(batch.offset + batch.length) as usize];
-            let read: Vec<Asset> = serde_json::Deserializer::from_slice(range).into_iter().collect::<Result<_, _>>().unwrap();
+            let read: Vec<Asset> =
+                serde_json::Deserializer::from_slice(range).into_iter().collect::<Result<_, _>>().unwrap();
             assert_eq!(read.len(), batch.items as usize);
             seen.extend(read);
         }

@@ -58,7 +58,9 @@ where
         match event {
             // A cancelled job's execution ends as aborted: settle finds the job ended and changes nothing.
             Event::ExecutionEnded { name, status } => {
-                let problem = format!("The job's execution ended unexpectedly ({status}). What is labeled stays; start another job for the rest.");
+                let problem = format!(
+                    "The job's execution ended unexpectedly ({status}). What is labeled stays; start another job for the rest."
+                );
                 let status = settle(&self.store, &self.store, &self.queue, &self.clock, name, Some(&problem)).await?;
                 info!(job.uid = %name, %status, "job settled");
                 Ok(())
@@ -106,7 +108,9 @@ mod tests {
     fn both_events_are_read() {
         let ended = r#"{"version":"0","detail-type":"Step Functions Execution Status Change","source":"aws.states",
             "detail":{"executionArn":"arn","name":"0192b1c0-0000-7000-8000-000000000000","status":"ABORTED","input":"{}"}}"#;
-        assert!(matches!(serde_json::from_str(ended).unwrap(), Event::ExecutionEnded { status, .. } if status == "ABORTED"));
+        assert!(
+            matches!(serde_json::from_str(ended).unwrap(), Event::ExecutionEnded { status, .. } if status == "ABORTED")
+        );
 
         let tick = r#"{"version":"0","detail-type":"Scheduled Event","source":"aws.events","detail":{}}"#;
         assert!(matches!(serde_json::from_str(tick).unwrap(), Event::Tick {}));

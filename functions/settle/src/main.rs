@@ -25,5 +25,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
         stale,
     };
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<settle::Event>| watchdog.handle(event.payload).await.map_err(TaskError::from))).await
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<settle::Event>| {
+        watchdog.handle(event.payload).await.map_err(TaskError::from)
+    }))
+    .await
 }

@@ -7,7 +7,8 @@ use super::prediction::Prediction;
 /// Whether a job keeps a prediction: a wanted label, and a confidence that is not *below* the threshold.
 #[must_use]
 pub fn accepts(spec: &JobSpec, prediction: &Prediction) -> bool {
-    prediction.confidence >= spec.confidence_threshold && (spec.wanted.is_empty() || spec.wanted.contains(&prediction.label))
+    prediction.confidence >= spec.confidence_threshold
+        && (spec.wanted.is_empty() || spec.wanted.contains(&prediction.label))
 }
 
 /// The outcome of a well-formed answer.
@@ -51,7 +52,12 @@ mod tests {
     }
 
     fn prediction(label: &str, confidence: f64) -> Prediction {
-        Prediction { geometry: Geometry::Classification, label: label.into(), confidence, attributes: Default::default() }
+        Prediction {
+            geometry: Geometry::Classification,
+            label: label.into(),
+            confidence,
+            attributes: Default::default(),
+        }
     }
 
     #[test]

@@ -84,7 +84,9 @@ pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, Stri
         let Value::String(text) = value else { return Err("Must be a string.".into()) };
         let text = text.trim();
         match text.chars().count() {
-            count if count < min => Err(if min == 1 { "May not be blank.".into() } else { format!("Must have at least {min} characters.") }),
+            count if count < min => {
+                Err(if min == 1 { "May not be blank.".into() } else { format!("Must have at least {min} characters.") })
+            }
             count if count > max => Err(format!("Must have at most {max} characters.")),
             _ if text.chars().any(char::is_control) => Err("May not contain control characters.".into()),
             _ => Ok(text.to_owned()),
@@ -105,7 +107,10 @@ pub fn boolean(value: Value) -> Result<bool, String> {
 /// # Errors
 /// A sentence.
 pub fn fraction(value: Value) -> Result<f64, String> {
-    value.as_f64().filter(|number| (0.0..=1.0).contains(number)).ok_or_else(|| "Must be a number from 0.0 to 1.0.".into())
+    value
+        .as_f64()
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| "Must be a number from 0.0 to 1.0.".into())
 }
 
 /// A whole number in a range.

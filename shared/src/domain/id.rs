@@ -157,7 +157,9 @@ mod tests {
 
     #[test]
     fn only_the_canonical_spelling_is_an_identifier() {
-        for bad in ["", "proj_abc123", "..", "0192B1C0-0000-7000-8000-000000000000", "{0192b1c0-0000-7000-8000-000000000000}"] {
+        for bad in
+            ["", "proj_abc123", "..", "0192B1C0-0000-7000-8000-000000000000", "{0192b1c0-0000-7000-8000-000000000000}"]
+        {
             assert!(matches!(JobUid::parse(bad), Err(Error::NotFound)), "{bad}");
         }
         let uid = "0192b1c0-0000-7000-8000-000000000000";

@@ -83,7 +83,13 @@ impl Item {
     ///
     /// # Errors
     /// `Validation`; `path` leads every complaint.
-    pub fn read(path: String, value: Value, organization: OrganizationUid, project: ProjectUid, now: Timestamp) -> Result<Self, Error> {
+    pub fn read(
+        path: String,
+        value: Value,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         let Value::Object(values) = value else {
             return Err(Error::field(path, "Must be an object."));
         };
@@ -124,7 +130,11 @@ fn item_key(value: Value) -> Result<String, String> {
 fn asset_url(value: Value) -> Result<String, String> {
     let url = fields::text(1, limits::URL_CHARS)(value)?;
     // Only the model fetches it. What it may reach is the model's affair; that it is a web address is ours.
-    if url.starts_with("https://") && !url.contains(char::is_whitespace) { Ok(url) } else { Err("Must be an https:// URL.".into()) }
+    if url.starts_with("https://") && !url.contains(char::is_whitespace) {
+        Ok(url)
+    } else {
+        Err("Must be an https:// URL.".into())
+    }
 }
 
 #[cfg(test)]
@@ -161,7 +171,10 @@ mod tests {
 
     #[test]
     fn an_asset_survives_the_manifest() {
-        for asset in [read(json!({"key": "a", "width": 1, "height": 2})).unwrap().asset, read(json!({"key": "b", "asset_type": "point_cloud", "url": "https://x/y"})).unwrap().asset] {
+        for asset in [
+            read(json!({"key": "a", "width": 1, "height": 2})).unwrap().asset,
+            read(json!({"key": "b", "asset_type": "point_cloud", "url": "https://x/y"})).unwrap().asset,
+        ] {
             let line = serde_json::to_string(&asset).unwrap();
             assert_eq!(serde_json::from_str::<Asset>(&line).unwrap(), asset, "{line}");
         }

@@ -72,7 +72,9 @@ impl JobStatus {
             (S::Pending | S::Running, E::Fail) => Ok(S::Failed),
             (S::Pending | S::Running, E::Cancel) => Ok(S::Cancelled),
             // Tasks and clients retry: the event that brought us here may come again.
-            (S::Running, E::Start) | (S::Completed, E::Complete) | (S::Failed, E::Fail) | (S::Cancelled, E::Cancel) => Ok(self),
+            (S::Running, E::Start) | (S::Completed, E::Complete) | (S::Failed, E::Fail) | (S::Cancelled, E::Cancel) => {
+                Ok(self)
+            }
             (from, event) => Err(IllegalTransition { from, event }),
         }
     }
@@ -178,7 +180,8 @@ impl JobRequest {
         if !project.status.takes_jobs() {
             return Err(Error::ProjectNotActive);
         }
-        let unknown: Vec<&str> = self.labels.iter().filter(|l| !project.labels.contains(l)).map(String::as_str).collect();
+        let unknown: Vec<&str> =
+            self.labels.iter().filter(|l| !project.labels.contains(l)).map(String::as_str).collect();
         if project.labels.is_empty() || unknown.is_empty() {
             return Ok(());
         }
@@ -359,7 +362,8 @@ mod tests {
 
     #[test]
     fn a_bad_request_names_its_fields() {
-        let error = JobRequest::read(br#"{"confidence_threshold": 1.5, "model_type": "gpt", "dry_run": 1}"#).unwrap_err();
+        let error =
+            JobRequest::read(br#"{"confidence_threshold": 1.5, "model_type": "gpt", "dry_run": 1}"#).unwrap_err();
 
         assert_eq!(
             error.to_string(),

@@ -92,7 +92,11 @@ impl ApiKey {
     /// # Errors
     /// `PermissionDenied` unless the key has one of `scopes`, or has none at all and so may do everything.
     pub fn allows(&self, scopes: &[Scope]) -> Result<(), Error> {
-        if self.scopes.is_empty() || self.scopes.iter().any(|scope| scopes.contains(scope)) { Ok(()) } else { Err(Error::PermissionDenied) }
+        if self.scopes.is_empty() || self.scopes.iter().any(|scope| scopes.contains(scope)) {
+            Ok(())
+        } else {
+            Err(Error::PermissionDenied)
+        }
     }
 }
 

@@ -49,7 +49,9 @@ impl Executions for StateMachine {
 
     async fn is_running(&self, job: JobUid) -> Result<bool, Error> {
         match self.client.describe_execution().execution_arn(self.execution_arn(job)).send().await {
-            Ok(execution) => Ok(matches!(execution.status(), ExecutionStatus::Running | ExecutionStatus::PendingRedrive)),
+            Ok(execution) => {
+                Ok(matches!(execution.status(), ExecutionStatus::Running | ExecutionStatus::PendingRedrive))
+            }
             Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_does_not_exist()) => Ok(false),
             Err(error) => Err(classify(error)),
         }
@@ -59,7 +61,9 @@ impl Executions for StateMachine {
 /// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
 fn classify<E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static>(error: SdkError<E>) -> Error {
     let busy = match &error {
-        SdkError::ServiceError(service) => service.raw().status().is_server_error() || service.err().code() == Some("ThrottlingException"),
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error() || service.err().code() == Some("ThrottlingException")
+        }
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         _ => false,
     };

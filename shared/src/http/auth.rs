@@ -86,7 +86,11 @@ impl<K: Keys, C: Clock> Authentication<K, C> {
 }
 
 /// The layer: a request without a good key gets no further, so that unknown paths answer 401 as well.
-pub(super) async fn layer<K: Keys + 'static, C: Clock + 'static>(State(auth): State<Arc<Authentication<K, C>>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn layer<K: Keys + 'static, C: Clock + 'static>(
+    State(auth): State<Arc<Authentication<K, C>>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
     match auth.caller(header.as_deref()).await {
         Ok(caller) => {

@@ -61,7 +61,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let base = parts.extensions.get::<PublicBase>().map_or_else(String::new, |base| base.of(parts));
         // A query that cannot be read is one without parameters: a list never fails for a stray one.
-        let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
+        let query =
+            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
         Ok(Self { base, path: format!("{}/", parts.uri.path()), query })
     }
 }

@@ -48,7 +48,9 @@ impl Paging {
     /// # Errors
     /// `InvalidCursor`.
     pub fn read(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
-        let given = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+        let given = |name: &str| {
+            query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        };
         let cursor = match given("cursor") {
             Some(text) => {
                 let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCursor)?;
@@ -90,7 +92,11 @@ impl Paging {
 
     /// The page on the wire. `next` is absolute, as the TypeScript client needs it.
     pub fn view<T, V>(&self, page: Page<T>, view: impl FnMut(T) -> V) -> PageView<V> {
-        PageView { next: page.next.map(|after| self.next(after)), previous: None, results: page.entries.into_iter().map(view).collect() }
+        PageView {
+            next: page.next.map(|after| self.next(after)),
+            previous: None,
+            results: page.entries.into_iter().map(view).collect(),
+        }
     }
 
     /// An empty last page.
@@ -133,12 +139,23 @@ mod tests {
 
     #[test]
     fn a_cursor_alone_keeps_filters_and_page_size() {
-        let first = Paging::read(BASE, "/auto-label-jobs/", &query(&[("project", "p 1"), ("limit", "7")]), &["project", "status"]).unwrap();
+        let first = Paging::read(
+            BASE,
+            "/auto-label-jobs/",
+            &query(&[("project", "p 1"), ("limit", "7")]),
+            &["project", "status"],
+        )
+        .unwrap();
         let page = first.view(Page { entries: vec![1], next: Some("after".into()) }, |n| n);
         let url = page.next.unwrap();
-        assert!(url.starts_with("https://h/api/v1/auto-label-jobs/?cursor=") && url.ends_with("&limit=7&project=p+1"), "{url}");
+        assert!(
+            url.starts_with("https://h/api/v1/auto-label-jobs/?cursor=") && url.ends_with("&limit=7&project=p+1"),
+            "{url}"
+        );
 
-        let second = Paging::read(BASE, "/auto-label-jobs/", &query(&[("cursor", &cursor_of(&url))]), &["project", "status"]).unwrap();
+        let second =
+            Paging::read(BASE, "/auto-label-jobs/", &query(&[("cursor", &cursor_of(&url))]), &["project", "status"])
+                .unwrap();
         assert_eq!(second.slice(), Slice { after: Some("after".into()), limit: 7, ascending: false });
         assert_eq!(second.filter("project"), Some("p 1"));
     }

@@ -47,11 +47,17 @@ impl Endpoint {
                 }
             }
             InvokeEndpointError::ModelNotReadyException(_) => transient("The model is not ready yet."),
-            InvokeEndpointError::ValidationError(_) => self.refused("does not exist or is not in service. Create it, or choose another provider."),
+            InvokeEndpointError::ValidationError(_) => {
+                self.refused("does not exist or is not in service. Create it, or choose another provider.")
+            }
             other => match other.code() {
-                Some("AccessDeniedException" | "AccessDenied" | "ExpiredTokenException" | "UnrecognizedClientException" | "InvalidSignatureException") => {
-                    self.refused("refuses access. Allow sagemaker:InvokeEndpoint on it.")
-                }
+                Some(
+                    "AccessDeniedException"
+                    | "AccessDenied"
+                    | "ExpiredTokenException"
+                    | "UnrecognizedClientException"
+                    | "InvalidSignatureException",
+                ) => self.refused("refuses access. Allow sagemaker:InvokeEndpoint on it."),
                 _ => transient("The endpoint is busy."),
             },
         }
@@ -66,7 +72,13 @@ impl Endpoint {
 impl Model for Endpoint {
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
         let body = serde_json::to_vec(request).map_err(|_| transient("The request could not be written."))?;
-        let call = self.client.invoke_endpoint().endpoint_name(&self.name).content_type("application/json").accept("application/json").body(Blob::new(body));
+        let call = self
+            .client
+            .invoke_endpoint()
+            .endpoint_name(&self.name)
+            .content_type("application/json")
+            .accept("application/json")
+            .body(Blob::new(body));
         let answer = call.send().await.map_err(|error| self.classify(error))?;
         Ok(answer.body.map(Blob::into_inner).unwrap_or_default())
     }

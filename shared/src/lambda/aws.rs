@@ -35,7 +35,9 @@ pub struct Aws {
 impl Aws {
     /// For a Lambda: region and credentials from its environment.
     pub async fn in_lambda() -> Self {
-        let loader = loader().region(EnvironmentVariableRegionProvider::new()).credentials_provider(EnvironmentVariableCredentialsProvider::new());
+        let loader = loader()
+            .region(EnvironmentVariableRegionProvider::new())
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new());
         Self { config: loader.load().await }
     }
 
@@ -53,7 +55,11 @@ impl Aws {
     /// For clients of models: they may take their time, and repeating a call is the worker's decision.
     #[must_use]
     pub fn model_config(&self) -> SdkConfig {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(MODEL).operation_timeout(MODEL).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(MODEL)
+            .operation_timeout(MODEL)
+            .build();
         self.config.clone().into_builder().timeout_config(timeouts).retry_config(RetryConfig::disabled()).build()
     }
 }
@@ -63,8 +69,15 @@ fn loader() -> ConfigLoader {
     #[expect(clippy::expect_used, reason = "the roots are part of the binary: a test reads them")]
     let tls = TlsContext::builder().with_trust_store(roots).build().expect("the roots can be read");
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
-    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts).retry_config(RetryConfig::standard().with_max_attempts(4))
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
 }
 
 #[cfg(test)]

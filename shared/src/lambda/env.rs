@@ -67,7 +67,9 @@ impl Env {
                 false
             }
         };
-        let emulated = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| ["http://127.0.0.1:", "http://localhost:"].iter().any(|loopback| url.starts_with(loopback)));
+        let emulated = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| {
+            ["http://127.0.0.1:", "http://localhost:"].iter().any(|loopback| url.starts_with(loopback))
+        });
         wanted && emulated
     }
 

@@ -27,7 +27,13 @@ impl Bucket {
 
 impl Objects for Bucket {
     async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), Error> {
-        let request = self.client.put_object().bucket(&self.name).key(key).content_type(content_type).body(ByteStream::from(bytes));
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .key(key)
+            .content_type(content_type)
+            .body(ByteStream::from(bytes));
         request.send().await.map_err(classify)?;
         Ok(())
     }
@@ -37,7 +43,8 @@ impl Objects for Bucket {
             return Ok(Vec::new()); // HTTP has no empty range
         }
         let range = format!("bytes={offset}-{}", offset + length - 1);
-        let answer = self.client.get_object().bucket(&self.name).key(key).range(range).send().await.map_err(classify)?;
+        let answer =
+            self.client.get_object().bucket(&self.name).key(key).range(range).send().await.map_err(classify)?;
         let bytes = answer.body.collect().await.map_err(|error| Error::ObjectsUnavailable(error.into()))?;
         Ok(bytes.to_vec())
     }
@@ -58,7 +65,9 @@ impl Objects for Bucket {
 /// Overloaded, timed out or unreachable: repeatable. Anything else is our own mistake.
 fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
     let busy = match &error {
-        SdkError::ServiceError(service) => service.raw().status().is_server_error() || service.raw().status().as_u16() == 429,
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error() || service.raw().status().as_u16() == 429
+        }
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         _ => false,
     };

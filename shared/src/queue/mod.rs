@@ -49,7 +49,14 @@ impl WebhookQueue {
         let body = serde_json::to_string(&Message::V1 { delivery }).map_err(Error::internal)?;
         // Rounded up: a message that comes a moment early would only be sent again.
         let seconds = i32::try_from(delay.min(MAX_DELAY).as_millis().div_ceil(1_000)).unwrap_or(0);
-        self.client.send_message().queue_url(url).message_body(body).delay_seconds(seconds).send().await.map_err(classify)?;
+        self.client
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .delay_seconds(seconds)
+            .send()
+            .await
+            .map_err(classify)?;
         Ok(())
     }
 }
@@ -68,7 +75,9 @@ impl Queue for WebhookQueue {
 /// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
 fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
     let busy = match &error {
-        SdkError::ServiceError(service) => service.raw().status().is_server_error() || service.raw().status().as_u16() == 429,
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error() || service.raw().status().as_u16() == 429
+        }
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         _ => false,
     };

@@ -30,7 +30,8 @@ impl Vault {
 
 impl Secrets for Vault {
     async fn seal(&self, context: &str, secret: &str) -> Result<String, Error> {
-        let request = self.client.encrypt().key_id(&self.key).encryption_context(CONTEXT, context).plaintext(Blob::new(secret));
+        let request =
+            self.client.encrypt().key_id(&self.key).encryption_context(CONTEXT, context).plaintext(Blob::new(secret));
         let answer = request.send().await.map_err(classify)?;
         let sealed = answer.ciphertext_blob.ok_or_else(|| Error::internal("no ciphertext"))?;
         Ok(STANDARD.encode(sealed))
@@ -38,7 +39,12 @@ impl Secrets for Vault {
 
     async fn open(&self, context: &str, sealed: &str) -> Result<String, Error> {
         let sealed = STANDARD.decode(sealed).map_err(Error::internal)?;
-        let request = self.client.decrypt().key_id(&self.key).encryption_context(CONTEXT, context).ciphertext_blob(Blob::new(sealed));
+        let request = self
+            .client
+            .decrypt()
+            .key_id(&self.key)
+            .encryption_context(CONTEXT, context)
+            .ciphertext_blob(Blob::new(sealed));
         let answer = request.send().await.map_err(classify)?;
         let secret = answer.plaintext.ok_or_else(|| Error::internal("no plaintext"))?;
         String::from_utf8(secret.into_inner()).map_err(|_| Error::internal("a secret that is no text"))
@@ -48,7 +54,9 @@ impl Secrets for Vault {
 /// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
 fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
     let busy = match &error {
-        SdkError::ServiceError(service) => service.raw().status().is_server_error() || service.raw().status().as_u16() == 429,
+        SdkError::ServiceError(service) => {
+            service.raw().status().is_server_error() || service.raw().status().as_u16() == 429
+        }
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         _ => false,
     };

@@ -88,20 +88,30 @@ impl Store {
     }
 
     async fn put_if(&self, row: Row, condition: &str) -> Result<bool, Error> {
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression(condition);
+        let request =
+            self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression(condition);
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
             Err(error) => Err(classify(error)),
         }
     }
 
     /// Removes a row. `false`: there was none.
     pub(super) async fn remove(&self, key: Key) -> Result<bool, Error> {
-        let request = self.client.delete_item().table_name(&self.table).set_key(Some(key.into())).condition_expression("attribute_exists(pk)");
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into()))
+            .condition_expression("attribute_exists(pk)");
         match request.send().await {
             Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
             Err(error) => Err(classify(error)),
         }
     }
@@ -111,11 +121,16 @@ impl Store {
         let mut rows = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH_GET) {
             let keys = keys.iter().cloned().map(Row::from).collect();
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().map_err(Error::internal)?;
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true)
+                .build()
+                .map_err(Error::internal)?;
             let mut open = Some(HashMap::from([(self.table.clone(), wanted)]));
             for _ in 0..BATCH_GET_ROUNDS {
                 let Some(wanted) = open.take().filter(|tables| !tables.is_empty()) else { break };
-                let answer = self.client.batch_get_item().set_request_items(Some(wanted)).send().await.map_err(classify)?;
+                let answer =
+                    self.client.batch_get_item().set_request_items(Some(wanted)).send().await.map_err(classify)?;
                 rows.extend(answer.responses.unwrap_or_default().into_values().flatten());
                 open = answer.unprocessed_keys;
             }
@@ -127,7 +142,12 @@ impl Store {
     }
 
     /// All rows of a partition whose sort key begins so, in order.
-    pub(super) async fn query_prefix(&self, pk: String, prefix: &str, projection: Option<&str>) -> Result<Vec<Row>, Error> {
+    pub(super) async fn query_prefix(
+        &self,
+        pk: String,
+        prefix: &str,
+        projection: Option<&str>,
+    ) -> Result<Vec<Row>, Error> {
         let request = self
             .client
             .query()
@@ -146,7 +166,12 @@ impl Store {
     }
 
     /// A page of a partition of the table, newest first: its uids sort by time.
-    pub(super) async fn page_of_partition<T: DeserializeOwned>(&self, pk: String, prefix: &str, slice: &Slice) -> Result<Page<T>, Error> {
+    pub(super) async fn page_of_partition<T: DeserializeOwned>(
+        &self,
+        pk: String,
+        prefix: &str,
+        slice: &Slice,
+    ) -> Result<Page<T>, Error> {
         let start = slice.after.as_ref().map(|after| Key { pk: pk.clone(), sk: format!("{prefix}{after}") }.into());
         let request = self
             .client
@@ -224,15 +249,22 @@ impl Store {
                     if (0..reasons.len()).any(|action| refused(reasons, action)) {
                         return Ok(Transacted::Refused(reasons.to_vec()));
                     }
-                    let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
-                    let passing = codes.iter().all(|code| matches!(*code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"));
+                    let codes: Vec<&str> =
+                        reasons.iter().filter_map(CancellationReason::code).filter(|code| *code != "None").collect();
+                    let passing = codes.iter().all(|code| {
+                        matches!(*code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")
+                    });
                     let cause = format!("transaction cancelled: {}", codes.join(", "));
                     Err(if passing { Error::StoreUnavailable(cause.into()) } else { Error::internal(cause) })
                 }
                 _ => Err(classify(error)),
             }
         };
-        let patience = ExponentialBuilder::default().with_min_delay(Duration::from_millis(20)).with_max_delay(Duration::from_secs(2)).with_max_times(8).with_jitter();
+        let patience = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(20))
+            .with_max_delay(Duration::from_secs(2))
+            .with_max_times(8)
+            .with_jitter();
         attempt.retry(patience).when(|error: &Error| matches!(error, Error::StoreUnavailable(_))).await
     }
 }

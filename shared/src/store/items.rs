@@ -22,7 +22,11 @@ impl Items for Store {
     async fn add_items(&self, items: &[Item]) -> Result<(), Error> {
         let rows = items.iter().map(|new| item(&ItemRow::new(new)?)).collect::<Result<Vec<Row>, Error>>()?;
         // The uid is derived from project and key, so `false` is the same item again.
-        stream::iter(rows).map(|row| self.put_new(row)).buffer_unordered(PUTS).try_for_each(|_added| async { Ok(()) }).await
+        stream::iter(rows)
+            .map(|row| self.put_new(row))
+            .buffer_unordered(PUTS)
+            .try_for_each(|_added| async { Ok(()) })
+            .await
     }
 
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
@@ -46,7 +50,12 @@ impl Items for Store {
 }
 
 impl Results for Store {
-    async fn results(&self, project: ProjectUid, keep: impl Fn(&LabelResult) -> bool + Send, slice: &Slice) -> Result<Page<Item>, Error> {
+    async fn results(
+        &self,
+        project: ProjectUid,
+        keep: impl Fn(&LabelResult) -> bool + Send,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
         let mut page = self.items_of(project, slice).await?;
         page.entries.retain(|item| item.result.as_ref().is_some_and(&keep));
         Ok(page)
@@ -84,7 +93,11 @@ impl Store {
 
 /// An entry of the sparse index.
 fn waiting(row: &Row) -> Result<(String, Asset), Error> {
-    let field = |name: &str| row.get(name).and_then(|value: &AttributeValue| value.as_s().ok()).ok_or_else(|| Error::internal("index entry without its attributes"));
+    let field = |name: &str| {
+        row.get(name)
+            .and_then(|value: &AttributeValue| value.as_s().ok())
+            .ok_or_else(|| Error::internal("index entry without its attributes"))
+    };
     let uid = field("pk")?.strip_prefix("ITEM#").ok_or_else(|| Error::internal("index entry that is no item"))?;
     Ok((field(UNLABELED.sk)?.clone(), asset(ItemUid::parse(uid)?, field("item")?)?))
 }

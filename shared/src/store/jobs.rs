@@ -54,8 +54,11 @@ impl Jobs for Store {
         let mut entries = Vec::new();
         for _ in 0..ROUNDS {
             let page = self.page_of_index(&LISTING, pk.clone(), &slice).await?;
-            let uids: Vec<JobUid> = page.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
-            let wanted = |job: &Job| job.spec.organization == organization && filter.status.is_none_or(|status| status == job.state.status);
+            let uids: Vec<JobUid> =
+                page.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
+            let wanted = |job: &Job| {
+                job.spec.organization == organization && filter.status.is_none_or(|status| status == job.state.status)
+            };
             entries.extend(self.jobs_by_uid(&uids).await?.into_iter().filter(wanted));
             slice.after = page.next;
             if slice.after.is_none() || entries.len() >= slice.limit {
@@ -120,7 +123,10 @@ impl Jobs for Store {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job_state(job.spec.uid).into()))
-            .update_expression(format!("SET #status = :cancelled, completed_at = :now, progressed_at = :now REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
+            .update_expression(format!(
+                "SET #status = :cancelled, completed_at = :now, progressed_at = :now REMOVE {}, {}",
+                ACTIVE.pk, ACTIVE.sk
+            ))
             .condition_expression("#status IN (:pending, :running)") // never over an end (I5)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_names("#status", "status")
@@ -140,7 +146,8 @@ impl Jobs for Store {
 
     async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
         // The summary and the event speak of these counters: a chunk committed since makes them untrue (I2, I6).
-        let still_as_judged = "#status = :status AND successful = :successful AND failed = :failed AND skipped = :skipped";
+        let still_as_judged =
+            "#status = :status AND successful = :successful AND failed = :failed AND skipped = :skipped";
         let counters = job.state.counters;
         let state = Update::builder()
             .table_name(&self.table)
@@ -171,7 +178,12 @@ impl Store {
     /// The jobs of these uids that exist, in this order.
     async fn jobs_by_uid(&self, uids: &[JobUid]) -> Result<Vec<Job>, Error> {
         let keys = uids.iter().flat_map(|uid| [Key::job_spec(*uid), Key::job_state(*uid)]).collect();
-        let mut found: HashMap<(String, String), Row> = self.get_many(keys).await?.into_iter().filter_map(|row| key_of(&row).map(|key| ((key.pk, key.sk), row))).collect();
+        let mut found: HashMap<(String, String), Row> = self
+            .get_many(keys)
+            .await?
+            .into_iter()
+            .filter_map(|row| key_of(&row).map(|key| ((key.pk, key.sk), row)))
+            .collect();
         let mut take = |key: Key| found.remove(&(key.pk, key.sk));
         let rows = uids.iter().filter_map(|uid| take(Key::job_spec(*uid)).zip(take(Key::job_state(*uid))));
         rows.map(|(spec, state)| job(spec, state)).collect()

@@ -71,8 +71,18 @@ impl Ledger for Store {
     }
 
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error> {
-        let request = self.client.get_item().table_name(&self.table).set_key(Some(Key::job_state(job).into())).consistent_read(true);
-        let answer = request.projection_expression("#status").expression_attribute_names("#status", "status").send().await.map_err(classify)?;
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::job_state(job).into()))
+            .consistent_read(true);
+        let answer = request
+            .projection_expression("#status")
+            .expression_attribute_names("#status", "status")
+            .send()
+            .await
+            .map_err(classify)?;
         let status = answer.item.as_ref().and_then(|row| row.get("status")?.as_s().ok()).ok_or(Error::NotFound)?;
         JobStatus::named(status).ok_or_else(|| Error::internal("a job in no known status"))
     }
@@ -81,7 +91,13 @@ impl Ledger for Store {
 impl Store {
     /// The rows of the drafts, each with its place in the chunk. A dry run has none (I8); a draft that is too
     /// large fails its item here, before it could fail the chunk.
-    fn drafts(&self, spec: &JobSpec, bot: &str, outcomes: &mut [Option<ItemOutcome>], now: Timestamp) -> Result<Vec<(usize, ResultRow)>, Error> {
+    fn drafts(
+        &self,
+        spec: &JobSpec,
+        bot: &str,
+        outcomes: &mut [Option<ItemOutcome>],
+        now: Timestamp,
+    ) -> Result<Vec<(usize, ResultRow)>, Error> {
         let mut drafts = Vec::new();
         for (place, outcome) in outcomes.iter_mut().enumerate() {
             let Some(ItemOutcome { outcome, .. }) = outcome else { continue };
@@ -107,7 +123,9 @@ impl Store {
             Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(Key::job_state(job).into()))
-                .update_expression("SET progressed_at = :now ADD successful :successful, failed :failed, skipped :skipped")
+                .update_expression(
+                    "SET progressed_at = :now ADD successful :successful, failed :failed, skipped :skipped",
+                )
                 // What was in flight when the job was cancelled still counts; a told end never changes (I5, I6).
                 .condition_expression("#status IN (:running, :cancelled)")
                 .expression_attribute_names("#status", "status")
@@ -139,7 +157,12 @@ impl Store {
 }
 
 fn draft_of(spec: &JobSpec, bot: &str, annotations: &[Prediction], now: Timestamp) -> LabelResult {
-    let lineage = Lineage { job: spec.uid, provider: spec.provider, model_type: spec.model_type, confidence_threshold: spec.confidence_threshold };
+    let lineage = Lineage {
+        job: spec.uid,
+        provider: spec.provider,
+        model_type: spec.model_type,
+        confidence_threshold: spec.confidence_threshold,
+    };
     LabelResult {
         generation: 0,
         status: ResultStatus::Draft,

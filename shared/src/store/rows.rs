@@ -155,7 +155,10 @@ impl ResultRow {
     fn read(self, generation: u16) -> Result<LabelResult, Error> {
         let mut json = Vec::new();
         // What we packed was small; a damaged row must not unpack without end.
-        DeflateDecoder::new(self.packed.0.as_slice()).take(64 * limits::DRAFT_BYTES as u64).read_to_end(&mut json).map_err(Error::internal)?;
+        DeflateDecoder::new(self.packed.0.as_slice())
+            .take(64 * limits::DRAFT_BYTES as u64)
+            .read_to_end(&mut json)
+            .map_err(Error::internal)?;
         let packed: PackedResult = serde_json::from_slice(&json).map_err(Error::internal)?;
         Ok(LabelResult {
             generation,
@@ -259,7 +262,12 @@ impl JobStateRow {
     fn read(self) -> JobState {
         JobState {
             status: self.status,
-            counters: Counters { total: self.total, successful: self.successful, failed: self.failed, skipped: self.skipped },
+            counters: Counters {
+                total: self.total,
+                successful: self.successful,
+                failed: self.failed,
+                skipped: self.skipped,
+            },
             started_at: self.started_at,
             completed_at: self.completed_at,
             progressed_at: self.progressed_at,
@@ -283,7 +291,13 @@ pub(super) struct JobSpecRow<'a> {
 impl<'a> JobSpecRow<'a> {
     pub(super) fn new(spec: &'a JobSpec) -> Self {
         let Key { pk, sk } = Key::job_spec(spec.uid);
-        Self { pk, sk, listing_pk: keys::jobs_of_organization(spec.organization), listing_sk: spec.uid.to_string(), spec }
+        Self {
+            pk,
+            sk,
+            listing_pk: keys::jobs_of_organization(spec.organization),
+            listing_sk: spec.uid.to_string(),
+            spec,
+        }
     }
 }
 

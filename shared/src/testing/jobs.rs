@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -104,7 +105,9 @@ impl Jobs for MemoryJob {
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
-        self.fault.around(|| Ok(self.lock().job.iter().filter(|job| job.state.status.is_active()).map(|job| job.spec.uid).collect()))
+        self.fault.around(|| {
+            Ok(self.lock().job.iter().filter(|job| job.state.status.is_active()).map(|job| job.spec.uid).collect())
+        })
     }
 
     async fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> Result<Plan, Error> {
@@ -159,7 +162,9 @@ impl Jobs for MemoryJob {
 
 impl Ledger for MemoryJob {
     async fn committed(&self, _: JobUid, batch: u32) -> Result<Vec<u32>, Error> {
-        self.fault.around(|| Ok(self.lock().receipts.keys().filter(|(of, _)| *of == batch).map(|(_, chunk)| *chunk).collect()))
+        self.fault.around(|| {
+            Ok(self.lock().receipts.keys().filter(|(of, _)| *of == batch).map(|(_, chunk)| *chunk).collect())
+        })
     }
 
     async fn commit(&self, spec: &JobSpec, _: &str, mut chunk: Chunk, now: Timestamp) -> Result<Commit, Error> {
@@ -173,10 +178,9 @@ impl Ledger for MemoryJob {
             }
             for entry in chunk.outcomes.iter_mut().flatten() {
                 if matches!(entry.outcome, Outcome::Successful(_)) && !spec.dry_run {
-                    if state.results.contains_key(&entry.item) {
-                        entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
-                    } else {
-                        state.results.insert(entry.item, Some(spec.uid));
+                    match state.results.entry(entry.item) {
+                        Entry::Occupied(_) => entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
+                        Entry::Vacant(free) => drop(free.insert(Some(spec.uid))),
                     }
                 }
             }

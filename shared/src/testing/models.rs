@@ -44,12 +44,19 @@ impl Model for ScriptedModel {
         if calls == self.refuses_at {
             return Err(InferenceError::Job("The endpoint is gone.".into()));
         }
-        let boxed = |confidence: f64| json!({"type": "bounding_box", "label": "cat", "confidence": confidence,
-            "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}});
+        let boxed = |confidence: f64| {
+            json!({"type": "bounding_box", "label": "cat", "confidence": confidence,
+            "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}})
+        };
         let predictions = match request.asset_id.shard(4) {
             0 => vec![boxed(0.9)],
             1 => vec![boxed(0.4)],
-            2 => return Err(InferenceError::Item(Failure::new(FailureCode::ModelError, "The model answered status 400."))),
+            2 => {
+                return Err(InferenceError::Item(Failure::new(
+                    FailureCode::ModelError,
+                    "The model answered status 400.",
+                )));
+            }
             _ => vec![boxed(0.5), boxed(0.8), boxed(0.1)],
         };
         Ok(json!({"annotations": predictions}).to_string().into_bytes())

@@ -23,22 +23,41 @@ use crate::repository;
 /// Generous: a cold disk reads a lot of Python.
 const START: Duration = Duration::from_secs(60);
 
-/// The emulator that the local stack runs on.
-pub(crate) static MINISTACK: LazyLock<Server> = LazyLock::new(|| Server::start("ministack"));
-/// The second opinion.
-pub(crate) static MOTO: LazyLock<Server> = LazyLock::new(|| Server::start("moto"));
+/// An empty table on the emulator that the local stack runs on.
+pub(crate) async fn ministack() -> Store {
+    static SERVER: Started = LazyLock::new(|| Server::start("ministack"));
+    a_store(&SERVER).await
+}
+
+/// An empty table on the second opinion.
+pub(crate) async fn moto() -> Store {
+    static SERVER: Started = LazyLock::new(|| Server::start("moto"));
+    a_store(&SERVER).await
+}
+
+/// By the first test that needs it; if it cannot be, every test says why.
+type Started = LazyLock<Result<Server, String>>;
+
+async fn a_store(server: &Started) -> Store {
+    match &**server {
+        Ok(server) => server.store().await,
+        Err(why) => panic!("{why}"),
+    }
+}
 
 /// A running server. It ends with this process, however that ends: see `serve.py`.
-pub(crate) struct Server {
+struct Server {
     url: String,
     tables: AtomicUsize,
     _process: Child,
 }
 
 impl Server {
-    fn start(name: &str) -> Self {
+    fn start(name: &str) -> Result<Self, String> {
         let python = repository(".venv/bin/python");
-        assert!(python.exists(), "the Python packages are not installed: run `make setup`");
+        if !python.exists() {
+            return Err("the Python packages are not installed: run `make setup`".into());
+        }
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&folder).unwrap();
         let log = folder.join("log");
@@ -58,15 +77,15 @@ impl Server {
             let ended = process.try_wait().unwrap().is_some();
             if ended || begin.elapsed() > START {
                 let log = fs::read_to_string(&log).unwrap_or_default();
-                panic!("{name} does not serve; if a package is missing, run `make setup`:\n{log}");
+                return Err(format!("{name} does not serve; if a package is missing, run `make setup`:\n{log}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { url: format!("http://{address}"), tables: AtomicUsize::new(0), _process: process }
+        Ok(Self { url: format!("http://{address}"), tables: AtomicUsize::new(0), _process: process })
     }
 
-    /// A table of its own for a test, seen with the HTTP client, timeouts and retries of a Lambda.
-    pub(crate) async fn store(&self) -> Store {
+    /// A new table, seen with the HTTP client, timeouts and retries of a Lambda.
+    async fn store(&self) -> Store {
         let config = Builder::from(Aws::in_lambda().await.config())
             .endpoint_url(&self.url)
             .region(Region::from_static("us-east-1"))

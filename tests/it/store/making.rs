@@ -171,7 +171,7 @@ pub(crate) fn everything() -> Slice {
     Slice { after: None, limit: 100, ascending: true }
 }
 
-/// Reads a list page by page to its end, in pages of every small size and in both directions, and holds each reading
+/// Reads a list page by page to its end, in small and large pages and in both directions, and holds each reading
 /// against `expected`, which is in ascending order: no entry is lost or comes twice, whatever the size of a page.
 pub(crate) async fn assert_pages<T, U>(
     page: impl AsyncFn(Slice) -> Result<Page<T>, Error>,
@@ -180,7 +180,7 @@ pub(crate) async fn assert_pages<T, U>(
 ) where
     U: Clone + PartialEq + std::fmt::Debug,
 {
-    for (limit, ascending) in [1, 2, 3, 100].into_iter().flat_map(|limit| [(limit, true), (limit, false)]) {
+    for (limit, ascending) in [1, 3, 100].into_iter().flat_map(|limit| [(limit, true), (limit, false)]) {
         let mut read = Vec::new();
         let mut after = None;
         loop {

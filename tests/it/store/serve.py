@@ -45,12 +45,11 @@ def serve_ministack(folder: Path) -> None:
 
 
 def serve_moto() -> None:
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import create_backend_app
     from werkzeug.serving import make_server
 
     # One request at a time: moto takes no locks, so two transactions on two threads would not be isolated.
-    application = DomainDispatcherApplication(create_backend_app, service="dynamodb")
-    server = make_server("127.0.0.1", 0, application, threaded=False)
+    server = make_server("127.0.0.1", 0, create_backend_app("dynamodb"), threaded=False)
     announce(server.server_port)
     server.serve_forever()
 
