@@ -28,6 +28,9 @@ pub async fn settle(
 ) -> Result<JobStatus, Error> {
     for _ in 0..ROUNDS {
         let job = store.job(uid).await?;
+        if job.state.status == JobStatus::Cancelled {
+            return Ok(JobStatus::Cancelled); // has nothing to tell (contract, 6.6)
+        }
         if !job.state.status.is_active() {
             return tell_again(webhooks, queue, &job).await.map(|()| job.state.status);
         }
@@ -125,7 +128,7 @@ mod tests {
         for answer_lost in [false, true] {
             for call in 1.. {
                 let fault = Arc::new(Fault::at(call, answer_lost));
-                let webhooks = Arc::new(MemoryWebhooks::with(a_webhook()).failing(&fault));
+                let webhooks = MemoryWebhooks::with(a_webhook()).failing(&fault);
                 let store = MemoryJob::of(done(ALL_LABELED)).told_to(&webhooks).failing(&fault);
                 let queue = MemoryQueue::default().failing(&fault);
                 let clock = StoppedClock::at(1_000);
@@ -134,7 +137,7 @@ mod tests {
                 // The task fails once and is retried; then the execution-status rule and the schedule come by too.
                 let mut settled = Vec::new();
                 for _ in 0..4 {
-                    settled.push(settle(&store, &*webhooks, &queue, &clock, uid, None).await.ok());
+                    settled.push(settle(&store, &webhooks, &queue, &clock, uid, None).await.ok());
                 }
 
                 assert_eq!(store.now().state.status, JobStatus::Completed, "I5, call {call}");

@@ -30,9 +30,11 @@ pub enum Event {
 const GRACE: Duration = Duration::from_secs(60);
 
 /// What settling works with.
-pub struct Watchdog<S, Q, E, C> {
+pub struct Watchdog<S, W, Q, E, C> {
     /// The table.
     pub store: S,
+    /// The table again, for what it knows of webhooks.
+    pub webhooks: W,
     /// The webhook queue.
     pub queue: Q,
     /// The state machine.
@@ -43,9 +45,10 @@ pub struct Watchdog<S, Q, E, C> {
     pub stale: Duration,
 }
 
-impl<S, Q, E, C> Watchdog<S, Q, E, C>
+impl<S, W, Q, E, C> Watchdog<S, W, Q, E, C>
 where
-    S: Jobs + Ledger + Webhooks,
+    S: Jobs + Ledger,
+    W: Webhooks,
     Q: Queue,
     E: Executions,
     C: Clock,
@@ -61,7 +64,8 @@ where
                 let problem = format!(
                     "The job's execution ended unexpectedly ({status}). What is labeled stays; start another job for the rest."
                 );
-                let status = settle(&self.store, &self.store, &self.queue, &self.clock, name, Some(&problem)).await?;
+                let status =
+                    settle(&self.store, &self.webhooks, &self.queue, &self.clock, name, Some(&problem)).await?;
                 info!(job.uid = %name, %status, "job settled");
                 Ok(())
             }
@@ -94,7 +98,7 @@ where
         } else {
             return Ok(());
         };
-        let status = settle(&self.store, &self.store, &self.queue, &self.clock, uid, Some(&problem)).await?;
+        let status = settle(&self.store, &self.webhooks, &self.queue, &self.clock, uid, Some(&problem)).await?;
         warn!(job.uid = %uid, %status, problem, "stuck job settled");
         Ok(())
     }
@@ -102,7 +106,68 @@ where
 
 #[cfg(test)]
 mod tests {
+    use shared::domain::job::{Job, JobStatus};
+    use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
+
     use super::*;
+
+    const STALE: Duration = Duration::from_secs(900);
+
+    type TestWatchdog = Watchdog<MemoryJob, MemoryWebhooks, MemoryQueue, MemoryExecutions, StoppedClock>;
+
+    /// A watchdog over one running job, which last moved so long ago.
+    fn watchdog(executions: impl FnOnce(&Job) -> MemoryExecutions, idle: Duration) -> TestWatchdog {
+        let mut job = a_job();
+        job.state.status = JobStatus::Running;
+        let clock = StoppedClock::at(1_000); // when the job was made
+        clock.pass(idle);
+        let webhooks = MemoryWebhooks::with(a_webhook());
+        let executions = executions(&job);
+        let store = MemoryJob::of(job).told_to(&webhooks);
+        Watchdog { store, webhooks, queue: MemoryQueue::default(), executions, clock, stale: STALE }
+    }
+
+    fn running(job: &Job) -> MemoryExecutions {
+        MemoryExecutions::running(job.spec.uid)
+    }
+
+    fn ended(_: &Job) -> MemoryExecutions {
+        MemoryExecutions::default()
+    }
+
+    async fn after_a_round(watchdog: &TestWatchdog) -> (JobStatus, usize) {
+        watchdog.handle(Event::Tick {}).await.unwrap();
+        watchdog.handle(Event::Tick {}).await.unwrap(); // the next round finds nothing to do
+        (watchdog.store.now().state.status, watchdog.queue.take_sent().len())
+    }
+
+    #[tokio::test]
+    async fn a_job_without_an_execution_is_ended_and_told_once() {
+        assert_eq!(after_a_round(&watchdog(ended, GRACE)).await, (JobStatus::Failed, 1)); // I5, I6
+        assert_eq!(after_a_round(&watchdog(ended, GRACE - Duration::from_secs(1))).await, (JobStatus::Running, 0));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_makes_no_progress_is_stopped_and_ended() {
+        let stuck = watchdog(running, STALE);
+        assert_eq!(after_a_round(&stuck).await, (JobStatus::Failed, 1));
+        assert!(!stuck.executions.is_running(a_job().spec.uid).await.unwrap());
+
+        assert_eq!(after_a_round(&watchdog(running, STALE - Duration::from_secs(1))).await, (JobStatus::Running, 0));
+    }
+
+    #[tokio::test]
+    async fn an_execution_that_ended_badly_ends_its_job() {
+        let watchdog = watchdog(ended, Duration::ZERO);
+        let event = Event::ExecutionEnded { name: a_job().spec.uid, status: "TIMED_OUT".into() };
+
+        watchdog.handle(event).await.unwrap();
+
+        let job = watchdog.store.now();
+        assert_eq!(job.state.status, JobStatus::Failed);
+        assert!(job.state.error_message.is_some_and(|message| message.contains("TIMED_OUT")));
+        assert!(!watchdog.store.project_is_taken());
+    }
 
     #[test]
     fn both_events_are_read() {

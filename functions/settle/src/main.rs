@@ -18,8 +18,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let stale = Duration::from_secs(env.parsed("STALE_JOB_SECONDS"));
     env.finish()?;
     let aws = Aws::in_lambda().await;
+    let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let watchdog = &settle::Watchdog {
-        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        store: store.clone(),
+        webhooks: store,
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
         executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
         clock: SystemClock,

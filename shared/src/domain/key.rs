@@ -72,7 +72,9 @@ pub struct ApiKey {
     pub scopes: Vec<Scope>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// `None`: never.
+    /// `None`: never. Stored under another name than the table's TTL: an expired key must stay, to be told apart from an
+    /// unknown one.
+    #[serde(rename = "valid_until")]
     pub expires_at: Option<Timestamp>,
     /// `None`: not revoked.
     pub revoked_at: Option<Timestamp>,

@@ -1,13 +1,14 @@
 use crate::domain::Timestamp;
 use crate::ports::Clock;
 
-/// The machine's clock.
+/// The machine's clock, to the microsecond: what is answered is what is stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the time comes from")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 }

@@ -15,7 +15,7 @@ use crate::testing::{Fault, MemoryWebhooks};
 #[derive(Debug, Default)]
 pub struct MemoryJob {
     state: Mutex<State>,
-    webhooks: Arc<MemoryWebhooks>,
+    webhooks: MemoryWebhooks,
     fault: Arc<Fault>,
 }
 
@@ -45,8 +45,8 @@ impl MemoryJob {
 
     /// Whose end is recorded there.
     #[must_use]
-    pub fn told_to(self, webhooks: &Arc<MemoryWebhooks>) -> Self {
-        Self { webhooks: Arc::clone(webhooks), ..self }
+    pub fn told_to(self, webhooks: &MemoryWebhooks) -> Self {
+        Self { webhooks: webhooks.clone(), ..self }
     }
 
     /// A person labels an item.

@@ -3,6 +3,7 @@
 #[cfg(feature = "http")]
 mod api;
 mod clock;
+mod executions;
 mod fault;
 mod jobs;
 mod models;
@@ -12,6 +13,7 @@ mod webhooks;
 #[cfg(feature = "http")]
 pub use api::{ACME, ACME_PROJECTS, OTHER, TestApi};
 pub use clock::StoppedClock;
+pub use executions::MemoryExecutions;
 pub use fault::Fault;
 pub use jobs::{MemoryJob, a_job, an_item};
 pub use models::{MemoryObjects, ScriptedModel, ScriptedModels};

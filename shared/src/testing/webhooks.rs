@@ -34,11 +34,11 @@ pub fn a_webhook() -> Webhook {
     }
 }
 
-/// Subscriptions and deliveries in memory, with the conditions of the table.
-#[derive(Debug, Default)]
+/// Subscriptions and deliveries in memory, with the conditions of the table. A clone is the same table.
+#[derive(Clone, Debug, Default)]
 pub struct MemoryWebhooks {
-    webhooks: Mutex<Vec<Webhook>>,
-    deliveries: Mutex<Vec<Delivery>>,
+    webhooks: Arc<Mutex<Vec<Webhook>>>,
+    deliveries: Arc<Mutex<Vec<Delivery>>>,
     fault: Arc<Fault>,
 }
 
@@ -46,7 +46,7 @@ impl MemoryWebhooks {
     /// With this subscription.
     #[must_use]
     pub fn with(webhook: Webhook) -> Self {
-        Self { webhooks: Mutex::new(vec![webhook]), ..Self::default() }
+        Self { webhooks: Arc::new(Mutex::new(vec![webhook])), ..Self::default() }
     }
 
     /// One of whose calls fails.

@@ -80,7 +80,7 @@ async fn lists_of_deliveries_lose_none_and_repeat_none(store: Store) {
     let all = DeliveryFilter::default();
     let filters = [
         all.clone(),
-        DeliveryFilter { subscription: Some(subscriptions[1].uid), ..all.clone() },
+        DeliveryFilter { subscription: Some(subscriptions[0].uid), ..all.clone() },
         DeliveryFilter { status: Some(DeliveryStatus::Failed), ..all.clone() },
         DeliveryFilter { event_type: Some("auto_label.completed".into()), ..all },
     ];
