@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project test test-rust test-infra test-endpoint test-system lint bench logs clean
+.PHONY: setup build release up down demo project keys test test-rust test-infra test-endpoint test-system lint bench logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -46,6 +46,10 @@ demo: setup build
 
 project:
 	@$(PY) -m local project $(if $(ITEMS),--items $(ITEMS))
+
+# Of the local stack, as in: make keys DO='create --organization acme --name ci --scope projects.read'
+keys:
+	@$(PY) -m local keys $(DO)
 
 logs:
 	@$(PY) -m local logs

@@ -16,7 +16,10 @@ def main() -> int:
     commands.add_parser("logs", help="print the logs").add_argument("--follow", action="store_true")
     project = commands.add_parser("project", help="create a project with the sample pictures; prints its uid last")
     project.add_argument("--items", type=int, help="so many items, the pictures repeated")
+    keys = commands.add_parser("keys", help="administer API keys, as in: keys list --organization demo")
+    keys.add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("demo", help="run one job on the sample pictures, from key to drawn drafts")
+    commands.add_parser("bench", help="run jobs of three sizes; prints what they cost and how fast they were")
     commands.add_parser("emulator", help="(process of the stack) the emulator")
     commands.add_parser("proxy", help="(process of the stack) the proxy").add_argument("upstream")
     return _run(parser.parse_args())
@@ -37,10 +40,18 @@ def _run(arguments: argparse.Namespace) -> int:
             from local import demo
 
             return demo.run()
+        case "bench":
+            from local import bench
+
+            bench.run()
         case "project":
             from local import project
 
             print(project.create(project.connect(), arguments.items).uid)
+        case "keys":
+            from local import admin, up
+
+            print(admin.run(up.required().outputs["TableName"], "keys", *arguments.arguments), end="")
         case "up":
             from local import up
 

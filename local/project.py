@@ -1,4 +1,4 @@
-"""Creates a project with the sample pictures by plain calls of the API, as any client would."""
+"""Creates projects by plain calls of the API, as any client would: with the sample pictures, or for load alone."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +33,7 @@ def connect() -> httpx.Client:
     Raises:
         Unusable: it does not run.
     """
-    stack = up.running()
-    if stack is None:
-        raise Unusable("The local stack does not run. Start it with: make up")
-    return client_of(stack)
+    return client_of(up.required())
 
 
 def client_of(stack: up.Stack) -> httpx.Client:
@@ -54,6 +51,30 @@ def create(client: httpx.Client, items: int | None = None, name: str = "Sample p
     for start in range(0, len(chosen), ITEMS_PER_CALL):
         project.pictures.update(_add(client, uid, dict(chosen[start : start + ITEMS_PER_CALL])))
     return project
+
+
+def create_bare(client: httpx.Client, items: int = 0, name: str = "Bare", labels: tuple[str, ...] = LABELS) -> str:
+    """Creates a project whose items have no bytes behind them: enough for a model that does not look."""
+    uid = str(checked(client.post("/projects/", json={"name": name, "labels": labels}))["uid"])
+    for start in range(0, items, ITEMS_PER_CALL):
+        numbers = range(start, min(start + ITEMS_PER_CALL, items))
+        entries = [{"key": f"{n:05}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in numbers]
+        checked(client.post(f"/projects/{uid}/items/", json={"items": entries}))
+    return uid
+
+
+def create_load(client: httpx.Client, items: int, name: str = "Load") -> str:
+    """Creates a project that the endpoint's load mode serves: a fixed latency, and predictions without a model."""
+    uid = create_bare(client, items, name)
+    add_provider(client, uid, settings.LOAD_ENDPOINT)
+    return uid
+
+
+def add_provider(client: httpx.Client, project: str, endpoint_name: str) -> str:
+    """Adds a SageMaker provider for this project alone."""
+    config = {"endpoint_name": endpoint_name, "region": settings.REGION}
+    body = {"name": endpoint_name, "provider_type": "sagemaker", "config": config, "project": project}
+    return str(checked(client.post("/inference-providers/", json=body))["uid"])
 
 
 def _keyed(files: list[Path], items: int | None) -> Iterator[tuple[str, Path]]:

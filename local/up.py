@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import httpx
 
-from local import emulator, processes, settings
+from local import admin, aws, emulator, processes, settings
 from local.errors import Unusable
 from local.processes import Service
 from local.progress import step, timed
@@ -47,6 +46,18 @@ def running() -> Stack | None:
         return None
     key = _working_key()
     return Stack(settings.BASE_URL, key, _deployed().get("outputs", {})) if key else None
+
+
+def required() -> Stack:
+    """The running stack.
+
+    Raises:
+        Unusable: it does not run.
+    """
+    stack = running()
+    if stack is None:
+        raise Unusable("The local stack does not run. Start it with: make up")
+    return stack
 
 
 def print_exports(stack: Stack) -> None:
@@ -167,14 +178,7 @@ def _deployed_files() -> Iterator[Path]:
 
 
 def _is_bootstrapped() -> bool:
-    cloudformation = boto3.client(
-        "cloudformation",
-        endpoint_url=settings.EMULATOR_URL,
-        region_name=settings.REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
-    stacks = cloudformation.describe_stacks()["Stacks"]
+    stacks = aws.client("cloudformation").describe_stacks()["Stacks"]
     return any(stack["StackName"] == "CDKToolkit" for stack in stacks)
 
 
@@ -217,16 +221,7 @@ def _key(table: str) -> str:
     key = _working_key()
     if key is None:
         step("creating an API key")
-        done = subprocess.run(
-            [str(settings.ADMIN), "keys", "create", "--organization", "demo", "--name", "demo"],
-            env=settings.aws_environment() | {"TABLE_NAME": table},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise Unusable(f"admin keys create failed.\n{done.stdout}{done.stderr}")
-        key = done.stdout.splitlines()[-1].strip()
+        key = admin.run(table, "keys", "create", "--organization", "demo", "--name", "demo").strip()
         settings.KEY_FILE.touch(mode=0o600)
         settings.KEY_FILE.write_text(key)
     return key

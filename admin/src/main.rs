@@ -1,12 +1,12 @@
 //! The administration command: API keys, straight in the table of a deployed or a local stack.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::{Parser, Subcommand};
-use shared::domain::id::OrganizationUid;
-use shared::domain::key::{ApiKey, KeyHash};
+mod keys;
+
+use clap::{Args, Parser, Subcommand};
+use shared::domain::key::Scope;
+use shared::domain::{Error, Timestamp};
 use shared::lambda::{Aws, SystemClock};
-use shared::ports::{Clock, Keys};
+use shared::ports::{Clock, KeyRing};
 use shared::store::Store;
 
 /// Administers an Autolabel stack. Region, credentials and endpoint come from the environment, as for the AWS command
@@ -37,26 +37,70 @@ enum KeysCommand {
         /// What the key is for.
         #[arg(long)]
         name: String,
+        /// What it may do, as `projects.read`; may be given again. Without it: everything.
+        #[arg(long = "scope")]
+        scopes: Vec<Scope>,
+        /// When it ends, as `2027-01-01T00:00:00Z`. Without it: never.
+        #[arg(long)]
+        expires: Option<Timestamp>,
+    },
+    /// Lists an organization's keys, newest first: id, name, scopes, creation, end, revocation. A key shows within
+    /// about a second of its creation.
+    List {
+        /// The organization.
+        #[arg(long)]
+        organization: String,
+    },
+    /// Ends a key for good, within the time that the functions remember keys.
+    Revoke(Named),
+    /// Gives a key an end, or another one.
+    Expire {
+        #[command(flatten)]
+        key: Named,
+        /// When, as `2027-01-01T00:00:00Z`.
+        #[arg(long)]
+        at: Timestamp,
     },
 }
 
+/// A key that exists.
+#[derive(Args)]
+struct Named {
+    /// Its organization.
+    #[arg(long)]
+    organization: String,
+    /// Its id in the list; more of its hash if two keys begin alike.
+    #[arg(long)]
+    id: String,
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Command { table, subject: Subject::Keys(KeysCommand::Create { organization, name }) } = Command::parse();
+async fn main() -> Result<(), String> {
+    let Command { table, subject: Subject::Keys(command) } = Command::parse();
     let aws = Aws::for_people().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let mut random = [0; 32];
-    getrandom::fill(&mut random)?;
-    let secret = format!("avk_{}", URL_SAFE_NO_PAD.encode(random));
-    let key = ApiKey {
-        organization: OrganizationUid::named(&organization),
-        name,
-        scopes: Vec::new(),
-        created_at: SystemClock.now(),
-        expires_at: None,
-        revoked_at: None,
-    };
-    store.add_key(&KeyHash::of(&secret), &key).await.map_err(|error| error.chain())?;
-    println!("{secret}");
+    run(&store, command).await.map_err(|error| error.chain())
+}
+
+async fn run(store: &Store, command: KeysCommand) -> Result<(), Error> {
+    let now = SystemClock.now();
+    match command {
+        KeysCommand::Create { organization, name, scopes, expires } => {
+            println!("{}", keys::create(store, &organization, name, scopes, expires, now).await?);
+        }
+        KeysCommand::List { organization } => {
+            for key in keys::list(store, &organization).await? {
+                println!("{}", keys::line(&key));
+            }
+        }
+        KeysCommand::Revoke(Named { organization, id }) => {
+            let key = keys::find(store, &organization, &id).await?;
+            store.revoke_key(&key.hash, now).await?;
+        }
+        KeysCommand::Expire { key: Named { organization, id }, at } => {
+            let key = keys::find(store, &organization, &id).await?;
+            store.expire_key(&key.hash, at).await?;
+        }
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ export class Calls {
     #counts = {};
     #inFlight = 0;
     #maxInFlight = 0;
-    /** @type {string | null} */
+    /** @type {number | null} milliseconds since 1970 */
     #lastCallAt = null;
     /** @type {string[]} */
     #assets = [];
@@ -18,7 +18,7 @@ export class Calls {
         this.#counts[endpoint] = (this.#counts[endpoint] ?? 0) + 1;
         this.#inFlight += 1;
         this.#maxInFlight = Math.max(this.#maxInFlight, this.#inFlight);
-        this.#lastCallAt = new Date().toISOString();
+        this.#lastCallAt = Date.now();
     }
 
     end() {

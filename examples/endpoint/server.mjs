@@ -22,6 +22,8 @@ import { UnknownEndpoint, containerReply, runtimeReply } from './sagemaker.mjs';
 const INVOKE = /^\/endpoints\/([A-Za-z0-9-]{1,63})\/invocations$/;
 /** As much as InvokeEndpoint takes. */
 const MOST_BYTES = 6 * 1024 * 1024;
+/** How long calls under way may take to be answered once the server is told to end. */
+const GRACE_MS = 10_000;
 
 const options = readOptions();
 const calls = new Calls();
@@ -29,6 +31,8 @@ const models = await startModels();
 
 const server = createServer(async (incoming, outgoing) => {
     const { status, headers, body } = await route(incoming);
+    // Node keeps a connection open after its answer even while the server closes, and would wait for it.
+    if (!server.listening) outgoing.shouldKeepAlive = false;
     outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
     outgoing.end(JSON.stringify(body));
 });
@@ -39,7 +43,14 @@ server.listen(options.port, options.host, () => {
     console.log(`Listening on http://${options.host}:${port} for ${[...models.keys()].join(', ')}`);
 });
 
-for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0));
+for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, end);
+
+/** Takes no more calls, answers those under way, and exits. Who asks twice, or has waited long enough, cuts them off. */
+function end() {
+    if (!server.listening) process.exit(1);
+    server.close(() => process.exit(0));
+    setTimeout(() => process.exit(1), GRACE_MS);
+}
 
 /**
  * @param {Incoming} incoming
@@ -109,8 +120,8 @@ async function startModels() {
     if (options.model) {
         const detector = new Detector({ workers, room, floor });
         await detector.ready();
-        started.set('autolabel-yolo', detector.model('boxes'));
-        started.set('autolabel-sam3', detector.model('masks'));
+        started.set(options.yolo, detector.model('boxes'));
+        started.set(options.sam3, detector.model('masks'));
     }
     if (latency !== undefined) started.set('autolabel-load', loadModel({ latency, slots, room, failEvery }));
     return started;
@@ -121,6 +132,8 @@ function readOptions() {
         options: {
             host: { type: 'string', default: '127.0.0.1' },
             port: { type: 'string', default: '4601' },
+            yolo: { type: 'string', default: 'autolabel-yolo' },
+            sam3: { type: 'string', default: 'autolabel-sam3' },
             workers: { type: 'string', default: '2' },
             room: { type: 'string', default: '1000' },
             floor: { type: 'string', default: '0.1' },
@@ -133,6 +146,8 @@ function readOptions() {
     return {
         host: values.host,
         port: number(values.port),
+        yolo: values.yolo,
+        sam3: values.sam3,
         workers: number(values.workers),
         room: number(values.room),
         floor: number(values.floor),

@@ -29,7 +29,6 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
   jobs: [
     ...KEPT,
     'dynamodb:BatchGetItem table',
-    'dynamodb:ConditionCheckItem table',
     'dynamodb:Query listing',
     'states:StartExecution machine',
     'states:StopExecution executions',

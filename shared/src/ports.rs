@@ -4,10 +4,13 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, WebhookUid};
+use crate::domain::id::{
+    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
+};
 use crate::domain::item::{Asset, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
-use crate::domain::key::{ApiKey, KeyHash};
+use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
+use crate::domain::organization::Organization;
 use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
 use crate::domain::plan::{Batch, Plan};
 use crate::domain::project::Project;
@@ -43,12 +46,40 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// API keys.
+/// API keys, for whoever has to recognise one.
 pub trait Keys: Send + Sync {
     /// The key of this hash.
     fn find_key(&self, hash: &KeyHash) -> impl Future<Output = Result<Option<ApiKey>, Error>> + Send;
-    /// Stores a key.
-    fn add_key(&self, hash: &KeyHash, key: &ApiKey) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// The administration of API keys.
+pub trait KeyRing: Send + Sync {
+    /// Stores a new key.
+    fn add_key(&self, issued: &IssuedKey) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The organization's keys, also those that are over.
+    fn keys(
+        &self,
+        organization: OrganizationUid,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<IssuedKey>, Error>> + Send;
+    /// Ends a key for good.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn revoke_key(&self, hash: &KeyHash, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Gives a key an end, or another one.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn expire_key(&self, hash: &KeyHash, end: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Organizations.
+pub trait Organizations: Send + Sync {
+    /// Stores an organization; one that is there stays as it is.
+    fn add_organization(&self, organization: &Organization) -> impl Future<Output = Result<(), Error>> + Send;
+    /// `None` if it was never stored.
+    fn organization(&self, uid: OrganizationUid) -> impl Future<Output = Result<Option<Organization>, Error>> + Send;
 }
 
 /// Projects.
@@ -155,7 +186,7 @@ pub trait Jobs: Send + Sync {
         filter: JobFilter,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
-    /// Jobs that have not ended, oldest first: for the watchdog.
+    /// Jobs that have not ended, or have and may not have told yet, oldest first: for the watchdog.
     fn active_jobs(&self) -> impl Future<Output = Result<Vec<JobUid>, Error>> + Send;
     /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered.
     ///
@@ -169,6 +200,8 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     /// `JobFinished` if it has completed or failed.
     fn cancel_job(&self, job: &Job, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Nothing is left to do for an ended job: the watchdog need not look at it any more.
+    fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
     /// says. `false`: it is not, read it again.
     fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
@@ -227,6 +260,14 @@ pub trait Results: Send + Sync {
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+    /// The result of this uid with its item, whosever it is; a rejected one is found as well.
+    fn result(&self, uid: ResultUid) -> impl Future<Output = Result<Option<Item>, Error>> + Send;
+    /// Stores what a person made of the item's result, if that still is as `item` says. A rejected one leaves the item,
+    /// which is unlabeled again at its old place. `false`: it is not, read it again.
+    ///
+    /// # Errors
+    /// `Validation` if the annotations are too large.
+    fn review(&self, item: &Item, reviewed: &LabelResult) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// What a list of deliveries is narrowed to.

@@ -28,17 +28,21 @@ pub async fn settle(
 ) -> Result<JobStatus, Error> {
     for _ in 0..ROUNDS {
         let job = store.job(uid).await?;
-        if job.state.status == JobStatus::Cancelled {
-            return Ok(JobStatus::Cancelled); // has nothing to tell (contract, 6.6)
-        }
         if !job.state.status.is_active() {
-            return tell_again(webhooks, queue, &job).await.map(|()| job.state.status);
+            // A cancelled job has nothing to tell (contract, 6.6).
+            if job.state.status != JobStatus::Cancelled {
+                tell_again(webhooks, queue, &job).await?;
+            }
+            store.forget_job(uid).await?;
+            return Ok(job.state.status);
         }
         let ending = ending(store, webhooks, clock, &job, problem).await?;
         if store.end_job(&job, &ending, clock.now()).await? {
             for delivery in &ending.deliveries {
                 queue.send(delivery.uid, Duration::ZERO).await?;
             }
+            // Not in the transaction: whoever dies before the queue has every delivery must be seen by the watchdog (I6).
+            store.forget_job(uid).await?;
             return Ok(ending.status);
         }
     }
@@ -87,7 +91,7 @@ async fn deliveries(
     job: &Job,
     event: &Event,
 ) -> Result<Vec<Delivery>, Error> {
-    let all = Slice { after: None, limit: limits::WEBHOOKS, ascending: true };
+    let all = Slice { after: None, limit: limits::TRANSACTION_ACTIONS - 2, ascending: true };
     let subscriptions = webhooks.webhooks(job.spec.organization, &all).await?.entries;
     let wanting = subscriptions.iter().filter(|webhook| webhook.wants(event.event));
     Ok(wanting.map(|webhook| Delivery::of_job(job.spec.uid, event, webhook, clock.now())).collect())
@@ -95,7 +99,7 @@ async fn deliveries(
 
 /// The event of an ended job is in the table, but whoever ended the job may have died before the queue had it.
 async fn tell_again(webhooks: &impl Webhooks, queue: &impl Queue, job: &Job) -> Result<(), Error> {
-    let all = Slice { after: None, limit: limits::WEBHOOKS, ascending: true };
+    let all = Slice { after: None, limit: limits::TRANSACTION_ACTIONS - 2, ascending: true };
     for webhook in webhooks.webhooks(job.spec.organization, &all).await?.entries {
         let uid = DeliveryUid::of(job.spec.uid, webhook.uid);
         let untold = |delivery: &Delivery| delivery.status == DeliveryStatus::Pending && delivery.attempts == 0;
@@ -134,10 +138,11 @@ mod tests {
                 let clock = StoppedClock::at(1_000);
                 let uid = store.now().spec.uid;
 
-                // The task fails once and is retried; then the execution-status rule and the schedule come by too.
-                let mut settled = Vec::new();
-                for _ in 0..4 {
-                    settled.push(settle(&store, &webhooks, &queue, &clock, uid, None).await.ok());
+                // The first caller may die of it. After that only the watchdog comes, and it looks at what is not forgotten.
+                let mut failures = 0;
+                while !store.is_forgotten() {
+                    failures += usize::from(settle(&store, &webhooks, &queue, &clock, uid, None).await.is_err());
+                    assert!(failures < 2, "one call fails, call {call}");
                 }
 
                 assert_eq!(store.now().state.status, JobStatus::Completed, "I5, call {call}");
@@ -149,7 +154,6 @@ mod tests {
                     assert!(call > 4, "the fault must have had several chances");
                     break;
                 }
-                assert_eq!(settled.iter().filter(|end| end.is_none()).count(), 1, "one call failed, call {call}");
             }
         }
     }
@@ -188,6 +192,6 @@ mod tests {
         let status = settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, Some("aborted")).await.unwrap();
 
         assert_eq!(status, JobStatus::Cancelled);
-        assert!(queue.take_sent().is_empty());
+        assert!(queue.take_sent().is_empty() && store.is_forgotten());
     }
 }

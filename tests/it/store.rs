@@ -28,5 +28,6 @@ macro_rules! on_both {
 mod items;
 mod jobs;
 mod ledger;
+mod review;
 mod tenants;
 mod webhooks;

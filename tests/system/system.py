@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import httpx
 
-from local import project, settings
+from local import aws, project
+from local.aws import client
 from local.project import Project
 from local.up import Stack
 
@@ -31,18 +31,11 @@ class System:
 
     def project(self, items: int = 0, labels: tuple[str, ...] = project.LABELS) -> str:
         """A project whose items have no bytes behind them: enough for a model that does not look."""
-        uid = str(self.ok("POST", "/projects/", {"name": "System test", "labels": labels})["uid"])
-        for start in range(0, items, project.ITEMS_PER_CALL):
-            numbers = range(start, min(start + project.ITEMS_PER_CALL, items))
-            entries = [{"key": f"{n:05}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in numbers]
-            self.ok("POST", f"/projects/{uid}/items/", {"items": entries})
-        return uid
+        return project.create_bare(self.api, items, "System test", labels)
 
     def load_project(self, items: int) -> str:
         """A project that the endpoint's load mode serves: a fixed latency, and predictions without a model."""
-        uid = self.project(items)
-        self.provider(uid, settings.LOAD_ENDPOINT)
-        return uid
+        return project.create_load(self.api, items, "System test: load")
 
     def pictures(self, items: int | None = None) -> Project:
         """A project with the sample pictures, uploaded; with `items` so many, the pictures repeated."""
@@ -50,9 +43,7 @@ class System:
 
     def provider(self, project_uid: str, endpoint_name: str) -> str:
         """A SageMaker provider for this project alone."""
-        config = {"endpoint_name": endpoint_name, "region": settings.REGION}
-        body = {"name": endpoint_name, "provider_type": "sagemaker", "config": config, "project": project_uid}
-        return str(self.ok("POST", "/inference-providers/", body)["uid"])
+        return project.add_provider(self.api, project_uid, endpoint_name)
 
     # Jobs
 
@@ -120,21 +111,12 @@ class System:
 
     def execution(self, job: str) -> Json:
         """The execution that carries the job."""
-        return dict(client("stepfunctions").describe_execution(executionArn=self.execution_arn(job)))
-
-    def history(self, job: str) -> list[Json]:
-        """Every event of the job's execution."""
-        pages = client("stepfunctions").get_paginator("get_execution_history")
-        return [event for page in pages.paginate(executionArn=self.execution_arn(job)) for event in page["events"]]
-
-    def execution_arn(self, job: str) -> str:
-        """The execution's name is the job's uid."""
-        return self.stack.outputs["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{job}"
+        arn = aws.execution_arn(self.stack.outputs["StateMachineArn"], job)
+        return dict(client("stepfunctions").describe_execution(executionArn=arn))
 
     def batches(self, job: str) -> list[Json]:
         """The descriptors that the Map handed to its iterations."""
-        entered = next(e for e in self.history(job) if e["type"] == "MapStateEntered")
-        return list(json.loads(entered["stateEnteredEventDetails"]["input"])["batches"])
+        return aws.batches(aws.history(self.stack.outputs["StateMachineArn"], job))
 
     def invoke_infer(self, batch: Json) -> Json:
         """Runs one batch by hand, beside or after the Map."""
@@ -146,17 +128,6 @@ class System:
         s3, bucket = client("s3"), self.stack.outputs["BucketName"]
         listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"jobs/{job}/{folder}/").get("Contents", [])
         return {o["Key"]: s3.get_object(Bucket=bucket, Key=o["Key"])["Body"].read() for o in listed}
-
-
-def client(service: str) -> Any:
-    """A boto3 client of the emulator, as the account's own root."""
-    return boto3.client(  # type: ignore[call-overload]
-        service,
-        endpoint_url=settings.EMULATOR_URL,
-        region_name=settings.REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def assert_counters_tell_the_truth(before: Json, now: Json) -> None:

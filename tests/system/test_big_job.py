@@ -1,18 +1,17 @@
 """500 items against the endpoint's load mode: counts, budgets, batches that run twice (I1, I2; design.md, 4 and 9)."""
 
-import json
 from dataclasses import dataclass
 from threading import Thread
 
 import pytest
 
-from local import settings
+from local import counts
+from local.counts import Costs
 from local.receiver import Delivery, Receiver
 from tests.system import conftest
 from tests.system.system import Json, System
 
 ITEMS = 500
-STEPS = ("Plan", "Infer", "Finalize", "Deliver")
 
 
 @dataclass(frozen=True)
@@ -22,19 +21,19 @@ class BigJob:
     project: str
     job: Json
     deliveries: list[Delivery]
-    calls: list[Json]
+    costs: Costs
 
 
 @pytest.fixture(scope="module")
 def big(system: System) -> BigJob:
     project = system.load_project(ITEMS)
-    seen = len(calls_of_the_table())
+    before = counts.calls_so_far()
     with Receiver() as receiver:
         for _ in conftest.subscribed(system, receiver):
             job = system.run(project)
             first = receiver.of_job(job["uid"])
             second = receiver.of_job(job["uid"], seconds=3)
-    return BigJob(project, job, [d for d in (first, second) if d], calls_of_the_table()[seen:])
+    return BigJob(project, job, [d for d in (first, second) if d], counts.costs(system.stack, job["uid"], before))
 
 
 def test_the_counters_add_up(big: BigJob) -> None:
@@ -83,27 +82,25 @@ def test_batches_that_run_twice_at_once_count_once(system: System) -> None:
     assert system.job(job) == finished
 
 
-def test_an_item_costs_at_most_four_write_units(system: System, big: BigJob) -> None:
-    units = sum(call["write_units"] for call in calls_by(system, big, (*STEPS, "Jobs")))
+def test_an_item_costs_at_most_four_write_units(big: BigJob) -> None:
+    units = big.costs.write_units / ITEMS
 
-    print(f"\n{units / ITEMS:.2f} write units per item")
-    assert units / ITEMS <= 4
-
-
-def test_a_thousand_items_cost_at_most_150_calls_of_the_table(system: System, big: BigJob) -> None:
-    calls = calls_by(system, big, STEPS)
-
-    print(f"\n{1_000 * len(calls) / ITEMS:.0f} DynamoDB calls per 1,000 items")
-    assert 1_000 * len(calls) / ITEMS <= 150
+    print(f"\n{units:.2f} write units per item")
+    assert units <= 4
 
 
-def test_a_thousand_items_cost_at_most_15_state_transitions(system: System, big: BigJob) -> None:
-    """AWS counts each step that is carried out, a retry as one more; with the start and the end of the execution."""
-    events = [event["type"] for event in system.history(big.job["uid"])]
-    steps = events.count("TaskScheduled") + events.count("MapStateEntered") + 2
+def test_a_thousand_items_cost_at_most_150_calls_of_the_table(big: BigJob) -> None:
+    calls = 1_000 * big.costs.calls.total() / ITEMS
 
-    print(f"\n{1_000 * steps / ITEMS:.0f} state transitions per 1,000 items")
-    assert 1_000 * steps / ITEMS <= 15
+    print(f"\n{calls:.0f} DynamoDB calls per 1,000 items")
+    assert calls <= 150
+
+
+def test_a_thousand_items_cost_at_most_15_state_transitions(big: BigJob) -> None:
+    transitions = 1_000 * big.costs.transitions / ITEMS
+
+    print(f"\n{transitions:.0f} state transitions per 1,000 items")
+    assert transitions <= 15
 
 
 def everything_of(system: System, big: BigJob) -> list[object]:
@@ -112,13 +109,3 @@ def everything_of(system: System, big: BigJob) -> list[object]:
     told = [d for d in system.rows("/webhook-deliveries/") if d["payload"].get("job_uid") == job]
     results = sorted(system.results(big.project, job), key=lambda result: str(result["uid"]))
     return [system.job(job), results, system.objects(job), told]
-
-
-def calls_of_the_table() -> list[Json]:
-    """What the emulator's meter has written so far (local/meter.py)."""
-    return [json.loads(line) for line in settings.DYNAMODB_CALLS_FILE.read_text().splitlines()]
-
-
-def calls_by(system: System, big: BigJob, functions: tuple[str, ...]) -> list[Json]:
-    names = {system.stack.outputs[f"{function}FunctionName"] for function in functions}
-    return [call for call in big.calls if call["caller"] in names]

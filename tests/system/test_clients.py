@@ -81,7 +81,8 @@ def test_the_command_line_starts_and_shows_a_job(system: System) -> None:
     assert "Not found" in unknown.stdout + unknown.stderr
 
 
-def command_line(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+def command_line(stack: Stack, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs `avala`; `typed` answers its questions."""
     environment = os.environ | {
         "AVALA_BASE_URL": stack.base_url,
         "AVALA_API_KEY": stack.key,
@@ -89,4 +90,12 @@ def command_line(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[s
         "COLUMNS": "200",
     }
     avala_command = str(Path(sys.executable).with_name("avala"))
-    return subprocess.run([avala_command, *arguments], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [avala_command, *arguments],
+        env=environment,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,  # without a terminal, so that it reads a hidden answer from `typed` too
+    )

@@ -44,7 +44,8 @@ def test_a_person_would_agree_with_the_drafts(system: System, pictures: Project,
     drafts = system.results(pictures.uid, labeled["uid"])
     found = {pictures.pictures[d["item"]].stem: {a["label"] for a in d["annotations"]} for d in drafts}
 
-    expected = {"astronaut": "person", "camera": "person", "coffee": "cup", "chelsea": "cat", "horse": "horse", "jockey": "horse"}
+    people = dict.fromkeys(("astronaut", "camera", "hopper"), "person")
+    expected = people | {"chelsea": "cat", "coffee": "cup", "horse": "horse"}
     agreed = [picture for picture, label in expected.items() if label in found.get(picture, set())]
     assert len(agreed) >= 4, found
 

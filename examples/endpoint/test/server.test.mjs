@@ -72,9 +72,8 @@ for (const [file, label, expected] of /** @type {const} */ ([
     ['camera.jpg', 'person', [7, 61, 288, 450]],
     ['chelsea.jpg', 'cat', [0, 3, 416, 294]],
     ['coffee.jpg', 'cup', [170, 15, 246, 255]],
+    ['hopper.jpg', 'person', [14, 26, 496, 574]],
     ['horse.jpg', 'horse', [12, 18, 386, 299]],
-    ['jockey.jpg', 'horse', [170, 77, 288, 305]],
-    ['teddy.jpg', 'person', [171, 114, 194, 195]],
 ])) {
     test(`${file} shows a ${label}`, async () => {
         const [best] = await annotations('autolabel-yolo', file);
@@ -151,7 +150,7 @@ test('the load mode keeps to its slots, says that it is synthetic, and is counte
     }
     const stats = await get('/stats');
     assert.deepEqual([stats.calls, stats.in_flight, stats.max_in_flight], [{ 'autolabel-load': 6 }, 0, 6]);
-    assert.ok(Date.now() - Date.parse(stats.last_call_at) < 60_000);
+    assert.ok(Date.now() - stats.last_call_at < 60_000);
     const asked = await get(`/calls?since=${next}`);
     assert.deepEqual(asked.asset_ids.toSorted(), ['item_0', 'item_1', 'item_2', 'item_3', 'item_4', 'item_5']);
     assert.equal(asked.next, 6);

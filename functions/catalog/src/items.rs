@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::{AssetType, Item, Size, Source};
 use shared::domain::limits;
 use shared::domain::result::ResultStatus;
-use shared::http::{Body, Caller, ListRequest, PageView, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
 use shared::ports::{Clock, Items, Objects, Projects};
 
 use crate::App;

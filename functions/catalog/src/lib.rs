@@ -1,16 +1,20 @@
-//! The catalog over HTTPS: projects, their items, and the results of items (contract, sections 11.2 and 11.4).
+//! The catalog over HTTPS: the organization, its projects, their items and tasks, and the results of items (contract, sections 11.2 and 11.4).
 //!
 //! It is also the function that unknown paths reach, so that 401, 404 and 405 have the contract's form.
 
 mod items;
 mod projects;
 mod results;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod workspace;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get};
-use shared::ports::{Clock, Items, Objects, Projects, Results};
+use axum::routing::{any, get, post};
+use shared::ports::{Clock, Items, Objects, Organizations, Projects, Results};
 
 /// What the handlers work with.
 pub struct App<S, O, C> {
@@ -25,19 +29,27 @@ pub struct App<S, O, C> {
 /// The routes, below `/api/v1` and without the last slash.
 pub fn routes<S, O, C>(app: App<S, O, C>) -> Router
 where
-    S: Projects + Items + Results + 'static,
+    S: Organizations + Projects + Items + Results + 'static,
     O: Objects + 'static,
     C: Clock + 'static,
 {
     Router::new()
+        .route("/organizations", get(workspace::organizations::<S, O, C>))
         .route("/projects", get(projects::list::<S, O, C>).post(projects::create::<S, O, C>))
         .route("/projects/{uid}", get(projects::get::<S, O, C>))
         .route("/users/me/projects", get(projects::list::<S, O, C>))
         .route("/users/me/projects/{uid}", get(projects::get::<S, O, C>))
         .route("/projects/{uid}/items", get(items::list::<S, O, C>).post(items::add::<S, O, C>))
         .route("/projects/{uid}/results", get(results::list::<S, O, C>))
+        .route("/tasks", get(tasks::list::<S, O, C>))
+        .route("/tasks/{uid}", get(tasks::get::<S, O, C>))
+        .route("/agents", get(workspace::nothing))
+        .route("/exports", get(workspace::nothing))
+        .route("/storage-configs", get(workspace::nothing))
         // Only POST goes to the jobs function; the gateway sends every other method here.
         .route("/projects/{uid}/auto-label", any(shared::http::wrong_method))
-        .route("/results/{uid}", get(results::get::<S, O, C>))
+        .route("/results/{uid}", get(results::get::<S, O, C>).patch(results::correct::<S, O, C>))
+        .route("/results/{uid}/accept", post(results::accept::<S, O, C>))
+        .route("/results/{uid}/reject", post(results::reject::<S, O, C>))
         .with_state(Arc::new(app))
 }

@@ -16,7 +16,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
     let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
     env.finish()?;
-    let aws = Aws::in_lambda().await;
+    let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
     let auth = Authentication::new(store.clone(), SystemClock, remember);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use shared::domain::Timestamp;
 use shared::domain::id::ProjectUid;
 use shared::domain::key::Scope;
 use shared::domain::project::{Project, ProjectStatus};
-use shared::http::{Body, Caller, ListRequest, PageView, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
 use shared::ports::{Clock, Objects, Projects};
 use tracing::info;
 

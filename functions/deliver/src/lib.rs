@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::domain::Error;
-use shared::domain::webhook::{Delivery, DeliveryStatus, Webhook};
+use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use shared::ports::{Clock, Queue, Receivers, Secrets, Webhooks};
 use shared::queue::Message;
 use shared::webhooks::{ATTEMPT, Schedule};
@@ -80,7 +80,11 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         }
         match receiver {
             Some((target_url, secret)) => {
-                let response = self.receivers.tell(&target_url, &secret, &delivery).await;
+                let response = match secret {
+                    Ok(secret) => self.receivers.tell(&target_url, &secret, &delivery).await,
+                    // An attempt like any other: the schedule ends it, and people can see why.
+                    Err(_) => Response::none("The signing secret could not be opened."),
+                };
                 let retry_in = self.schedule.delay(delivery.uid, delivery.attempts + 1);
                 delivery.attempted(response, retry_in, self.clock.now());
                 if delivery.status == DeliveryStatus::Failed {
@@ -101,14 +105,17 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
     }
 
     /// Where the event goes and what signs it. `None`: its subscription is gone or inactive.
-    async fn receiver(&self, delivery: &Delivery) -> Result<Option<(String, String)>, Error> {
+    async fn receiver(&self, delivery: &Delivery) -> Result<Option<(String, Result<String, Error>)>, Error> {
         let webhook = match self.store.webhook(delivery.organization, delivery.subscription).await {
             Ok(webhook) if webhook.is_active => webhook,
             Ok(_) | Err(Error::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
         let context = Webhook::secret_context(webhook.organization, webhook.uid);
-        let secret = self.secrets.open(&context, &webhook.sealed_secret).await?;
+        let secret = self.secrets.open(&context, &webhook.sealed_secret).await;
+        if let Err(error) = &secret {
+            warn!(delivery.uid = %delivery.uid, causes = error.chain(), "signing secret not opened");
+        }
         Ok(Some((webhook.target_url, secret)))
     }
 }
@@ -118,7 +125,6 @@ mod tests {
     use std::sync::Arc;
 
     use shared::domain::Timestamp;
-    use shared::domain::webhook::Response;
     use shared::testing::{
         Fault, MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, StoppedClock, a_webhook,
     };

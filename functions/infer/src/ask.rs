@@ -9,15 +9,19 @@ use shared::domain::annotate::judge;
 use shared::domain::decode::decode;
 use shared::domain::item::{Asset, Source};
 use shared::domain::job::JobSpec;
+use shared::domain::limits;
 use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
 use shared::domain::prediction::Prediction;
 use shared::domain::summary::ItemError;
 use shared::ports::{InferenceError, InferenceRequest, Model, Objects};
+use tokio::time::Instant;
 
 /// A signed URL is valid for this long (contract, 10.1).
 const URL_VALID: Duration = Duration::from_secs(3_600);
 /// Tries after the first one (contract, D26).
 const RETRIES: usize = 2;
+/// A call that has taken this long is not tried again: see `ROUNDS_PER_CHUNK` in `domain::plan`.
+const RETRY_WITHIN: Duration = Duration::from_secs(60);
 /// The longest wait that a model may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The key of the predictions in an answer (contract, 10.3).
@@ -76,9 +80,10 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
             .with_max_delay(Duration::from_secs(5))
             .with_max_times(RETRIES)
             .with_jitter();
+        let begun = Instant::now();
         let body = (|| self.call(&asset))
             .retry(patience)
-            .when(|error| matches!(error, InferenceError::Transient { .. }) && !self.stopped.get())
+            .when(|error| matches!(error, InferenceError::Transient { .. }) && begun.elapsed() < RETRY_WITHIN)
             .adjust(|error, wait| match error {
                 InferenceError::Transient { retry_after: Some(asked), .. } => wait.map(|_| (*asked).min(LONGEST_WAIT)),
                 _ => wait,
@@ -96,6 +101,9 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
     }
 
     async fn call(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
+        if self.stopped.get() {
+            return Err(InferenceError::Transient { message: String::new(), retry_after: None }); // waited in vain (I7)
+        }
         let asset_url = match &asset.source {
             Source::Url(url) => url.clone(),
             Source::Bucket(key) => self.objects.sign_get(key, URL_VALID).await.map_err(|_| {
@@ -118,9 +126,15 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
             Err(bad) => Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string())),
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
-                dropped: (!decoded.dropped.is_empty()).then(|| decoded.dropped.join(" ")),
+                dropped: note(&decoded.dropped),
                 predictions: decoded.predictions,
             },
         }
     }
+}
+
+/// A short sentence about what was dropped of an answer.
+fn note(dropped: &[String]) -> Option<String> {
+    let first: String = dropped.first()?.chars().take(limits::MESSAGE_CHARS).collect();
+    Some(if dropped.len() > 1 { format!("{first} (and {} more)", dropped.len() - 1) } else { first })
 }

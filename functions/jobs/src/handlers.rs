@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
@@ -11,7 +11,7 @@ use shared::domain::job::{Job, JobRequest, JobSpec, JobState, JobStatus};
 use shared::domain::key::Scope;
 use shared::domain::project::Project;
 use shared::domain::provider::default_for;
-use shared::http::{Body, Caller, ListRequest, PageView, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
 use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Slice};
 use tracing::{info, warn};
 
@@ -47,7 +47,7 @@ pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(
 }
 
 /// `GET /auto-label-jobs/?project=&status=`.
-pub(crate) async fn list<S: Jobs, E: Executions, C: Clock>(
+pub(crate) async fn list<S: Jobs + Projects, E: Executions, C: Clock>(
     State(app): State<Arc<App<S, E, C>>>,
     caller: Caller,
     request: ListRequest,
@@ -133,7 +133,10 @@ impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
         if job.spec.organization == caller.organization { Ok(job) } else { Err(Error::NotFound) }
     }
 
-    async fn list(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<JobView>, Error> {
+    async fn list(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<JobView>, Error>
+    where
+        S: Projects,
+    {
         caller.needs(READ)?;
         let paging = request.paging(&["project", "status"])?;
         let status = match paging.filter("status") {
@@ -142,7 +145,11 @@ impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
         };
         let project = match paging.filter("project").map(ProjectUid::parse) {
             Some(Err(_)) => return Ok(paging.empty()), // an unknown project has no jobs (contract, 6.6)
-            Some(Ok(uid)) => Some(uid),
+            Some(Ok(uid)) => match self.store.project(caller.organization, uid).await {
+                Ok(project) => Some(project.uid),
+                Err(Error::NotFound) => return Ok(paging.empty()), // and so has a foreign one (I10)
+                Err(error) => return Err(error),
+            },
             None => None,
         };
         let page = self.store.jobs(caller.organization, JobFilter { project, status }, &paging.slice()).await?;
@@ -153,7 +160,7 @@ impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
         let job = self.get(caller, WRITE, uid).await?;
         self.store.cancel_job(&job, self.clock.now()).await?;
         // The mark is what cancels: workers read it before each item (I7). Stopping the execution only saves time, so a
-        // failure here is not the client's; settle stops it on its next round.
+        // failure here is not the client's; the watchdog stops it on its next round.
         if let Err(error) = self.executions.stop(job.spec.uid).await {
             warn!(job.uid = %job.spec.uid, causes = error.chain(), "execution of cancelled job not stopped");
         }

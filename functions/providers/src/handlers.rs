@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::ProviderUid;
 use shared::domain::key::Scope;
 use shared::domain::provider::{InferenceProvider, UNKNOWN_PROJECT};
-use shared::http::{Body, Caller, ListRequest, PageView, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
 use shared::ports::{Clock, Projects, Providers};
 use tracing::info;
 

@@ -90,15 +90,22 @@ where
         if idle < GRACE.min(self.stale) {
             return Ok(());
         }
-        let problem = if !self.executions.is_running(uid).await? {
-            "The job's execution ended without finishing the job. What is labeled stays; start another job for the rest.".to_owned()
+        let runs = self.executions.is_running(uid).await?;
+        let problem = if !job.state.status.is_active() {
+            // Cancelled, and the call that stops its execution was lost; or ended, and perhaps not told.
+            if runs {
+                self.executions.stop(uid).await?;
+            }
+            None
+        } else if !runs {
+            Some("The job's execution ended without finishing the job. What is labeled stays; start another job for the rest.".to_owned())
         } else if idle >= self.stale {
             self.executions.stop(uid).await?;
-            format!("The job made no progress for {} minutes and was stopped.", idle.as_secs() / 60)
+            Some(format!("The job made no progress for {} minutes and was stopped.", idle.as_secs() / 60))
         } else {
             return Ok(());
         };
-        let status = settle(&self.store, &self.webhooks, &self.queue, &self.clock, uid, Some(&problem)).await?;
+        let status = settle(&self.store, &self.webhooks, &self.queue, &self.clock, uid, problem.as_deref()).await?;
         warn!(job.uid = %uid, %status, problem, "stuck job settled");
         Ok(())
     }

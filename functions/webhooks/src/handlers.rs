@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
@@ -9,7 +9,7 @@ use shared::domain::id::{DeliveryUid, WebhookUid};
 use shared::domain::key::Scope;
 use shared::domain::webhook::{Delivery, DeliveryStatus, NewWebhook, Webhook, WebhookChange};
 use shared::egress::url_field;
-use shared::http::{Body, Caller, ListRequest, PageView, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
 use shared::ports::{Clock, DeliveryFilter, Receivers, Secrets, Webhooks};
 use shared::webhooks::new_secret;
 use tracing::info;

@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
     let loopback_http = env.loopback_http();
     env.finish()?;
-    let aws = Aws::in_lambda().await;
+    let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let auth = Authentication::new(store.clone(), SystemClock, remember);
     let app = App {

@@ -20,9 +20,8 @@ pub fn judge(spec: &JobSpec, predictions: &[Prediction]) -> Outcome {
 
 /// The outcome of an item whose draft does not fit.
 #[must_use]
-pub fn too_large(bytes: usize, limit: usize) -> Outcome {
-    let message = format!("The draft has {bytes} bytes; at most {limit} are stored.");
-    Outcome::Failed(Failure::new(FailureCode::DraftTooLarge, message))
+pub fn too_large() -> Outcome {
+    Outcome::Failed(Failure::new(FailureCode::DraftTooLarge, "The draft is too large to be stored."))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 
 use serde_json::{Map, Value};
 
+use super::error::FieldError;
 use super::item::Size;
 use super::prediction::{Cuboid, Dimensions, Geometry, Mask, Prediction, Quaternion, Rect, Vec3};
 use super::{fields, limits, rle};
@@ -24,6 +25,8 @@ const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
 const ATTRIBUTE_LEVELS: usize = 16;
 /// Below it a quaternion has no direction (contract, 10.3).
 const MIN_NORM: f64 = 0.001;
+/// `confidence` of a person who gives none.
+const CERTAIN: f64 = 1.0;
 const OUTSIDE: &str = "Lies outside the picture.";
 
 /// What an answer says, part by part.
@@ -69,9 +72,9 @@ fn read_answer(answer: Value, key: &str, size: Option<Size>) -> Result<Decoded, 
     let Some(Value::Array(parts)) = answer.remove(key) else { return Err(BadAnswer::MissingArray(key.to_owned())) };
     let count = parts.len();
     let (mut predictions, mut dropped, mut unnoted) = (Vec::new(), Vec::new(), 0usize);
-    let mut note = |Broken { path, message }: Broken, index: usize| {
-        let dot = if path.is_empty() { "" } else { "." };
-        if dropped.len() < NOTES { dropped.push(format!("{key}[{index}]{dot}{path}: {message}")) } else { unnoted += 1 }
+    let mut note = |broken: Broken, index: usize| {
+        let FieldError { field, message } = broken.complaint(key, index);
+        if dropped.len() < NOTES { dropped.push(format!("{field}: {message}")) } else { unnoted += 1 }
     };
     for (index, part) in parts.into_iter().take(limits::PREDICTIONS).enumerate() {
         match read_prediction(part, size) {
@@ -94,10 +97,43 @@ fn read_answer(answer: Value, key: &str, size: Option<Size>) -> Result<Decoded, 
     Ok(Decoded { predictions, dropped })
 }
 
+/// Reads a person's annotations, by the same rules but one: a person who is sure says no `confidence`. `path` names the
+/// list in complaints.
+///
+/// # Errors
+/// What is not well formed: nothing is dropped. Of many complaints, the first.
+pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<Vec<Prediction>, Vec<FieldError>> {
+    let (mut annotations, mut complaints) = (Vec::with_capacity(parts.len()), Vec::new());
+    for (index, mut part) in parts.into_iter().enumerate() {
+        if let Value::Object(part) = &mut part
+            && part.get("confidence").is_none_or(Value::is_null)
+        {
+            part.insert("confidence".into(), CERTAIN.into());
+        }
+        match read_prediction(part, size) {
+            Ok((annotation, None)) => annotations.push(annotation),
+            Ok((_, Some(broken))) | Err(broken) => complaints.push(broken.complaint(path, index)),
+        }
+    }
+    if complaints.is_empty() {
+        return Ok(annotations);
+    }
+    complaints.truncate(NOTES);
+    Err(complaints)
+}
+
 /// A part that is not well formed: where in the prediction, and a sentence.
 struct Broken {
     path: String,
     message: String,
+}
+
+impl Broken {
+    /// Under the part's place in the list.
+    fn complaint(self, list: &str, index: usize) -> FieldError {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        FieldError::new(format!("{list}[{index}]{dot}{}", self.path), self.message)
+    }
 }
 
 type Read<T> = Result<T, Broken>;
@@ -366,6 +402,45 @@ mod tests {
 
     fn coco(size: Value, counts: Value) -> Value {
         json!({"format": "coco_rle", "size": size, "counts": counts})
+    }
+
+    /// A person's list with these changes to a good annotation.
+    fn persons(parts: &[Value]) -> Result<Vec<Prediction>, Vec<String>> {
+        let whole = |part: &Value| {
+            let mut whole = json!({"type": "classification", "label": "car"});
+            whole.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+            whole
+        };
+        let complaints =
+            |all: Vec<FieldError>| all.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+        annotations("annotations", parts.iter().map(whole).collect(), Some(SIZE)).map_err(complaints)
+    }
+
+    #[test]
+    fn a_person_is_certain_unless_she_says_otherwise() {
+        let annotations = persons(&[json!({}), json!({"confidence": null}), json!({"confidence": 0.25})]).unwrap();
+
+        assert_eq!(annotations.iter().map(|a| a.confidence).collect::<Vec<_>>(), [1.0, 1.0, 0.25]);
+        assert_eq!(persons(&[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn nothing_of_a_persons_is_dropped_in_silence() {
+        let parts =
+            [rect(0.0, 0.0, 9.0, 9.0), json!({"attributes": 7}), rect(0.0, 0.0, 0.0, 9.0), json!({"type": "x"})];
+        assert_eq!(
+            persons(&parts).unwrap_err(),
+            [
+                "annotations[1].attributes: Must be an object.",
+                "annotations[2].coordinates.width: Must be greater than 0.",
+                "annotations[3].type: Must be one of the six prediction types.",
+            ]
+        );
+        assert_eq!(
+            annotations("a", vec![json!(7)], None).unwrap_err(),
+            [FieldError::new("a[0]", "Must be an object.")]
+        );
+        assert_eq!(annotations("a", vec![json!(7); 500], None).unwrap_err().len(), NOTES);
     }
 
     #[test]

@@ -69,6 +69,12 @@ pub enum Error {
     /// The job has ended.
     #[error("Job is already {0}.")]
     JobFinished(JobStatus),
+    /// The result was rejected: it is history.
+    #[error("Result is already rejected.")]
+    ResultRejected,
+    /// The client's `If-Match` names another version than the one that is there, or others kept writing.
+    #[error("The result has changed since it was read. Read it again.")]
+    PreconditionFailed,
     /// No provider and no endpoint of the deployment serves the job.
     #[error("No active inference provider is configured for this project.")]
     NoInferenceProvider,
@@ -125,6 +131,8 @@ pub enum ErrorCode {
     ProjectNotActive,
     JobActive,
     JobFinished,
+    ResultRejected,
+    PreconditionFailed,
     NoInferenceProvider,
     TooMany,
     ProviderRefused,
@@ -152,7 +160,7 @@ pub struct Facts {
 
 impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
-    pub const ALL: [Self; 23] = {
+    pub const ALL: [Self; 25] = {
         use ErrorCode::*;
         [
             NotFound,
@@ -168,6 +176,8 @@ impl ErrorCode {
             ProjectNotActive,
             JobActive,
             JobFinished,
+            ResultRejected,
+            PreconditionFailed,
             NoInferenceProvider,
             TooMany,
             ProviderRefused,
@@ -198,6 +208,8 @@ impl ErrorCode {
             Self::ProjectNotActive => ("project_not_active", 409, "ProjectNotActive", false),
             Self::JobActive => ("auto_label_job_active", 409, "JobActive", false),
             Self::JobFinished => ("job_finished", 409, "JobFinished", false),
+            Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
+            Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
             Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
             Self::TooMany => ("too_many", 409, "TooMany", false),
             Self::ProviderRefused => ("provider_refused", 502, "ProviderRefused", false),
@@ -231,6 +243,8 @@ impl Error {
             Self::ProjectNotActive => ErrorCode::ProjectNotActive,
             Self::JobActive(_) => ErrorCode::JobActive,
             Self::JobFinished(_) => ErrorCode::JobFinished,
+            Self::ResultRejected => ErrorCode::ResultRejected,
+            Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::NoInferenceProvider => ErrorCode::NoInferenceProvider,
             Self::TooMany(_) => ErrorCode::TooMany,
             Self::ProviderRefused(_) => ErrorCode::ProviderRefused,

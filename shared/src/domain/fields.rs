@@ -107,10 +107,10 @@ pub fn boolean(value: Value) -> Result<bool, String> {
 /// # Errors
 /// A sentence.
 pub fn fraction(value: Value) -> Result<f64, String> {
-    value
-        .as_f64()
-        .filter(|number| (0.0..=1.0).contains(number))
-        .ok_or_else(|| "Must be a number from 0.0 to 1.0.".into())
+    let number =
+        value.as_f64().filter(|number| (0.0..=1.0).contains(number)).ok_or("Must be a number from 0.0 to 1.0.")?;
+    // DynamoDB's numbers end at 1e-130. Nothing is lost: no confidence lies between this and zero.
+    Ok(if number < 1e-100 { 0.0 } else { number })
 }
 
 /// A whole number in a range.
@@ -136,6 +136,9 @@ pub fn labels(value: Value) -> Result<Vec<String>, String> {
         if labels.len() > super::limits::LABELS {
             return Err(format!("Must have at most {} entries.", super::limits::LABELS));
         }
+    }
+    if labels.iter().map(|label| label.chars().count()).sum::<usize>() > super::limits::LABELS_CHARS {
+        return Err(format!("Must have at most {} characters in all.", super::limits::LABELS_CHARS));
     }
     Ok(labels)
 }

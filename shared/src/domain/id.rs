@@ -134,6 +134,12 @@ impl ResultUid {
         Self(Uuid::from_u128((item.0.as_u128() & !GENERATION) | ((u128::from(generation) << 64) & GENERATION)))
     }
 
+    /// Which of the item's results it is.
+    #[must_use]
+    pub fn generation(self) -> u16 {
+        ((self.0.as_u128() & GENERATION) >> 64) as u16 // 12 bits
+    }
+
     /// The item that the result belongs to.
     #[must_use]
     pub fn item(self) -> ItemUid {
@@ -181,7 +187,7 @@ mod tests {
             let item = ItemUid::of(project, &key);
             let result = ResultUid::of(item, generation);
 
-            prop_assert_eq!(result.item(), item);
+            prop_assert_eq!((result.item(), result.generation()), (item, generation));
             prop_assert_eq!(item, ItemUid::of(project, &key));
             prop_assert_ne!(result.to_string(), item.to_string());
             prop_assert_ne!(result, ResultUid::of(item, generation % 4095 + 1));

@@ -68,7 +68,7 @@ pub struct Item {
     pub asset: Asset,
     /// Where items of one project are in order, with the uid.
     pub created_at: Timestamp,
-    /// Draft, accepted, or nothing.
+    /// Draft, accepted, or nothing. A rejected one is history: only a question by its uid finds it here.
     pub result: Option<LabelResult>,
 }
 

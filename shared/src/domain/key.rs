@@ -1,5 +1,9 @@
 //! API keys and what they may do.
 
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +24,18 @@ impl KeyHash {
             let _ = write!(hex, "{byte:02x}");
             hex
         }))
+    }
+
+    /// The hash that [`Self::as_str`] gave.
+    #[must_use]
+    pub fn of_hex(hex: &str) -> Self {
+        Self(hex.to_owned())
+    }
+
+    /// How people name a key: the first characters, enough to tell an organization's keys apart.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
     }
 
     /// Hex.
@@ -59,6 +75,30 @@ pub enum Scope {
     #[serde(rename = "webhooks.write")]
     #[expect(missing_docs, reason = "the name says it")]
     WebhooksWrite,
+}
+
+impl FromStr for Scope {
+    type Err = serde::de::value::Error;
+
+    /// The error names the scopes that there are.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::deserialize(name.into_deserializer())
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// A key as people see it: everything but the key itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IssuedKey {
+    /// Names it.
+    pub hash: KeyHash,
+    /// What it may do, and until when.
+    pub key: ApiKey,
 }
 
 /// A key's row.
@@ -127,6 +167,13 @@ mod tests {
 
         key.revoked_at = Some(at(1));
         assert!(matches!(key.check(at(999)), Err(Error::InvalidKey)));
+    }
+
+    #[test]
+    fn a_scope_is_read_by_the_name_it_shows() {
+        assert_eq!("inference.write".parse(), Ok(Scope::InferenceWrite));
+        assert_eq!(Scope::InferenceWrite.to_string(), "inference.write");
+        assert!("everything".parse::<Scope>().unwrap_err().to_string().contains("`projects.read`"));
     }
 
     #[test]

@@ -16,6 +16,12 @@ pub const BODY_BYTES: usize = 256 * 1024;
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Predictions of one item that are read; what follows is dropped and said so.
 pub const PREDICTIONS: usize = 10_000;
+/// Labels that a receipt and a summary count, most frequent first: a row takes 400 KB, and a model's labels are its own.
+pub const SUMMARY_LABELS: usize = 200;
+/// Characters of all labels of a project or a job together.
+pub const LABELS_CHARS: usize = 16 * 1024;
+/// Characters of a sentence about an item.
+pub const MESSAGE_CHARS: usize = 300;
 /// Errors that `summary.errors` lists (contract, 6.5).
 pub const SUMMARY_ERRORS: usize = 20;
 /// Length of a name (contract, 8.1).

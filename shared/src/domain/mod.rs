@@ -9,6 +9,7 @@ pub mod item;
 pub mod job;
 pub mod key;
 pub mod limits;
+pub mod organization;
 pub mod outcome;
 pub mod plan;
 pub mod prediction;

@@ -84,7 +84,7 @@ pub struct Receipt {
     pub outcomes: String,
     /// Accepted predictions.
     pub predictions: u32,
-    /// Accepted predictions by label.
+    /// Accepted predictions by label, most first, at most 200.
     pub labels: Vec<LabelCount>,
     /// The failed items.
     pub failures: Vec<ItemError>,
@@ -126,6 +126,7 @@ impl Receipt {
                 }
             });
         }
+        LabelCount::rank(&mut receipt.labels);
         receipt
     }
 

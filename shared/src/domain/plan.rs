@@ -57,6 +57,10 @@ const CHUNK_MS: usize = 2_000;
 /// A small job shows at least this many steps of progress in each batch.
 const CHUNKS_PER_BATCH: usize = 4;
 
+/// Even if every call takes the longest that is allowed, two minutes with its retries, a chunk must be committed within
+/// one Lambda: what is not committed is asked again, and a job without progress is ended.
+const ROUNDS_PER_CHUNK: usize = 6;
+
 impl Cut {
     /// Few large batches, two a worker so that a slow one does not hold up the end; chunks of about two seconds.
     ///
@@ -69,7 +73,8 @@ impl Cut {
         let slots = (slots / workers).max(1);
         let steady = CHUNK_MS * slots as usize / latency_ms.max(1) as usize;
         let visible = items.min(batch_items).div_ceil(CHUNKS_PER_BATCH);
-        let chunk_items = steady.min(visible).clamp(1, limits::CHUNK_ITEMS);
+        let certain = ROUNDS_PER_CHUNK * slots as usize;
+        let chunk_items = steady.min(visible).min(certain).clamp(1, limits::CHUNK_ITEMS);
         Self { workers, batch_items, chunk_items, slots }
     }
 }
@@ -85,7 +90,7 @@ mod tests {
         let cut = Cut::of(5_000, 4, 16, 50);
 
         assert_eq!(5_000usize.div_ceil(cut.batch_items), 8);
-        assert_eq!((cut.workers, cut.slots, cut.chunk_items), (4, 4, limits::CHUNK_ITEMS));
+        assert_eq!((cut.workers, cut.slots, cut.chunk_items), (4, 4, 24));
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub struct LabelCount {
 }
 
 impl LabelCount {
+    /// The most frequent first, [`limits::SUMMARY_LABELS`] of them. Labels that are equally frequent keep alphabetical order,
+    /// so that a sum does not depend on which chunk came first.
+    pub fn rank(counts: &mut Vec<Self>) {
+        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.label.cmp(&b.label)));
+        counts.truncate(limits::SUMMARY_LABELS);
+    }
+
     /// Adds to the entry of `label`, in order of first appearance.
     pub fn add(counts: &mut Vec<Self>, label: &str, count: u32) {
         match counts.iter_mut().find(|entry| entry.label == label) {
@@ -41,7 +48,7 @@ pub struct ItemError {
 pub struct Summary {
     /// Accepted predictions.
     pub predictions: u32,
-    /// By label, most first.
+    /// By label, most first, at most 200.
     pub labels: Vec<LabelCount>,
     /// Failed items and dropped predictions, the first 20.
     pub errors: Vec<ItemError>,
@@ -50,8 +57,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Adds receipts up. Labels that are equally frequent keep alphabetical order, so that the sum does not
-    /// depend on which chunk came first.
+    /// Adds receipts up.
     #[must_use]
     pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>, truncated: bool) -> Self {
         let mut summary = Self { truncated, ..Self::default() };
@@ -62,9 +68,51 @@ impl Summary {
             summary.errors.extend(receipt.failures.iter().take(limits::SUMMARY_ERRORS).cloned());
             notes.extend(receipt.notes.iter().take(limits::SUMMARY_ERRORS).cloned());
         }
-        summary.labels.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.label.cmp(&b.label)));
+        LabelCount::rank(&mut summary.labels);
         summary.errors.extend(notes); // a failed item says more than a dropped prediction
         summary.errors.truncate(limits::SUMMARY_ERRORS);
         summary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_labels_a_model_has_the_summary_stays_small() {
+        let receipt = |n: u32| Receipt {
+            predictions: 98,
+            labels: (0..98).map(|label| LabelCount { label: format!("{}", n * 98 + label), count: 1 }).collect(),
+            ..Receipt::default()
+        };
+        let mut receipts: Vec<Receipt> = (0..60).map(receipt).collect();
+        receipts.push(Receipt {
+            predictions: 7,
+            labels: vec![LabelCount { label: "car".into(), count: 7 }],
+            ..Receipt::default()
+        });
+
+        let summary = Summary::of(&receipts, false);
+
+        assert_eq!((summary.labels.len(), summary.predictions), (limits::SUMMARY_LABELS, 60 * 98 + 7));
+        assert_eq!(summary.labels.first().map(|entry| entry.label.as_str()), Some("car"));
+    }
+
+    #[test]
+    fn failed_items_come_before_dropped_predictions_and_twenty_are_listed() {
+        let error = |code| ItemError {
+            item: ItemUid::parse("18388971-4ab9-8000-837b-b5c87795f730").unwrap(),
+            code,
+            message: "m".into(),
+        };
+        let receipts = [
+            Receipt { notes: vec![error(FailureCode::BadAnswer); 15], ..Receipt::default() },
+            Receipt { failures: vec![error(FailureCode::ModelError); 15], ..Receipt::default() },
+        ];
+
+        let codes: Vec<FailureCode> = Summary::of(&receipts, true).errors.iter().map(|error| error.code).collect();
+
+        assert_eq!(codes, [vec![FailureCode::ModelError; 15], vec![FailureCode::BadAnswer; 5]].concat());
     }
 }

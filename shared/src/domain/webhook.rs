@@ -26,7 +26,7 @@ pub const EVENTS: [&str; 11] = [
     "result.rejected",
 ];
 
-/// A subscription. Its secret is sealed: only `deliver` opens it (I11).
+/// A subscription. Its secret is sealed: only `deliver`, and `webhooks` for a test, open it (I11).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
     /// Its identifier.

@@ -33,6 +33,12 @@ impl Caller {
     pub fn needs(&self, scopes: &[Scope]) -> Result<(), Error> {
         self.key.allows(scopes)
     }
+
+    /// The key's name: who did it, as far as we know.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.key.name
+    }
 }
 
 /// Keys that were read from the table lately.
@@ -121,10 +127,6 @@ mod tests {
                 revoked_at: None,
             };
             Ok((*hash == KeyHash::of("avk_good")).then_some(key))
-        }
-
-        async fn add_key(&self, _: &KeyHash, _: &ApiKey) -> Result<(), Error> {
-            Err(Error::internal("not here"))
         }
     }
 

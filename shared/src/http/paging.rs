@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Error, limits};
 use crate::ports::{Page, Slice};
 
+/// No cursor of ours is longer.
+const AFTER_BYTES: usize = 200;
+
 /// What a cursor says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -54,7 +57,12 @@ impl Paging {
         let cursor = match given("cursor") {
             Some(text) => {
                 let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCursor)?;
-                Some(serde_json::from_slice::<Cursor>(&json).map_err(|_| Error::InvalidCursor)?)
+                let cursor: Cursor = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
+                // Ours are never so; DynamoDB would refuse them as keys.
+                if cursor.after.is_empty() || cursor.after.len() > AFTER_BYTES {
+                    return Err(Error::InvalidCursor);
+                }
+                Some(cursor)
             }
             None => None,
         };
@@ -165,6 +173,15 @@ mod tests {
         for limit in ["0", "-1", "x", "1e9", "101", ""] {
             let paging = Paging::read(BASE, "/", &query(&[("limit", limit)]), &[]).unwrap();
             assert_eq!(paging.slice().limit, 100, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_forged_cursor_is_refused() {
+        for after in ["", &"x".repeat(AFTER_BYTES + 1)] {
+            let forged = URL_SAFE_NO_PAD.encode(format!("{{\"a\":\"{after}\",\"l\":1}}"));
+            let read = Paging::read(BASE, "/", &query(&[("cursor", &forged)]), &[]);
+            assert!(matches!(read, Err(Error::InvalidCursor)));
         }
     }
 

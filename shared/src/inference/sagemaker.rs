@@ -91,7 +91,8 @@ fn transient(message: &str) -> InferenceError {
 /// A model's own words, as far as they may be shown: short, one line, and without addresses, since a signed URL is a
 /// secret (I11).
 fn quote(text: &str) -> Option<String> {
-    if text.contains("://") {
+    let lower = text.to_ascii_lowercase();
+    if ["://", "x-amz-", "signature="].iter().any(|sign| lower.contains(sign)) {
         return None;
     }
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS).collect();
@@ -106,7 +107,8 @@ mod tests {
     #[test]
     fn a_models_words_are_short_and_carry_no_address() {
         assert_eq!(quote("cannot decode\nthe picture").as_deref(), Some("cannot decode the picture"));
-        assert_eq!(quote("GET https://bucket/x?X-Amz-Signature=s failed"), None);
+        assert_eq!(quote("GET https://bucket/x failed"), None);
+        assert_eq!(quote("Max retries exceeded with url: /key?X-Amz-Credential=c"), None);
         assert_eq!(quote(&"x".repeat(1_000)).map(|q| q.len()), Some(200));
     }
 }

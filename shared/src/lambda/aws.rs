@@ -23,6 +23,10 @@ const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(6);
 /// A call with its retries.
 const OPERATION: Duration = Duration::from_secs(20);
+/// One attempt, where a client waits for the answer.
+const API_ATTEMPT: Duration = Duration::from_secs(2);
+/// A call with its retries, where a client waits for the answer: functions of the API have 10 seconds in all.
+const API_OPERATION: Duration = Duration::from_secs(4);
 /// An answer of a real-time endpoint takes at most 60 seconds (AWS, "InvokeEndpoint").
 const MODEL: Duration = Duration::from_secs(65);
 
@@ -33,6 +37,17 @@ pub struct Aws {
 }
 
 impl Aws {
+    /// For a Lambda behind the API: it must have answered, well or badly, before the gateway or Lambda ends it.
+    pub async fn in_api() -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(API_ATTEMPT)
+            .operation_timeout(API_OPERATION)
+            .build();
+        let Self { config } = Self::in_lambda().await;
+        Self { config: config.into_builder().timeout_config(timeouts).build() }
+    }
+
     /// For a Lambda: region and credentials from its environment.
     pub async fn in_lambda() -> Self {
         let loader = loader()

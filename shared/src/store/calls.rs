@@ -1,7 +1,7 @@
 //! The few ways in which the table is called: typed rows in, typed rows out, errors told apart.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -20,6 +20,8 @@ pub(super) type Row = HashMap<String, AttributeValue>;
 const BATCH_GET: usize = 100;
 /// Answers with unprocessed keys that are accepted before the table counts as busy.
 const BATCH_GET_ROUNDS: usize = 8;
+/// A transaction that lost to others is tried again for so long. A client may be waiting; a task is repeated as a whole.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -235,8 +237,9 @@ pub(super) fn refused(reasons: &[CancellationReason], action: usize) -> bool {
 }
 
 impl Store {
-    /// All or nothing. Conflicts with other writers and throttling are repeated for a few seconds.
+    /// All or nothing. Conflicts with other writers and throttling are repeated for [`PATIENCE`].
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, Error> {
+        let begun = Instant::now();
         let attempt = || async {
             let request = self.client.transact_write_items().set_transact_items(Some(actions.clone()));
             let error = match request.send().await {
@@ -265,6 +268,9 @@ impl Store {
             .with_max_delay(Duration::from_secs(2))
             .with_max_times(8)
             .with_jitter();
-        attempt.retry(patience).when(|error: &Error| matches!(error, Error::StoreUnavailable(_))).await
+        attempt
+            .retry(patience)
+            .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < PATIENCE)
+            .await
     }
 }

@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Store;
-use super::calls::{Row, classify, key_of, read, text};
+use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, text};
+use super::jobs::{put, update};
 use super::keys::{self, Key, LISTING, UNLABELED};
-use super::rows::{ItemRow, asset, item};
+use super::rows::{ItemRow, RejectedRow, ResultRow, asset, item, place};
 use crate::domain::Error;
-use crate::domain::id::{ItemUid, ProjectUid};
+use crate::domain::id::{ItemUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
-use crate::domain::result::LabelResult;
+use crate::domain::result::{LabelResult, ResultStatus};
 use crate::ports::{Items, Page, Results, Slice};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
@@ -59,6 +60,56 @@ impl Results for Store {
         let mut page = self.items_of(project, slice).await?;
         page.entries.retain(|item| item.result.as_ref().is_some_and(&keep));
         Ok(page)
+    }
+
+    async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
+        let Some(row) = self.get::<ItemRow>(Key::item(uid.item())).await? else { return Ok(None) };
+        let item = row.read()?;
+        if item.result.as_ref().is_some_and(|result| result.generation == uid.generation()) {
+            return Ok(Some(item));
+        }
+        let Some(row) = self.get::<RejectedRow>(Key::rejected(uid)).await? else { return Ok(None) };
+        Ok(Some(Item { result: Some(row.read(uid)?), ..item }))
+    }
+
+    async fn review(&self, of: &Item, reviewed: &LabelResult) -> Result<bool, Error> {
+        let Some(before) = &of.result else { return Err(Error::internal("a review of no result")) };
+        let row = ResultRow::of(reviewed)?;
+        if !row.fits() {
+            return Err(Error::field("annotations", "Are too large to be stored."));
+        }
+        let written = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::item(of.asset.uid).into()))
+            .expression_attribute_names("#result", "result")
+            .expression_attribute_values(":generation", number(before.generation));
+        // Of two people who review at once, the second must lose, and look again.
+        let written = match before.revision {
+            0 => written.condition_expression(
+                "generation = :generation AND attribute_exists(#result) AND attribute_not_exists(#result.revision)",
+            ),
+            revision => written
+                .condition_expression("generation = :generation AND #result.revision = :revision")
+                .expression_attribute_values(":revision", number(revision)),
+        };
+        // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
+        // person is not told that somebody else was quicker.
+        let actions = if reviewed.status == ResultStatus::Rejected {
+            let (pk, sk) = place(of);
+            let left = written
+                // `generation` stays: the next result has another uid.
+                .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
+                .expression_attribute_values(":pk", text(pk))
+                .expression_attribute_values(":sk", text(sk));
+            let history = item(&RejectedRow::new(reviewed.uid(of.asset.uid), row))?;
+            vec![update(left)?, put(self.put(history))?]
+        } else {
+            let replaced = written
+                .update_expression("SET #result = :result")
+                .expression_attribute_values(":result", attribute(&row)?);
+            vec![update(replaced)?]
+        };
+        Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
 }
 

@@ -34,8 +34,9 @@ impl Jobs for Store {
             Transacted::Done => Ok(()),
             Transacted::Refused(reasons) if refused(&reasons, 0) => {
                 let holder = reasons.first().and_then(|reason| reason.item()?.get("job")?.as_s().ok());
-                let holder = holder.ok_or_else(|| Error::internal("a lock without a job"))?;
-                Err(Error::JobActive(JobUid::parse(holder)?))
+                let holder = JobUid::parse(holder.ok_or_else(|| Error::internal("a lock without a job"))?)?;
+                // The uid is new: a lock of ours is our own write, whose answer was lost.
+                if holder == spec.uid { Ok(()) } else { Err(Error::JobActive(holder)) }
             }
             Transacted::Refused(_) => Err(Error::internal("job uid taken")),
         }
@@ -123,10 +124,7 @@ impl Jobs for Store {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job_state(job.spec.uid).into()))
-            .update_expression(format!(
-                "SET #status = :cancelled, completed_at = :now, progressed_at = :now REMOVE {}, {}",
-                ACTIVE.pk, ACTIVE.sk
-            ))
+            .update_expression("SET #status = :cancelled, completed_at = :now, progressed_at = :now")
             .condition_expression("#status IN (:pending, :running)") // never over an end (I5)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_names("#status", "status")
@@ -144,6 +142,21 @@ impl Jobs for Store {
         }
     }
 
+    async fn forget_job(&self, job: JobUid) -> Result<(), Error> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::job_state(job).into()))
+            .update_expression(format!("REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
+            .condition_expression("NOT #status IN (:pending, :running)") // an active job is never out of sight (I5)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
+            .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
+        request.send().await.map_err(classify)?;
+        Ok(())
+    }
+
     async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
         // The summary and the event speak of these counters: a chunk committed since makes them untrue (I2, I6).
         let still_as_judged =
@@ -152,10 +165,9 @@ impl Jobs for Store {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job_state(job.spec.uid).into()))
-            .update_expression(format!(
-                "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary REMOVE {}, {}",
-                ACTIVE.pk, ACTIVE.sk
-            ))
+            .update_expression(
+                "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary",
+            )
             .condition_expression(still_as_judged)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", attribute(&job.state.status)?)

@@ -4,7 +4,9 @@
 //! Numbers are zero-padded, so that string order is number order.
 
 use crate::domain::Timestamp;
-use crate::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, WebhookUid};
+use crate::domain::id::{
+    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
+};
 use crate::domain::key::KeyHash;
 use crate::domain::outcome::ChunkId;
 
@@ -39,7 +41,17 @@ impl Key {
 
     /// `KEY#{sha256}`: an API key by its hash.
     pub(super) fn api_key(hash: &KeyHash) -> Self {
-        Self::new(format!("KEY#{}", hash.as_str()), "KEY")
+        Self::new(format!("{API_KEY}{}", hash.as_str()), "KEY")
+    }
+
+    /// The hash in the key of an API key's row.
+    pub(super) fn api_key_hash(&self) -> Option<KeyHash> {
+        self.pk.strip_prefix(API_KEY).map(KeyHash::of_hex)
+    }
+
+    /// The organization itself, beside what it owns.
+    pub(super) fn organization(uid: OrganizationUid) -> Self {
+        Self::new(organization_pk(uid), "ORG")
     }
 
     /// An organization's projects lie together: reading one is a read by tenant, so a foreign one is missing (I10).
@@ -68,6 +80,11 @@ impl Key {
         Self::new(format!("ITEM#{uid}"), "ITEM")
     }
 
+    /// A result that was rejected, beside the item that it has left.
+    pub(super) fn rejected(uid: ResultUid) -> Self {
+        Self::new(format!("ITEM#{}", uid.item()), format!("RESULT#{:04}", uid.generation()))
+    }
+
     /// What a job is to do. Apart from its state, which is written often and so must stay small.
     pub(super) fn job_spec(uid: JobUid) -> Self {
         Self::new(job_pk(uid), SPEC)
@@ -94,6 +111,7 @@ impl Key {
     }
 }
 
+const API_KEY: &str = "KEY#";
 pub(super) const PROJECT: &str = "PROJECT#";
 pub(super) const PROVIDER: &str = "PROVIDER#";
 pub(super) const WEBHOOK: &str = "WEBHOOK#";
@@ -128,6 +146,10 @@ pub(super) fn items_of(project: ProjectUid) -> String {
 
 pub(super) fn jobs_of_project(project: ProjectUid) -> String {
     format!("PROJECT#{project}#JOBS")
+}
+
+pub(super) fn api_keys_of(organization: OrganizationUid) -> String {
+    format!("ORG#{organization}#KEYS")
 }
 
 pub(super) fn jobs_of_organization(organization: OrganizationUid) -> String {

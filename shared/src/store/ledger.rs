@@ -16,7 +16,7 @@ use crate::domain::job::{JobSpec, JobStatus};
 use crate::domain::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
 use crate::domain::prediction::Prediction;
 use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
-use crate::domain::{Error, Timestamp, limits};
+use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ledger};
 
 /// The receipt and the counters come first in the transaction, then the drafts.
@@ -103,8 +103,8 @@ impl Store {
             let Some(ItemOutcome { outcome, .. }) = outcome else { continue };
             let Outcome::Successful(annotations) = outcome else { continue };
             let row = ResultRow::of(&draft_of(spec, bot, annotations, now))?;
-            if row.bytes() > limits::DRAFT_BYTES {
-                *outcome = too_large(row.bytes(), limits::DRAFT_BYTES);
+            if !row.fits() {
+                *outcome = too_large();
             } else if !spec.dry_run {
                 drafts.push((place, row));
             }
@@ -165,9 +165,11 @@ fn draft_of(spec: &JobSpec, bot: &str, annotations: &[Prediction], now: Timestam
     };
     LabelResult {
         generation: 0,
+        revision: 0,
         status: ResultStatus::Draft,
         source: ResultSource::AutoLabel,
         created_by: bot.to_owned(),
+        reviewed_by: None,
         lineage: Some(lineage),
         annotations: annotations.to_vec(),
         created_at: now,

@@ -1,5 +1,6 @@
 //! DynamoDB. One table; every key is built in `keys`, every row shape is in `rows`, then one file per entity.
 
+mod api_keys;
 mod calls;
 mod items;
 mod jobs;

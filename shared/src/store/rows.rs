@@ -4,6 +4,7 @@
 //! because DynamoDB's TTL wants it so.
 
 use std::io::{Read, Write};
+use std::num::NonZeroU32;
 
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
@@ -13,7 +14,7 @@ use serde_dynamo::Item as DynamoItem;
 
 use super::calls::Row;
 use super::keys::{self, Key};
-use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, AssetType, Item, Size, Source};
 use crate::domain::job::{Counters, Job, JobSpec, JobState, JobStatus};
 use crate::domain::plan::Plan;
@@ -81,9 +82,14 @@ pub(super) struct ItemRow {
 #[derive(Serialize, Deserialize)]
 pub(super) struct ResultRow {
     status: ResultStatus,
+    /// Absent from a draft: it has not changed yet, and every byte of it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<NonZeroU32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<JobUid>,
     packed: Blob,
+    #[serde(skip)]
+    unpacked_bytes: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,11 +123,16 @@ mod serde_bytes_as_binary {
     }
 }
 
+/// Bytes of a result when it is not packed: a hundred of them, a page, stay below the 6 MB of a Lambda's answer.
+const UNPACKED_BYTES: u64 = 2 * limits::DRAFT_BYTES as u64;
+
 /// The packed part of a result.
 #[derive(Serialize, Deserialize)]
 struct PackedResult {
     source: ResultSource,
     created_by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reviewed_by: Option<String>,
     lineage: Option<Lineage>,
     annotations: Vec<Prediction>,
     created_at: Timestamp,
@@ -135,6 +146,7 @@ impl ResultRow {
         let packed = PackedResult {
             source: result.source,
             created_by: result.created_by.clone(),
+            reviewed_by: result.reviewed_by.clone(),
             lineage: result.lineage.clone(),
             annotations: result.annotations.clone(),
             created_at: result.created_at,
@@ -143,28 +155,37 @@ impl ResultRow {
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
         serde_json::to_writer(&mut deflate, &packed).map_err(Error::internal)?;
         deflate.flush().map_err(Error::internal)?;
+        let unpacked_bytes = deflate.total_in();
         let packed = Blob(deflate.finish().map_err(Error::internal)?);
-        Ok(Self { status: result.status, job: result.lineage.as_ref().map(|l| l.job), packed })
+        Ok(Self {
+            unpacked_bytes,
+            status: result.status,
+            revision: NonZeroU32::new(result.revision),
+            job: result.lineage.as_ref().map(|l| l.job),
+            packed,
+        })
     }
 
-    /// Stored bytes of the packed part.
-    pub(super) fn bytes(&self) -> usize {
-        self.packed.0.len()
+    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for whoever reads it.
+    pub(super) fn fits(&self) -> bool {
+        self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
     }
 
     fn read(self, generation: u16) -> Result<LabelResult, Error> {
         let mut json = Vec::new();
-        // What we packed was small; a damaged row must not unpack without end.
+        // What we packed fits; a damaged row must not unpack without end.
         DeflateDecoder::new(self.packed.0.as_slice())
-            .take(64 * limits::DRAFT_BYTES as u64)
+            .take(UNPACKED_BYTES)
             .read_to_end(&mut json)
             .map_err(Error::internal)?;
         let packed: PackedResult = serde_json::from_slice(&json).map_err(Error::internal)?;
         Ok(LabelResult {
             generation,
+            revision: self.revision.map_or(0, NonZeroU32::get),
             status: self.status,
             source: packed.source,
             created_by: packed.created_by,
+            reviewed_by: packed.reviewed_by,
             lineage: packed.lineage,
             annotations: packed.annotations,
             created_at: packed.created_at,
@@ -179,7 +200,7 @@ impl ItemRow {
         let uid = item.asset.uid;
         let Key { pk, sk } = Key::item(uid);
         let packed = PackedAsset { kind: item.asset.kind, size: item.asset.size, source: item.asset.source.clone() };
-        let order = keys::in_time(item.created_at, uid);
+        let (unlabeled_pk, unlabeled_sk) = place(item);
         Ok(Self {
             pk,
             sk,
@@ -189,9 +210,9 @@ impl ItemRow {
             item: serde_json::to_string(&packed).map_err(Error::internal)?,
             created_at_us: item.created_at.as_microsecond(),
             listing_pk: keys::items_of(item.project),
-            listing_sk: order.clone(),
-            unlabeled_pk: Some(keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS))),
-            unlabeled_sk: Some(order),
+            listing_sk: unlabeled_sk.clone(),
+            unlabeled_pk: Some(unlabeled_pk),
+            unlabeled_sk: Some(unlabeled_sk),
             generation: 0,
             result: None,
         })
@@ -206,6 +227,31 @@ impl ItemRow {
             created_at: Timestamp::from_microsecond(self.created_at_us).map_err(Error::internal)?,
             result: self.result.map(|row| row.read(self.generation)).transpose()?,
         })
+    }
+}
+
+/// Where an item without a result stands in the sparse index.
+pub(super) fn place(item: &Item) -> (String, String) {
+    let uid = item.asset.uid;
+    (keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS)), keys::in_time(item.created_at, uid))
+}
+
+/// A rejected result.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RejectedRow {
+    pk: String,
+    sk: String,
+    result: ResultRow,
+}
+
+impl RejectedRow {
+    pub(super) fn new(uid: ResultUid, result: ResultRow) -> Self {
+        let Key { pk, sk } = Key::rejected(uid);
+        Self { pk, sk, result }
+    }
+
+    pub(super) fn read(self, uid: ResultUid) -> Result<LabelResult, Error> {
+        self.result.read(uid.generation())
     }
 }
 

@@ -1,22 +1,24 @@
-//! Keys, projects and providers: small rows in their organization's partition.
+//! Organizations, projects and providers: small rows in their organization's partition.
 
 use super::Store;
 use super::keys::{self, Key};
 use super::rows::{Keyed, item};
 use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
-use crate::domain::key::{ApiKey, KeyHash};
+use crate::domain::organization::Organization;
 use crate::domain::project::Project;
 use crate::domain::provider::InferenceProvider;
-use crate::ports::{Keys, Page, Projects, Providers, Slice};
+use crate::ports::{Organizations, Page, Projects, Providers, Slice};
 
-impl Keys for Store {
-    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
-        self.get(Key::api_key(hash)).await
+impl Organizations for Store {
+    async fn add_organization(&self, organization: &Organization) -> Result<(), Error> {
+        // The uid is derived from the slug, so `false` is the same organization again.
+        let _added = self.put_new(item(&Keyed::new(Key::organization(organization.uid), organization))?).await?;
+        Ok(())
     }
 
-    async fn add_key(&self, hash: &KeyHash, key: &ApiKey) -> Result<(), Error> {
-        self.add(Key::api_key(hash), key).await
+    async fn organization(&self, uid: OrganizationUid) -> Result<Option<Organization>, Error> {
+        self.get(Key::organization(uid)).await
     }
 }
 
@@ -59,7 +61,8 @@ impl Providers for Store {
 impl Store {
     /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique.
     pub(super) async fn add(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
-        if self.put_new(item(&Keyed::new(key, value))?).await? { Ok(()) } else { Err(Error::internal("uid taken")) }
+        // `false` can only be this very row: a repeated call, or the retry of one whose answer was lost.
+        self.put_new(item(&Keyed::new(key, value))?).await.map(|_added| ())
     }
 
     /// A row over the one of this key.

@@ -75,7 +75,8 @@ impl Webhooks for Store {
     }
 
     async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
-        if self.put_new(item(&DeliveryRow::new(delivery))?).await? { Ok(()) } else { Err(Error::internal("uid taken")) }
+        // `false` can only be this very row: the retry of a call whose answer was lost.
+        self.put_new(item(&DeliveryRow::new(delivery))?).await.map(|_added| ())
     }
 
     async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {

@@ -35,10 +35,6 @@ impl Keys for TestKeys {
             revoked_at: None,
         }))
     }
-
-    async fn add_key(&self, _: &KeyHash, _: &ApiKey) -> Result<(), Error> {
-        Err(Error::internal("the keys of tests are fixed"))
-    }
 }
 
 /// An API function, whole: key, slashes, errors and routes.

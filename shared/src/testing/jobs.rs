@@ -27,6 +27,7 @@ struct State {
     /// Who labeled an item: a job, or `None` for a person.
     results: HashMap<ItemUid, Option<JobUid>>,
     project_is_taken: bool,
+    is_forgotten: bool,
 }
 
 impl MemoryJob {
@@ -75,6 +76,11 @@ impl MemoryJob {
         self.lock().results.iter().filter_map(|(item, job)| job.map(|_| *item)).collect()
     }
 
+    /// Whether the watchdog no longer looks at the job.
+    pub fn is_forgotten(&self) -> bool {
+        self.lock().is_forgotten
+    }
+
     /// Whether the project is still taken by the job.
     pub fn project_is_taken(&self) -> bool {
         self.lock().project_is_taken
@@ -106,7 +112,8 @@ impl Jobs for MemoryJob {
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
         self.fault.around(|| {
-            Ok(self.lock().job.iter().filter(|job| job.state.status.is_active()).map(|job| job.spec.uid).collect())
+            let state = self.lock();
+            Ok(state.job.iter().filter(|_| !state.is_forgotten).map(|job| job.spec.uid).collect())
         })
     }
 
@@ -138,6 +145,17 @@ impl Jobs for MemoryJob {
             job.state.status = status.after(JobEvent::Cancel).map_err(|_| Error::JobFinished(status))?;
             job.state.completed_at = Some(now);
             state.project_is_taken = false;
+            Ok(())
+        })
+    }
+
+    async fn forget_job(&self, _: JobUid) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            if state.job()?.state.status.is_active() {
+                return Err(Error::internal("an active job is never out of sight"));
+            }
+            state.is_forgotten = true;
             Ok(())
         })
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{Builder, Credentials, Region};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
@@ -22,6 +23,9 @@ use crate::repository;
 
 /// Generous: a cold disk reads a lot of Python.
 const START: Duration = Duration::from_secs(60);
+/// So is this, for one attempt of a call: a Lambda's timeouts are for a table that answers in milliseconds, and what
+/// is tested here must not depend on what else the machine is doing.
+const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// An empty table on the emulator that the local stack runs on.
 pub(crate) async fn ministack() -> Store {
@@ -84,12 +88,15 @@ impl Server {
         Ok(Self { url: format!("http://{address}"), tables: AtomicUsize::new(0), _process: process })
     }
 
-    /// A new table, seen with the HTTP client, timeouts and retries of a Lambda.
+    /// A new table, seen with the HTTP client and the retries of a Lambda.
     async fn store(&self) -> Store {
         let config = Builder::from(Aws::in_lambda().await.config())
             .endpoint_url(&self.url)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(credentials())
+            .timeout_config(
+                TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ATTEMPT).build(),
+            )
             .build();
         let client = Client::from_conf(config);
         let table = format!("table-{}", self.tables.fetch_add(1, Ordering::Relaxed));

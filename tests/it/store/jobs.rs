@@ -22,7 +22,8 @@ on_both!(
     the_end_records_what_is_told_and_frees_the_project_in_one_step,
     the_end_of_a_job_tells_fifty_subscriptions,
     a_job_ends_once,
-    active_jobs_are_listed_oldest_first_until_they_end,
+    jobs_are_watched_oldest_first_until_they_have_ended_and_are_forgotten,
+    an_active_job_is_never_forgotten,
     lists_of_jobs_lose_none_and_repeat_none,
     a_list_by_status_goes_on_past_pages_without_a_match,
     jobs_of_other_tenants_are_never_listed,
@@ -206,7 +207,7 @@ async fn the_end_records_what_is_told_and_frees_the_project_in_one_step(store: S
     for delivery in deliveries {
         assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
     }
-    assert_eq!(store.active_jobs().await.unwrap(), []);
+    assert_eq!(store.active_jobs().await.unwrap(), [spec.uid]); // until it is known to have told
     pending(&store, &a_spec(spec.project, 4)).await;
 }
 
@@ -236,17 +237,38 @@ async fn a_job_ends_once(store: Store) {
     assert_eq!(store.job(spec.uid).await.unwrap(), ended);
 }
 
-async fn active_jobs_are_listed_oldest_first_until_they_end(store: Store) {
+async fn jobs_are_watched_oldest_first_until_they_have_ended_and_are_forgotten(store: Store) {
     let specs: Vec<JobSpec> = [2, 0, 1, 3].map(|second| a_spec(a_project(), second)).into();
     for spec in &specs {
         running(&store, spec, 0).await;
     }
-    assert_eq!(store.active_jobs().await.unwrap(), [specs[1].uid, specs[2].uid, specs[0].uid, specs[3].uid]);
+    let watched = [specs[1].uid, specs[2].uid, specs[0].uid, specs[3].uid];
+    assert_eq!(store.active_jobs().await.unwrap(), watched);
 
     end(&store, specs[2].uid, JobStatus::Failed).await;
     store.cancel_job(&store.job(specs[1].uid).await.unwrap(), at(9)).await.unwrap();
+    assert_eq!(store.active_jobs().await.unwrap(), watched);
 
+    for ended in &specs[1..3] {
+        let before = store.job(ended.uid).await.unwrap();
+        store.forget_job(ended.uid).await.unwrap();
+        store.forget_job(ended.uid).await.unwrap();
+        assert_eq!(store.job(ended.uid).await.unwrap(), before);
+    }
     assert_eq!(store.active_jobs().await.unwrap(), [specs[0].uid, specs[3].uid]);
+}
+
+/// I5.
+async fn an_active_job_is_never_forgotten(store: Store) {
+    let specs = [a_spec(a_project(), 0), a_spec(a_project(), 1)];
+    pending(&store, &specs[0]).await;
+    running(&store, &specs[1], 0).await;
+
+    for spec in &specs {
+        assert!(store.forget_job(spec.uid).await.is_err());
+    }
+
+    assert_eq!(store.active_jobs().await.unwrap(), specs.map(|spec| spec.uid));
 }
 
 /// Seven jobs of two projects in turn, a second apart, that came to this.

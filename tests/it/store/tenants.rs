@@ -1,35 +1,85 @@
 use shared::domain::Error;
 use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
-use shared::domain::key::{ApiKey, KeyHash, Scope};
+use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
+use shared::domain::organization::Organization;
 use shared::domain::project::{Project, ProjectStatus};
 use shared::domain::provider::{Connection, InferenceProvider, SageMaker};
-use shared::ports::{Keys, Projects, Providers};
+use shared::ports::{KeyRing, Keys, Organizations, Projects, Providers};
 use shared::store::Store;
 
 use super::making::*;
 
 on_both!(
     a_key_is_found_by_its_hash_alone,
+    lists_of_keys_lose_none_and_repeat_none,
+    a_revoked_key_stays_revoked_whatever_its_end,
+    an_unknown_key_cannot_be_ended,
+    an_organization_is_stored_once,
     projects_are_their_tenants_own,
     lists_of_projects_and_providers_lose_none_and_repeat_none,
     providers_are_their_tenants_own,
     a_removed_provider_does_not_come_back,
 );
 
-async fn a_key_is_found_by_its_hash_alone(store: Store) {
+fn issued(organization: OrganizationUid, second: i64) -> IssuedKey {
     let key = ApiKey {
-        organization: acme(),
+        organization,
         name: "ci".into(),
         scopes: vec![Scope::ProjectsRead, Scope::InferenceWrite],
-        created_at: at(0),
+        created_at: at(second),
         expires_at: Some(at(100)),
         revoked_at: None,
     };
-    store.add_key(&KeyHash::of("avk_1"), &key).await.unwrap();
+    IssuedKey { hash: KeyHash::of(&format!("{organization} {second}")), key }
+}
 
-    assert_eq!(store.find_key(&KeyHash::of("avk_1")).await.unwrap(), Some(key.clone()));
+async fn a_key_is_found_by_its_hash_alone(store: Store) {
+    let issued = issued(acme(), 0);
+    store.add_key(&issued).await.unwrap();
+
+    assert_eq!(store.find_key(&issued.hash).await.unwrap(), Some(issued.key.clone()));
     assert_eq!(store.find_key(&KeyHash::of("avk_2")).await.unwrap(), None);
-    assert!(matches!(store.add_key(&KeyHash::of("avk_1"), &key).await, Err(Error::Internal(_))));
+    assert!(matches!(store.add_key(&issued).await, Err(Error::Internal(_))));
+}
+
+async fn lists_of_keys_lose_none_and_repeat_none(store: Store) {
+    let keys: Vec<IssuedKey> = (0..5).map(|second| issued(acme(), second)).collect();
+    for key in &keys {
+        store.add_key(key).await.unwrap();
+    }
+    store.add_key(&issued(other(), 0)).await.unwrap();
+
+    assert_pages(async |slice| store.keys(acme(), &slice).await, |key| key, &keys).await;
+}
+
+async fn a_revoked_key_stays_revoked_whatever_its_end(store: Store) {
+    let IssuedKey { hash, key } = issued(acme(), 0);
+    store.add_key(&IssuedKey { hash: hash.clone(), key: key.clone() }).await.unwrap();
+
+    store.revoke_key(&hash, at(5)).await.unwrap();
+    store.expire_key(&hash, at(900)).await.unwrap();
+
+    let ended = ApiKey { expires_at: Some(at(900)), revoked_at: Some(at(5)), ..key };
+    assert_eq!(store.find_key(&hash).await.unwrap(), Some(ended.clone()));
+    assert_eq!(store.keys(acme(), &everything()).await.unwrap().entries, [IssuedKey { hash, key: ended }]);
+}
+
+async fn an_unknown_key_cannot_be_ended(store: Store) {
+    let unknown = KeyHash::of("avk_1");
+
+    assert!(matches!(store.revoke_key(&unknown, at(1)).await, Err(Error::NotFound)));
+    assert!(matches!(store.expire_key(&unknown, at(1)).await, Err(Error::NotFound)));
+    assert_eq!(store.find_key(&unknown).await.unwrap(), None);
+}
+
+async fn an_organization_is_stored_once(store: Store) {
+    let acme = Organization::named("acme").unwrap();
+    store.add_organization(&acme).await.unwrap();
+    store.add_organization(&Organization { name: "Other".into(), ..acme.clone() }).await.unwrap();
+
+    assert_eq!(store.organization(acme.uid).await.unwrap(), Some(acme.clone()));
+    assert_eq!(store.organization(other()).await.unwrap(), None);
+    assert_eq!(store.projects(acme.uid, &everything()).await.unwrap().entries, []);
 }
 
 fn project(organization: OrganizationUid, second: i64) -> Project {

@@ -1,0 +1,107 @@
+//! What the administration command does with API keys.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use shared::domain::id::OrganizationUid;
+use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
+use shared::domain::organization::Organization;
+use shared::domain::{Error, Timestamp, limits};
+use shared::ports::{KeyRing, Organizations, Slice};
+
+/// Characters of a hash that name a key at least.
+const ID_CHARS: usize = 8;
+
+/// Creates a key of an organization, and the organization if it is new. Answers the key: only its hash is stored.
+pub(crate) async fn create(
+    store: &(impl KeyRing + Organizations),
+    organization: &str,
+    name: String,
+    scopes: Vec<Scope>,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let organization = Organization::named(organization)?;
+    store.add_organization(&organization).await?;
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(Error::internal)?;
+    let secret = format!("avk_{}", URL_SAFE_NO_PAD.encode(random));
+    let key = ApiKey { organization: organization.uid, name, scopes, created_at: now, expires_at, revoked_at: None };
+    store.add_key(&IssuedKey { hash: KeyHash::of(&secret), key }).await?;
+    Ok(secret)
+}
+
+/// Every key of an organization, newest first.
+pub(crate) async fn list(store: &impl KeyRing, organization: &str) -> Result<Vec<IssuedKey>, Error> {
+    let organization = OrganizationUid::named(organization);
+    let mut keys = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.keys(organization, &Slice { after, limit: limits::PAGE, ascending: false }).await?;
+        keys.extend(page.entries);
+        after = page.next;
+        if after.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
+/// The one key of an organization whose hash begins so.
+pub(crate) async fn find(store: &impl KeyRing, organization: &str, id: &str) -> Result<IssuedKey, Error> {
+    the_one(list(store, organization).await?, id)
+}
+
+fn the_one(keys: Vec<IssuedKey>, id: &str) -> Result<IssuedKey, Error> {
+    if id.len() < ID_CHARS {
+        return Err(Error::field("id", format!("Must have at least {ID_CHARS} characters.")));
+    }
+    let mut named = keys.into_iter().filter(|issued| issued.hash.as_str().starts_with(id));
+    match (named.next(), named.next()) {
+        (Some(key), None) => Ok(key),
+        (None, _) => Err(Error::NotFound),
+        (Some(_), Some(_)) => Err(Error::field("id", "Names more than one key: give more characters.")),
+    }
+}
+
+/// A line of the list: id, name, scopes, creation, end, revocation.
+pub(crate) fn line(IssuedKey { hash, key }: &IssuedKey) -> String {
+    let scopes = key.scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let scopes = if scopes.is_empty() { "everything".to_owned() } else { scopes };
+    let date = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    let (end, revoked) = (date(key.expires_at), date(key.revoked_at));
+    format!("{}\t{}\t{scopes}\t{}\t{end}\t{revoked}", hash.id(), key.name, key.created_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issued(hash: &str) -> IssuedKey {
+        let key = ApiKey {
+            organization: OrganizationUid::named("acme"),
+            name: "ci".into(),
+            scopes: vec![Scope::ProjectsRead, Scope::TasksRead],
+            created_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            revoked_at: None,
+        };
+        IssuedKey { hash: KeyHash::of_hex(hash), key }
+    }
+
+    #[test]
+    fn a_key_is_named_by_enough_of_its_hash_to_be_the_only_one() {
+        let keys = || vec![issued("0123456789ab"), issued("0123456789cd"), issued("ffffffffffff")];
+
+        assert_eq!(the_one(keys(), "ffffffff").unwrap(), issued("ffffffffffff"));
+        assert_eq!(the_one(keys(), "0123456789c").unwrap(), issued("0123456789cd"));
+        assert!(matches!(the_one(keys(), "01234567"), Err(Error::Validation(_))));
+        assert!(matches!(the_one(keys(), "fffffff"), Err(Error::Validation(_))));
+        assert!(matches!(the_one(keys(), "00000000"), Err(Error::NotFound)));
+    }
+
+    #[test]
+    fn a_line_says_what_a_key_may_do_and_never_the_whole_hash() {
+        let line = line(&issued("0123456789ab"));
+
+        assert_eq!(line, "01234567\tci\tprojects.read,tasks.read\t1970-01-01T00:00:00Z\t-\t-");
+    }
+}

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use shared::domain::Error;
+use shared::domain::Timestamp;
+use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use shared::domain::item::{AssetType, Item};
+use shared::domain::key::Scope;
+use shared::domain::result::ResultStatus;
+use shared::http::{Caller, ListRequest, PageView, Path, respond};
+use shared::ports::{Clock, Items, Objects, Page, Projects, Slice};
+
+use crate::App;
+
+const READ: &[Scope] = &[Scope::TasksRead, Scope::ProjectsRead];
+
+/// Projects that one page of all tasks looks into at most.
+const PROJECTS_PER_PAGE: usize = 10;
+
+/// Whether a person has done it (contract, 11.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TaskStatus {
+    Pending,
+    Completed,
+}
+
+impl TaskStatus {
+    /// A correction accepts, a draft is a suggestion (I9), and a rejection leaves the item to do.
+    fn of(item: &Item) -> Self {
+        match item.result.as_ref().map(|result| result.status) {
+            Some(ResultStatus::Accepted) => Self::Completed,
+            Some(ResultStatus::Draft | ResultStatus::Rejected) | None => Self::Pending,
+        }
+    }
+}
+
+/// A task on the wire: one per item, so it has the item's uid and key.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskView {
+    uid: ItemUid,
+    /// What is to be done (contract, 11.1).
+    r#type: &'static str,
+    name: String,
+    status: TaskStatus,
+    project: ProjectUid,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<Item> for TaskView {
+    fn from(item: Item) -> Self {
+        Self {
+            uid: item.asset.uid,
+            r#type: match item.asset.kind {
+                AssetType::Image => "image-annotation",
+                AssetType::VideoFrame => "video-annotation",
+                AssetType::PointCloud => "point-cloud-annotation",
+            },
+            status: TaskStatus::of(&item),
+            project: item.project,
+            created_at: item.created_at,
+            updated_at: item.result.map_or(item.created_at, |result| result.updated_at),
+            name: item.key,
+        }
+    }
+}
+
+/// `GET /tasks/?project=&status=`. A page may be short and still not be the last: the status is looked at while walking
+/// the items.
+pub(crate) async fn list<S: Projects + Items, O: Objects, C: Clock>(
+    State(app): State<Arc<App<S, O, C>>>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
+    respond(app.list_tasks(&caller, &request).await.map(Json))
+}
+
+/// `GET /tasks/{uid}/`.
+pub(crate) async fn get<S: Projects + Items, O: Objects, C: Clock>(
+    State(app): State<Arc<App<S, O, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
+    respond(app.task(&caller, &uid).await.map(Json))
+}
+
+impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
+    async fn list_tasks(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<TaskView>, Error> {
+        caller.needs(READ)?;
+        let paging = request.paging(&["project", "status"])?;
+        let status: Option<TaskStatus> = match paging.filter("status") {
+            Some(name) => Some(
+                serde_json::from_value(name.into())
+                    .map_err(|_| Error::field("status", "Must be one of pending, completed."))?,
+            ),
+            None => None,
+        };
+        let mut page = match paging.filter("project") {
+            Some(uid) => match self.own_project(caller.organization, uid).await {
+                Err(Error::NotFound) => return Ok(paging.empty()),
+                project => self.store.items_of(project?, &paging.slice()).await?,
+            },
+            None => self.items_anywhere(caller.organization, &paging.slice()).await?,
+        };
+        page.entries.retain(|item| status.is_none_or(|status| TaskStatus::of(item) == status));
+        Ok(paging.view(page, TaskView::from))
+    }
+
+    async fn task(&self, caller: &Caller, uid: &str) -> Result<TaskView, Error> {
+        caller.needs(READ)?;
+        let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
+        let own = items.into_iter().find(|item| item.organization == caller.organization);
+        own.map(TaskView::from).ok_or(Error::NotFound)
+    }
+
+    async fn own_project(&self, organization: OrganizationUid, uid: &str) -> Result<ProjectUid, Error> {
+        Ok(self.store.project(organization, ProjectUid::parse(uid)?).await?.uid)
+    }
+
+    /// The items of one project after the other. Where a page ends is written `{project}/{place}` inside a project, and
+    /// `{project}` behind one.
+    async fn items_anywhere(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Item>, Error> {
+        let (behind, inside) = match slice.after.as_deref().map(|after| after.split_once('/').ok_or(after)) {
+            None => (None, None),
+            Some(Err(project)) => (Some(project), None),
+            Some(Ok((project, place))) => (Some(project), Some(place)),
+        };
+        let mut ahead = Vec::new();
+        if let (Some(project), Some(place)) = (behind, inside) {
+            // The cursor may be forged: whose project it is decides the table (I10).
+            let project = self.own_project(organization, project).await.map_err(|error| match error {
+                Error::NotFound => Error::InvalidCursor,
+                other => other,
+            })?;
+            ahead.push((project, Some(place.to_owned())));
+        }
+        let behind = behind.map(str::to_owned);
+        let projects = Slice { after: behind, limit: PROJECTS_PER_PAGE, ascending: slice.ascending };
+        let projects = self.store.projects(organization, &projects).await?;
+        ahead.extend(projects.entries.into_iter().map(|project| (project.uid, None)));
+        let mut ahead = ahead.into_iter().peekable();
+        let mut entries = Vec::new();
+        while let Some((project, after)) = ahead.next() {
+            let room = Slice { after, limit: slice.limit - entries.len(), ascending: slice.ascending };
+            let page = self.store.items_of(project, &room).await?;
+            entries.extend(page.entries);
+            if let Some(place) = page.next {
+                return Ok(Page { entries, next: Some(format!("{project}/{place}")) });
+            }
+            if entries.len() == slice.limit && ahead.peek().is_some() {
+                return Ok(Page { entries, next: Some(project.to_string()) });
+            }
+        }
+        Ok(Page { entries, next: projects.next })
+    }
+}

@@ -1,0 +1,55 @@
+"""AWS's own calls of the emulator, for what no client of the API can see: above all a job's execution."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import boto3
+
+from local import settings
+
+Event = dict[str, Any]
+
+
+def client(service: str) -> Any:
+    """A boto3 client of the emulator, as the account's own root."""
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=settings.EMULATOR_URL,
+        region_name=settings.REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+
+
+def execution_arn(machine: str, job: str) -> str:
+    """The execution's name is the job's uid."""
+    return machine.replace(":stateMachine:", ":execution:") + f":{job}"
+
+
+def history(machine: str, job: str) -> list[Event]:
+    """Every event of the job's execution."""
+    pages = client("stepfunctions").get_paginator("get_execution_history")
+    arn = execution_arn(machine, job)
+    return [event for page in pages.paginate(executionArn=arn) for event in page["events"]]
+
+
+def batches(events: list[Event]) -> list[dict[str, Any]]:
+    """The descriptors that the Map handed to its iterations."""
+    return list(json.loads(_first(events, "MapStateEntered")["stateEnteredEventDetails"]["input"])["batches"])
+
+
+def map_seconds(events: list[Event]) -> float:
+    """The wall time of the Map."""
+    entered, exited = _first(events, "MapStateEntered"), _first(events, "MapStateExited")
+    return float((exited["timestamp"] - entered["timestamp"]).total_seconds())
+
+
+def transitions(events: list[Event]) -> int:
+    """AWS counts each step that is carried out, a retry as one more; with the start and the end of the execution."""
+    kinds = Counter(event["type"] for event in events)
+    return kinds["TaskScheduled"] + kinds["MapStateEntered"] + 2
+
+
+def _first(events: list[Event], kind: str) -> Event:
+    return next(event for event in events if event["type"] == kind)

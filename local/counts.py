@@ -1,0 +1,49 @@
+"""What a job cost, counted: the calls and write units of the table, and the transitions of the execution.
+
+The meter inside the emulator (local/meter.py) knows functions and no jobs, so the counts are one job's only if nothing
+else used the stack meanwhile.
+"""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from local import aws, settings
+from local.up import Stack
+
+CARRIERS = ("Plan", "Infer", "Finalize", "Deliver")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a job cost, from its creation to the delivery of its webhook."""
+
+    calls: Counter[str]  # of the table, by operation, by the functions that carry the job
+    write_units: float  # with those of the call that created the job
+    transitions: int
+
+
+def calls_so_far() -> int:
+    """Where the meter stands: what `costs` takes as `since`."""
+    return len(_calls())
+
+
+def costs(stack: Stack, job: str, since: int) -> Costs:
+    """What the job cost, if it is all that ran since."""
+    calls = _calls()[since:]
+    carried = _by(stack, calls, *CARRIERS)
+    return Costs(
+        calls=Counter(call["operation"] for call in carried),
+        write_units=sum(call["write_units"] for call in [*carried, *_by(stack, calls, "Jobs")]),
+        transitions=aws.transitions(aws.history(stack.outputs["StateMachineArn"], job)),
+    )
+
+
+def _calls() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in settings.DYNAMODB_CALLS_FILE.read_text().splitlines()]
+
+
+def _by(stack: Stack, calls: list[dict[str, Any]], *functions: str) -> list[dict[str, Any]]:
+    names = {stack.outputs[f"{function}FunctionName"] for function in functions}
+    return [call for call in calls if call["caller"] in names]

@@ -1,0 +1,72 @@
+//! Versions of what several people may change at once (RFC 9110, sections 8.8.3 and 13.1.1).
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::header::{ETAG, IF_MATCH};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue};
+
+use crate::domain::Error;
+
+/// The `ETag` header of a revision.
+#[must_use]
+pub fn etag(revision: u32) -> [(HeaderName, String); 1] {
+    [(ETAG, tag(revision))]
+}
+
+fn tag(revision: u32) -> String {
+    format!("\"{revision}\"")
+}
+
+/// The versions that the client is ready to write over; without the header, any.
+#[derive(Clone, Debug)]
+pub struct IfMatch(Vec<HeaderValue>);
+
+impl IfMatch {
+    /// # Errors
+    /// `PreconditionFailed` unless this revision is one of them. A weak tag is never one.
+    pub fn check(&self, revision: u32) -> Result<(), Error> {
+        let tag = tag(revision);
+        // Our tags have no comma in them, so what a comma cuts was none of ours.
+        let mut named =
+            self.0.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim);
+        if self.0.is_empty() || named.any(|name| name == "*" || name == tag) {
+            Ok(())
+        } else {
+            Err(Error::PreconditionFailed)
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.headers.get_all(IF_MATCH).iter().cloned().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(lines: &[&str], revision: u32) -> bool {
+        IfMatch(lines.iter().map(|line| HeaderValue::from_str(line).unwrap()).collect()).check(revision).is_ok()
+    }
+
+    #[test]
+    fn a_client_that_names_no_version_writes_over_any() {
+        assert!(allows(&[], 7));
+        assert!(allows(&["*"], 7));
+    }
+
+    #[test]
+    fn a_client_that_names_versions_writes_over_these_alone() {
+        assert!(allows(&["\"7\""], 7));
+        assert!(allows(&["\"6\", \"7\""], 7) && allows(&["\"6\"", "\"7\""], 7));
+        for other in ["\"6\"", "7", "W/\"7\"", "", "\"77\"", "\u{e9}"] {
+            assert!(!allows(&[other], 7), "{other}");
+        }
+    }
+}

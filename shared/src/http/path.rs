@@ -1,0 +1,20 @@
+use axum::extract::FromRequestParts;
+use axum::response::Response;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::respond;
+use crate::domain::Error;
+
+/// The parameters of a path. One that is not even text names nothing (contract, D1).
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(inner)| Self(inner)).map_err(|_| respond::<()>(Err(Error::NotFound)))
+    }
+}

@@ -1,0 +1,91 @@
+//! API keys: found by their hash, listed by organization.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::Store;
+use super::calls::{Row, attribute, classify, key_of, read};
+use super::keys::{self, Key, LISTING};
+use super::rows::item;
+use crate::domain::id::OrganizationUid;
+use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
+use crate::domain::{Error, Timestamp};
+use crate::ports::{KeyRing, Keys, Page, Slice};
+
+/// A key under its hash, listed by organization.
+#[derive(Serialize)]
+struct ApiKeyRow<'a> {
+    pk: String,
+    sk: String,
+    listing_pk: String,
+    listing_sk: String,
+    #[serde(flatten)]
+    key: &'a ApiKey,
+}
+
+impl<'a> ApiKeyRow<'a> {
+    fn new(issued: &'a IssuedKey) -> Self {
+        let Key { pk, sk } = Key::api_key(&issued.hash);
+        Self {
+            pk,
+            sk,
+            listing_pk: keys::api_keys_of(issued.key.organization),
+            listing_sk: keys::in_time(issued.key.created_at, issued.hash.as_str()),
+            key: &issued.key,
+        }
+    }
+}
+
+impl Keys for Store {
+    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
+        self.get(Key::api_key(hash)).await
+    }
+}
+
+impl KeyRing for Store {
+    async fn add_key(&self, issued: &IssuedKey) -> Result<(), Error> {
+        if self.put_new(item(&ApiKeyRow::new(issued))?).await? { Ok(()) } else { Err(Error::internal("key taken")) }
+    }
+
+    async fn keys(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<IssuedKey>, Error> {
+        let Page { entries, next } = self.page_of_index(&LISTING, keys::api_keys_of(organization), slice).await?;
+        let rows = self.get_many(entries.clone()).await?;
+        let mut found: HashMap<String, Row> =
+            rows.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
+        let issued = |key: Key| {
+            let (hash, row) = (key.api_key_hash()?, found.remove(&key.pk)?);
+            Some(read(row).map(|key| IssuedKey { hash, key }))
+        };
+        Ok(Page { entries: entries.into_iter().filter_map(issued).collect::<Result<_, _>>()?, next })
+    }
+
+    async fn revoke_key(&self, hash: &KeyHash, now: Timestamp) -> Result<(), Error> {
+        self.end_key(hash, "revoked_at", now).await
+    }
+
+    async fn expire_key(&self, hash: &KeyHash, end: Timestamp) -> Result<(), Error> {
+        self.end_key(hash, "valid_until", end).await
+    }
+}
+
+impl Store {
+    /// One attribute alone: a new end must not undo a revocation that is written at the same time.
+    async fn end_key(&self, hash: &KeyHash, attribute_name: &str, at: Timestamp) -> Result<(), Error> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::api_key(hash).into()))
+            .update_expression(format!("SET {attribute_name} = :at"))
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":at", attribute(&at)?);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Err(Error::NotFound)
+            }
+            Err(error) => Err(classify(error)),
+        }
+    }
+}

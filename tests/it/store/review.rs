@@ -1,0 +1,216 @@
+use shared::domain::Error;
+use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
+use shared::domain::item::Item;
+use shared::domain::job::JobStatus;
+use shared::domain::limits;
+use shared::domain::prediction::{Geometry, Prediction};
+use shared::domain::result::{LabelResult, ResultSource, ResultStatus, Verdict};
+use shared::ports::{Commit, Items, Ledger, Results};
+use shared::store::Store;
+use tokio::task::JoinSet;
+
+use super::making::*;
+
+on_both!(
+    a_result_is_found_by_its_uid,
+    an_accepted_draft_says_who_and_when,
+    a_correction_replaces_the_annotations,
+    what_is_too_large_is_no_correction,
+    of_two_reviews_of_one_reading_one_counts,
+    a_review_of_what_has_changed_since_is_lost,
+    a_rejected_result_is_history_and_its_item_is_unlabeled_again,
+    an_accepted_result_may_be_rejected,
+    a_job_drafts_a_rejected_item_again_under_another_uid,
+    a_verdict_on_an_earlier_result_does_not_touch_the_next,
+    a_job_skips_an_accepted_item,
+);
+
+/// A project of `count` items of which the second has a draft, as it is now.
+async fn drafts(store: &Store, count: usize) -> (ProjectUid, Item) {
+    let project = a_project();
+    let items = unlabeled(store, project, count).await;
+    draft(store, project, items[1], 0).await;
+    (project, read(store, items[1], 1).await.unwrap())
+}
+
+/// What a job of its own makes of an item.
+async fn draft(store: &Store, project: ProjectUid, item: ItemUid, second: i64) -> Commit {
+    let spec = a_spec(project, second);
+    running(store, &spec, 1).await;
+    let commit = store.commit(&spec, "bot", a_chunk(spec.uid, 0, vec![drafted(item)]), at(5)).await.unwrap();
+    end(store, spec.uid, JobStatus::Completed).await;
+    commit
+}
+
+async fn read(store: &Store, item: ItemUid, generation: u16) -> Option<Item> {
+    store.result(ResultUid::of(item, generation)).await.unwrap()
+}
+
+fn judged(item: &Item, verdict: Verdict, second: i64) -> LabelResult {
+    item.result.as_ref().unwrap().reviewed(verdict, "ann", at(second)).unwrap().unwrap()
+}
+
+/// What a person says about an item as it was read, if nobody was quicker.
+async fn review(store: &Store, item: &Item, verdict: Verdict, second: i64) -> bool {
+    store.review(item, &judged(item, verdict, second)).await.unwrap()
+}
+
+async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
+    store.unlabeled(project, 100).await.unwrap().0.into_iter().map(|asset| asset.uid).collect()
+}
+
+async fn a_result_is_found_by_its_uid(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+
+    assert_eq!(store.items(&[item]).await.unwrap(), [drafted]);
+    assert_eq!(read(&store, item, 2).await, None);
+    assert_eq!(read(&store, ItemUid::of(a_project(), "unknown.jpg"), 1).await, None);
+}
+
+async fn an_accepted_draft_says_who_and_when(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+
+    assert!(review(&store, &drafted, Verdict::Accept, 20).await);
+
+    let accepted = read(&store, drafted.asset.uid, 1).await.unwrap().result.unwrap();
+    assert_eq!(accepted, judged(&drafted, Verdict::Accept, 20));
+    assert_eq!((accepted.status, accepted.reviewed_by.as_deref()), (ResultStatus::Accepted, Some("ann")));
+    assert_eq!((accepted.created_at, accepted.updated_at), (at(5), at(20)));
+    assert_eq!(waiting(&store, project).await.len(), 1);
+}
+
+async fn a_correction_replaces_the_annotations(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    let annotations = vec![a_car(1.0), a_car(0.25)];
+
+    assert!(review(&store, &drafted, Verdict::Correct(annotations.clone()), 20).await);
+    let corrected = read(&store, item, 1).await.unwrap();
+    assert!(review(&store, &corrected, Verdict::Correct(vec![]), 21).await);
+
+    let first = corrected.result.unwrap();
+    assert_eq!((first.status, first.source, first.revision), (ResultStatus::Accepted, ResultSource::Human, 1));
+    assert_eq!((first.created_by.as_str(), first.annotations), ("bot", annotations));
+    assert_eq!(first.lineage, drafted.result.unwrap().lineage);
+    let second = read(&store, item, 1).await.unwrap().result.unwrap();
+    assert_eq!((second.annotations, second.revision), (vec![], 2));
+}
+
+async fn what_is_too_large_is_no_correction(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let label = |n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)); // hardly packs
+    let annotation = |n| Prediction { geometry: Geometry::Classification, label: label(n), ..a_car(1.0) };
+    let many = (0..limits::DRAFT_BYTES as u64 / 8).map(annotation).collect();
+
+    let lost = store.review(&drafted, &judged(&drafted, Verdict::Correct(many), 20)).await;
+
+    assert!(matches!(&lost, Err(Error::Validation(_))), "{lost:?}");
+    assert_eq!(read(&store, drafted.asset.uid, 1).await, Some(drafted));
+}
+
+async fn of_two_reviews_of_one_reading_one_counts(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let verdicts = [Verdict::Accept, Verdict::Reject, Verdict::Correct(vec![]), Verdict::Reject];
+
+    let mut reviews = JoinSet::new();
+    for verdict in verdicts {
+        let (store, drafted) = (store.clone(), drafted.clone());
+        reviews.spawn(async move { review(&store, &drafted, verdict, 20).await });
+    }
+
+    assert_eq!(reviews.join_all().await.into_iter().filter(|written| *written).count(), 1);
+    let result = read(&store, drafted.asset.uid, 1).await.unwrap().result.unwrap();
+    assert_eq!(result.revision, 1);
+    let free = waiting(&store, project).await.contains(&drafted.asset.uid);
+    assert_eq!(free, result.status == ResultStatus::Rejected);
+}
+
+async fn a_review_of_what_has_changed_since_is_lost(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    assert!(review(&store, &drafted, Verdict::Accept, 20).await);
+    let accepted = read(&store, drafted.asset.uid, 1).await.unwrap();
+    assert!(review(&store, &accepted, Verdict::Correct(vec![]), 21).await);
+
+    for before in [&drafted, &accepted] {
+        for verdict in [Verdict::Correct(vec![a_car(0.5)]), Verdict::Reject] {
+            assert!(!review(&store, before, verdict, 22).await);
+        }
+    }
+
+    let now = read(&store, drafted.asset.uid, 1).await.unwrap();
+    assert_eq!(now.result, Some(judged(&accepted, Verdict::Correct(vec![]), 21)));
+}
+
+async fn a_rejected_result_is_history_and_its_item_is_unlabeled_again(store: Store) {
+    let (project, drafted) = drafts(&store, 3).await;
+    let item = drafted.asset.uid;
+
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+
+    // At its old place: jobs take items in the order of their creation.
+    let all: Vec<ItemUid> = some_items(project, 3).into_iter().map(|item| item.asset.uid).collect();
+    assert_eq!(waiting(&store, project).await, all);
+    assert_eq!(store.items(&[item]).await.unwrap(), [Item { result: None, ..drafted.clone() }]);
+    assert_eq!(store.results(project, |_| true, &everything()).await.unwrap().entries, []);
+    let rejected = read(&store, item, 1).await.unwrap();
+    assert_eq!(rejected, Item { result: Some(judged(&drafted, Verdict::Reject, 20)), ..drafted });
+}
+
+async fn an_accepted_result_may_be_rejected(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)]), 20).await);
+    let corrected = read(&store, drafted.asset.uid, 1).await.unwrap();
+
+    assert!(review(&store, &corrected, Verdict::Reject, 21).await);
+
+    let rejected = read(&store, drafted.asset.uid, 1).await.unwrap().result.unwrap();
+    assert_eq!((rejected.status, rejected.revision), (ResultStatus::Rejected, 2));
+    assert_eq!(rejected.annotations, [a_car(1.0)]);
+    assert_eq!(waiting(&store, project).await.len(), 2);
+}
+
+async fn a_job_drafts_a_rejected_item_again_under_another_uid(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    for generation in 1..4 {
+        let before = read(&store, item, generation).await.unwrap();
+        assert!(review(&store, &before, Verdict::Reject, 20).await);
+
+        draft(&store, project, item, 30 + i64::from(generation)).await;
+
+        let next = store.items(&[item]).await.unwrap().remove(0).result.unwrap();
+        assert_eq!((next.generation, next.revision, next.status), (generation + 1, 0, ResultStatus::Draft));
+        assert!(!waiting(&store, project).await.contains(&item));
+    }
+    // Each rejected one is still found under its own.
+    for generation in 1..4 {
+        let rejected = read(&store, item, generation).await.unwrap().result.unwrap();
+        assert_eq!((rejected.generation, rejected.status), (generation, ResultStatus::Rejected));
+    }
+}
+
+async fn a_verdict_on_an_earlier_result_does_not_touch_the_next(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+    assert!(!review(&store, &drafted, Verdict::Accept, 21).await);
+    draft(&store, project, drafted.asset.uid, 30).await;
+    let next = read(&store, drafted.asset.uid, 2).await;
+
+    assert!(!review(&store, &drafted, Verdict::Accept, 40).await);
+    assert!(!review(&store, &drafted, Verdict::Reject, 40).await);
+
+    assert_eq!(read(&store, drafted.asset.uid, 2).await, next);
+}
+
+/// I3.
+async fn a_job_skips_an_accepted_item(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    assert!(review(&store, &drafted, Verdict::Accept, 20).await);
+    let accepted = read(&store, drafted.asset.uid, 1).await;
+
+    let Commit::Done(receipt) = draft(&store, project, drafted.asset.uid, 30).await else { panic!("not committed") };
+
+    assert_eq!(receipt.tally().skipped, 1);
+    assert_eq!(read(&store, drafted.asset.uid, 1).await, accepted);
+}

@@ -1,0 +1,241 @@
+"""Review: a person accepts, corrects or rejects what a job suggests (contract, 11.4)."""
+
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from local import admin, project
+from local.up import Stack
+from tests.system.system import Json, System, assert_refused
+
+BOX = {
+    "type": "bounding_box",
+    "label": "cup",
+    "confidence": 0.75,
+    "coordinates": {"x": 10.0, "y": 20.0, "width": 30.0, "height": 40.0},
+}
+
+
+@pytest.fixture
+def drafts(system: System) -> list[Json]:
+    """The drafts of a job of this test's own: of items that the load model finds something on."""
+    project_uid = system.load_project(items=4)
+    job = system.run(project_uid, confidence_threshold=0.0)
+    drafts = system.results(project_uid, job["uid"])
+    assert drafts
+    return drafts
+
+
+@pytest.fixture
+def draft(drafts: list[Json]) -> Json:
+    return drafts[0]
+
+
+@pytest.fixture(scope="module")
+def untouched(system: System) -> Json:
+    """One draft for all the requests that must not change it."""
+    project_uid = system.load_project(items=4)
+    return system.results(project_uid, system.run(project_uid, confidence_threshold=0.0)["uid"])[0]
+
+
+def say(system: System, result: Json, verdict: str, if_match: str | None = None) -> httpx.Response:
+    """The bare answer to `accept` or `reject`."""
+    headers = {} if if_match is None else {"If-Match": if_match}
+    return system.api.post(f"/results/{result['uid']}/{verdict}/", headers=headers)
+
+
+def correct(system: System, result: Json, annotations: Any, if_match: str | None = None) -> httpx.Response:
+    """The bare answer to a correction."""
+    headers = {} if if_match is None else {"If-Match": if_match}
+    return system.api.patch(f"/results/{result['uid']}/", json={"annotations": annotations}, headers=headers)
+
+
+def shown(system: System, result: Json) -> httpx.Response:
+    response = system.api.get(f"/results/{result['uid']}/")
+    assert response.status_code == 200, response.text
+    return response
+
+
+def item_status(system: System, result: Json) -> str:
+    items = {item["uid"]: item["status"] for item in system.items(result["project"])}
+    return str(items[result["item"]])
+
+
+def test_an_accepted_draft_says_who_and_when(system: System, draft: Json) -> None:
+    assert (draft["status"], draft["reviewed_by"]) == ("draft", None)
+
+    response = say(system, draft, "accept")
+
+    accepted = response.json()
+    assert response.status_code == 200
+    assert accepted == {
+        **draft,
+        "status": "accepted",
+        "reviewed_by": "demo",
+        "updated_at": accepted["updated_at"],
+    }
+    assert accepted["updated_at"] > draft["updated_at"]
+    assert shown(system, draft).json() == accepted
+    assert item_status(system, draft) == "accepted"
+
+
+def test_accepting_and_rejecting_again_changes_nothing(system: System, draft: Json) -> None:
+    for verdict in ("accept", "reject"):
+        first, second = say(system, draft, verdict), say(system, draft, verdict)
+
+        assert (first.status_code, second.status_code) == (200, 200)
+        assert second.json() == first.json()
+        assert second.headers["etag"] == first.headers["etag"]
+
+
+def test_a_correction_is_a_persons_work_and_accepted(system: System, draft: Json) -> None:
+    sure = {key: value for key, value in BOX.items() if key != "confidence"}
+
+    response = correct(system, draft, [BOX, sure])
+
+    corrected = response.json()
+    assert response.status_code == 200
+    assert corrected["annotations"] == [BOX, {**BOX, "confidence": 1.0}]
+    assert (corrected["status"], corrected["source"]) == ("accepted", "human")
+    assert (corrected["created_by"], corrected["reviewed_by"]) == (draft["created_by"], "demo")
+    assert (corrected["job"], corrected["created_at"]) == (draft["job"], draft["created_at"])
+    assert shown(system, draft).json() == corrected
+
+
+def test_a_picture_with_nothing_on_it_is_an_answer(system: System, draft: Json) -> None:
+    corrected = correct(system, draft, []).json()
+
+    assert (corrected["status"], corrected["annotations"]) == ("accepted", [])
+
+
+@pytest.mark.parametrize(
+    ("annotations", "complaint"),
+    [
+        (None, "annotations: This field is required."),
+        ("all", "annotations: Must be a list."),
+        ([7], "annotations[0]: Must be an object."),
+        ([{**BOX, "confidence": 2}], "annotations[0].confidence: Must be a number from 0.0 to 1.0."),
+        ([{**BOX, "label": None}], "annotations[0].label: This field is required."),
+        ([{**BOX, "type": "circle"}], "annotations[0].type: Must be one of the six prediction types."),
+        ([{**BOX, "attributes": "red"}], "annotations[0].attributes: Must be an object."),
+        (
+            [BOX, BOX, {**BOX, "coordinates": {"x": 1, "y": 1, "width": 0, "height": 1}}],
+            "annotations[2].coordinates.width: Must be greater than 0.",
+        ),
+        ([{"type": "classification", "label": "x"}] * 10_001, "annotations: Must have at most 10000 entries."),
+    ],
+)
+def test_a_bad_correction_names_its_field_and_changes_nothing(
+    system: System, annotations: Any, complaint: str, untouched: Json
+) -> None:
+    body = assert_refused(correct(system, untouched, annotations), 400, naming=complaint, code="validation_error")
+
+    assert body["detail"] == complaint
+    assert shown(system, untouched).json() == untouched
+
+
+def test_all_bad_annotations_are_named_at_once(system: System, untouched: Json) -> None:
+    body = correct(system, untouched, [{**BOX, "label": ""}, BOX, {**BOX, "type": None}]).json()
+
+    assert body["errors"] == {
+        "annotations[0].label": ["May not be blank."],
+        "annotations[2].type": ["This field is required."],
+    }
+
+
+def test_a_rejected_result_is_history_and_its_item_unlabeled(system: System, draft: Json) -> None:
+    response = say(system, draft, "reject")
+
+    rejected = response.json()
+    assert response.status_code == 200
+    assert rejected == {
+        **draft,
+        "status": "rejected",
+        "reviewed_by": "demo",
+        "updated_at": rejected["updated_at"],
+    }
+    assert shown(system, draft).json() == rejected
+    assert item_status(system, draft) == "none"
+    assert draft["uid"] not in [result["uid"] for result in system.rows(f"/projects/{draft['project']}/results/")]
+    assert_refused(say(system, draft, "accept"), 409, naming="already rejected", code="result_rejected")
+    assert_refused(correct(system, draft, [BOX]), 409, naming="already rejected", code="result_rejected")
+
+
+def test_a_person_may_change_her_mind_about_an_accepted_result(system: System, draft: Json) -> None:
+    correct(system, draft, [BOX])
+
+    rejected = say(system, draft, "reject").json()
+
+    assert (rejected["status"], rejected["annotations"]) == ("rejected", [BOX])
+    assert item_status(system, draft) == "none"
+
+
+def test_the_next_job_drafts_a_rejected_item_again_and_leaves_the_others_alone(
+    system: System, drafts: list[Json]
+) -> None:
+    """I3, and D10: discarding the draft makes the item unlabeled again."""
+    rejected, *rest = drafts
+    assert rest, "the load model found something on one item only"
+    say(system, rejected, "reject")
+    for result in rest:
+        say(system, result, "accept")
+    kept = [shown(system, result).json() for result in rest]
+
+    job = system.run(rejected["project"], confidence_threshold=0.0)
+
+    (again,) = system.results(rejected["project"], job["uid"])
+    assert (again["item"], again["status"]) == (rejected["item"], "draft")
+    assert again["uid"] != rejected["uid"]
+    assert shown(system, rejected).json()["status"] == "rejected"
+    assert [shown(system, result).json() for result in rest] == kept
+
+
+def test_a_lost_update_is_refused(system: System, draft: Json) -> None:
+    seen = shown(system, draft).headers["etag"]
+    corrected = correct(system, draft, [BOX], if_match=seen)
+    assert corrected.status_code == 200
+
+    assert corrected.headers["etag"] == shown(system, draft).headers["etag"] != seen
+    for late in (
+        correct(system, draft, [], if_match=seen),
+        say(system, draft, "accept", if_match=seen),
+        say(system, draft, "reject", if_match=seen),
+    ):
+        assert_refused(late, 412, naming="Read it again", code="precondition_failed")
+    assert shown(system, draft).json() == corrected.json()
+    assert say(system, draft, "reject", if_match=corrected.headers["etag"]).status_code == 200
+
+
+def test_review_needs_the_right_to_write(stack: Stack, untouched: Json) -> None:
+    with project.client_of(replace(stack, key=a_key(stack, "demo", "--scope", "projects.read"))) as reader:
+        assert reader.get(f"/results/{untouched['uid']}/").status_code == 200
+        for response in three_writes(reader, untouched):
+            assert_refused(response, 403, code="permission_denied")
+
+
+def test_another_tenant_finds_no_result(system: System, stack: Stack, untouched: Json) -> None:
+    """I10."""
+    with project.client_of(replace(stack, key=a_key(stack, f"test-{uuid.uuid4()}"))) as client:
+        for response in (client.get(f"/results/{untouched['uid']}/"), *three_writes(client, untouched)):
+            assert_refused(response, 404, naming="Not found.")
+    assert shown(system, untouched).json() == untouched
+
+
+@pytest.mark.parametrize("unknown", ["00000000-0000-8000-8000-000000000000", "result", "x" * 300])
+def test_an_unknown_result_is_not_found(system: System, unknown: str) -> None:
+    for response in three_writes(system.api, {"uid": unknown}):
+        assert_refused(response, 404, naming="Not found.")
+
+
+def three_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
+    path = f"/results/{result['uid']}/"
+    accept, reject = client.post(f"{path}accept/"), client.post(f"{path}reject/")
+    return client.patch(path, json={"annotations": []}), accept, reject
+
+
+def a_key(stack: Stack, organization: str, *options: str) -> str:
+    table = stack.outputs["TableName"]
+    return admin.run(table, "keys", "create", "--organization", organization, "--name", "test", *options).strip()
