@@ -54,6 +54,7 @@ impl Ledger for Store {
                 return Ok(Commit::JobOver);
             }
             let mut action = DRAFTS;
+            let before = drafts.len();
             drafts.retain(|(place, _)| {
                 let labeled = refused(&reasons, action);
                 action += 1;
@@ -62,6 +63,9 @@ impl Ledger for Store {
                 }
                 !labeled
             });
+            if drafts.len() == before {
+                return Err(Error::internal("a chunk refused for no reason that we know"));
+            }
         }
     }
 
