@@ -8,8 +8,6 @@ pub const CHUNK_ITEMS: usize = TRANSACTION_ACTIONS - 2;
 pub const BATCH_ITEMS: usize = 2_000;
 /// A smaller batch costs a state transition without gaining anything.
 pub const BATCH_ITEMS_MIN: usize = 250;
-/// Map iterations at once (AWS, "Inline Map").
-pub const WORKERS: usize = 40;
 /// Bytes of a request body (issue 2; the gateway itself would take 10 MB).
 pub const BODY_BYTES: usize = 256 * 1024;
 /// Bytes of one draft as it is stored: [`CHUNK_ITEMS`] of them stay below the 4 MB of one transaction.
