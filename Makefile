@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys test test-rust test-infra test-endpoint test-system lint bench logs clean
+.PHONY: setup build release up down demo project keys openapi test test-rust test-infra test-endpoint test-system lint bench logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -57,6 +57,9 @@ logs:
 bench: setup build
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m local bench
+
+openapi:
+	cargo run --quiet -p openapi --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 lint: setup
 	cargo fmt --all -- --check

@@ -13,8 +13,12 @@ mod workspace;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::{any, get, post};
 use shared::ports::{Clock, Items, Objects, Organizations, Projects, Results};
+
+/// The API's description, as the crate `openapi` prints it.
+const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
 /// What the handlers work with.
 pub struct App<S, O, C> {
@@ -34,6 +38,7 @@ where
     C: Clock + 'static,
 {
     Router::new()
+        .route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
         .route("/organizations", get(workspace::organizations::<S, O, C>))
         .route("/projects", get(projects::list::<S, O, C>).post(projects::create::<S, O, C>))
         .route("/projects/{uid}", get(projects::get::<S, O, C>))

@@ -11,10 +11,11 @@ use shared::domain::job::{Job, JobRequest, JobSpec, JobState, JobStatus};
 use shared::domain::key::Scope;
 use shared::domain::project::Project;
 use shared::domain::provider::default_for;
-use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
 use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Slice};
 use tracing::{info, warn};
 
+use crate::view::NewJob;
 use crate::{App, JobView};
 
 const READ: &[Scope] = &[Scope::ProjectsRead];
@@ -22,7 +23,16 @@ const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 /// Providers of an organization that the default is chosen from.
 const PROVIDERS: usize = 1_000;
 
-/// `POST /projects/{project}/auto-label/`: 202 with the pending job. The work happens after the response.
+/// Start a job: runs a model over the project's unlabeled items and leaves drafts. The work happens after the response.
+#[utoipa::path(
+    post, path = "/projects/{project}/auto-label/", tag = "auto-label jobs",
+    params(("project" = ProjectUid, Path)),
+    request_body = NewJob,
+    responses(
+        (status = 202, description = "The pending job.", body = JobView),
+        (status = 409, description = "`project_not_active`, or `auto_label_job_active` with the uid of the job that has the project.", body = Problem),
+    ),
+)]
 pub(crate) async fn create<S, E, C>(
     State(app): State<Arc<App<S, E, C>>>,
     caller: Caller,
@@ -37,7 +47,12 @@ where
     respond(app.create(&caller, &project, &body).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
 }
 
-/// `GET /auto-label-jobs/{uid}/`.
+/// Show a job.
+#[utoipa::path(
+    get, path = "/auto-label-jobs/{uid}/", tag = "auto-label jobs",
+    params(("uid" = JobUid, Path)),
+    responses((status = 200, description = "The job as it is now.", body = JobView)),
+)]
 pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(
     State(app): State<Arc<App<S, E, C>>>,
     caller: Caller,
@@ -46,7 +61,19 @@ pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(
     respond(app.get(&caller, READ, &uid).await.map(|job| Json(JobView::of(&job))))
 }
 
-/// `GET /auto-label-jobs/?project=&status=`.
+/// List jobs.
+#[utoipa::path(
+    get, path = "/auto-label-jobs/", tag = "auto-label jobs",
+    params(
+        PagingParameters,
+        ("project" = Option<String>, Query, description = "Jobs of this project; an unknown one has none."),
+        ("status" = Option<JobStatus>, Query, description = "Jobs in this status."),
+    ),
+    responses(
+        (status = 200, description = "A page of jobs.", body = PageView<JobView>),
+        (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
+    ),
+)]
 pub(crate) async fn list<S: Jobs + Projects, E: Executions, C: Clock>(
     State(app): State<Arc<App<S, E, C>>>,
     caller: Caller,
@@ -55,7 +82,15 @@ pub(crate) async fn list<S: Jobs + Projects, E: Executions, C: Clock>(
     respond(app.list(&caller, &request).await.map(Json))
 }
 
-/// `DELETE /auto-label-jobs/{uid}/`: 204 as soon as the job is marked.
+/// Cancel a job. What was processed stays; nothing new is asked of the model. Again is fine.
+#[utoipa::path(
+    delete, path = "/auto-label-jobs/{uid}/", tag = "auto-label jobs",
+    params(("uid" = JobUid, Path)),
+    responses(
+        (status = 204, description = "The job is cancelled."),
+        (status = 409, description = "`job_finished`: it has completed or failed.", body = Problem),
+    ),
+)]
 pub(crate) async fn cancel<S: Jobs, E: Executions, C: Clock>(
     State(app): State<Arc<App<S, E, C>>>,
     caller: Caller,

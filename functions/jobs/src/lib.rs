@@ -9,8 +9,14 @@ use axum::Router;
 use axum::routing::{get, post};
 use shared::domain::job::ModelType;
 use shared::ports::{Clock, Executions, Jobs, Projects, Providers};
+use utoipa::OpenApi;
 
 pub use view::JobView;
+
+/// These routes, for the API's description.
+#[derive(Debug, OpenApi)]
+#[openapi(paths(handlers::create, handlers::list, handlers::get, handlers::cancel))]
+pub struct Description;
 
 /// What the handlers work with.
 pub struct App<S, E, C> {

@@ -3,29 +3,69 @@ use shared::domain::Timestamp;
 use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
 use shared::domain::job::{Job, JobStatus, ModelType};
 use shared::domain::summary::Summary;
+use utoipa::ToSchema;
 
 /// The job object (contract, 6.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub struct JobView {
     uid: JobUid,
     status: JobStatus,
+    /// `null` if only a provider was named.
+    #[schema(required)]
     model_type: Option<ModelType>,
+    #[schema(minimum = 0.0, maximum = 1.0)]
     confidence_threshold: f64,
+    /// Empty: all labels of the project.
     labels: Vec<String>,
     dry_run: bool,
+    /// 0 until the items are picked.
     total_items: u32,
+    /// The sum of the next three.
     processed_items: u32,
+    /// Items with at least one prediction at or above the threshold.
     successful_items: u32,
+    /// Items that the model, or its answer, failed.
     failed_items: u32,
+    /// Items without such a prediction, or that a person labeled meanwhile.
     skipped_items: u32,
+    #[schema(minimum = 0.0, maximum = 100.0)]
     progress_pct: f64,
+    /// A sentence, of a failed job.
+    #[schema(required)]
     error_message: Option<String>,
+    /// `null` until the end.
+    #[schema(required)]
     summary: Option<Summary>,
+    #[schema(required)]
     started_at: Option<Timestamp>,
+    #[schema(required)]
     completed_at: Option<Timestamp>,
     created_at: Timestamp,
     project: ProjectUid,
+    /// `null`: the deployment's own endpoint.
+    #[schema(required)]
     provider: Option<ProviderUid>,
+}
+
+/// What a job can be asked for.
+// For the API's description alone: `JobRequest` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct NewJob {
+    /// Without a `provider_id`, `yolo` if not given.
+    model_type: Option<ModelType>,
+    /// Predictions below it are dropped.
+    #[schema(minimum = 0.0, maximum = 1.0, default = 0.5)]
+    confidence_threshold: Option<f64>,
+    /// Labels to keep; empty: all of the project.
+    #[schema(default = json!([]), max_items = 1000)]
+    labels: Option<Vec<String>>,
+    /// Infers and counts, and leaves no drafts.
+    #[schema(default = false)]
+    dry_run: Option<bool>,
+    /// The provider to ask; without it, the project's newest active one, else the organization's, else the deployment's own.
+    provider_id: Option<ProviderUid>,
 }
 
 impl JobView {

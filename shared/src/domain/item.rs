@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
 use super::id::{ItemUid, OrganizationUid, ProjectUid};
@@ -9,7 +10,7 @@ use super::result::LabelResult;
 use super::{Error, Timestamp, limits};
 
 /// What an item is (contract, 10.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AssetType {
     /// A picture.
@@ -21,7 +22,7 @@ pub enum AssetType {
 }
 
 /// Width and height, pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Size {
     /// Pixels.
     pub width: u32,

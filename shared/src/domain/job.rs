@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
 use super::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
@@ -18,7 +19,7 @@ use super::summary::Summary;
 use super::{Error, Timestamp};
 
 /// Where a job is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
     /// Created; its execution has not planned it yet.
@@ -111,7 +112,7 @@ impl fmt::Display for JobStatus {
 }
 
 /// The kind of model (mission, "Models").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelType {
     /// Object detection: bounding boxes.

@@ -1,6 +1,7 @@
 //! Outcomes: what became of each item of a job, and the receipt that says so once (I1, I2).
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::id::{ItemUid, JobUid};
 use super::prediction::Prediction;
@@ -43,7 +44,7 @@ impl Failure {
 }
 
 /// The kinds of failure of an item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
     /// The model answered an error for this item.

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// One prediction, well formed: `decode` makes them, nothing else does.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Prediction {
     /// What and where.
     #[serde(flatten)]
@@ -19,7 +20,7 @@ pub struct Prediction {
 }
 
 /// The six kinds. Pixels have their origin at the top left, x to the right, y down.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Geometry {
     /// An axis-aligned rectangle, clipped to the item.
@@ -53,7 +54,7 @@ pub enum Geometry {
 }
 
 /// `x`, `y` of the top left corner, and a positive extent, pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rect {
     /// Left edge.
     pub x: f64,
@@ -66,7 +67,7 @@ pub struct Rect {
 }
 
 /// COCO run-length encoding: column by column, runs alternate and begin with background.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "format")]
 pub enum Mask {
     /// The only form that is stored.
@@ -80,7 +81,7 @@ pub enum Mask {
 }
 
 /// A point or an extent in space, metres.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Vec3 {
     /// Forward.
     pub x: f64,
@@ -91,7 +92,7 @@ pub struct Vec3 {
 }
 
 /// Extents along the object's own axes, metres, greater than 0.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Dimensions {
     /// Along x.
     pub length: f64,
@@ -102,7 +103,7 @@ pub struct Dimensions {
 }
 
 /// A unit quaternion: object axes to sensor axes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Quaternion {
     #[expect(missing_docs, reason = "a quaternion's members have no other names")]
     pub x: f64,
@@ -115,7 +116,7 @@ pub struct Quaternion {
 }
 
 /// A cuboid (contract, D30).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Cuboid {
     /// Metres.
     pub center: Vec3,

@@ -1,13 +1,14 @@
 //! Projects: a set of items and a label set, owned by one organization.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid};
 use super::{Error, Timestamp, limits};
 
 /// The statuses of the original (contract, 11.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectStatus {
     /// Waits for its owner.

@@ -4,6 +4,7 @@
 //! item is unlabeled from then on, and the next job may draft it again, under another uid.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::id::{ItemUid, JobUid, ProviderUid, ResultUid};
 use super::job::ModelType;
@@ -11,7 +12,7 @@ use super::prediction::Prediction;
 use super::{Error, Timestamp};
 
 /// Where a result is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultStatus {
     /// A suggestion.
@@ -50,7 +51,7 @@ impl ResultStatus {
 }
 
 /// Who made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResultSource {
     /// A job.

@@ -1,13 +1,14 @@
 //! The summary of a finished job (contract, 6.5), added up from its receipts.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::id::ItemUid;
 use super::limits;
 use super::outcome::{FailureCode, Receipt};
 
 /// Predictions of a label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LabelCount {
     /// The label. A value, never a key: the TypeScript client renames keys (contract, 1.4).
     pub label: String,
@@ -33,7 +34,7 @@ impl LabelCount {
 }
 
 /// What went wrong with an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ItemError {
     /// The item.
     pub item: ItemUid,
@@ -44,7 +45,7 @@ pub struct ItemError {
 }
 
 /// What a job came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
     /// Accepted predictions.
     pub predictions: u32,

@@ -12,7 +12,7 @@ mod request;
 pub use auth::{Authentication, Caller};
 pub use base::{ListRequest, PublicBase};
 pub use etag::{IfMatch, etag};
-pub use paging::{Cursor, PageView, Paging};
+pub use paging::{Cursor, PageView, Paging, PagingParameters};
 pub use path::Path;
 pub use problem::{Problem, respond};
 pub use request::{Body, api, wrong_method};

@@ -6,6 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{Error, limits};
 use crate::ports::{Page, Slice};
@@ -36,11 +37,32 @@ pub struct Paging {
     filters: Vec<(String, String)>,
 }
 
+/// What every list can be asked for, for the API's description; [`Paging::read`] reads it.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "described, never built")]
+pub struct PagingParameters {
+    /// Where to go on, as `next` of the page before says it. It carries that page's filters, order and size, which explicit
+    /// parameters override.
+    cursor: Option<String>,
+    /// Rows of a page, at most 100. Anything else is 100.
+    #[param(default = 100, value_type = Option<u32>)]
+    limit: Option<usize>,
+    /// `-created_at`, newest first, or `created_at`. Anything else is the former.
+    #[param(default = "-created_at")]
+    ordering: Option<String>,
+}
+
 /// A page on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct PageView<T> {
+    /// Absolute URL of the next page; `null` on the last one.
+    #[schema(required)]
     next: Option<String>,
+    /// Always `null`: lists go forward.
+    #[schema(required)]
     previous: Option<String>,
+    /// The rows. A page may be short and still not be the last.
     results: Vec<T>,
 }
 

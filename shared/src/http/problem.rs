@@ -7,17 +7,22 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Serialize;
 use tracing::error;
+use utoipa::ToSchema;
 
 use crate::domain::Error;
 use crate::domain::id::JobUid;
 
 /// Every error body: only a string `detail` reaches the user of every client.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
+    /// A sentence for people. Of a validation error: all complaints, joined.
     detail: String,
+    /// For programs; stable.
     code: &'static str,
+    /// Of a validation error: the complaints by field.
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<BTreeMap<String, Vec<String>>>,
+    /// Of `auto_label_job_active`: the job that has the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     job_uid: Option<JobUid>,
 }

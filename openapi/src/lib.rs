@@ -1,0 +1,206 @@
+//! The API's description, OpenAPI 3.1: what the functions say of their routes, and what holds for all of them.
+//!
+//! `docs/openapi.json` is its print, kept in the repository for people and served by the catalog function; a test holds the
+//! two together.
+
+use serde_json::{Map, Value, json};
+use shared::domain::ErrorCode;
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Autolabel",
+        description = "Runs a model over the unlabeled items of a project and leaves draft annotations that people accept, edit or discard.",
+    ),
+    servers((url = "/api/v1", description = "Below the deployment's own address.")),
+    security(("api_key" = [])),
+)]
+struct Frame;
+
+/// What the functions say of their routes.
+fn parts() -> [utoipa::openapi::OpenApi; 1] {
+    [jobs::Description::openapi()]
+}
+
+/// The whole description.
+///
+/// # Errors
+/// If it cannot be written as JSON.
+pub fn description() -> serde_json::Result<Value> {
+    let mut whole = Frame::openapi();
+    parts().into_iter().for_each(|part| whole.merge(part));
+    let mut api = serde_json::to_value(whole)?;
+    api["components"]["securitySchemes"] = json!({
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-Avala-Api-Key", "description": "An organization's key, `avk_…`."},
+    });
+    api["components"]["headers"] = headers();
+    api["components"]["responses"] = Refusal::ALL.iter().map(|refusal| (refusal.name(), refusal.response())).collect();
+    for operation in operations(&mut api) {
+        name(operation);
+        refuse(operation);
+        operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut).for_each(limited);
+    }
+    Ok(api)
+}
+
+/// The description as it is kept and served.
+///
+/// # Errors
+/// See [`description`].
+pub fn print() -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&description()?)? + "\n")
+}
+
+fn operations(api: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = api["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
+}
+
+/// Handlers of several resources have one name, such as `list`; with their tag's it is the only one.
+fn name(operation: &mut Value) {
+    let words = [&operation["tags"][0], &operation["operationId"]].map(|word| word.as_str().unwrap_or_default());
+    operation["operationId"] = words.join("_").replace([' ', '-'], "_").into();
+}
+
+/// An error status that a whole kind of operations shares. What only one of them has, its handler describes.
+#[derive(Clone, Copy)]
+enum Refusal {
+    BadRequest = 400,
+    Unauthorized = 401,
+    Forbidden = 403,
+    NotFound = 404,
+    BodyTooLarge = 413,
+    TooManyRequests = 429,
+    InternalError = 500,
+    Unavailable = 503,
+}
+
+impl Refusal {
+    const ALL: [Self; 8] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::BodyTooLarge,
+        Self::TooManyRequests,
+        Self::InternalError,
+        Self::Unavailable,
+    ];
+
+    fn name(self) -> String {
+        format!("{}", self as u16)
+    }
+
+    /// The codes are those of the one table of errors.
+    fn response(self) -> Value {
+        let facts = ErrorCode::ALL.into_iter().map(ErrorCode::facts).filter(|facts| facts.status == self as u16);
+        let mut codes: Vec<String> = facts.map(|facts| format!("`{}`", facts.code)).collect();
+        codes.dedup();
+        let mut response = json!({
+            "description": format!("{} Codes: {}.", self.sentence(), codes.join(", ")),
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        });
+        limited(&mut response);
+        if matches!(self, Self::TooManyRequests) {
+            response["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
+        }
+        response
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::BadRequest => "The request breaks the contract; `errors` says where.",
+            Self::Unauthorized => "No key, an unknown or revoked one, or one past its date.",
+            Self::Forbidden => "The key's scopes do not allow the call.",
+            Self::NotFound => "Unknown, or another organization's: the two are not told apart.",
+            Self::BodyTooLarge => "The body is too large.",
+            Self::TooManyRequests => "Too many requests with this key, or from this address without one.",
+            Self::InternalError => "Our own mistake.",
+            Self::Unavailable => "Busy; worth another try.",
+        }
+    }
+
+    /// Whether an operation may refuse so.
+    fn concerns(self, operation: &Value) -> bool {
+        let has = |what: fn(&Value) -> bool| operation["parameters"].as_array().is_some_and(|all| all.iter().any(what));
+        match self {
+            Self::BadRequest | Self::BodyTooLarge => operation.get("requestBody").is_some(),
+            Self::NotFound => has(|parameter| parameter["in"] == "path" || parameter["name"] == "cursor"),
+            Self::Unauthorized | Self::Forbidden | Self::TooManyRequests | Self::InternalError | Self::Unavailable => {
+                true
+            }
+        }
+    }
+}
+
+/// Adds the shared refusals that concern the operation; what its handler says about a status stays.
+fn refuse(operation: &mut Value) {
+    for refusal in Refusal::ALL.into_iter().filter(|refusal| refusal.concerns(operation)).collect::<Vec<_>>() {
+        let name = refusal.name();
+        if operation["responses"].get(&name).is_none() {
+            operation["responses"][&name] = json!({"$ref": format!("#/components/responses/{name}")});
+        }
+    }
+}
+
+/// The headers of every response.
+const EVERYWHERE: [&str; 4] = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id"];
+
+fn limited(response: &mut Value) {
+    if response.get("$ref").is_none() {
+        for name in EVERYWHERE {
+            response["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+        }
+    }
+}
+
+fn headers() -> Value {
+    let integer = |description: &str| json!({"description": description, "schema": {"type": "integer"}});
+    json!({
+        "X-RateLimit-Limit": integer("Requests that the key has a minute."),
+        "X-RateLimit-Remaining": integer("Of these, how many are left."),
+        "X-RateLimit-Reset": integer("When they are counted anew, Unix time in seconds."),
+        "X-Request-Id": {"description": "Names the request in our logs.", "schema": {"type": "string"}},
+        "Retry-After": integer("Seconds to wait."),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repository_holds_the_description_that_the_types_give() {
+        let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json")).unwrap();
+
+        assert!(kept == print().unwrap(), "docs/openapi.json is out of date: run `make openapi`");
+    }
+
+    #[test]
+    fn every_operation_is_named_once_and_says_how_it_succeeds() {
+        let mut api = description().unwrap();
+        let mut names = std::collections::BTreeSet::new();
+
+        for operation in operations(&mut api) {
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+            assert!(names.insert(name.clone()), "{name} twice");
+        }
+        assert!(!names.is_empty());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let api = description().unwrap();
+        let mut waiting = vec![&api];
+        while let Some(value) = waiting.pop() {
+            if let Some(to) = value.get("$ref").and_then(Value::as_str) {
+                assert!(api.pointer(to.trim_start_matches('#')).is_some(), "{to}");
+            }
+            waiting.extend(value.as_array().into_iter().flatten());
+            waiting.extend(value.as_object().into_iter().flat_map(Map::values));
+        }
+    }
+}
