@@ -21,6 +21,8 @@ pub mod lambda;
 pub mod objects;
 #[cfg(feature = "queue")]
 pub mod queue;
+#[cfg(feature = "sdk")]
+mod sdk;
 #[cfg(feature = "secrets")]
 pub mod secrets;
 #[cfg(feature = "store")]

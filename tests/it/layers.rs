@@ -12,18 +12,20 @@ use crate::repository;
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
-const SHARED: [(&str, &[&str]); 14] = [
+const SHARED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("ports", &["domain"]),
     ("settle", &["ports", "domain"]),
-    ("store", &["ports", "domain"]),
+    // What the errors of all AWS clients mean.
+    ("sdk", &["domain"]),
+    ("store", &["sdk", "ports", "domain"]),
     ("egress", &["ports", "domain"]),
     ("inference", &["egress", "ports", "domain"]),
     ("webhooks", &["egress", "ports", "domain"]),
-    ("objects", &["ports", "domain"]),
-    ("executions", &["ports", "domain"]),
-    ("queue", &["ports", "domain"]),
-    ("secrets", &["ports", "domain"]),
+    ("objects", &["sdk", "ports", "domain"]),
+    ("executions", &["sdk", "ports", "domain"]),
+    ("queue", &["sdk", "ports", "domain"]),
+    ("secrets", &["sdk", "ports", "domain"]),
     ("http", &["ports", "domain"]),
     ("lambda", &["ports", "domain"]),
     // Builds a whole API function around its routes, as `http` puts it together.

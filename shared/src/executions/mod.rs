@@ -7,6 +7,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use crate::domain::Error;
 use crate::domain::id::JobUid;
 use crate::ports::Executions;
+use crate::sdk;
 
 /// The state machine.
 #[derive(Clone, Debug)]
@@ -58,14 +59,9 @@ impl Executions for StateMachine {
     }
 }
 
-/// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
-fn classify<E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static>(error: SdkError<E>) -> Error {
-    let busy = match &error {
-        SdkError::ServiceError(service) => {
-            service.raw().status().is_server_error() || service.err().code() == Some("ThrottlingException")
-        }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        _ => false,
-    };
-    if busy { Error::ExecutionsUnavailable(Box::new(error)) } else { Error::internal(error) }
+fn classify<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    sdk::classify(error, Error::ExecutionsUnavailable)
 }

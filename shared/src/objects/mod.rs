@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
 use crate::domain::Error;
 use crate::ports::Objects;
+use crate::sdk;
 
 /// The system's bucket.
 #[derive(Clone, Debug)]
@@ -62,14 +63,9 @@ impl Objects for Bucket {
     }
 }
 
-/// Overloaded, timed out or unreachable: repeatable. Anything else is our own mistake.
-fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
-    let busy = match &error {
-        SdkError::ServiceError(service) => {
-            service.raw().status().is_server_error() || service.raw().status().as_u16() == 429
-        }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        _ => false,
-    };
-    if busy { Error::ObjectsUnavailable(Box::new(error)) } else { Error::internal(error) }
+fn classify<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    sdk::classify(error, Error::ObjectsUnavailable)
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::SdkError;
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
 use crate::domain::id::DeliveryUid;
 use crate::ports::Queue;
+use crate::sdk;
 
 /// The longest delay of a message (AWS, "Amazon SQS delay queues"). Longer ones take several hops.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -72,14 +73,9 @@ impl Queue for WebhookQueue {
     }
 }
 
-/// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
-fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
-    let busy = match &error {
-        SdkError::ServiceError(service) => {
-            service.raw().status().is_server_error() || service.raw().status().as_u16() == 429
-        }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        _ => false,
-    };
-    if busy { Error::QueueUnavailable(Box::new(error)) } else { Error::internal(error) }
+fn classify<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    sdk::classify(error, Error::QueueUnavailable)
 }

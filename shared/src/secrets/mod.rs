@@ -1,13 +1,14 @@
 //! KMS: provider credentials and webhook secrets are sealed before they are stored (I11).
 
 use aws_sdk_kms::Client;
-use aws_sdk_kms::error::SdkError;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::Error;
 use crate::ports::Secrets;
+use crate::sdk;
 
 /// Part of the encryption context: what a ciphertext is bound to. AWS writes it to its audit log, so it names the
 /// row and nothing secret.
@@ -51,14 +52,9 @@ impl Secrets for Vault {
     }
 }
 
-/// Throttled, timed out or unreachable: repeatable. Anything else is our own mistake.
-fn classify<E: std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> Error {
-    let busy = match &error {
-        SdkError::ServiceError(service) => {
-            service.raw().status().is_server_error() || service.raw().status().as_u16() == 429
-        }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        _ => false,
-    };
-    if busy { Error::SecretsUnavailable(Box::new(error)) } else { Error::internal(error) }
+fn classify<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    sdk::classify(error, Error::SecretsUnavailable)
 }

@@ -13,6 +13,7 @@ use super::Store;
 use super::keys::{Index, Key, PK, SK};
 use crate::domain::Error;
 use crate::ports::{Page, Slice};
+use crate::sdk;
 
 pub(super) type Row = HashMap<String, AttributeValue>;
 
@@ -46,29 +47,15 @@ pub(super) fn read<T: DeserializeOwned>(row: Row) -> Result<T, Error> {
     serde_dynamo::from_item(row).map_err(Error::internal)
 }
 
-/// Throttled, timed out, 5xx or unreachable: repeatable. Anything else is our own mistake.
+/// A transaction that meets another one is worth repeating too: the service says so by a code of its own.
 pub(super) fn classify<E>(error: SdkError<E>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let busy = match &error {
-        SdkError::ServiceError(service) => {
-            service.raw().status().is_server_error()
-                || matches!(
-                    service.err().code(),
-                    Some(
-                        "ThrottlingException"
-                            | "ProvisionedThroughputExceededException"
-                            | "RequestLimitExceeded"
-                            | "TransactionInProgressException"
-                            | "TransactionConflictException"
-                    )
-                )
-        }
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        _ => false,
-    };
-    if busy { Error::StoreUnavailable(Box::new(error)) } else { Error::internal(error) }
+    match error.code() {
+        Some("TransactionConflictException") => Error::StoreUnavailable(Box::new(error)),
+        _ => sdk::classify(error, Error::StoreUnavailable),
+    }
 }
 
 impl Store {
