@@ -56,9 +56,12 @@ ENDPOINT_LATENCY_MS: Final = 50
 ENDPOINT_SLOTS: Final = 16
 SAGEMAKER_ENDPOINTS: Final = {"yolo": "autolabel-yolo", "sam3": "autolabel-sam3"}
 LOAD_ENDPOINT: Final = "autolabel-load"
+# Where the development server of a web page would be.
+CORS_ORIGIN: Final = "http://localhost:5173"
 
 # What the deployed construct is told for this machine. Retries and caches are short, so that a person (or a test)
-# sees the second attempt, and a revoked key, within seconds.
+# sees the second attempt, and a revoked key, within seconds. Limits are out of the way of tests that poll; a test that
+# is about them has a key of its own.
 CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
@@ -67,6 +70,10 @@ CONTEXT: Final = {
     "loopbackHttp": "allow",
     "webhookRetrySeconds": "1,2,3,4,5",
     "keyCacheSeconds": "2",
+    "requestsPerMinute": "1000000",
+    "requestsPerSecond": "1000000",
+    "unauthenticatedPerMinute": "1000000",
+    "corsOrigin": CORS_ORIGIN,
     "settleScheduleMinutes": "1",
 }
 

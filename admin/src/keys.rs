@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
 use shared::domain::id::OrganizationUid;
 use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
 use shared::domain::organization::Organization;
@@ -11,21 +12,46 @@ use shared::ports::{KeyRing, Organizations, Slice};
 /// Characters of a hash that name a key at least.
 const ID_CHARS: usize = 8;
 
+/// A key that is to be.
+#[derive(Args)]
+pub(crate) struct NewKey {
+    /// The organization: naming it twice means the same one.
+    #[arg(long)]
+    organization: String,
+    /// What the key is for.
+    #[arg(long)]
+    name: String,
+    /// What it may do, as `projects.read`; may be given again. Without it: everything.
+    #[arg(long = "scope")]
+    scopes: Vec<Scope>,
+    /// When it ends, as `2027-01-01T00:00:00Z`. Without it: never.
+    #[arg(long)]
+    expires: Option<Timestamp>,
+    /// How many requests a minute it may make. Without it: as many as the deployment allows.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    requests_per_minute: Option<u32>,
+}
+
 /// Creates a key of an organization, and the organization if it is new. Answers the key: only its hash is stored.
 pub(crate) async fn create(
     store: &(impl KeyRing + Organizations),
-    organization: &str,
-    name: String,
-    scopes: Vec<Scope>,
-    expires_at: Option<Timestamp>,
+    new: NewKey,
     now: Timestamp,
 ) -> Result<String, Error> {
-    let organization = Organization::named(organization)?;
+    let organization = Organization::named(&new.organization)?;
     store.add_organization(&organization).await?;
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(Error::internal)?;
     let secret = format!("avk_{}", URL_SAFE_NO_PAD.encode(random));
-    let key = ApiKey { organization: organization.uid, name, scopes, created_at: now, expires_at, revoked_at: None };
+    let key = ApiKey {
+        organization: organization.uid,
+        name: new.name,
+        scopes: new.scopes,
+        created_at: now,
+        expires_at: new.expires,
+        revoked_at: None,
+        requests_per_minute: new.requests_per_minute,
+    };
     store.add_key(&IssuedKey { hash: KeyHash::of(&secret), key }).await?;
     Ok(secret)
 }
@@ -62,13 +88,14 @@ fn the_one(keys: Vec<IssuedKey>, id: &str) -> Result<IssuedKey, Error> {
     }
 }
 
-/// A line of the list: id, name, scopes, creation, end, revocation.
+/// A line of the list: id, name, scopes, creation, end, revocation, requests per minute.
 pub(crate) fn line(IssuedKey { hash, key }: &IssuedKey) -> String {
     let scopes = key.scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let scopes = if scopes.is_empty() { "everything".to_owned() } else { scopes };
     let date = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
     let (end, revoked) = (date(key.expires_at), date(key.revoked_at));
-    format!("{}\t{}\t{scopes}\t{}\t{end}\t{revoked}", hash.id(), key.name, key.created_at)
+    let limit = key.requests_per_minute.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+    format!("{}\t{}\t{scopes}\t{}\t{end}\t{revoked}\t{limit}", hash.id(), key.name, key.created_at)
 }
 
 #[cfg(test)]
@@ -83,6 +110,7 @@ mod tests {
             created_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
             revoked_at: None,
+            requests_per_minute: None,
         };
         IssuedKey { hash: KeyHash::of_hex(hash), key }
     }
@@ -102,6 +130,6 @@ mod tests {
     fn a_line_says_what_a_key_may_do_and_never_the_whole_hash() {
         let line = line(&issued("0123456789ab"));
 
-        assert_eq!(line, "01234567\tci\tprojects.read,tasks.read\t1970-01-01T00:00:00Z\t-\t-");
+        assert_eq!(line, "01234567\tci\tprojects.read,tasks.read\t1970-01-01T00:00:00Z\t-\t-\t-");
     }
 }

@@ -3,7 +3,7 @@
 mod keys;
 
 use clap::{Args, Parser, Subcommand};
-use shared::domain::key::Scope;
+use keys::NewKey;
 use shared::domain::{Error, Timestamp};
 use shared::lambda::{Aws, SystemClock};
 use shared::ports::{Clock, KeyRing};
@@ -30,22 +30,9 @@ enum Subject {
 #[derive(Subcommand)]
 enum KeysCommand {
     /// Creates a key and prints it, once: only its hash is stored.
-    Create {
-        /// The organization: naming it twice means the same one.
-        #[arg(long)]
-        organization: String,
-        /// What the key is for.
-        #[arg(long)]
-        name: String,
-        /// What it may do, as `projects.read`; may be given again. Without it: everything.
-        #[arg(long = "scope")]
-        scopes: Vec<Scope>,
-        /// When it ends, as `2027-01-01T00:00:00Z`. Without it: never.
-        #[arg(long)]
-        expires: Option<Timestamp>,
-    },
-    /// Lists an organization's keys, newest first: id, name, scopes, creation, end, revocation. A key shows within
-    /// about a second of its creation.
+    Create(NewKey),
+    /// Lists an organization's keys, newest first: id, name, scopes, creation, end, revocation, requests per minute. A
+    /// key shows within about a second of its creation.
     List {
         /// The organization.
         #[arg(long)]
@@ -85,9 +72,7 @@ async fn main() -> Result<(), String> {
 async fn run(store: &Store, command: KeysCommand) -> Result<(), Error> {
     let now = SystemClock.now();
     match command {
-        KeysCommand::Create { organization, name, scopes, expires } => {
-            println!("{}", keys::create(store, &organization, name, scopes, expires, now).await?);
-        }
+        KeysCommand::Create(new) => println!("{}", keys::create(store, new, now).await?),
         KeysCommand::List { organization } => {
             for key in keys::list(store, &organization).await? {
                 println!("{}", keys::line(&key));

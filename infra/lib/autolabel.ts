@@ -97,7 +97,7 @@ export class AutoLabel extends Construct {
   }
 
   private apiFunctions() {
-    const http = { KEY_CACHE_SECONDS: String(this.settings.keyCacheSeconds), PUBLIC_BASE_URL: this.settings.publicBaseUrl };
+    const http = { API_SETTINGS: this.apiSettings() };
     return {
       jobs: this.rustFunction('jobs', 'Creates, shows, lists and cancels jobs', API, {
         ...http,
@@ -189,6 +189,18 @@ export class AutoLabel extends Construct {
       );
     }
     return found;
+  }
+
+  /** What the frame of every API function reads: `Settings` in `shared/src/http`. */
+  private apiSettings(): string {
+    const { requestsPerMinute, requestsPerSecond, unauthenticatedPerMinute } = this.settings;
+    return JSON.stringify({
+      public_base_url: this.settings.publicBaseUrl,
+      key_cache_seconds: this.settings.keyCacheSeconds,
+      limit: { per_minute: requestsPerMinute, per_second: requestsPerSecond },
+      unauthenticated_limit: { per_minute: unauthenticatedPerMinute, per_second: requestsPerSecond },
+      cors_origin: this.settings.corsOrigin,
+    });
   }
 
   private sagemakerEndpoints(): string {

@@ -27,6 +27,14 @@ export interface Settings {
   readonly stageName: string;
   /** Seconds that a process trusts a checked API key without reading it again, 0 to 3,600. A revoked key works so long. @default 60 */
   readonly keyCacheSeconds: number;
+  /** Requests that an API key may make in a minute, unless it has a limit of its own, 1 to 1,000,000. @default 100 */
+  readonly requestsPerMinute: number;
+  /** Requests that anybody may make in one second of these, 1 to 1,000,000. @default 20 */
+  readonly requestsPerSecond: number;
+  /** Requests that an address may make in a minute without a good key, 1 to 1,000,000. @default 30 */
+  readonly unauthenticatedPerMinute: number;
+  /** Origin whose pages may call the API from a browser. @default '' (none) */
+  readonly corsOrigin: string;
   /** Seconds before each further attempt of a webhook delivery, 1 to 10 numbers up to 86,400. @default 60,300,900,3600,10800 */
   readonly webhookRetrySeconds: readonly number[];
   /** Origin, with an optional prefix, in front of `/api/v1` in `next` and `previous`. @default '' (the domain that was called) */
@@ -62,8 +70,12 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   botUser: text('autolabel-bot', /^[\w.@-]{1,64}$/, 'a name of 1 to 64 letters, digits, or any of . _ @ -'),
   stageName: text('$default', /^(\$default|[\w-]{1,128})$/, '$default, or 1 to 128 letters, digits, _ or -'),
   keyCacheSeconds: wholeNumber(60, 0, 3_600),
+  requestsPerMinute: wholeNumber(100, 1, 1_000_000),
+  requestsPerSecond: wholeNumber(20, 1, 1_000_000),
+  unauthenticatedPerMinute: wholeNumber(30, 1, 1_000_000),
+  corsOrigin: { fallback: '', read: readCorsOrigin },
   webhookRetrySeconds: { fallback: [60, 300, 900, 3_600, 10_800], read: readDelays },
-  publicBaseUrl: { fallback: '', read: readOrigin },
+  publicBaseUrl: { fallback: '', read: readBaseUrl },
   loopbackHttp: oneOf('deny', 'allow'),
   settleScheduleMinutes: wholeNumber(5, 1, 1_440),
   staleJobSeconds: wholeNumber(900, 1, 86_400),
@@ -152,15 +164,30 @@ function parseJson(value: string): unknown {
   }
 }
 
-/** Plain HTTP is only good for a machine talking to itself: the clients refuse it for any other host (contract, 1.1). */
-function readOrigin(value: unknown): string {
+function readBaseUrl(value: unknown): string {
   const expected = 'empty, or an https URL (http for localhost) that ends neither in a slash nor in /api/v1';
   if (value === '') return '';
+  const text = readUrl(value, expected);
+  const url = new URL(text);
+  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (!plain || /(\/|\/api\/v1|[?#])$/.test(text)) throw new Refused(expected);
+  return text;
+}
+
+/** As browsers write it, or the answer would be for nobody. */
+function readCorsOrigin(value: unknown): string {
+  const expected = 'empty, or an https origin (http for localhost) such as https://labels.example.com';
+  if (value === '') return '';
+  const text = readUrl(value, expected);
+  if (new URL(text).origin !== text) throw new Refused(expected);
+  return text;
+}
+
+/** Plain HTTP is only good for a machine talking to itself: the clients refuse it for any other host (contract, 1.1). */
+function readUrl(value: unknown, expected: string): string {
   if (typeof value !== 'string' || !URL.canParse(value)) throw new Refused(expected);
   const url = new URL(value);
   const loopback = url.hostname === 'localhost' || url.hostname === '127.0.0.1';
-  const protocol = url.protocol === 'https:' || (url.protocol === 'http:' && loopback);
-  const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  if (!protocol || !plain || /(\/|\/api\/v1|[?#])$/.test(value)) throw new Refused(expected);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback)) throw new Refused(expected);
   return value;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Deployment } from './deployment.ts';
+import { Deployment, type Json } from './deployment.ts';
 
 test('settings that are not given have their documented defaults', () => {
   const deployment = new Deployment();
@@ -10,8 +10,13 @@ test('settings that are not given have their documented defaults', () => {
   assert.equal(deployment.environment('infer').BOT_USER, 'autolabel-bot');
   assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{}');
   assert.equal(deployment.environment('infer').RUST_LOG, 'info');
-  assert.equal(deployment.environment('jobs').KEY_CACHE_SECONDS, '60');
-  assert.equal(deployment.environment('jobs').PUBLIC_BASE_URL, '');
+  assert.deepEqual(apiSettings(deployment), {
+    public_base_url: '',
+    key_cache_seconds: 60,
+    limit: { per_minute: 100, per_second: 20 },
+    unauthenticated_limit: { per_minute: 30, per_second: 20 },
+    cors_origin: '',
+  });
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'deny');
   assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '60,300,900,3600,10800');
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '900');
@@ -27,6 +32,10 @@ test('settings given as text, as the command line does, arrive', () => {
     botUser: 'bot@example.com',
     stageName: 'prod',
     keyCacheSeconds: '0',
+    requestsPerMinute: '600',
+    requestsPerSecond: '50',
+    unauthenticatedPerMinute: '5',
+    corsOrigin: 'https://labels.example.com:8443',
     webhookRetrySeconds: '1,2,3',
     loopbackHttp: 'allow',
     settleScheduleMinutes: '1',
@@ -39,7 +48,13 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
   assert.equal(deployment.environment('plan').ITEM_CAP, '200');
   assert.equal(deployment.environment('plan').WORKERS, '8');
-  assert.equal(deployment.environment('jobs').KEY_CACHE_SECONDS, '0');
+  assert.deepEqual(apiSettings(deployment), {
+    public_base_url: '',
+    key_cache_seconds: 0,
+    limit: { per_minute: 600, per_second: 50 },
+    unauthenticated_limit: { per_minute: 5, per_second: 50 },
+    cors_origin: 'https://labels.example.com:8443',
+  });
   assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '1,2,3');
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'allow');
   assert.equal(deployment.environment('deliver').RUST_LOG, 'info,deliver=debug');
@@ -52,7 +67,7 @@ test('settings given as text, as the command line does, arrive', () => {
 test('a public base URL is what the functions and the output say', () => {
   const deployment = new Deployment({ publicBaseUrl: 'https://labels.example.com/team' });
 
-  assert.equal(deployment.environment('jobs').PUBLIC_BASE_URL, 'https://labels.example.com/team');
+  assert.equal(apiSettings(deployment).public_base_url, 'https://labels.example.com/team');
   assert.equal(deployment.template.toJSON().Outputs.ApiUrl.Value, 'https://labels.example.com/team/api/v1');
 });
 
@@ -69,6 +84,12 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['botUser', 'a b', /^Setting botUser must be/],
     ['stageName', '$prod', /^Setting stageName must be/],
     ['keyCacheSeconds', '-1', /^Setting keyCacheSeconds must be/],
+    ['requestsPerMinute', 0, /^Setting requestsPerMinute must be a whole number from 1 to 1000000; it is 0\.$/],
+    ['requestsPerSecond', '1.5', /^Setting requestsPerSecond must be/],
+    ['unauthenticatedPerMinute', -1, /^Setting unauthenticatedPerMinute must be/],
+    ['corsOrigin', '*', /^Setting corsOrigin must be empty, or an https origin/],
+    ['corsOrigin', 'http://labels.example.com', /^Setting corsOrigin must be/],
+    ['corsOrigin', 'https://labels.example.com/', /^Setting corsOrigin must be/],
     ['webhookRetrySeconds', '60,,300', /^Setting webhookRetrySeconds must be/],
     ['webhookRetrySeconds', [], /^Setting webhookRetrySeconds must be/],
     ['publicBaseUrl', 'http://labels.example.com', /^Setting publicBaseUrl must be/],
@@ -88,3 +109,7 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     });
   }
 });
+
+function apiSettings(deployment: Deployment): Json {
+  return JSON.parse(deployment.environment('jobs').API_SETTINGS);
+}

@@ -151,7 +151,7 @@ test('the stage logs each request, without headers and query strings', () => {
 
 describe('each function has its environment and its size', () => {
   const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP'];
-  const http = ['PUBLIC_BASE_URL', 'KEY_CACHE_SECONDS'];
+  const http = ['API_SETTINGS'];
   const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
     jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS'],
     catalog: [10, 256, ...http, 'BUCKET_NAME'],

@@ -36,6 +36,8 @@ pub fn description() -> serde_json::Result<Value> {
     });
     api["components"]["headers"] = headers();
     api["components"]["responses"] = Refusal::ALL.iter().map(|refusal| (refusal.name(), refusal.response())).collect();
+    api["components"]["parameters"] = json!({ IDEMPOTENCY_KEY: idempotency_key() });
+    posts(&mut api).for_each(take_idempotency_key);
     for operation in operations(&mut api) {
         name(operation);
         refuse(operation);
@@ -57,6 +59,33 @@ fn operations(api: &mut Value) -> impl Iterator<Item = &mut Value> {
     paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
 }
 
+fn posts(api: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = api["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    paths.filter_map(|path| path.get_mut("post"))
+}
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": IDEMPOTENCY_KEY, "in": "header", "required": false,
+        "description": "Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice.",
+        "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
+    })
+}
+
+fn take_idempotency_key(operation: &mut Value) {
+    let reference = json!({"$ref": format!("#/components/parameters/{IDEMPOTENCY_KEY}")});
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(reference),
+        None => operation["parameters"] = json!([reference]),
+    }
+}
+
+fn is_idempotency_key(parameter: &Value) -> bool {
+    parameter["$ref"].as_str().is_some_and(|to| to.ends_with(IDEMPOTENCY_KEY))
+}
+
 /// Handlers of several resources have one name, such as `list`; with their tag's it is the only one.
 fn name(operation: &mut Value) {
     let words = [&operation["tags"][0], &operation["operationId"]].map(|word| word.as_str().unwrap_or_default());
@@ -70,6 +99,7 @@ enum Refusal {
     Unauthorized = 401,
     Forbidden = 403,
     NotFound = 404,
+    Conflict = 409,
     BodyTooLarge = 413,
     TooManyRequests = 429,
     InternalError = 500,
@@ -77,11 +107,12 @@ enum Refusal {
 }
 
 impl Refusal {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
+        Self::Conflict,
         Self::BodyTooLarge,
         Self::TooManyRequests,
         Self::InternalError,
@@ -114,6 +145,7 @@ impl Refusal {
             Self::Unauthorized => "No key, an unknown or revoked one, or one past its date.",
             Self::Forbidden => "The key's scopes do not allow the call.",
             Self::NotFound => "Unknown, or another organization's: the two are not told apart.",
+            Self::Conflict => "What is there forbids it, or its `Idempotency-Key` has named another request.",
             Self::BodyTooLarge => "The body is too large.",
             Self::TooManyRequests => "Too many requests with this key, or from this address without one.",
             Self::InternalError => "Our own mistake.",
@@ -125,7 +157,9 @@ impl Refusal {
     fn concerns(self, operation: &Value) -> bool {
         let has = |what: fn(&Value) -> bool| operation["parameters"].as_array().is_some_and(|all| all.iter().any(what));
         match self {
-            Self::BadRequest | Self::BodyTooLarge => operation.get("requestBody").is_some(),
+            Self::BadRequest => operation.get("requestBody").is_some() || has(is_idempotency_key),
+            Self::BodyTooLarge => operation.get("requestBody").is_some(),
+            Self::Conflict => has(is_idempotency_key),
             Self::NotFound => has(|parameter| parameter["in"] == "path" || parameter["name"] == "cursor"),
             Self::Unauthorized | Self::Forbidden | Self::TooManyRequests | Self::InternalError | Self::Unavailable => {
                 true

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
 };
+use crate::domain::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::item::{Asset, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
@@ -15,6 +16,7 @@ use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
 use crate::domain::plan::{Batch, Plan};
 use crate::domain::project::Project;
 use crate::domain::provider::{Connection, InferenceProvider};
+use crate::domain::rate::{Requester, Usage};
 use crate::domain::result::LabelResult;
 use crate::domain::summary::{ItemError, Summary};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
@@ -50,6 +52,23 @@ pub trait Clock: Send + Sync {
 pub trait Keys: Send + Sync {
     /// The key of this hash.
     fn find_key(&self, hash: &KeyHash) -> impl Future<Output = Result<Option<ApiKey>, Error>> + Send;
+}
+
+/// Counters of requests.
+pub trait RateLimits: Send + Sync {
+    /// Counts a request, and answers how many there were in the minute and the second of `now`, this one included.
+    fn count(&self, requester: &Requester, now: Timestamp) -> impl Future<Output = Result<Usage, Error>> + Send;
+}
+
+/// Requests that clients named by an idempotency key.
+pub trait Idempotency: Send + Sync {
+    /// Takes the key for a request, unless one before it has it: one that is in progress, or one that has succeeded. A
+    /// request whose lease is over is dead, and the same one may take its place.
+    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Error>> + Send;
+    /// Keeps what is left of the request, for a day. Whoever lost the key meanwhile keeps nothing.
+    fn keep(&self, claim: &Claim, outcome: Outcome) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Frees the key again: the request came to nothing.
+    fn release(&self, claim: &Claim) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// The administration of API keys.

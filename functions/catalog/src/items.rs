@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::Timestamp;
@@ -13,7 +13,7 @@ use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::{AssetType, Item, Size, Source};
 use shared::domain::limits;
 use shared::domain::result::ResultStatus;
-use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, Path, Repeatable, respond};
 use shared::ports::{Clock, Items, Objects, Projects};
 
 use crate::App;
@@ -71,14 +71,18 @@ impl From<&Item> for ItemView {
 }
 
 /// `POST /projects/{uid}/items/` with `{"items": [{"key", "asset_type", "width", "height", "url"?}]}`, at most 1,000
-/// (contract, D32). Adding an item again changes nothing.
+/// (contract, D32). Adding an item again changes nothing, and its URL to upload to is a fresh one.
 pub(crate) async fn add<S: Projects + Items, O: Objects, C: Clock>(
     State(app): State<Arc<App<S, O, C>>>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
 ) -> Response {
-    respond(app.add_items(&caller, &project, &body).await.map(|added| (StatusCode::CREATED, Json(added))))
+    respond(
+        app.add_items(&caller, &project, &body)
+            .await
+            .map(|added| (StatusCode::CREATED, Extension(Repeatable), Json(added))),
+    )
 }
 
 /// `GET /projects/{uid}/items/`.

@@ -1,8 +1,6 @@
 //! Wiring of the catalog function.
 
-use std::time::Duration;
-
-use shared::http::{Authentication, PublicBase, api};
+use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
 use shared::store::Store;
@@ -13,13 +11,11 @@ async fn main() -> Result<(), lambda_http::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let bucket = env.text("BUCKET_NAME");
-    let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
-    let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
+    let settings = env.json("API_SETTINGS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
-    let auth = Authentication::new(store.clone(), SystemClock, remember);
-    let routes = catalog::routes(catalog::App { store, objects, clock: SystemClock });
-    lambda_http::run(api(routes, auth, base)).await
+    let routes = catalog::routes(catalog::App { store: store.clone(), objects, clock: SystemClock });
+    serve(api(routes, store, SystemClock, settings)).await
 }

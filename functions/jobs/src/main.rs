@@ -1,11 +1,10 @@
 //! Wiring of the jobs function.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use shared::domain::job::ModelType;
 use shared::executions::StateMachine;
-use shared::http::{Authentication, PublicBase, api};
+use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::store::Store;
 
@@ -16,14 +15,16 @@ async fn main() -> Result<(), lambda_http::Error> {
     let table = env.text("TABLE_NAME");
     let machine = env.text("STATE_MACHINE_ARN");
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
-    let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
-    let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
+    let settings = env.json("API_SETTINGS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let executions = StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine);
-    let auth = Authentication::new(store.clone(), SystemClock, remember);
-    let routes =
-        jobs::routes(jobs::App { store, executions, clock: SystemClock, endpoints: endpoints.into_keys().collect() });
-    lambda_http::run(api(routes, auth, base)).await
+    let routes = jobs::routes(jobs::App {
+        store: store.clone(),
+        executions,
+        clock: SystemClock,
+        endpoints: endpoints.into_keys().collect(),
+    });
+    serve(api(routes, store, SystemClock, settings)).await
 }

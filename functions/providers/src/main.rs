@@ -1,9 +1,7 @@
 //! Wiring of the providers function.
 
-use std::time::Duration;
-
 use providers::{App, routes};
-use shared::http::{Authentication, PublicBase, api};
+use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::store::Store;
 
@@ -12,11 +10,9 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_log();
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
-    let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
-    let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
+    let settings = env.json("API_SETTINGS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let auth = Authentication::new(store.clone(), SystemClock, remember);
-    lambda_http::run(api(routes(App { store, clock: SystemClock }), auth, base)).await
+    serve(api(routes(App { store: store.clone(), clock: SystemClock }), store, SystemClock, settings)).await
 }

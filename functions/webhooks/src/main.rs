@@ -1,9 +1,7 @@
 //! Wiring of the webhooks function.
 
-use std::time::Duration;
-
 use shared::egress::Egress;
-use shared::http::{Authentication, PublicBase, api};
+use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::secrets::Vault;
 use shared::store::Store;
@@ -16,19 +14,17 @@ async fn main() -> Result<(), lambda_http::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let key = env.text("SECRETS_KEY_ID");
-    let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
-    let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
+    let settings = env.json("API_SETTINGS");
     let loopback_http = env.loopback_http();
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let auth = Authentication::new(store.clone(), SystemClock, remember);
     let app = App {
-        store,
+        store: store.clone(),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
         receivers: Courier::new(Egress::new(loopback_http)),
         clock: SystemClock,
         loopback_http,
     };
-    lambda_http::run(api(routes(app), auth, base)).await
+    serve(api(routes(app), store, SystemClock, settings)).await
 }

@@ -78,6 +78,21 @@ pub enum Error {
     /// No provider and no endpoint of the deployment serves the job.
     #[error("No active inference provider is configured for this project.")]
     NoInferenceProvider,
+    /// More requests than the key, or the address without one, may make (contract, 3.3).
+    #[error("Request was throttled. Expected available in {seconds} {}.", if *.seconds == 1 { "second" } else { "seconds" })]
+    Throttled {
+        /// Until the next request may be served.
+        seconds: u32,
+    },
+    /// The idempotency key has named another request.
+    #[error("Idempotency-Key was used before, for a request with another path or body.")]
+    IdempotencyKeyReused,
+    /// Two of the same request at once.
+    #[error("A request with this Idempotency-Key is still in progress. Try again.")]
+    IdempotencyInProgress,
+    /// The request has had its effect, and its answer was too large to be kept.
+    #[error("The request with this Idempotency-Key has succeeded, but its answer was too large to keep.")]
+    IdempotencyAnswerNotKept,
     /// The organization has as many as one may have.
     #[error("{0}")]
     TooMany(String),
@@ -134,6 +149,10 @@ pub enum ErrorCode {
     ResultRejected,
     PreconditionFailed,
     NoInferenceProvider,
+    Throttled,
+    IdempotencyKeyReused,
+    IdempotencyInProgress,
+    IdempotencyAnswerNotKept,
     TooMany,
     ProviderRefused,
     BatchUnfinished,
@@ -160,7 +179,7 @@ pub struct Facts {
 
 impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
-    pub const ALL: [Self; 25] = {
+    pub const ALL: [Self; 29] = {
         use ErrorCode::*;
         [
             NotFound,
@@ -179,6 +198,10 @@ impl ErrorCode {
             ResultRejected,
             PreconditionFailed,
             NoInferenceProvider,
+            Throttled,
+            IdempotencyKeyReused,
+            IdempotencyInProgress,
+            IdempotencyAnswerNotKept,
             TooMany,
             ProviderRefused,
             BatchUnfinished,
@@ -211,6 +234,10 @@ impl ErrorCode {
             Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
             Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
+            Self::Throttled => ("throttled", 429, "Throttled", false),
+            Self::IdempotencyKeyReused => ("idempotency_key_reused", 409, "IdempotencyKeyReused", false),
+            Self::IdempotencyInProgress => ("idempotency_in_progress", 409, "IdempotencyInProgress", false),
+            Self::IdempotencyAnswerNotKept => ("idempotency_answer_not_kept", 409, "IdempotencyAnswerNotKept", false),
             Self::TooMany => ("too_many", 409, "TooMany", false),
             Self::ProviderRefused => ("provider_refused", 502, "ProviderRefused", false),
             Self::BatchUnfinished => ("batch_unfinished", 503, "BatchUnfinished", true),
@@ -246,6 +273,10 @@ impl Error {
             Self::ResultRejected => ErrorCode::ResultRejected,
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::NoInferenceProvider => ErrorCode::NoInferenceProvider,
+            Self::Throttled { .. } => ErrorCode::Throttled,
+            Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
+            Self::IdempotencyAnswerNotKept => ErrorCode::IdempotencyAnswerNotKept,
             Self::TooMany(_) => ErrorCode::TooMany,
             Self::ProviderRefused(_) => ErrorCode::ProviderRefused,
             Self::BatchUnfinished => ErrorCode::BatchUnfinished,
@@ -266,6 +297,16 @@ impl Error {
     /// Our own mistake.
     pub fn internal(cause: impl Into<BoxError>) -> Self {
         Self::Internal(cause.into())
+    }
+
+    /// Seconds after which the request is worth repeating, where we know them.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Throttled { seconds } => Some(*seconds),
+            Self::IdempotencyInProgress => Some(1),
+            _ => None,
+        }
     }
 
     /// The causes, for the log.

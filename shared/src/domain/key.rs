@@ -118,6 +118,9 @@ pub struct ApiKey {
     pub expires_at: Option<Timestamp>,
     /// `None`: not revoked.
     pub revoked_at: Option<Timestamp>,
+    /// `None`: as many as the deployment allows (contract, 3.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
 }
 
 impl ApiKey {
@@ -159,6 +162,7 @@ mod tests {
             created_at: at(0),
             expires_at: Some(at(1_000)),
             revoked_at: None,
+            requests_per_minute: None,
         };
         assert!(key.check(at(999)).is_ok());
         assert!(matches!(key.check(at(1_000)), Err(Error::KeyExpired)));

@@ -44,6 +44,8 @@ pub const WEBHOOKS: usize = 50;
 pub const DELIVERY_SECONDS: i64 = 30 * 24 * 3_600;
 /// Characters of a webhook answer that are kept (contract, D22).
 pub const RESPONSE_PREVIEW_CHARS: usize = 1_024;
+/// Bytes of an answer that is kept for an idempotency key: a row takes 400 KB.
+pub const KEPT_ANSWER_BYTES: usize = 350 * 1024;
 /// Default and largest page (contract, D6).
 pub const PAGE: usize = 100;
 /// Width and height of a picture, pixels.

@@ -1,21 +1,15 @@
-//! Authentication: the first layer of every router, where no route can forget it (contract, section 2).
+//! Authentication: in front of every router, where no route can forget it (contract, section 2).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
-
-use super::respond;
 use crate::domain::id::OrganizationUid;
 use crate::domain::key::{ApiKey, KeyHash, Scope};
+use crate::domain::rate::{RateLimit, Requester};
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Clock, Keys};
+use crate::ports::Keys;
 
-/// The header that carries the key.
-const HEADER: &str = "x-avala-api-key";
 /// Keys that one process remembers; past it the cache starts anew.
 const CACHED_KEYS: usize = 1_000;
 
@@ -24,6 +18,7 @@ const CACHED_KEYS: usize = 1_000;
 pub struct Caller {
     /// The tenant.
     pub organization: OrganizationUid,
+    key_hash: KeyHash,
     key: Arc<ApiKey>,
 }
 
@@ -39,40 +34,56 @@ impl Caller {
     pub fn name(&self) -> &str {
         &self.key.name
     }
+
+    /// How logs name the key (I11).
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        self.key_hash.id()
+    }
+
+    pub(super) fn key_hash(&self) -> &KeyHash {
+        &self.key_hash
+    }
+
+    pub(super) fn requester(&self) -> Requester {
+        Requester::Key(self.key_hash.clone())
+    }
+
+    /// The key's own limit, or the deployment's.
+    pub(super) fn limit(&self, otherwise: RateLimit) -> RateLimit {
+        RateLimit { per_minute: self.key.requests_per_minute.unwrap_or(otherwise.per_minute), ..otherwise }
+    }
 }
 
 /// Keys that were read from the table lately.
 #[derive(Debug)]
-pub struct Authentication<K, C> {
-    keys: K,
-    clock: C,
+pub(super) struct Authentication {
     /// How long a revoked key may still work.
     remember: Duration,
     cache: Mutex<HashMap<KeyHash, (Arc<ApiKey>, Timestamp)>>,
 }
 
-impl<K: Keys, C: Clock> Authentication<K, C> {
-    /// Reads keys from `keys` and remembers each for `remember`.
-    pub fn new(keys: K, clock: C, remember: Duration) -> Self {
-        Self { keys, clock, remember, cache: Mutex::default() }
+impl Authentication {
+    /// Remembers each key for `remember`.
+    pub(super) fn new(remember: Duration) -> Self {
+        Self { remember, cache: Mutex::default() }
     }
 
     /// # Errors
     /// `Unauthenticated`, `InvalidKey`, `KeyExpired`; `StoreUnavailable`.
-    pub async fn caller(&self, header: Option<&str>) -> Result<Caller, Error> {
+    pub(super) async fn caller(&self, keys: &impl Keys, header: Option<&str>, now: Timestamp) -> Result<Caller, Error> {
         let key = header.filter(|key| !key.is_empty()).ok_or(Error::Unauthenticated)?;
-        let hash = KeyHash::of(key);
-        let now = self.clock.now();
-        let key = match self.remembered(&hash, now) {
+        let key_hash = KeyHash::of(key);
+        let key = match self.remembered(&key_hash, now) {
             Some(key) => key,
             None => {
-                let key = Arc::new(self.keys.find_key(&hash).await?.ok_or(Error::InvalidKey)?);
-                self.remember(hash, &key, now);
+                let key = Arc::new(keys.find_key(&key_hash).await?.ok_or(Error::InvalidKey)?);
+                self.remember(key_hash.clone(), &key, now);
                 key
             }
         };
         key.check(now)?;
-        Ok(Caller { organization: key.organization, key })
+        Ok(Caller { organization: key.organization, key_hash, key })
     }
 
     fn remembered(&self, hash: &KeyHash, now: Timestamp) -> Option<Arc<ApiKey>> {
@@ -91,28 +102,13 @@ impl<K: Keys, C: Clock> Authentication<K, C> {
     }
 }
 
-/// The layer: a request without a good key gets no further, so that unknown paths answer 401 as well.
-pub(super) async fn layer<K: Keys + 'static, C: Clock + 'static>(
-    State(auth): State<Arc<Authentication<K, C>>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let header = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    match auth.caller(header.as_deref()).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => respond::<()>(Err(error)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
+    #[derive(Default)]
     struct OneKey(AtomicUsize);
 
     impl Keys for OneKey {
@@ -125,36 +121,32 @@ mod tests {
                 created_at: Timestamp::UNIX_EPOCH,
                 expires_at: None,
                 revoked_at: None,
+                requests_per_minute: None,
             };
             Ok((*hash == KeyHash::of("avk_good")).then_some(key))
         }
     }
 
-    struct At(AtomicUsize);
-
-    impl Clock for At {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_second(self.0.load(Ordering::Relaxed) as i64).unwrap()
-        }
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     #[tokio::test]
     async fn a_key_is_read_once_until_it_is_too_old() {
-        let auth = Authentication::new(OneKey(AtomicUsize::new(0)), At(AtomicUsize::new(0)), Duration::from_secs(60));
+        let (auth, keys) = (Authentication::new(Duration::from_secs(60)), OneKey::default());
 
         for (second, reads) in [(0, 1), (59, 1), (60, 2), (61, 2)] {
-            auth.clock.0.store(second, Ordering::Relaxed);
-            auth.caller(Some("avk_good")).await.unwrap();
-            assert_eq!(auth.keys.0.load(Ordering::Relaxed), reads, "at second {second}");
+            auth.caller(&keys, Some("avk_good"), at(second)).await.unwrap();
+            assert_eq!(keys.0.load(Ordering::Relaxed), reads, "at second {second}");
         }
     }
 
     #[tokio::test]
     async fn no_key_and_a_wrong_key_are_told_apart() {
-        let auth = Authentication::new(OneKey(AtomicUsize::new(0)), At(AtomicUsize::new(0)), Duration::from_secs(60));
+        let (auth, keys) = (Authentication::new(Duration::from_secs(60)), OneKey::default());
 
-        assert!(matches!(auth.caller(None).await, Err(Error::Unauthenticated)));
-        assert!(matches!(auth.caller(Some("")).await, Err(Error::Unauthenticated)));
-        assert!(matches!(auth.caller(Some("avk_bad")).await, Err(Error::InvalidKey)));
+        assert!(matches!(auth.caller(&keys, None, at(0)).await, Err(Error::Unauthenticated)));
+        assert!(matches!(auth.caller(&keys, Some(""), at(0)).await, Err(Error::Unauthenticated)));
+        assert!(matches!(auth.caller(&keys, Some("avk_bad"), at(0)).await, Err(Error::InvalidKey)));
     }
 }

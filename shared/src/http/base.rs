@@ -6,13 +6,21 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use lambda_http::request::RequestContext;
+use serde::Deserialize;
 
 use super::{Paging, respond};
 use crate::domain::Error;
 
 /// The public base URL, as the deployment knows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "String")]
 pub struct PublicBase(Arc<str>);
+
+impl From<String> for PublicBase {
+    fn from(configured: String) -> Self {
+        Self::new(&configured)
+    }
+}
 
 impl PublicBase {
     /// The configured URL, without `/api/v1`; empty: the gateway's own address.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 use serde::Serialize;
 use tracing::error;
 use utoipa::ToSchema;
@@ -54,5 +55,6 @@ pub fn respond<T: IntoResponse>(result: Result<T, Error>) -> Response {
     if status.is_server_error() {
         error!(status = status.as_u16(), causes = error.chain(), "request failed");
     }
-    (status, Json(Problem::from(&error))).into_response()
+    let retry_after = error.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+    (status, retry_after, Json(Problem::from(&error))).into_response()
 }

@@ -9,6 +9,7 @@ use crate::domain::id::{
 };
 use crate::domain::key::KeyHash;
 use crate::domain::outcome::ChunkId;
+use crate::domain::rate::Requester;
 
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
@@ -47,6 +48,20 @@ impl Key {
     /// The hash in the key of an API key's row.
     pub(super) fn api_key_hash(&self) -> Option<KeyHash> {
         self.pk.strip_prefix(API_KEY).map(KeyHash::of_hex)
+    }
+
+    /// The requests of one minute of the Unix epoch. Beside the key, or under the address of whoever has none.
+    pub(super) fn requests(requester: &Requester, minute: i64) -> Self {
+        let pk = match requester {
+            Requester::Key(hash) => Self::api_key(hash).pk,
+            Requester::Address(address) => format!("ADDRESS#{address}"),
+        };
+        Self::new(pk, format!("RATE#{minute}"))
+    }
+
+    /// A request that its client named, by the hash of that name.
+    pub(super) fn idempotency(caller: &KeyHash, key: &str) -> Self {
+        Self::new(Self::api_key(caller).pk, format!("IDEMPOTENCY#{key}"))
     }
 
     /// The organization itself, beside what it owns.

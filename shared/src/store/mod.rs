@@ -2,10 +2,12 @@
 
 mod api_keys;
 mod calls;
+mod idempotency;
 mod items;
 mod jobs;
 mod keys;
 mod ledger;
+mod rate_limits;
 mod rows;
 mod tenants;
 mod webhooks;

@@ -1,17 +1,13 @@
-use std::time::Duration;
-
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::response::Response;
 use http::{Method, Request};
 use lambda_http::Service;
 use serde_json::Value;
 
-use crate::domain::id::OrganizationUid;
-use crate::domain::key::{ApiKey, KeyHash, Scope};
-use crate::domain::{Error, Timestamp};
-use crate::http::{Authentication, PublicBase, api};
-use crate::ports::Keys;
-use crate::testing::StoppedClock;
+use crate::domain::rate::RateLimit;
+use crate::http::{PublicBase, Settings, api};
+use crate::testing::{MemoryRequests, StoppedClock};
 
 /// The key of "acme" that may do everything.
 pub const ACME: &str = "avk_acme";
@@ -20,36 +16,33 @@ pub const ACME_PROJECTS: &str = "avk_acme_projects";
 /// The key of another organization, "other".
 pub const OTHER: &str = "avk_other";
 
-struct TestKeys;
-
-impl Keys for TestKeys {
-    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error> {
-        let known =
-            [(ACME, "acme", vec![]), (ACME_PROJECTS, "acme", vec![Scope::ProjectsRead]), (OTHER, "other", vec![])];
-        Ok(known.into_iter().find(|(key, ..)| KeyHash::of(key) == *hash).map(|(_, organization, scopes)| ApiKey {
-            organization: OrganizationUid::named(organization),
-            name: "test".into(),
-            scopes,
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: None,
-            revoked_at: None,
-        }))
-    }
-}
-
-/// An API function, whole: key, slashes, errors and routes.
+/// An API function, whole: its routes in their frame.
 #[derive(Clone, Debug)]
 pub struct TestApi(Router);
 
 impl TestApi {
-    /// Of these routes.
+    /// Of these routes, without limits that a test would meet.
     #[must_use]
     pub fn of(routes: Router) -> Self {
-        Self(api(
-            routes,
-            Authentication::new(TestKeys, StoppedClock::at(1_000), Duration::ZERO),
-            PublicBase::new("https://api.example"),
-        ))
+        Self::with(routes, MemoryRequests::default(), Self::settings())
+    }
+
+    /// Of these routes, in a frame of the test's own.
+    #[must_use]
+    pub fn with(routes: Router, requests: MemoryRequests, settings: Settings) -> Self {
+        Self(api(routes, requests, StoppedClock::at(1_000), settings))
+    }
+
+    /// The settings of [`Self::of`].
+    #[must_use]
+    pub fn settings() -> Settings {
+        let limit = RateLimit { per_minute: u32::MAX, per_second: u32::MAX };
+        Settings {
+            public_base_url: PublicBase::new("https://api.example"),
+            limit,
+            unauthenticated_limit: limit,
+            ..Settings::default()
+        }
     }
 
     /// A call with the key of "acme"; see [`Self::call_as`].
@@ -70,7 +63,23 @@ impl TestApi {
             .method(method.parse::<Method>().unwrap())
             .uri(format!("/api/v1{path}"))
             .header("x-avala-api-key", key);
-        let response = self.0.clone().call(request.body(body).unwrap()).await.unwrap();
+        Self::read(self.send(request.body(body).unwrap()).await).await
+    }
+
+    /// A request as it is.
+    pub async fn send(&self, request: Request<Body>) -> Response {
+        match self.0.clone().call(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Status and body of a response, `null` if there is none.
+    ///
+    /// # Panics
+    /// If the body is not JSON.
+    #[expect(clippy::unwrap_used, reason = "for tests")]
+    pub async fn read(response: Response) -> (u16, Value) {
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() })

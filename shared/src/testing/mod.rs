@@ -8,6 +8,8 @@ mod fault;
 mod jobs;
 mod models;
 mod providers;
+#[cfg(feature = "http")]
+mod requests;
 mod webhooks;
 
 #[cfg(feature = "http")]
@@ -18,4 +20,6 @@ pub use fault::Fault;
 pub use jobs::{MemoryJob, a_job, an_item};
 pub use models::{MemoryObjects, ScriptedModel, ScriptedModels};
 pub use providers::MemoryTenants;
+#[cfg(feature = "http")]
+pub use requests::MemoryRequests;
 pub use webhooks::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, a_webhook};

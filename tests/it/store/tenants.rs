@@ -29,6 +29,7 @@ fn issued(organization: OrganizationUid, second: i64) -> IssuedKey {
         created_at: at(second),
         expires_at: Some(at(100)),
         revoked_at: None,
+        requests_per_minute: Some(7),
     };
     IssuedKey { hash: KeyHash::of(&format!("{organization} {second}")), key }
 }

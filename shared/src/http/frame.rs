@@ -1,0 +1,235 @@
+//! The frame of every API function: what happens to a request before and after its route.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
+use axum::response::Response;
+use axum::{Extension, Router};
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, RETRY_AFTER};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, Uri};
+use lambda_http::request::RequestContext;
+use serde::Deserialize;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use super::auth::Authentication;
+use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
+use super::throttle::{self, Throttle};
+use super::trace::{self, Seen};
+use super::{Caller, PublicBase, idempotency, respond};
+use crate::domain::rate::{RateLimit, Requester, Standing, Usage};
+use crate::domain::{Error, Timestamp};
+use crate::ports::{Clock, Idempotency, Keys, RateLimits};
+
+/// How long a browser may remember what it is allowed.
+const PREFLIGHT: Duration = Duration::from_secs(3_600);
+
+/// What a deployment decides about its API.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where clients find it.
+    pub public_base_url: PublicBase,
+    /// How long a process trusts a key without reading it again: a revoked one works so long.
+    pub key_cache_seconds: u64,
+    /// What a key may ask for, unless it has a limit of its own.
+    pub limit: RateLimit,
+    /// What an address may ask for without a good key.
+    pub unauthenticated_limit: RateLimit,
+    /// Whose pages may call it from a browser.
+    pub cors_origin: Origin,
+}
+
+/// An origin, or none.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Origin(Option<HeaderValue>);
+
+impl TryFrom<String> for Origin {
+    type Error = http::header::InvalidHeaderValue;
+
+    fn try_from(origin: String) -> Result<Self, Self::Error> {
+        let header = HeaderValue::try_from(origin)?;
+        Ok(Self(Some(header).filter(|header| !header.is_empty())))
+    }
+}
+
+/// What the layers share.
+pub(super) struct Frame<S, C> {
+    pub(super) store: S,
+    pub(super) clock: C,
+    limit: RateLimit,
+    unauthenticated_limit: RateLimit,
+    authentication: Authentication,
+    throttle: Throttle,
+}
+
+/// An API function: its routes in their frame. From the outside in: the request's id and its line in the log; browsers of
+/// the configured origin; both slash forms; the key and the rate limit; idempotency keys; the contract's 404 and 405.
+///
+/// Routes are written below `/api/v1` and without the last slash.
+pub fn api<S, C>(routes: Router, store: S, clock: C, settings: Settings) -> Router
+where
+    S: Keys + RateLimits + Idempotency + 'static,
+    C: Clock + 'static,
+{
+    let frame = Arc::new(Frame {
+        store,
+        clock,
+        limit: settings.limit,
+        unauthenticated_limit: settings.unauthenticated_limit,
+        authentication: Authentication::new(Duration::from_secs(settings.key_cache_seconds)),
+        throttle: Throttle::default(),
+    });
+    let routes = routes.fallback(unknown).method_not_allowed_fallback(wrong_method);
+    let routes = Router::new()
+        .nest("/api/v1", routes)
+        .fallback(unknown)
+        .layer(Extension(settings.public_base_url))
+        .layer(from_fn_with_state(Arc::clone(&frame), idempotency::layer))
+        .layer(from_fn_with_state(frame, admit));
+    // A layer sees a request after its router has matched it, so the path is put right in a router around this one.
+    let outer = Router::new().fallback_service(routes).layer(map_request(async |request: Request| as_routed(request)));
+    let outer = match settings.cors_origin {
+        Origin(Some(origin)) => outer.layer(cors(origin)),
+        Origin(None) => outer,
+    };
+    outer.layer(from_fn(trace::layer))
+}
+
+/// Preflights are answered here, without a key: browsers send none.
+fn cors(origin: HeaderValue) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::exact(origin))
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([API_KEY, CONTENT_TYPE, ACCEPT, IF_MATCH, IDEMPOTENCY_KEY])
+        .expose_headers([RATE_LIMIT, RATE_REMAINING, RATE_RESET, RETRY_AFTER, ETAG, REQUEST_ID])
+        .max_age(PREFLIGHT)
+}
+
+/// Who asks, where they stand, and whether they get in.
+struct Admission {
+    caller: Option<Caller>,
+    standing: Standing,
+    verdict: Result<(), Error>,
+}
+
+/// The layer that a request without a good key, or one too many, gets no further than, so that unknown paths answer 401 and
+/// 429 as well.
+async fn admit<S, C>(State(frame): State<Arc<Frame<S, C>>>, mut request: Request, next: Next) -> Response
+where
+    S: Keys + RateLimits,
+    C: Clock,
+{
+    let key = request.headers().get(API_KEY).and_then(|value| value.to_str().ok());
+    let address = throttle::address(&request);
+    let Admission { caller, standing, verdict } = frame.admission(key, address, frame.clock.now()).await;
+    let seen = Seen { caller: caller.clone(), route: request.extensions().get::<MatchedPath>().cloned() };
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    let mut response = match verdict {
+        Ok(()) => next.run(request).await,
+        Err(error) => respond::<()>(Err(error)),
+    };
+    throttle::show(standing, response.headers_mut());
+    response.extensions_mut().insert(seen);
+    response
+}
+
+impl<S: Keys + RateLimits, C> Frame<S, C> {
+    async fn admission(&self, key: Option<&str>, address: Requester, now: Timestamp) -> Admission {
+        let (caller, denied) = match self.authentication.caller(&self.store, key, now).await {
+            Ok(caller) => (Some(caller), None),
+            Err(error) => (None, Some(error)),
+        };
+        let (requester, limit) = match &caller {
+            Some(caller) => (caller.requester(), caller.limit(self.limit)),
+            None => (address, self.unauthenticated_limit),
+        };
+        match self.throttle.count(&self.store, requester, limit, now).await {
+            Ok(standing) => {
+                let verdict = standing.check(now).and(denied.map_or(Ok(()), Err));
+                Admission { caller, standing, verdict }
+            }
+            // A request that was not counted has used nothing.
+            Err(error) => Admission {
+                caller,
+                standing: limit.standing(Usage::default(), now),
+                verdict: Err(denied.unwrap_or(error)),
+            },
+        }
+    }
+}
+
+async fn unknown() -> Response {
+    respond::<()>(Err(Error::NotFound))
+}
+
+/// 405 in the contract's form, for a path whose other methods live elsewhere.
+pub async fn wrong_method(method: Method) -> Response {
+    respond::<()>(Err(Error::MethodNotAllowed(method.to_string())))
+}
+
+/// The request with the path that routes are written for: without the stage, which the gateway puts in front unless it
+/// is `$default`, and without the last slash, which every client sends and curl users leave out (contract, 1.2).
+fn as_routed(mut request: Request) -> Request {
+    let path = request.uri().path();
+    let unstaged = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(gateway)) => {
+            gateway.stage.as_deref().and_then(|stage| path.strip_prefix('/')?.strip_prefix(stage))
+        }
+        _ => None,
+    };
+    let short = unstaged.filter(|rest| rest.starts_with('/')).unwrap_or(path);
+    let short = short.strip_suffix('/').filter(|short| !short.is_empty()).unwrap_or(short);
+    if short.len() == path.len() {
+        return request;
+    }
+    let path_and_query = match request.uri().query() {
+        Some(query) => format!("{short}?{query}"),
+        None => short.to_owned(),
+    };
+    if let Ok(path_and_query) = PathAndQuery::try_from(path_and_query) {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn routed(stage: Option<&str>, uri: &str) -> String {
+        let mut request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+        if let Some(stage) = stage {
+            let context = serde_json::json!({"stage": stage, "http": {"method": "GET"}, "timeEpoch": 0});
+            let context = serde_json::from_value(context).unwrap();
+            request.extensions_mut().insert(RequestContext::ApiGatewayV2(context));
+        }
+        as_routed(request).uri().to_string()
+    }
+
+    #[test]
+    fn both_slash_forms_are_one_path() {
+        for uri in ["/api/v1/webhooks", "/api/v1/webhooks/"] {
+            assert_eq!(routed(Some("$default"), uri), "/api/v1/webhooks");
+        }
+        assert_eq!(routed(None, "/api/v1/webhooks/?limit=1"), "/api/v1/webhooks?limit=1");
+        assert_eq!(routed(None, "/"), "/");
+    }
+
+    #[test]
+    fn a_named_stage_is_no_part_of_the_path() {
+        assert_eq!(routed(Some("prod"), "/prod/api/v1/webhooks/?limit=1"), "/api/v1/webhooks?limit=1");
+        assert_eq!(routed(Some("prod"), "/production/x"), "/production/x");
+    }
+}

@@ -1,0 +1,94 @@
+//! `Idempotency-Key`: a POST that is sent twice is done once (`docs/decisions/0007`).
+//!
+//! The layer is in front of every route and asks nothing of a handler, unless its call may be made again as it is: then its
+//! answer carries [`Repeatable`], and a second request under the key is served like the first.
+
+use std::sync::Arc;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::Method;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::frame::Frame;
+use super::headers::{API_KEY, IDEMPOTENCY_KEY};
+use super::sealed::Seal;
+use super::{Caller, respond};
+use crate::domain::idempotency::{Claim, Claimed, IdempotencyKey, Outcome, fingerprint};
+use crate::domain::{Error, limits};
+use crate::ports::{Clock, Idempotency};
+
+/// An extension of a response: the call is idempotent by itself, and its answer is better made anew than kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeatable;
+
+/// The layer. It touches POSTs with the header alone.
+pub(super) async fn layer<S: Idempotency, C: Clock>(
+    State(frame): State<Arc<Frame<S, C>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    match request.headers().get(IDEMPOTENCY_KEY).map(|header| IdempotencyKey::read(header.as_bytes())) {
+        None => next.run(request).await,
+        Some(Err(error)) => respond::<()>(Err(error)),
+        Some(Ok(key)) => respond(frame.once(&key, request, next).await),
+    }
+}
+
+impl<S: Idempotency, C: Clock> Frame<S, C> {
+    /// Serves the request, or answers as the one before it was answered.
+    async fn once(&self, key: &IdempotencyKey, request: Request, next: Next) -> Result<Response, Error> {
+        let (parts, body) = request.into_parts();
+        let caller = parts.extensions.get::<Caller>().ok_or(Error::Unauthenticated)?;
+        // Lambda holds all of the body already; what is too large for a handler, the handler says.
+        let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let claim = Claim {
+            caller: caller.key_hash().clone(),
+            key: key.hash(),
+            fingerprint: fingerprint(parts.method.as_str(), path, &body),
+            holder: Uuid::now_v7(),
+            at: self.clock.now(),
+        };
+        let api_key = parts.headers.get(API_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
+        let seal = Seal::of(api_key, key, &claim.fingerprint)?;
+        let request = Request::from_parts(parts, body.into());
+        match self.store.claim(&claim).await? {
+            Claimed::Before { fingerprint, .. } if fingerprint != claim.fingerprint => Err(Error::IdempotencyKeyReused),
+            Claimed::Before { outcome: None, .. } => Err(Error::IdempotencyInProgress),
+            Claimed::Before { outcome: Some(Outcome::TooLarge), .. } => Err(Error::IdempotencyAnswerNotKept),
+            Claimed::Before { outcome: Some(Outcome::Kept(answer)), .. } => seal.open(&answer),
+            Claimed::Before { outcome: Some(Outcome::Repeatable), .. } => Ok(next.run(request).await),
+            Claimed::Now => self.record(&claim, &seal, next.run(request).await).await,
+        }
+    }
+
+    /// Keeps the answer of a request that succeeded. The request has had its effect by now, so that a table which does not
+    /// answer is no reason to say otherwise.
+    async fn record(&self, claim: &Claim, seal: &Seal, response: Response) -> Result<Response, Error> {
+        let (parts, body) = response.into_parts();
+        let body: Bytes = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
+        let recorded = if !parts.status.is_success() {
+            self.store.release(claim).await
+        } else if parts.extensions.get::<Repeatable>().is_some() {
+            self.store.keep(claim, Outcome::Repeatable).await
+        } else {
+            match seal.seal(parts.status, &parts.headers, &body)? {
+                sealed if sealed.len() <= limits::KEPT_ANSWER_BYTES => {
+                    self.store.keep(claim, Outcome::Kept(sealed)).await
+                }
+                _ => self.store.keep(claim, Outcome::TooLarge).await,
+            }
+        };
+        if let Err(error) = recorded {
+            warn!(status = parts.status.as_u16(), causes = error.chain(), "answer of an idempotent request not kept");
+        }
+        Ok(Response::from_parts(parts, body.into()))
+    }
+}

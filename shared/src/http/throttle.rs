@@ -1,0 +1,77 @@
+//! Rate limits: every request is counted in the table, for its key or else for the address that it comes from.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, PoisonError};
+
+use axum::extract::Request;
+use http::HeaderMap;
+use lambda_http::request::RequestContext;
+
+use super::headers::{RATE_LIMIT, RATE_REMAINING, RATE_RESET};
+use crate::domain::rate::{RateLimit, Requester, Standing};
+use crate::domain::{Error, Timestamp};
+use crate::ports::RateLimits;
+
+/// Requesters that one process remembers as refused; past it the memory starts anew.
+const REFUSED: usize = 1_000;
+
+/// What this process knows of those who have used up their limit. It refuses them by itself, so that a flood costs the
+/// table nothing.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    refused: Mutex<HashMap<Requester, Standing>>,
+}
+
+impl Throttle {
+    /// Counts a request, unless this process knows that it is one too many.
+    ///
+    /// # Errors
+    /// `StoreUnavailable`.
+    pub(super) async fn count(
+        &self,
+        counters: &impl RateLimits,
+        requester: Requester,
+        limit: RateLimit,
+        now: Timestamp,
+    ) -> Result<Standing, Error> {
+        if let Some(standing) = self.refused_before(&requester, now) {
+            return Ok(standing);
+        }
+        let standing = limit.standing(counters.count(&requester, now).await?, now);
+        if standing.check(now).is_err() {
+            self.remember(requester, standing);
+        }
+        Ok(standing)
+    }
+
+    fn refused_before(&self, requester: &Requester, now: Timestamp) -> Option<Standing> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(requester).copied().filter(|standing| standing.check(now).is_err())
+    }
+
+    fn remember(&self, requester: Requester, standing: Standing) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() >= REFUSED {
+            refused.clear();
+        }
+        refused.insert(requester, standing);
+    }
+}
+
+/// Where the request comes from, as the gateway says; a header of the client's would be the client's choice.
+pub(super) fn address(request: &Request) -> Requester {
+    let gateway = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(gateway)) => gateway.http.source_ip.as_deref(),
+        _ => None,
+    };
+    let address = gateway.and_then(|address| address.parse().ok());
+    Requester::at(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+/// Says where the caller stands.
+pub(super) fn show(standing: Standing, headers: &mut HeaderMap) {
+    headers.insert(RATE_LIMIT, standing.limit.into());
+    headers.insert(RATE_REMAINING, standing.remaining.into());
+    headers.insert(RATE_RESET, standing.resets_at.into());
+}
