@@ -20,6 +20,7 @@ def apply() -> None:
     requests_count_as_encrypted()
     map_reads_its_concurrency_from_a_path()
     greedy_variable_matches_nothing_too()
+    preflights_reach_their_route()
 
 
 def check_version() -> None:
@@ -78,3 +79,26 @@ def greedy_variable_matches_nothing_too() -> None:
         return found
 
     apigateway._extract_path_params = extracted
+
+
+class _Routed(str):
+    """A method that is routed, whatever it is."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return other != "OPTIONS" and str.__eq__(self, other)
+
+
+def preflights_reach_their_route() -> None:
+    """`OPTIONS` of an HTTP API without CORS of its own goes to the route that takes any method.
+
+    The emulator refuses it by itself, with 403.
+    """
+    execute = apigateway._handle_execute_in_scope
+
+    async def executed(api_id: str, stage: str, path: str, method: str, *rest: Any) -> Any:
+        return await execute(api_id, stage, path, _Routed(method), *rest)
+
+    apigateway._handle_execute_in_scope = executed

@@ -1,6 +1,8 @@
 """What holds for every call: limits, ids, idempotency keys, browsers, keys that end, and input out of all form."""
 
+import hashlib
 import json
+import re
 import socket
 import time
 from base64 import urlsafe_b64encode
@@ -149,6 +151,15 @@ def log_lines(system: System, function: str) -> list[str]:
     return [event["message"] for page in pages for event in page["events"]]
 
 
+def test_every_line_of_a_job_has_the_id_of_its_invocation(system: System) -> None:
+    system.run(system.load_project(items=5))
+
+    for function in ("Plan", "Infer", "Finalize"):
+        lines = [json.loads(line) for line in log_lines(system, function) if line.startswith("{")]
+        assert lines, function
+        assert all(line["span"]["requestId"] for line in lines), function
+
+
 # Idempotency keys (issue 3, deliver 7)
 
 _numbers = count(time.time_ns())
@@ -222,6 +233,27 @@ def remove(system: System, kind: str, *answers: httpx.Response) -> None:
             system.api.delete(f"{below}/{answer.json()['uid']}/")
 
 
+def test_the_table_does_not_hold_a_kept_secret_in_the_clear(system: System) -> None:
+    """I11. The answer that is kept is the one that shows the secret."""
+    table = aws.client("dynamodb")
+    body = {"target_url": RECEIVER, "events": ["auto_label.completed"]}
+    created = system.api.post("/webhooks/", json=body, headers=a_key())
+    remove(system, "webhook", created)
+
+    hashed = hashlib.sha256(system.stack.key.encode()).hexdigest()
+    kept = table.query(
+        TableName=system.stack.outputs["TableName"],
+        KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+        ExpressionAttributeValues={":pk": {"S": f"KEY#{hashed}"}, ":sk": {"S": "IDEMPOTENCY#"}},
+    )["Items"]
+
+    assert any("B" in row["outcome"] for row in kept if "outcome" in row)
+    secret = created.json()["secret"]
+    for row in kept:
+        assert secret not in str(row)
+        assert system.stack.key not in str(row)
+
+
 def test_adding_items_again_gives_fresh_urls(system: System) -> None:
     path, key = f"/projects/{system.project()}/items/", a_key()
     body = {"items": [{"key": "a.jpg", "asset_type": "image", "width": 4, "height": 3}]}
@@ -252,14 +284,33 @@ def test_an_idempotency_key_is_printable_and_short(system: System) -> None:
 
 
 def test_a_page_of_the_configured_origin_may_call(system: System) -> None:
-    """Its preflight is held by the frame's own tests: the emulator answers those itself, without asking a function."""
-    answer = system.api.get("/auto-label-jobs/", headers={"Origin": settings.CORS_ORIGIN})
+    asked = {"Origin": settings.CORS_ORIGIN, "Access-Control-Request-Method": "POST"}
+    asked |= {"Access-Control-Request-Headers": "x-avala-api-key,if-match,idempotency-key"}
 
+    for path in ("/auto-label-jobs/", "/webhooks/", "/inference-providers/", "/projects/x/auto-label/"):
+        preflight = httpx.options(system.stack.base_url + path, headers=asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == settings.CORS_ORIGIN
+        allowed = preflight.headers["access-control-allow-headers"].lower()
+        assert {"x-avala-api-key", "if-match", "idempotency-key"} <= set(allowed.split(","))
+    answer = system.api.get("/auto-label-jobs/", headers={"Origin": settings.CORS_ORIGIN})
     assert answer.headers["access-control-allow-origin"] == settings.CORS_ORIGIN
     assert {*RATE_HEADERS, "etag"} <= set(answer.headers["access-control-expose-headers"].lower().split(","))
 
 
 # Keys
+
+
+@pytest.mark.contract("D2")
+def test_a_key_is_random_and_the_table_has_its_hash_alone(keys: Keys, system: System, organization: str) -> None:
+    with keys.client(organization) as client:
+        key = client.headers["X-Avala-Api-Key"]
+    assert re.fullmatch(r"avk_[A-Za-z0-9_-]{43}", key)
+
+    row = {"pk": {"S": f"KEY#{hashlib.sha256(key.encode()).hexdigest()}"}, "sk": {"S": "KEY"}}
+    stored = aws.client("dynamodb").get_item(TableName=system.stack.outputs["TableName"], Key=row)["Item"]
+    assert stored["name"] == {"S": "system test"}
+    assert key not in str(stored)
 
 
 def test_a_revoked_key_ends_within_the_time_that_keys_are_remembered(keys: Keys, organization: str) -> None:
@@ -329,6 +380,7 @@ FORGED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.contract("D6")
 @pytest.mark.parametrize("forged", FORGED)
 @pytest.mark.parametrize("path", ["/projects/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/tasks/"])
 def test_a_forged_cursor_is_no_error_of_ours(system: System, path: str, forged: dict[str, Any]) -> None:

@@ -180,6 +180,7 @@ mod tests {
         assert!("everything".parse::<Scope>().unwrap_err().to_string().contains("`projects.read`"));
     }
 
+    /// Contract D2.
     #[test]
     fn the_hash_is_sha_256() {
         assert_eq!(KeyHash::of("abc").as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

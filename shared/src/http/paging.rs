@@ -167,6 +167,7 @@ mod tests {
         url.split_once("cursor=").unwrap().1.split('&').next().unwrap().to_owned()
     }
 
+    /// Contract D6.
     #[test]
     fn a_cursor_alone_keeps_filters_and_page_size() {
         let first = Paging::read(
@@ -190,6 +191,7 @@ mod tests {
         assert_eq!(second.filter("project"), Some("p 1"));
     }
 
+    /// Contract D6.
     #[test]
     fn odd_limits_fall_back() {
         for limit in ["0", "-1", "x", "1e9", "101", ""] {
@@ -198,6 +200,7 @@ mod tests {
         }
     }
 
+    /// Contract D6.
     #[test]
     fn a_forged_cursor_is_refused() {
         for after in ["", &"x".repeat(AFTER_BYTES + 1)] {

@@ -424,6 +424,25 @@ mod idempotency_keys {
 mod bad_input {
     use super::*;
 
+    /// Contract D5.
+    #[tokio::test]
+    async fn a_field_is_complained_about_in_a_sentence_and_by_name() {
+        let refuse = post(async |Body(body): Body| {
+            let read = Fields::of_body(&body).and_then(|mut fields| {
+                fields.refuse("name", "Is too long.");
+                fields.refuse("size", "Must be a number.");
+                fields.finish()
+            });
+            respond(read)
+        });
+
+        let answer = TestApi::of(Router::new().route("/things", refuse)).call("POST /things/", json!({})).await;
+
+        let errors = json!({"name": ["Is too long."], "size": ["Must be a number."]});
+        let detail = "name: Is too long.; size: Must be a number.";
+        assert_eq!(answer, (400, json!({"detail": detail, "code": "validation_error", "errors": errors})));
+    }
+
     async fn post_things(body: impl Into<HttpBody>) -> (u16, Value) {
         let mut request = a_request(Method::POST, "/things");
         *request.body_mut() = body.into();
