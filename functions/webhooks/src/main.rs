@@ -5,6 +5,7 @@ use std::time::Duration;
 use shared::egress::Egress;
 use shared::http::{Authentication, PublicBase, api};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::queue::WebhookQueue;
 use shared::secrets::Vault;
 use shared::store::Store;
 use shared::webhooks::Courier;
@@ -16,6 +17,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let key = env.text("SECRETS_KEY_ID");
+    let queue = env.text("WEBHOOK_QUEUE_URL");
     let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
     let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
     let loopback_http = env.loopback_http();
@@ -26,6 +28,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let app = App {
         store,
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
         receivers: Courier::new(Egress::new(loopback_http)),
         clock: SystemClock,
         loopback_http,
