@@ -35,8 +35,8 @@ type FunctionName = 'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'in
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
 const API = { timeoutSeconds: 10, memoryMiB: 256 };
-// Its test call waits for a receiver; the gateway gives up after 30 seconds.
-const WEBHOOKS = { timeoutSeconds: 29, memoryMiB: 256 };
+// Some calls wait for a receiver, or review many drafts at once; the gateway gives up after 30 seconds.
+const PATIENT_API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
 
@@ -98,20 +98,24 @@ export class AutoLabel extends Construct {
 
   private apiFunctions() {
     const http = { API_SETTINGS: this.apiSettings() };
+    const tells = { WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl };
     return {
       jobs: this.rustFunction('jobs', 'Creates, shows, lists and cancels jobs', API, {
         ...http,
         STATE_MACHINE_ARN: this.machine.stateMachineArn,
         SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
+        ...tells,
       }),
-      catalog: this.rustFunction('catalog', 'Projects, items, results; answers unknown paths', API, {
+      catalog: this.rustFunction('catalog', 'Projects, items, results; answers unknown paths', PATIENT_API, {
         ...http,
         BUCKET_NAME: this.bucket.bucketName,
+        ...tells,
       }),
       providers: this.rustFunction('providers', 'Keeps inference providers', API, http),
-      webhooks: this.rustFunction('webhooks', 'Keeps webhooks and shows their deliveries', WEBHOOKS, {
+      webhooks: this.rustFunction('webhooks', 'Keeps webhooks and shows their deliveries', PATIENT_API, {
         ...http,
         SECRETS_KEY_ID: this.secretsKey.keyId,
+        ...tells,
       }),
     };
   }
@@ -271,12 +275,15 @@ export class AutoLabel extends Construct {
     infer.allow(['s3:PutObject'], work);
     infer.allow(['sagemaker:InvokeEndpoint'], this.endpointsArn());
 
+    // What they change is told: by a row beside it, and by a message that says so.
+    for (const teller of [jobs, catalog, webhooks, finalize, settle]) {
+      teller.allow(['sqs:SendMessage'], this.webhookQueue.queueArn);
+    }
     for (const settler of [finalize, settle]) {
       settler.allow(
         ['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'],
         table,
       );
-      settler.allow(['sqs:SendMessage'], this.webhookQueue.queueArn);
     }
     settle.allow(['dynamodb:Query'], this.table.indexArn('active'));
     settle.allow(['states:DescribeExecution', 'states:StopExecution'], this.executionsArn());
@@ -328,7 +335,7 @@ export class AutoLabel extends Construct {
       targets: [new targets.LambdaFunction(settle, { deadLetterQueue: this.lostEnds })],
     });
     new events.Rule(this, 'SettleSchedule', {
-      description: 'Autolabel: looks for jobs that got stuck',
+      description: 'Autolabel: looks for jobs that got stuck and for events that were not told',
       schedule: events.Schedule.rate(Duration.minutes(this.settings.settleScheduleMinutes)),
       // No dead-letter queue: a round that was missed is made up for by the next.
       targets: [new targets.LambdaFunction(settle)],

@@ -153,10 +153,10 @@ describe('each function has its environment and its size', () => {
   const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP'];
   const http = ['API_SETTINGS'];
   const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
-    jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS'],
-    catalog: [10, 256, ...http, 'BUCKET_NAME'],
+    jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS', 'WEBHOOK_QUEUE_URL'],
+    catalog: [29, 256, ...http, 'BUCKET_NAME', 'WEBHOOK_QUEUE_URL'],
     providers: [10, 256, ...http],
-    webhooks: [29, 256, ...http, 'SECRETS_KEY_ID'],
+    webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
     plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'WORKERS'],
     infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'BOT_USER'],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],

@@ -19,8 +19,8 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// What the functions say of their routes.
-fn parts() -> [utoipa::openapi::OpenApi; 1] {
-    [jobs::Description::openapi()]
+fn parts() -> [utoipa::openapi::OpenApi; 3] {
+    [jobs::Description::openapi(), catalog::ReviewDescription::openapi(), webhooks::Description::openapi()]
 }
 
 /// The whole description.

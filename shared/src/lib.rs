@@ -6,6 +6,7 @@
 pub mod domain;
 pub mod ports;
 pub mod settle;
+pub mod tell;
 
 #[cfg(feature = "egress")]
 pub mod egress;

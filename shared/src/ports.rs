@@ -185,7 +185,7 @@ pub struct Ending {
     pub error_message: Option<String>,
     /// What it came to.
     pub summary: Summary,
-    /// What is told to whom: written together with the end (I6).
+    /// Who is told: written together with the end (I6).
     pub deliveries: Vec<Delivery>,
 }
 
@@ -205,7 +205,7 @@ pub trait Jobs: Send + Sync {
         filter: JobFilter,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
-    /// Jobs that have not ended, or have and may not have told yet, oldest first: for the watchdog.
+    /// Jobs that have not ended, or were cancelled and not yet looked after, oldest first: for the watchdog.
     fn active_jobs(&self) -> impl Future<Output = Result<Vec<JobUid>, Error>> + Send;
     /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered.
     ///
@@ -214,15 +214,20 @@ pub trait Jobs: Send + Sync {
     fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> impl Future<Output = Result<Plan, Error>> + Send;
     /// The plan, if there is one.
     fn plan(&self, job: JobUid) -> impl Future<Output = Result<Option<Plan>, Error>> + Send;
-    /// Marks the job cancelled and frees its project, in one step. Again is fine.
+    /// Marks the job cancelled, frees its project and records the deliveries, in one step. `false`: it was cancelled before.
     ///
     /// # Errors
     /// `JobFinished` if it has completed or failed.
-    fn cancel_job(&self, job: &Job, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Nothing is left to do for an ended job: the watchdog need not look at it any more.
+    fn cancel_job(
+        &self,
+        job: &Job,
+        deliveries: &[Delivery],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
     fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
-    /// says. `false`: it is not, read it again.
+    /// says. The watchdog looks at it no more. `false`: it is not, read it again.
     fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
@@ -281,12 +286,18 @@ pub trait Results: Send + Sync {
     ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
     /// The result of this uid with its item, whosever it is; a rejected one is found as well.
     fn result(&self, uid: ResultUid) -> impl Future<Output = Result<Option<Item>, Error>> + Send;
-    /// Stores what a person made of the item's result, if that still is as `item` says. A rejected one leaves the item,
-    /// which is unlabeled again at its old place. `false`: it is not, read it again.
+    /// Stores what a person made of the item's result, if that still is as `item` says, and the deliveries that tell it, in
+    /// one step. A rejected one leaves the item, which is unlabeled again at its old place. `false`: it is not, read it
+    /// again.
     ///
     /// # Errors
     /// `Validation` if the annotations are too large.
-    fn review(&self, item: &Item, reviewed: &LabelResult) -> impl Future<Output = Result<bool, Error>> + Send;
+    fn review(
+        &self,
+        item: &Item,
+        reviewed: &LabelResult,
+        deliveries: &[Delivery],
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// What a list of deliveries is narrowed to.
@@ -351,9 +362,19 @@ pub trait Webhooks: Send + Sync {
         filter: &DeliveryFilter,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
-    /// Stores a delivery that nobody has to carry out: a test. A job's are written with its end ([`Jobs::end_job`]).
+    /// Stores a delivery that tells nothing that was written: a test.
     fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
+    /// The first `limit` deliveries, oldest first, that have been pending since before `before` and were never claimed: the
+    /// outbox of every tenant.
+    fn waiting_deliveries(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DeliveryUid>, Error>> + Send;
+    /// Puts a delivery back to where it began, if it still is as `before` says. `false`: it is not, read it again.
+    fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Takes a pending delivery until `lease`, and out of the outbox, if it still is as `delivery` says. `false`: somebody
+    /// else has it.
     fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp)
     -> impl Future<Output = Result<bool, Error>> + Send;
     /// Stores what came of an attempt: status, attempts, next retry, response. `false`: the lease has passed on, and
@@ -397,8 +418,14 @@ pub trait Queue: Send + Sync {
 
 /// The receivers of webhooks.
 pub trait Receivers: Send + Sync {
-    /// One signed request. Whatever goes wrong is the response: there is no attempt without one.
-    fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery) -> impl Future<Output = Response> + Send;
+    /// One signed request, of this moment. Whatever goes wrong is the response: there is no attempt without one.
+    fn tell(
+        &self,
+        target_url: &str,
+        secret: &str,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> impl Future<Output = Response> + Send;
 }
 
 /// Sealing of provider credentials and webhook secrets (I11).

@@ -1,23 +1,22 @@
 //! Settle: how a job ends (I5) and tells (I6). One idempotent function, called by Finalize, by the
 //! execution-status rule and by the schedule; whoever comes first ends the job, the others change nothing.
 
-use std::time::Duration;
-
-use crate::domain::id::{DeliveryUid, JobUid};
+use crate::domain::Error;
+use crate::domain::id::JobUid;
 use crate::domain::job::{Job, JobStatus};
 use crate::domain::summary::Summary;
-use crate::domain::webhook::{Delivery, DeliveryStatus, Event};
-use crate::domain::{Error, limits};
-use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Slice, Webhooks};
+use crate::domain::webhook::Event;
+use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
+use crate::tell;
 
 /// Chunks that may be committed under our hands before we call the table busy.
 const ROUNDS: usize = 20;
 
-/// Ends the job if it has not ended, and sees to it that its event is on its way. `problem` is what stopped it, in
-/// a sentence for users; `None`: nothing did. Answers the status that the job has in the end.
+/// Ends the job if it has not ended, and sees to it that its event is told. `problem` is what stopped it, in a sentence
+/// for users; `None`: nothing did. Answers the status that the job has in the end.
 ///
 /// # Errors
-/// `NotFound`; `StoreUnavailable` and `QueueUnavailable`, after which it may be called again.
+/// `NotFound`; `StoreUnavailable`, after which it may be called again.
 pub async fn settle(
     store: &(impl Jobs + Ledger),
     webhooks: &impl Webhooks,
@@ -29,20 +28,12 @@ pub async fn settle(
     for _ in 0..ROUNDS {
         let job = store.job(uid).await?;
         if !job.state.status.is_active() {
-            // A cancelled job has nothing to tell (contract, 6.6).
-            if job.state.status != JobStatus::Cancelled {
-                tell_again(webhooks, queue, &job).await?;
-            }
-            store.forget_job(uid).await?;
+            store.forget_job(uid).await?; // whoever asks knows that the execution is over, or has stopped it
             return Ok(job.state.status);
         }
         let ending = ending(store, webhooks, clock, &job, problem).await?;
         if store.end_job(&job, &ending, clock.now()).await? {
-            for delivery in &ending.deliveries {
-                queue.send(delivery.uid, Duration::ZERO).await?;
-            }
-            // Not in the transaction: whoever dies before the queue has every delivery must be seen by the watchdog (I6).
-            store.forget_job(uid).await?;
+            tell::send(queue, &ending.deliveries).await;
             return Ok(ending.status);
         }
     }
@@ -61,10 +52,8 @@ async fn ending(
     let summary = Summary::of(&receipts, truncated);
     let error_message = verdict(job, problem, &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
-    let deliveries = match Event::of(job, status, error_message.as_deref()) {
-        Some(event) => deliveries(webhooks, clock, job, &event).await?,
-        None => Vec::new(),
-    };
+    let event = Event::of_job(job, status, error_message.as_deref());
+    let deliveries = tell::deliveries(webhooks, event, clock.now()).await?;
     Ok(Ending { status, error_message, summary, deliveries })
 }
 
@@ -85,36 +74,14 @@ fn verdict(job: &Job, problem: Option<&str>, summary: &Summary) -> Option<String
     }
 }
 
-async fn deliveries(
-    webhooks: &impl Webhooks,
-    clock: &impl Clock,
-    job: &Job,
-    event: &Event,
-) -> Result<Vec<Delivery>, Error> {
-    let all = Slice { after: None, limit: limits::TRANSACTION_ACTIONS - 2, ascending: true };
-    let subscriptions = webhooks.webhooks(job.spec.organization, &all).await?.entries;
-    let wanting = subscriptions.iter().filter(|webhook| webhook.wants(event.event));
-    Ok(wanting.map(|webhook| Delivery::of_job(job.spec.uid, event, webhook, clock.now())).collect())
-}
-
-/// The event of an ended job is in the table, but whoever ended the job may have died before the queue had it.
-async fn tell_again(webhooks: &impl Webhooks, queue: &impl Queue, job: &Job) -> Result<(), Error> {
-    let all = Slice { after: None, limit: limits::TRANSACTION_ACTIONS - 2, ascending: true };
-    for webhook in webhooks.webhooks(job.spec.organization, &all).await?.entries {
-        let uid = DeliveryUid::of(job.spec.uid, webhook.uid);
-        let untold = |delivery: &Delivery| delivery.status == DeliveryStatus::Pending && delivery.attempts == 0;
-        if webhooks.delivery(uid).await?.as_ref().is_some_and(untold) {
-            queue.send(uid, Duration::ZERO).await?; // twice is fine: deliver claims before it sends
-        }
-    }
-    Ok(())
-}
-
 #[cfg(all(test, feature = "testing"))]
 mod tests {
+    use std::collections::HashSet;
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
+    use crate::domain::id::DeliveryUid;
     use crate::domain::job::Counters;
     use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
 
@@ -147,8 +114,12 @@ mod tests {
 
                 assert_eq!(store.now().state.status, JobStatus::Completed, "I5, call {call}");
                 assert!(!store.project_is_taken(), "I5, call {call}");
-                let told: std::collections::HashSet<DeliveryUid> =
-                    queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
+                clock.pass(Duration::from_secs(120));
+                while let Err(error) = tell::send_waiting(&webhooks, &queue, &clock).await {
+                    failures += 1;
+                    assert!(failures < 2, "one call fails, call {call}: {error}");
+                }
+                let told: HashSet<DeliveryUid> = queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
                 assert_eq!(told.len(), 1, "I6, call {call}");
                 if !fault.struck() {
                     assert!(call > 4, "the fault must have had several chances");

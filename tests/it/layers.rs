@@ -12,10 +12,11 @@ use crate::repository;
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
-const SHARED: [(&str, &[&str]); 15] = [
+const SHARED: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("ports", &["domain"]),
-    ("settle", &["ports", "domain"]),
+    ("tell", &["ports", "domain"]),
+    ("settle", &["tell", "ports", "domain"]),
     // What the errors of all AWS clients mean.
     ("sdk", &["domain"]),
     ("store", &["sdk", "ports", "domain"]),
@@ -33,10 +34,11 @@ const SHARED: [(&str, &[&str]); 15] = [
 ];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
-const HANDLERS: [&str; 9] = [
+const HANDLERS: [&str; 10] = [
     "domain",
     "ports",
     "settle",
+    "tell",
     "http",
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.

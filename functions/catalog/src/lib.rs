@@ -6,16 +6,16 @@ mod items;
 mod projects;
 mod results;
 mod tasks;
-#[cfg(test)]
-mod tests;
 mod workspace;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
-use axum::routing::{any, get, post};
-use shared::ports::{Clock, Items, Objects, Organizations, Projects, Results};
+use axum::routing::{any, get};
+use shared::ports::{Clock, Items, Objects, Organizations, Projects, Queue, Results, Webhooks};
+
+pub use results::{Description as ReviewDescription, Review};
 
 /// The API's description, as the crate `openapi` prints it.
 const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
@@ -31,10 +31,12 @@ pub struct App<S, O, C> {
 }
 
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, O, C>(app: App<S, O, C>) -> Router
+pub fn routes<S, O, W, Q, C>(app: App<S, O, C>, review: Review<S, W, Q, C>) -> Router
 where
     S: Organizations + Projects + Items + Results + 'static,
     O: Objects + 'static,
+    W: Webhooks + 'static,
+    Q: Queue + 'static,
     C: Clock + 'static,
 {
     Router::new()
@@ -45,7 +47,6 @@ where
         .route("/users/me/projects", get(projects::list::<S, O, C>))
         .route("/users/me/projects/{uid}", get(projects::get::<S, O, C>))
         .route("/projects/{uid}/items", get(items::list::<S, O, C>).post(items::add::<S, O, C>))
-        .route("/projects/{uid}/results", get(results::list::<S, O, C>))
         .route("/tasks", get(tasks::list::<S, O, C>))
         .route("/tasks/{uid}", get(tasks::get::<S, O, C>))
         .route("/agents", get(workspace::nothing))
@@ -53,8 +54,6 @@ where
         .route("/storage-configs", get(workspace::nothing))
         // Only POST goes to the jobs function; the gateway sends every other method here.
         .route("/projects/{uid}/auto-label", any(shared::http::wrong_method))
-        .route("/results/{uid}", get(results::get::<S, O, C>).patch(results::correct::<S, O, C>))
-        .route("/results/{uid}/accept", post(results::accept::<S, O, C>))
-        .route("/results/{uid}/reject", post(results::reject::<S, O, C>))
         .with_state(Arc::new(app))
+        .merge(results::routes(review))
 }

@@ -3,6 +3,7 @@
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
+use shared::queue::WebhookQueue;
 use shared::store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -11,11 +12,14 @@ async fn main() -> Result<(), lambda_http::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let bucket = env.text("BUCKET_NAME");
+    let queue = env.text("WEBHOOK_QUEUE_URL");
     let settings = env.json("API_SETTINGS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
-    let routes = catalog::routes(catalog::App { store: store.clone(), objects, clock: SystemClock });
+    let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
+    let review = catalog::Review { store: store.clone(), webhooks: store.clone(), queue, clock: SystemClock };
+    let routes = catalog::routes(catalog::App { store: store.clone(), objects, clock: SystemClock }, review);
     serve(api(routes, store, SystemClock, settings)).await
 }

@@ -81,7 +81,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         match receiver {
             Some((target_url, secret)) => {
                 let response = match secret {
-                    Ok(secret) => self.receivers.tell(&target_url, &secret, &delivery).await,
+                    Ok(secret) => self.receivers.tell(&target_url, &secret, &delivery, self.clock.now()).await,
                     // An attempt like any other: the schedule ends it, and people can see why.
                     Err(_) => Response::none("The signing secret could not be opened."),
                 };

@@ -11,8 +11,10 @@ use shared::domain::job::{Job, JobRequest, JobSpec, JobState, JobStatus};
 use shared::domain::key::Scope;
 use shared::domain::project::Project;
 use shared::domain::provider::default_for;
+use shared::domain::webhook::Event;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Slice};
+use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Queue, Slice, Webhooks};
+use shared::tell;
 use tracing::{info, warn};
 
 use crate::view::NewJob;
@@ -33,8 +35,8 @@ const PROVIDERS: usize = 1_000;
         (status = 409, description = "`project_not_active`, or `auto_label_job_active` with the uid of the job that has the project.", body = Problem),
     ),
 )]
-pub(crate) async fn create<S, E, C>(
-    State(app): State<Arc<App<S, E, C>>>,
+pub(crate) async fn create<S, E, Q, C>(
+    State(app): State<Arc<App<S, E, Q, C>>>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
@@ -42,6 +44,7 @@ pub(crate) async fn create<S, E, C>(
 where
     S: Jobs + Projects + Providers,
     E: Executions,
+    Q: Queue,
     C: Clock,
 {
     respond(app.create(&caller, &project, &body).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
@@ -53,8 +56,8 @@ where
     params(("uid" = JobUid, Path)),
     responses((status = 200, description = "The job as it is now.", body = JobView)),
 )]
-pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(
-    State(app): State<Arc<App<S, E, C>>>,
+pub(crate) async fn get<S: Jobs, E: Executions, Q: Queue, C: Clock>(
+    State(app): State<Arc<App<S, E, Q, C>>>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
@@ -74,8 +77,8 @@ pub(crate) async fn get<S: Jobs, E: Executions, C: Clock>(
         (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
     ),
 )]
-pub(crate) async fn list<S: Jobs + Projects, E: Executions, C: Clock>(
-    State(app): State<Arc<App<S, E, C>>>,
+pub(crate) async fn list<S: Jobs + Projects, E: Executions, Q: Queue, C: Clock>(
+    State(app): State<Arc<App<S, E, Q, C>>>,
     caller: Caller,
     request: ListRequest,
 ) -> Response {
@@ -91,15 +94,15 @@ pub(crate) async fn list<S: Jobs + Projects, E: Executions, C: Clock>(
         (status = 409, description = "`job_finished`: it has completed or failed.", body = Problem),
     ),
 )]
-pub(crate) async fn cancel<S: Jobs, E: Executions, C: Clock>(
-    State(app): State<Arc<App<S, E, C>>>,
+pub(crate) async fn cancel<S: Jobs + Webhooks, E: Executions, Q: Queue, C: Clock>(
+    State(app): State<Arc<App<S, E, Q, C>>>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
     respond(app.cancel(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 
-impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
+impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
     async fn create(&self, caller: &Caller, project: &str, body: &[u8]) -> Result<Job, Error>
     where
         S: Projects + Providers,
@@ -127,7 +130,8 @@ impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
         // execution finds the job cancelled and ends.
         if let Err(error) = self.executions.start(spec.uid).await {
             warn!(job.uid = %spec.uid, causes = error.chain(), "execution of job not started");
-            self.store.cancel_job(&Job { spec, state }, self.clock.now()).await?;
+            // No event: to the client this job never was.
+            self.store.cancel_job(&Job { spec, state }, &[], self.clock.now()).await?;
             return Err(error);
         }
         info!(job.uid = %spec.uid, project.uid = %spec.project, "job created");
@@ -191,13 +195,22 @@ impl<S: Jobs, E: Executions, C: Clock> App<S, E, C> {
         Ok(paging.view(page, |job| JobView::of(&job)))
     }
 
-    async fn cancel(&self, caller: &Caller, uid: &str) -> Result<(), Error> {
+    async fn cancel(&self, caller: &Caller, uid: &str) -> Result<(), Error>
+    where
+        S: Webhooks,
+    {
         let job = self.get(caller, WRITE, uid).await?;
-        self.store.cancel_job(&job, self.clock.now()).await?;
+        let now = self.clock.now();
+        let event = Event::of_job(&job, JobStatus::Cancelled, None);
+        let deliveries = tell::deliveries(&self.store, event, now).await?;
+        let cancelled = self.store.cancel_job(&job, &deliveries, now).await?;
         // The mark is what cancels: workers read it before each item (I7). Stopping the execution only saves time, so a
         // failure here is not the client's; the watchdog stops it on its next round.
         if let Err(error) = self.executions.stop(job.spec.uid).await {
             warn!(job.uid = %job.spec.uid, causes = error.chain(), "execution of cancelled job not stopped");
+        }
+        if cancelled {
+            tell::send(&self.queue, &deliveries).await;
         }
         Ok(())
     }

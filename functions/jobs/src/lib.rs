@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use shared::domain::job::ModelType;
-use shared::ports::{Clock, Executions, Jobs, Projects, Providers};
+use shared::ports::{Clock, Executions, Jobs, Projects, Providers, Queue, Webhooks};
 use utoipa::OpenApi;
 
 pub use view::JobView;
@@ -19,11 +19,13 @@ pub use view::JobView;
 pub struct Description;
 
 /// What the handlers work with.
-pub struct App<S, E, C> {
+pub struct App<S, E, Q, C> {
     /// The table.
     pub store: S,
     /// The state machine.
     pub executions: E,
+    /// The webhook queue.
+    pub queue: Q,
     /// The time.
     pub clock: C,
     /// The deployment's own endpoints: the last choice of a job without a provider.
@@ -31,15 +33,16 @@ pub struct App<S, E, C> {
 }
 
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, E, C>(app: App<S, E, C>) -> Router
+pub fn routes<S, E, Q, C>(app: App<S, E, Q, C>) -> Router
 where
-    S: Jobs + Projects + Providers + 'static,
+    S: Jobs + Projects + Providers + Webhooks + 'static,
     E: Executions + 'static,
+    Q: Queue + 'static,
     C: Clock + 'static,
 {
     Router::new()
-        .route("/projects/{project}/auto-label", post(handlers::create::<S, E, C>))
-        .route("/auto-label-jobs", get(handlers::list::<S, E, C>))
-        .route("/auto-label-jobs/{uid}", get(handlers::get::<S, E, C>).delete(handlers::cancel::<S, E, C>))
+        .route("/projects/{project}/auto-label", post(handlers::create::<S, E, Q, C>))
+        .route("/auto-label-jobs", get(handlers::list::<S, E, Q, C>))
+        .route("/auto-label-jobs/{uid}", get(handlers::get::<S, E, Q, C>).delete(handlers::cancel::<S, E, Q, C>))
         .with_state(Arc::new(app))
 }

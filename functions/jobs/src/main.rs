@@ -6,6 +6,7 @@ use shared::domain::job::ModelType;
 use shared::executions::StateMachine;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::queue::WebhookQueue;
 use shared::store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,15 +15,18 @@ async fn main() -> Result<(), lambda_http::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let machine = env.text("STATE_MACHINE_ARN");
+    let queue = env.text("WEBHOOK_QUEUE_URL");
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
     let settings = env.json("API_SETTINGS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let executions = StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine);
+    let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
     let routes = jobs::routes(jobs::App {
         store: store.clone(),
         executions,
+        queue,
         clock: SystemClock,
         endpoints: endpoints.into_keys().collect(),
     });

@@ -1,4 +1,5 @@
-//! Settle: no job stays stuck (I5). EventBridge calls it when an execution ends badly, and on a schedule.
+//! Settle: no job stays stuck (I5), and no event untold (I6). EventBridge calls it when an execution ends badly, and on a
+//! schedule.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::ports::{Clock, Executions, Jobs, Ledger, Queue, Webhooks};
 use shared::settle::settle;
+use shared::tell;
 use tracing::{info, warn};
 
 /// An EventBridge event (AWS, "EventBridge events reference").
@@ -56,7 +58,7 @@ where
     /// Handles an event.
     ///
     /// # Errors
-    /// See [`settle`]; of a round, the last error, after all jobs have had their turn.
+    /// See [`settle`]; of a round, the last error, after all jobs and the outbox have had their turn.
     pub async fn handle(&self, event: Event) -> Result<(), Error> {
         match event {
             // A cancelled job's execution ends as aborted: settle finds the job ended and changes nothing.
@@ -81,7 +83,14 @@ where
                 outcome = Err(error); // one job's trouble must not keep the others waiting
             }
         }
-        outcome
+        match tell::send_waiting(&self.webhooks, &self.queue, &self.clock).await {
+            Ok(0) => outcome,
+            Ok(sent) => {
+                warn!(sent, "waiting deliveries sent");
+                outcome
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn look_after(&self, uid: JobUid) -> Result<(), Error> {
@@ -92,7 +101,7 @@ where
         }
         let runs = self.executions.is_running(uid).await?;
         let problem = if !job.state.status.is_active() {
-            // Cancelled, and the call that stops its execution was lost; or ended, and perhaps not told.
+            // Cancelled, and the call that stops its execution may have been lost.
             if runs {
                 self.executions.stop(uid).await?;
             }
@@ -113,7 +122,9 @@ where
 
 #[cfg(test)]
 mod tests {
+    use shared::domain::Timestamp;
     use shared::domain::job::{Job, JobStatus};
+    use shared::domain::webhook::{Delivery, Event as Told};
     use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
 
     use super::*;
@@ -161,6 +172,27 @@ mod tests {
         assert!(!stuck.executions.is_running(a_job().spec.uid).await.unwrap());
 
         assert_eq!(after_a_round(&watchdog(running, STALE - Duration::from_secs(1))).await, (JobStatus::Running, 0));
+    }
+
+    /// I6.
+    #[tokio::test]
+    async fn a_delivery_that_waits_is_sent_until_somebody_claims_it() {
+        let watchdog = watchdog(running, Duration::ZERO);
+        let now = watchdog.clock.now();
+        let event = Told::of_job(&a_job(), JobStatus::Completed, None).unwrap();
+        let delivery = Delivery::of(&event, &a_webhook(), now);
+        watchdog.webhooks.put(delivery.clone());
+        let sent_by_a_round = async || {
+            watchdog.handle(Event::Tick {}).await.unwrap();
+            watchdog.queue.take_sent()
+        };
+
+        assert_eq!(sent_by_a_round().await, [], "it may be on its way");
+        watchdog.clock.pass(Duration::from_secs(61));
+        assert_eq!(sent_by_a_round().await, [(delivery.uid, Duration::ZERO)]);
+        assert_eq!(sent_by_a_round().await, [(delivery.uid, Duration::ZERO)]);
+        assert!(watchdog.webhooks.claim_delivery(&delivery, Timestamp::MAX).await.unwrap());
+        assert_eq!(sent_by_a_round().await, []);
     }
 
     #[tokio::test]

@@ -9,49 +9,76 @@ use shared::domain::id::{DeliveryUid, WebhookUid};
 use shared::domain::key::Scope;
 use shared::domain::webhook::{Delivery, DeliveryStatus, NewWebhook, Webhook, WebhookChange};
 use shared::egress::url_field;
-use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
-use shared::ports::{Clock, DeliveryFilter, Receivers, Secrets, Webhooks};
+use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
+use shared::ports::{Clock, DeliveryFilter, Queue, Receivers, Secrets, Webhooks};
+use shared::tell;
 use shared::webhooks::new_secret;
 use tracing::info;
 
-use crate::view::CreatedView;
+use crate::view::{ChangedWebhook, CreatedView, NewWebhookBody};
 use crate::{App, DeliveryView, TestView, WebhookView};
 
 const READ: &[Scope] = &[Scope::WebhooksRead];
 const WRITE: &[Scope] = &[Scope::WebhooksWrite];
+/// Tries to write over what was read: a worker may have the delivery, and is done with it after one change.
+const TRIES: usize = 2;
 
-type Shared<S, V, R, C> = State<Arc<App<S, V, R, C>>>;
+type Shared<S, V, Q, R, C> = State<Arc<App<S, V, Q, R, C>>>;
 
-/// `POST /webhooks/`: 201 with the subscription and, this once, its secret.
-pub(crate) async fn create<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// Subscribe to events. The answer shows the secret, this once.
+#[utoipa::path(
+    post, path = "/webhooks/", tag = "webhooks",
+    request_body = NewWebhookBody,
+    responses(
+        (status = 201, description = "The webhook and its secret.", body = CreatedView),
+        (status = 409, description = "`too_many`: the organization has as many webhooks as one may have.", body = Problem),
+    ),
+)]
+pub(crate) async fn create<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Body(body): Body,
 ) -> Response {
     respond(app.create(&caller, &body).await.map(|created| (StatusCode::CREATED, Json(created))))
 }
 
-/// `GET /webhooks/`.
-pub(crate) async fn list<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// List webhooks.
+#[utoipa::path(
+    get, path = "/webhooks/", tag = "webhooks",
+    params(PagingParameters),
+    responses((status = 200, description = "A page of webhooks.", body = PageView<WebhookView>)),
+)]
+pub(crate) async fn list<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     request: ListRequest,
 ) -> Response {
     respond(app.list(&caller, &request).await.map(Json))
 }
 
-/// `GET /webhooks/{uid}/`.
-pub(crate) async fn get<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// Show a webhook.
+#[utoipa::path(
+    get, path = "/webhooks/{uid}/", tag = "webhooks",
+    params(("uid" = WebhookUid, Path)),
+    responses((status = 200, description = "The webhook, without its secret.", body = WebhookView)),
+)]
+pub(crate) async fn get<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
     respond(app.get(&caller, READ, &uid).await.map(|webhook| Json(WebhookView::of(webhook))))
 }
 
-/// `PATCH /webhooks/{uid}/`.
-pub(crate) async fn update<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// Change a webhook. What is not sent stays; the secret cannot be changed.
+#[utoipa::path(
+    patch, path = "/webhooks/{uid}/", tag = "webhooks",
+    params(("uid" = WebhookUid, Path)),
+    request_body = ChangedWebhook,
+    responses((status = 200, description = "The webhook as it is now.", body = WebhookView)),
+)]
+pub(crate) async fn update<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
     Body(body): Body,
@@ -59,43 +86,90 @@ pub(crate) async fn update<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
     respond(app.update(&caller, &uid, &body).await.map(|webhook| Json(WebhookView::of(webhook))))
 }
 
-/// `DELETE /webhooks/{uid}/`: 204; what is still to be delivered to it ends at its next attempt.
-pub(crate) async fn remove<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// Remove a webhook. What is still to be delivered to it ends at its next attempt; its deliveries stay on record.
+#[utoipa::path(
+    delete, path = "/webhooks/{uid}/", tag = "webhooks",
+    params(("uid" = WebhookUid, Path)),
+    responses((status = 204, description = "The webhook is gone.")),
+)]
+pub(crate) async fn remove<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
     respond(app.remove(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 
-/// `POST /webhooks/{uid}/test/`: one signed request, now.
-pub(crate) async fn test<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// Test a webhook: one signed request with the event `webhook.test`, now, also of an inactive one. It is recorded as a
+/// delivery and never repeated.
+#[utoipa::path(
+    post, path = "/webhooks/{uid}/test/", tag = "webhooks",
+    params(("uid" = WebhookUid, Path)),
+    responses((status = 200, description = "How it went: a receiver that fails is a result, not an error.", body = TestView)),
+)]
+pub(crate) async fn test<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
     respond(app.test(&caller, &uid).await.map(|delivery| Json(TestView::of(&delivery))))
 }
 
-/// `GET /webhook-deliveries/?subscription=&event_type=&status=`.
-pub(crate) async fn deliveries<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// List deliveries. They are kept for 30 days.
+#[utoipa::path(
+    get, path = "/webhook-deliveries/", operation_id = "list", tag = "webhook deliveries",
+    params(
+        PagingParameters,
+        ("subscription" = Option<WebhookUid>, Query, description = "Deliveries to this webhook; an unknown one has none."),
+        ("event_type" = Option<String>, Query, description = "Deliveries of this event."),
+        ("status" = Option<DeliveryStatus>, Query, description = "Deliveries in this status."),
+    ),
+    responses(
+        (status = 200, description = "A page of deliveries.", body = PageView<DeliveryView>),
+        (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
+    ),
+)]
+pub(crate) async fn deliveries<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     request: ListRequest,
 ) -> Response {
     respond(app.deliveries(&caller, &request).await.map(Json))
 }
 
-/// `GET /webhook-deliveries/{uid}/`.
-pub(crate) async fn delivery<S: Webhooks, V: Secrets, R: Receivers, C: Clock>(
-    State(app): Shared<S, V, R, C>,
+/// Show a delivery.
+#[utoipa::path(
+    get, path = "/webhook-deliveries/{uid}/", operation_id = "get", tag = "webhook deliveries",
+    params(("uid" = DeliveryUid, Path)),
+    responses((status = 200, description = "The delivery as it is now.", body = DeliveryView)),
+)]
+pub(crate) async fn delivery<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
-    respond(app.delivery(&caller, &uid).await.map(|delivery| Json(DeliveryView::of(delivery))))
+    respond(app.delivery(&caller, READ, &uid).await.map(|delivery| Json(DeliveryView::of(delivery))))
 }
 
-impl<S: Webhooks, V: Secrets, R: Receivers, C: Clock> App<S, V, R, C> {
+/// Deliver again, whatever came of it: the same uid and bytes, on a schedule that begins anew. A delivery that is due
+/// within a minute anyway is answered as it is, so that asking twice is fine.
+#[utoipa::path(
+    post, path = "/webhook-deliveries/{uid}/redeliver/", tag = "webhook deliveries",
+    params(("uid" = DeliveryUid, Path)),
+    responses(
+        (status = 202, description = "The pending delivery.", body = DeliveryView),
+        (status = 409, description = "`not_redeliverable`: its webhook was deleted or deactivated, or it was a test.", body = Problem),
+    ),
+)]
+pub(crate) async fn redeliver<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+    State(app): Shared<S, V, Q, R, C>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
+    respond(app.redeliver(&caller, &uid).await.map(|delivery| (StatusCode::ACCEPTED, Json(DeliveryView::of(delivery)))))
+}
+
+impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, C> {
     async fn create(&self, caller: &Caller, body: &[u8]) -> Result<CreatedView, Error> {
         caller.needs(WRITE)?;
         let new = NewWebhook::read(body, url_field(self.loopback_http))?;
@@ -150,7 +224,7 @@ impl<S: Webhooks, V: Secrets, R: Receivers, C: Clock> App<S, V, R, C> {
             .open(&Webhook::secret_context(webhook.organization, webhook.uid), &webhook.sealed_secret)
             .await?;
         let mut delivery = Delivery::of_test(&webhook, self.clock.now());
-        let response = self.receivers.tell(&webhook.target_url, &secret, &delivery).await;
+        let response = self.receivers.tell(&webhook.target_url, &secret, &delivery, self.clock.now()).await;
         delivery.attempted(response, None, self.clock.now());
         self.store.add_delivery(&delivery).await?;
         Ok(delivery)
@@ -177,9 +251,28 @@ impl<S: Webhooks, V: Secrets, R: Receivers, C: Clock> App<S, V, R, C> {
         Ok(paging.view(page, DeliveryView::of))
     }
 
-    async fn delivery(&self, caller: &Caller, uid: &str) -> Result<Delivery, Error> {
-        caller.needs(READ)?;
+    async fn delivery(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Delivery, Error> {
+        caller.needs(scopes)?;
         let delivery = self.store.delivery(DeliveryUid::parse(uid)?).await?;
         delivery.filter(|delivery| delivery.organization == caller.organization).ok_or(Error::NotFound)
+    }
+
+    async fn redeliver(&self, caller: &Caller, uid: &str) -> Result<Delivery, Error> {
+        for _ in 0..TRIES {
+            let delivery = self.delivery(caller, WRITE, uid).await?;
+            match self.store.webhook(caller.organization, delivery.subscription).await {
+                Ok(webhook) if webhook.is_active => {}
+                Ok(_) | Err(Error::NotFound) => {
+                    return Err(Error::NotRedeliverable("The webhook was deleted or deactivated."));
+                }
+                Err(error) => return Err(error),
+            }
+            let Some(anew) = delivery.anew(self.clock.now())? else { return Ok(delivery) };
+            if self.store.restart_delivery(&delivery, &anew).await? {
+                tell::send(&self.queue, std::slice::from_ref(&anew)).await;
+                return Ok(anew);
+            }
+        }
+        Err(Error::StoreUnavailable("the delivery keeps changing".into()))
     }
 }

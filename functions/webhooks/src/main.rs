@@ -3,6 +3,7 @@
 use shared::egress::Egress;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::queue::WebhookQueue;
 use shared::secrets::Vault;
 use shared::store::Store;
 use shared::webhooks::Courier;
@@ -14,6 +15,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let key = env.text("SECRETS_KEY_ID");
+    let queue = env.text("WEBHOOK_QUEUE_URL");
     let settings = env.json("API_SETTINGS");
     let loopback_http = env.loopback_http();
     env.finish()?;
@@ -22,6 +24,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let app = App {
         store: store.clone(),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
         receivers: Courier::new(Egress::new(loopback_http)),
         clock: SystemClock,
         loopback_http,

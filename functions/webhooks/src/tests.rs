@@ -1,7 +1,14 @@
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use shared::domain::webhook::Response;
+use shared::domain::Timestamp;
+use shared::domain::job::JobStatus;
+use shared::domain::webhook::{Delivery, DeliveryStatus, Event, Response};
+use shared::ports::Webhooks;
 use shared::testing::{
-    ACME, ACME_PROJECTS, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock, TestApi,
+    ACME, ACME_PROJECTS, MemoryQueue, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock, TestApi,
+    a_job, a_webhook,
 };
 
 use crate::{App, routes};
@@ -11,6 +18,7 @@ fn an_api(script: impl IntoIterator<Item = Response>) -> TestApi {
     TestApi::of(routes(App {
         store: MemoryWebhooks::default(),
         secrets: PlainSecrets,
+        queue: MemoryQueue::default(),
         receivers,
         clock: StoppedClock::at(1_000),
         loopback_http: false,
@@ -31,7 +39,7 @@ async fn created(api: &TestApi, body: Value) -> String {
 async fn the_secret_is_shown_once() {
     let api = an_api([]);
     let (status, webhook) = api.call("POST /webhooks/", a_body()).await;
-    assert_eq!((status, webhook["secret"].as_str().map(str::len)), (201, Some(43)));
+    assert_eq!((status, webhook["secret"].as_str().map(str::len)), (201, Some(50)));
     let uid = webhook["uid"].as_str().unwrap();
 
     let mut shown = webhook.clone();
@@ -187,4 +195,108 @@ async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() 
     }
     assert_eq!(api.call_as(ACME, &calls[0], Value::Null).await.0, 200);
     assert_eq!(api.call("PUT /webhooks/", json!({})).await.0, 405);
+}
+
+/// A delivery of a job's end, as it became, to the first subscription there is.
+async fn a_redelivery(as_it_became: impl FnOnce(&mut Delivery)) -> (TestApi, Arc<MemoryWebhooks>, Delivery) {
+    let store = Arc::new(MemoryWebhooks::with(a_webhook()));
+    let event = Event::of_job(&a_job(), JobStatus::Completed, None).unwrap();
+    let mut delivery = Delivery::of(&event, &a_webhook(), Timestamp::from_second(500).unwrap());
+    as_it_became(&mut delivery);
+    store.put(delivery.clone());
+    let app = App {
+        store: store.as_ref().clone(),
+        secrets: PlainSecrets,
+        queue: MemoryQueue::default(),
+        receivers: ScriptedReceivers::default(),
+        clock: StoppedClock::at(1_000),
+        loopback_http: false,
+    };
+    (TestApi::of(routes(app)), store, delivery)
+}
+
+fn given_up(delivery: &mut Delivery) {
+    delivery.attempted(Response::of(500, b"no"), None, Timestamp::from_second(600).unwrap());
+}
+
+#[tokio::test]
+async fn what_has_ended_is_delivered_anew_with_the_same_bytes() {
+    let ends: [fn(&mut Delivery); 3] = [
+        given_up,
+        |delivery| delivery.attempted(Response::of(200, b"ok"), None, Timestamp::from_second(600).unwrap()),
+        |delivery| delivery.abandoned("The subscription was deactivated.", Timestamp::from_second(600).unwrap()),
+    ];
+    for end in ends {
+        let (api, store, before) = a_redelivery(end).await;
+
+        let (status, shown) =
+            api.call(&format!("POST /webhook-deliveries/{}/redeliver/", before.uid), Value::Null).await;
+
+        assert_eq!((status, &shown["status"], &shown["attempts"]), (202, &json!("pending"), &json!(0)), "{shown}");
+        let now = store.delivery(before.uid).await.unwrap().unwrap();
+        assert_eq!((now.body, now.status, now.next_retry_at), (before.body, DeliveryStatus::Pending, None));
+        // I6: whoever dies before the queue has it is made up for.
+        let later = Timestamp::from_second(2_000).unwrap();
+        assert_eq!(store.waiting_deliveries(later, 10).await.unwrap(), [before.uid]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_due_soon_is_left_alone_and_what_is_due_later_is_told_now() {
+    for (seconds, restarted) in [(10, false), (60, false), (61, true), (10_800, true)] {
+        let failed = |delivery: &mut Delivery| {
+            delivery.attempted(
+                Response::of(500, b"no"),
+                Some(Duration::from_secs(seconds)),
+                Timestamp::from_second(1_000).unwrap(),
+            );
+        };
+        let (api, store, before) = a_redelivery(failed).await;
+        let call = format!("POST /webhook-deliveries/{}/redeliver/", before.uid);
+
+        assert_eq!(api.call(&call, Value::Null).await.0, 202);
+        assert_eq!(api.call(&call, Value::Null).await.0, 202);
+
+        let now = store.delivery(before.uid).await.unwrap().unwrap();
+        assert_eq!(now.attempts == 0, restarted, "{seconds} s");
+        assert_eq!(now == before, !restarted, "{seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_anew_who_does_not_listen() {
+    let (api, store, delivery) = a_redelivery(given_up).await;
+    let call = format!("POST /webhook-deliveries/{}/redeliver/", delivery.uid);
+    let path = format!("/webhooks/{}/", delivery.subscription);
+    for change in ["PATCH", "DELETE"] {
+        api.call(&format!("{change} {path}"), json!({"is_active": false})).await;
+
+        let (status, problem) = api.call(&call, Value::Null).await;
+
+        assert_eq!((status, &problem["code"]), (409, &json!("not_redeliverable")), "{change}");
+    }
+    assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
+}
+
+/// Contract D24.
+#[tokio::test]
+async fn a_test_is_not_delivered_again() {
+    let api = an_api([Response::of(500, b"no")]);
+    let uid = created(&api, a_body()).await;
+    let (_, tested) = api.call(&format!("POST /webhooks/{uid}/test/"), Value::Null).await;
+
+    let call = format!("POST /webhook-deliveries/{}/redeliver/", tested["delivery"].as_str().unwrap());
+    let (status, problem) = api.call(&call, Value::Null).await;
+
+    assert_eq!((status, &problem["code"]), (409, &json!("not_redeliverable")));
+    assert_eq!(api.call_as(OTHER, &call, Value::Null).await.0, 404); // I10
+    assert_eq!(api.call_as(ACME_PROJECTS, &call, Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn the_systems_own_event_can_be_subscribed_to() {
+    let mut body = a_body();
+    body["events"] = json!(["auto_label.cancelled"]);
+
+    assert_eq!(an_api([]).call("POST /webhooks/", body).await.0, 201);
 }

@@ -3,13 +3,18 @@ use serde_json::Value;
 use shared::domain::Timestamp;
 use shared::domain::id::{DeliveryUid, WebhookUid};
 use shared::domain::webhook::{Delivery, DeliveryStatus, Webhook};
+use utoipa::ToSchema;
 
 /// The subscription object (contract, 9.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Webhook)]
 pub struct WebhookView {
     uid: WebhookUid,
+    /// Where events go.
     target_url: String,
+    /// Names of events.
     events: Vec<String>,
+    /// Whether they go.
     is_active: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -30,27 +35,80 @@ impl WebhookView {
     }
 }
 
-/// The answer to a create call: the one place where a secret is shown. Without `Debug`, so that no log prints it.
-#[derive(Serialize)]
+/// The answer to a create call: the one place where a secret is shown.
+// Without `Debug`, so that no log prints it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedWebhook)]
 pub(crate) struct CreatedView {
     #[serde(flatten)]
     pub(crate) webhook: WebhookView,
+    /// Signs every delivery. If the system made it, `whsec_` and 44 letters and digits.
     pub(crate) secret: String,
 }
 
+/// What a webhook is made of.
+// For the API's description alone: `domain::webhook::NewWebhook` reads it.
+#[derive(ToSchema)]
+#[schema(as = NewWebhook)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct NewWebhookBody {
+    /// An HTTPS URL that leads to a public address.
+    #[schema(format = "uri", max_length = 2048)]
+    target_url: String,
+    /// Names of events.
+    #[schema(min_items = 1, max_items = 255)]
+    events: Vec<String>,
+    #[schema(default = true)]
+    is_active: Option<bool>,
+    /// If not given, one is made.
+    #[schema(min_length = 16, max_length = 256)]
+    secret: Option<String>,
+}
+
+/// What can be changed about a webhook.
+// For the API's description alone: `domain::webhook::WebhookChange` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct ChangedWebhook {
+    /// An HTTPS URL that leads to a public address.
+    #[schema(format = "uri", max_length = 2048)]
+    target_url: Option<String>,
+    /// Names of events.
+    #[schema(min_items = 1, max_items = 255)]
+    events: Option<Vec<String>>,
+    is_active: Option<bool>,
+}
+
 /// The delivery object (contract, 9.4).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookDelivery)]
 pub struct DeliveryView {
     uid: DeliveryUid,
+    /// The webhook.
     subscription: WebhookUid,
     event_type: String,
+    /// The event's inner payload.
+    #[schema(value_type = Object)]
     payload: Value,
+    /// Of the last attempt; `null`: there was no answer, or no attempt yet.
+    #[schema(required)]
     response_status: Option<u16>,
+    /// The first 1,024 characters of the answer, or why there was none.
+    #[schema(required)]
     response_body: Option<String>,
+    /// Bytes that were read.
+    #[schema(required)]
     response_body_size: Option<u64>,
+    /// Of these bytes, hexadecimal.
+    #[schema(required)]
     response_body_sha256: Option<String>,
+    /// The same as `response_body`.
+    #[schema(required)]
     response_preview: Option<String>,
+    /// Since the delivery was made, or last asked for.
     attempts: u32,
+    /// While it is pending: the next attempt, or the end of the one that is being made.
+    #[schema(required)]
     next_retry_at: Option<Timestamp>,
     status: DeliveryStatus,
     created_at: Timestamp,
@@ -84,11 +142,17 @@ impl DeliveryView {
 }
 
 /// How a test went (contract, 9.5). A receiver that fails is a result, not an error.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookTest)]
 pub struct TestView {
+    /// Whether the receiver answered 2xx.
     success: bool,
+    /// A sentence.
     message: String,
+    /// Its record.
     delivery: DeliveryUid,
+    /// `null`: there was no answer.
+    #[schema(required)]
     response_status: Option<u16>,
 }
 

@@ -72,6 +72,9 @@ pub enum Error {
     /// The result was rejected: it is history.
     #[error("Result is already rejected.")]
     ResultRejected,
+    /// The sentence says why.
+    #[error("{0}")]
+    NotRedeliverable(&'static str),
     /// The client's `If-Match` names another version than the one that is there, or others kept writing.
     #[error("The result has changed since it was read. Read it again.")]
     PreconditionFailed,
@@ -147,6 +150,7 @@ pub enum ErrorCode {
     JobActive,
     JobFinished,
     ResultRejected,
+    NotRedeliverable,
     PreconditionFailed,
     NoInferenceProvider,
     Throttled,
@@ -179,7 +183,7 @@ pub struct Facts {
 
 impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
-    pub const ALL: [Self; 29] = {
+    pub const ALL: [Self; 30] = {
         use ErrorCode::*;
         [
             NotFound,
@@ -196,6 +200,7 @@ impl ErrorCode {
             JobActive,
             JobFinished,
             ResultRejected,
+            NotRedeliverable,
             PreconditionFailed,
             NoInferenceProvider,
             Throttled,
@@ -232,6 +237,7 @@ impl ErrorCode {
             Self::JobActive => ("auto_label_job_active", 409, "JobActive", false),
             Self::JobFinished => ("job_finished", 409, "JobFinished", false),
             Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
+            Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
             Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
             Self::Throttled => ("throttled", 429, "Throttled", false),
@@ -271,6 +277,7 @@ impl Error {
             Self::JobActive(_) => ErrorCode::JobActive,
             Self::JobFinished(_) => ErrorCode::JobFinished,
             Self::ResultRejected => ErrorCode::ResultRejected,
+            Self::NotRedeliverable(_) => ErrorCode::NotRedeliverable,
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,
             Self::NoInferenceProvider => ErrorCode::NoInferenceProvider,
             Self::Throttled { .. } => ErrorCode::Throttled,

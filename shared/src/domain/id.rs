@@ -2,7 +2,8 @@
 //!
 //! Two kinds. What a call creates gets a version 7 UUID, so that string order is creation order and a list
 //! newest first is one query. What must come out the same when a call is repeated is *derived* (version 8):
-//! an item from its project and key, a delivery from its job and subscription, a result from its item.
+//! an item from its project and key, a result from its item, an event from what happened, a delivery from its event and
+//! subscription.
 
 use std::fmt;
 
@@ -81,6 +82,10 @@ uid!(
     ResultUid
 );
 uid!(
+    /// Something that happened once, and that every subscription is told of once.
+    EventUid
+);
+uid!(
     /// One delivery of one event to one subscription.
     DeliveryUid
 );
@@ -88,7 +93,7 @@ created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
 created!(WebhookUid);
-created!(DeliveryUid); // of a test; of a job it is derived
+created!(DeliveryUid); // of a test; of an event it is derived
 
 /// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result.
 const GENERATION: u128 = 0x0fff << 64;
@@ -148,11 +153,25 @@ impl ResultUid {
     }
 }
 
-impl DeliveryUid {
-    /// The delivery of a job's end to a subscription: enqueued twice, it is the same one (I6).
+impl EventUid {
+    /// The end of a job, of which there is one.
     #[must_use]
-    pub fn of(job: JobUid, webhook: WebhookUid) -> Self {
-        Self(derived(&[b"delivery", job.0.as_bytes(), webhook.0.as_bytes()]))
+    pub fn of_job(job: JobUid) -> Self {
+        Self(derived(&[b"job", job.0.as_bytes()]))
+    }
+
+    /// The change of a result that made it this revision.
+    #[must_use]
+    pub fn of_review(result: ResultUid, revision: u32) -> Self {
+        Self(derived(&[b"review", result.0.as_bytes(), &revision.to_be_bytes()]))
+    }
+}
+
+impl DeliveryUid {
+    /// The delivery of an event to a subscription: written twice, it is the same one (I6).
+    #[must_use]
+    pub fn of(event: EventUid, webhook: WebhookUid) -> Self {
+        Self(derived(&[b"delivery", event.0.as_bytes(), webhook.0.as_bytes()]))
     }
 }
 

@@ -6,10 +6,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::fields::{self, Fields};
 use super::id::{ItemUid, JobUid, ProviderUid, ResultUid};
 use super::job::ModelType;
 use super::prediction::Prediction;
-use super::{Error, Timestamp};
+use super::{Error, Timestamp, limits};
 
 /// Where a result is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -126,9 +127,51 @@ impl LabelResult {
     }
 }
 
+/// Which drafts of a project are reviewed at once. What is not given narrows nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DraftFilter {
+    /// Made by this job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobUid>,
+    /// With an annotation of this label, letter by letter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Whose every annotation - with a label given, whose every annotation of that label - has at least this confidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_confidence: Option<f64>,
+}
+
+impl DraftFilter {
+    /// Reads the fields of a request; what it does not name is as in `before`.
+    pub fn read(fields: &mut Fields, before: Self) -> Self {
+        let job = |value| {
+            JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
+        };
+        Self {
+            job: fields.optional("job", job).or(before.job),
+            label: fields.optional("label", fields::text(1, limits::LABEL_CHARS)).or(before.label),
+            min_confidence: fields.optional("min_confidence", fields::fraction).or(before.min_confidence),
+        }
+    }
+
+    /// Whether `result` is a draft, and one of these.
+    #[must_use]
+    pub fn keeps(&self, result: &LabelResult) -> bool {
+        let of_label =
+            || result.annotations.iter().filter(|a| self.label.as_ref().is_none_or(|label| a.label == *label));
+        result.status == ResultStatus::Draft
+            && self.job.is_none_or(|job| result.lineage.as_ref().is_some_and(|lineage| lineage.job == job))
+            && (self.label.is_none() || of_label().next().is_some())
+            && self.min_confidence.is_none_or(|min| of_label().all(|annotation| annotation.confidence >= min))
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::domain::prediction::Geometry;
 
     fn a_result(status: ResultStatus) -> LabelResult {
         LabelResult {
@@ -180,6 +223,60 @@ mod tests {
         for verdict in [Verdict::Accept, Verdict::Correct(vec![])] {
             assert!(matches!(after(ResultStatus::Rejected, verdict), Err(Error::ResultRejected)));
         }
+    }
+
+    fn labeled(annotations: &[(&str, f64)]) -> LabelResult {
+        let job = JobUid::parse("0192b1c0-0000-7000-8000-00000000000a").unwrap();
+        let lineage = Lineage { job, provider: None, model_type: None, confidence_threshold: 0.5 };
+        let annotations = annotations.iter().map(|(label, confidence)| Prediction {
+            geometry: Geometry::Classification,
+            label: (*label).into(),
+            confidence: *confidence,
+            attributes: Default::default(),
+        });
+        LabelResult { lineage: Some(lineage), annotations: annotations.collect(), ..a_result(ResultStatus::Draft) }
+    }
+
+    fn a_filter(body: serde_json::Value) -> Result<DraftFilter, Error> {
+        let mut fields = Fields::of_body(body.to_string().as_bytes())?;
+        let filter = DraftFilter::read(&mut fields, DraftFilter::default());
+        fields.finish().map(|()| filter)
+    }
+
+    #[test]
+    fn a_confidence_is_asked_of_every_annotation_or_of_every_one_of_the_label() {
+        let draft = labeled(&[("car", 0.9), ("cup", 0.6), ("car", 0.8)]);
+        for (filter, keeps) in [
+            (json!({}), true),
+            (json!({"min_confidence": 0.6}), true), // equal is enough
+            (json!({"min_confidence": 0.7}), false),
+            (json!({"label": "car", "min_confidence": 0.8}), true),
+            (json!({"label": "car", "min_confidence": 0.85}), false),
+            (json!({"label": "cup"}), true),
+            (json!({"label": "Cup"}), false),
+            (json!({"label": "cat", "min_confidence": 0.0}), false),
+            (json!({"job": "0192b1c0-0000-7000-8000-00000000000a"}), true),
+            (json!({"job": "0192b1c0-0000-7000-8000-00000000000b"}), false),
+        ] {
+            assert_eq!(a_filter(filter.clone()).unwrap().keeps(&draft), keeps, "{filter}");
+        }
+    }
+
+    #[test]
+    fn only_drafts_are_reviewed_at_once() {
+        for status in [ResultStatus::Accepted, ResultStatus::Rejected] {
+            assert!(!DraftFilter::default().keeps(&LabelResult { status, ..labeled(&[("car", 1.0)]) }));
+        }
+    }
+
+    #[test]
+    fn a_bad_filter_names_its_fields() {
+        let complaint = a_filter(json!({"job": "mine", "label": " ", "min_confidence": 2})).unwrap_err().to_string();
+
+        assert_eq!(
+            complaint,
+            "job: Must be the uid of a job.; label: May not be blank.; min_confidence: Must be a number from 0.0 to 1.0."
+        );
     }
 
     #[test]

@@ -8,11 +8,13 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
-use super::id::{DeliveryUid, JobUid, OrganizationUid, WebhookUid};
+use super::id::{DeliveryUid, EventUid, OrganizationUid, WebhookUid};
+use super::item::Item;
 use super::job::{Job, JobStatus};
+use super::result::{LabelResult, ResultSource, ResultStatus};
 use super::{Error, Timestamp, limits};
 
-/// The eleven names that a subscription may list (contract, D19). This system emits the first two.
+/// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, and the last two.
 pub const EVENTS: [&str; 11] = [
     "auto_label.completed",
     "auto_label.failed",
@@ -26,6 +28,9 @@ pub const EVENTS: [&str; 11] = [
     "result.accepted",
     "result.rejected",
 ];
+
+/// A twelfth, of this system's own: who does not name it is told nothing of a cancelled job (contract, 6.6).
+pub const CANCELLED: &str = "auto_label.cancelled";
 
 /// A subscription. Its secret is sealed: only `deliver`, and `webhooks` for a test, open it (I11).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -146,8 +151,8 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
     let mut events: Vec<String> = Vec::new();
     for entry in fields::list(limits::NAME_CHARS)(value)? {
         let event = fields::text(1, limits::NAME_CHARS)(entry)?;
-        if !EVENTS.contains(&event.as_str()) {
-            return Err(format!("Unknown event \"{event}\". Known are: {}.", EVENTS.join(", ")));
+        if event != CANCELLED && !EVENTS.contains(&event.as_str()) {
+            return Err(format!("Unknown event \"{event}\". Known are: {}, {CANCELLED}.", EVENTS.join(", ")));
         }
         if !events.contains(&event) {
             events.push(event);
@@ -156,9 +161,13 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
     if events.is_empty() { Err("Must name at least one event.".into()) } else { Ok(events) }
 }
 
-/// What a finished job tells.
+/// What happened, for whoever wants to be told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
+    /// Its identifier: what happens once is told once.
+    pub uid: EventUid,
+    /// Whose it is.
+    pub organization: OrganizationUid,
     /// Its name.
     pub event: &'static str,
     /// The inner payload.
@@ -166,13 +175,15 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event of a job that ended as `status`; a cancelled job tells nothing (contract, 6.6).
+    /// The event of a job that ends as `status`, with the counters that `job` has; `None` of a status that is no end. Of a
+    /// cancelled job they are those of that moment: what is in flight is counted after it.
     #[must_use]
-    pub fn of(job: &Job, status: JobStatus, error_message: Option<&str>) -> Option<Self> {
+    pub fn of_job(job: &Job, status: JobStatus, error_message: Option<&str>) -> Option<Self> {
         let event = match status {
             JobStatus::Completed => "auto_label.completed",
             JobStatus::Failed => "auto_label.failed",
-            _ => return None,
+            JobStatus::Cancelled => CANCELLED,
+            JobStatus::Pending | JobStatus::Running => return None,
         };
         let counters = job.state.counters;
         let mut payload = json!({
@@ -183,14 +194,45 @@ impl Event {
         if let Some(message) = error_message {
             payload["error_message"] = message.into();
         }
-        Some(Self { event, payload })
+        Some(Self { uid: EventUid::of_job(job.spec.uid), organization: job.spec.organization, event, payload })
+    }
+
+    /// The event of a result of `item` that a person has reviewed; a correction is an acceptance. `None` of a draft.
+    #[must_use]
+    pub fn of_review(item: &Item, reviewed: &LabelResult) -> Option<Self> {
+        let event = match reviewed.status {
+            ResultStatus::Accepted => "result.accepted",
+            ResultStatus::Rejected => "result.rejected",
+            ResultStatus::Draft => return None,
+        };
+        let result = reviewed.uid(item.asset.uid);
+        let payload = json!({
+            "result_uid": result, "item_uid": item.asset.uid, "project_uid": item.project,
+            "task_uid": item.asset.uid, // one task per item, so it has the item's uid
+            "job_uid": reviewed.lineage.as_ref().map(|lineage| lineage.job),
+            "status": reviewed.status, "source": reviewed.source, "reviewed_by": reviewed.reviewed_by,
+            "corrected": reviewed.source == ResultSource::Human,
+        });
+        let uid = EventUid::of_review(result, reviewed.revision);
+        Some(Self { uid, organization: item.organization, event, payload })
+    }
+
+    /// Its delivery to each of `webhooks` that wants it.
+    #[must_use]
+    pub fn deliveries(&self, webhooks: &[Webhook], now: Timestamp) -> Vec<Delivery> {
+        let wanting = webhooks.iter().filter(|webhook| webhook.wants(self.event));
+        wanting.map(|webhook| Delivery::of(self, webhook, now)).collect()
     }
 
     /// The body that is signed, sent and kept: made once, the same bytes on every attempt (I6).
     #[must_use]
     pub fn body(&self) -> String {
-        json!({"event": self.event, "payload": self.payload}).to_string()
+        body(self.event, &self.payload)
     }
+}
+
+fn body(event: &str, payload: &Value) -> String {
+    json!({"event": event, "payload": payload}).to_string()
 }
 
 /// Where a delivery is in its life.
@@ -218,7 +260,7 @@ impl DeliveryStatus {
     }
 }
 
-/// One event for one subscription: the record, and the outbox entry that was written with the job's end.
+/// One event for one subscription: the record, written in the transaction of what it tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Its identifier, the same on every attempt.
@@ -289,6 +331,9 @@ impl Response {
     }
 }
 
+/// A delivery that is due so soon need not be asked for. Longer than a worker's lease, which looks the same from outside.
+const SOON: Duration = Duration::from_secs(60);
+
 /// The event of a test; it cannot be subscribed to (contract, D24).
 const TEST: &str = "webhook.test";
 
@@ -296,8 +341,8 @@ impl Delivery {
     /// A test of a subscription.
     #[must_use]
     pub fn of_test(webhook: &Webhook, now: Timestamp) -> Self {
-        let event = Event { event: TEST, payload: json!({"webhook_uid": webhook.uid}) };
-        Self::new(DeliveryUid::at(now), &event, webhook, now)
+        let body = body(TEST, &json!({"webhook_uid": webhook.uid}));
+        Self::new(DeliveryUid::at(now), TEST, body, webhook, now)
     }
 
     /// How long until its next attempt; zero: now.
@@ -322,6 +367,21 @@ impl Delivery {
         }
     }
 
+    /// Told anew, by the schedule's first step, because somebody asks for it. `None`: it is about to be told anyway.
+    ///
+    /// # Errors
+    /// `NotRedeliverable`: a test, which is never repeated (contract, D24).
+    pub fn anew(&self, now: Timestamp) -> Result<Option<Self>, Error> {
+        if self.event_type == TEST {
+            return Err(Error::NotRedeliverable("A test is not repeated. Test the webhook again."));
+        }
+        if self.status == DeliveryStatus::Pending && self.due_in(now) <= SOON {
+            return Ok(None);
+        }
+        let status = DeliveryStatus::Pending;
+        Ok(Some(Self { status, attempts: 0, next_retry_at: None, updated_at: now, ..self.clone() }))
+    }
+
     /// Given up without an attempt: its subscription is gone or inactive (contract, 9.4).
     pub fn abandoned(&mut self, why: &str, now: Timestamp) {
         self.end(DeliveryStatus::Failed, Response::none(why), now);
@@ -341,19 +401,19 @@ impl Delivery {
         body.get("payload").cloned().unwrap_or_else(|| json!({}))
     }
 
-    /// The delivery of a job's event to a subscription.
+    /// The delivery of an event to a subscription.
     #[must_use]
-    pub fn of_job(job: JobUid, event: &Event, webhook: &Webhook, now: Timestamp) -> Self {
-        Self::new(DeliveryUid::of(job, webhook.uid), event, webhook, now)
+    pub fn of(event: &Event, webhook: &Webhook, now: Timestamp) -> Self {
+        Self::new(DeliveryUid::of(event.uid, webhook.uid), event.event, event.body(), webhook, now)
     }
 
-    fn new(uid: DeliveryUid, event: &Event, webhook: &Webhook, now: Timestamp) -> Self {
+    fn new(uid: DeliveryUid, event: &str, body: String, webhook: &Webhook, now: Timestamp) -> Self {
         Self {
             uid,
             organization: webhook.organization,
             subscription: webhook.uid,
-            event_type: event.event.to_owned(),
-            body: event.body(),
+            event_type: event.to_owned(),
+            body,
             status: DeliveryStatus::Pending,
             attempts: 0,
             next_retry_at: None,

@@ -14,6 +14,7 @@ use crate::domain::Error;
 use crate::domain::id::{ItemUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
+use crate::domain::webhook::Delivery;
 use crate::ports::{Items, Page, Results, Slice};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
@@ -72,7 +73,7 @@ impl Results for Store {
         Ok(Some(Item { result: Some(row.read(uid)?), ..item }))
     }
 
-    async fn review(&self, of: &Item, reviewed: &LabelResult) -> Result<bool, Error> {
+    async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let Some(before) = &of.result else { return Err(Error::internal("a review of no result")) };
         let row = ResultRow::of(reviewed)?;
         if !row.fits() {
@@ -94,7 +95,7 @@ impl Results for Store {
         };
         // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
         // person is not told that somebody else was quicker.
-        let actions = if reviewed.status == ResultStatus::Rejected {
+        let mut actions = if reviewed.status == ResultStatus::Rejected {
             let (pk, sk) = place(of);
             let left = written
                 // `generation` stays: the next result has another uid.
@@ -109,6 +110,7 @@ impl Results for Store {
                 .expression_attribute_values(":result", attribute(&row)?);
             vec![update(replaced)?]
         };
+        actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
 }

@@ -11,6 +11,7 @@ use super::rows::{DeliveryRow, JobSpecRow, JobStateRow, PlanRow, item, job};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::plan::Plan;
+use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Ending, JobFilter, Jobs, Page, Slice};
 
@@ -120,7 +121,7 @@ impl Jobs for Store {
         self.get::<PlanRow>(Key::job_plan(job)).await?.map(PlanRow::read).transpose()
     }
 
-    async fn cancel_job(&self, job: &Job, now: Timestamp) -> Result<(), Error> {
+    async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error> {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job_state(job.spec.uid).into()))
@@ -132,11 +133,13 @@ impl Jobs for Store {
             .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
             .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
             .expression_attribute_values(":now", attribute(&now)?);
-        match self.transact(vec![update(state)?, self.unlock(job.spec.project, job.spec.uid)?]).await? {
-            Transacted::Done => Ok(()),
+        let mut actions = vec![update(state)?, self.unlock(job.spec.project, job.spec.uid)?];
+        actions.extend(self.outgoing(deliveries)?);
+        match self.transact(actions).await? {
+            Transacted::Done => Ok(true),
             // AllOld hands us the row that won, without a second read: judge that one.
             Transacted::Refused(reasons) => match status_of(reasons.first().and_then(|reason| reason.item()))? {
-                JobStatus::Cancelled => Ok(()),
+                JobStatus::Cancelled => Ok(false),
                 status => Err(Error::JobFinished(status)),
             },
         }
@@ -165,9 +168,12 @@ impl Jobs for Store {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job_state(job.spec.uid).into()))
-            .update_expression(
-                "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary",
-            )
+            // Nothing is left to look after: what is told has an outbox of its own.
+            .update_expression(format!(
+                "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary \
+                 REMOVE {}, {}",
+                ACTIVE.pk, ACTIVE.sk
+            ))
             .condition_expression(still_as_judged)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", attribute(&job.state.status)?)
@@ -179,9 +185,7 @@ impl Jobs for Store {
             .expression_attribute_values(":summary", attribute(&ending.summary)?)
             .expression_attribute_values(":now", attribute(&now)?);
         let mut actions = vec![update(state)?, self.unlock(job.spec.project, job.spec.uid)?];
-        for delivery in &ending.deliveries {
-            actions.push(put(self.put(item(&DeliveryRow::new(delivery))?))?);
-        }
+        actions.extend(self.outgoing(&ending.deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
 }
@@ -209,6 +213,11 @@ impl Store {
             .condition_expression("attribute_not_exists(pk) OR job = :job")
             .expression_attribute_values(":job", text(job.to_string()));
         Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
+    }
+
+    /// Records what is told, in the transaction of what it tells (I6).
+    pub(super) fn outgoing(&self, deliveries: &[Delivery]) -> Result<Vec<TransactWriteItem>, Error> {
+        deliveries.iter().map(|delivery| put(self.put(item(&DeliveryRow::new(delivery))?))).collect()
     }
 
     pub(super) fn put(&self, row: Row) -> aws_sdk_dynamodb::types::builders::PutBuilder {

@@ -18,7 +18,7 @@ pub(super) const SK: &str = "sk";
 pub(super) const LISTING: Index = Index { name: "listing", pk: "listing_pk", sk: "listing_sk" };
 /// Items without a result, in the order of their creation. Sparse: a result takes the item out.
 pub(super) const UNLABELED: Index = Index { name: "unlabeled", pk: "unlabeled_pk", sk: "unlabeled_sk" };
-/// Jobs that have not ended. Sparse.
+/// What somebody still has to look after: jobs that have not ended, deliveries that nobody has claimed. Sparse.
 pub(super) const ACTIVE: Index = Index { name: "active", pk: "active_pk", sk: "active_sk" };
 
 /// A secondary index and its two key attributes.
@@ -122,11 +122,17 @@ impl Key {
 
     /// A delivery of an event.
     pub(super) fn delivery(uid: DeliveryUid) -> Self {
-        Self::new(format!("DELIVERY#{uid}"), "DELIVERY")
+        Self::new(format!("{DELIVERY}{uid}"), "DELIVERY")
+    }
+
+    /// The uid in the key of a delivery's row.
+    pub(super) fn delivery_uid(&self) -> Option<DeliveryUid> {
+        DeliveryUid::parse(self.pk.strip_prefix(DELIVERY)?).ok()
     }
 }
 
 const API_KEY: &str = "KEY#";
+const DELIVERY: &str = "DELIVERY#";
 pub(super) const PROJECT: &str = "PROJECT#";
 pub(super) const PROVIDER: &str = "PROVIDER#";
 pub(super) const WEBHOOK: &str = "WEBHOOK#";
@@ -138,6 +144,9 @@ pub(super) const SPEC_AND_STATE: &str = "S";
 
 /// Active jobs of all tenants: few, and read by the watchdog alone.
 pub(super) const ACTIVE_JOBS: &str = "JOB";
+
+/// Deliveries of all tenants that were never claimed: few, unless the queue is down, and read by the watchdog alone.
+pub(super) const OUTBOX: &str = "DELIVERY";
 
 /// Shards of a project's unlabeled items. Labeling takes one index write per item, and one partition of the
 /// index takes 1,000 a second.

@@ -21,7 +21,7 @@ use crate::domain::plan::Plan;
 use crate::domain::prediction::Prediction;
 use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::summary::Summary;
-use crate::domain::webhook::Delivery;
+use crate::domain::webhook::{Delivery, DeliveryStatus};
 use crate::domain::{Error, Timestamp, limits};
 
 /// A domain value under its key.
@@ -400,6 +400,11 @@ pub(super) struct DeliveryRow<'a> {
     listing_sk: String,
     /// Seconds.
     expires_at: i64,
+    /// The outbox. Whoever claims the delivery takes it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_pk: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active_sk: Option<String>,
     #[serde(flatten)]
     delivery: &'a Delivery,
 }
@@ -407,11 +412,15 @@ pub(super) struct DeliveryRow<'a> {
 impl<'a> DeliveryRow<'a> {
     pub(super) fn new(delivery: &'a Delivery) -> Self {
         let Key { pk, sk } = Key::delivery(delivery.uid);
+        let place = keys::in_time(delivery.created_at, delivery.uid);
+        let waits = delivery.status == DeliveryStatus::Pending;
         Self {
             pk,
             sk,
+            active_pk: waits.then_some(keys::OUTBOX),
+            active_sk: waits.then(|| place.clone()),
             listing_pk: keys::deliveries_of(delivery.organization),
-            listing_sk: keys::in_time(delivery.created_at, delivery.uid),
+            listing_sk: place,
             expires_at: delivery.created_at.as_second() + limits::DELIVERY_SECONDS,
             delivery,
         }

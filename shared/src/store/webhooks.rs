@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::Store;
-use super::calls::{attribute, classify, read};
-use super::keys::{self, Key, LISTING};
+use super::calls::{attribute, classify, key_of, read, text};
+use super::keys::{self, ACTIVE, Key, LISTING, OUTBOX};
 use super::rows::{DeliveryRow, item};
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
@@ -79,33 +79,63 @@ impl Webhooks for Store {
         self.put_new(item(&DeliveryRow::new(delivery))?).await.map(|_added| ())
     }
 
+    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<DeliveryUid>, Error> {
+        let mut entries = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(ACTIVE.name)
+            .key_condition_expression(format!("{} = :outbox AND {} < :before", ACTIVE.pk, ACTIVE.sk))
+            .expression_attribute_values(":outbox", text(OUTBOX))
+            .expression_attribute_values(":before", text(keys::in_time(before, "")))
+            .into_paginator()
+            .items()
+            .send();
+        let mut waiting = Vec::new();
+        while waiting.len() < limit
+            && let Some(entry) = entries.next().await
+        {
+            waiting.extend(key_of(&entry.map_err(classify)?).and_then(|key| key.delivery_uid()));
+        }
+        Ok(waiting)
+    }
+
+    async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error> {
+        let as_read = "#status = :before AND next_retry_at = :seen"; // a claim, or another restart, may be quicker
+        let values: [(&'static str, AttributeValue); 8] = [
+            (":before", attribute(&before.status)?),
+            (":seen", attribute(&before.next_retry_at)?),
+            (":status", attribute(&anew.status)?),
+            (":attempts", attribute(&anew.attempts)?),
+            (":next", attribute(&anew.next_retry_at)?),
+            (":updated", attribute(&anew.updated_at)?),
+            (":outbox", text(OUTBOX)),
+            (":place", text(keys::in_time(anew.updated_at, anew.uid))),
+        ];
+        let update = format!(
+            "SET #status = :status, attempts = :attempts, next_retry_at = :next, updated_at = :updated, {} = :outbox, {} = :place",
+            ACTIVE.pk, ACTIVE.sk
+        );
+        self.update_delivery(anew.uid, update, as_read, &[("#status", "status")], values).await
+    }
+
     async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {
         let as_read = "#status = :pending AND next_retry_at = :seen"; // two messages about one delivery race here
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::delivery(delivery.uid).into()))
-            .update_expression("SET next_retry_at = :lease")
-            .condition_expression(as_read)
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":pending", attribute(&DeliveryStatus::Pending)?)
-            .expression_attribute_values(":seen", attribute(&delivery.next_retry_at)?) // NULL equals NULL
-            .expression_attribute_values(":lease", attribute(&lease)?);
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        let values: [(&'static str, AttributeValue); 3] = [
+            (":pending", attribute(&DeliveryStatus::Pending)?),
+            (":seen", attribute(&delivery.next_retry_at)?), // NULL equals NULL
+            (":lease", attribute(&lease)?),
+        ];
+        // From here on a message exists that comes again until it is answered.
+        let update = format!("SET next_retry_at = :lease REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk);
+        self.update_delivery(delivery.uid, update, as_read, &[("#status", "status")], values).await
     }
 
     async fn record_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {
         // A worker that was frozen past its lease must not undo what the next one has recorded. A record that has
         // expired meanwhile fails the same condition, so no half of one is made.
         let still_ours = "#status = :pending AND next_retry_at = :lease";
-        let values: [(&str, AttributeValue); 7] = [
+        let values: [(&'static str, AttributeValue); 7] = [
             (":pending", attribute(&DeliveryStatus::Pending)?),
             (":lease", attribute(&lease)?),
             (":status", attribute(&delivery.status)?),
@@ -114,17 +144,34 @@ impl Webhooks for Store {
             (":response", attribute(&delivery.response)?),
             (":updated", attribute(&delivery.updated_at)?),
         ];
+        let update = "SET #status = :status, attempts = :attempts, next_retry_at = :next, #response = :response, updated_at = :updated";
+        let names = [("#status", "status"), ("#response", "response")];
+        self.update_delivery(delivery.uid, update, still_ours, &names, values).await
+    }
+}
+
+impl Store {
+    /// Changes a delivery. `false`: the condition does not hold.
+    async fn update_delivery(
+        &self,
+        uid: DeliveryUid,
+        update: impl Into<String>,
+        condition: &str,
+        names: &[(&str, &str)],
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<bool, Error> {
         let mut request = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(Key::delivery(delivery.uid).into()))
-            .update_expression("SET #status = :status, attempts = :attempts, next_retry_at = :next, #response = :response, updated_at = :updated")
-            .condition_expression(still_ours)
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_names("#response", "response");
-        for (name, value) in values {
-            request = request.expression_attribute_values(name, value);
+            .set_key(Some(Key::delivery(uid).into()))
+            .update_expression(update)
+            .condition_expression(condition);
+        for (placeholder, name) in names {
+            request = request.expression_attribute_names(*placeholder, *name);
+        }
+        for (placeholder, value) in values {
+            request = request.expression_attribute_values(placeholder, value);
         }
         match request.send().await {
             Ok(_) => Ok(true),

@@ -7,6 +7,7 @@ use crate::domain::item::{Asset, AssetType, Item, Size, Source};
 use crate::domain::job::{Job, JobEvent, JobSpec, JobState, JobStatus, ModelType};
 use crate::domain::outcome::{Outcome, Receipt, SkipReason};
 use crate::domain::plan::Plan;
+use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ending, JobFilter, Jobs, Ledger, Page, Slice};
 use crate::testing::{Fault, MemoryWebhooks};
@@ -137,15 +138,19 @@ impl Jobs for MemoryJob {
         self.fault.around(|| Ok(self.lock().plan.clone()))
     }
 
-    async fn cancel_job(&self, _: &Job, now: Timestamp) -> Result<(), Error> {
+    async fn cancel_job(&self, _: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error> {
         self.fault.around(|| {
             let mut state = self.lock();
             let job = state.job()?;
             let status = job.state.status;
+            if status == JobStatus::Cancelled {
+                return Ok(false);
+            }
             job.state.status = status.after(JobEvent::Cancel).map_err(|_| Error::JobFinished(status))?;
             job.state.completed_at = Some(now);
             state.project_is_taken = false;
-            Ok(())
+            deliveries.iter().for_each(|delivery| self.webhooks.put(delivery.clone()));
+            Ok(true)
         })
     }
 
@@ -172,6 +177,7 @@ impl Jobs for MemoryJob {
             job.state.error_message = ending.error_message.clone();
             job.state.summary = Some(ending.summary.clone());
             state.project_is_taken = false;
+            state.is_forgotten = true;
             ending.deliveries.iter().for_each(|delivery| self.webhooks.put(delivery.clone()));
             Ok(true)
         })

@@ -39,6 +39,8 @@ pub fn a_webhook() -> Webhook {
 pub struct MemoryWebhooks {
     webhooks: Arc<Mutex<Vec<Webhook>>>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
+    /// Since when.
+    outbox: Arc<Mutex<Vec<(Timestamp, DeliveryUid)>>>,
     fault: Arc<Fault>,
 }
 
@@ -57,6 +59,9 @@ impl MemoryWebhooks {
 
     /// Puts a delivery there.
     pub fn put(&self, delivery: Delivery) {
+        if delivery.status == DeliveryStatus::Pending {
+            lock(&self.outbox).push((delivery.created_at, delivery.uid));
+        }
         lock(&self.deliveries).push(delivery);
     }
 
@@ -87,7 +92,7 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn webhooks(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Webhook>, Error> {
-        Ok(page(&lock(&self.webhooks), |webhook| webhook.organization == organization))
+        self.fault.around(|| Ok(page(&lock(&self.webhooks), |webhook| webhook.organization == organization)))
     }
 
     async fn update_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
@@ -116,16 +121,42 @@ impl Webhooks for MemoryWebhooks {
         Ok(())
     }
 
+    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<DeliveryUid>, Error> {
+        self.fault.around(|| {
+            let mut waiting = lock(&self.outbox).clone();
+            waiting.sort_unstable();
+            Ok(waiting.into_iter().filter(|(since, _)| *since < before).map(|(_, uid)| uid).take(limit).collect())
+        })
+    }
+
+    async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error> {
+        let unchanged = |d: &&mut Delivery| {
+            d.uid == before.uid && d.status == before.status && d.next_retry_at == before.next_retry_at
+        };
+        self.fault.around(|| {
+            let restarted =
+                lock(&self.deliveries).iter_mut().find(unchanged).map(|delivery| *delivery = anew.clone()).is_some();
+            if restarted {
+                lock(&self.outbox).push((anew.updated_at, anew.uid));
+            }
+            Ok(restarted)
+        })
+    }
+
     async fn claim_delivery(&self, seen: &Delivery, lease: Timestamp) -> Result<bool, Error> {
         let pending = |d: &&mut Delivery| {
             d.uid == seen.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == seen.next_retry_at
         };
         self.fault.around(|| {
-            Ok(lock(&self.deliveries)
+            let claimed = lock(&self.deliveries)
                 .iter_mut()
                 .find(pending)
                 .map(|delivery| delivery.next_retry_at = Some(lease))
-                .is_some())
+                .is_some();
+            if claimed {
+                lock(&self.outbox).retain(|(_, uid)| *uid != seen.uid);
+            }
+            Ok(claimed)
         })
     }
 
@@ -226,7 +257,7 @@ impl ScriptedReceivers {
 }
 
 impl Receivers for ScriptedReceivers {
-    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery) -> Response {
+    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery, _: Timestamp) -> Response {
         lock(&self.told).push((target_url.to_owned(), secret.to_owned(), delivery.uid));
         lock(&self.script).pop_front().unwrap_or_else(|| Response::of(200, b"ok"))
     }

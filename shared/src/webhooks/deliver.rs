@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::signature;
+use super::{signature, standard_signature};
+use crate::domain::Timestamp;
 use crate::domain::webhook::{Delivery, Response};
 use crate::egress::{Egress, Post};
 use crate::ports::Receivers;
@@ -25,13 +26,18 @@ impl Courier {
 }
 
 impl Receivers for Courier {
-    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery) -> Response {
+    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery, now: Timestamp) -> Response {
         let body = delivery.body.as_bytes();
-        let headers: [(&str, &str); 4] = [
+        let (uid, timestamp) = (delivery.uid.to_string(), now.as_second());
+        let headers: [(&str, &str); 7] = [
             ("Content-Type", "application/json"),
             ("X-Avala-Webhook-Event", &delivery.event_type),
-            ("X-Avala-Webhook-Delivery", &delivery.uid.to_string()),
+            ("X-Avala-Webhook-Delivery", &uid),
             ("X-Avala-Webhook-Signature", &signature(secret, body)),
+            // The same by the convention that ready-made libraries check, with a time in it, so that they refuse replays.
+            ("webhook-id", &uid),
+            ("webhook-timestamp", &timestamp.to_string()),
+            ("webhook-signature", &standard_signature(secret, &uid, timestamp, body)),
         ];
         let request = Post { url: target_url, headers: &headers, body, timeout: ATTEMPT, answer_bytes: ANSWER_BYTES };
         match self.egress.post(request).await {
@@ -47,7 +53,6 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::domain::Timestamp;
     use crate::domain::id::{OrganizationUid, WebhookUid};
     use crate::domain::webhook::Webhook;
 
@@ -77,9 +82,9 @@ mod tests {
             stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
             String::from_utf8(request[..length].to_vec()).unwrap()
         });
-        let delivery = a_delivery();
+        let (delivery, at) = (a_delivery(), Timestamp::from_second(1_700_000_000).unwrap());
 
-        let response = Courier::new(Egress::new(true)).tell(&url, "sesame", &delivery).await;
+        let response = Courier::new(Egress::new(true)).tell(&url, "sesame", &delivery, at).await;
 
         assert_eq!(response, Response::of(202, b"ok"));
         let request = receiver.await.unwrap();
@@ -90,6 +95,12 @@ mod tests {
             "x-avala-webhook-event: webhook.test".to_owned(),
             format!("x-avala-webhook-delivery: {}", delivery.uid),
             format!("x-avala-webhook-signature: {}", signature("sesame", body.as_bytes())),
+            format!("webhook-id: {}", delivery.uid),
+            "webhook-timestamp: 1700000000".to_owned(),
+            format!(
+                "webhook-signature: {}",
+                standard_signature("sesame", &delivery.uid.to_string(), 1_700_000_000, body.as_bytes())
+            ),
         ] {
             assert!(head.lines().any(|line| line == header), "{header} in {head}");
         }
@@ -97,7 +108,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_answer_is_a_response_that_says_why_and_not_where() {
-        let response = Courier::new(Egress::new(false)).tell("https://10.0.0.1/hook", "sesame", &a_delivery()).await;
+        let courier = Courier::new(Egress::new(false));
+        let response = courier.tell("https://10.0.0.1/hook", "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
 
         assert_eq!(response, Response::none("The address was refused. Must lead to a public address."));
     }

@@ -6,4 +6,4 @@ mod sign;
 
 pub use deliver::{ATTEMPT, Courier};
 pub use schedule::Schedule;
-pub use sign::{new_secret, signature};
+pub use sign::{new_secret, signature, standard_signature};

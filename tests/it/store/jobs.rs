@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
@@ -15,6 +17,7 @@ on_both!(
     the_first_plan_wins,
     a_cancelled_job_does_not_start,
     a_cancel_frees_the_project_and_again_is_fine,
+    a_cancel_records_what_is_told_in_one_step,
     a_cancel_after_the_end_is_refused_and_changes_nothing,
     a_late_cancel_leaves_the_project_to_the_next_job,
     of_a_cancel_and_an_end_at_once_one_wins,
@@ -22,7 +25,7 @@ on_both!(
     the_end_records_what_is_told_and_frees_the_project_in_one_step,
     the_end_of_a_job_tells_fifty_subscriptions,
     a_job_ends_once,
-    jobs_are_watched_oldest_first_until_they_have_ended_and_are_forgotten,
+    jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
     an_active_job_is_never_forgotten,
     lists_of_jobs_lose_none_and_repeat_none,
     a_list_by_status_goes_on_past_pages_without_a_match,
@@ -100,7 +103,7 @@ async fn the_first_plan_wins(store: Store) {
 async fn a_cancelled_job_does_not_start(store: Store) {
     let spec = a_spec(a_project(), 0);
     pending(&store, &spec).await;
-    store.cancel_job(&store.job(spec.uid).await.unwrap(), at(1)).await.unwrap();
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(1)).await.unwrap();
 
     let answer = store.start_job(&a_plan(spec.uid, "m"), 4, at(2)).await;
 
@@ -113,16 +116,30 @@ async fn a_cancel_frees_the_project_and_again_is_fine(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 4).await;
     let seen = store.job(spec.uid).await.unwrap();
-    store.cancel_job(&seen, at(2)).await.unwrap();
+    assert!(store.cancel_job(&seen, &[], at(2)).await.unwrap());
     let cancelled = store.job(spec.uid).await.unwrap();
     assert_eq!((cancelled.state.status, cancelled.state.completed_at), (JobStatus::Cancelled, Some(at(2))));
 
     let next = a_spec(spec.project, 3);
     pending(&store, &next).await;
-    store.cancel_job(&seen, at(4)).await.unwrap();
+    assert!(!store.cancel_job(&seen, &[a_delivery(&seen, &a_webhook(acme(), 0))], at(4)).await.unwrap());
 
     assert_eq!(store.job(spec.uid).await.unwrap(), cancelled);
+    assert!(outbox(&store).await.is_empty());
     assert_eq!(holder(&store, spec.project).await, next.uid); // the second cancel did not free what it no longer had
+}
+
+/// I6.
+async fn a_cancel_records_what_is_told_in_one_step(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 4).await;
+    let seen = store.job(spec.uid).await.unwrap();
+    let delivery = a_delivery(&seen, &a_webhook(acme(), 0));
+
+    assert!(store.cancel_job(&seen, std::slice::from_ref(&delivery), at(2)).await.unwrap());
+
+    assert_eq!(outbox(&store).await, BTreeSet::from([delivery.uid]));
+    assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
 }
 
 /// I5.
@@ -134,7 +151,7 @@ async fn a_cancel_after_the_end_is_refused_and_changes_nothing(store: Store) {
         end(&store, spec.uid, status).await;
         let ended = store.job(spec.uid).await.unwrap();
 
-        let answer = store.cancel_job(&seen, at(10)).await;
+        let answer = store.cancel_job(&seen, &[], at(10)).await;
 
         assert!(matches!(answer, Err(Error::JobFinished(why)) if why == status), "{answer:?}");
         assert_eq!(store.job(spec.uid).await.unwrap(), ended);
@@ -149,7 +166,7 @@ async fn a_late_cancel_leaves_the_project_to_the_next_job(store: Store) {
     let next = a_spec(spec.project, 10);
     pending(&store, &next).await;
 
-    let answer = store.cancel_job(&seen, at(11)).await;
+    let answer = store.cancel_job(&seen, &[], at(11)).await;
 
     assert!(matches!(answer, Err(Error::JobFinished(JobStatus::Completed))), "{answer:?}");
     assert_eq!(holder(&store, spec.project).await, next.uid);
@@ -163,11 +180,12 @@ async fn of_a_cancel_and_an_end_at_once_one_wins(store: Store) {
         let seen = store.job(spec.uid).await.unwrap();
         let ending = an_ending(JobStatus::Completed, Vec::new());
 
-        let (cancelled, ended) = tokio::join!(store.cancel_job(&seen, at(20)), store.end_job(&seen, &ending, at(20)));
+        let (cancelled, ended) =
+            tokio::join!(store.cancel_job(&seen, &[], at(20)), store.end_job(&seen, &ending, at(20)));
 
         let status = store.status(spec.uid).await.unwrap();
         match (cancelled, ended.unwrap()) {
-            (Ok(()), false) => assert_eq!(status, JobStatus::Cancelled),
+            (Ok(true), false) => assert_eq!(status, JobStatus::Cancelled),
             (Err(Error::JobFinished(JobStatus::Completed)), true) => assert_eq!(status, JobStatus::Completed),
             answers => panic!("{answers:?}"),
         }
@@ -204,10 +222,11 @@ async fn the_end_records_what_is_told_and_frees_the_project_in_one_step(store: S
     let state = store.job(spec.uid).await.unwrap().state;
     assert_eq!((state.status, state.completed_at), (JobStatus::Failed, Some(at(3))));
     assert_eq!((state.error_message, state.summary), (ending.error_message, Some(ending.summary)));
+    assert_eq!(outbox(&store).await, deliveries.iter().map(|delivery| delivery.uid).collect::<BTreeSet<_>>());
     for delivery in deliveries {
         assert_eq!(store.delivery(delivery.uid).await.unwrap(), Some(delivery));
     }
-    assert_eq!(store.active_jobs().await.unwrap(), [spec.uid]); // until it is known to have told
+    assert_eq!(store.active_jobs().await.unwrap(), []);
     pending(&store, &a_spec(spec.project, 4)).await;
 }
 
@@ -237,7 +256,7 @@ async fn a_job_ends_once(store: Store) {
     assert_eq!(store.job(spec.uid).await.unwrap(), ended);
 }
 
-async fn jobs_are_watched_oldest_first_until_they_have_ended_and_are_forgotten(store: Store) {
+async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(store: Store) {
     let specs: Vec<JobSpec> = [2, 0, 1, 3].map(|second| a_spec(a_project(), second)).into();
     for spec in &specs {
         running(&store, spec, 0).await;
@@ -246,8 +265,10 @@ async fn jobs_are_watched_oldest_first_until_they_have_ended_and_are_forgotten(s
     assert_eq!(store.active_jobs().await.unwrap(), watched);
 
     end(&store, specs[2].uid, JobStatus::Failed).await;
-    store.cancel_job(&store.job(specs[1].uid).await.unwrap(), at(9)).await.unwrap();
+    let watched = [specs[1].uid, specs[0].uid, specs[3].uid];
     assert_eq!(store.active_jobs().await.unwrap(), watched);
+    store.cancel_job(&store.job(specs[1].uid).await.unwrap(), &[], at(9)).await.unwrap();
+    assert_eq!(store.active_jobs().await.unwrap(), watched); // its execution may still run
 
     for ended in &specs[1..3] {
         let before = store.job(ended.uid).await.unwrap();
@@ -284,7 +305,9 @@ async fn seven_jobs(store: &Store) -> Vec<JobSpec> {
         let spec = a_spec(projects[place % 2], place as i64);
         running(store, &spec, 0).await;
         match status {
-            JobStatus::Cancelled => store.cancel_job(&store.job(spec.uid).await.unwrap(), at(9)).await.unwrap(),
+            JobStatus::Cancelled => {
+                store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(9)).await.unwrap();
+            }
             JobStatus::Completed => end(store, spec.uid, status).await,
             _ => {}
         }
@@ -320,7 +343,7 @@ async fn a_list_by_status_goes_on_past_pages_without_a_match(store: Store) {
         pending(&store, &spec).await;
         specs.push(spec);
     }
-    store.cancel_job(&store.job(specs[0].uid).await.unwrap(), at(9)).await.unwrap();
+    store.cancel_job(&store.job(specs[0].uid).await.unwrap(), &[], at(9)).await.unwrap();
 
     let filter = JobFilter { project: None, status: Some(JobStatus::Cancelled) };
     assert_pages(async |slice| store.jobs(acme(), filter, &slice).await, |job| job.spec.uid, &[specs[0].uid]).await;

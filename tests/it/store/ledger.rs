@@ -177,7 +177,7 @@ async fn what_was_in_flight_at_a_cancel_counts(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 2).await;
     let items = unlabeled(&store, spec.project, 2).await;
-    store.cancel_job(&store.job(spec.uid).await.unwrap(), at(2)).await.unwrap();
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(2)).await.unwrap();
 
     done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0]), skipped(items[1])])).await);
 
@@ -191,7 +191,7 @@ async fn items_that_a_cancelled_job_did_not_get_to_do_not_count(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 3).await;
     let items = unlabeled(&store, spec.project, 3).await;
-    store.cancel_job(&store.job(spec.uid).await.unwrap(), at(2)).await.unwrap();
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(2)).await.unwrap();
 
     let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![None, drafted(items[1]), None])).await);
 

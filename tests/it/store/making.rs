@@ -1,6 +1,8 @@
 //! What the tests put into a store, and how they read lists to their end.
 
-use shared::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
+use std::collections::BTreeSet;
+
+use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
 use shared::domain::item::{Asset, AssetType, Item, Size, Source};
 use shared::domain::job::{Counters, Job, JobSpec, JobState, JobStatus, ModelType};
 use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcome, SkipReason};
@@ -9,7 +11,7 @@ use shared::domain::prediction::{Geometry, Prediction, Rect};
 use shared::domain::summary::Summary;
 use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Chunk, Ending, Items, Jobs, Page, Slice};
+use shared::ports::{Chunk, Ending, Items, Jobs, Page, Slice, Webhooks};
 use shared::store::Store;
 
 /// A second of these tests' own time.
@@ -162,8 +164,13 @@ pub(crate) fn a_webhook(organization: OrganizationUid, second: i64) -> Webhook {
 
 /// The delivery of a job's end to a subscription.
 pub(crate) fn a_delivery(job: &Job, webhook: &Webhook) -> Delivery {
-    let event = Event::of(job, JobStatus::Completed, None).unwrap();
-    Delivery::of_job(job.spec.uid, &event, webhook, at(5))
+    let event = Event::of_job(job, JobStatus::Completed, None).unwrap();
+    Delivery::of(&event, webhook, at(5))
+}
+
+/// The deliveries that nobody has claimed, of all time.
+pub(crate) async fn outbox(store: &Store) -> BTreeSet<DeliveryUid> {
+    store.waiting_deliveries(at(1_000_000), 1_000).await.unwrap().into_iter().collect()
 }
 
 /// The first page of a list, long enough for all of it.

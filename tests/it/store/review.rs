@@ -5,6 +5,7 @@ use shared::domain::job::JobStatus;
 use shared::domain::limits;
 use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::result::{LabelResult, ResultSource, ResultStatus, Verdict};
+use shared::domain::webhook::{Event, Webhook};
 use shared::ports::{Commit, Items, Ledger, Results};
 use shared::store::Store;
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ on_both!(
     an_accepted_draft_says_who_and_when,
     a_correction_replaces_the_annotations,
     what_is_too_large_is_no_correction,
+    a_review_records_what_is_told_in_one_step,
     of_two_reviews_of_one_reading_one_counts,
     a_review_of_what_has_changed_since_is_lost,
     a_rejected_result_is_history_and_its_item_is_unlabeled_again,
@@ -52,7 +54,7 @@ fn judged(item: &Item, verdict: Verdict, second: i64) -> LabelResult {
 
 /// What a person says about an item as it was read, if nobody was quicker.
 async fn review(store: &Store, item: &Item, verdict: Verdict, second: i64) -> bool {
-    store.review(item, &judged(item, verdict, second)).await.unwrap()
+    store.review(item, &judged(item, verdict, second), &[]).await.unwrap()
 }
 
 async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
@@ -103,10 +105,34 @@ async fn what_is_too_large_is_no_correction(store: Store) {
     let annotation = |n| Prediction { geometry: Geometry::Classification, label: label(n), ..a_car(1.0) };
     let many = (0..limits::DRAFT_BYTES as u64 / 8).map(annotation).collect();
 
-    let lost = store.review(&drafted, &judged(&drafted, Verdict::Correct(many), 20)).await;
+    let lost = store.review(&drafted, &judged(&drafted, Verdict::Correct(many), 20), &[]).await;
 
     assert!(matches!(&lost, Err(Error::Validation(_))), "{lost:?}");
     assert_eq!(read(&store, drafted.asset.uid, 1).await, Some(drafted));
+}
+
+/// I6.
+async fn a_review_records_what_is_told_in_one_step(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let listeners: Vec<Webhook> = (0..limits::WEBHOOKS as i64)
+        .map(|n| Webhook { events: vec!["result.accepted".into(), "result.rejected".into()], ..a_webhook(acme(), n) })
+        .collect();
+    let deliveries =
+        |reviewed: &LabelResult| Event::of_review(&drafted, reviewed).unwrap().deliveries(&listeners, at(20));
+    let accepted = judged(&drafted, Verdict::Accept, 20);
+
+    assert!(store.review(&drafted, &accepted, &deliveries(&accepted)).await.unwrap());
+    let told = outbox(&store).await;
+    assert_eq!(told.len(), listeners.len());
+
+    let too_late = judged(&drafted, Verdict::Reject, 20);
+    assert!(!store.review(&drafted, &too_late, &deliveries(&too_late)).await.unwrap());
+    assert_eq!(outbox(&store).await, told);
+
+    let accepted = read(&store, drafted.asset.uid, 1).await.unwrap();
+    let rejected = judged(&accepted, Verdict::Reject, 21);
+    assert!(store.review(&accepted, &rejected, &deliveries(&rejected)).await.unwrap());
+    assert_eq!(outbox(&store).await.len(), 2 * listeners.len()); // another event, other uids
 }
 
 async fn of_two_reviews_of_one_reading_one_counts(store: Store) {

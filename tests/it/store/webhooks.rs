@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use shared::domain::id::DeliveryUid;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use shared::domain::{Error, limits};
 use shared::ports::{DeliveryFilter, Webhooks};
@@ -13,6 +14,9 @@ on_both!(
     a_removed_subscription_does_not_come_back,
     an_organization_has_so_many_subscriptions_and_no_more,
     lists_of_deliveries_lose_none_and_repeat_none,
+    a_delivery_waits_in_the_outbox_until_somebody_claims_it,
+    a_delivery_that_begins_anew_waits_again,
+    a_delivery_that_has_changed_since_does_not_begin_anew,
     of_two_claims_on_a_delivery_one_wins,
     a_delivery_is_claimed_again_once_its_lease_is_seen,
     a_delivery_is_recorded_by_the_holder_of_its_lease,
@@ -97,6 +101,60 @@ async fn pending_delivery(store: &Store) -> Delivery {
     let delivery = Delivery::of_test(&a_webhook(acme(), 0), at(0));
     store.add_delivery(&delivery).await.unwrap();
     delivery
+}
+
+/// I6.
+async fn a_delivery_waits_in_the_outbox_until_somebody_claims_it(store: Store) {
+    let deliveries: Vec<Delivery> = [2, 0, 1].map(|n| Delivery::of_test(&a_webhook(acme(), 0), at(n))).into();
+    for delivery in &deliveries {
+        store.add_delivery(delivery).await.unwrap();
+    }
+    let mut told = Delivery::of_test(&a_webhook(acme(), 0), at(0));
+    told.attempted(Response::of(204, b""), None, at(1));
+    store.add_delivery(&told).await.unwrap();
+    let [late, early, middle] = [0, 1, 2].map(|place| deliveries[place].uid);
+
+    assert_eq!(store.waiting_deliveries(at(3), 10).await.unwrap(), [early, middle, late]);
+    assert_eq!(store.waiting_deliveries(at(2), 10).await.unwrap(), [early, middle]);
+    assert_eq!(store.waiting_deliveries(at(3), 1).await.unwrap(), [early]);
+
+    assert!(store.claim_delivery(&deliveries[1], at(60)).await.unwrap());
+    assert_eq!(store.waiting_deliveries(at(3), 10).await.unwrap(), [middle, late]);
+}
+
+/// I6.
+async fn a_delivery_that_begins_anew_waits_again(store: Store) {
+    let mut delivery = pending_delivery(&store).await;
+    delivery.event_type = "auto_label.completed".into();
+    assert!(store.claim_delivery(&delivery, at(60)).await.unwrap());
+    delivery.attempted(Response::of(500, b""), None, at(10));
+    assert!(store.record_delivery(&delivery, at(60)).await.unwrap());
+    let anew = delivery.anew(at(100)).unwrap().unwrap();
+
+    assert!(store.restart_delivery(&delivery, &anew).await.unwrap());
+
+    let now = store.delivery(delivery.uid).await.unwrap().unwrap();
+    assert_eq!((now.status, now.attempts, now.next_retry_at), (DeliveryStatus::Pending, 0, None));
+    assert_eq!((now.body, now.response, now.updated_at), (delivery.body.clone(), delivery.response.clone(), at(100)));
+    assert_eq!(store.waiting_deliveries(at(100), 10).await.unwrap(), []);
+    assert_eq!(store.waiting_deliveries(at(101), 10).await.unwrap(), [delivery.uid]);
+    assert!(store.claim_delivery(&anew, at(160)).await.unwrap());
+    assert!(outbox(&store).await.is_empty());
+}
+
+async fn a_delivery_that_has_changed_since_does_not_begin_anew(store: Store) {
+    let mut seen = pending_delivery(&store).await;
+    seen.event_type = "auto_label.completed".into();
+    let leased = Delivery { next_retry_at: Some(at(300)), ..seen.clone() };
+    assert!(store.claim_delivery(&seen, at(60)).await.unwrap());
+
+    let anew = leased.anew(at(1)).unwrap().unwrap();
+    assert!(!store.restart_delivery(&leased, &anew).await.unwrap());
+
+    let unknown = Delivery { uid: DeliveryUid::at(at(9)), ..leased };
+    let anew = unknown.anew(at(1)).unwrap().unwrap();
+    assert!(!store.restart_delivery(&unknown, &anew).await.unwrap());
+    assert_eq!(store.delivery(unknown.uid).await.unwrap(), None);
 }
 
 async fn of_two_claims_on_a_delivery_one_wins(store: Store) {

@@ -1,0 +1,305 @@
+//! What the deployed stack cannot be made to show: somebody else is quicker, between a reading and its write; time runs out.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use shared::domain::id::{OrganizationUid, ProjectUid, ResultUid};
+use shared::domain::item::Item;
+use shared::domain::prediction::{Geometry, Prediction};
+use shared::domain::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
+use shared::domain::webhook::{Delivery, Webhook};
+use shared::domain::{Error, Timestamp};
+use shared::ports::{Clock, Page, Results, Slice, Webhooks};
+use shared::testing::{MemoryQueue, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item};
+
+use super::sweep::{Decision, Sweep};
+use super::{Review, handlers};
+
+/// Drafts, and somebody who gives each of `others` as a status, one before each write.
+struct Contended {
+    items: Mutex<Vec<Item>>,
+    others: Mutex<Vec<ResultStatus>>,
+    webhooks: MemoryWebhooks,
+}
+
+impl Contended {
+    fn in_status(&self, status: ResultStatus) -> usize {
+        let items = self.items.lock().unwrap();
+        items.iter().filter(|item| item.result.as_ref().unwrap().status == status).count()
+    }
+}
+
+impl Results for Contended {
+    async fn results(
+        &self,
+        _: ProjectUid,
+        keep: impl Fn(&LabelResult) -> bool + Send,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        let items = self.items.lock().unwrap();
+        let place = |item: &Item| item.key.clone();
+        let mut entries: Vec<Item> = items
+            .iter()
+            .filter(|item| slice.after.as_ref().is_none_or(|after| place(item) > *after))
+            .cloned()
+            .collect();
+        let more = entries.len() > slice.limit;
+        entries.truncate(slice.limit);
+        let next = entries.last().map(place).filter(|_| more);
+        entries.retain(|item| item.result.as_ref().is_some_and(&keep));
+        Ok(Page { entries, next })
+    }
+
+    async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
+        Ok(self.items.lock().unwrap().iter().find(|item| item.asset.uid == uid.item()).cloned())
+    }
+
+    async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
+        let mut items = self.items.lock().unwrap();
+        let now = items.iter_mut().find(|item| item.key == of.key).unwrap().result.as_mut().unwrap();
+        if let Some(status) = self.others.lock().unwrap().pop() {
+            now.status = status;
+            now.revision += 1;
+        }
+        let unchanged = of.result.as_ref().unwrap().revision == now.revision;
+        if unchanged {
+            *now = reviewed.clone();
+            deliveries.iter().for_each(|delivery| self.webhooks.put(delivery.clone()));
+        }
+        Ok(unchanged)
+    }
+}
+
+/// A tenth of a second passes whenever somebody looks at it.
+struct Busy(StoppedClock);
+
+impl Clock for Busy {
+    fn now(&self) -> Timestamp {
+        self.0.pass(Duration::from_millis(100));
+        self.0.now()
+    }
+}
+
+type TestReview = Review<Contended, MemoryWebhooks, MemoryQueue, Busy>;
+
+/// The n-th draft of a job: a cat, or every other one a dog, of this confidence.
+fn a_draft(n: usize, confidence: f64) -> Item {
+    let label = if n.is_multiple_of(2) { "cat" } else { "dog" }.into();
+    let annotation =
+        Prediction { geometry: Geometry::Classification, label, confidence, attributes: Default::default() };
+    let lineage = Lineage { job: a_job().spec.uid, provider: None, model_type: None, confidence_threshold: 0.5 };
+    let result = LabelResult {
+        generation: 1,
+        revision: 0,
+        status: ResultStatus::Draft,
+        source: ResultSource::AutoLabel,
+        created_by: "bot".into(),
+        reviewed_by: None,
+        lineage: Some(lineage),
+        annotations: vec![annotation],
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    };
+    Item {
+        organization: OrganizationUid::named("acme"),
+        project: a_job().spec.project,
+        key: format!("{n:05}.jpg"),
+        asset: an_item(n),
+        created_at: Timestamp::UNIX_EPOCH,
+        result: Some(result),
+    }
+}
+
+/// A review of so many drafts, with a subscription to what comes of it.
+fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
+    let events = vec!["result.accepted".into(), "result.rejected".into()];
+    let webhooks = MemoryWebhooks::with(Webhook { events, ..a_webhook() });
+    let items = (0..drafts).map(|n| a_draft(n, 0.9)).collect();
+    let store = Contended { items: Mutex::new(items), others: Mutex::new(others.to_vec()), webhooks: webhooks.clone() };
+    Review { store, webhooks, queue: MemoryQueue::default(), clock: Busy(StoppedClock::at(1_000)) }
+}
+
+/// An API with a draft, and its path.
+fn an_api(others: &[ResultStatus]) -> (TestApi, String) {
+    let (api, path, _) = a_told_api(others);
+    (api, path)
+}
+
+/// The same, with what it tells.
+fn a_told_api(others: &[ResultStatus]) -> (TestApi, String, Arc<TestReview>) {
+    type S = Contended;
+    type W = MemoryWebhooks;
+    type Q = MemoryQueue;
+    let review = Arc::new(a_review(1, others));
+    let draft = a_draft(0, 0.9);
+    let path = format!("/results/{}/", ResultUid::of(draft.asset.uid, 1));
+    let routes = Router::new()
+        .route("/results/{uid}", get(handlers::get::<S, W, Q, Busy>).patch(handlers::correct::<S, W, Q, Busy>))
+        .route("/results/{uid}/accept", post(handlers::accept::<S, W, Q, Busy>))
+        .route("/results/{uid}/reject", post(handlers::reject::<S, W, Q, Busy>))
+        .with_state(Arc::clone(&review));
+    (TestApi::of(routes), path, review)
+}
+
+/// A correction, an acceptance and a rejection, each with an API of its own.
+async fn three_verdicts(others: &[ResultStatus]) -> Vec<(u16, Value)> {
+    let mut answers = Vec::new();
+    for (method, verdict, body) in
+        [("PATCH", "", json!({"annotations": []})), ("POST", "accept/", Value::Null), ("POST", "reject/", Value::Null)]
+    {
+        let (api, path) = an_api(others);
+        answers.push(api.call(&format!("{method} {path}{verdict}"), body).await);
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_verdict_is_tried_again_on_what_somebody_else_has_made_of_the_result() {
+    let answers = three_verdicts(&[ResultStatus::Accepted]).await;
+
+    let statuses: Vec<(u16, &Value)> = answers.iter().map(|(status, body)| (*status, &body["status"])).collect();
+    assert_eq!(statuses, [(200, &json!("accepted")), (200, &json!("accepted")), (200, &json!("rejected"))]);
+    assert_eq!(answers[0].1["reviewed_by"], json!("test"));
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_rejected_meanwhile_stays_rejected() {
+    let answers = three_verdicts(&[ResultStatus::Rejected]).await;
+
+    assert_eq!(answers.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [409, 409, 200]);
+}
+
+#[tokio::test]
+async fn a_result_that_does_not_come_to_rest_is_a_lost_update() {
+    let (api, path) = an_api(&[ResultStatus::Draft, ResultStatus::Draft]);
+
+    let (status, problem) = api.call(&format!("POST {path}reject/"), Value::Null).await;
+
+    assert_eq!((status, &problem["code"]), (412, &json!("precondition_failed")));
+    assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["status"], json!("draft"));
+}
+
+/// Every delivery that was recorded, oldest first.
+async fn told(review: &TestReview) -> Vec<Delivery> {
+    let everything = Slice { after: None, limit: usize::MAX, ascending: true };
+    let organization = a_webhook().organization;
+    let mut deliveries =
+        review.webhooks.deliveries(organization, &Default::default(), &everything).await.unwrap().entries;
+    deliveries.reverse();
+    deliveries
+}
+
+/// I6.
+#[tokio::test]
+async fn a_change_is_told_once_and_what_is_so_already_is_not() {
+    let (api, path, review) = a_told_api(&[]);
+    for call in ["POST accept/", "POST accept/", "PATCH ", "POST reject/", "POST reject/"] {
+        let (method, verdict) = call.split_once(' ').unwrap();
+        assert_eq!(api.call(&format!("{method} {path}{verdict}"), json!({"annotations": []})).await.0, 200, "{call}");
+    }
+
+    let deliveries = told(&review).await;
+    let events: Vec<(&str, Value)> =
+        deliveries.iter().map(|told| (told.event_type.as_str(), told.payload()["corrected"].clone())).collect();
+    assert_eq!(
+        events,
+        [("result.accepted", json!(false)), ("result.accepted", json!(true)), ("result.rejected", json!(true))]
+    );
+    let draft = a_draft(0, 0.9);
+    assert_eq!(
+        deliveries[0].payload(),
+        json!({"result_uid": ResultUid::of(draft.asset.uid, 1), "item_uid": draft.asset.uid, "project_uid": draft.project,
+            "task_uid": draft.asset.uid, "job_uid": a_job().spec.uid, "status": "accepted", "source": "auto_label",
+            "reviewed_by": "test", "corrected": false})
+    );
+    let sent: Vec<_> = review.queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
+    assert_eq!(sent, deliveries.iter().map(|delivery| delivery.uid).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_verdict_that_is_lost_tells_nothing() {
+    let (api, path, review) = a_told_api(&[ResultStatus::Draft, ResultStatus::Draft]);
+
+    assert_eq!(api.call(&format!("POST {path}accept/"), Value::Null).await.0, 412);
+
+    assert!(told(&review).await.is_empty() && review.queue.take_sent().is_empty());
+}
+
+fn a_sweep(decision: Decision, body: &Value) -> Result<Sweep, Error> {
+    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision)
+}
+
+/// Calls until it is done: what was reviewed and looked at in all, and in how many calls.
+async fn swept(review: &TestReview, decision: Decision, mut body: Value) -> (usize, usize, usize) {
+    let (mut reviewed, mut examined, mut calls) = (0, 0, 0);
+    loop {
+        let sweep = a_sweep(decision, &body).unwrap();
+        let (more, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+        reviewed += more;
+        examined += progress.examined;
+        calls += 1;
+        assert_eq!(progress.done, progress.cursor.is_none());
+        let Some(cursor) = progress.cursor else { return (reviewed, examined, calls) };
+        body = json!({"cursor": cursor});
+    }
+}
+
+#[tokio::test]
+async fn a_call_ends_in_time_and_the_next_goes_on_until_every_match_is_reviewed() {
+    let review = a_review(350, &[]);
+
+    let (accepted, _, calls) = swept(&review, Decision::Accept, json!({"label": "dog", "min_confidence": 0.9})).await;
+
+    assert_eq!((accepted, review.store.in_status(ResultStatus::Accepted)), (175, 175));
+    assert!(calls > 2, "{calls}");
+    assert_eq!(told(&review).await.len(), 175);
+
+    let rest = a_review(0, &[]);
+    assert_eq!(swept(&rest, Decision::Reject, json!({})).await, (0, 0, 1));
+}
+
+#[tokio::test]
+async fn the_same_call_again_finds_nothing_more() {
+    let review = a_review(30, &[]);
+
+    assert_eq!(swept(&review, Decision::Reject, json!({"label": "cat"})).await, (15, 30, 1));
+    assert_eq!(swept(&review, Decision::Reject, json!({"label": "cat"})).await, (0, 30, 1));
+
+    assert_eq!(review.store.in_status(ResultStatus::Draft), 15);
+    assert_eq!(told(&review).await.len(), 15);
+}
+
+#[tokio::test]
+async fn what_somebody_else_reviews_meanwhile_is_not_counted() {
+    let review = a_review(10, &[ResultStatus::Accepted, ResultStatus::Rejected]);
+
+    assert_eq!(swept(&review, Decision::Reject, json!({})).await, (8, 10, 1));
+
+    assert_eq!(review.store.in_status(ResultStatus::Accepted), 1);
+    assert_eq!(told(&review).await.len(), 8);
+}
+
+/// Contract D6.
+#[tokio::test]
+async fn a_cursor_carries_what_was_asked_and_serves_no_other_call() {
+    let review = a_review(350, &[]);
+    let asked = json!({"label": "dog", "min_confidence": 0.25, "job": a_job().spec.uid});
+    let sweep = a_sweep(Decision::Accept, &asked).unwrap();
+    let (_, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+    let cursor = progress.cursor.unwrap();
+
+    let on = a_sweep(Decision::Accept, &json!({"cursor": cursor, "label": "cat"})).unwrap();
+    let (job, label) = (Some(a_job().spec.uid), Some("cat".to_owned()));
+    assert_eq!(on.filter, DraftFilter { job, label, min_confidence: Some(0.25) });
+
+    let body = json!({"cursor": cursor}).to_string();
+    let foreign = Sweep::read(body.as_bytes(), ProjectUid::at(Timestamp::UNIX_EPOCH), Decision::Accept);
+    let other = a_sweep(Decision::Reject, &json!({"cursor": cursor}));
+    let forged = a_sweep(Decision::Accept, &json!({"cursor": "e30"}));
+    for refused in [foreign, other, forged] {
+        assert!(matches!(refused, Err(Error::InvalidCursor)), "{refused:?}");
+    }
+}

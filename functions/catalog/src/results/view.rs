@@ -1,0 +1,137 @@
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use shared::domain::Timestamp;
+use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
+use shared::domain::item::Item;
+use shared::domain::job::ModelType;
+use shared::domain::prediction::Prediction;
+use shared::domain::result::{ResultSource, ResultStatus};
+use shared::http::etag;
+use utoipa::ToSchema;
+
+/// A result on the wire (contract, 11.4).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Result)]
+pub(crate) struct ResultView {
+    uid: ResultUid,
+    project: ProjectUid,
+    item: ItemUid,
+    /// One task per item, so it has the item's uid.
+    task: ItemUid,
+    /// The job that drafted it.
+    #[schema(required)]
+    job: Option<JobUid>,
+    /// The provider that the job asked; `null`: the deployment's own endpoint.
+    #[schema(required)]
+    provider: Option<ProviderUid>,
+    /// As the job was asked.
+    #[schema(required)]
+    model_type: Option<ModelType>,
+    /// As the job was asked.
+    #[schema(required)]
+    confidence_threshold: Option<f64>,
+    status: ResultStatus,
+    source: ResultSource,
+    /// The bot user, or a person.
+    created_by: String,
+    /// Name of the API key that accepted, corrected or rejected it, last.
+    #[schema(required)]
+    reviewed_by: Option<String>,
+    /// Each with its confidence.
+    annotations: Vec<Prediction>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    /// Goes into the `ETag`.
+    #[serde(skip)]
+    revision: u32,
+}
+
+impl ResultView {
+    /// `None` for an item without a result.
+    pub(crate) fn of(item: Item) -> Option<Self> {
+        let result = item.result?;
+        let lineage = result.lineage.as_ref();
+        Some(Self {
+            uid: result.uid(item.asset.uid),
+            project: item.project,
+            item: item.asset.uid,
+            task: item.asset.uid,
+            job: lineage.map(|l| l.job),
+            provider: lineage.and_then(|l| l.provider),
+            model_type: lineage.and_then(|l| l.model_type),
+            confidence_threshold: lineage.map(|l| l.confidence_threshold),
+            status: result.status,
+            source: result.source,
+            created_by: result.created_by,
+            reviewed_by: result.reviewed_by,
+            annotations: result.annotations,
+            created_at: result.created_at,
+            updated_at: result.updated_at,
+            revision: result.revision,
+        })
+    }
+}
+
+impl IntoResponse for ResultView {
+    fn into_response(self) -> Response {
+        (etag(self.revision), Json(self)).into_response()
+    }
+}
+
+/// Annotations that a person says are right.
+// For the API's description alone: `decode` reads them.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct Correction {
+    /// In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there.
+    #[schema(max_items = 10000)]
+    annotations: Vec<Prediction>,
+}
+
+/// Which drafts of a project are reviewed at once; what is not given narrows nothing.
+// For the API's description alone: `Sweep` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct DraftsToReview {
+    /// Drafts of this job.
+    job: Option<JobUid>,
+    /// Drafts with an annotation of this label, letter by letter.
+    #[schema(min_length = 1, max_length = 255)]
+    label: Option<String>,
+    /// Drafts whose every annotation has at least this confidence; with a `label`, whose every annotation of that label has.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    min_confidence: Option<f64>,
+    /// Goes on where the call that answered it ended, with what that one was narrowed to; fields beside it override that.
+    cursor: Option<String>,
+}
+
+/// How far a call that accepts has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AcceptedDrafts {
+    /// Drafts that this call has accepted.
+    pub(crate) accepted: usize,
+    #[serde(flatten)]
+    pub(crate) progress: Progress,
+}
+
+/// How far a call that rejects has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RejectedDrafts {
+    /// Drafts that this call has rejected.
+    pub(crate) rejected: usize,
+    #[serde(flatten)]
+    pub(crate) progress: Progress,
+}
+
+/// How far a call has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Progress {
+    /// Results that this call has looked at.
+    pub(crate) examined: usize,
+    /// Whether it came to the end of the project.
+    pub(crate) done: bool,
+    /// What another call goes on with; `null` if there is nothing left.
+    #[schema(required)]
+    pub(crate) cursor: Option<String>,
+}
