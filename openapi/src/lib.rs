@@ -19,8 +19,8 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// What the functions say of their routes.
-fn parts() -> [utoipa::openapi::OpenApi; 1] {
-    [jobs::Description::openapi()]
+fn parts() -> [utoipa::openapi::OpenApi; 2] {
+    [jobs::Description::openapi(), providers::Description::openapi()]
 }
 
 /// The whole description.

@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use providers::{App, routes};
+use shared::egress::Egress;
 use shared::http::{Authentication, PublicBase, api};
+use shared::inference::Models;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::objects::Bucket;
+use shared::secrets::Vault;
 use shared::store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -12,11 +16,28 @@ async fn main() -> Result<(), lambda_http::Error> {
     start_log();
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
+    let bucket = env.text("BUCKET_NAME");
+    let key = env.text("SECRETS_KEY_ID");
     let base = PublicBase::new(&env.text("PUBLIC_BASE_URL"));
     let remember = Duration::from_secs(env.parsed("KEY_CACHE_SECONDS"));
+    let loopback_http = env.loopback_http();
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
+    let secrets = Vault::new(aws_sdk_kms::Client::new(aws.config()), key);
     let auth = Authentication::new(store.clone(), SystemClock, remember);
-    lambda_http::run(api(routes(App { store, clock: SystemClock }), auth, base)).await
+    let app = App {
+        store,
+        secrets: secrets.clone(),
+        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        models: Models {
+            config: aws.model_config(),
+            sts: aws_sdk_sts::Client::new(aws.config()),
+            secrets,
+            egress: Egress::new(loopback_http),
+        },
+        clock: SystemClock,
+        loopback_http,
+    };
+    lambda_http::run(api(routes(app), auth, base)).await
 }
