@@ -64,6 +64,7 @@ async function route(incoming) {
     }
     switch (`${incoming.method} ${path}`) {
         case 'POST /invocations':
+            if (!mayCall(incoming)) return { status: 401, headers: {}, body: { error: 'The token is missing or wrong.' } };
             return invoke([...models.keys()][0], incoming).catch(containerReply);
         case 'GET /ping':
             return ok({});
@@ -77,6 +78,15 @@ async function route(incoming) {
         default:
             return { status: 404, headers: {}, body: { message: 'Not found.' } };
     }
+}
+
+/**
+ * SageMaker keeps strangers from a container; a server that stands alone has a token, if it is given one.
+ *
+ * @param {Incoming} incoming
+ */
+function mayCall(incoming) {
+    return options.token === undefined || incoming.headers.authorization === `Bearer ${options.token}`;
 }
 
 /**
@@ -141,6 +151,7 @@ function readOptions() {
             slots: { type: 'string', default: '16' },
             'fail-every': { type: 'string', default: '0' },
             'no-model': { type: 'boolean', default: false },
+            token: { type: 'string' },
         },
     });
     return {
@@ -155,6 +166,7 @@ function readOptions() {
         slots: number(values.slots),
         failEvery: number(values['fail-every']),
         model: !values['no-model'],
+        token: values.token,
     };
 }
 

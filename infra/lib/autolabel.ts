@@ -35,7 +35,7 @@ type FunctionName = 'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'in
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
 const API = { timeoutSeconds: 10, memoryMiB: 256 };
-// Some calls wait for a receiver, or review many drafts at once; the gateway gives up after 30 seconds.
+// Some calls wait for a receiver or a model, or review many drafts at once; the gateway gives up after 30 seconds.
 const PATIENT_API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
@@ -111,7 +111,11 @@ export class AutoLabel extends Construct {
         BUCKET_NAME: this.bucket.bucketName,
         ...tells,
       }),
-      providers: this.rustFunction('providers', 'Keeps inference providers', API, http),
+      providers: this.rustFunction('providers', 'Keeps and tests inference providers', PATIENT_API, {
+        ...http,
+        BUCKET_NAME: this.bucket.bucketName,
+        SECRETS_KEY_ID: this.secretsKey.keyId,
+      }),
       webhooks: this.rustFunction('webhooks', 'Keeps webhooks and shows their deliveries', PATIENT_API, {
         ...http,
         SECRETS_KEY_ID: this.secretsKey.keyId,
@@ -140,6 +144,7 @@ export class AutoLabel extends Construct {
           BUCKET_NAME: this.bucket.bucketName,
           SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
           BOT_USER: this.settings.botUser,
+          SECRETS_KEY_ID: this.secretsKey.keyId,
         },
       ),
       finalize: this.rustFunction('finalize', 'Settles a job whose batches are done', BACKGROUND, {
@@ -260,6 +265,9 @@ export class AutoLabel extends Construct {
 
     providers.allow(['dynamodb:GetItem', 'dynamodb:Query'], table);
     providers.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);
+    providers.allow(['kms:Encrypt'], key);
+    // The picture that a test shows to a model.
+    providers.allow(['s3:GetObject', 's3:PutObject'], this.bucket.arnForObjects('probes/picture.jpg'));
 
     webhooks.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], table);
     webhooks.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);
@@ -273,7 +281,13 @@ export class AutoLabel extends Construct {
     infer.allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], table);
     infer.allow(['s3:GetObject'], work, items);
     infer.allow(['s3:PutObject'], work);
-    infer.allow(['sagemaker:InvokeEndpoint'], this.endpointsArn());
+
+    // A test calls a model as a job does.
+    for (const caller of [providers, infer]) {
+      caller.allow(['kms:Decrypt'], key);
+      caller.allow(['sagemaker:InvokeEndpoint'], this.endpointsArn());
+      caller.allow(['sts:AssumeRole'], this.rolesArn());
+    }
 
     // What they change is told: by a row beside it, and by a message that says so.
     for (const teller of [jobs, catalog, webhooks, finalize, settle]) {
@@ -314,6 +328,11 @@ export class AutoLabel extends Construct {
 
   private endpointsArn(): string {
     return Stack.of(this).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: '*' });
+  }
+
+  /** Of any account: a provider's role is its tenant's. */
+  private rolesArn(): string {
+    return Stack.of(this).formatArn({ service: 'iam', region: '', account: '*', resource: 'role', resourceName: '*' });
   }
 
   private subscribe(): void {
@@ -377,7 +396,7 @@ export class AutoLabel extends Construct {
 
   /** What `cdk-nag` finds and we accept. A finding that is not named here ends the synthesis. */
   private acknowledgeFindings(): void {
-    const { jobs, catalog, plan, infer, settle } = this.functions;
+    const { jobs, catalog, providers, plan, infer, settle } = this.functions;
     const items = this.bucket.arnForObjects('projects/*');
     const work = this.bucket.arnForObjects('jobs/*');
 
@@ -385,7 +404,10 @@ export class AutoLabel extends Construct {
     acknowledgeWildcard(infer.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, work, 'Manifests and raw predictions lie under the uid of their job.');
     acknowledgeWildcard(plan.role!, work, 'Manifests lie under the uid of their job.');
-    acknowledgeWildcard(infer.role!, this.endpointsArn(), 'Providers name their SageMaker endpoint at run time.');
+    for (const { role } of [providers, infer]) {
+      acknowledgeWildcard(role!, this.endpointsArn(), 'Providers name their SageMaker endpoint at run time.');
+      acknowledgeWildcard(role!, this.rolesArn(), "Providers name their role at run time; the role's trust policy decides.");
+    }
     acknowledgeWildcard(jobs.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');
     acknowledgeWildcard(settle.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');
     acknowledgeWildcard(this.machine.role, '*', 'Log delivery and X-Ray have no resource to name; Lambda functions are named.');

@@ -15,6 +15,7 @@ const NAMES = new Map<string, string>(
     active: table.indexArn('active'),
     items: bucket.arnForObjects('projects/*'),
     work: bucket.arnForObjects('jobs/*'),
+    probe: bucket.arnForObjects('probes/picture.jpg'),
     machine: machine.stateMachineArn,
     queue: webhookQueue.queueArn,
     deadLetters: deadLetters.queueArn,
@@ -24,6 +25,8 @@ const NAMES = new Map<string, string>(
 );
 
 const KEPT = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'].map((action) => `dynamodb:${action} table`);
+
+const CALLING_MODELS = ['kms:Decrypt key', 'sagemaker:InvokeEndpoint endpoints', 'sts:AssumeRole roles'];
 
 const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
   jobs: [
@@ -45,7 +48,7 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     's3:PutObject items',
     'sqs:SendMessage queue',
   ],
-  providers: KEPT,
+  providers: [...KEPT, 'kms:Encrypt key', 's3:GetObject probe', 's3:PutObject probe', ...CALLING_MODELS],
   webhooks: [
     ...KEPT,
     'dynamodb:BatchGetItem table',
@@ -70,7 +73,7 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     's3:GetObject work',
     's3:GetObject items',
     's3:PutObject work',
-    'sagemaker:InvokeEndpoint endpoints',
+    ...CALLING_MODELS,
   ],
   finalize: [...KEPT, 'sqs:SendMessage queue'],
   settle: [
@@ -149,6 +152,7 @@ function nameOf(resource: Json, logGroup?: string): string {
   const arn = JSON.stringify(resource);
   if (resource['Fn::GetAtt']?.[0] === logGroup) return 'own log group';
   if (arn.includes(':sagemaker:') && arn.endsWith(':endpoint/*"]]}')) return 'endpoints';
+  if (arn.includes(':iam::*:role/*')) return 'roles';
   const machineName = JSON.stringify(stack.resolve(machine.stateMachineName));
   if (arn.includes(':states:') && arn.endsWith(`:execution:",${machineName},":*"]]}`)) return 'executions';
   return NAMES.get(arn) ?? arn;

@@ -19,8 +19,13 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// What the functions say of their routes.
-fn parts() -> [utoipa::openapi::OpenApi; 3] {
-    [jobs::Description::openapi(), catalog::ReviewDescription::openapi(), webhooks::Description::openapi()]
+fn parts() -> [utoipa::openapi::OpenApi; 4] {
+    [
+        jobs::Description::openapi(),
+        catalog::ReviewDescription::openapi(),
+        providers::Description::openapi(),
+        webhooks::Description::openapi(),
+    ]
 }
 
 /// The whole description.

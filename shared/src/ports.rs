@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use crate::domain::connection::{Credentials, RESPONSE_KEY, SageMaker};
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
 };
@@ -15,7 +16,7 @@ use crate::domain::organization::Organization;
 use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
 use crate::domain::plan::{Batch, Plan};
 use crate::domain::project::Project;
-use crate::domain::provider::{Connection, InferenceProvider};
+use crate::domain::provider::InferenceProvider;
 use crate::domain::rate::{Requester, Usage};
 use crate::domain::result::LabelResult;
 use crate::domain::summary::{ItemError, Summary};
@@ -158,6 +159,16 @@ pub trait Providers: Send + Sync {
     /// # Errors
     /// `NotFound` if it was removed meanwhile.
     fn update_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores how a test of it went, and nothing else: what was changed during the test stays changed.
+    ///
+    /// # Errors
+    /// `NotFound` if it was removed meanwhile.
+    fn record_test(
+        &self,
+        provider: &InferenceProvider,
+        success: bool,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn remove_provider(
@@ -434,6 +445,16 @@ pub trait Secrets: Send + Sync {
     fn seal(&self, context: &str, secret: &str) -> impl Future<Output = Result<String, Error>> + Send;
     /// The secret.
     fn open(&self, context: &str, sealed: &str) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// The credentials of a provider; an endpoint without any has none.
+    fn credentials(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Credentials, Error>> + Send {
+        async {
+            match provider.connection.sealed() {
+                Some(sealed) => Credentials::of_text(&self.open(&provider.secret_context(), sealed).await?),
+                None => Ok(Credentials::default()),
+            }
+        }
+    }
 }
 
 /// What a model is sent about one item (contract, 10.1).
@@ -476,6 +497,11 @@ pub enum InferenceError {
 
 /// The one seam to models: an item goes in, the bytes of an answer come out.
 pub trait Model: Send + Sync {
+    /// The key of the predictions in an answer.
+    fn response_key(&self) -> &str {
+        RESPONSE_KEY
+    }
+
     /// One call.
     fn infer(&self, request: &InferenceRequest<'_>) -> impl Future<Output = Result<Vec<u8>, InferenceError>> + Send;
 }
@@ -484,9 +510,13 @@ pub trait Model: Send + Sync {
 pub trait Connect: Send + Sync {
     /// Either kind of model.
     type Model: Model;
+    /// An endpoint of the deployment's own.
+    fn own(&self, endpoint: &SageMaker) -> Self::Model;
+    /// A provider's, with the provider's credentials.
+    ///
     /// # Errors
-    /// `ProviderRefused` if there is no way.
-    fn connect(&self, connection: &Connection) -> impl Future<Output = Result<Self::Model, Error>> + Send;
+    /// `ProviderRefused` if there is no way; `SecretsUnavailable`.
+    fn connect(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Self::Model, Error>> + Send;
 }
 
 /// The lines of a batch.

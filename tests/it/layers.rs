@@ -21,7 +21,7 @@ const SHARED: [(&str, &[&str]); 16] = [
     ("sdk", &["domain"]),
     ("store", &["sdk", "ports", "domain"]),
     ("egress", &["ports", "domain"]),
-    ("inference", &["egress", "ports", "domain"]),
+    ("inference", &["sdk", "egress", "ports", "domain"]),
     ("webhooks", &["egress", "ports", "domain"]),
     ("objects", &["sdk", "ports", "domain"]),
     ("executions", &["sdk", "ports", "domain"]),
@@ -42,20 +42,21 @@ const HANDLERS: [&str; 10] = [
     "http",
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
-    "egress::url_field",
+    "egress::{same_origin, url_field}",
     "queue::Message",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];
 
 /// Which module of `shared` may name an SDK crate.
-const SDKS: [(&str, &str); 6] = [
+const SDKS: [(&str, &str); 7] = [
     ("aws_sdk_dynamodb", "store"),
     ("aws_sdk_s3", "objects"),
     ("aws_sdk_sagemakerruntime", "inference"),
     ("aws_sdk_sfn", "executions"),
     ("aws_sdk_sqs", "queue"),
     ("aws_sdk_kms", "secrets"),
+    ("aws_sdk_sts", "inference"),
 ];
 
 /// A source file: where it is below the repository's root, and every path that it names.

@@ -14,18 +14,18 @@ use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
 use shared::domain::prediction::Prediction;
 use shared::domain::summary::ItemError;
 use shared::ports::{InferenceError, InferenceRequest, Model, Objects};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 /// A signed URL is valid for this long (contract, 10.1).
 const URL_VALID: Duration = Duration::from_secs(3_600);
 /// Tries after the first one (contract, D26).
 const RETRIES: usize = 2;
-/// A call that has taken this long is not tried again: see `ROUNDS_PER_CHUNK` in `domain::plan`.
+/// A call that has taken this long is not tried again.
 const RETRY_WITHIN: Duration = Duration::from_secs(60);
+/// The call and its retries end after this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in `domain::plan`.
+const LONGEST: Duration = Duration::from_secs(125);
 /// The longest wait that a model may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// The key of the predictions in an answer (contract, 10.3).
-const RESPONSE_KEY: &str = "annotations";
 
 /// What the model said about an item, and what that comes to.
 #[derive(Debug)]
@@ -81,7 +81,11 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
             .with_max_times(RETRIES)
             .with_jitter();
         let begun = Instant::now();
-        let body = (|| self.call(&asset))
+        let call = async || {
+            let answer = timeout_at(begun + LONGEST, self.call(&asset)).await;
+            answer.unwrap_or_else(|_| Err(transient("The model did not answer in time.")))
+        };
+        let body = call
             .retry(patience)
             .when(|error| matches!(error, InferenceError::Transient { .. }) && begun.elapsed() < RETRY_WITHIN)
             .adjust(|error, wait| match error {
@@ -102,13 +106,14 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
 
     async fn call(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
         if self.stopped.get() {
-            return Err(InferenceError::Transient { message: String::new(), retry_after: None }); // waited in vain (I7)
+            return Err(transient("")); // waited in vain (I7)
         }
         let asset_url = match &asset.source {
             Source::Url(url) => url.clone(),
-            Source::Bucket(key) => self.objects.sign_get(key, URL_VALID).await.map_err(|_| {
-                InferenceError::Transient { message: "The item's URL could not be signed.".into(), retry_after: None }
-            })?,
+            Source::Bucket(key) => {
+                let signed = self.objects.sign_get(key, URL_VALID).await;
+                signed.map_err(|_| transient("The item's URL could not be signed."))?
+            }
         };
         let request = InferenceRequest {
             asset_id: asset.uid,
@@ -122,7 +127,7 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
     }
 
     fn read(&self, asset: &Asset, body: &[u8]) -> Answer {
-        match decode(body, RESPONSE_KEY, asset.size) {
+        match decode(body, self.model.response_key(), asset.size) {
             Err(bad) => Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string())),
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
@@ -131,6 +136,10 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
             },
         }
     }
+}
+
+fn transient(message: &str) -> InferenceError {
+    InferenceError::Transient { message: message.into(), retry_after: None }
 }
 
 /// A short sentence about what was dropped of an answer.

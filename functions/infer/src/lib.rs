@@ -15,9 +15,9 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use shared::domain::Error;
+use shared::domain::connection::SageMaker;
 use shared::domain::job::{JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
-use shared::domain::provider::{Connection, SageMaker};
 use shared::ports::{Chunk, Clock, Commit, Connect, Jobs, Ledger, Manifests, Objects, Providers};
 use tokio::time::{Instant, sleep};
 use tracing::info;
@@ -72,7 +72,7 @@ where
     ///
     /// # Errors
     /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open.
-    /// `StoreUnavailable`, `ObjectsUnavailable`.
+    /// `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
         let job = self.store.job(batch.job).await?;
         if job.state.status != JobStatus::Running {
@@ -82,7 +82,7 @@ where
         if committed.len() >= batch.items.div_ceil(batch.chunk_items) as usize {
             return Ok(Report::default());
         }
-        let model = self.models.connect(&self.connection(&job.spec).await?).await?;
+        let model = self.model(&job.spec).await?;
         let assets = self.objects.assets(batch).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let report = self.work(&job.spec, batch, &model, chunks, Raw::new(batch, attempt), deadline).await?;
@@ -174,17 +174,16 @@ where
         }
     }
 
-    /// Where the model of a job is.
-    async fn connection(&self, spec: &JobSpec) -> Result<Connection, Error> {
+    /// The model of a job. A provider's credentials are opened here, once an invocation.
+    async fn model(&self, spec: &JobSpec) -> Result<M::Model, Error> {
         let Some(uid) = spec.provider else {
             let own = self.endpoints.iter().find(|(model, _)| Some(*model) == spec.model_type);
-            let own = own.map(|(_, endpoint)| Connection::SageMaker(endpoint.clone()));
-            return own.ok_or_else(|| {
+            return own.map(|(_, endpoint)| self.models.own(endpoint)).ok_or_else(|| {
                 Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into())
             });
         };
         match self.providers.provider(spec.organization, uid).await {
-            Ok(provider) if provider.is_active => Ok(provider.connection),
+            Ok(provider) if provider.is_active => self.models.connect(&provider).await,
             Ok(_) => Err(Error::ProviderRefused("The inference provider is not active any more.".into())),
             Err(Error::NotFound) => Err(Error::ProviderRefused("The inference provider was deleted.".into())),
             Err(error) => Err(error),

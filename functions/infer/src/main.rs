@@ -3,35 +3,19 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_config::Region;
-use aws_sdk_sagemakerruntime::config::Builder;
 use infer::Worker;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
-use shared::domain::Error;
+use shared::domain::connection::SageMaker;
 use shared::domain::job::ModelType;
 use shared::domain::plan::Batch;
-use shared::domain::provider::{Connection, SageMaker};
-use shared::inference::Endpoint;
+use shared::egress::Egress;
+use shared::inference::Models;
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
 use shared::objects::Bucket;
-use shared::ports::{Clock, Connect};
+use shared::ports::Clock;
+use shared::secrets::Vault;
 use shared::store::Store;
 use tokio::time::Instant;
-
-/// The way to SageMaker endpoints, in any region. They share the process's HTTP client.
-struct Models {
-    config: aws_config::SdkConfig,
-}
-
-impl Connect for Models {
-    type Model = Endpoint;
-
-    async fn connect(&self, connection: &Connection) -> Result<Endpoint, Error> {
-        let Connection::SageMaker(SageMaker { endpoint_name, region }) = connection;
-        let config = Builder::from(&self.config).region(Region::new(region.clone())).build();
-        Ok(Endpoint::new(aws_sdk_sagemakerruntime::Client::from_conf(config), endpoint_name))
-    }
-}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -41,18 +25,25 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let bucket = env.text("BUCKET_NAME");
     let bot = env.text("BOT_USER");
     let region = env.text("AWS_REGION");
+    let key = env.text("SECRETS_KEY_ID");
+    let loopback_http = env.loopback_http();
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let endpoints = endpoints
         .into_iter()
-        .map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone() }));
+        .map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone(), role_arn: None }));
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let worker = &Worker {
         store: store.clone(),
         providers: store,
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
-        models: Models { config: aws.model_config() },
+        models: Models {
+            config: aws.model_config(),
+            sts: aws_sdk_sts::Client::new(aws.config()),
+            secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
+            egress: Egress::new(loopback_http),
+        },
         clock: SystemClock,
         bot,
         endpoints: endpoints.collect(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
 use shared::domain::Error;
+use shared::domain::connection::SageMaker;
 use shared::domain::id::ItemUid;
 use shared::domain::job::{Counters, Job, JobStatus, ModelType};
 use shared::domain::plan::Batch;
-use shared::domain::provider::SageMaker;
 use shared::ports::{Ledger, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, an_item,
@@ -46,7 +46,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
     let objects = MemoryObjects::default();
     objects.put("manifest", "", lines).await.unwrap();
     let fault = Arc::new(fault);
-    let endpoint = SageMaker { endpoint_name: "yolo".into(), region: "us-east-1".into() };
+    let endpoint = SageMaker { endpoint_name: "yolo".into(), region: "us-east-1".into(), role_arn: None };
     let worker = Worker {
         store: MemoryJob::of(job).failing(&fault),
         providers: MemoryTenants::default(),
@@ -205,4 +205,17 @@ async fn the_raw_object_has_a_line_for_every_item_and_what_was_below_the_thresho
     MultiGzDecoder::new(worker.objects.object(key).unwrap().as_slice()).read_to_string(&mut lines).unwrap();
     assert_eq!(lines.lines().count(), ITEMS);
     assert!(lines.contains("\"confidence\":0.1"));
+}
+
+/// Contract 6.5: a model that never answers costs each item its time, and no more.
+#[tokio::test(start_paused = true)]
+async fn a_model_that_never_answers_is_given_up_item_by_item() {
+    let (worker, batch) = worker(running(), ScriptedModel::silent(), Fault::default()).await;
+    let begun = Instant::now();
+
+    worker.run(&batch, "a", begun + Duration::from_secs(10_000)).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters.failed as usize, ITEMS);
+    // 50 items through 4 slots: 13 rounds of at most 125 seconds.
+    assert!(begun.elapsed() < Duration::from_secs(13 * 126), "{:?}", begun.elapsed());
 }

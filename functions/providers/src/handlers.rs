@@ -5,69 +5,162 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
+use shared::domain::connection::{Connection, Credentials};
 use shared::domain::id::ProviderUid;
 use shared::domain::key::Scope;
 use shared::domain::provider::{InferenceProvider, UNKNOWN_PROJECT};
-use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
-use shared::ports::{Clock, Projects, Providers};
+use shared::egress::{same_origin, url_field};
+use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, respond};
+use shared::ports::{Clock, Connect, Objects, Projects, Providers, Secrets};
+use tokio::time::Instant;
 use tracing::info;
 
-use crate::{App, ProviderView};
+use crate::probe::probe;
+use crate::view::{NewProvider, ProviderChange};
+use crate::{App, ProviderView, TestView};
 
 const READ: &[Scope] = &[Scope::InferenceRead];
 const WRITE: &[Scope] = &[Scope::InferenceWrite];
 
-/// `POST /inference-providers/`: 201 with the provider.
-pub(crate) async fn create<S: Providers + Projects, C: Clock>(
-    State(app): State<Arc<App<S, C>>>,
+type Shared<S, V, O, M, C> = State<Arc<App<S, V, O, M, C>>>;
+
+/// Add a provider. Its credentials are sealed, and shown to nobody any more.
+#[utoipa::path(
+    post, path = "/inference-providers/", tag = "inference providers",
+    request_body = NewProvider,
+    responses((status = 201, description = "The provider.", body = ProviderView)),
+)]
+pub(crate) async fn create<S, V, O, M, C>(
+    State(app): Shared<S, V, O, M, C>,
     caller: Caller,
     Body(body): Body,
-) -> Response {
+) -> Response
+where
+    S: Providers + Projects,
+    V: Secrets,
+    O: Objects,
+    M: Connect,
+    C: Clock,
+{
     respond(app.create(&caller, &body).await.map(|provider| (StatusCode::CREATED, Json(ProviderView::of(provider)))))
 }
 
-/// `GET /inference-providers/`.
-pub(crate) async fn list<S: Providers + Projects, C: Clock>(
-    State(app): State<Arc<App<S, C>>>,
+/// List providers.
+#[utoipa::path(
+    get, path = "/inference-providers/", tag = "inference providers",
+    params(PagingParameters),
+    responses((status = 200, description = "A page of providers.", body = PageView<ProviderView>)),
+)]
+pub(crate) async fn list<S, V, O, M, C>(
+    State(app): Shared<S, V, O, M, C>,
     caller: Caller,
     request: ListRequest,
-) -> Response {
+) -> Response
+where
+    S: Providers + Projects,
+    V: Secrets,
+    O: Objects,
+    M: Connect,
+    C: Clock,
+{
     respond(app.list(&caller, &request).await.map(Json))
 }
 
-/// `GET /inference-providers/{uid}/`.
-pub(crate) async fn get<S: Providers + Projects, C: Clock>(
-    State(app): State<Arc<App<S, C>>>,
+/// Show a provider.
+#[utoipa::path(
+    get, path = "/inference-providers/{uid}/", tag = "inference providers",
+    params(("uid" = ProviderUid, Path)),
+    responses((status = 200, description = "The provider.", body = ProviderView)),
+)]
+pub(crate) async fn get<S, V, O, M, C>(
+    State(app): Shared<S, V, O, M, C>,
     caller: Caller,
     Path(uid): Path<String>,
-) -> Response {
+) -> Response
+where
+    S: Providers + Projects,
+    V: Secrets,
+    O: Objects,
+    M: Connect,
+    C: Clock,
+{
     respond(app.get(&caller, READ, &uid).await.map(|provider| Json(ProviderView::of(provider))))
 }
 
-/// `PATCH /inference-providers/{uid}/`.
-pub(crate) async fn update<S: Providers + Projects, C: Clock>(
-    State(app): State<Arc<App<S, C>>>,
+/// Change a provider.
+#[utoipa::path(
+    patch, path = "/inference-providers/{uid}/", tag = "inference providers",
+    params(("uid" = ProviderUid, Path)),
+    request_body = ProviderChange,
+    responses((status = 200, description = "The whole provider.", body = ProviderView)),
+)]
+pub(crate) async fn update<S, V, O, M, C>(
+    State(app): Shared<S, V, O, M, C>,
     caller: Caller,
     Path(uid): Path<String>,
     Body(body): Body,
-) -> Response {
+) -> Response
+where
+    S: Providers + Projects,
+    V: Secrets,
+    O: Objects,
+    M: Connect,
+    C: Clock,
+{
     respond(app.update(&caller, &uid, &body).await.map(|provider| Json(ProviderView::of(provider))))
 }
 
-/// `DELETE /inference-providers/{uid}/`: 204, also if a job uses it: that job fails (contract, 8.2).
-pub(crate) async fn remove<S: Providers + Projects, C: Clock>(
-    State(app): State<Arc<App<S, C>>>,
+/// Remove a provider. A job that uses it fails.
+#[utoipa::path(
+    delete, path = "/inference-providers/{uid}/", tag = "inference providers",
+    params(("uid" = ProviderUid, Path)),
+    responses((status = 204, description = "It is gone.")),
+)]
+pub(crate) async fn remove<S, V, O, M, C>(
+    State(app): Shared<S, V, O, M, C>,
     caller: Caller,
     Path(uid): Path<String>,
-) -> Response {
+) -> Response
+where
+    S: Providers + Projects,
+    V: Secrets,
+    O: Objects,
+    M: Connect,
+    C: Clock,
+{
     respond(app.remove(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 
-impl<S: Providers + Projects, C: Clock> App<S, C> {
+/// Test a provider, active or not: sends the request of a job, with a small picture, and reads the answer as a job does. An
+/// endpoint that fails is no failure of this call.
+#[utoipa::path(
+    post, path = "/inference-providers/{uid}/test/", tag = "inference providers",
+    params(("uid" = ProviderUid, Path)),
+    responses((status = 200, description = "How it went; it is kept in `last_test_at` and `last_test_success`.", body = TestView)),
+)]
+pub(crate) async fn test<S, V, O, M, C>(
+    State(app): Shared<S, V, O, M, C>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response
+where
+    S: Providers + Projects,
+    V: Secrets,
+    O: Objects,
+    M: Connect,
+    C: Clock,
+{
+    respond(app.test(&caller, &uid).await.map(Json))
+}
+
+impl<S: Providers + Projects, V: Secrets, O: Objects, M: Connect, C: Clock> App<S, V, O, M, C> {
     async fn create(&self, caller: &Caller, body: &[u8]) -> Result<InferenceProvider, Error> {
         caller.needs(WRITE)?;
-        let provider = InferenceProvider::read(body, caller.organization, self.clock.now())?;
+        let url = url_field(self.loopback_http);
+        let (provider, sent) = InferenceProvider::read(body, caller.organization, self.clock.now(), url)?;
+        let credentials = sent.completed(&Credentials::default())?;
         self.check_project(&provider).await?;
+        let provider = self.seal(provider, &credentials).await?;
         self.store.add_provider(&provider).await?;
         info!(provider.uid = %provider.uid, "provider created");
         Ok(provider)
@@ -86,15 +179,32 @@ impl<S: Providers + Projects, C: Clock> App<S, C> {
     }
 
     async fn update(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<InferenceProvider, Error> {
-        let provider = self.get(caller, WRITE, uid).await?.changed(body, self.clock.now())?;
-        self.check_project(&provider).await?;
-        self.store.update_provider(&provider).await?;
-        Ok(provider)
+        let before = self.get(caller, WRITE, uid).await?;
+        let url = url_field(self.loopback_http);
+        let (mut after, sent) = before.clone().changed(body, self.clock.now(), url)?;
+        self.check_project(&after).await?;
+        if let Some(sent) = sent {
+            let stored = if sent.has_masks() { self.stored(&before, &after).await? } else { Credentials::default() };
+            after = self.seal(after, &sent.completed(&stored)?).await?;
+        }
+        self.store.update_provider(&after).await?;
+        Ok(after)
     }
 
     async fn remove(&self, caller: &Caller, uid: &str) -> Result<(), Error> {
         caller.needs(WRITE)?;
         self.store.remove_provider(caller.organization, ProviderUid::parse(uid)?).await
+    }
+
+    async fn test(&self, caller: &Caller, uid: &str) -> Result<TestView, Error> {
+        let provider = self.get(caller, WRITE, uid).await?;
+        let begun = Instant::now();
+        let probe = probe(&self.objects, &self.models, &provider).await?;
+        let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = self.clock.now();
+        self.store.record_test(&provider, probe.success, now).await?;
+        info!(provider.uid = %provider.uid, success = probe.success, latency_ms, "provider tested");
+        Ok(TestView::of(probe, now, latency_ms))
     }
 
     /// # Errors
@@ -106,5 +216,32 @@ impl<S: Providers + Projects, C: Clock> App<S, C> {
             Err(Error::NotFound) => Err(Error::field("project", UNKNOWN_PROJECT)),
             Err(error) => Err(error),
         }
+    }
+
+    /// What a mask in a change may stand for: nothing that would go to another host than it was given for (contract, D17).
+    async fn stored(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<Credentials, Error> {
+        match (&before.connection, &after.connection) {
+            (Connection::Http(old), Connection::Http(new)) if same_origin(&old.endpoint_url, &new.endpoint_url) => {
+                self.secrets.credentials(before).await
+            }
+            _ => Ok(Credentials::default()),
+        }
+    }
+
+    /// The provider with these credentials, which from here on nobody sees (I11).
+    async fn seal(
+        &self,
+        mut provider: InferenceProvider,
+        credentials: &Credentials,
+    ) -> Result<InferenceProvider, Error> {
+        let context = provider.secret_context();
+        if let Connection::Http(endpoint) = &mut provider.connection {
+            endpoint.headers = credentials.header_names();
+            endpoint.sealed = match credentials.to_text()? {
+                Some(text) => Some(self.secrets.seal(&context, &text).await?),
+                None => None,
+            };
+        }
+        Ok(provider)
     }
 }

@@ -1,40 +1,170 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use shared::domain::Timestamp;
-use shared::domain::id::OrganizationUid;
+use shared::domain::connection::{Connection, SageMaker};
+use shared::domain::id::{OrganizationUid, ProviderUid};
+use shared::domain::outcome::{Failure, FailureCode};
 use shared::domain::project::Project;
-use shared::ports::Projects;
-use shared::testing::{ACME_PROJECTS, MemoryTenants, OTHER, StoppedClock, TestApi};
+use shared::domain::provider::InferenceProvider;
+use shared::domain::{Error, Timestamp};
+use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets};
+use shared::testing::{ACME_PROJECTS, MemoryObjects, MemoryTenants, OTHER, PlainSecrets, StoppedClock, TestApi};
 
 use crate::{App, routes};
 
-/// An API with a project of "acme" and one of "other".
-async fn an_api() -> (TestApi, [String; 2]) {
-    let store = MemoryTenants::default();
-    let mut projects = Vec::new();
-    for organization in ["acme", "other"] {
-        let project =
-            Project::read(br#"{"name": "p"}"#, OrganizationUid::named(organization), Timestamp::UNIX_EPOCH).unwrap();
-        store.add_project(&project).await.unwrap();
-        projects.push(project.uid.to_string());
-    }
-    (TestApi::of(routes(App { store, clock: StoppedClock::at(1_000) })), [projects.remove(0), projects.remove(0)])
+const TOKEN: &str = "hunter2hunter2";
+const KEY: &str = "s3same-s3same";
+const MASK: &str = "********";
+
+type Headers = Vec<(String, String)>;
+
+/// What the model does when it is tested.
+#[derive(Clone, Default)]
+enum Answer {
+    #[default]
+    Never,
+    Body(&'static str),
+    Refusal,
+    BadItem,
+    Busy,
 }
 
-fn a_body() -> Value {
+/// A model, and the way to it: opens credentials as a real one does, and keeps what it was connected with and asked.
+#[derive(Clone, Default)]
+struct TestModel {
+    answer: Answer,
+    connected: Arc<Mutex<Vec<Headers>>>,
+    asked: Arc<Mutex<Vec<Value>>>,
+}
+
+impl TestModel {
+    fn answering(answer: Answer) -> Self {
+        Self { answer, ..Self::default() }
+    }
+
+    /// The headers that the last connection would send.
+    fn headers(&self) -> Headers {
+        self.connected.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+impl Model for TestModel {
+    fn response_key(&self) -> &str {
+        "found"
+    }
+
+    async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
+        self.asked.lock().unwrap().push(serde_json::to_value(request).unwrap());
+        match self.answer {
+            Answer::Never => {
+                tokio::time::sleep(Duration::from_secs(3_600)).await;
+                Ok(Vec::new())
+            }
+            Answer::Body(body) => Ok(body.into()),
+            Answer::Refusal => Err(InferenceError::Job("It refuses its credentials.".into())),
+            Answer::BadItem => {
+                Err(InferenceError::Item(Failure::new(FailureCode::ModelError, "The model answered status 400.")))
+            }
+            Answer::Busy => {
+                Err(InferenceError::Transient { message: "The model answered status 503.".into(), retry_after: None })
+            }
+        }
+    }
+}
+
+impl Connect for TestModel {
+    type Model = Self;
+
+    fn own(&self, _: &SageMaker) -> Self {
+        self.clone()
+    }
+
+    async fn connect(&self, provider: &InferenceProvider) -> Result<Self, Error> {
+        if let Connection::SageMaker(SageMaker { role_arn: Some(_), .. }) = &provider.connection {
+            return Err(Error::ProviderRefused("The role could not be assumed.".into()));
+        }
+        let credentials = PlainSecrets.credentials(provider).await?;
+        self.connected.lock().unwrap().push(credentials.request_headers());
+        Ok(self.clone())
+    }
+}
+
+/// The function, and what is around it.
+struct World {
+    api: TestApi,
+    store: MemoryTenants,
+    model: TestModel,
+    /// One of "acme" and one of "other".
+    projects: [String; 2],
+}
+
+impl World {
+    async fn with(model: TestModel) -> Self {
+        let store = MemoryTenants::default();
+        let mut projects = Vec::new();
+        for organization in ["acme", "other"] {
+            let organization = OrganizationUid::named(organization);
+            let project = Project::read(br#"{"name": "p"}"#, organization, Timestamp::UNIX_EPOCH).unwrap();
+            store.add_project(&project).await.unwrap();
+            projects.push(project.uid.to_string());
+        }
+        let api = TestApi::of(routes(App {
+            store: store.clone(),
+            secrets: PlainSecrets,
+            objects: MemoryObjects::default(),
+            models: model.clone(),
+            clock: StoppedClock::at(1_000),
+            loopback_http: false,
+        }));
+        Self { api, store, model, projects: [projects.remove(0), projects.remove(0)] }
+    }
+
+    /// Creates a provider and gives its path.
+    async fn created(&self, body: Value) -> String {
+        let (status, provider) = self.api.call("POST /inference-providers/", body).await;
+        assert_eq!(status, 201, "{provider}");
+        format!("/inference-providers/{}/", provider["uid"].as_str().unwrap())
+    }
+
+    /// What a test of the provider of this path comes to.
+    async fn tested(&self, path: &str) -> Value {
+        let (status, result) = self.api.call(&format!("POST {path}test/"), Value::Null).await;
+        assert_eq!(status, 200, "{result}");
+        result
+    }
+
+    async fn patched(&self, path: &str, body: Value) -> (u16, Value) {
+        self.api.call(&format!("PATCH {path}"), body).await
+    }
+}
+
+async fn a_world() -> World {
+    World::with(TestModel::answering(Answer::Body(r#"{"found": []}"#))).await
+}
+
+fn a_sagemaker() -> Value {
     json!({"name": "Ours", "provider_type": "sagemaker", "config": {"endpoint_name": "yolo", "region": "us-east-1"}})
+}
+
+fn an_http() -> Value {
+    json!({"name": "Theirs", "provider_type": "http", "config": {"endpoint_url": "https://model.example/v1", "auth_type": "bearer",
+        "auth_header": TOKEN, "headers": {"X-Key": KEY}}})
 }
 
 #[tokio::test]
 async fn a_provider_is_created_read_changed_and_removed() {
-    let (api, [project, _]) = an_api().await;
-    let (status, provider) = api.call("POST /inference-providers/", a_body()).await;
+    let world = a_world().await;
+    let (api, [project, _]) = (&world.api, &world.projects);
+    let (status, provider) = api.call("POST /inference-providers/", a_sagemaker()).await;
     let uid = provider["uid"].as_str().unwrap();
     assert_eq!(
         (status, &provider),
         (
             201,
-            &json!({"uid": uid, "name": "Ours", "description": null, "provider_type": "sagemaker", "config": {"endpoint_name": "yolo", "region": "us-east-1"},
-                "is_active": true, "project": null, "last_test_at": null, "last_test_success": null,
+            &json!({"uid": uid, "name": "Ours", "description": null, "provider_type": "sagemaker",
+                "config": {"endpoint_name": "yolo", "region": "us-east-1"}, "is_active": true, "project": null,
+                "last_test_at": null, "last_test_success": null,
                 "created_at": "1970-01-01T00:16:40Z", "updated_at": "1970-01-01T00:16:40Z"})
         )
     );
@@ -44,7 +174,7 @@ async fn a_provider_is_created_read_changed_and_removed() {
 
     // As the TypeScript client sends it back.
     let change = json!({"config": {"endpointName": "sam3", "region": "us-east-1"}, "project": project});
-    let (status, changed) = api.call(&format!("PATCH {path}"), change).await;
+    let (status, changed) = world.patched(&path, change).await;
     assert_eq!(
         (status, &changed["config"]["endpoint_name"], &changed["project"], &changed["name"]),
         (200, &json!("sam3"), &json!(project), &json!("Ours"))
@@ -55,38 +185,259 @@ async fn a_provider_is_created_read_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
+    let world = a_world().await;
+
+    let (_, provider) = world.api.call("POST /inference-providers/", an_http()).await;
+
+    assert_eq!(provider["provider_type"], "http");
+    assert_eq!(
+        provider["config"],
+        json!({"endpoint_url": "https://model.example/v1", "auth_type": "bearer", "auth_header": MASK, "headers": {"X-Key": MASK},
+            "timeout": 30, "response_key": "annotations"})
+    );
+    let (_, open) = world
+        .api
+        .call(
+            "POST /inference-providers/",
+            json!({"name": "n", "provider_type": "http", "config": {"url": "https://a.example"}}),
+        )
+        .await;
+    assert_eq!(
+        open["config"],
+        json!({"endpoint_url": "https://a.example", "auth_type": "none", "headers": {}, "timeout": 30, "response_key": "annotations"})
+    );
+}
+
+#[tokio::test]
 async fn a_bad_provider_is_refused_with_the_name_of_its_field() {
-    let (api, [_, foreign]) = an_api().await;
+    let world = a_world().await;
     for (field, value, complaint) in [
-        ("provider_type", json!("http"), "provider_type: \"http\" providers are not served yet."),
-        ("provider_type", json!("vertex"), "provider_type: Must be \"sagemaker\"."),
+        ("provider_type", json!("vertex"), "provider_type: Must be \"sagemaker\" or \"http\"."),
         ("name", json!(" "), "name: May not be blank."),
         ("config", json!({"endpoint_name": "yolo"}), "config.region: This field is required."),
-        (
-            "config",
-            json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": "s"}),
-            "config.auth_heder: Unknown key.",
-        ),
+        ("config", json!("yolo"), "config: Must be an object."),
         ("project", json!("nonsense"), "project: Unknown project."),
-        ("project", json!(foreign), "project: Unknown project."),
+        ("project", json!(world.projects[1]), "project: Unknown project."),
     ] {
-        let mut body = a_body();
+        let mut body = a_sagemaker();
         body[field] = value;
-        let (status, problem) = api.call("POST /inference-providers/", body).await;
+        let (status, problem) = world.api.call("POST /inference-providers/", body).await;
 
         assert_eq!((status, &problem["detail"]), (400, &json!(complaint)));
     }
+    for (key, value, complaint) in [
+        ("endpoint_url", json!("http://model.example"), "config.endpoint_url: Must be an HTTPS URL."),
+        ("endpoint_url", json!("http://localhost:4601"), "config.endpoint_url: Must be an HTTPS URL."),
+        ("endpoint_url", json!("https://169.254.169.254/"), "config.endpoint_url: Must lead to a public address."),
+        (
+            "endpoint_url",
+            json!("https://u:p@model.example"),
+            "config.endpoint_url: May not contain a user name or password.",
+        ),
+        ("endpoint_url", json!("https://model.example/#x"), "config.endpoint_url: May not contain a fragment."),
+        ("auth_heder", json!(KEY), "config.auth_heder: Unknown key."),
+        (
+            "auth_header",
+            json!(MASK),
+            "config.auth_header: Send the value itself: none is stored for this endpoint that the mask could stand for.",
+        ),
+    ] {
+        let mut body = an_http();
+        body["config"][key] = value;
+        let (status, problem) = world.api.call("POST /inference-providers/", body).await;
+
+        assert_eq!((status, &problem["detail"]), (400, &json!(complaint)));
+    }
+    assert_eq!(world.api.call("GET /inference-providers/", Value::Null).await.1["results"], json!([]));
+}
+
+/// Contract D17.
+#[tokio::test]
+async fn what_was_shown_can_be_changed_and_sent_back() {
+    let world = a_world().await;
+    let path = world.created(an_http()).await;
+    let (_, shown) = world.api.call(&format!("GET {path}"), Value::Null).await;
+
+    let mut config = shown["config"].clone();
+    config["timeout"] = json!(12.5);
+    config["endpoint_url"] = "https://MODEL.example:443/v2".into();
+    let (status, changed) = world.patched(&path, json!({"config": config})).await;
+
+    assert_eq!((status, &changed["config"]), (200, &config));
+    world.tested(&path).await;
+    let kept = [("Authorization".to_owned(), format!("Bearer {TOKEN}")), ("X-Key".to_owned(), KEY.to_owned())];
+    assert_eq!(world.model.headers(), kept);
+
+    // As the TypeScript client does, with a new header and without the old one.
+    let config = json!({"endpointUrl": "https://model.example/v2", "authType": "bearer", "authHeader": MASK,
+        "headers": {"X-New": "n"}, "responseKey": "found"});
+    let (status, changed) = world.patched(&path, json!({"config": config})).await;
+
+    assert_eq!((status, &changed["config"]["headers"]), (200, &json!({"X-New": MASK})));
+    world.tested(&path).await;
+    assert_eq!(world.model.headers(), [kept[0].clone(), ("X-New".to_owned(), "n".to_owned())]);
+}
+
+/// Contract D17.
+#[tokio::test]
+async fn a_change_that_says_nothing_of_the_config_keeps_the_credentials() {
+    let world = a_world().await;
+    let path = world.created(an_http()).await;
+
+    let (status, changed) = world.patched(&path, json!({"name": "New", "config": null, "is_active": false})).await;
+
+    assert_eq!((status, &changed["name"], &changed["config"]["auth_header"]), (200, &json!("New"), &json!(MASK)));
+    world.tested(&path).await;
+    assert_eq!(world.model.headers().len(), 2);
+}
+
+/// Contract D17: a stored token cannot be redirected.
+#[tokio::test]
+async fn another_host_needs_the_credentials_again() {
+    let world = a_world().await;
+    let path = world.created(an_http()).await;
+    for url in ["https://evil.example/v1", "https://model.example:8443/v1", "https://model.example.evil.example"] {
+        for (auth_header, headers) in [(MASK, json!({})), (TOKEN, json!({"X-Key": MASK}))] {
+            let config =
+                json!({"endpoint_url": url, "auth_type": "bearer", "auth_header": auth_header, "headers": headers});
+            let (status, problem) = world.patched(&path, json!({"config": config})).await;
+
+            assert_eq!(status, 400, "{url}");
+            assert!(problem["detail"].as_str().unwrap().contains("Send the value itself"), "{problem}");
+        }
+    }
+    let (_, unchanged) = world.api.call(&format!("GET {path}"), Value::Null).await;
+    assert_eq!(unchanged["config"]["endpoint_url"], "https://model.example/v1");
+
+    let config =
+        json!({"endpoint_url": "https://other.example/", "auth_type": "header", "auth_header": "X-Token: new"});
+    assert_eq!(world.patched(&path, json!({"config": config})).await.0, 200);
+    world.tested(&path).await;
+    assert_eq!(world.model.headers(), [("X-Token".to_owned(), "new".to_owned())]);
+}
+
+#[tokio::test]
+async fn another_type_needs_a_whole_config() {
+    let world = a_world().await;
+    let path = world.created(an_http()).await;
+
+    let (status, problem) = world.patched(&path, json!({"provider_type": "sagemaker"})).await;
+    assert_eq!((status, &problem["detail"]), (400, &json!("config: This field is required.")));
+
+    let (status, changed) =
+        world.patched(&path, json!({"provider_type": "sagemaker", "config": a_sagemaker()["config"]})).await;
+    assert_eq!((status, &changed["config"]), (200, &a_sagemaker()["config"]));
+
+    // And what was secret is gone: there is nothing that a mask could stand for.
+    let mut back = an_http();
+    back["config"]["auth_header"] = MASK.into();
+    assert_eq!(world.patched(&path, back).await.0, 400);
+}
+
+/// I11.
+#[tokio::test]
+async fn no_answer_holds_a_secret_and_the_table_holds_it_sealed_for_its_row() {
+    let world = a_world().await;
+    let path = world.created(an_http()).await;
+    let mut bad = an_http();
+    bad["config"]["timeout"] = json!(0);
+    bad["config"]["auth_heder"] = KEY.into();
+    let calls = [
+        (format!("GET {path}"), Value::Null),
+        ("GET /inference-providers/".into(), Value::Null),
+        (format!("PATCH {path}"), an_http()),
+        (format!("POST {path}test/"), Value::Null),
+        ("POST /inference-providers/".into(), an_http()),
+        ("POST /inference-providers/".into(), bad),
+    ];
+    for (call, body) in calls {
+        let (_, answer) = world.api.call(&call, body).await;
+        assert!(!answer.to_string().contains(TOKEN) && !answer.to_string().contains(KEY), "{call}: {answer}");
+    }
+
+    let uid = ProviderUid::parse(path.split('/').nth(2).unwrap()).unwrap();
+    let stored = world.store.provider(OrganizationUid::named("acme"), uid).await.unwrap();
+    let sealed = stored.connection.sealed().unwrap();
+    assert!(sealed.starts_with(&stored.secret_context()), "bound to its row: {sealed}");
+    assert!(!serde_json::to_string(&stored).unwrap().replace(&json!(sealed).to_string(), "").contains(TOKEN));
+}
+
+#[tokio::test]
+async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
+    let answer = r#"{"found": [{"type": "bounding_box", "label": "person", "confidence": 0.9,
+        "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}}]}"#;
+    let world = World::with(TestModel::answering(Answer::Body(answer))).await;
+    let mut body = an_http();
+    body["is_active"] = false.into();
+    let path = world.created(body).await;
+    for body in [Value::Null, json!({})] {
+        let (status, result) = world.api.call(&format!("POST {path}test/"), body).await;
+        assert_eq!(
+            (status, &result),
+            (
+                200,
+                &json!({"success": true, "message": "The model answered, with 1 prediction(s).",
+                    "tested_at": "1970-01-01T00:16:40Z", "latency_ms": result["latency_ms"]})
+            )
+        );
+        assert!(result["latency_ms"].is_u64());
+    }
+    let asked = world.model.asked.lock().unwrap()[0].clone();
+    assert_eq!(
+        asked,
+        json!({"asset_id": asked["asset_id"], "asset_url": "https://bucket.example/probes/picture.jpg?signed", "asset_type": "image",
+            "width": 192, "height": 192, "labels": []})
+    );
+    let (_, provider) = world.api.call(&format!("GET {path}"), Value::Null).await;
+    assert_eq!(
+        (&provider["last_test_at"], &provider["last_test_success"]),
+        (&json!("1970-01-01T00:16:40Z"), &json!(true))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_endpoint_is_an_answer_and_not_an_error() {
+    for (answer, message) in [
+        (Answer::Never, "The model did not answer within 20 seconds."),
+        (Answer::Refusal, "It refuses its credentials."),
+        (Answer::BadItem, "The model answered status 400."),
+        (Answer::Busy, "The model answered status 503."),
+        (Answer::Body("<html>"), "The model's answer is not JSON (line 1, column 1)."),
+        (Answer::Body(r#"{"annotations": []}"#), "The model's answer has no array \"found\"."),
+        (
+            Answer::Body(r#"{"found": [{"type": "box"}]}"#),
+            "None of the model's predictions is well formed. found[0].label: This field is required.",
+        ),
+    ] {
+        let world = World::with(TestModel::answering(answer)).await;
+        let path = world.created(an_http()).await;
+
+        let result = world.tested(&path).await;
+
+        assert_eq!(result["success"], false);
+        assert!(result["message"].as_str().unwrap().starts_with(message), "{result}");
+        let (_, provider) = world.api.call(&format!("GET {path}"), Value::Null).await;
+        assert_eq!(provider["last_test_success"], false);
+    }
+
+    let world = a_world().await;
+    let mut body = a_sagemaker();
+    body["config"]["role_arn"] = "arn:aws:iam::123456789012:role/model".into();
+    let path = world.created(body).await;
+    assert_eq!(world.tested(&path).await["message"], "The role could not be assumed.");
 }
 
 #[tokio::test]
 async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() {
-    let (api, _) = an_api().await;
-    let (_, provider) = api.call("POST /inference-providers/", a_body()).await;
-    let path = format!("/inference-providers/{}/", provider["uid"].as_str().unwrap());
-    for method in ["GET", "PATCH", "DELETE"] {
-        assert_eq!(api.call_as(OTHER, &format!("{method} {path}"), json!({})).await.0, 404, "{method}"); // I10
-        assert_eq!(api.call_as(ACME_PROJECTS, &format!("{method} {path}"), json!({})).await.0, 403, "{method}");
+    let world = a_world().await;
+    let path = world.created(an_http()).await;
+    for call in [format!("GET {path}"), format!("PATCH {path}"), format!("DELETE {path}"), format!("POST {path}test/")]
+    {
+        assert_eq!(world.api.call_as(OTHER, &call, json!({})).await.0, 404, "{call}"); // I10
+        assert_eq!(world.api.call_as(ACME_PROJECTS, &call, json!({})).await.0, 403, "{call}");
     }
-    assert_eq!(api.call_as(OTHER, "GET /inference-providers/", Value::Null).await.1["results"], json!([]));
-    assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.0, 200);
+    assert_eq!(world.api.call_as(OTHER, "GET /inference-providers/", Value::Null).await.1["results"], json!([]));
+    assert_eq!(world.api.call(&format!("GET {path}"), Value::Null).await.0, 200);
+    assert!(world.model.asked.lock().unwrap().is_empty());
 }

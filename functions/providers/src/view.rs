@@ -1,42 +1,93 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::{Map, Number, Value};
 use shared::domain::Timestamp;
+use shared::domain::connection::{AuthType, Connection, Http, MASK, ProviderType, SageMaker};
 use shared::domain::id::{ProjectUid, ProviderUid};
-use shared::domain::provider::{Connection, InferenceProvider};
+use shared::domain::provider::InferenceProvider;
+use utoipa::ToSchema;
+
+use crate::probe::Probe;
 
 /// The provider object (contract, 8.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ProviderView {
     uid: ProviderUid,
     name: String,
+    #[schema(required)]
     description: Option<String>,
-    #[serde(flatten)]
-    connection: ConnectionView,
+    provider_type: ProviderType,
+    config: ConfigView,
     is_active: bool,
+    /// The only project that may use it; `null`: all of the organization's.
+    #[schema(required)]
     project: Option<ProjectUid>,
+    #[schema(required)]
     last_test_at: Option<Timestamp>,
+    #[schema(required)]
     last_test_success: Option<bool>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-/// `provider_type` and `config` (contract, 8.3). Written out key by key: what is not named here is never shown (I11).
-#[derive(Debug, Serialize)]
-#[serde(tag = "provider_type", content = "config")]
-enum ConnectionView {
-    #[serde(rename = "sagemaker")]
-    SageMaker { endpoint_name: String, region: String },
+/// `config` by `provider_type` (contract, 8.3). Written out key by key: what is not named here is never shown (I11).
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum ConfigView {
+    /// Of `sagemaker`.
+    SageMaker {
+        endpoint_name: String,
+        region: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        role_arn: Option<String>,
+    },
+    /// Of `http`.
+    Http {
+        endpoint_url: String,
+        auth_type: AuthType,
+        /// A mask.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        auth_header: Option<&'static str>,
+        /// Names, each with a mask.
+        headers: BTreeMap<String, &'static str>,
+        /// Seconds.
+        #[schema(value_type = f64)]
+        timeout: Number,
+        response_key: String,
+    },
+}
+
+impl ConfigView {
+    fn of(connection: Connection) -> Self {
+        match connection {
+            Connection::SageMaker(SageMaker { endpoint_name, region, role_arn }) => {
+                Self::SageMaker { endpoint_name, region, role_arn }
+            }
+            Connection::Http(Http { endpoint_url, auth_type, headers, timeout, response_key, sealed: _ }) => {
+                Self::Http {
+                    endpoint_url,
+                    auth_type,
+                    auth_header: (auth_type != AuthType::None).then_some(MASK),
+                    headers: headers.into_iter().map(|name| (name, MASK)).collect(),
+                    timeout,
+                    response_key,
+                }
+            }
+        }
+    }
 }
 
 impl ProviderView {
     /// A provider on the wire.
     #[must_use]
     pub fn of(provider: InferenceProvider) -> Self {
-        let Connection::SageMaker(sagemaker) = provider.connection;
         Self {
             uid: provider.uid,
             name: provider.name,
             description: provider.description,
-            connection: ConnectionView::SageMaker { endpoint_name: sagemaker.endpoint_name, region: sagemaker.region },
+            provider_type: provider.connection.kind(),
+            config: ConfigView::of(provider.connection),
             is_active: provider.is_active,
             project: provider.project,
             last_test_at: provider.last_test_at,
@@ -45,4 +96,61 @@ impl ProviderView {
             updated_at: provider.updated_at,
         }
     }
+}
+
+/// What a test came to (contract, 8.4).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TestView {
+    /// Whether the provider can serve jobs.
+    success: bool,
+    /// A sentence.
+    message: String,
+    tested_at: Timestamp,
+    /// How long it took.
+    latency_ms: u64,
+}
+
+impl TestView {
+    pub(crate) fn of(probe: Probe, tested_at: Timestamp, latency_ms: u64) -> Self {
+        Self { success: probe.success, message: probe.message, tested_at, latency_ms }
+    }
+}
+
+/// A provider as it is created.
+// For the API's description alone: `InferenceProvider::read` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct NewProvider {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    provider_type: ProviderType,
+    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`. Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`,
+    /// `timeout`, `response_key`. Other keys are refused. `auth_header` and the values of `headers` are secret: they are kept
+    /// encrypted, and shown as `********`.
+    #[schema(value_type = Object)]
+    config: Map<String, Value>,
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    #[schema(default = true)]
+    is_active: Option<bool>,
+    /// The only project that may use it; without it, all of the organization's.
+    project: Option<ProjectUid>,
+}
+
+/// What is changed about a provider; what is not sent stays.
+// For the API's description alone: `InferenceProvider::changed` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct ProviderChange {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// Another one requires a `config`.
+    provider_type: Option<ProviderType>,
+    /// Replaces the whole `config`. A `********` in it stands for the value that is stored, as long as the endpoint's host stays.
+    #[schema(value_type = Option<Object>)]
+    config: Option<Map<String, Value>>,
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    is_active: Option<bool>,
+    project: Option<ProjectUid>,
 }

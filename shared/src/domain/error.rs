@@ -119,7 +119,7 @@ pub enum Error {
     /// Step Functions does.
     #[error("The service is busy. Try again.")]
     ExecutionsUnavailable(#[source] BoxError),
-    /// KMS does.
+    /// KMS or STS does.
     #[error("The service is busy. Try again.")]
     SecretsUnavailable(#[source] BoxError),
     /// Our own mistake.

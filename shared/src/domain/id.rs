@@ -119,6 +119,12 @@ impl OrganizationUid {
 }
 
 impl ItemUid {
+    /// The picture that a test shows to a model: an item of no project.
+    #[must_use]
+    pub fn of_probe() -> Self {
+        Self(Uuid::from_u128(derived(&[b"probe"]).as_u128() & !GENERATION))
+    }
+
     /// The item with this key in this project: adding it twice gives the same one.
     #[must_use]
     pub fn of(project: ProjectUid, key: &str) -> Self {

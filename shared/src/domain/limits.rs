@@ -36,6 +36,16 @@ pub const ITEM_KEY_BYTES: usize = 900;
 pub const DESCRIPTION_CHARS: usize = 2_000;
 /// Length of a webhook secret that a client brings (contract, 9.1).
 pub const SECRET_CHARS: std::ops::RangeInclusive<usize> = 16..=256;
+/// Bytes of the credentials of one provider: as many as KMS seals in one call (AWS, "Encrypt").
+pub const CREDENTIALS_BYTES: usize = 4_096;
+/// Further request headers of a provider, and the lengths of a name and of a value.
+pub const HEADERS: usize = 20;
+/// See [`HEADERS`].
+pub const HEADER_NAME_CHARS: usize = 100;
+/// See [`HEADERS`].
+pub const HEADER_CHARS: usize = 2_048;
+/// Length of a role's ARN (AWS, "AssumeRole").
+pub const ROLE_ARN_CHARS: usize = 2_048;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
 /// Webhook subscriptions of an organization: they are told in the transaction that ends a job.

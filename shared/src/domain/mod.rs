@@ -1,6 +1,7 @@
 //! The rules of auto-labeling. Pure: no I/O, no clock, no AWS.
 
 pub mod annotate;
+pub mod connection;
 pub mod decode;
 pub mod error;
 pub mod fields;

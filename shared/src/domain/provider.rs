@@ -3,78 +3,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::connection::{Connection, Credentials, ProviderType};
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid, ProviderUid};
 use super::{Error, Timestamp, limits};
 
 /// Model calls in flight over all workers of a job, unless the provider says otherwise.
 pub const MAX_CONCURRENCY: u32 = 16;
-
-/// How the model is reached.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "provider_type", content = "config", rename_all = "snake_case")]
-pub enum Connection {
-    /// A SageMaker endpoint.
-    #[serde(rename = "sagemaker")]
-    SageMaker(SageMaker),
-}
-
-/// A SageMaker endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SageMaker {
-    /// 1–63 letters, digits, hyphens.
-    pub endpoint_name: String,
-    /// AWS region.
-    pub region: String,
-}
-
-/// Reads `config` (contract, 8.3). Unknown keys are refused, so that a mistyped credential key is never stored in the
-/// clear and echoed.
-fn sagemaker(fields: &mut Fields, config: Option<Map<String, Value>>) -> Option<SageMaker> {
-    let mut config = Fields::of("config.".into(), documented(config?));
-    let endpoint_name = config.required("endpoint_name", endpoint_name).unwrap_or_default();
-    let region = config.required("region", region).unwrap_or_default();
-    config.optional("role_arn", |_| Err::<(), _>("Roles are not assumed yet.".into()));
-    config.optional("method", Ok); // the official live test sends one
-    let unknown: Vec<String> = config.rest().map(str::to_owned).collect();
-    for key in unknown {
-        config.refuse(&key, "Unknown key.");
-    }
-    fields.absorb(config.finish());
-    Some(SageMaker { endpoint_name, region })
-}
-
-/// `config` under the documented names: the TypeScript client sends camelCase back, and the clients' own tests say
-/// `endpoint` (contract, D16).
-fn documented(config: Map<String, Value>) -> Map<String, Value> {
-    let name = |key: String| match key.as_str() {
-        "endpoint" | "endpointName" => "endpoint_name".to_owned(),
-        "roleArn" => "role_arn".to_owned(),
-        _ => key,
-    };
-    config.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (name(key), value)).collect()
-}
-
-/// The service's own rule (AWS, "InvokeEndpoint").
-fn endpoint_name(value: Value) -> Result<String, String> {
-    let name = fields::text(1, 63)(value)?;
-    let good =
-        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !name.starts_with('-') && !name.ends_with('-');
-    if good { Ok(name) } else { Err("Must consist of letters, digits and inner hyphens.".into()) }
-}
-
-/// Such as `eu-central-1`: the name becomes part of the address that is called.
-fn region(value: Value) -> Result<String, String> {
-    let region = fields::text(1, 32)(value)?;
-    let mut parts = region.rsplit('-');
-    let number = parts.next().is_some_and(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()));
-    let words: Vec<bool> = parts.map(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase())).collect();
-    if number && words.len() >= 2 && words.into_iter().all(|word| word) {
-        Ok(region)
-    } else {
-        Err("Must be an AWS region, such as eu-central-1.".into())
-    }
-}
 
 fn description(value: Value) -> Result<String, String> {
     fields::text(0, limits::DESCRIPTION_CHARS)(value)
@@ -87,12 +22,14 @@ fn project(value: Value) -> Result<ProjectUid, String> {
 /// The complaint about a project that is not there.
 pub const UNKNOWN_PROJECT: &str = "Unknown project.";
 
-fn provider_type(value: Value) -> Result<(), String> {
-    match value.as_str() {
-        Some("sagemaker") => Ok(()),
-        Some("http") => Err("\"http\" providers are not served yet.".into()),
-        _ => Err("Must be \"sagemaker\".".into()),
-    }
+/// Reads `config`; what is wrong with it joins the other complaints.
+fn config(
+    fields: &mut Fields,
+    kind: ProviderType,
+    config: Map<String, Value>,
+    endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+) -> Option<(Connection, Credentials)> {
+    Connection::read(kind, config, endpoint_url).map_err(|error| fields.absorb(Err(error))).ok()
 }
 
 /// A provider.
@@ -124,50 +61,69 @@ pub struct InferenceProvider {
 }
 
 impl InferenceProvider {
-    /// Reads the body of a create call (contract, 8.2). Whether there is such a project is not known here.
+    /// Reads the body of a create call (contract, 8.2). `endpoint_url` is the guard's rule, and whether there is such a project is
+    /// not known here. The credentials are still to be sealed.
     ///
     /// # Errors
     /// `MalformedBody`; `Validation` with every complaint.
-    pub fn read(body: &[u8], organization: OrganizationUid, now: Timestamp) -> Result<Self, Error> {
+    pub fn read(
+        body: &[u8],
+        organization: OrganizationUid,
+        now: Timestamp,
+        endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+    ) -> Result<(Self, Credentials), Error> {
         let mut fields = Fields::of_body(body)?;
         let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
-        fields.required("provider_type", provider_type);
-        let config = fields.required("config", fields::object);
-        let sagemaker = sagemaker(&mut fields, config).unwrap_or_default();
+        let kind = fields.required("provider_type", ProviderType::read);
+        let sent = fields.required("config", fields::object);
+        let read = kind.zip(sent).and_then(|(kind, sent)| config(&mut fields, kind, sent, endpoint_url));
         let description = fields.optional("description", description);
         let is_active = fields.optional("is_active", fields::boolean).unwrap_or(true);
         let project = fields.optional("project", project);
         fields.finish()?;
-        Ok(Self {
+        let (connection, credentials) = read.ok_or_else(|| Error::internal("a config without complaint or value"))?;
+        let provider = Self {
             uid: ProviderUid::at(now),
             organization,
             name,
             description,
-            connection: Connection::SageMaker(sagemaker),
+            connection,
             is_active,
             project,
             last_test_at: None,
             last_test_success: None,
             created_at: now,
             updated_at: now,
-        })
+        };
+        Ok((provider, credentials))
     }
 
-    /// Reads the body of an update call: what is not sent stays, `config` is replaced as a whole (contract, D17).
+    /// Reads the body of an update call: what is not sent stays, and `config` is replaced as a whole (contract, D17), which
+    /// another `provider_type` requires. Credentials come with a `config`: they are still to be completed and sealed.
     ///
     /// # Errors
     /// `MalformedBody`; `Validation` with every complaint.
-    pub fn changed(self, body: &[u8], now: Timestamp) -> Result<Self, Error> {
+    pub fn changed(
+        self,
+        body: &[u8],
+        now: Timestamp,
+        endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+    ) -> Result<(Self, Option<Credentials>), Error> {
         let mut fields = Fields::of_body(body)?;
         let name = fields.optional("name", fields::text(1, limits::NAME_CHARS));
-        fields.optional("provider_type", provider_type);
-        let config = fields.optional("config", fields::object);
-        let connection = sagemaker(&mut fields, config).map(Connection::SageMaker);
+        let kind = fields.optional("provider_type", ProviderType::read).unwrap_or(self.connection.kind());
+        let sent = if kind == self.connection.kind() {
+            fields.optional("config", fields::object)
+        } else {
+            fields.required("config", fields::object)
+        };
+        let read = sent.and_then(|sent| config(&mut fields, kind, sent, endpoint_url));
         let description = fields.optional("description", description);
         let is_active = fields.optional("is_active", fields::boolean);
         let project = fields.optional("project", project);
         fields.finish()?;
-        Ok(Self {
+        let (connection, credentials) = read.unzip();
+        let changed = Self {
             name: name.unwrap_or(self.name),
             connection: connection.unwrap_or(self.connection),
             description: description.or(self.description),
@@ -175,7 +131,14 @@ impl InferenceProvider {
             project: project.or(self.project),
             updated_at: now,
             ..self
-        })
+        };
+        Ok((changed, credentials))
+    }
+
+    /// What its sealed credentials are bound to: a ciphertext moved to another row does not open.
+    #[must_use]
+    pub fn secret_context(&self) -> String {
+        format!("{}/provider/{}", self.organization, self.uid)
     }
 
     /// Whether a job of `project` may use it.
@@ -195,88 +158,113 @@ pub fn default_for(project: ProjectUid, providers: &[InferenceProvider]) -> Opti
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::domain::connection::SageMaker;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn any_url(value: Value) -> Result<String, String> {
+        Ok(value.to_string())
+    }
+
     fn read(body: &Value) -> Result<InferenceProvider, String> {
-        InferenceProvider::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), at(1))
+        InferenceProvider::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), at(1), any_url)
+            .map(|(provider, _)| provider)
             .map_err(|error| error.to_string())
     }
 
-    fn with_config(config: Value) -> Result<InferenceProvider, String> {
-        read(&json!({"name": "p", "provider_type": "sagemaker", "config": config}))
+    fn a_provider() -> InferenceProvider {
+        let config = json!({"endpoint_name": "yolo", "region": "us-east-1"});
+        read(&json!({"name": "p", "provider_type": "sagemaker", "config": config})).unwrap()
     }
 
     #[test]
-    fn a_config_is_known_by_several_names_and_kept_under_one() {
-        let wanted = SageMaker { endpoint_name: "yolo-v8".into(), region: "eu-central-1".into() };
-        for config in [
-            json!({"endpoint_name": "yolo-v8", "region": "eu-central-1"}),
-            json!({"endpointName": "yolo-v8", "region": "eu-central-1", "roleArn": null}),
-            json!({"endpoint": "yolo-v8", "region": "eu-central-1", "method": "POST"}),
+    fn every_complaint_is_in_one_answer() {
+        for (body, complaint) in [
+            (
+                json!({}),
+                "name: This field is required.; provider_type: This field is required.; config: This field is required.",
+            ),
+            (
+                json!({"name": " ", "provider_type": "vertex", "config": {"x": 1}, "is_active": "yes"}),
+                "name: May not be blank.; provider_type: Must be \"sagemaker\" or \"http\".; is_active: Must be true or false.",
+            ),
+            (
+                json!({"name": "p", "provider_type": "sagemaker", "config": {"region": 7}, "project": "nonsense"}),
+                "config.endpoint_name: This field is required.; config.region: Must be a string.; project: Unknown project.",
+            ),
         ] {
-            assert_eq!(with_config(config).unwrap().connection, Connection::SageMaker(wanted.clone()));
+            assert_eq!(read(&body).unwrap_err(), complaint);
         }
     }
 
-    #[test]
-    fn a_bad_config_names_its_keys() {
-        for (config, complaint) in [
-            (json!({"endpoint_name": "yolo"}), "config.region: This field is required."),
-            (
-                json!({"endpoint_name": "-yolo", "region": "eu-central-1"}),
-                "config.endpoint_name: Must consist of letters, digits and inner hyphens.",
-            ),
-            (
-                json!({"endpoint_name": "yolo", "region": "evil.example/"}),
-                "config.region: Must be an AWS region, such as eu-central-1.",
-            ),
-            (
-                json!({"endpoint_name": "yolo", "region": "us-gov-west-1", "role_arn": "arn:aws:iam::1:role/x"}),
-                "config.role_arn: Roles are not assumed yet.",
-            ),
-            (
-                json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": "hunter2"}),
-                "config.auth_heder: Unknown key.",
-            ),
-            (json!("yolo"), "config: Must be an object."),
-        ] {
-            assert_eq!(with_config(config).unwrap_err(), complaint);
-        }
-    }
-
-    #[test]
-    fn only_sagemaker_is_served_so_far() {
-        assert_eq!(
-            read(
-                &json!({"name": "p", "provider_type": "http", "config": {"endpoint_name": "x", "region": "us-east-1"}})
-            )
-            .unwrap_err(),
-            "provider_type: \"http\" providers are not served yet."
-        );
-        assert_eq!(
-            read(&json!({})).unwrap_err(),
-            "name: This field is required.; provider_type: This field is required.; config: This field is required."
-        );
-    }
-
+    /// Contract D17.
     #[test]
     fn a_change_leaves_what_it_does_not_name_and_replaces_the_config() {
-        let before = with_config(json!({"endpoint_name": "yolo", "region": "us-east-1"})).unwrap();
+        let before = a_provider();
+        let change = |body: &[u8]| before.clone().changed(body, at(9), any_url).map(|(changed, _)| changed);
 
-        let renamed =
-            before.clone().changed(br#"{"name": "q", "is_active": false, "description": null}"#, at(9)).unwrap();
         assert_eq!(
-            renamed,
+            change(br#"{"name": "q", "is_active": false, "description": null, "project": null}"#).unwrap(),
             InferenceProvider { name: "q".into(), is_active: false, updated_at: at(9), ..before.clone() }
         );
+        for (body, complaint) in [
+            (r#"{"config": {"endpoint_name": "other"}}"#, "config.region: This field is required."),
+            (r#"{"provider_type": "http"}"#, "config: This field is required."),
+            (r#"{"provider_type": "http", "config": {}}"#, "config.endpoint_url: This field is required."),
+        ] {
+            assert_eq!(change(body.as_bytes()).unwrap_err().to_string(), complaint);
+        }
+    }
 
-        let error = before.changed(br#"{"config": {"endpoint_name": "other"}}"#, at(9)).unwrap_err();
-        assert_eq!(error.to_string(), "config.region: This field is required.");
+    /// Contract D7.
+    #[test]
+    fn the_newest_active_provider_serves_and_the_projects_own_comes_first() {
+        let (project, other) = (ProjectUid::at(at(1)), ProjectUid::at(at(2)));
+        let provider = |project, is_active| InferenceProvider { project, is_active, ..a_provider() };
+        // Newest first.
+        let providers = [
+            provider(Some(other), true),
+            provider(None, false),
+            provider(None, true),
+            provider(Some(project), false),
+            provider(Some(project), true),
+            provider(Some(project), true),
+            provider(None, true),
+        ];
+        let chosen = |providers: &[InferenceProvider]| {
+            default_for(project, providers)
+                .map(|chosen| providers.iter().position(|p| std::ptr::eq(p, chosen)).unwrap())
+        };
+
+        assert_eq!(chosen(&providers), Some(4));
+        assert_eq!(chosen(&providers[..4]), Some(2));
+        assert_eq!(chosen(&providers[..2]), None);
+    }
+
+    #[test]
+    fn a_row_of_before_there_were_roles_is_still_read() {
+        let mut row = serde_json::to_value(a_provider()).unwrap();
+        assert_eq!(row["config"], json!({"endpoint_name": "yolo", "region": "us-east-1"}));
+        row["config"]["role_arn"] = Value::Null;
+
+        let SageMaker { role_arn, .. } = SageMaker::default();
+        let Connection::SageMaker(read) = serde_json::from_value::<InferenceProvider>(row).unwrap().connection else {
+            panic!("of the same kind");
+        };
+        assert_eq!(read.role_arn, role_arn);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body in ".{0,200}") {
+            let _ = InferenceProvider::read(body.as_bytes(), OrganizationUid::named("acme"), at(1), any_url);
+            let _ = a_provider().changed(body.as_bytes(), at(1), any_url);
+        }
     }
 }

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::Policy;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
 use self::address::is_public;
-pub use self::url::{Refusal, check_url, url_field};
+pub use self::url::{Refusal, check_url, same_origin, url_field};
 
 /// A request to an address of a user's.
 #[derive(Clone, Copy)]
@@ -41,6 +42,8 @@ pub struct Post<'a> {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// `Retry-After`, if it is a number of seconds. A date would need a clock that agrees with the server's.
+    pub retry_after: Option<Duration>,
     /// At most as much as was asked for.
     pub body: Vec<u8>,
 }
@@ -113,15 +116,19 @@ impl Egress {
         for (name, value) in request.headers {
             call = call.header(*name, *value);
         }
-        let mut response = call.send().await?;
+        let mut call = call.build()?;
+        // Some are credentials: no library prints them, whatever the log level.
+        call.headers_mut().values_mut().for_each(|value| value.set_sensitive(true));
+        let mut response = self.client.execute(call).await?;
         let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         while body.len() < request.answer_bytes
             && let Some(piece) = response.chunk().await?
         {
             body.extend_from_slice(&piece[..piece.len().min(request.answer_bytes - body.len())]);
         }
-        Ok(Answer { status, body })
+        Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
     }
 }
 
@@ -251,13 +258,16 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = vec![0; 4_096];
             let length = stream.read(&mut request).await.unwrap();
-            stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 5\r\n\r\nhello").await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 201 Created\r\nretry-after: 7\r\ncontent-length: 5\r\n\r\nhello")
+                .await
+                .unwrap();
             String::from_utf8(request[..length].to_vec()).unwrap()
         });
 
         let answer = Egress::new(true).post(to(&format!("http://localhost:{port}/hook"))).await.unwrap();
 
-        assert_eq!(answer, Answer { status: 201, body: b"hello".to_vec() });
+        assert_eq!(answer, Answer { status: 201, retry_after: Some(Duration::from_secs(7)), body: b"hello".to_vec() });
         let request = server.await.unwrap();
         assert!(
             request.starts_with("POST /hook HTTP/1.1\r\n")

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use serde_json::Value;
-use url::{Host, Url};
+use url::{Host, Origin, Url};
 
 use super::address::is_public;
 use crate::domain::{fields, limits};
@@ -58,6 +58,13 @@ pub fn check_url(text: &str, loopback_http: bool) -> Result<Url, Refusal> {
     if address.is_none_or(is_public) { Ok(url) } else { Err(Refusal::NotPublic) }
 }
 
+/// Whether two addresses lead to one scheme, host and port, so that what the one is trusted with the other may have.
+#[must_use]
+pub fn same_origin(one: &str, other: &str) -> bool {
+    let origin = |text| Url::parse(text).ok().map(|url| url.origin()).filter(Origin::is_tuple);
+    origin(one).is_some_and(|one| origin(other) == Some(one))
+}
+
 /// Judged by the text: a parsed URL no longer tells `127.0.0.1` from `0177.0.0.1`.
 fn spells_loopback(text: &str) -> bool {
     let ends_a_host = |rest: &str| rest.is_empty() || rest.starts_with([':', '/', '?']);
@@ -111,6 +118,27 @@ mod tests {
         ] {
             assert_eq!(check_url(bad, false).unwrap_err(), refusal, "{bad}");
         }
+    }
+
+    /// Contract D17.
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let here = "https://model.example/v1/detect";
+        for same in ["https://model.example", "HTTPS://MODEL.example:443/v2?x=1", "https:///model.example/", here] {
+            assert!(same_origin(here, same), "{same}");
+        }
+        for other in [
+            "https://model.example:8443/v1/detect",
+            "http://model.example/v1/detect",
+            "https://evil.example/model.example/",
+            "https://model.example.evil.example/",
+            "https:///evil.example",
+            "data:text/plain,x",
+            "nonsense",
+        ] {
+            assert!(!same_origin(here, other), "{other}");
+        }
+        assert!(!same_origin("data:text/plain,x", "data:text/plain,x"));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Organizations, projects and providers: small rows in their organization's partition.
 
 use super::Store;
+use super::calls::{attribute, classify};
 use super::keys::{self, Key};
 use super::rows::{Keyed, item};
-use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::organization::Organization;
 use crate::domain::project::Project;
 use crate::domain::provider::InferenceProvider;
+use crate::domain::{Error, Timestamp};
 use crate::ports::{Organizations, Page, Projects, Providers, Slice};
 
 impl Organizations for Store {
@@ -51,6 +52,26 @@ impl Providers for Store {
 
     async fn update_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
         self.replace(Key::provider(provider.organization, provider.uid), provider).await
+    }
+
+    async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {
+        let still_there = "attribute_exists(pk)"; // an update would make a row of one that was removed meanwhile
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::provider(provider.organization, provider.uid).into()))
+            .update_expression("SET last_test_at = :now, last_test_success = :success")
+            .condition_expression(still_there)
+            .expression_attribute_values(":now", attribute(&now)?)
+            .expression_attribute_values(":success", attribute(&success)?);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Err(Error::NotFound)
+            }
+            Err(error) => Err(classify(error)),
+        }
     }
 
     async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {

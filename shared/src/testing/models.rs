@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::domain::Error;
+use crate::domain::connection::SageMaker;
 use crate::domain::id::ItemUid;
 use crate::domain::outcome::{Failure, FailureCode};
-use crate::domain::provider::Connection;
+use crate::domain::provider::InferenceProvider;
 use crate::ports::{Connect, InferenceError, InferenceRequest, Model, Objects};
 use crate::testing::Fault;
 
@@ -18,6 +19,8 @@ pub struct ScriptedModel {
     asked: Arc<Mutex<Vec<ItemUid>>>,
     /// Refuses the job at this call, counted from 1; 0: never.
     refuses_at: usize,
+    /// Never answers.
+    silent: bool,
 }
 
 impl ScriptedModel {
@@ -25,6 +28,12 @@ impl ScriptedModel {
     #[must_use]
     pub fn refusing_at(call: usize) -> Self {
         Self { refuses_at: call, ..Self::default() }
+    }
+
+    /// Takes calls and never answers.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
     }
 
     /// The items it was asked about, in order.
@@ -40,7 +49,7 @@ impl Model for ScriptedModel {
             asked.push(request.asset_id);
             asked.len()
         };
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;
         if calls == self.refuses_at {
             return Err(InferenceError::Job("The endpoint is gone.".into()));
         }
@@ -70,7 +79,11 @@ pub struct ScriptedModels(pub ScriptedModel);
 impl Connect for ScriptedModels {
     type Model = ScriptedModel;
 
-    async fn connect(&self, _: &Connection) -> Result<ScriptedModel, Error> {
+    fn own(&self, _: &SageMaker) -> ScriptedModel {
+        self.0.clone()
+    }
+
+    async fn connect(&self, _: &InferenceProvider) -> Result<ScriptedModel, Error> {
         Ok(self.0.clone())
     }
 }

@@ -1,16 +1,16 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::project::Project;
 use crate::domain::provider::InferenceProvider;
+use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Projects, Providers, Slice};
 
-/// Projects and providers in memory.
-#[derive(Debug, Default)]
+/// Projects and providers in memory. A clone is the same table.
+#[derive(Clone, Debug, Default)]
 pub struct MemoryTenants {
-    projects: Mutex<Vec<Project>>,
-    providers: Mutex<Vec<InferenceProvider>>,
+    projects: Arc<Mutex<Vec<Project>>>,
+    providers: Arc<Mutex<Vec<InferenceProvider>>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -67,6 +67,13 @@ impl Providers for MemoryTenants {
 
     async fn update_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
         self.find(provider.organization, provider.uid).map(|(place, mut providers)| providers[place] = provider.clone())
+    }
+
+    async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {
+        let (place, mut providers) = self.find(provider.organization, provider.uid)?;
+        providers[place].last_test_at = Some(now);
+        providers[place].last_test_success = Some(success);
+        Ok(())
     }
 
     async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {

@@ -1,9 +1,10 @@
 use shared::domain::Error;
+use shared::domain::connection::{AuthType, Connection, Http, SageMaker};
 use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
 use shared::domain::organization::Organization;
 use shared::domain::project::{Project, ProjectStatus};
-use shared::domain::provider::{Connection, InferenceProvider, SageMaker};
+use shared::domain::provider::InferenceProvider;
 use shared::ports::{KeyRing, Keys, Organizations, Projects, Providers};
 use shared::store::Store;
 
@@ -19,6 +20,8 @@ on_both!(
     lists_of_projects_and_providers_lose_none_and_repeat_none,
     providers_are_their_tenants_own,
     a_removed_provider_does_not_come_back,
+    an_https_provider_reads_back_as_it_was,
+    a_test_leaves_what_was_changed_meanwhile,
 );
 
 fn issued(organization: OrganizationUid, second: i64) -> IssuedKey {
@@ -101,7 +104,11 @@ fn provider(organization: OrganizationUid, second: i64) -> InferenceProvider {
         organization,
         name: format!("YOLO {second}"),
         description: None,
-        connection: Connection::SageMaker(SageMaker { endpoint_name: "yolo-v8".into(), region: "eu-central-1".into() }),
+        connection: Connection::SageMaker(SageMaker {
+            endpoint_name: "yolo-v8".into(),
+            region: "eu-central-1".into(),
+            role_arn: None,
+        }),
         is_active: true,
         project: Some(ProjectUid::at(at(0))),
         last_test_at: None,
@@ -162,4 +169,36 @@ async fn a_removed_provider_does_not_come_back(store: Store) {
     assert!(matches!(store.update_provider(&changed).await, Err(Error::NotFound)));
     assert!(matches!(store.remove_provider(acme(), changed.uid).await, Err(Error::NotFound)));
     assert!(matches!(store.provider(acme(), changed.uid).await, Err(Error::NotFound)));
+}
+
+async fn an_https_provider_reads_back_as_it_was(store: Store) {
+    for timeout in [serde_json::json!(30), serde_json::json!(2.5)] {
+        let endpoint = Http {
+            endpoint_url: "https://model.example/".into(),
+            auth_type: AuthType::Bearer,
+            headers: vec!["X-Model".into()],
+            timeout: timeout.as_number().unwrap().clone(),
+            response_key: "annotations".into(),
+            sealed: Some("ciphertext".into()),
+        };
+        let provider = InferenceProvider { connection: Connection::Http(endpoint), ..provider(acme(), 0) };
+        store.add_provider(&provider).await.unwrap();
+
+        assert_eq!(store.provider(acme(), provider.uid).await.unwrap(), provider);
+    }
+}
+
+async fn a_test_leaves_what_was_changed_meanwhile(store: Store) {
+    let before = provider(acme(), 0);
+    store.add_provider(&before).await.unwrap();
+    let changed = InferenceProvider { name: "New".into(), updated_at: at(1), ..before.clone() };
+    store.update_provider(&changed).await.unwrap();
+
+    store.record_test(&before, true, at(2)).await.unwrap();
+
+    let tested = InferenceProvider { last_test_at: Some(at(2)), last_test_success: Some(true), ..changed };
+    assert_eq!(store.provider(acme(), before.uid).await.unwrap(), tested);
+    store.remove_provider(acme(), before.uid).await.unwrap();
+    assert!(matches!(store.record_test(&before, true, at(3)).await, Err(Error::NotFound)));
+    assert!(matches!(store.provider(acme(), before.uid).await, Err(Error::NotFound)));
 }

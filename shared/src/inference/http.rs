@@ -1,0 +1,238 @@
+//! Models behind an HTTPS address of the user's (contract, 10.1).
+
+use std::time::Duration;
+
+use crate::domain::connection::{Credentials, Http};
+use crate::domain::outcome::{Failure, FailureCode};
+use crate::egress::{Answer, Egress, EgressError, Post};
+use crate::ports::{InferenceError, InferenceRequest, Model};
+
+/// An answer may have as many bytes as one of a SageMaker endpoint (AWS, "InvokeEndpoint"); the next one shows that it has more.
+const ANSWER_BYTES: usize = 6 * 1024 * 1024;
+
+/// One endpoint, with its credentials: it is never printed, so the type has no `Debug` (I11).
+#[derive(Clone)]
+pub struct HttpsEndpoint {
+    egress: Egress,
+    url: String,
+    headers: Vec<(String, String)>,
+    timeout: Duration,
+    response_key: String,
+}
+
+impl HttpsEndpoint {
+    /// The endpoint, called through this guard.
+    #[must_use]
+    pub fn new(egress: Egress, endpoint: &Http, credentials: &Credentials) -> Self {
+        let fixed = [("Content-Type", "application/json"), ("Accept", "application/json")];
+        let headers = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        Self {
+            egress,
+            url: endpoint.endpoint_url.clone(),
+            headers: headers.chain(credentials.request_headers()).collect(),
+            timeout: endpoint.timeout(),
+            response_key: endpoint.response_key.clone(),
+        }
+    }
+}
+
+impl Model for HttpsEndpoint {
+    fn response_key(&self) -> &str {
+        &self.response_key
+    }
+
+    async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
+        let body = serde_json::to_vec(request)
+            .map_err(|_| failed(FailureCode::ModelError, "The request could not be written."))?;
+        let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let request = Post {
+            url: &self.url,
+            headers: &headers,
+            body: &body,
+            timeout: self.timeout,
+            answer_bytes: ANSWER_BYTES + 1,
+        };
+        self.egress.post(request).await.map_err(not_answered).and_then(answered)
+    }
+}
+
+/// What a status means (contract, D26). The model's own words are not repeated: a server may send back what it was sent, and
+/// that has the credentials (I11).
+fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
+    let Answer { status, retry_after, body } = answer;
+    match status {
+        200..=299 if body.len() > ANSWER_BYTES => {
+            Err(failed(FailureCode::BadAnswer, "The model's answer is longer than 6 MiB."))
+        }
+        200..=299 => Ok(body),
+        401 | 403 => Err(InferenceError::Job(format!(
+            "The inference provider's endpoint refuses its credentials (status {status}). Correct auth_type, auth_header or headers."
+        ))),
+        429 | 502 | 503 | 504 => {
+            Err(InferenceError::Transient { message: format!("The model answered status {status}."), retry_after })
+        }
+        _ => Err(failed(FailureCode::ModelError, format!("The model answered status {status}."))),
+    }
+}
+
+/// An address that may not be called, or whose certificate does not hold, is no better for the next item.
+fn not_answered(error: EgressError) -> InferenceError {
+    match error {
+        EgressError::Refused(_) | EgressError::Tls => {
+            InferenceError::Job(format!("The inference provider's endpoint cannot be called. {error}"))
+        }
+        EgressError::Dns | EgressError::Connect | EgressError::Timeout | EgressError::Broken => {
+            InferenceError::Transient { message: error.to_string(), retry_after: None }
+        }
+    }
+}
+
+fn failed(code: FailureCode, message: impl Into<String>) -> InferenceError {
+    InferenceError::Item(Failure::new(code, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::domain::connection::{Connection, ProviderType};
+    use crate::domain::id::ItemUid;
+    use crate::domain::item::{AssetType, Size};
+
+    /// A server for one request: its port, and what it was sent.
+    async fn answering(answer: Vec<u8>) -> (u16, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 8_192];
+            let length = stream.read(&mut request).await.unwrap();
+            let _ = stream.write_all(&answer).await;
+            String::from_utf8(request[..length].to_vec()).unwrap()
+        });
+        (port, server)
+    }
+
+    fn endpoint(config: Value, loopback_http: bool) -> HttpsEndpoint {
+        let Value::Object(config) = config else { panic!("an object") };
+        let url = |value: Value| Ok(value.as_str().unwrap().to_owned());
+        match Connection::read(ProviderType::Http, config, url).unwrap() {
+            (Connection::Http(http), credentials) => {
+                HttpsEndpoint::new(Egress::new(loopback_http), &http, &credentials)
+            }
+            (Connection::SageMaker(_), _) => panic!("of the kind that was asked for"),
+        }
+    }
+
+    async fn ask(endpoint: &HttpsEndpoint) -> Result<Vec<u8>, InferenceError> {
+        let labels = ["car".to_owned()];
+        let request = InferenceRequest {
+            asset_id: ItemUid::of_probe(),
+            asset_url: "https://bucket.example/x?signed".into(),
+            asset_type: AssetType::Image,
+            size: Some(Size { width: 4, height: 3 }),
+            labels: &labels,
+            model_type: None,
+        };
+        endpoint.infer(&request).await
+    }
+
+    async fn asked(answer: impl Into<Vec<u8>>) -> Result<Vec<u8>, InferenceError> {
+        let (port, _) = answering(answer.into()).await;
+        ask(&endpoint(json!({"endpoint_url": format!("http://127.0.0.1:{port}/")}), true)).await
+    }
+
+    #[tokio::test]
+    async fn the_request_is_the_contracts_with_the_credentials_in_its_head() {
+        let (port, server) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_vec()).await;
+        let endpoint = endpoint(
+            json!({"endpoint_url": format!("http://localhost:{port}/detect?v=2"), "auth_type": "bearer",
+                "auth_header": "hunter2", "headers": {"X-Tenant": "acme"}, "response_key": "found"}),
+            true,
+        );
+
+        assert_eq!(ask(&endpoint).await.unwrap(), b"{}");
+
+        assert_eq!(endpoint.response_key(), "found");
+        let request = server.await.unwrap();
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /detect?v=2 HTTP/1.1\r\n"), "{head}");
+        for header in [
+            "content-type: application/json",
+            "accept: application/json",
+            "authorization: Bearer hunter2",
+            "x-tenant: acme",
+        ] {
+            assert_eq!(head.lines().filter(|line| *line == header).count(), 1, "{header} in {head}");
+        }
+        assert_eq!(
+            serde_json::from_str::<Value>(body).unwrap(),
+            json!({"asset_id": ItemUid::of_probe(), "asset_url": "https://bucket.example/x?signed", "asset_type": "image",
+                "width": 4, "height": 3, "labels": ["car"]})
+        );
+    }
+
+    /// Contract D26.
+    #[tokio::test]
+    async fn a_status_says_whether_it_is_the_items_fault_a_passing_one_or_the_jobs() {
+        for status in [429, 502, 503, 504] {
+            let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n");
+            let error = asked(answer).await.unwrap_err();
+            let InferenceError::Transient { message, retry_after } = error else { panic!("{status}: {error}") };
+            assert_eq!(
+                (message, retry_after),
+                (format!("The model answered status {status}."), Some(Duration::from_secs(9)))
+            );
+        }
+        for status in [301, 307, 400, 404, 413, 422, 500, 501] {
+            let answer = format!("HTTP/1.1 {status} X\r\nlocation: /\r\ncontent-length: 7\r\n\r\nhunter2");
+            let error = asked(answer).await.unwrap_err();
+            assert!(
+                matches!(&error, InferenceError::Item(failure) if failure.code == FailureCode::ModelError),
+                "{error}"
+            );
+            assert_eq!(error.to_string(), format!("The model answered status {status}."));
+        }
+        for status in [401, 403] {
+            let error = asked(format!("HTTP/1.1 {status} X\r\ncontent-length: 7\r\n\r\nhunter2")).await.unwrap_err();
+            assert!(matches!(error, InferenceError::Job(_)), "{error}");
+            assert!(error.to_string().contains("auth_header") && !error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_to_its_limit() {
+        for (length, good) in [(ANSWER_BYTES, true), (ANSWER_BYTES + 1, false), (2 * ANSWER_BYTES, false)] {
+            let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
+            answer.resize(answer.len() + length, b' ');
+            match asked(answer).await {
+                Ok(body) => assert!(good && body.len() == length),
+                Err(error) => {
+                    assert!(!good);
+                    assert_eq!(error.to_string(), "The model's answer is longer than 6 MiB.");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_answer_passes_but_a_refused_address_does_not() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (broken, _) = answering(Vec::new()).await;
+        for port in [nobody, silent.local_addr().unwrap().port(), broken] {
+            let config = json!({"endpoint_url": format!("http://127.0.0.1:{port}"), "timeout": 1});
+            let error = ask(&endpoint(config, true)).await.unwrap_err();
+            assert!(matches!(error, InferenceError::Transient { retry_after: None, .. }), "{error}");
+        }
+        for url in ["http://127.0.0.1:1/", "https://10.0.0.1/", "https://169.254.169.254/latest"] {
+            let error = ask(&endpoint(json!({"endpoint_url": url}), false)).await.unwrap_err();
+            assert!(matches!(error, InferenceError::Job(_)), "{error}");
+            assert!(!error.to_string().contains("://"), "{error}");
+        }
+    }
+}
