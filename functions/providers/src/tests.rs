@@ -78,6 +78,7 @@ async fn a_bad_provider_is_refused_with_the_name_of_its_field() {
     }
 }
 
+/// Contract D3, D4.
 #[tokio::test]
 async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() {
     let (api, _) = an_api().await;

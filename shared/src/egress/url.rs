@@ -77,6 +77,7 @@ pub fn url_field(loopback_http: bool) -> impl FnOnce(Value) -> Result<String, St
 mod tests {
     use super::*;
 
+    /// Contract D18.
     #[test]
     fn only_https_to_what_may_be_public_passes() {
         for good in [
@@ -113,6 +114,7 @@ mod tests {
         }
     }
 
+    /// Contract D18.
     #[test]
     fn the_development_switch_opens_two_spellings_of_loopback_and_nothing_else() {
         for good in [
