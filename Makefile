@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi test test-rust test-infra test-endpoint test-system lint bench logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -60,6 +60,10 @@ bench: setup build
 
 openapi:
 	cargo run --quiet -p openapi --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+
+# Which tests hold which decision of the contract, from the marks on them.
+coverage: setup
+	@$(PY) -m local coverage
 
 lint: setup
 	cargo fmt --all -- --check

@@ -20,6 +20,8 @@ def main() -> int:
     keys.add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("demo", help="run one job on the sample pictures, from key to drawn drafts")
     commands.add_parser("bench", help="run jobs of three sizes; prints what they cost and how fast they were")
+    coverage = commands.add_parser("coverage", help="write which tests hold which decision of the contract")
+    coverage.add_argument("--check", action="store_true", help="fail if that is not what the page says")
     commands.add_parser("emulator", help="(process of the stack) the emulator")
     commands.add_parser("proxy", help="(process of the stack) the proxy").add_argument("upstream")
     return _run(parser.parse_args())
@@ -44,6 +46,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from local import bench
 
             bench.run()
+        case "coverage":
+            from local import coverage
+
+            coverage.check() if arguments.check else coverage.write()
         case "project":
             from local import project
 

@@ -13,6 +13,7 @@ from local import aws, settings
 from local.up import Stack
 
 CARRIERS = ("Plan", "Infer", "Finalize", "Deliver")
+FUNCTIONS = ("Jobs", "Catalog", "Providers", "Webhooks", *CARRIERS, "Settle")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class Costs:
 def calls_so_far() -> int:
     """Where the meter stands: what `costs` takes as `since`."""
     return len(_calls())
+
+
+def operations(stack: Stack, *functions: str, since: int = 0) -> Counter[tuple[str, str]]:
+    """How often each of these functions (default: all) called the table since then, by function and operation."""
+    names = {stack.outputs[f"{function}FunctionName"]: function for function in functions or FUNCTIONS}
+    calls = _calls()[since:]
+    return Counter((names[call["caller"]], call["operation"]) for call in calls if call["caller"] in names)
 
 
 def costs(stack: Stack, job: str, since: int) -> Costs:

@@ -26,10 +26,14 @@ class Delivery:
         expected = hmac.new(secret.encode(), self.body, hashlib.sha256).hexdigest()
         return hmac.compare_digest(expected, self.signature)
 
+    def json(self) -> dict[str, Any]:
+        """The body."""
+        return dict(json.loads(self.body))
+
     @property
     def payload(self) -> dict[str, Any]:
         """The inner object of the event."""
-        return dict(json.loads(self.body)["payload"])
+        return dict(self.json()["payload"])
 
 
 class Receiver:

@@ -129,6 +129,7 @@ mod tests {
         }
     }
 
+    /// Contract D12.
     #[tokio::test]
     async fn what_the_job_came_to_decides_how_it_ends() {
         let cases = [

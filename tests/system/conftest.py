@@ -1,19 +1,24 @@
 """Fixtures of the system tests. They use the running local stack and start none: `make up` first."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
 
 import avala
 import httpx
 import pytest
 
-from local import up
+from local import admin, up
 from local.project import client_of
 from local.receiver import Receiver
 from local.up import Stack
+from tests.system import official as package
 from tests.system.system import System
 
+NewTenant = Callable[..., System]
 EVENTS = ["auto_label.completed", "auto_label.failed"]
 
 
@@ -71,3 +76,30 @@ def subscribed(system: System, receiver: Receiver) -> Iterator[Subscription]:
     created = system.ok("POST", "/webhooks/", {"target_url": receiver.url, "events": EVENTS}, expect=201)
     yield Subscription(created["uid"], created["secret"], receiver)
     system.api.delete(f"/webhooks/{created['uid']}/")
+
+
+@pytest.fixture(scope="module")
+def new_tenant(stack: Stack) -> Iterator[NewTenant]:
+    """Makes organizations, each the system as a new key of it sees it: `new_tenant(*options of the key, slug=...)`."""
+    with ExitStack() as clients:
+
+        def new(*options: str, slug: str | None = None) -> System:
+            organization = slug or f"test-{uuid.uuid4()}"
+            arguments = ("keys", "create", "--organization", organization, "--name", "test", *options)
+            own = replace(stack, key=admin.run(stack.outputs["TableName"], *arguments).strip())
+            return System(own, clients.enter_context(client_of(own)))
+
+        yield new
+
+
+@pytest.fixture(scope="module")
+def own(new_tenant: NewTenant) -> System:
+    """An organization of this module's own, so that its lists have what the module put there."""
+    return new_tenant()
+
+
+@pytest.fixture(scope="module", params=["sync", "async"])
+def client(request: pytest.FixtureRequest, own: System) -> Iterator[Any]:
+    """The official client of the module's own organization: first the synchronous one, then the asynchronous one."""
+    with package.client_of(request.param, own.stack) as client:
+        yield client

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from tests.system.conftest import Subscription
 from tests.system.system import Json, System, assert_refused
 
@@ -35,6 +37,7 @@ def test_a_cancel_in_the_middle_keeps_what_was_processed_and_counts_it(
     system.api.delete(f"/auto-label-jobs/{next_job.json()['uid']}/")
 
 
+@pytest.mark.contract("D13")
 def test_cancelling_twice_is_no_error_and_a_finished_job_cannot_be_cancelled(system: System) -> None:
     project = system.load_project(items=500)
     job = system.start(project)["uid"]

@@ -3,6 +3,7 @@
 import time
 
 import httpx
+import pytest
 
 from local import settings
 from tests.system.conftest import Subscription
@@ -11,6 +12,7 @@ from tests.system.system import System
 MISSING_ENDPOINT = "no-such-endpoint"
 
 
+@pytest.mark.contract("D12")
 def test_a_picture_that_cannot_be_decoded_fails_its_item_and_not_the_job(system: System) -> None:
     project = system.project()
     files = {"astronaut.jpg": (settings.PICTURES / "astronaut.jpg").read_bytes(), "broken.jpg": b"this is no picture"}
@@ -28,6 +30,7 @@ def test_a_picture_that_cannot_be_decoded_fails_its_item_and_not_the_job(system:
     assert error["message"]
 
 
+@pytest.mark.contract("D12")
 def test_an_endpoint_that_does_not_exist_fails_the_job_within_seconds_and_frees_the_project(
     system: System, subscription: Subscription
 ) -> None:
@@ -47,6 +50,7 @@ def test_an_endpoint_that_does_not_exist_fails_the_job_within_seconds_and_frees_
     assert (delivery.event, delivery.payload["status"]) == ("auto_label.failed", "failed")
 
 
+@pytest.mark.contract("D12")
 def test_a_job_whose_items_all_fail_is_failed(system: System) -> None:
     """Nothing was uploaded, so the model finds no picture anywhere."""
     job = system.run(system.project(items=3))

@@ -74,6 +74,7 @@ def test_a_cursor_that_is_not_ours_is_not_found(system: System, cursor: str) -> 
     assert_refused(system.api.get(f"/auto-label-jobs/?cursor={cursor}"), 404, naming="Invalid cursor")
 
 
+@pytest.mark.contract("D1")
 @pytest.mark.parametrize("uid", ["00000000-0000-4000-8000-000000000000", "a1b2c3d4-...", "%20", "x" * 300])
 def test_an_unknown_job_is_not_found(system: System, uid: str) -> None:
     assert_refused(system.api.get(f"/auto-label-jobs/{uid}/"), 404, naming="Not found.")

@@ -17,6 +17,7 @@ def busy_project(system: System) -> str:
     return system.load_project(items=1_000)
 
 
+@pytest.mark.contract("D9")
 @pytest.mark.parametrize("_round", range(ROUNDS))
 def test_of_two_creates_at_once_one_wins(system: System, busy_project: str, _round: int) -> None:
     first, second = sorted(two_at_once(system, busy_project), key=lambda response: response.status_code)

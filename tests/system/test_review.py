@@ -91,6 +91,7 @@ def test_accepting_and_rejecting_again_changes_nothing(system: System, draft: Js
         assert second.headers["etag"] == first.headers["etag"]
 
 
+@pytest.mark.contract("D33")
 def test_a_correction_is_a_persons_work_and_accepted(system: System, draft: Json) -> None:
     sure = {key: value for key, value in BOX.items() if key != "confidence"}
 
@@ -146,6 +147,7 @@ def test_all_bad_annotations_are_named_at_once(system: System, untouched: Json) 
     }
 
 
+@pytest.mark.contract("D10", "D33")
 def test_a_rejected_result_is_history_and_its_item_unlabeled(system: System, draft: Json) -> None:
     response = say(system, draft, "reject")
 

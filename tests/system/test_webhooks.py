@@ -2,10 +2,13 @@
 
 import time
 
+import pytest
+
 from tests.system.conftest import Subscription
 from tests.system.system import Json, System
 
 
+@pytest.mark.contract("D20", "D21")
 def test_a_completed_job_is_told_once_and_signed(system: System, subscription: Subscription) -> None:
     project = system.project()
     job = system.run(project)

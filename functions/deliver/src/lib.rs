@@ -180,6 +180,7 @@ mod tests {
         assert!(app.queue.take_sent().is_empty() && app.queue.buried().is_empty());
     }
 
+    /// Contract D23.
     #[tokio::test]
     async fn a_refused_event_is_tried_on_schedule_and_then_buried() {
         let app = an_app(a_webhook(), [Response::of(500, b""), Response::of(302, b""), Response::none("No answer.")]);
@@ -200,6 +201,7 @@ mod tests {
         assert_eq!((app.queue.buried(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
     }
 
+    /// Contract D23.
     #[tokio::test]
     async fn a_receiver_that_is_gone_is_not_told_again() {
         let app = an_app(a_webhook(), [Response::of(410, b"")]);

@@ -428,6 +428,7 @@ async fn a_failing_endpoint_is_an_answer_and_not_an_error() {
     assert_eq!(world.tested(&path).await["message"], "The role could not be assumed.");
 }
 
+/// Contract D3, D4.
 #[tokio::test]
 async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() {
     let world = a_world().await;

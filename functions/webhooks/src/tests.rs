@@ -114,6 +114,7 @@ async fn a_change_answers_the_whole_object_and_a_removed_one_is_gone() {
     }
 }
 
+/// Contract D24.
 #[tokio::test]
 async fn a_test_is_told_at_once_recorded_and_never_repeated() {
     let api = an_api([Response::of(500, b"no"), Response::none("No complete answer came in time.")]);
@@ -172,6 +173,7 @@ async fn deliveries_are_narrowed_by_subscription_event_and_status() {
     assert_eq!(api.call("GET /webhook-deliveries/?status=odd", Value::Null).await.0, 400);
 }
 
+/// Contract D3, D4.
 #[tokio::test]
 async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() {
     let api = an_api([]);

@@ -533,6 +533,7 @@ mod tests {
         }
     }
 
+    /// Contract D29.
     #[test]
     fn masks_are_runs_over_the_whole_item() {
         let counts = rle::encode([41, 1, 4_958]);
@@ -562,6 +563,7 @@ mod tests {
         refused(json!({"type": "segmentation_mask", "mask": counts}), None, "type: Needs an item that has pixels.");
     }
 
+    /// Contract D30.
     #[test]
     fn cuboids_have_two_spellings_and_a_unit_quaternion() {
         let center = json!({"x": 12.5, "y": -3.0, "z": 0.0});
@@ -607,6 +609,7 @@ mod tests {
         assert_eq!(Value::Object(kept.predictions[0].attributes.clone()), nested(ATTRIBUTE_LEVELS));
     }
 
+    /// Contract D28.
     #[test]
     fn the_rest_of_an_answer_survives_its_broken_parts_and_notes_are_bounded() {
         let good = json!({"type": "classification", "label": "car", "confidence": 1});

@@ -169,6 +169,7 @@ mod tests {
 
     use super::*;
 
+    /// Contract D5.
     #[test]
     fn every_complaint_is_in_one_answer() {
         let mut fields = Fields::of_body(br#"{"a": "x", "c": null}"#).unwrap();

@@ -187,6 +187,7 @@ mod tests {
 
     use super::*;
 
+    /// Contract D1.
     #[test]
     fn only_the_canonical_spelling_is_an_identifier() {
         for bad in

@@ -356,6 +356,7 @@ mod tests {
         assert!(request.labels.is_empty() && !request.dry_run && request.provider.is_none());
     }
 
+    /// Contract D7.
     #[test]
     fn a_provider_alone_leaves_the_model_type_open() {
         assert_eq!(JobRequest::read(br#"{"provider_id": "inf_1"}"#).unwrap().model_type, None);

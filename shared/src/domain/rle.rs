@@ -117,6 +117,7 @@ mod tests {
         runs(counts).collect()
     }
 
+    /// Contract D29.
     #[test]
     fn strings_are_those_of_pycocotools() {
         // Made with pycocotools 2.0: mask.encode() of a mask with these runs.

@@ -527,6 +527,7 @@ mod tests {
         }
     }
 
+    /// Contract D22.
     #[test]
     fn a_long_answer_is_kept_as_a_preview() {
         let response = Response::of(200, "é".repeat(2_000).as_bytes());

@@ -277,6 +277,7 @@ mod tests {
         );
     }
 
+    /// Contract D18.
     #[tokio::test]
     async fn a_redirect_is_an_answer_and_nobody_follows_it() {
         let (other, visits) = answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
@@ -350,6 +351,7 @@ mod tests {
         }
     }
 
+    /// Contract D18.
     #[tokio::test]
     async fn a_name_that_resolves_to_a_private_address_is_refused() {
         let found = Names { loopback_http: false }.resolve("localhost".parse().unwrap()).await;

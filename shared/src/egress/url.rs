@@ -84,6 +84,7 @@ pub fn url_field(loopback_http: bool) -> impl FnOnce(Value) -> Result<String, St
 mod tests {
     use super::*;
 
+    /// Contract D18.
     #[test]
     fn only_https_to_what_may_be_public_passes() {
         for good in [
@@ -141,6 +142,7 @@ mod tests {
         assert!(!same_origin("data:text/plain,x", "data:text/plain,x"));
     }
 
+    /// Contract D18.
     #[test]
     fn the_development_switch_opens_two_spellings_of_loopback_and_nothing_else() {
         for good in [

@@ -43,6 +43,7 @@ mod tests {
         DeliveryUid::at(Timestamp::from_second(second).unwrap())
     }
 
+    /// Contract D23.
     #[test]
     fn six_attempts_and_no_more() {
         let schedule = Schedule::of_seconds(vec![60, 300, 900, 3_600, 10_800]);
@@ -52,6 +53,7 @@ mod tests {
     }
 
     proptest! {
+        /// Contract D23.
         #[test]
         fn a_delay_is_off_by_a_tenth_at_most(second in 1i64..1_000_000, seconds in 1u64..100_000) {
             let delay = Schedule::of_seconds(vec![seconds]).delay(a_delivery(second), 1).unwrap().as_secs_f64();

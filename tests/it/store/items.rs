@@ -36,6 +36,7 @@ async fn unlabeled_items_come_in_the_order_of_their_creation(store: Store) {
     assert_eq!(store.unlabeled(a_project(), MANY).await.unwrap(), (vec![], false));
 }
 
+/// Contract D11.
 async fn a_job_takes_as_many_items_as_it_may_and_is_told_of_more(store: Store) {
     let project = a_project();
     let items = unlabeled(&store, project, MANY).await;
@@ -48,6 +49,7 @@ async fn a_job_takes_as_many_items_as_it_may_and_is_told_of_more(store: Store) {
     }
 }
 
+/// Contract D10.
 async fn an_item_with_a_draft_is_not_unlabeled_any_more(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 4).await;

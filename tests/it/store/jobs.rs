@@ -54,6 +54,7 @@ async fn a_job_that_was_never_created_is_not_found(store: Store) {
 }
 
 /// I4.
+/// Contract D9.
 async fn the_second_job_of_a_project_is_told_who_has_it(store: Store) {
     let project = a_project();
     let (first, second) = (a_spec(project, 0), a_spec(project, 1));
@@ -67,6 +68,7 @@ async fn the_second_job_of_a_project_is_told_who_has_it(store: Store) {
 }
 
 /// I4.
+/// Contract D9.
 async fn of_twenty_creates_at_once_exactly_one_wins(store: Store) {
     let project = a_project();
     let mut creates = JoinSet::new();
@@ -112,6 +114,7 @@ async fn a_cancelled_job_does_not_start(store: Store) {
     assert_eq!(counters(&store, spec.uid).await, counted(0, 0, 0, 0));
 }
 
+/// Contract D13.
 async fn a_cancel_frees_the_project_and_again_is_fine(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 4).await;
@@ -143,6 +146,7 @@ async fn a_cancel_records_what_is_told_in_one_step(store: Store) {
 }
 
 /// I5.
+/// Contract D13.
 async fn a_cancel_after_the_end_is_refused_and_changes_nothing(store: Store) {
     for status in [JobStatus::Completed, JobStatus::Failed] {
         let spec = a_spec(a_project(), 0);

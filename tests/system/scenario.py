@@ -1,0 +1,191 @@
+"""One walk through the whole API in one organization, every answer of it kept: what all answers have in common is asked
+of these."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from local import settings
+from local.receiver import Delivery, Receiver
+from tests.system.system import Json, System
+
+# As users name things: what a client that renames JSON keys would spoil.
+LABELS = ("traffic_light", "Stop-Sign", "überholverbot", "__proto__", "constructor")
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What nothing may show. Each is unlike anything else, so that it is found wherever it is."""
+
+    given: str = "whsec-canary-5f0a71c9d2e84b36"
+    typo: str = "typo-canary-c41e99b07ad3"
+    userinfo: str = "userinfo-canary-9b7e20d4"
+    wrong_key: str = "avk_wrong-canary-64d1f08be5a2930c7"
+
+
+@dataclass
+class Walk:
+    """What was done, and what was answered."""
+
+    system: System
+    secrets: Secrets
+    answers: list[httpx.Response] = field(default_factory=list)
+    generated: list[str] = field(default_factory=list)  # secrets that the system made
+    project: str = ""
+    jobs: list[str] = field(default_factory=list)
+    item: str = ""
+    received: list[Delivery] = field(default_factory=list)
+    dead_letter: str = ""  # the delivery whose receiver was gone
+    places: dict[str, list[bytes]] = field(default_factory=dict)  # where test_secrets.py searches
+
+    @property
+    def all_secrets(self) -> list[str]:
+        """Everything that may be nowhere in the clear."""
+        return [self.system.stack.key, *vars(self.secrets).values(), *self.generated]
+
+    def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> httpx.Response:
+        """A call whose answer is kept."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.system.api.request(method, path, json=body, headers=names)
+        self.answers.append(response)
+        return response
+
+    def ok(self, method: str, path: str, body: Json | None = None, **headers: str) -> Json:
+        """The body of a successful answer."""
+        response = self.call(method, path, body, **headers)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return dict(response.json()) if response.content else {}
+
+
+@contextmanager
+def walked(system: System) -> Iterator[Walk]:
+    """Walks, and keeps the receiver of the webhooks open meanwhile."""
+    walk = Walk(system, Secrets())
+    # The first event finds its receiver gone for good, and so lands among the dead letters.
+    with Receiver(answers=(410,)) as gone, Receiver() as receiver:
+        subscribe(walk, gone, receiver)
+        add_project(walk)
+        offer_providers(walk)
+        run_jobs(walk)
+        review(walk)
+        walk.received += [d for d in (receiver.next(), receiver.next()) if d]
+        dead = gone.next()
+        assert dead is not None
+        walk.received.append(dead)
+        walk.dead_letter = dead.uid
+        fail(walk)
+        list_everything(walk)
+        yield walk
+
+
+def subscribe(walk: Walk, gone: Receiver, receiver: Receiver) -> None:
+    events = ["auto_label.completed", "auto_label.failed"]
+    hook = {"target_url": receiver.url, "events": events, "secret": walk.secrets.given}
+    # The one answer that shows a secret, and so is not kept.
+    given = walk.system.ok("POST", "/webhooks/", hook, expect=201)
+    made = walk.system.ok("POST", "/webhooks/", {"target_url": gone.url, "events": events[:1]}, expect=201)
+    walk.generated.append(made["secret"])
+    for uid in (given["uid"], made["uid"]):
+        walk.ok("GET", f"/webhooks/{uid}/")
+        walk.ok("PATCH", f"/webhooks/{uid}/", {"is_active": True})
+    tested = walk.ok("POST", f"/webhooks/{given['uid']}/test/")
+    walk.ok("GET", f"/webhook-deliveries/{tested['delivery']}/")
+
+
+def add_project(walk: Walk) -> None:
+    project = walk.ok("POST", "/projects/", {"name": "Scenario", "labels": LABELS})
+    walk.project = project["uid"]
+    items = [{"key": f"{n}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in range(12)]
+    added = walk.system.ok("POST", f"/projects/{walk.project}/items/", {"items": items}, expect=201)
+    # A signed URL opens the bucket to whoever has it.
+    signatures = [httpx.URL(item["upload_url"]).params["X-Amz-Signature"] for item in added["results"]]
+    walk.generated += signatures
+    walk.item = added["results"][0]["uid"]
+    for path in (f"/projects/{walk.project}/", f"/users/me/projects/{walk.project}/"):
+        walk.ok("GET", path)
+
+
+def offer_providers(walk: Walk) -> None:
+    config = {"endpoint_name": settings.LOAD_ENDPOINT, "region": settings.REGION}
+    body = {"name": "Ours", "provider_type": "sagemaker", "config": config, "project": walk.project}
+    uid = walk.ok("POST", "/inference-providers/", body)["uid"]
+    walk.ok("GET", f"/inference-providers/{uid}/")
+    walk.ok("PATCH", f"/inference-providers/{uid}/", {"description": "Scenario"})
+    for wrong in (
+        {**body, "config": {**config, "auth_heder": walk.secrets.typo}},
+        {**body, "config": {**config, "endpoint_url": f"https://{walk.secrets.userinfo}@a.example/"}},
+    ):
+        assert walk.call("POST", "/inference-providers/", wrong).status_code == 400
+
+
+def run_jobs(walk: Walk) -> None:
+    options: list[Json] = [{"dry_run": True}, {"confidence_threshold": 0.0}, {"labels": [LABELS[0]]}]
+    for body in options:
+        job = walk.ok("POST", f"/projects/{walk.project}/auto-label/", body)
+        walk.jobs.append(job["uid"])
+        walk.system.finished(job["uid"])
+        walk.ok("GET", f"/auto-label-jobs/{job['uid']}/")
+
+
+def review(walk: Walk) -> None:
+    first, second, third, *_ = walk.ok("GET", f"/projects/{walk.project}/results/")["results"]
+    walk.ok("POST", f"/results/{first['uid']}/accept/")
+    walk.ok("POST", f"/results/{second['uid']}/reject/")
+    annotation = {
+        "type": "bounding_box",
+        "label": LABELS[1],
+        "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4},
+    }
+    walk.ok("PATCH", f"/results/{third['uid']}/", {"annotations": [annotation]})
+    for result in (first, second, third):
+        walk.ok("GET", f"/results/{result['uid']}/")
+    walk.ok("GET", f"/tasks/{first['task']}/")
+
+
+def fail(walk: Walk) -> None:
+    """Every kind of refusal."""
+    finished = walk.jobs[0]
+    refusals: list[tuple[str, str, Json | None, int]] = [
+        ("GET", f"/auto-label-jobs/{UNKNOWN}/", None, 404),
+        ("GET", "/no/such/path/", None, 404),
+        ("GET", "/auto-label-jobs/?status=done", None, 400),
+        ("GET", "/webhooks/?cursor=not-ours", None, 404),
+        ("PUT", "/auto-label-jobs/", {}, 405),
+        ("DELETE", f"/auto-label-jobs/{finished}/", None, 409),
+        ("POST", f"/projects/{walk.project}/auto-label/", {"labels": ["x" * 300_000]}, 413),
+        ("POST", f"/projects/{walk.project}/auto-label/", {"labels": ["unicorn"], "dry_run": 1}, 400),
+        ("POST", "/webhooks/", {"target_url": "u", "events": [], "secret": walk.secrets.given[:15]}, 400),
+        (
+            "POST",
+            "/webhooks/",
+            {"target_url": f"https://{walk.secrets.userinfo}@a.example/", "events": ["task.completed"]},
+            400,
+        ),
+    ]
+    for method, path, body, status in refusals:
+        answer = walk.call(method, path, body)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+    assert walk.call("GET", "/projects/", X_Avala_Api_Key=walk.secrets.wrong_key).status_code == 401
+    assert walk.call("GET", "/projects/", X_Avala_Api_Key="").status_code == 401
+
+
+def list_everything(walk: Walk) -> None:
+    for path in (
+        *("/organizations/", "/projects/", "/users/me/projects/", "/tasks/", "/exports/", "/agents/"),
+        *("/storage-configs/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/webhook-deliveries/"),
+        *(f"/projects/{walk.project}/items/", f"/projects/{walk.project}/results/"),
+    ):
+        first = walk.ok("GET", f"{path}?limit=1")
+        if first["next"]:
+            walk.ok("GET", first["next"])
+        walk.ok("GET", path)
+
+
+def bodies(walk: Walk) -> list[Any]:
+    """Every answer's JSON."""
+    return [json.loads(answer.content) for answer in walk.answers if answer.content]

@@ -1,0 +1,109 @@
+"""What calls of the API cost the table, as the meter in the emulator counts them (issue 3; local/meter.py)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from local import counts
+from tests.system.conftest import NewTenant
+from tests.system.scenario import Walk, walked
+from tests.system.system import Json, System
+
+PAGE = 100
+ITEMS = 5_000
+ITEMS_PER_CALL = 600  # of the 1,000 that a call takes
+CALLS_AT_ONCE = 8
+READS = {"Query", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement", "BatchExecuteStatement"}
+API = ("Jobs", "Catalog", "Providers", "Webhooks")
+
+
+@pytest.fixture(scope="module")
+def full(own: System) -> str:
+    """A project with more than a page of items, of an organization with more than a page of nearly everything else."""
+    project = own.project(items=PAGE + 20)
+    webhook = own.ok("POST", "/webhooks/", {"target_url": "http://localhost:9/", "events": ["task.completed"]})["uid"]
+
+    def add(number: int) -> None:
+        own.project()
+        own.provider(project, f"endpoint-{number}")
+        own.ok("POST", f"/webhooks/{webhook}/test/")
+
+    with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+        list(pool.map(add, range(PAGE + 2)))
+    return project
+
+
+@pytest.fixture(scope="module")
+def large(own: System) -> tuple[str, int]:
+    """A project with one item more than a job takes, and how many calls put them there."""
+    project, calls = own.project(), 0
+    for start in range(0, ITEMS + 1, ITEMS_PER_CALL):
+        numbers = range(start, min(start + ITEMS_PER_CALL, ITEMS + 1))
+        items = [{"key": f"{n:05}.bin", "asset_type": "point_cloud"} for n in numbers]
+        added = own.ok("POST", f"/projects/{project}/items/", {"items": items}, expect=201)
+        assert len(added["results"]) == len(items)
+        calls += 1
+    return project, calls
+
+
+@pytest.fixture(scope="module")
+def walk(new_tenant: NewTenant) -> Iterator[Walk]:
+    with walked(new_tenant()) as walk:
+        yield walk
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/inference-providers/",
+        "/webhook-deliveries/",
+        "/projects/",
+        "/users/me/projects/",
+    ],
+)
+def test_a_page_of_a_hundred_costs_at_most_two_reads(own: System, full: str, path: str) -> None:
+    def page() -> list[Json]:
+        return list(own.ok("GET", path.format(project=full))["results"])
+
+    assert len(page()) == PAGE
+    # The key is read again whenever the function's memory of it has grown old.
+    reads = min((reads_of(own, page) for _ in range(3)), key=lambda reads: sum(reads.values()))
+
+    print(f"\n{path}: {reads}")
+    assert 1 <= sum(reads.values()) <= 2
+
+
+def test_five_thousand_items_are_registered_in_ten_calls(own: System, large: tuple[str, int]) -> None:
+    project, calls = large
+
+    assert calls <= 10
+    assert own.ok("GET", f"/projects/{project}/items/?limit=1")["results"][0]["key"] == f"{ITEMS:05}.bin"
+
+
+@pytest.mark.contract("D11")
+def test_a_job_takes_five_thousand_items_and_says_that_there_are_more(own: System, large: tuple[str, int]) -> None:
+    """Nobody is at the endpoint, so that the job ends at once; what it planned to do stays."""
+    project, _ = large
+    own.provider(project, "no-such-endpoint")
+
+    job = own.run(project)
+
+    assert (job["status"], job["total_items"], job["summary"]["truncated"]) == ("failed", ITEMS, True)
+
+
+def test_nothing_ever_scans_the_table(own: System, walk: Walk) -> None:
+    """Of all that was called since the stack came up, the walk through the whole API included."""
+    assert walk.answers
+    seen = counts.operations(own.stack)
+
+    assert {function for function, _ in seen} == set(counts.FUNCTIONS), "each function was at work"
+    assert not [key for key in seen if key[1] == "Scan"]
+
+
+def reads_of(system: System, call: Callable[[], object]) -> dict[str, int]:
+    """The reads that the API's functions made for this call."""
+    before = counts.calls_so_far()
+    call()
+    seen = counts.operations(system.stack, *API, since=before)
+    return {operation: count for (_, operation), count in seen.items() if operation in READS}
