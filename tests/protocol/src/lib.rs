@@ -28,8 +28,8 @@ pub struct Guards {
     pub as_judged: bool,
     /// A worker looks at the job before it asks the model (`Worker::watch`).
     pub cancel_check: bool,
-    /// A job is seen by the watchdog until the queue has its event (`Jobs::forget_job`).
-    pub in_sight: bool,
+    /// The schedule sends what nobody has claimed (`tell::send_waiting`).
+    pub schedule: bool,
 }
 
 impl Guards {
@@ -41,7 +41,7 @@ impl Guards {
         outbox: true,
         as_judged: true,
         cancel_check: true,
-        in_sight: true,
+        schedule: true,
     };
 }
 
@@ -125,8 +125,10 @@ enum Execution {
 enum Delivery {
     None,
     Pending,
-    /// By the worker of this number.
+    /// By the worker of this number: no longer in the outbox.
     Claimed(u8),
+    /// Its lease is over.
+    Open,
     Delivered,
 }
 
@@ -171,6 +173,7 @@ enum Settling {
     Tell,
     /// Puts the delivery on the queue.
     Send,
+    /// Takes a cancelled job, whose execution is over, out of the watchdog's sight.
     Forget,
 }
 
@@ -240,12 +243,14 @@ pub enum Action {
     Receive,
     /// A delivery's lease runs out after its holder died.
     LeaseOver,
+    /// The schedule finds the delivery in the outbox (`tell::send_waiting`).
+    Remind,
 }
 
 impl Action {
     /// Whether the system does it by itself, sooner or later.
     const fn is_ours(&self) -> bool {
-        matches!(self, Self::Step(_) | Self::Invoke(_) | Self::Tick | Self::Receive | Self::LeaseOver)
+        matches!(self, Self::Step(_) | Self::Invoke(_) | Self::Tick | Self::Receive | Self::LeaseOver | Self::Remind)
     }
 }
 
@@ -393,7 +398,6 @@ impl Protocol {
                 let running = job.status == Status::Running;
                 Some(Settling::End { running, successful: job.successful, skipped: job.skipped })
             }
-            Settling::Read if job.status.tells() && state.delivery == Delivery::Pending => Some(Settling::Send),
             Settling::Read => Some(Settling::Forget),
             Settling::End { running, successful, skipped } => {
                 let as_judged = job.status.is_active()
@@ -409,9 +413,7 @@ impl Protocol {
                 if state.lock == Some(Holder::Job) {
                     state.lock = None;
                 }
-                if !self.guards.in_sight {
-                    job.in_sight = false;
-                }
+                job.in_sight = false;
                 if !self.guards.outbox {
                     return Some(Settling::Tell);
                 }
@@ -424,7 +426,7 @@ impl Protocol {
             }
             Settling::Send => {
                 state.messages += 1;
-                Some(Settling::Forget)
+                None
             }
             Settling::Forget => {
                 job.in_sight = false;
@@ -459,7 +461,7 @@ fn plan(state: &mut State, read: Option<Items>) -> Option<Process> {
 fn deliver(state: &mut State, number: u8, step: Delivering) -> Option<Delivering> {
     match step {
         Delivering::Claim => match state.delivery {
-            Delivery::Pending => {
+            Delivery::Pending | Delivery::Open => {
                 state.delivery = Delivery::Claimed(number);
                 Some(Delivering::Post)
             }
@@ -540,6 +542,10 @@ impl Model for Protocol {
         if state.messages > 0 && !state.any(|p| matches!(p, Process::Deliverer { .. })) {
             actions.push(Action::Receive);
         }
+        let waits = state.delivery == Delivery::Pending && state.messages == 0;
+        if self.guards.schedule && waits && !state.any(|p| matches!(p, Process::Deliverer { .. })) {
+            actions.push(Action::Remind);
+        }
         if let Delivery::Claimed(number) = state.delivery
             && !state.any(|p| matches!(p, Process::Deliverer { number: n, .. } if *n == number))
         {
@@ -614,7 +620,8 @@ impl Model for Protocol {
                 let number = (0..=2).find(|number| !state.is_taken(*number))?;
                 state.spawn(Process::Deliverer { number, step: Delivering::Claim });
             }
-            Action::LeaseOver => state.delivery = Delivery::Pending,
+            Action::LeaseOver => state.delivery = Delivery::Open,
+            Action::Remind => state.messages += 1,
         }
         Some(state)
     }

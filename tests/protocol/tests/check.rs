@@ -35,7 +35,7 @@ fn no_condition_can_be_left_out() {
         (Guards { outbox: false, ..Guards::ALL }, "I6 every finished job tells"),
         (Guards { as_judged: false, ..Guards::ALL }, "I6 the event tells the truth"),
         (Guards { cancel_check: false, ..Guards::ALL }, "I7 cancel means stop"),
-        (Guards { in_sight: false, ..Guards::ALL }, "I6 every finished job tells"),
+        (Guards { schedule: false, ..Guards::ALL }, "I6 every finished job tells"),
     ];
     for (guards, broken) in cases {
         let found = HasDiscoveries::AllOf([broken].into());
