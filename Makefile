@@ -59,7 +59,7 @@ bench: setup build
 	@$(PY) -m local bench
 
 openapi:
-	cargo run --quiet -p openapi --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 # Which tests hold which decision of the contract, from the marks on them.
 coverage: setup

@@ -1,4 +1,4 @@
-//! Prints the API's description: `cargo run -p openapi > docs/openapi.json`, or `make openapi`.
+//! Prints the API's description: `cargo run -p openapi --example print > docs/openapi.json`, or `make openapi`.
 
 use std::io::{Write, stdout};
 
