@@ -5,6 +5,7 @@ import hmac
 import json
 import queue
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -20,6 +21,7 @@ class Delivery:
     signature: str
     event: str
     uid: str
+    headers: Mapping[str, str]
 
     def is_signed_with(self, secret: str) -> bool:
         """HMAC-SHA256 over the raw body, hex, key = the secret's UTF-8 bytes (contract, 9.3)."""
@@ -84,6 +86,7 @@ class Receiver:
                         header("X-Avala-Webhook-Signature", ""),
                         header("X-Avala-Webhook-Event", ""),
                         header("X-Avala-Webhook-Delivery", ""),
+                        dict(self.headers.items()),
                     )
                 )
                 self.send_response(receiver._answers.pop(0) if receiver._answers else 200)

@@ -20,6 +20,7 @@ from tests.system.system import System
 
 NewTenant = Callable[..., System]
 EVENTS = ["auto_label.completed", "auto_label.failed"]
+REVIEW_EVENTS = ["result.accepted", "result.rejected"]
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,22 @@ def subscription(system: System) -> Iterator[Subscription]:
 
 
 @pytest.fixture
+def review_subscription(system: System) -> Iterator[Subscription]:
+    """A webhook of this test's own, for what people make of results."""
+    with Receiver() as receiver:
+        yield from subscribed(system, receiver, events=REVIEW_EVENTS)
+
+
+@pytest.fixture
 def failing_subscription(system: System) -> Iterator[Subscription]:
     """The same, but its server answers 500 twice before it answers 200."""
     with Receiver(answers=(500, 500)) as receiver:
         yield from subscribed(system, receiver)
 
 
-def subscribed(system: System, receiver: Receiver) -> Iterator[Subscription]:
-    created = system.ok("POST", "/webhooks/", {"target_url": receiver.url, "events": EVENTS}, expect=201)
+def subscribed(system: System, receiver: Receiver, **options: Any) -> Iterator[Subscription]:
+    body = {"target_url": receiver.url, "events": EVENTS, **options}
+    created = system.ok("POST", "/webhooks/", body, expect=201)
     yield Subscription(created["uid"], created["secret"], receiver)
     system.api.delete(f"/webhooks/{created['uid']}/")
 

@@ -9,6 +9,7 @@ import pytest
 
 from local import admin, project
 from local.up import Stack
+from tests.system.conftest import Subscription
 from tests.system.system import Json, System, assert_refused
 
 BOX = {
@@ -175,6 +176,7 @@ def test_a_person_may_change_her_mind_about_an_accepted_result(system: System, d
     assert item_status(system, draft) == "none"
 
 
+@pytest.mark.contract("D10")
 def test_the_next_job_drafts_a_rejected_item_again_and_leaves_the_others_alone(
     system: System, drafts: list[Json]
 ) -> None:
@@ -211,17 +213,188 @@ def test_a_lost_update_is_refused(system: System, draft: Json) -> None:
     assert say(system, draft, "reject", if_match=corrected.headers["etag"]).status_code == 200
 
 
+# What is told
+
+
+def test_what_a_person_says_is_told_once(system: System, drafts: list[Json], review_subscription: Subscription) -> None:
+    draft, job = drafts[0], drafts[0]["job"]
+    facts = {
+        "result_uid": draft["uid"],
+        "item_uid": draft["item"],
+        "project_uid": draft["project"],
+        "task_uid": draft["task"],
+        "job_uid": job,
+        "reviewed_by": "demo",
+    }
+    accepted = {"status": "accepted", "source": "auto_label", "corrected": False}
+    corrected = {"status": "accepted", "source": "human", "corrected": True}
+    rejected = {**corrected, "status": "rejected"}
+    for verdict, event, told in (
+        ("accept", "result.accepted", accepted),
+        ("accept", None, None),
+        ("correct", "result.accepted", corrected),
+        ("reject", "result.rejected", rejected),
+        ("reject", None, None),
+    ):
+        answer = correct(system, draft, [BOX]) if verdict == "correct" else say(system, draft, verdict)
+        assert answer.status_code == 200
+        if told is None:
+            assert review_subscription.receiver.next(seconds=1) is None
+            continue
+        delivery = review_subscription.receiver.of_job(job)
+        assert delivery is not None
+        assert delivery.event == event
+        assert delivery.payload == {**facts, **told}
+        assert delivery.is_signed_with(review_subscription.secret)
+
+
+# Many drafts at once
+
+
+def sweep(system: System, project_uid: str, verdict: str, **options: Any) -> Json:
+    """Calls until the project is walked through; the counts of all calls together."""
+    total = {f"{verdict}ed": 0, "examined": 0}
+    body = options
+    while True:
+        answer = system.ok("POST", f"/projects/{project_uid}/results/{verdict}/", body, expect=200)
+        assert answer["done"] == (answer["cursor"] is None)
+        total = {name: count + answer[name] for name, count in total.items()}
+        if answer["done"]:
+            return total
+        body = {"cursor": answer["cursor"]}
+
+
+def sure_of(result: Json, label: str, confidence: float) -> bool:
+    confidences = [a["confidence"] for a in result["annotations"] if a["label"] == label]
+    return bool(confidences) and min(confidences) >= confidence
+
+
+@pytest.mark.contract("D33")
+def test_drafts_are_accepted_by_job_label_and_confidence_and_the_rest_rejected(
+    system: System, review_subscription: Subscription
+) -> None:
+    project_uid = system.load_project(items=250)
+    job = system.run(project_uid, confidence_threshold=0.0, labels=["car", "person"])["uid"]
+    drafts = system.results(project_uid, job)
+    matching = {result["uid"] for result in drafts if sure_of(result, "car", 0.5)}
+    assert 0 < len(matching) < len(drafts)
+    asked: Json = {"job": job, "label": "car", "min_confidence": 0.5}
+
+    unmatched = sweep(system, project_uid, "accept", **{**asked, "job": str(uuid.uuid4())})
+    accepted = sweep(system, project_uid, "accept", **asked)
+    again = sweep(system, project_uid, "accept", **asked)
+
+    assert unmatched == {"accepted": 0, "examined": len(drafts)}
+    assert accepted == {"accepted": len(matching), "examined": len(drafts)}
+    assert again == {"accepted": 0, "examined": len(drafts)}
+    shown = {result["uid"]: result for result in system.results(project_uid, job)}
+    assert {uid for uid, result in shown.items() if result["status"] == "accepted"} == matching
+    assert {shown[uid]["reviewed_by"] for uid in matching} == {"demo"}
+    assert {uid for uid, result in shown.items() if result["status"] == "draft"} == {
+        d["uid"] for d in drafts
+    } - matching
+    told = [review_subscription.receiver.of_job(job) for _ in matching]
+    assert {delivery.payload["result_uid"] for delivery in told if delivery} == matching
+
+    rejected = sweep(system, project_uid, "reject")
+
+    assert rejected["rejected"] == len(drafts) - len(matching)
+    left = {result["uid"] for result in system.results(project_uid, job)}
+    assert left == matching
+    done = list(system.rows(f"/tasks/?project={project_uid}&status=completed"))
+    assert {task["uid"] for task in done} == {shown[uid]["task"] for uid in matching}
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ({"job": "mine"}, "job: Must be the uid of a job."),
+        ({"label": 7}, "label: Must be a string."),
+        ({"label": ""}, "label: May not be blank."),
+        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0."),
+        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0."),
+        ({"cursor": 1}, "cursor: Must be a string."),
+    ],
+)
+@pytest.mark.parametrize("verdict", ["accept", "reject"])
+def test_a_bad_request_for_many_drafts_names_its_field_and_changes_nothing(
+    system: System, verdict: str, body: Json, complaint: str, untouched: Json
+) -> None:
+    response = system.api.post(f"/projects/{untouched['project']}/results/{verdict}/", json=body)
+
+    assert_refused(response, 400, naming=complaint, code="validation_error")
+    assert shown(system, untouched).json() == untouched
+
+
+def test_a_forged_cursor_changes_nothing(system: System, untouched: Json) -> None:
+    for cursor in ("nonsense", "e30", "x" * 9_000):
+        response = system.api.post(f"/projects/{untouched['project']}/results/reject/", json={"cursor": cursor})
+        assert response.status_code in (400, 404), response.text
+    assert shown(system, untouched).json() == untouched
+
+
+# Where a draft came from, and what follows from its review
+
+
+def test_a_draft_says_where_it_came_from(system: System, untouched: Json) -> None:
+    job = system.job(untouched["job"])
+
+    for fact in ("provider", "model_type", "confidence_threshold"):
+        assert untouched[fact] == job[fact]
+    assert untouched["provider"]
+    assert (untouched["source"], untouched["status"]) == ("auto_label", "draft")
+    assert untouched["annotations"]
+    for annotation in untouched["annotations"]:
+        assert 0.0 <= annotation["confidence"] <= 1.0
+
+
+def test_the_task_follows_the_review(system: System, draft: Json) -> None:
+    def status() -> str:
+        return str(system.ok("GET", f"/tasks/{draft['task']}/")["status"])
+
+    assert status() == "pending"
+    say(system, draft, "accept")
+    assert status() == "completed"
+    correct(system, draft, [BOX])
+    assert status() == "completed"
+    say(system, draft, "reject")
+    assert status() == "pending"
+
+
+def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[Json]) -> None:
+    project_uid, job = drafts[0]["project"], drafts[0]["job"]
+    say(system, drafts[0], "accept")
+
+    def listed(query: str) -> list[str]:
+        return sorted(result["uid"] for result in system.rows(f"/projects/{project_uid}/results/?{query}"))
+
+    everything = sorted(result["uid"] for result in drafts)
+    assert listed(f"job={job}") == everything
+    assert listed("status=accepted") == [drafts[0]["uid"]]
+    assert listed("status=draft") == sorted(set(everything) - {drafts[0]["uid"]})
+    assert listed(f"item={drafts[0]['item']}&status=accepted") == [drafts[0]["uid"]]
+    assert listed("status=rejected") == listed("job=unknown") == listed("item=unknown") == []
+    odd = system.api.get(f"/projects/{project_uid}/results/?status=odd")
+    assert_refused(odd, 400, naming="status: Must be one of draft, accepted, rejected.")
+
+
+# Who may
+
+
+@pytest.mark.contract("D3")
 def test_review_needs_the_right_to_write(stack: Stack, untouched: Json) -> None:
     with project.client_of(replace(stack, key=a_key(stack, "demo", "--scope", "projects.read"))) as reader:
         assert reader.get(f"/results/{untouched['uid']}/").status_code == 200
-        for response in three_writes(reader, untouched):
+        for response in (*three_writes(reader, untouched), *two_sweeps(reader, untouched)):
             assert_refused(response, 403, code="permission_denied")
 
 
+@pytest.mark.contract("D4")
 def test_another_tenant_finds_no_result(system: System, stack: Stack, untouched: Json) -> None:
     """I10."""
     with project.client_of(replace(stack, key=a_key(stack, f"test-{uuid.uuid4()}"))) as client:
-        for response in (client.get(f"/results/{untouched['uid']}/"), *three_writes(client, untouched)):
+        shown_to_it = client.get(f"/results/{untouched['uid']}/")
+        for response in (shown_to_it, *three_writes(client, untouched), *two_sweeps(client, untouched)):
             assert_refused(response, 404, naming="Not found.")
     assert shown(system, untouched).json() == untouched
 
@@ -236,6 +409,11 @@ def three_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ..
     path = f"/results/{result['uid']}/"
     accept, reject = client.post(f"{path}accept/"), client.post(f"{path}reject/")
     return client.patch(path, json={"annotations": []}), accept, reject
+
+
+def two_sweeps(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
+    path = f"/projects/{result['project']}/results/"
+    return client.post(f"{path}accept/", json={}), client.post(f"{path}reject/", json={})
 
 
 def a_key(stack: Stack, organization: str, *options: str) -> str:

@@ -1,11 +1,18 @@
-"""Telling of a job's end (I6; contract, 9)."""
+"""Telling of what happened (I6; contract, 9)."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+import standardwebhooks
+import standardwebhooks.webhooks
 
-from tests.system.conftest import Subscription
-from tests.system.system import Json, System
+from local.receiver import Delivery, Receiver
+from tests.system.conftest import Subscription, subscribed
+from tests.system.system import Json, System, assert_refused
 
 
 @pytest.mark.contract("D20", "D21")
@@ -44,6 +51,7 @@ def test_the_delivery_is_on_record(system: System, subscription: Subscription) -
     assert (record["attempts"], record["response_status"], record["next_retry_at"]) == (1, 200, None)
 
 
+@pytest.mark.contract("D23")
 def test_a_refused_delivery_is_repeated_byte_by_byte(system: System, failing_subscription: Subscription) -> None:
     job = system.run(system.project())
     receiver = failing_subscription.receiver
@@ -56,12 +64,117 @@ def test_a_refused_delivery_is_repeated_byte_by_byte(system: System, failing_sub
     assert record["attempts"] == 3
 
 
+def test_the_published_library_verifies_a_delivery(system: System, subscription: Subscription) -> None:
+    delivery = told_of_a_job(system, subscription)
+
+    verified = standardwebhooks.Webhook(subscription.secret).verify(delivery.body, dict(delivery.headers))
+
+    assert verified["payload"] == delivery.payload
+    assert delivery.headers["webhook-id"] == delivery.uid
+    another = standardwebhooks.Webhook("whsec_" + "A" * 44)
+    with pytest.raises(standardwebhooks.WebhookVerificationError, match="No matching signature"):
+        another.verify(delivery.body, dict(delivery.headers))
+
+
+@pytest.mark.parametrize("secret", ["a secret of the client's own", "whsec_c2l4dGVlbiBhdCBsZWFzdA=="])
+def test_the_published_library_verifies_with_a_secret_of_the_clients_own(system: System, secret: str) -> None:
+    with listening(system, secret=secret) as subscription:
+        delivery = told_of_a_job(system, subscription)
+
+    key: Any = secret if secret.startswith("whsec_") else secret.encode()
+    assert standardwebhooks.Webhook(key).verify(delivery.body, dict(delivery.headers))
+    assert delivery.is_signed_with(secret)
+
+
+def test_the_published_library_refuses_a_replay(
+    system: System, subscription: Subscription, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = told_of_a_job(system, subscription)
+    headers, library = dict(delivery.headers), standardwebhooks.Webhook(subscription.secret)
+
+    fresh = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) + 1)}
+    with pytest.raises(standardwebhooks.WebhookVerificationError, match="No matching signature"):
+        library.verify(delivery.body, fresh)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> "Later":
+            return super().now(tz) + timedelta(minutes=10)
+
+    monkeypatch.setattr(standardwebhooks.webhooks, "datetime", Later)
+    with pytest.raises(standardwebhooks.WebhookVerificationError, match="too old"):
+        library.verify(delivery.body, headers)
+
+
+def test_a_delivery_is_repeated_on_request(system: System, subscription: Subscription) -> None:
+    first = told_of_a_job(system, subscription)
+    wait_for_record(system, subscription, "delivered")
+
+    asked = system.ok("POST", f"/webhook-deliveries/{first.uid}/redeliver/", expect=202)
+    second = subscription.receiver.next()
+
+    assert second is not None
+    assert (asked["uid"], asked["status"], asked["attempts"]) == (first.uid, "pending", 0)
+    assert (second.uid, second.body, second.signature) == (first.uid, first.body, first.signature)
+    assert wait_for_record(system, subscription, "delivered")["attempts"] == 1
+
+
+def test_a_delivery_to_nobody_is_not_repeated(system: System, subscription: Subscription) -> None:
+    uid = told_of_a_job(system, subscription).uid
+    wait_for_record(system, subscription, "delivered")
+    system.ok("PATCH", f"/webhooks/{subscription.uid}/", {"is_active": False})
+
+    for _ in range(2):
+        refused = system.api.post(f"/webhook-deliveries/{uid}/redeliver/")
+        assert_refused(refused, 409, naming="deleted or deactivated", code="not_redeliverable")
+        system.api.delete(f"/webhooks/{subscription.uid}/")
+    assert_refused(system.api.post("/webhook-deliveries/nothing/redeliver/"), 404)
+
+
+def test_a_cancelled_job_is_told_to_those_who_ask_for_it(system: System, subscription: Subscription) -> None:
+    with listening(system, events=["auto_label.cancelled"]) as asking:
+        job = system.start(system.load_project(items=1_500))
+        for _ in range(2):
+            assert system.api.delete(f"/auto-label-jobs/{job['uid']}/").status_code == 204
+
+        told = asking.receiver.of_job(job["uid"])
+
+        assert told is not None
+        assert told.event == "auto_label.cancelled"
+        assert (told.payload["status"], told.payload["project_uid"]) == ("cancelled", job["project"])
+        assert asking.receiver.next(seconds=2) is None
+    assert subscription.receiver.of_job(job["uid"], seconds=1) is None
+
+
+@pytest.mark.contract("D19")
+def test_other_events_are_refused(system: System) -> None:
+    body = {"target_url": "https://receiver.example/hook", "events": ["auto_label.started"]}
+
+    complaint = assert_refused(system.api.post("/webhooks/", json=body), 400, naming="auto_label.started")
+
+    assert "auto_label.cancelled" in complaint["errors"]["events"][0]
+
+
 def test_the_secret_is_shown_once(system: System, subscription: Subscription) -> None:
     shown = system.ok("GET", f"/webhooks/{subscription.uid}/")
     listed = [w for w in system.rows("/webhooks/") if w["uid"] == subscription.uid]
 
     assert "secret" not in shown
     assert listed == [shown]
+
+
+@contextmanager
+def listening(system: System, **options: Any) -> Iterator[Subscription]:
+    """A webhook with these options."""
+    with Receiver() as receiver:
+        yield from subscribed(system, receiver, **options)
+
+
+def told_of_a_job(system: System, subscription: Subscription) -> Delivery:
+    """What is told of the end of a new job."""
+    delivery = subscription.receiver.of_job(system.run(system.project())["uid"])
+    assert delivery is not None
+    return delivery
 
 
 def wait_for_record(system: System, subscription: Subscription, status: str) -> Json:

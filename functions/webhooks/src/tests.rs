@@ -66,6 +66,7 @@ async fn a_secret_of_the_clients_own_is_kept() {
     assert_eq!(webhook["secret"], "a secret of mine");
 }
 
+/// Contract D5, D18.
 #[tokio::test]
 async fn a_bad_subscription_is_refused_with_the_name_of_its_field() {
     let api = an_api([]);

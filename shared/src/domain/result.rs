@@ -192,6 +192,7 @@ mod tests {
         a_result(status).reviewed(verdict, "ann", Timestamp::from_second(9).unwrap())
     }
 
+    /// Contract D33.
     #[test]
     fn a_correction_accepts_and_makes_the_result_a_persons() {
         for status in [ResultStatus::Draft, ResultStatus::Accepted] {
@@ -243,6 +244,7 @@ mod tests {
         fields.finish().map(|()| filter)
     }
 
+    /// Contract D33.
     #[test]
     fn a_confidence_is_asked_of_every_annotation_or_of_every_one_of_the_label() {
         let draft = labeled(&[("car", 0.9), ("cup", 0.6), ("car", 0.8)]);

@@ -462,6 +462,7 @@ mod tests {
         assert!(new.is_active && new.secret.is_none());
     }
 
+    /// Contract D19, D24.
     #[test]
     fn a_bad_subscription_names_its_fields_and_never_its_secret() {
         assert_eq!(complaint(&json!({})), "target_url: This field is required.; events: This field is required.");
@@ -496,6 +497,7 @@ mod tests {
         assert_eq!(changed, Webhook { is_active: false, updated_at: at(9), ..before });
     }
 
+    /// Contract D23.
     #[test]
     fn an_attempt_ends_a_delivery_or_leaves_it_pending() {
         let minute = Some(Duration::from_secs(60));
@@ -536,6 +538,7 @@ mod tests {
         assert_eq!(Response::none("x").sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 
+    /// Contract D21.
     #[test]
     fn the_record_shows_the_inner_payload() {
         let webhook = a_webhook();

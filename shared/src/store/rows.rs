@@ -125,6 +125,8 @@ mod serde_bytes_as_binary {
 
 /// Bytes of a result when it is not packed: a hundred of them, a page, stay below the 6 MB of a Lambda's answer.
 const UNPACKED_BYTES: u64 = 2 * limits::DRAFT_BYTES as u64;
+/// What a review adds to what fitted: a name, however it is written.
+const REVIEW_BYTES: u64 = 4 * 1024;
 
 /// The packed part of a result.
 #[derive(Serialize, Deserialize)]
@@ -175,7 +177,7 @@ impl ResultRow {
         let mut json = Vec::new();
         // What we packed fits; a damaged row must not unpack without end.
         DeflateDecoder::new(self.packed.0.as_slice())
-            .take(UNPACKED_BYTES)
+            .take(UNPACKED_BYTES + REVIEW_BYTES)
             .read_to_end(&mut json)
             .map_err(Error::internal)?;
         let packed: PackedResult = serde_json::from_slice(&json).map_err(Error::internal)?;

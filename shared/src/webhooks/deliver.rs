@@ -71,6 +71,7 @@ mod tests {
         Delivery::of_test(&webhook, now)
     }
 
+    /// Contract D20.
     #[tokio::test]
     async fn a_receiver_gets_the_kept_bytes_and_a_signature_over_them() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

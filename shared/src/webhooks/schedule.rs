@@ -62,6 +62,7 @@ mod tests {
         }
     }
 
+    /// Contract D23.
     #[test]
     fn deliveries_do_not_come_back_together() {
         let schedule = Schedule::of_seconds(vec![3_600]);

@@ -1,5 +1,7 @@
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -7,6 +9,13 @@ use crate::domain::Error;
 
 /// Standard Webhooks' mark of a secret: what follows is the key in base64.
 const PREFIX: &str = "whsec_";
+/// As the libraries read it: with or without padding.
+const KEY: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 /// What a secret of ours is made of: legal in base64, in URLs and in shells.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// Characters of it after the prefix: whole groups of four, so they are base64 of 33 bytes, and 262 bits of chance.
@@ -28,7 +37,7 @@ pub fn standard_signature(secret: &str, id: &str, timestamp: i64, body: &[u8]) -
 
 /// A client may bring a secret that is not of that form: then its own bytes are the key, as the libraries take one.
 fn standard_key(secret: &str) -> Vec<u8> {
-    let decoded = secret.strip_prefix(PREFIX).and_then(|key| STANDARD.decode(key).ok());
+    let decoded = secret.strip_prefix(PREFIX).and_then(|key| KEY.decode(key).ok());
     decoded.unwrap_or_else(|| secret.as_bytes().to_vec())
 }
 
@@ -83,10 +92,11 @@ mod tests {
 
     #[test]
     fn a_secret_that_is_no_base64_is_its_own_key() {
-        for secret in ["sixteen at least", "whsec_not base64 at all", "whsec_abc"] {
+        for secret in ["sixteen at least", "whsec_not base64 at all", "whsec_a-b_"] {
             assert_eq!(standard_key(secret), secret.as_bytes());
         }
         assert_eq!(standard_key("whsec_c2VzYW1l"), b"sesame");
+        assert_eq!(standard_key("whsec_c2VzYW1lcw"), standard_key("whsec_c2VzYW1lcw=="));
     }
 
     #[test]

@@ -17,6 +17,7 @@ on_both!(
     an_accepted_draft_says_who_and_when,
     a_correction_replaces_the_annotations,
     what_is_too_large_is_no_correction,
+    what_just_fits_can_still_be_judged,
     a_review_records_what_is_told_in_one_step,
     of_two_reviews_of_one_reading_one_counts,
     a_review_of_what_has_changed_since_is_lost,
@@ -99,16 +100,41 @@ async fn a_correction_replaces_the_annotations(store: Store) {
     assert_eq!((second.annotations, second.revision), (vec![], 2));
 }
 
+/// So many annotations that hardly pack.
+fn many(count: u64) -> Vec<Prediction> {
+    let label = |n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    (0..count).map(|n| Prediction { geometry: Geometry::Classification, label: label(n), ..a_car(1.0) }).collect()
+}
+
 async fn what_is_too_large_is_no_correction(store: Store) {
     let (_, drafted) = drafts(&store, 2).await;
-    let label = |n: u64| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)); // hardly packs
-    let annotation = |n| Prediction { geometry: Geometry::Classification, label: label(n), ..a_car(1.0) };
-    let many = (0..limits::DRAFT_BYTES as u64 / 8).map(annotation).collect();
+    let too_many = Verdict::Correct(many(limits::DRAFT_BYTES as u64 / 8));
 
-    let lost = store.review(&drafted, &judged(&drafted, Verdict::Correct(many), 20), &[]).await;
+    let lost = store.review(&drafted, &judged(&drafted, too_many, 20), &[]).await;
 
     assert!(matches!(&lost, Err(Error::Validation(_))), "{lost:?}");
     assert_eq!(read(&store, drafted.asset.uid, 1).await, Some(drafted));
+}
+
+async fn what_just_fits_can_still_be_judged(store: Store) {
+    let (_, mut item) = drafts(&store, 2).await;
+    let (mut fits, mut too_many) = (0, limits::DRAFT_BYTES as u64 / 8);
+    while fits + 1 < too_many {
+        let middle = u64::midpoint(fits, too_many);
+        match store.review(&item, &judged(&item, Verdict::Correct(many(middle)), 20), &[]).await {
+            Ok(written) => {
+                assert!(written);
+                fits = middle;
+                item = read(&store, item.asset.uid, 1).await.unwrap();
+            }
+            Err(_) => too_many = middle,
+        }
+    }
+
+    let long_name: String = many(15).into_iter().map(|annotation| annotation.label).collect();
+    let rejected = item.result.as_ref().unwrap().reviewed(Verdict::Reject, &long_name, at(21)).unwrap().unwrap();
+    assert!(store.review(&item, &rejected, &[]).await.unwrap());
+    assert_eq!(read(&store, item.asset.uid, 1).await.unwrap().result, Some(rejected));
 }
 
 /// I6.
