@@ -75,7 +75,7 @@ fn idempotency_key() -> Value {
     json!({
         "name": IDEMPOTENCY_KEY, "in": "header", "required": false,
         "description": "Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice.",
-        "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
+        "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     })
 }
 

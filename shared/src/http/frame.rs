@@ -141,25 +141,24 @@ where
 
 impl<S: Keys + RateLimits, C> Frame<S, C> {
     async fn admission(&self, key: Option<&str>, address: Requester, now: Timestamp) -> Admission {
-        let (caller, denied) = match self.authentication.caller(&self.store, key, now).await {
-            Ok(caller) => (Some(caller), None),
-            Err(error) => (None, Some(error)),
-        };
+        let caller = self.authentication.caller(&self.store, key, now).await;
         let (requester, limit) = match &caller {
-            Some(caller) => (caller.requester(), caller.limit(self.limit)),
-            None => (address, self.unauthenticated_limit),
+            Ok(caller) => (caller.requester(), caller.limit(self.limit)),
+            Err(_) => (address, self.unauthenticated_limit),
         };
-        match self.throttle.count(&self.store, requester, limit, now).await {
-            Ok(standing) => {
-                let verdict = standing.check(now).and(denied.map_or(Ok(()), Err));
-                Admission { caller, standing, verdict }
-            }
-            // A request that was not counted has used nothing.
-            Err(error) => Admission {
-                caller,
-                standing: limit.standing(Usage::default(), now),
-                verdict: Err(denied.unwrap_or(error)),
-            },
+        let uncounted = limit.standing(Usage::default(), now);
+        let counted = match &caller {
+            // Nobody knows whose key it is, so nobody is counted.
+            Err(Error::StoreUnavailable(_) | Error::Internal(_)) => Ok(uncounted),
+            _ => self.throttle.count(&self.store, requester, limit, now).await,
+        };
+        let (standing, counted) = match counted {
+            Ok(standing) => (standing, standing.check(now)),
+            Err(error) => (uncounted, Err(error)),
+        };
+        match caller {
+            Ok(caller) => Admission { caller: Some(caller), standing, verdict: counted },
+            Err(denied) => Admission { caller: None, standing, verdict: counted.and(Err(denied)) },
         }
     }
 }
@@ -207,6 +206,23 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
+
+    /// What `infra/test/settings.test.ts` says that a function gets.
+    #[test]
+    fn the_settings_are_read_as_infra_writes_them() {
+        let written = r#"{"public_base_url":"https://labels.example.com","key_cache_seconds":60,"limit":{"per_minute":100,"per_second":20},"unauthenticated_limit":{"per_minute":30,"per_second":20},"cors_origin":"https://app.example"}"#;
+        let settings: Settings = serde_json::from_str(written).unwrap();
+
+        assert_eq!(settings.key_cache_seconds, 60);
+        assert_eq!(settings.limit, RateLimit { per_minute: 100, per_second: 20 });
+        assert_eq!(settings.unauthenticated_limit, RateLimit { per_minute: 30, per_second: 20 });
+        assert_eq!(settings.cors_origin.0.unwrap(), "https://app.example");
+        let without_origin: Settings = serde_json::from_str(&written.replace("https://app.example", "")).unwrap();
+        assert!(without_origin.cors_origin.0.is_none());
+        for wrong in [written.replace("limit", "limits"), written.replace(":60", ":-1"), "{}".to_owned()] {
+            assert!(serde_json::from_str::<Settings>(&wrong).is_err(), "{wrong}");
+        }
+    }
 
     fn routed(stage: Option<&str>, uri: &str) -> String {
         let mut request = Request::builder().uri(uri).body(Body::empty()).unwrap();

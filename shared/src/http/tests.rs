@@ -191,6 +191,8 @@ mod rate_limits {
             let response = api.send(a_request(Method::GET, "/pages")).await;
 
             assert_eq!((response.status().as_u16(), response.headers().contains_key(RATE_LIMIT)), (503, true));
+            let without_key = without_key(a_request(Method::GET, "/pages"));
+            assert_eq!(statuses(&api, [without_key]).await, [401], "its address has one request left");
         }
     }
 }
