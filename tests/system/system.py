@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ Json = dict[str, Any]
 ACTIVE = ("pending", "running")
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.1
+# The emulator's look at a queue that has begun ends in less.
+POLLED_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,33 @@ class System:
         """Runs one batch by hand, beside or after the Map."""
         name = self.stack.outputs["InferFunctionName"]
         return dict(client("lambda").invoke(FunctionName=name, Payload=json.dumps(batch)))
+
+    @contextmanager
+    def no_deliveries(self) -> Iterator[None]:
+        """Nobody takes messages from the webhook queue meanwhile."""
+        lambdas, name = client("lambda"), self.stack.outputs["DeliverFunctionName"]
+        (mapping,) = lambdas.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        time.sleep(POLLED_SECONDS)
+        try:
+            yield
+        finally:
+            lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    def age_in_outbox(self, delivery: str) -> None:
+        """As if nobody had claimed the delivery for long."""
+        key = {"pk": {"S": f"DELIVERY#{delivery}"}, "sk": {"S": "DELIVERY"}}
+        place = {":place": {"S": f"{0:016}#{delivery}"}}
+        table = self.stack.outputs["TableName"]
+        client("dynamodb").update_item(
+            TableName=table, Key=key, UpdateExpression="SET active_sk = :place", ExpressionAttributeValues=place
+        )
+
+    def look_after(self) -> None:
+        """A round of settle, as the schedule makes it."""
+        name, tick = self.stack.outputs["SettleFunctionName"], {"detail-type": "Scheduled Event", "detail": {}}
+        answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(tick))
+        assert "FunctionError" not in answer, answer["Payload"].read()
 
     def objects(self, job: str, folder: str = "raw") -> dict[str, bytes]:
         """The objects that the job left in the bucket, by key."""

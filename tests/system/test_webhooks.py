@@ -10,6 +10,7 @@ import pytest
 import standardwebhooks
 import standardwebhooks.webhooks
 
+from local.aws import client
 from local.receiver import Delivery, Receiver
 from tests.system.conftest import Subscription, subscribed
 from tests.system.system import Json, System, assert_refused
@@ -155,6 +156,25 @@ def test_other_events_are_refused(system: System) -> None:
     assert "auto_label.cancelled" in complaint["errors"]["events"][0]
 
 
+def test_a_delivery_whose_message_is_lost_is_told_by_the_next_round(system: System, subscription: Subscription) -> None:
+    """I6."""
+    with system.no_deliveries():
+        job = system.run(system.project())["uid"]
+        (record,) = records_of(system, subscription)
+        client("sqs").purge_queue(QueueUrl=system.stack.outputs["WebhookQueueUrl"])
+    assert subscription.receiver.of_job(job, seconds=3) is None
+
+    system.age_in_outbox(record["uid"])
+    system.look_after()
+
+    delivery = subscription.receiver.of_job(job)
+    assert delivery is not None
+    assert delivery.uid == record["uid"]
+    wait_for_record(system, subscription, "delivered")
+    system.look_after()
+    assert subscription.receiver.next(seconds=2) is None
+
+
 def test_the_secret_is_shown_once(system: System, subscription: Subscription) -> None:
     shown = system.ok("GET", f"/webhooks/{subscription.uid}/")
     listed = [w for w in system.rows("/webhooks/") if w["uid"] == subscription.uid]
@@ -177,11 +197,16 @@ def told_of_a_job(system: System, subscription: Subscription) -> Delivery:
     return delivery
 
 
+def records_of(system: System, subscription: Subscription) -> list[Json]:
+    """The delivery records of this subscription."""
+    return list(system.rows(f"/webhook-deliveries/?subscription={subscription.uid}"))
+
+
 def wait_for_record(system: System, subscription: Subscription, status: str) -> Json:
     """The one delivery record of this subscription, once it has this status."""
     deadline = time.monotonic() + 20
     while True:
-        records = [r for r in system.rows("/webhook-deliveries/") if r["subscription"] == subscription.uid]
+        records = records_of(system, subscription)
         if [r["status"] for r in records] == [status]:
             return records[0]
         assert time.monotonic() < deadline, records
