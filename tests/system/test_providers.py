@@ -4,7 +4,9 @@ import json
 import re
 import secrets
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -18,10 +20,10 @@ from avala import errors
 from local import aws, settings
 from tests.system.system import Json, System, assert_refused
 from tests.system.test_clients import UNKNOWN, command_line
+from tests.system.test_secrets import is_in, logs, raw, rows
 
 MASK = "********"
 SAGEMAKER = {"endpoint_name": settings.SAGEMAKER_ENDPOINTS["yolo"], "region": settings.REGION}
-ROLE = f"arn:aws:iam::{settings.ACCOUNT}:role/model-caller"
 
 
 @dataclass(frozen=True)
@@ -163,14 +165,57 @@ def test_a_failed_test_is_an_answer(system: System, model: ModelServer) -> None:
         assert system.ok("GET", path)["last_test_success"] is False
 
 
+def test_a_sagemaker_provider_is_tested_like_any_other(system: System, official: avala.Client) -> None:
+    uid = add(system, SAGEMAKER, system.project(), "sagemaker")["uid"]
+    missing = add(system, SAGEMAKER | {"endpoint_name": "no-such-endpoint"}, system.project(), "sagemaker")["uid"]
+
+    assert official.inference_providers.test(uid)["success"]
+    failed = official.inference_providers.test(missing)
+    assert (failed["success"], "no-such-endpoint" in failed["message"]) == (False, True)
+
+
 @pytest.mark.contract("D15")
-def test_a_sagemaker_provider_is_asked_with_its_role(system: System, official: avala.Client) -> None:
-    for config in (SAGEMAKER, SAGEMAKER | {"roleArn": ROLE}):
-        uid = add(system, config, system.project(), "sagemaker")["uid"]
+def test_a_role_is_assumed_for_the_tenant_that_it_trusts_and_for_no_other(
+    system: System, official: avala.Client
+) -> None:
+    (organization,) = system.rows("/organizations/")
+    project = system.project(items=3)
+    with role(organization["uid"]) as trusting, role(UNKNOWN) as another:
+        config = SAGEMAKER | {"endpoint_name": settings.LOAD_ENDPOINT}
+        provider = add(system, config | {"roleArn": trusting}, project, "sagemaker")
+        job = system.run(project, dry_run=True)
+        tested = official.inference_providers.test(provider["uid"])
+        system.ok("PATCH", f"/inference-providers/{provider['uid']}/", {"config": config | {"role_arn": another}})
+        refused_job = system.run(project, dry_run=True)
+        refused = official.inference_providers.test(provider["uid"])
 
-        assert official.inference_providers.test(uid)["success"], config
+    assert provider["config"] == config | {"role_arn": trusting}
+    assert (job["status"], job["failed_items"], tested["success"]) == ("completed", 0, True)
+    assert (refused_job["status"], refused["success"]) == ("failed", False)
+    assert refused_job["error_message"] == refused["message"]
+    assert organization["uid"] in refused["message"], "it says what the trust policy must ask for"
 
-    assert official.inference_providers.get(uid).config == SAGEMAKER | {"role_arn": ROLE}
+
+@contextmanager
+def role(external_id: str) -> Iterator[str]:
+    """A role that may call models, for whoever comes with this external id."""
+    iam, name = aws.client("iam"), f"model-caller-{secrets.token_hex(4)}"
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"AWS": f"arn:aws:iam::{settings.ACCOUNT}:root"},
+        "Condition": {"StringEquals": {"sts:ExternalId": external_id}},
+    }
+    may = {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": "*"}
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="models", PolicyDocument=policy(may))
+    yield arn
+    iam.delete_role_policy(RoleName=name, PolicyName="models")
+    iam.delete_role(RoleName=name)
+
+
+def policy(statement: Json) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_the_command_line_creates_tests_and_deletes(system: System, model: ModelServer) -> None:
@@ -221,41 +266,29 @@ def refused_for(system: System, project: str, provider: str) -> Json:
 
 
 def test_a_wrong_token_fails_the_job_and_shows_nowhere(system: System, model: ModelServer) -> None:
+    began_ms = int(time.time() * 1_000)
     wrong, header = f"wrong{secrets.token_hex(16)}", f"key{secrets.token_hex(16)}"
     project = system.project(items=200)
     created = add(system, model.config(auth_header=wrong, headers={"X-Key": header}), project)
 
-    job = system.run(project)
+    # Twice: the emulator logs what a function said last with its next invocation.
+    jobs = [system.run(project), system.run(project)]
 
-    assert job["status"] == "failed"
-    assert "refuses its credentials (status 401)" in job["error_message"]
-    assert job["processed_items"] < job["total_items"], "it does not go through all items in vain"
-    (organization,) = system.rows("/organizations/")
-    history = aws.history(system.stack.outputs["StateMachineArn"], job["uid"])
+    for job in jobs:
+        assert job["status"] == "failed"
+        assert "refuses its credentials (status 401)" in job["error_message"]
+        assert job["processed_items"] < job["total_items"], "it does not go through all items in vain"
+    machine = system.stack.outputs["StateMachineArn"]
     places = {
-        "answers": json.dumps([created, job, list(system.rows("/inference-providers/"))]),
-        "table": partition(system, f"ORG#{organization['uid']}") + partition(system, f"JOB#{job['uid']}"),
-        "history": str(history),
-        "logs": "".join(log.read_text(errors="replace") for log in settings.LOGS.glob("*.log")),
+        "answers": [raw(created, jobs, *system.rows("/inference-providers/"))],
+        "rows": [raw(row) for row in rows(system.stack.outputs["TableName"])],
+        "executions": [raw(aws.history(machine, job["uid"])) for job in jobs],
+        "logs": logs(began_ms),
     }
-    assert created["uid"] in places["table"]
-    for place, text in places.items():
-        for secret in (wrong, header):
-            assert secret not in text, place
-
-
-def partition(system: System, pk: str) -> str:
-    """All rows of a partition of the table, as they are stored."""
-    pages = (
-        aws.client("dynamodb")
-        .get_paginator("query")
-        .paginate(
-            TableName=system.stack.outputs["TableName"],
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": pk}},
-        )
-    )
-    return str([row for page in pages for row in page["Items"]])
+    for place, kept in places.items():
+        assert not any(is_in(secret, kept) for secret in (wrong, header)), place
+        found = "ProviderRefused" if place in ("logs", "executions") else created["uid"]
+        assert is_in(found, kept), f"nothing of it in {place}"
 
 
 @pytest.mark.contract("D26")

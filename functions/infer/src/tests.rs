@@ -207,7 +207,7 @@ async fn the_raw_object_has_a_line_for_every_item_and_what_was_below_the_thresho
     assert!(lines.contains("\"confidence\":0.1"));
 }
 
-/// Contract 6.5: a model that never answers costs each item its time, and no more.
+/// A model that never answers costs each item its time, and no more.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_never_answers_is_given_up_item_by_item() {
     let (worker, batch) = worker(running(), ScriptedModel::silent(), Fault::default()).await;

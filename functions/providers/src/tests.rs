@@ -292,7 +292,7 @@ async fn a_change_that_says_nothing_of_the_config_keeps_the_credentials() {
     assert_eq!(world.model.headers().len(), 2);
 }
 
-/// Contract D17: a stored token cannot be redirected.
+/// Contract D17.
 #[tokio::test]
 async fn another_host_needs_the_credentials_again() {
     let world = a_world().await;

@@ -578,7 +578,7 @@ mod tests {
         assert_eq!((credentials.request_headers(), credentials.to_text().unwrap()), (vec![], None));
     }
 
-    /// Contract D16: unknown keys are named; and no complaint repeats a value.
+    /// Contract D16.
     #[test]
     fn a_bad_config_names_its_keys_and_repeats_no_value() {
         for (config, complaint) in [

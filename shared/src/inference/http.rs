@@ -234,5 +234,6 @@ mod tests {
             assert!(matches!(error, InferenceError::Job(_)), "{error}");
             assert!(!error.to_string().contains("://"), "{error}");
         }
+        assert!(matches!(not_answered(EgressError::Tls), InferenceError::Job(_)));
     }
 }
