@@ -99,7 +99,7 @@ def test_a_change_that_breaks_the_contract_changes_nothing(system: System) -> No
 
     for body, naming in [
         ({"name": ""}, "name"),
-        ({"name": "x" * 1_000_000}, "name"),
+        ({"name": "x" * 256}, "name"),
         ({"labels": "car"}, "labels"),
         ({"status": "cancelled"}, "status"),
     ]:

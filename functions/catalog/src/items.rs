@@ -9,6 +9,7 @@ use shared::domain::Error;
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use shared::domain::item::{AssetType, Item};
+use shared::domain::limits;
 use shared::domain::result::ResultStatus;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Repeatable, respond};
 use shared::ports::{Clock, Files, Items, Objects, Page, Projects, Slice};
@@ -75,7 +76,7 @@ pub(crate) async fn add<S: Projects + Items, O: Objects + Files, F: Files, C: Cl
     State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     Path(project): Path<String>,
-    Body(body): Body,
+    Body(body): Body<{ limits::ITEMS_BODY_BYTES }>,
 ) -> Response {
     respond(
         app.add_items(&caller, &project, &body)

@@ -122,6 +122,7 @@ async fn one_bare_item_is_answered_by_itself() {
     assert_eq!(problem["detail"], json!("items: This field is required."));
 }
 
+/// Contract D32.
 #[tokio::test]
 async fn a_call_may_be_repeated_and_counts_once() {
     let (api, project) = an_api().await;
@@ -196,7 +197,9 @@ async fn a_call_full_of_files_that_never_come_ends_in_time() {
     assert!(begun.elapsed() <= FILES_TIME + Duration::from_millis(1), "{:?}", begun.elapsed());
 }
 
-/// I10, D18.
+/// I10 too.
+///
+/// Contract D18.
 #[tokio::test]
 async fn no_line_reaches_a_bucket_or_an_address_that_is_not_its_tenants() {
     let (api, project) = an_api().await;
