@@ -315,7 +315,7 @@ export class AutoLabel extends Construct {
     deliver.allow(['kms:Decrypt'], key);
 
     // Exactly the buckets of the setting. Which tenant may name which, the functions see to: one role serves them all.
-    const sources = Object.keys(this.settings.sourceBuckets).map((bucket) => this.objectsOf(bucket));
+    const sources = this.sourceObjects();
     if (sources.length > 0) {
       for (const reader of [catalog, infer]) reader.allow(['s3:GetObject'], ...sources);
     }
@@ -329,8 +329,9 @@ export class AutoLabel extends Construct {
     );
   }
 
-  private objectsOf(bucket: string): string {
-    return Stack.of(this).formatArn({ service: 's3', region: '', account: '', resource: bucket, resourceName: '*' });
+  private sourceObjects(): string[] {
+    const inS3 = { service: 's3', region: '', account: '', resourceName: '*' };
+    return Object.keys(this.settings.sourceBuckets).map((resource) => Stack.of(this).formatArn({ ...inS3, resource }));
   }
 
   private executionsArn(): string {
@@ -419,6 +420,11 @@ export class AutoLabel extends Construct {
     acknowledgeWildcard(catalog.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, work, 'Manifests and raw predictions lie under the uid of their job.');
+    for (const source of this.sourceObjects()) {
+      for (const { role } of [catalog, infer]) {
+        acknowledgeWildcard(role!, source, 'The deployment opens the bucket to tenants, who name its objects at run time.');
+      }
+    }
     acknowledgeWildcard(plan.role!, work, 'Manifests lie under the uid of their job.');
     for (const { role } of [providers, infer]) {
       acknowledgeWildcard(role!, this.endpointsArn(), 'Providers name their SageMaker endpoint at run time.');
