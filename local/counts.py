@@ -48,6 +48,11 @@ def costs(stack: Stack, job: str, since: int) -> Costs:
     )
 
 
+def calls_of(stack: Stack, function: str, since: int) -> Counter[str]:
+    """What one function has called of the table since, by operation."""
+    return Counter(call["operation"] for call in _by(stack, _calls()[since:], function))
+
+
 def _calls() -> list[dict[str, Any]]:
     return [json.loads(line) for line in settings.DYNAMODB_CALLS_FILE.read_text().splitlines()]
 

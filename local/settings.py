@@ -55,6 +55,8 @@ REGION: Final = "us-east-1"
 ENDPOINT_LATENCY_MS: Final = 50
 ENDPOINT_SLOTS: Final = 16
 SAGEMAKER_ENDPOINTS: Final = {"yolo": "autolabel-yolo", "sam3": "autolabel-sam3"}
+# Buckets that items may come from, by the organizations that may name them. Whoever needs one creates it.
+SOURCE_BUCKETS: Final = {"autolabel-demo-sources": ["demo"], "autolabel-foreign-sources": ["foreign"]}
 LOAD_ENDPOINT: Final = "autolabel-load"
 # Where the development server of a web page would be.
 CORS_ORIGIN: Final = "http://localhost:5173"
@@ -66,6 +68,7 @@ CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
     "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
+    "sourceBuckets": json.dumps(SOURCE_BUCKETS),
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),
     "loopbackHttp": "allow",
     "webhookRetrySeconds": "1,2,3,4,5",

@@ -35,7 +35,7 @@ type FunctionName = 'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'in
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
 const API = { timeoutSeconds: 10, memoryMiB: 256 };
-// Some calls wait for a receiver or a model, or review many drafts at once; the gateway gives up after 30 seconds.
+// Some calls wait for a receiver or a model, review many drafts or look into many files; the gateway gives up after 30 seconds.
 const PATIENT_API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
@@ -109,6 +109,7 @@ export class AutoLabel extends Construct {
       catalog: this.rustFunction('catalog', 'Projects, items, results; answers unknown paths', PATIENT_API, {
         ...http,
         BUCKET_NAME: this.bucket.bucketName,
+        SOURCE_BUCKETS: this.sourceBuckets(),
         ...tells,
       }),
       providers: this.rustFunction('providers', 'Keeps and tests inference providers', PATIENT_API, {
@@ -143,6 +144,7 @@ export class AutoLabel extends Construct {
         {
           BUCKET_NAME: this.bucket.bucketName,
           SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
+          SOURCE_BUCKETS: this.sourceBuckets(),
           BOT_USER: this.settings.botUser,
           SECRETS_KEY_ID: this.secretsKey.keyId,
         },
@@ -214,6 +216,10 @@ export class AutoLabel extends Construct {
 
   private sagemakerEndpoints(): string {
     return JSON.stringify(this.settings.sagemakerEndpoints);
+  }
+
+  private sourceBuckets(): string {
+    return JSON.stringify(this.settings.sourceBuckets);
   }
 
   /** Without a slash at the end. */
@@ -308,6 +314,12 @@ export class AutoLabel extends Construct {
     deliver.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], this.webhookQueue.queueArn);
     deliver.allow(['kms:Decrypt'], key);
 
+    // Exactly the buckets of the setting. Which tenant may name which, the functions see to: one role serves them all.
+    const sources = this.sourceObjects();
+    if (sources.length > 0) {
+      for (const reader of [catalog, infer]) reader.allow(['s3:GetObject'], ...sources);
+    }
+
     // A definition read from a file grants nothing by itself.
     this.machine.addToRolePolicy(
       new iam.PolicyStatement({
@@ -315,6 +327,11 @@ export class AutoLabel extends Construct {
         resources: [plan.functionArn, infer.functionArn, finalize.functionArn],
       }),
     );
+  }
+
+  private sourceObjects(): string[] {
+    const inS3 = { service: 's3', region: '', account: '', resourceName: '*' };
+    return Object.keys(this.settings.sourceBuckets).map((resource) => Stack.of(this).formatArn({ ...inS3, resource }));
   }
 
   private executionsArn(): string {
@@ -403,6 +420,11 @@ export class AutoLabel extends Construct {
     acknowledgeWildcard(catalog.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, work, 'Manifests and raw predictions lie under the uid of their job.');
+    for (const source of this.sourceObjects()) {
+      for (const { role } of [catalog, infer]) {
+        acknowledgeWildcard(role!, source, 'The deployment opens the bucket to tenants, who name its objects at run time.');
+      }
+    }
     acknowledgeWildcard(plan.role!, work, 'Manifests lie under the uid of their job.');
     for (const { role } of [providers, infer]) {
       acknowledgeWildcard(role!, this.endpointsArn(), 'Providers name their SageMaker endpoint at run time.');

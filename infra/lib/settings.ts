@@ -17,6 +17,8 @@ export interface Settings {
   readonly architecture: Architecture;
   /** SageMaker endpoint that serves a model type where no provider is configured. @default {} (none) */
   readonly sagemakerEndpoints: Partial<Record<ModelType, string>>;
+  /** Buckets that items may come from, each with the slugs of the organizations that may name it. @default {} (none) */
+  readonly sourceBuckets: Readonly<Record<string, readonly string[]>>;
   /** Items that one job takes at most, 1 to 350,000 (what an inline Map carries). @default 5000 */
   readonly itemCap: number;
   /** Map iterations at once, 1 to 40. @default 4 */
@@ -65,6 +67,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   stateMachineFile: text('../statemachine.asl.json', /^.+$/, 'the path of a file'),
   architecture: oneOf('x86_64', 'arm64'),
   sagemakerEndpoints: { fallback: {}, read: readEndpoints },
+  sourceBuckets: { fallback: {}, read: readBuckets },
   itemCap: wholeNumber(5_000, 1, 350_000),
   workers: wholeNumber(4, 1, 40),
   botUser: text('autolabel-bot', /^[\w.@-]{1,64}$/, 'a name of 1 to 64 letters, digits, or any of . _ @ -'),
@@ -154,6 +157,17 @@ function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
     if (typeof endpoint !== 'string' || !/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(endpoint)) throw new Refused(expected);
   }
   return endpoints;
+}
+
+function readBuckets(value: unknown): Settings['sourceBuckets'] {
+  const expected = 'a JSON object that gives a list of organization slugs for each bucket';
+  const buckets = typeof value === 'string' ? parseJson(value) : value;
+  if (typeof buckets !== 'object' || buckets === null || Array.isArray(buckets)) throw new Refused(expected);
+  for (const [bucket, slugs] of Object.entries(buckets)) {
+    if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || !Array.isArray(slugs)) throw new Refused(expected);
+    if (!slugs.every((slug) => typeof slug === 'string' && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(slug))) throw new Refused(expected);
+  }
+  return buckets as Settings['sourceBuckets'];
 }
 
 function parseJson(value: string): unknown {

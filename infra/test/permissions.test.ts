@@ -107,6 +107,25 @@ describe('each function may do exactly what it is for', () => {
   }
 });
 
+test('a bucket of the setting is read by catalog and infer, and by nobody else', () => {
+  const sourced = new Deployment({ sourceBuckets: { pictures: ['acme'], scans: ['acme', 'other'] } });
+  const policies: Json[] = Object.values(sourced.template.findResources('AWS::IAM::Policy'));
+  const readers = policies.flatMap(({ Properties }) => {
+    const reads = Properties.PolicyDocument.Statement.filter((statement: Json) =>
+      /:s3:::(pictures|scans)\//.test(JSON.stringify(statement)),
+    );
+    return reads.map((statement: Json) => [Properties.Roles[0].Ref, statement]);
+  });
+  const roleOf = (name: (typeof FUNCTIONS)[number]) =>
+    sourced.resource(sourced.autoLabel.functions[name]).Properties.Role['Fn::GetAtt'][0];
+
+  assert.deepEqual(readers.map(([role]) => role).sort(), [roleOf('catalog'), roleOf('infer')].sort());
+  for (const [, statement] of readers) {
+    assert.equal(statement.Action, 's3:GetObject');
+    assert.match(JSON.stringify(statement.Resource), /^\[.*":s3:::pictures\/\*".*":s3:::scans\/\*".*\]$/);
+  }
+});
+
 test('the state machine may invoke the three functions of its tasks, deliver its log, trace, and nothing else', () => {
   const role = deployment.only('AWS::StepFunctions::StateMachine').RoleArn['Fn::GetAtt'][0];
   const delivery = ['Create', 'Get', 'Update', 'Delete', 'List'].map(

@@ -9,6 +9,7 @@ test('settings that are not given have their documented defaults', () => {
   assert.equal(deployment.environment('plan').WORKERS, '4');
   assert.equal(deployment.environment('infer').BOT_USER, 'autolabel-bot');
   assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{}');
+  assert.equal(deployment.environment('infer').SOURCE_BUCKETS, '{}');
   assert.equal(deployment.environment('infer').RUST_LOG, 'info');
   assert.deepEqual(apiSettings(deployment), {
     public_base_url: '',
@@ -27,6 +28,7 @@ test('settings given as text, as the command line does, arrive', () => {
   const deployment = new Deployment({
     architecture: 'arm64',
     sagemakerEndpoints: '{"yolo":"yolo-endpoint","sam3":"sam3-endpoint"}',
+    sourceBuckets: '{"acmes-pictures":["acme","acme-2"]}',
     itemCap: '200',
     workers: '8',
     botUser: 'bot@example.com',
@@ -45,6 +47,9 @@ test('settings given as text, as the command line does, arrive', () => {
 
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['arm64']);
   assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{"yolo":"yolo-endpoint","sam3":"sam3-endpoint"}');
+  for (const reader of ['catalog', 'infer'] as const) {
+    assert.equal(deployment.environment(reader).SOURCE_BUCKETS, '{"acmes-pictures":["acme","acme-2"]}');
+  }
   assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
   assert.equal(deployment.environment('plan').ITEM_CAP, '200');
   assert.equal(deployment.environment('plan').WORKERS, '8');
@@ -77,6 +82,10 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['sagemakerEndpoints', '{"yolo"', /^Setting sagemakerEndpoints must be a JSON object/],
     ['sagemakerEndpoints', { yolov8: 'endpoint' }, /^Setting sagemakerEndpoints must be/],
     ['sagemakerEndpoints', { yolo: 'no_such name' }, /^Setting sagemakerEndpoints must be/],
+    ['sourceBuckets', '["pictures"]', /^Setting sourceBuckets must be a JSON object/],
+    ['sourceBuckets', { pictures: 'acme' }, /^Setting sourceBuckets must be/],
+    ['sourceBuckets', { pictures: ['Acme Inc'] }, /^Setting sourceBuckets must be/],
+    ['sourceBuckets', { 'pictures/*': ['acme'] }, /^Setting sourceBuckets must be/],
     ['itemCap', '0', /^Setting itemCap must be a whole number from 1 to 350000; it is "0"\.$/],
     ['itemCap', '5e3', /^Setting itemCap must be/],
     ['itemCap', '', /^Setting itemCap must be/],

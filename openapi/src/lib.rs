@@ -19,9 +19,10 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// What the functions say of their routes.
-fn parts() -> [utoipa::openapi::OpenApi; 4] {
+fn parts() -> [utoipa::openapi::OpenApi; 5] {
     [
         jobs::Description::openapi(),
+        catalog::Description::openapi(),
         catalog::ReviewDescription::openapi(),
         providers::Description::openapi(),
         webhooks::Description::openapi(),

@@ -9,16 +9,17 @@ use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
 };
 use crate::domain::idempotency::{Claim, Claimed, Outcome};
-use crate::domain::item::{Asset, Item};
+use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
 use crate::domain::organization::Organization;
 use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
 use crate::domain::plan::{Batch, Plan};
-use crate::domain::project::Project;
+use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::rate::{Requester, Usage};
 use crate::domain::result::LabelResult;
+use crate::domain::source::Source;
 use crate::domain::summary::{ItemError, Summary};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
@@ -119,12 +120,34 @@ pub trait Projects: Send + Sync {
         organization: OrganizationUid,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Project>, Error>> + Send;
+    /// Changes what the change says and nothing else, so that two changes at once are both there. Answers the project
+    /// after it.
+    ///
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn change_project(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        change: &ProjectChange,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Project, Error>> + Send;
+    /// Counts items that were added.
+    ///
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn count_items(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        added: &[AssetType],
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// Items.
 pub trait Items: Send + Sync {
-    /// Stores items that are not there yet; one that is stays as it is.
-    fn add_items(&self, items: &[Item]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores items that are not there yet; one that is stays as it is. Answers for each, in order, the one that was there.
+    fn add_items(&self, items: &[Item]) -> impl Future<Output = Result<Vec<Option<Item>>, Error>> + Send;
     /// The items of these uids that exist, in this order.
     fn items(&self, uids: &[ItemUid]) -> impl Future<Output = Result<Vec<Item>, Error>> + Send;
     /// The project's items.
@@ -262,6 +285,8 @@ pub struct Chunk {
     pub outcomes: Vec<Option<ItemOutcome>>,
     /// Dropped parts of good answers.
     pub notes: Vec<ItemError>,
+    /// Assets whose size was read from their files: kept with their drafts.
+    pub measured: Vec<Asset>,
     /// Object key of the raw predictions.
     pub raw: String,
 }
@@ -413,10 +438,28 @@ pub trait Objects: Send + Sync {
     fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
     /// The bytes of a range.
     fn get_range(&self, key: &str, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
-    /// A URL that reads an object, valid for `valid` and never longer than the credentials that sign it.
-    fn sign_get(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+    /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. Whether the
+    /// item's owner may read there is the caller's question ([`SourceBuckets::open`](crate::domain::source::SourceBuckets)).
+    fn sign_get(&self, source: &Source, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
     /// A URL that writes an object.
     fn sign_put(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+}
+
+/// Why a file could not be read: a sentence for its owner, without an address or anything of its content (I11).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFile {
+    /// Trying again would not help.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Trying again may.
+    #[error("The file cannot be read just now.")]
+    Busy,
+}
+
+/// Files of items, read in part.
+pub trait Files: Send + Sync {
+    /// At most `length` bytes from `offset` on; fewer, or none, at the end of the file.
+    fn piece(&self, source: &Source, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, NoFile>> + Send;
 }
 
 /// The webhook queue.

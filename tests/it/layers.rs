@@ -12,11 +12,12 @@ use crate::repository;
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
-const SHARED: [(&str, &[&str]); 16] = [
+const SHARED: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("ports", &["domain"]),
     ("tell", &["ports", "domain"]),
     ("settle", &["tell", "ports", "domain"]),
+    ("measure", &["ports", "domain"]),
     // What the errors of all AWS clients mean.
     ("sdk", &["domain"]),
     ("store", &["sdk", "ports", "domain"]),
@@ -34,11 +35,12 @@ const SHARED: [(&str, &[&str]); 16] = [
 ];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
-const HANDLERS: [&str; 10] = [
+const HANDLERS: [&str; 11] = [
     "domain",
     "ports",
     "settle",
     "tell",
+    "measure",
     "http",
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.

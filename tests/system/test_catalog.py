@@ -4,6 +4,7 @@ import base64
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +12,7 @@ from dataclasses import replace
 import avala
 import pytest
 
-from local import admin, project, settings
+from local import admin, counts, project, settings
 from local.up import Stack
 from tests.system.system import Json, System, assert_refused
 from tests.system.test_clients import UNKNOWN, command_line
@@ -71,6 +72,90 @@ def test_the_command_line_configures_and_shows_its_status(tenant: NewTenant) -> 
 @pytest.mark.parametrize("path", ["/exports/", "/agents/", "/storage-configs/"])
 def test_lists_of_what_is_not_here_are_empty(system: System, path: str) -> None:
     assert system.ok("GET", path) == EMPTY
+
+
+# Projects
+
+
+@pytest.mark.parametrize("path", ["/projects/", "/users/me/projects/"])
+@pytest.mark.contract("D31")
+def test_a_project_is_changed_field_by_field(system: System, path: str) -> None:
+    uid = system.project(items=1)
+    before = system.ok("GET", f"{path}{uid}/")
+
+    renamed = system.ok("PATCH", f"{path}{uid}/", {"name": "  Renamed ", "labels": None, "owner": "x"}, expect=200)
+    paused = system.ok("PATCH", f"{path}{uid}/", {"status": "paused", "labels": ["cat", "cat", ""]}, expect=200)
+
+    changed = {"name": "Renamed", "status": "paused", "is_active": False, "labels": ["cat"]}
+    assert renamed == before | {"name": "Renamed", "updated_at": renamed["updated_at"]}
+    assert paused == before | changed | {"updated_at": paused["updated_at"]}
+    assert before["updated_at"] < renamed["updated_at"] < paused["updated_at"]
+    assert system.ok("GET", f"/projects/{uid}/") == system.ok("GET", f"/users/me/projects/{uid}/") == paused
+
+
+def test_a_change_that_breaks_the_contract_changes_nothing(system: System) -> None:
+    uid = system.project()
+    before = system.ok("GET", f"/projects/{uid}/")
+
+    for body, naming in [
+        ({"name": ""}, "name"),
+        ({"name": "x" * 256}, "name"),
+        ({"labels": "car"}, "labels"),
+        ({"status": "cancelled"}, "status"),
+    ]:
+        assert_refused(system.api.patch(f"/projects/{uid}/", json={"status": "paused"} | body), 400, naming=naming)
+    assert_refused(system.api.patch(f"/projects/{uid}/", content="{"), 400, code="parse_error")
+    assert_refused(system.api.patch(f"/projects/{UNKNOWN}/", json={"name": "x"}), 404, naming="Not found.")
+    assert system.ok("GET", f"/projects/{uid}/") == before
+
+
+def test_a_closed_project_takes_no_job(system: System) -> None:
+    uid = system.project(items=1)
+    system.ok("PATCH", f"/projects/{uid}/", {"status": "archived"})
+
+    assert_refused(system.create(uid), 409, code="project_not_active")
+
+
+def test_projects_items_and_datasets_are_their_tenants_own(system: System, tenant: NewTenant) -> None:
+    """I10: nothing of another organization's can be read, changed or told from what is not there."""
+    uid = system.project(items=1)
+    dataset = system.ok("GET", f"/datasets/{uid}/")
+    item = system.items(uid)[0]["uid"]
+    slug = a_slug()
+    stranger = tenant(slug)
+
+    assert_refused(stranger.api.patch(f"/projects/{uid}/", json={"name": "Mine"}), 404, naming="Not found.")
+    assert_refused(stranger.api.post(f"/projects/{uid}/items/", json={"key": "a"}), 404, naming="Not found.")
+    assert stranger.ok("GET", "/datasets/") == EMPTY
+    for owner in (dataset["owner_name"], slug):
+        base = f"/datasets/{owner}/{dataset['slug']}/"
+        for path in (f"/datasets/{uid}/", base, f"{base}items/", f"{base}items/{item}/", f"/projects/{uid}/items/"):
+            assert_refused(stranger.api.get(path), 404, naming="Not found.")
+    assert system.ok("GET", f"/projects/{uid}/")["name"] != "Mine"
+
+
+# What a page costs
+
+
+def test_a_page_of_a_hundred_costs_two_reads(tenant: NewTenant) -> None:
+    own = tenant(a_slug())
+    uid = own.project(items=150)
+    for _ in range(110):
+        own.project()
+    dataset = own.ok("GET", f"/datasets/{uid}/")
+    items = f"/datasets/{dataset['owner_name']}/{dataset['slug']}/items/"
+
+    for path in ("/projects/", "/datasets/", f"/projects/{uid}/items/", items, f"/tasks/?project={uid}"):
+        costs = []
+        # Authentication reads the key once in a while. It is no part of a page, so the cheapest of some tries counts.
+        for _ in range(4):
+            since = counts.calls_so_far()
+            assert len(own.ok("GET", path)["results"]) == 100
+            costs.append(counts.calls_of(own.stack, "Catalog", since))
+        # What is left beside the reads is the update that counts the request against its key's limit.
+        cheapest = min((calls - Counter(UpdateItem=1) for calls in costs), key=Counter.total)
+        assert 1 <= cheapest.total() <= 2, f"{path}: {cheapest}"
+        assert set(cheapest) <= {"Query", "BatchGetItem", "GetItem"}, f"{path}: {cheapest}"
 
 
 # Tasks

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -8,48 +7,35 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::Timestamp;
-use shared::domain::fields::{self, Fields};
-use shared::domain::id::{ItemUid, ProjectUid};
-use shared::domain::item::{AssetType, Item, Size, Source};
+use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use shared::domain::item::{AssetType, Item};
 use shared::domain::limits;
 use shared::domain::result::ResultStatus;
-use shared::http::{Body, Caller, ListRequest, PageView, Path, Repeatable, respond};
-use shared::ports::{Clock, Items, Objects, Projects};
+use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Repeatable, respond};
+use shared::ports::{Clock, Files, Items, Objects, Page, Projects, Slice};
+use utoipa::ToSchema;
 
 use crate::App;
-use crate::projects::{READ, WRITE};
-
-/// An upload may begin this long after the item was added.
-const UPLOAD_VALID: Duration = Duration::from_secs(3_600);
+use crate::adding::{Added, NewItems};
+use crate::projects::READ;
 
 /// An item on the wire.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Item)]
 pub(crate) struct ItemView {
     uid: ItemUid,
     project: ProjectUid,
     key: String,
     asset_type: AssetType,
-    #[serde(flatten)]
-    size: Option<Size>,
-    /// `none`, or the status of its result.
+    /// Pixels. `null` of a point cloud, and of an upload that no job has looked into yet.
+    #[schema(required)]
+    width: Option<u32>,
+    /// See `width`.
+    #[schema(required)]
+    height: Option<u32>,
+    /// `none`, or the status of its result, `draft` or `accepted`.
     status: &'static str,
     created_at: Timestamp,
-}
-
-/// An item that was just added.
-#[derive(Debug, Serialize)]
-pub(crate) struct AddedView {
-    #[serde(flatten)]
-    item: ItemView,
-    /// PUT the bytes here. Absent if the item has a URL of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    upload_url: Option<String>,
-}
-
-/// The answer to a call that adds items.
-#[derive(Debug, Serialize)]
-pub(crate) struct AddedItems {
-    results: Vec<AddedView>,
 }
 
 impl From<&Item> for ItemView {
@@ -59,24 +45,38 @@ impl From<&Item> for ItemView {
             project: item.project,
             key: item.key.clone(),
             asset_type: item.asset.kind,
-            size: item.asset.size,
-            status: match item.result.as_ref().map(|result| result.status) {
-                None | Some(ResultStatus::Rejected) => "none",
-                Some(ResultStatus::Draft) => "draft",
-                Some(ResultStatus::Accepted) => "accepted",
-            },
+            width: item.asset.size.map(|size| size.width),
+            height: item.asset.size.map(|size| size.height),
+            status: status(item),
             created_at: item.created_at,
         }
     }
 }
 
-/// `POST /projects/{uid}/items/` with `{"items": [{"key", "asset_type", "width", "height", "url"?}]}`, at most 1,000
-/// (contract, D32). Adding an item again changes nothing, and its URL to upload to is a fresh one.
-pub(crate) async fn add<S: Projects + Items, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// What there is of an item's labels. A rejected result is none: the item is to be labeled again.
+pub(crate) fn status(item: &Item) -> &'static str {
+    match item.result.as_ref().map(|result| result.status) {
+        None | Some(ResultStatus::Rejected) => "none",
+        Some(ResultStatus::Draft) => "draft",
+        Some(ResultStatus::Accepted) => "accepted",
+    }
+}
+
+/// Add items: one, or a list of up to 1,000. Adding an item again is fine; whoever repeats a call misses nothing.
+///
+/// Lines of a list are judged one by one: the good ones are added, and `errors` tells of the others. If there is no good one,
+/// the call is refused.
+#[utoipa::path(
+    post, path = "/projects/{uid}/items/", tag = "items",
+    params(("uid" = ProjectUid, Path)),
+    request_body = NewItems,
+    responses((status = 201, description = "What was added, or was there; of a bare item, the item.", body = Added)),
+)]
+pub(crate) async fn add<S: Projects + Items, O: Objects + Files, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     Path(project): Path<String>,
-    Body(body): Body,
+    Body(body): Body<{ limits::ITEMS_BODY_BYTES }>,
 ) -> Response {
     respond(
         app.add_items(&caller, &project, &body)
@@ -85,9 +85,14 @@ pub(crate) async fn add<S: Projects + Items, O: Objects, C: Clock>(
     )
 }
 
-/// `GET /projects/{uid}/items/`.
-pub(crate) async fn list<S: Projects + Items, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// List the items of a project.
+#[utoipa::path(
+    get, path = "/projects/{uid}/items/", tag = "items",
+    params(("uid" = ProjectUid, Path), PagingParameters),
+    responses((status = 200, description = "A page of items.", body = PageView<ItemView>)),
+)]
+pub(crate) async fn list<S: Projects + Items, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     Path(project): Path<String>,
     request: ListRequest,
@@ -95,43 +100,34 @@ pub(crate) async fn list<S: Projects + Items, O: Objects, C: Clock>(
     respond(app.list_items(&caller, &project, &request).await.map(Json))
 }
 
-impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
-    async fn add_items(&self, caller: &Caller, project: &str, body: &[u8]) -> Result<AddedItems, Error> {
-        let project = self.project(caller, WRITE, project).await?;
-        let now = self.clock.now();
-        let mut fields = Fields::of_body(body)?;
-        let entries = fields.required("items", fields::list(limits::ITEMS_PER_CALL)).unwrap_or_default();
-        let mut items: Vec<Item> = Vec::with_capacity(entries.len());
-        for (place, entry) in entries.into_iter().enumerate() {
-            // A microsecond apart, so that jobs take them in the order of the call.
-            let created_at = now + Duration::from_micros(place as u64);
-            match Item::read(format!("items[{place}]"), entry, project.organization, project.uid, created_at) {
-                Ok(item) => items.push(item),
-                Err(complaint) => fields.absorb(Err(complaint)),
-            }
-        }
-        fields.finish()?;
-        self.store.add_items(&items).await?;
-        let mut results = Vec::with_capacity(items.len());
-        for item in &items {
-            let upload_url = match &item.asset.source {
-                Source::Bucket(key) => Some(self.objects.sign_put(key, UPLOAD_VALID).await?),
-                Source::Url(_) => None,
-            };
-            results.push(AddedView { item: ItemView::from(item), upload_url });
-        }
-        Ok(AddedItems { results })
-    }
-
+impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn list_items(
         &self,
         caller: &Caller,
         project: &str,
         request: &ListRequest,
     ) -> Result<PageView<ItemView>, Error> {
-        let project = self.project(caller, READ, project).await?;
+        caller.needs(READ)?;
         let paging = request.paging(&[])?;
-        let page = self.store.items_of(project.uid, &paging.slice()).await?;
+        let page = self.own_items(caller.organization, ProjectUid::parse(project)?, &paging.slice()).await?;
         Ok(paging.view(page, |item| ItemView::from(&item)))
+    }
+
+    /// A page of the project's items, if it is the organization's.
+    ///
+    /// Whose it is the items themselves say, and only of a page without any the project is asked: two reads, not three.
+    pub(crate) async fn own_items(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        let page = self.store.items_of(project, slice).await?;
+        match page.entries.first() {
+            Some(item) if item.organization == organization => {}
+            Some(_) => return Err(Error::NotFound), // I10
+            None => drop(self.store.project(organization, project).await?),
+        }
+        Ok(page)
     }
 }

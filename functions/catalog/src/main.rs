@@ -1,5 +1,7 @@
 //! Wiring of the catalog function.
 
+use shared::domain::source::SourceBuckets;
+use shared::egress::Egress;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
@@ -14,12 +16,15 @@ async fn main() -> Result<(), lambda_http::Error> {
     let bucket = env.text("BUCKET_NAME");
     let queue = env.text("WEBHOOK_QUEUE_URL");
     let settings = env.json("API_SETTINGS");
+    let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
+    let loopback_http = env.loopback_http();
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
     let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
+    let web = Egress::new(loopback_http);
     let review = catalog::Review { store: store.clone(), webhooks: store.clone(), queue, clock: SystemClock };
-    let routes = catalog::routes(catalog::App { store: store.clone(), objects, clock: SystemClock }, review);
-    serve(api(routes, store, SystemClock, settings)).await
+    let app = catalog::App { store: store.clone(), objects, web, clock: SystemClock, buckets, loopback_http };
+    serve(api(catalog::routes(app, review), store, SystemClock, settings)).await
 }

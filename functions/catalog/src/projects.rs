@@ -9,10 +9,11 @@ use shared::domain::Error;
 use shared::domain::Timestamp;
 use shared::domain::id::ProjectUid;
 use shared::domain::key::Scope;
-use shared::domain::project::{Project, ProjectStatus};
-use shared::http::{Body, Caller, ListRequest, PageView, Path, respond};
-use shared::ports::{Clock, Objects, Projects};
+use shared::domain::project::{Project, ProjectChange, ProjectStatus};
+use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, respond};
+use shared::ports::{Clock, Files, Objects, Projects};
 use tracing::info;
+use utoipa::ToSchema;
 
 use crate::App;
 
@@ -20,13 +21,18 @@ pub(crate) const READ: &[Scope] = &[Scope::ProjectsRead];
 pub(crate) const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 
 /// A project on the wire (contract, 11.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Project)]
 pub(crate) struct ProjectView {
     uid: ProjectUid,
     name: String,
     status: ProjectStatus,
+    /// The label set; empty: any label.
     labels: Vec<String>,
+    /// Whether its status is `active`.
     is_active: bool,
+    /// Items that were added. A call that broke off half-way may have left some uncounted.
+    item_count: u64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -35,6 +41,7 @@ impl From<Project> for ProjectView {
     fn from(project: Project) -> Self {
         Self {
             uid: project.uid,
+            item_count: project.item_count(),
             name: project.name,
             status: project.status,
             labels: project.labels,
@@ -45,9 +52,40 @@ impl From<Project> for ProjectView {
     }
 }
 
-/// `POST /projects/` (contract, D32).
-pub(crate) async fn create<S: Projects, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// What a new project is made of.
+// For the API's description alone: `Project::read` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct NewProject {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// The label set; empty: any label.
+    #[schema(max_items = 1_000)]
+    labels: Option<Vec<String>>,
+}
+
+/// What a project can be changed to. Fields that are not sent stay.
+// For the API's description alone: `ProjectChange::read` reads it.
+#[derive(ToSchema)]
+#[schema(as = ProjectChange)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct ChangedProject {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// Another label set; jobs that run keep theirs.
+    #[schema(max_items = 1_000)]
+    labels: Option<Vec<String>>,
+    status: Option<ProjectStatus>,
+}
+
+/// Create a project.
+#[utoipa::path(
+    post, path = "/projects/", tag = "projects",
+    request_body = NewProject,
+    responses((status = 201, description = "The project.", body = ProjectView)),
+)]
+pub(crate) async fn create<S: Projects, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     Body(body): Body,
 ) -> Response {
@@ -56,31 +94,107 @@ pub(crate) async fn create<S: Projects, O: Objects, C: Clock>(
     )
 }
 
-/// `GET /projects/{uid}/`, `GET /users/me/projects/{uid}/`.
-pub(crate) async fn get<S: Projects, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// Change a project. Fields that are not sent stay.
+#[utoipa::path(
+    patch, path = "/projects/{uid}/", tag = "projects",
+    params(("uid" = ProjectUid, Path)),
+    request_body = ChangedProject,
+    responses((status = 200, description = "The project after the change.", body = ProjectView)),
+)]
+pub(crate) async fn change<S: Projects, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    Body(body): Body,
+) -> Response {
+    respond(app.change_project(&caller, &uid, &body).await.map(|project| Json(ProjectView::from(project))))
+}
+
+/// Show a project.
+#[utoipa::path(
+    get, path = "/projects/{uid}/", tag = "projects",
+    params(("uid" = ProjectUid, Path)),
+    responses((status = 200, description = "The project.", body = ProjectView)),
+)]
+pub(crate) async fn get<S: Projects, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
     respond(app.project(&caller, READ, &uid).await.map(|project| Json(ProjectView::from(project))))
 }
 
-/// `GET /projects/`, `GET /users/me/projects/`.
-pub(crate) async fn list<S: Projects, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// List projects.
+#[utoipa::path(
+    get, path = "/projects/", tag = "projects",
+    params(PagingParameters),
+    responses((status = 200, description = "A page of projects.", body = PageView<ProjectView>)),
+)]
+pub(crate) async fn list<S: Projects, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     request: ListRequest,
 ) -> Response {
     respond(app.list_projects(&caller, &request).await.map(Json))
 }
 
-impl<S: Projects, O: Objects, C: Clock> App<S, O, C> {
+/// Change a project, by the path of the Python client. Fields that are not sent stay.
+#[utoipa::path(
+    patch, path = "/users/me/projects/{uid}/", tag = "projects",
+    params(("uid" = ProjectUid, Path)),
+    request_body = ChangedProject,
+    responses((status = 200, description = "The project after the change.", body = ProjectView)),
+)]
+pub(crate) async fn change_mine<S: Projects, O: Objects, F: Files, C: Clock>(
+    app: State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    uid: Path<String>,
+    body: Body,
+) -> Response {
+    change(app, caller, uid, body).await
+}
+
+/// Show a project, by the path of the Python client.
+#[utoipa::path(
+    get, path = "/users/me/projects/{uid}/", tag = "projects",
+    params(("uid" = ProjectUid, Path)),
+    responses((status = 200, description = "The project.", body = ProjectView)),
+)]
+pub(crate) async fn get_mine<S: Projects, O: Objects, F: Files, C: Clock>(
+    app: State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    uid: Path<String>,
+) -> Response {
+    get(app, caller, uid).await
+}
+
+/// List projects, by the path of the Python client.
+#[utoipa::path(
+    get, path = "/users/me/projects/", tag = "projects",
+    params(PagingParameters),
+    responses((status = 200, description = "A page of projects.", body = PageView<ProjectView>)),
+)]
+pub(crate) async fn list_mine<S: Projects, O: Objects, F: Files, C: Clock>(
+    app: State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
+    list(app, caller, request).await
+}
+
+impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn create_project(&self, caller: &Caller, body: &[u8]) -> Result<Project, Error> {
         caller.needs(WRITE)?;
         let project = Project::read(body, caller.organization, self.clock.now())?;
         self.store.add_project(&project).await?;
         info!(project.uid = %project.uid, "project created");
         Ok(project)
+    }
+
+    async fn change_project(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<Project, Error> {
+        caller.needs(WRITE)?;
+        let (uid, change) = (ProjectUid::parse(uid)?, ProjectChange::read(body)?);
+        self.store.change_project(caller.organization, uid, &change, self.clock.now()).await
     }
 
     pub(crate) async fn project(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Project, Error> {

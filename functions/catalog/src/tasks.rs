@@ -10,8 +10,9 @@ use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use shared::domain::item::{AssetType, Item};
 use shared::domain::key::Scope;
 use shared::domain::result::ResultStatus;
-use shared::http::{Caller, ListRequest, PageView, Path, respond};
-use shared::ports::{Clock, Items, Objects, Page, Projects, Slice};
+use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
+use shared::ports::{Clock, Files, Items, Objects, Page, Projects, Slice};
+use utoipa::ToSchema;
 
 use crate::App;
 
@@ -21,10 +22,12 @@ const READ: &[Scope] = &[Scope::TasksRead, Scope::ProjectsRead];
 const PROJECTS_PER_PAGE: usize = 10;
 
 /// Whether a person has done it (contract, 11.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum TaskStatus {
+    /// To do.
     Pending,
+    /// A person has accepted or corrected the result.
     Completed,
 }
 
@@ -39,7 +42,8 @@ impl TaskStatus {
 }
 
 /// A task on the wire: one per item, so it has the item's uid and key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Task)]
 pub(crate) struct TaskView {
     uid: ItemUid,
     /// What is to be done (contract, 11.1).
@@ -69,26 +73,42 @@ impl From<Item> for TaskView {
     }
 }
 
-/// `GET /tasks/?project=&status=`. A page may be short and still not be the last: the status is looked at while walking
-/// the items.
-pub(crate) async fn list<S: Projects + Items, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// List tasks. A page may be short and still not be the last: the status is looked at while walking the items.
+#[utoipa::path(
+    get, path = "/tasks/", tag = "tasks",
+    params(
+        PagingParameters,
+        ("project" = Option<String>, Query, description = "Tasks of this project; an unknown one has none."),
+        ("status" = Option<TaskStatus>, Query, description = "Tasks in this status."),
+    ),
+    responses(
+        (status = 200, description = "A page of tasks.", body = PageView<TaskView>),
+        (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
+    ),
+)]
+pub(crate) async fn list<S: Projects + Items, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     request: ListRequest,
 ) -> Response {
     respond(app.list_tasks(&caller, &request).await.map(Json))
 }
 
-/// `GET /tasks/{uid}/`.
-pub(crate) async fn get<S: Projects + Items, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// Show a task.
+#[utoipa::path(
+    get, path = "/tasks/{uid}/", tag = "tasks",
+    params(("uid" = ItemUid, Path)),
+    responses((status = 200, description = "The task.", body = TaskView)),
+)]
+pub(crate) async fn get<S: Projects + Items, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
     respond(app.task(&caller, &uid).await.map(Json))
 }
 
-impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
+impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn list_tasks(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<TaskView>, Error> {
         caller.needs(READ)?;
         let paging = request.paging(&["project", "status"])?;
@@ -100,9 +120,9 @@ impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
             None => None,
         };
         let mut page = match paging.filter("project") {
-            Some(uid) => match self.own_project(caller.organization, uid).await {
+            Some(uid) => match self.items_of_project(caller.organization, uid, &paging.slice()).await {
                 Err(Error::NotFound) => return Ok(paging.empty()),
-                project => self.store.items_of(project?, &paging.slice()).await?,
+                page => page?,
             },
             None => self.items_anywhere(caller.organization, &paging.slice()).await?,
         };
@@ -115,6 +135,15 @@ impl<S: Projects + Items, O: Objects, C: Clock> App<S, O, C> {
         let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
         let own = items.into_iter().find(|item| item.organization == caller.organization);
         own.map(TaskView::from).ok_or(Error::NotFound)
+    }
+
+    async fn items_of_project(
+        &self,
+        organization: OrganizationUid,
+        uid: &str,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        self.own_items(organization, ProjectUid::parse(uid)?, slice).await
     }
 
     async fn own_project(&self, organization: OrganizationUid, uid: &str) -> Result<ProjectUid, Error> {

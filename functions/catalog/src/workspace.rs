@@ -10,21 +10,28 @@ use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::id::OrganizationUid;
 use shared::domain::organization::Organization;
-use shared::http::{Caller, ListRequest, PageView, respond};
-use shared::ports::{Clock, Objects, Organizations, Page};
+use shared::http::{Caller, ListRequest, PageView, PagingParameters, respond};
+use shared::ports::{Clock, Files, Objects, Organizations, Page};
+use utoipa::ToSchema;
 
 use crate::App;
 
 /// An organization on the wire (contract, 11.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Organization)]
 pub(crate) struct OrganizationView {
     uid: OrganizationUid,
     name: String,
     slug: String,
     /// Always: only an administrator makes organizations, and nothing suspends one.
     is_verified: bool,
+    /// See `is_verified`.
     is_active: bool,
 }
+
+/// What the lists that are always empty have no row of.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Nothing {}
 
 impl From<Organization> for OrganizationView {
     fn from(Organization { uid, name, slug }: Organization) -> Self {
@@ -32,21 +39,55 @@ impl From<Organization> for OrganizationView {
     }
 }
 
-/// `GET /organizations/`: the caller's, whatever the key may do, since clients try a new key by it.
-pub(crate) async fn organizations<S: Organizations, O: Objects, C: Clock>(
-    State(app): State<Arc<App<S, O, C>>>,
+/// List organizations: the caller's, whatever the key may do, since clients try a new key by it.
+#[utoipa::path(
+    get, path = "/organizations/", tag = "workspace",
+    params(PagingParameters),
+    responses((status = 200, description = "The key's organization.", body = PageView<OrganizationView>)),
+)]
+pub(crate) async fn organizations<S: Organizations, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
     request: ListRequest,
 ) -> Response {
     respond(app.list_organizations(&caller, &request).await.map(Json))
 }
 
-/// `GET /agents/`, `/exports/`, `/storage-configs/`.
-pub(crate) async fn nothing(request: ListRequest) -> Response {
-    respond(request.paging(&[]).map(|paging| Json(paging.empty::<()>())))
+/// List agents: always empty.
+#[utoipa::path(
+    get, path = "/agents/", tag = "workspace",
+    params(PagingParameters),
+    responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
+)]
+pub(crate) async fn agents(request: ListRequest) -> Response {
+    nothing(&request)
 }
 
-impl<S: Organizations, O: Objects, C: Clock> App<S, O, C> {
+/// List exports: always empty.
+#[utoipa::path(
+    get, path = "/exports/", tag = "workspace",
+    params(PagingParameters),
+    responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
+)]
+pub(crate) async fn exports(request: ListRequest) -> Response {
+    nothing(&request)
+}
+
+/// List storage configurations: always empty.
+#[utoipa::path(
+    get, path = "/storage-configs/", tag = "workspace",
+    params(PagingParameters),
+    responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
+)]
+pub(crate) async fn storage_configs(request: ListRequest) -> Response {
+    nothing(&request)
+}
+
+fn nothing(request: &ListRequest) -> Response {
+    respond(request.paging(&[]).map(|paging| Json(paging.empty::<Nothing>())))
+}
+
+impl<S: Organizations, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn list_organizations(
         &self,
         caller: &Caller,

@@ -7,13 +7,15 @@ use backon::{ExponentialBuilder, Retryable};
 use shared::domain::Error;
 use shared::domain::annotate::judge;
 use shared::domain::decode::decode;
-use shared::domain::item::{Asset, Source};
+use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
 use shared::domain::limits;
 use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
 use shared::domain::prediction::Prediction;
+use shared::domain::source::SourceBuckets;
 use shared::domain::summary::ItemError;
-use shared::ports::{InferenceError, InferenceRequest, Model, Objects};
+use shared::measure::measure;
+use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
 use tokio::time::{Instant, timeout_at};
 
 /// A signed URL is valid for this long (contract, 10.1).
@@ -36,17 +38,19 @@ pub(crate) struct Answer {
     pub(crate) predictions: Vec<Prediction>,
     /// What was dropped of it.
     pub(crate) dropped: Option<String>,
+    /// The asset, if its size had to be read from its file.
+    pub(crate) measured: Option<Asset>,
 }
 
 impl Answer {
     /// Of an item that a stopped job did not get to.
     pub(crate) const fn none() -> Self {
-        Self { outcome: None, predictions: Vec::new(), dropped: None }
+        Self { outcome: None, predictions: Vec::new(), dropped: None, measured: None }
     }
 
     fn failed(asset: &Asset, failure: Failure) -> Self {
         let outcome = Some(ItemOutcome { item: asset.uid, outcome: Outcome::Failed(failure) });
-        Self { outcome, predictions: Vec::new(), dropped: None }
+        Self { outcome, ..Self::none() }
     }
 
     pub(crate) fn notes(answers: &[Self]) -> Vec<ItemError> {
@@ -55,6 +59,10 @@ impl Answer {
             Some(ItemError { item: outcome.item, code: FailureCode::BadAnswer, message })
         };
         answers.iter().filter_map(note).collect()
+    }
+
+    pub(crate) fn measured(answers: &[Self]) -> Vec<Asset> {
+        answers.iter().filter_map(|answer| answer.measured.clone()).collect()
     }
 
     pub(crate) fn outcomes(answers: Vec<Self>) -> Vec<Option<ItemOutcome>> {
@@ -67,22 +75,26 @@ pub(crate) struct Asking<'a, M, O> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) model: &'a M,
     pub(crate) objects: &'a O,
+    /// What of S3 the job's organization may name.
+    pub(crate) buckets: &'a SourceBuckets,
     /// Set when the job is over: from then on the model is not called (I7).
     pub(crate) stopped: &'a Cell<bool>,
 }
 
-impl<M: Model, O: Objects> Asking<'_, M, O> {
+impl<M: Model, O: Objects + Files> Asking<'_, M, O> {
     /// # Errors
     /// `ProviderRefused` if the model cannot serve this job at all. Everything else is an outcome.
-    pub(crate) async fn ask(&self, asset: Asset) -> Result<Answer, Error> {
+    pub(crate) async fn ask(&self, mut asset: Asset) -> Result<Answer, Error> {
         let patience = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(200))
             .with_max_delay(Duration::from_secs(5))
             .with_max_times(RETRIES)
             .with_jitter();
         let begun = Instant::now();
+        let wanted_size = asset.wants_size();
+        let size = Cell::new(asset.size);
         let call = async || {
-            let answer = timeout_at(begun + LONGEST, self.call(&asset)).await;
+            let answer = timeout_at(begun + LONGEST, self.call(&asset, &size)).await;
             answer.unwrap_or_else(|_| Err(transient("The model did not answer in time.")))
         };
         let body = call
@@ -93,8 +105,9 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
                 _ => wait,
             })
             .await;
+        asset.size = size.get();
         match body {
-            Ok(body) => Ok(self.read(&asset, &body)),
+            Ok(body) => Ok(Answer { measured: wanted_size.then(|| asset.clone()), ..self.read(&asset, &body) }),
             Err(InferenceError::Item(failure)) => Ok(Answer::failed(&asset, failure)),
             Err(InferenceError::Transient { .. }) if self.stopped.get() => Ok(Answer::none()),
             Err(InferenceError::Transient { message, .. }) => {
@@ -104,26 +117,36 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
         }
     }
 
-    async fn call(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
+    /// One try. `size` is filled in from the file if nobody knows it yet.
+    async fn call(&self, asset: &Asset, size: &Cell<Option<Size>>) -> Result<Vec<u8>, InferenceError> {
         if self.stopped.get() {
             return Err(transient("")); // waited in vain (I7)
         }
-        let asset_url = match &asset.source {
-            Source::Url(url) => url.clone(),
-            Source::Bucket(key) => {
-                let signed = self.objects.sign_get(key, URL_VALID).await;
-                signed.map_err(|_| transient("The item's URL could not be signed."))?
-            }
-        };
+        if !self.buckets.open(&asset.source, self.spec.organization) {
+            return Err(unreadable("This deployment does not read from the file's bucket any more."));
+        }
+        if asset.wants_size() && size.get().is_none() {
+            size.set(Some(self.measure(asset).await?));
+        }
+        let signed = self.objects.sign_get(&asset.source, URL_VALID).await;
+        let asset_url = signed.map_err(|_| transient("The item's URL could not be signed."))?;
         let request = InferenceRequest {
             asset_id: asset.uid,
             asset_url,
             asset_type: asset.kind,
-            size: asset.size,
+            size: size.get(),
             labels: &self.spec.wanted,
             model_type: self.spec.model_type,
         };
         self.model.infer(&request).await
+    }
+
+    /// The size of a file that was not there when its item was added.
+    async fn measure(&self, asset: &Asset) -> Result<Size, InferenceError> {
+        measure(self.objects, &asset.source).await.map_err(|reason| match reason {
+            NoFile::Unreadable(sentence) => unreadable(sentence),
+            NoFile::Busy => transient(&reason.to_string()),
+        })
     }
 
     fn read(&self, asset: &Asset, body: &[u8]) -> Answer {
@@ -133,6 +156,7 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
                 outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
                 dropped: note(&decoded.dropped),
                 predictions: decoded.predictions,
+                measured: None,
             },
         }
     }
@@ -140,6 +164,10 @@ impl<M: Model, O: Objects> Asking<'_, M, O> {
 
 fn transient(message: &str) -> InferenceError {
     InferenceError::Transient { message: message.into(), retry_after: None }
+}
+
+fn unreadable(sentence: impl Into<String>) -> InferenceError {
+    InferenceError::Item(Failure::new(FailureCode::FileUnreadable, sentence))
 }
 
 /// A short sentence about what was dropped of an answer.

@@ -18,7 +18,8 @@ use shared::domain::Error;
 use shared::domain::connection::SageMaker;
 use shared::domain::job::{JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
-use shared::ports::{Chunk, Clock, Commit, Connect, Jobs, Ledger, Manifests, Objects, Providers};
+use shared::domain::source::SourceBuckets;
+use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
@@ -41,6 +42,8 @@ pub struct Worker<S, P, O, M, C> {
     pub providers: P,
     /// The bucket.
     pub objects: O,
+    /// What of S3 each organization may name.
+    pub buckets: SourceBuckets,
     /// The way to models.
     pub models: M,
     /// The time.
@@ -64,7 +67,7 @@ impl<S, P, O, M, C> Worker<S, P, O, M, C>
 where
     S: Jobs + Ledger,
     P: Providers,
-    O: Objects,
+    O: Objects + Files,
     M: Connect,
     C: Clock,
 {
@@ -100,7 +103,7 @@ where
         deadline: Instant,
     ) -> Result<Report, Error> {
         let stopped = Cell::new(false);
-        let asking = Asking { spec, model, objects: &self.objects, stopped: &stopped };
+        let asking = Asking { spec, model, objects: &self.objects, buckets: &self.buckets, stopped: &stopped };
         let mut raw = Some(raw);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();
@@ -152,6 +155,7 @@ where
             let chunk = Chunk {
                 id: chunk.id,
                 notes: Answer::notes(&chunk.answers),
+                measured: Answer::measured(&chunk.answers),
                 outcomes: Answer::outcomes(chunk.answers),
                 raw: raw.key().to_owned(),
             };

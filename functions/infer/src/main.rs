@@ -8,6 +8,7 @@ use lambda_runtime::{Context, LambdaEvent, service_fn};
 use shared::domain::connection::SageMaker;
 use shared::domain::job::ModelType;
 use shared::domain::plan::Batch;
+use shared::domain::source::SourceBuckets;
 use shared::egress::Egress;
 use shared::inference::Models;
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
@@ -28,6 +29,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let key = env.text("SECRETS_KEY_ID");
     let loopback_http = env.loopback_http();
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
+    let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let endpoints = endpoints
@@ -38,6 +40,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         store: store.clone(),
         providers: store,
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        buckets,
         models: Models {
             config: aws.model_config(),
             sts: aws_sdk_sts::Client::new(aws.config()),

@@ -7,11 +7,14 @@ use flate2::read::MultiGzDecoder;
 use shared::domain::Error;
 use shared::domain::connection::SageMaker;
 use shared::domain::id::ItemUid;
+use shared::domain::item::{Asset, Size};
 use shared::domain::job::{Counters, Job, JobStatus, ModelType};
+use shared::domain::outcome::FailureCode;
 use shared::domain::plan::Batch;
+use shared::domain::source::{S3Object, Source, SourceBuckets};
 use shared::ports::{Ledger, Objects};
 use shared::testing::{
-    Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, an_item,
+    Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, a_png, an_item,
 };
 use tokio::time::Instant;
 
@@ -51,6 +54,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
         store: MemoryJob::of(job).failing(&fault),
         providers: MemoryTenants::default(),
         objects: objects.failing(&fault),
+        buckets: SourceBuckets::default(),
         models: ScriptedModels(model),
         clock: StoppedClock::at(2_000),
         bot: "bot".into(),
@@ -218,4 +222,78 @@ async fn a_model_that_never_answers_is_given_up_item_by_item() {
     assert_eq!(worker.store.now().state.counters.failed as usize, ITEMS);
     // 50 items through 4 slots: 13 rounds of at most 125 seconds.
     assert!(begun.elapsed() < Duration::from_secs(13 * 126), "{:?}", begun.elapsed());
+}
+
+/// A worker on a batch of these assets alone.
+async fn worker_on(assets: &[Asset]) -> (TestWorker, Batch) {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let lines: Vec<String> = assets.iter().map(|asset| serde_json::to_string(asset).unwrap() + "\n").collect();
+    let lines = lines.concat().into_bytes();
+    let batch = Batch { length: lines.len() as u64, items: assets.len() as u32, ..batch };
+    worker.objects.put("manifest", "", lines).await.unwrap();
+    (worker, batch)
+}
+
+/// Items without a size, of which the scripted model drafts each.
+fn uploads(count: usize) -> Vec<Asset> {
+    let drafted = (0..).map(an_item).filter(|item| item.uid.shard(4) == 0);
+    drafted.take(count).map(|item| Asset { size: None, ..item }).collect()
+}
+
+fn key(asset: &Asset) -> &str {
+    let Source::Bucket(key) = &asset.source else { panic!("an upload") };
+    key
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_size_of_an_upload_is_read_when_it_is_there_and_kept_with_its_draft() {
+    let assets = uploads(3);
+    let (worker, batch) = worker_on(&assets).await;
+    for asset in &assets {
+        worker.objects.put(key(asset), "image/png", a_png(100, 80)).await.unwrap();
+    }
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let size = Some(Size { width: 100, height: 80 });
+    assert_eq!(worker.models.0.sizes(), [size; 3]);
+    let mut measured = worker.store.measured();
+    measured.sort_by_key(|asset| assets.iter().position(|one| one.uid == asset.uid));
+    assert_eq!(measured, assets.into_iter().map(|asset| Asset { size, ..asset }).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_whose_file_is_missing_or_no_picture_fails_alone_and_the_model_is_not_asked() {
+    let assets = uploads(3);
+    let (worker, batch) = worker_on(&assets).await;
+    worker.objects.put(key(&assets[1]), "text/plain", b"no picture".to_vec()).await.unwrap();
+    worker.objects.put(key(&assets[2]), "image/png", a_png(10, 10)).await.unwrap();
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let counters = worker.store.now().state.counters;
+    assert_eq!((counters.successful, counters.failed), (1, 2));
+    assert_eq!(worker.models.0.asked(), [assets[2].uid]);
+    let failures = worker.store.receipts(batch.job).await.unwrap().into_iter().flat_map(|receipt| receipt.failures);
+    for failure in failures {
+        assert_eq!(failure.code, FailureCode::FileUnreadable, "{}", failure.message);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_was_closed_to_the_organization_is_not_read_any_more() {
+    let object = S3Object { bucket: "pictures".into(), key: "a.png".into() };
+    let source = Source::S3(object);
+    let (closed, batch) = worker_on(&[Asset { source: source.clone(), ..uploads(1).remove(0) }]).await;
+    closed.objects.put("pictures/a.png", "image/png", a_png(10, 10)).await.unwrap();
+
+    closed.run(&batch, "a", far()).await.unwrap();
+    assert_eq!((closed.store.now().state.counters.failed, closed.models.0.asked().len()), (1, 0)); // I10
+
+    let (mut open, batch) = worker_on(&[Asset { source, ..uploads(1).remove(0) }]).await;
+    open.objects.put("pictures/a.png", "image/png", a_png(10, 10)).await.unwrap();
+    open.buckets = SourceBuckets::new([("pictures".to_owned(), vec!["acme".to_owned()])].into(), "own");
+
+    open.run(&batch, "a", far()).await.unwrap();
+    assert_eq!(open.store.now().state.counters.successful, 1);
 }

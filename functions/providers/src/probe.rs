@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared::domain::Error;
 use shared::domain::decode::decode;
 use shared::domain::id::ItemUid;
-use shared::domain::item::{AssetType, Size};
+use shared::domain::item::{AssetType, Size, Source};
 use shared::domain::provider::InferenceProvider;
 use shared::ports::{Connect, InferenceRequest, Model, Objects};
 use tokio::time::timeout;
@@ -55,7 +55,7 @@ async fn ask<O: Objects, M: Connect>(objects: &O, models: &M, provider: &Inferen
     objects.put(KEY, "image/jpeg", PICTURE.to_vec()).await?;
     let request = InferenceRequest {
         asset_id: ItemUid::of_probe(),
-        asset_url: objects.sign_get(KEY, URL_VALID).await?,
+        asset_url: objects.sign_get(&Source::Bucket(KEY.into()), URL_VALID).await?,
         asset_type: AssetType::Image,
         size: Some(SIZE),
         labels: &[],

@@ -33,6 +33,18 @@ impl Fields {
         Self { path, values, errors: Vec::new() }
     }
 
+    /// Whether a field is there, and not `null`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// All fields that nobody has taken.
+    #[must_use]
+    pub fn into_values(self) -> Map<String, Value> {
+        self.values
+    }
+
     /// Takes a field out and reads it; `read` answers the value or the sentence that refuses it.
     pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         let value = self.values.remove(name).filter(|value| !value.is_null())?;
@@ -47,7 +59,7 @@ impl Fields {
 
     /// Like [`Self::optional`], and a field that is not there is a complaint.
     pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
-        if self.values.get(name).is_none_or(Value::is_null) {
+        if !self.has(name) {
             self.refuse(name, "This field is required.");
             return None;
         }

@@ -118,11 +118,43 @@ impl OrganizationUid {
     }
 }
 
+impl ProjectUid {
+    /// The project that a dataset's slug ends in: what comes before is its name, which may change.
+    ///
+    /// # Errors
+    /// `NotFound`: another slug names nothing.
+    pub fn of_slug(slug: &str) -> Result<Self, Error> {
+        if !slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return Err(Error::NotFound);
+        }
+        let (_, simple) = slug.rsplit_once('-').unwrap_or(("", slug));
+        let uid = Uuid::try_parse(simple).map_err(|_| Error::NotFound)?;
+        if uid.simple().encode_lower(&mut Uuid::encode_buffer()) == simple {
+            Ok(Self(uid))
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+
+    /// The end of a dataset's slug: see [`Self::of_slug`].
+    #[must_use]
+    pub fn simple(self) -> String {
+        self.0.simple().to_string()
+    }
+}
+
 impl ItemUid {
     /// The picture that a test shows to a model: an item of no project.
     #[must_use]
     pub fn of_probe() -> Self {
         Self(Uuid::from_u128(derived(&[b"probe"]).as_u128() & !GENERATION))
+    }
+
+    /// A number for clients that want one beside the uid, as exact as a JSON number is. Not an identifier: two of very
+    /// many items may share one.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0.as_u64_pair().1 & ((1 << 53) - 1)
     }
 
     /// The item with this key in this project: adding it twice gives the same one.

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{ItemUid, OrganizationUid, ProjectUid};
 use super::result::LabelResult;
+pub use super::source::Source;
 use super::{Error, Timestamp, limits};
 
 /// What an item is (contract, 10.1).
@@ -30,16 +32,6 @@ pub struct Size {
     pub height: u32,
 }
 
-/// Where the bytes are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// In the system's bucket, at this key: a signed URL is made right before each use.
-    Bucket(String),
-    /// Anywhere the model can read it.
-    Url(String),
-}
-
 /// What a worker needs to know of an item: a line of the manifest, and the payload of the sparse index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
@@ -48,7 +40,7 @@ pub struct Asset {
     /// What it is.
     #[serde(rename = "type")]
     pub kind: AssetType,
-    /// `None` for point clouds.
+    /// `None` for point clouds, and for pictures that nobody has looked into yet.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
     /// Where it is.
@@ -80,36 +72,75 @@ impl Item {
         format!("projects/{project}/{key}")
     }
 
-    /// Reads one entry of `items`.
+    /// Reads one entry of `items`. `source` reads its `url`.
     ///
     /// # Errors
-    /// `Validation`; `path` leads every complaint.
+    /// Every complaint, each naming its field.
     pub fn read(
-        path: String,
         value: Value,
-        organization: OrganizationUid,
-        project: ProjectUid,
+        owner: (OrganizationUid, ProjectUid),
         now: Timestamp,
+        source: impl FnOnce(Value) -> Result<Source, String>,
     ) -> Result<Self, Error> {
-        let Value::Object(values) = value else {
-            return Err(Error::field(path, "Must be an object."));
-        };
-        let mut fields = Fields::of(format!("{path}."), values);
+        let Value::Object(values) = value else { return Err(Error::field(ENTRY, "Must be an object.")) };
+        let (organization, project) = owner;
+        let mut fields = Fields::of(String::new(), values);
         let key = fields.required("key", item_key).unwrap_or_default();
         let kind = fields.optional("asset_type", asset_type).unwrap_or(AssetType::Image);
-        let url = fields.optional("url", asset_url);
-        let size = if kind == AssetType::PointCloud {
-            None
-        } else {
-            let width = fields.required("width", fields::whole(1, limits::PIXELS_PER_SIDE));
-            let height = fields.required("height", fields::whole(1, limits::PIXELS_PER_SIDE));
-            width.zip(height).map(|(width, height)| Size { width, height })
-        };
+        let source = fields.optional("url", source);
+        let size = if kind == AssetType::PointCloud { None } else { size(&mut fields) };
         fields.finish()?;
-        let source = url.map_or_else(|| Source::Bucket(Self::object_key(project, &key)), Source::Url);
+        let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
         let asset = Asset { uid: ItemUid::of(project, &key), kind, size, source };
         Ok(Self { organization, project, key, asset, created_at: now, result: None })
     }
+
+    /// Whether adding `again` is a repetition. What it does not say it does not contradict: a size may have been read
+    /// from the file meanwhile.
+    #[must_use]
+    pub fn is_said_again_by(&self, again: &Self) -> bool {
+        let (old, new) = (&self.asset, &again.asset);
+        (old.kind, &old.source) == (new.kind, &new.source) && (new.size.is_none() || old.size == new.size)
+    }
+}
+
+impl Asset {
+    /// Whether its size is still to be read from the file.
+    #[must_use]
+    pub const fn wants_size(&self) -> bool {
+        self.size.is_none() && !matches!(self.kind, AssetType::PointCloud)
+    }
+
+    /// What annotations are clipped to. A picture of unknown size is clipped to what a picture may be at most: cutting to
+    /// a guess would lose a person's work. `None` for point clouds.
+    #[must_use]
+    pub fn bounds(&self) -> Option<Size> {
+        let largest = Size { width: limits::PIXELS_PER_SIDE, height: limits::PIXELS_PER_SIDE };
+        self.size.or_else(|| self.wants_size().then_some(largest))
+    }
+}
+
+/// The field that an entry itself is named by.
+const ENTRY: &str = "item";
+
+/// A complaint about an entry, under the entry's place in the list.
+#[must_use]
+pub fn complaint_in_list(place: usize, FieldError { field, message }: FieldError) -> FieldError {
+    let dot_field = if field == ENTRY { String::new() } else { format!(".{field}") };
+    FieldError::new(format!("items[{place}]{dot_field}"), message)
+}
+
+/// Both, or neither.
+fn size(fields: &mut Fields) -> Option<Size> {
+    let pixels = || fields::whole(1, limits::PIXELS_PER_SIDE);
+    let (with_width, with_height) = (fields.has("width"), fields.has("height"));
+    let (width, height) = (fields.optional("width", pixels()), fields.optional("height", pixels()));
+    for (this, name, other) in [(with_width, "width", with_height), (with_height, "height", with_width)] {
+        if other && !this {
+            fields.refuse(name, "Give both width and height, or neither.");
+        }
+    }
+    width.zip(height).map(|(width, height)| Size { width, height })
 }
 
 fn asset_type(value: Value) -> Result<AssetType, String> {
@@ -128,25 +159,19 @@ fn item_key(value: Value) -> Result<String, String> {
     Ok(key)
 }
 
-fn asset_url(value: Value) -> Result<String, String> {
-    let url = fields::text(1, limits::URL_CHARS)(value)?;
-    // Only the model fetches it. What it may reach is the model's affair; that it is a web address is ours.
-    if url.starts_with("https://") && !url.contains(char::is_whitespace) {
-        Ok(url)
-    } else {
-        Err("Must be an https:// URL.".into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::source::S3Object;
     use super::*;
 
     fn read(value: Value) -> Result<Item, Error> {
         let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
-        Item::read("items[0]".into(), value, OrganizationUid::named("acme"), ProjectUid::at(now), now)
+        let source = |url: Value| Ok(Source::Url(url.as_str().unwrap().to_owned()));
+        let project = ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap();
+        Item::read(value, (OrganizationUid::named("acme"), project), now, source)
     }
 
     #[test]
@@ -160,14 +185,68 @@ mod tests {
     fn keys_that_climb_are_refused() {
         for key in ["../x", "a//b", "/a", "a/", ".", "a/./b", ""] {
             let error = read(json!({"key": key, "width": 1, "height": 1})).unwrap_err();
-            assert!(error.to_string().starts_with("items[0].key: "), "{key}: {error}");
+            assert!(error.to_string().starts_with("key: "), "{key}: {error}");
         }
     }
 
     #[test]
-    fn pictures_need_their_size_and_point_clouds_have_none() {
-        assert!(read(json!({"key": "a"})).unwrap_err().to_string().contains("items[0].width: This field is required."));
-        assert!(read(json!({"key": "a", "asset_type": "point_cloud"})).unwrap().asset.size.is_none());
+    fn a_picture_has_its_size_or_wants_it_and_a_point_cloud_has_none() {
+        assert!(read(json!({"key": "a"})).unwrap().asset.wants_size());
+        assert!(!read(json!({"key": "a", "width": 1, "height": 1})).unwrap().asset.wants_size());
+        let cloud = read(json!({"key": "a", "asset_type": "point_cloud", "width": 1})).unwrap().asset;
+        assert!(cloud.size.is_none() && !cloud.wants_size() && cloud.bounds().is_none());
+        for (half, other) in [("width", "height"), ("height", "width")] {
+            let error = read(json!({"key": "a", half: 1, other: null})).unwrap_err();
+            assert_eq!(error.to_string(), format!("{other}: Give both width and height, or neither."));
+        }
+    }
+
+    #[test]
+    fn a_picture_of_unknown_size_clips_nothing_that_a_picture_may_hold() {
+        let side = limits::PIXELS_PER_SIDE;
+        assert_eq!(read(json!({"key": "a"})).unwrap().asset.bounds(), Some(Size { width: side, height: side }));
+        let known = read(json!({"key": "a", "width": 3, "height": 4})).unwrap().asset;
+        assert_eq!(known.bounds(), known.size);
+    }
+
+    #[test]
+    fn an_item_is_said_again_unless_another_file_or_size_is_named() {
+        let stored = read(json!({"key": "a", "width": 3, "height": 4})).unwrap();
+
+        for same in [json!({"key": "a", "width": 3, "height": 4}), json!({"key": "a"})] {
+            assert!(stored.is_said_again_by(&read(same).unwrap()));
+        }
+        for other in [
+            json!({"key": "a", "width": 4, "height": 4}),
+            json!({"key": "a", "url": "https://x/y"}),
+            json!({"key": "a", "asset_type": "video_frame"}),
+        ] {
+            assert!(!stored.is_said_again_by(&read(other).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_complaint_names_its_place_in_the_list() {
+        let complain = |field: &str| complaint_in_list(3, FieldError::new(field, "No.")).field;
+
+        assert_eq!(complain("width"), "items[3].width");
+        let Err(Error::Validation(errors)) = read(json!("a")) else { panic!("a string is no item") };
+        assert_eq!(complain(&errors[0].field), "items[3]");
+    }
+
+    proptest! {
+        #[test]
+        fn no_entry_breaks_the_reader(
+            key in prop::option::of(".{0,30}"), kind in prop::option::of("image|video_frame|point_cloud|.{0,5}"),
+            width in prop::option::of(any::<i64>()), height in prop::option::of(any::<f64>()), odd in any::<bool>(),
+        ) {
+            let value = if odd { json!([key, width]) } else { json!({"key": key, "asset_type": kind, "width": width, "height": height}) };
+            match read(value) {
+                Ok(item) => prop_assert_eq!(item.asset.uid, ItemUid::of(item.project, &item.key)),
+                Err(Error::Validation(errors)) => prop_assert!(!errors.is_empty()),
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
     }
 
     #[test]
@@ -175,6 +254,11 @@ mod tests {
         for asset in [
             read(json!({"key": "a", "width": 1, "height": 2})).unwrap().asset,
             read(json!({"key": "b", "asset_type": "point_cloud", "url": "https://x/y"})).unwrap().asset,
+            read(json!({"key": "c"})).unwrap().asset,
+            Asset {
+                source: Source::S3(S3Object { bucket: "b".into(), key: "k".into() }),
+                ..read(json!({"key": "d", "width": 1, "height": 2})).unwrap().asset
+            },
         ] {
             let line = serde_json::to_string(&asset).unwrap();
             assert_eq!(serde_json::from_str::<Asset>(&line).unwrap(), asset, "{line}");

@@ -10,6 +10,9 @@ pub const BATCH_ITEMS: usize = 2_000;
 pub const BATCH_ITEMS_MIN: usize = 250;
 /// Bytes of a request body (issue 2; the gateway itself would take 10 MB).
 pub const BODY_BYTES: usize = 256 * 1024;
+/// Bytes of the body that adds items: [`ITEMS_PER_CALL`] of them with the longest keys and URLs fit. Lambda's own request takes
+/// 6 MB, in base64 where the content type is not JSON.
+pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of one draft as it is stored: [`CHUNK_ITEMS`] of them stay below the 4 MB of one transaction.
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Predictions of one item that are read; what follows is dropped and said so.

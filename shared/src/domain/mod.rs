@@ -13,6 +13,7 @@ pub mod key;
 pub mod limits;
 pub mod organization;
 pub mod outcome;
+pub mod picture;
 pub mod plan;
 pub mod prediction;
 pub mod project;
@@ -20,6 +21,7 @@ pub mod provider;
 pub mod rate;
 pub mod result;
 pub mod rle;
+pub mod source;
 pub mod summary;
 pub mod webhook;
 

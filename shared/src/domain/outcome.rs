@@ -53,6 +53,8 @@ pub enum FailureCode {
     ModelUnavailable,
     /// The answer is not what section 10.3 of the contract says.
     BadAnswer,
+    /// The file is not there, or its width and height cannot be read.
+    FileUnreadable,
     /// The draft does not fit.
     DraftTooLarge,
 }

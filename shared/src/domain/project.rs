@@ -1,6 +1,7 @@
 //! Projects: a set of items and a label set, owned by one organization.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
@@ -46,6 +47,15 @@ pub struct Project {
     pub status: ProjectStatus,
     /// The label set; empty: any label.
     pub labels: Vec<String>,
+    /// Items that are pictures.
+    #[serde(default)]
+    pub image_count: u64,
+    /// Items that are frames of videos.
+    #[serde(default)]
+    pub video_frame_count: u64,
+    /// Items that are point clouds.
+    #[serde(default)]
+    pub point_cloud_count: u64,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -63,6 +73,172 @@ impl Project {
         let labels = fields.optional("labels", fields::labels).unwrap_or_default();
         fields.finish()?;
         let uid = ProjectUid::at(now);
-        Ok(Self { uid, organization, name, status: ProjectStatus::Active, labels, created_at: now, updated_at: now })
+        Ok(Self {
+            uid,
+            organization,
+            name,
+            status: ProjectStatus::Active,
+            labels,
+            image_count: 0,
+            video_frame_count: 0,
+            point_cloud_count: 0,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// All its items.
+    #[must_use]
+    pub const fn item_count(&self) -> u64 {
+        self.image_count + self.video_frame_count + self.point_cloud_count
+    }
+
+    /// What the project's items are called as a dataset: the original's word for what most of them are.
+    #[must_use]
+    pub const fn data_type(&self) -> &'static str {
+        if self.point_cloud_count > self.image_count && self.point_cloud_count > self.video_frame_count {
+            "lidar"
+        } else if self.video_frame_count > self.image_count {
+            "video"
+        } else {
+            "image"
+        }
+    }
+
+    /// Its name in paths, as a dataset. It ends in the uid, which is what finds it: names are neither unique nor final.
+    #[must_use]
+    pub fn slug(&self) -> String {
+        let letters = self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+        let letters: String = letters.collect();
+        let words = letters.split('-').filter(|word| !word.is_empty());
+        words.chain([self.uid.simple().as_str()]).collect::<Vec<_>>().join("-")
+    }
+}
+
+/// What a change call asks for: what is not sent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another label set; jobs that run keep theirs.
+    pub labels: Option<Vec<String>>,
+    /// Another status. Any: the owner decides, and a job that runs is not touched.
+    pub status: Option<ProjectStatus>,
+}
+
+impl ProjectChange {
+    /// Reads the body of a change call.
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let change = Self {
+            name: fields.optional("name", fields::text(1, limits::NAME_CHARS)),
+            labels: fields.optional("labels", fields::labels),
+            status: fields.optional("status", status),
+        };
+        fields.finish()?;
+        Ok(change)
+    }
+
+    /// The project after it.
+    #[must_use]
+    pub fn applied_to(self, before: Project, now: Timestamp) -> Project {
+        Project {
+            name: self.name.unwrap_or(before.name),
+            labels: self.labels.unwrap_or(before.labels),
+            status: self.status.unwrap_or(before.status),
+            updated_at: now,
+            ..before
+        }
+    }
+}
+
+fn status(value: Value) -> Result<ProjectStatus, String> {
+    serde_json::from_value(value).map_err(|_| {
+        "Must be one of \"pending-approval\", \"active\", \"paused\", \"canceled\", \"archived\", \"completed\".".into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn a_project(name: &str) -> Project {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+        let body = json!({"name": name, "labels": ["car"]}).to_string();
+        Project::read(body.as_bytes(), OrganizationUid::named("acme"), now).unwrap()
+    }
+
+    fn change(body: Value) -> Result<ProjectChange, Error> {
+        ProjectChange::read(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_a_change_does_not_say_stays() {
+        let before = a_project("Cars");
+        let later = before.created_at + std::time::Duration::from_secs(1);
+
+        let nothing = change(json!({"name": null, "color": "red"})).unwrap().applied_to(before.clone(), later);
+        assert_eq!(nothing, Project { updated_at: later, ..before.clone() });
+
+        let all = change(json!({"name": "Trucks", "labels": [], "status": "pending-approval"})).unwrap();
+        let after = all.applied_to(before, later);
+        assert_eq!(
+            (after.name.as_str(), after.labels.len(), after.status),
+            ("Trucks", 0, ProjectStatus::PendingApproval)
+        );
+    }
+
+    #[test]
+    fn a_status_is_one_of_the_originals() {
+        for status in ["pending-approval", "active", "paused", "canceled", "archived", "completed"] {
+            assert!(change(json!({"status": status})).is_ok(), "{status}");
+        }
+        for bad in [json!("cancelled"), json!("Active"), json!(1), json!(["active"])] {
+            let error = change(json!({"status": bad, "name": ""})).unwrap_err().to_string();
+            assert!(error.starts_with("name: May not be blank.; status: Must be one of"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_dataset_is_what_most_of_its_items_are() {
+        let of = |image_count, video_frame_count, point_cloud_count| Project {
+            image_count,
+            video_frame_count,
+            point_cloud_count,
+            ..a_project("x")
+        };
+        assert_eq!((of(0, 0, 0).data_type(), of(0, 0, 0).item_count()), ("image", 0));
+        assert_eq!((of(1, 2, 0).data_type(), of(1, 2, 0).item_count()), ("video", 3));
+        assert_eq!((of(1, 2, 3).data_type(), of(1, 2, 3).item_count()), ("lidar", 6));
+    }
+
+    #[test]
+    fn a_slug_reads_as_the_name() {
+        let project = a_project(" Çars & Trucks, 2026! ");
+        assert_eq!(project.slug(), format!("ars-trucks-2026-{}", project.uid.simple()));
+        let nameless = a_project("東京");
+        assert_eq!(nameless.slug(), nameless.uid.simple());
+    }
+
+    proptest! {
+        #[test]
+        fn a_slug_leads_to_its_project_and_is_safe_in_a_path(name in "\\PC{1,40}") {
+            prop_assume!(!name.trim().is_empty());
+            let project = a_project(&name);
+
+            prop_assert_eq!(ProjectUid::of_slug(&project.slug()).unwrap(), project.uid);
+            prop_assert!(project.slug().chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+        }
+
+        #[test]
+        fn no_slug_breaks_the_reader(slug in "\\PC{0,60}") {
+            prop_assert!(matches!(ProjectUid::of_slug(&slug), Err(Error::NotFound)));
+        }
     }
 }

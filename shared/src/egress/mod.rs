@@ -1,4 +1,5 @@
-//! The one guard for addresses that users give: webhooks, HTTPS providers (contract, D18; design.md, section 6).
+//! The one guard for addresses that users give: webhooks, HTTPS providers, files of items (contract, D18; design.md,
+//! section 6).
 //!
 //! HTTPS only, no redirects, no proxy. A name is resolved here, and only public addresses of it reach the connector: the
 //! address that was checked is the one that is connected to, so a name that changes between check and call gains
@@ -19,6 +20,9 @@ use reqwest::redirect::Policy;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::domain::source::Source;
+use crate::ports::{Files, NoFile};
+
 use self::address::is_public;
 pub use self::url::{Refusal, check_url, same_origin, url_field};
 
@@ -36,6 +40,19 @@ pub struct Post<'a> {
     /// Bytes of the answer's body that are read; the rest is left.
     pub answer_bytes: usize,
 }
+
+/// A part of a file at an address of a user's.
+#[derive(Clone, Copy)]
+struct Get<'a> {
+    url: &'a str,
+    offset: u64,
+    length: u64,
+}
+
+/// The time for a part of a file, DNS to last byte.
+const GET: Duration = Duration::from_secs(4);
+/// A server that does not know ranges sends a file from its beginning: so much of it is read to get to a later part.
+const WITHOUT_RANGES: u64 = 512 * 1024;
 
 /// What came back, whatever its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,13 +139,54 @@ impl Egress {
         let mut response = self.client.execute(call).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut body = Vec::new();
-        while body.len() < request.answer_bytes
-            && let Some(piece) = response.chunk().await?
-        {
-            body.extend_from_slice(&piece[..piece.len().min(request.answer_bytes - body.len())]);
-        }
+        let body = beginning(&mut response, request.answer_bytes).await?;
         Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), body })
+    }
+
+    /// A part of a file, never more of it than is asked for.
+    async fn get(&self, request: Get<'_>) -> Result<Answer, EgressError> {
+        let url = check_url(request.url, self.loopback_http)?;
+        let Get { offset, length, .. } = request;
+        let exchange = async {
+            let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
+            let mut response = self.client.get(url).header("range", range).send().await?;
+            let status = response.status().as_u16();
+            // 200 is the whole file: up to the part's end, and then the connection is given up.
+            let before = if status == 200 { offset } else { 0 };
+            if status >= 300 || before + length > WITHOUT_RANGES.max(length) {
+                return Ok(Answer { status, retry_after: None, body: Vec::new() });
+            }
+            let wanted = usize::try_from(before + length).unwrap_or(usize::MAX);
+            let mut body = beginning(&mut response, wanted).await?;
+            body.drain(..body.len().min(usize::try_from(before).unwrap_or(usize::MAX)));
+            Ok(Answer { status, retry_after: None, body })
+        };
+        let exchange = async { exchange.await.map_err(|error: reqwest::Error| classify(&error)) };
+        tokio::time::timeout(GET, exchange).await.unwrap_or(Err(EgressError::Timeout))
+    }
+}
+
+/// The first `most` bytes of a body. What follows is not waited for.
+async fn beginning(response: &mut reqwest::Response, most: usize) -> reqwest::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while body.len() < most
+        && let Some(piece) = response.chunk().await?
+    {
+        body.extend_from_slice(&piece[..piece.len().min(most - body.len())]);
+    }
+    Ok(body)
+}
+
+impl Files for Egress {
+    async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
+        let Source::Url(url) = source else { return Err(NoFile::Unreadable("The file is not on the web.".into())) };
+        match self.get(Get { url, offset, length }).await {
+            Ok(Answer { status: 200 | 206, body, .. }) => Ok(body),
+            Ok(Answer { status: 416, .. }) => Ok(Vec::new()), // behind the end
+            Ok(Answer { status: 429 | 500.., .. }) => Err(NoFile::Busy),
+            Ok(Answer { status, .. }) => Err(NoFile::Unreadable(format!("The server answered status {status}."))),
+            Err(error) => Err(NoFile::Unreadable(error.to_string())),
+        }
     }
 }
 
@@ -275,6 +333,80 @@ mod tests {
                 && request.ends_with("\r\n\r\n{}"),
             "{request}"
         );
+    }
+
+    /// Serves one file: from the range's beginning, or all of it to whoever does not care.
+    async fn a_file(bytes: Vec<u8>, knows_ranges: bool) -> Source {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4_096];
+                let length = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8(request[..length].to_vec()).unwrap();
+                let range = request.split_once("range: bytes=").unwrap().1.split_once('\r').unwrap().0.to_owned();
+                let (first, last) = range.split_once('-').unwrap();
+                let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+                let (status, part) = match knows_ranges {
+                    false => ("200 OK", &bytes[..]),
+                    true if first >= bytes.len() => ("416 Beyond", &[][..]),
+                    true => ("206 Partial Content", &bytes[first..bytes.len().min(last + 1)]),
+                };
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", part.len());
+                let _ = stream.write_all(&[head.as_bytes(), part].concat()).await;
+            }
+        });
+        Source::Url(format!("http://localhost:{port}/a.png"))
+    }
+
+    fn bytes(count: usize) -> Vec<u8> {
+        (0..count).map(|n| (n % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn a_part_of_a_file_is_read_whether_or_not_its_server_knows_ranges() {
+        let file = bytes(3_000);
+        for knows_ranges in [true, false] {
+            let source = a_file(file.clone(), knows_ranges).await;
+            let egress = Egress::new(true);
+
+            assert_eq!(egress.piece(&source, 0, 1_000).await.unwrap(), file[..1_000]);
+            assert_eq!(egress.piece(&source, 2_500, 1_000).await.unwrap(), file[2_500..]);
+            assert!(egress.piece(&source, 5_000, 10).await.unwrap().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_ranges_is_not_made_to_send_all_of_a_large_file() {
+        let source = a_file(bytes(2_000_000), false).await;
+        let egress = Egress::new(true);
+
+        assert_eq!(egress.piece(&source, 0, 1_000).await.unwrap().len(), 1_000);
+        assert!(egress.piece(&source, 1_500_000, 1_000).await.unwrap().is_empty());
+    }
+
+    /// Contract D18.
+    #[tokio::test]
+    async fn files_are_read_from_public_addresses_alone_and_no_redirect_leads_elsewhere() {
+        let Source::Url(private) = a_file(bytes(10), true).await else { unreachable!() };
+        let (port, _) = a_server(move |mut stream| {
+            let answer = format!("HTTP/1.1 302 Found\r\nlocation: {private}\r\ncontent-length: 0\r\n\r\n");
+            async move {
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        })
+        .await;
+        let read = async |loopback, url: String| Egress::new(loopback).piece(&Source::Url(url), 0, 10).await;
+
+        let redirected = read(true, format!("http://localhost:{port}/")).await.unwrap_err();
+        assert_eq!(redirected.to_string(), "The server answered status 302.");
+        for url in
+            [format!("http://localhost:{port}/"), "https://169.254.169.254/latest/".into(), "https://10.0.0.1/".into()]
+        {
+            let refused = read(false, url).await.unwrap_err();
+            assert!(refused.to_string().starts_with("The address was refused."), "{refused}");
+        }
     }
 
     /// Contract D18.

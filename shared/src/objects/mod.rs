@@ -8,7 +8,8 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 
 use crate::domain::Error;
-use crate::ports::Objects;
+use crate::domain::source::{S3Object, Source};
+use crate::ports::{Files, NoFile, Objects};
 use crate::sdk;
 
 /// The system's bucket.
@@ -50,9 +51,13 @@ impl Objects for Bucket {
         Ok(bytes.to_vec())
     }
 
-    async fn sign_get(&self, key: &str, valid: Duration) -> Result<String, Error> {
+    async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error> {
+        let (bucket, key) = match self.place(source) {
+            Ok(place) => place,
+            Err(url) => return Ok(url.to_owned()), // its owner has seen to it that it can be read
+        };
         let valid = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
-        let signed = self.client.get_object().bucket(&self.name).key(key).presigned(valid).await.map_err(classify)?;
+        let signed = self.client.get_object().bucket(bucket).key(key).presigned(valid).await.map_err(classify)?;
         Ok(signed.uri().to_owned())
     }
 
@@ -60,6 +65,39 @@ impl Objects for Bucket {
         let valid = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
         let signed = self.client.put_object().bucket(&self.name).key(key).presigned(valid).await.map_err(classify)?;
         Ok(signed.uri().to_owned())
+    }
+}
+
+impl Files for Bucket {
+    async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
+        let Ok((bucket, key)) = self.place(source) else {
+            return Err(NoFile::Unreadable("The file is not in S3.".into()));
+        };
+        let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
+        let error = match self.client.get_object().bucket(bucket).key(key).range(range).send().await {
+            Ok(answer) => return answer.body.collect().await.map(|bytes| bytes.to_vec()).map_err(|_| NoFile::Busy),
+            Err(error) => error,
+        };
+        match error.raw_response().map(|response| response.status().as_u16()) {
+            Some(416) => Ok(Vec::new()), // behind the end
+            // Whoever may not list a bucket is told 403 of what is not there. Which it is may not concern the asker.
+            Some(301 | 307 | 400 | 403 | 404) => Err(NoFile::Unreadable(match source {
+                Source::Bucket(_) => "The file was not uploaded yet.".into(),
+                _ => "There is no such file, or this deployment may not read it.".into(),
+            })),
+            _ => Err(NoFile::Busy),
+        }
+    }
+}
+
+impl Bucket {
+    /// Bucket and key of a file, or else its URL.
+    fn place<'a>(&'a self, source: &'a Source) -> Result<(&'a str, &'a str), &'a str> {
+        match source {
+            Source::Bucket(key) => Ok((&self.name, key)),
+            Source::S3(S3Object { bucket, key }) => Ok((bucket, key)),
+            Source::Url(url) => Err(url),
+        }
     }
 }
 

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use backon::{ExponentialBuilder, Retryable};
 use serde::de::DeserializeOwned;
 
@@ -69,6 +72,27 @@ impl Store {
     /// A new row. `false`: there is one.
     pub(super) async fn put_new(&self, row: Row) -> Result<bool, Error> {
         self.put_if(row, "attribute_not_exists(pk)").await
+    }
+
+    /// A new row, or else the one that is there.
+    pub(super) async fn put_new_or_get(&self, row: Row) -> Result<Option<Row>, Error> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(lost)) => match lost.item() {
+                    Some(row) => Ok(Some(row.clone())),
+                    None => Err(Error::internal("a row that is there and is not shown")),
+                },
+                _ => Err(classify(error)),
+            },
+        }
     }
 
     /// A row over the one of its key. `false`: there is none.

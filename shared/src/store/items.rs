@@ -21,13 +21,15 @@ use crate::ports::{Items, Page, Results, Slice};
 const PUTS: usize = 32;
 
 impl Items for Store {
-    async fn add_items(&self, items: &[Item]) -> Result<(), Error> {
+    async fn add_items(&self, items: &[Item]) -> Result<Vec<Option<Item>>, Error> {
         let rows = items.iter().map(|new| item(&ItemRow::new(new)?)).collect::<Result<Vec<Row>, Error>>()?;
-        // The uid is derived from project and key, so `false` is the same item again.
         stream::iter(rows)
-            .map(|row| self.put_new(row))
-            .buffer_unordered(PUTS)
-            .try_for_each(|_added| async { Ok(()) })
+            .map(|row| async {
+                let there = self.put_new_or_get(row).await?;
+                there.map(|row| read::<ItemRow>(row)?.read()).transpose()
+            })
+            .buffered(PUTS)
+            .try_collect()
             .await
     }
 

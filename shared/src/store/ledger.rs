@@ -6,12 +6,13 @@
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, classify, number, read, refused};
+use super::calls::{Row, Transacted, attribute, classify, number, read, refused, text};
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
-use super::rows::{ReceiptRow, ResultRow, item};
+use super::rows::{ReceiptRow, ResultRow, item, packed};
 use crate::domain::annotate::too_large;
 use crate::domain::id::{ItemUid, JobUid};
+use crate::domain::item::Asset;
 use crate::domain::job::{JobSpec, JobStatus};
 use crate::domain::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
 use crate::domain::prediction::Prediction;
@@ -40,7 +41,8 @@ impl Ledger for Store {
             let mut actions = vec![self.receipt(&chunk, &receipt)?, self.count(spec.uid, &receipt, now)?];
             for (place, draft) in &drafts {
                 if let Some(outcome) = &chunk.outcomes[*place] {
-                    actions.push(self.draft(outcome.item, draft)?);
+                    let measured = chunk.measured.iter().find(|asset| asset.uid == outcome.item);
+                    actions.push(self.draft(outcome.item, draft, measured)?);
                 }
             }
             let reasons = match self.transact(actions).await? {
@@ -142,21 +144,24 @@ impl Store {
         )
     }
 
-    fn draft(&self, uid: ItemUid, result: &ResultRow) -> Result<TransactWriteItem, Error> {
-        update(
-            Update::builder()
-                .table_name(&self.table)
-                .set_key(Some(Key::item(uid).into()))
-                .update_expression(format!(
-                    "SET #result = :result, generation = if_not_exists(generation, :zero) + :one REMOVE {}, {}",
-                    UNLABELED.pk, UNLABELED.sk
-                ))
-                .condition_expression("attribute_exists(pk) AND attribute_not_exists(#result)") // never over a result (I3)
-                .expression_attribute_names("#result", "result")
-                .expression_attribute_values(":result", attribute(result)?)
-                .expression_attribute_values(":zero", number(0))
-                .expression_attribute_values(":one", number(1)),
-        )
+    /// The draft of an item, and the item's size if that is news.
+    fn draft(&self, uid: ItemUid, result: &ResultRow, measured: Option<&Asset>) -> Result<TransactWriteItem, Error> {
+        let mut set = "#result = :result, generation = if_not_exists(generation, :zero) + :one".to_owned();
+        let mut draft = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::item(uid).into()))
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#result)") // never over a result (I3)
+            .expression_attribute_names("#result", "result")
+            .expression_attribute_values(":result", attribute(result)?)
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":one", number(1));
+        if let Some(asset) = measured {
+            set += ", #item = :item";
+            draft = draft
+                .expression_attribute_names("#item", "item")
+                .expression_attribute_values(":item", text(packed(asset)?));
+        }
+        update(draft.update_expression(format!("SET {set} REMOVE {}, {}", UNLABELED.pk, UNLABELED.sk)))
     }
 }
 

@@ -50,6 +50,11 @@ struct PackedAsset {
     source: Source,
 }
 
+pub(super) fn packed(asset: &Asset) -> Result<String, Error> {
+    let packed = PackedAsset { kind: asset.kind, size: asset.size, source: asset.source.clone() };
+    serde_json::to_string(&packed).map_err(Error::internal)
+}
+
 pub(super) fn asset(uid: ItemUid, packed: &str) -> Result<Asset, Error> {
     let PackedAsset { kind, size, source } = serde_json::from_str(packed).map_err(Error::internal)?;
     Ok(Asset { uid, kind, size, source })
@@ -201,7 +206,6 @@ impl ItemRow {
     pub(super) fn new(item: &Item) -> Result<Self, Error> {
         let uid = item.asset.uid;
         let Key { pk, sk } = Key::item(uid);
-        let packed = PackedAsset { kind: item.asset.kind, size: item.asset.size, source: item.asset.source.clone() };
         let (unlabeled_pk, unlabeled_sk) = place(item);
         Ok(Self {
             pk,
@@ -209,7 +213,7 @@ impl ItemRow {
             organization: item.organization,
             project: item.project,
             key: item.key.clone(),
-            item: serde_json::to_string(&packed).map_err(Error::internal)?,
+            item: packed(&item.asset)?,
             created_at_us: item.created_at.as_microsecond(),
             listing_pk: keys::items_of(item.project),
             listing_sk: unlabeled_sk.clone(),

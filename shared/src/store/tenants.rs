@@ -1,12 +1,18 @@
 //! Organizations, projects and providers: small rows in their organization's partition.
 
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnValue;
+
 use super::Store;
-use super::calls::{attribute, classify};
+use super::calls::{attribute, classify, number, read};
 use super::keys::{self, Key};
 use super::rows::{Keyed, item};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
+use crate::domain::item::AssetType;
 use crate::domain::organization::Organization;
-use crate::domain::project::Project;
+use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Organizations, Page, Projects, Providers, Slice};
@@ -34,6 +40,50 @@ impl Projects for Store {
 
     async fn projects(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Project>, Error> {
         self.page_of_partition(keys::organization_pk(organization), keys::PROJECT, slice).await
+    }
+
+    async fn change_project(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        change: &ProjectChange,
+        now: Timestamp,
+    ) -> Result<Project, Error> {
+        // Field by field and not the whole row: a put would undo what others change or count meanwhile.
+        let mut expression = "SET updated_at = :updated_at".to_owned();
+        let mut request = self.update_there(Key::project(organization, uid));
+        request = request.expression_attribute_values(":updated_at", attribute(&now)?);
+        let changed = [
+            ("name", change.name.as_ref().map(attribute)),
+            ("labels", change.labels.as_ref().map(attribute)),
+            ("status", change.status.as_ref().map(attribute)),
+        ];
+        for (name, value) in changed {
+            let Some(value) = value.transpose()? else { continue };
+            expression += &format!(", #{name} = :{name}");
+            request = request
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        let request = request.update_expression(expression).return_values(ReturnValue::AllNew);
+        let answer = request.send().await.map_err(missing)?;
+        read(answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"))?)
+    }
+
+    async fn count_items(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        added: &[AssetType],
+    ) -> Result<(), Error> {
+        let count = |kind: AssetType| number(added.iter().filter(|added| **added == kind).count());
+        let request = self
+            .update_there(Key::project(organization, uid))
+            .update_expression("ADD image_count :images, video_frame_count :frames, point_cloud_count :clouds")
+            .expression_attribute_values(":images", count(AssetType::Image))
+            .expression_attribute_values(":frames", count(AssetType::VideoFrame))
+            .expression_attribute_values(":clouds", count(AssetType::PointCloud));
+        request.send().await.map(|_| ()).map_err(missing)
     }
 }
 
@@ -79,7 +129,21 @@ impl Providers for Store {
     }
 }
 
+/// A refused condition of [`Store::update_there`] is a row that is not there.
+fn missing(error: SdkError<UpdateItemError>) -> Error {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(_)) => Error::NotFound,
+        _ => classify(error),
+    }
+}
+
 impl Store {
+    /// An update of a row that must be there: alone, it would make one.
+    fn update_there(&self, key: Key) -> UpdateItemFluentBuilder {
+        let request = self.client.update_item().table_name(&self.table).set_key(Some(key.into()));
+        request.condition_expression("attribute_exists(pk)")
+    }
+
     /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique.
     pub(super) async fn add(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
         // `false` can only be this very row: a repeated call, or the retry of one whose answer was lost.

@@ -27,6 +27,8 @@ struct State {
     receipts: BTreeMap<(u32, u32), Receipt>,
     /// Who labeled an item: a job, or `None` for a person.
     results: HashMap<ItemUid, Option<JobUid>>,
+    /// Whose size came with a draft.
+    measured: Vec<Asset>,
     project_is_taken: bool,
     is_forgotten: bool,
 }
@@ -75,6 +77,11 @@ impl MemoryJob {
     /// Items that a job has drafted.
     pub fn drafts(&self) -> Vec<ItemUid> {
         self.lock().results.iter().filter_map(|(item, job)| job.map(|_| *item)).collect()
+    }
+
+    /// Assets whose size was stored with their drafts.
+    pub fn measured(&self) -> Vec<Asset> {
+        self.lock().measured.clone()
     }
 
     /// Whether the watchdog no longer looks at the job.
@@ -204,7 +211,11 @@ impl Ledger for MemoryJob {
                 if matches!(entry.outcome, Outcome::Successful(_)) && !spec.dry_run {
                     match state.results.entry(entry.item) {
                         Entry::Occupied(_) => entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
-                        Entry::Vacant(free) => drop(free.insert(Some(spec.uid))),
+                        Entry::Vacant(free) => {
+                            free.insert(Some(spec.uid));
+                            let measured = chunk.measured.iter().find(|asset| asset.uid == entry.item);
+                            state.measured.extend(measured.cloned());
+                        }
                     }
                 }
             }

@@ -7,16 +7,21 @@ use serde_json::json;
 use crate::domain::Error;
 use crate::domain::connection::SageMaker;
 use crate::domain::id::ItemUid;
+use crate::domain::item::Size;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::domain::provider::InferenceProvider;
-use crate::ports::{Connect, InferenceError, InferenceRequest, Model, Objects};
+use crate::domain::source::Source;
+use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
 use crate::testing::Fault;
+
+/// The item, and its size as the model was told.
+type Asked = (ItemUid, Option<Size>);
 
 /// A model whose answer depends on the item alone: of four items one has a draft, one nothing above 0.5, one fails, and
 /// one has a draft of two.
 #[derive(Clone, Debug, Default)]
 pub struct ScriptedModel {
-    asked: Arc<Mutex<Vec<ItemUid>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     /// Refuses the job at this call, counted from 1; 0: never.
     refuses_at: usize,
     /// Never answers.
@@ -38,7 +43,12 @@ impl ScriptedModel {
 
     /// The items it was asked about, in order.
     pub fn asked(&self) -> Vec<ItemUid> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(item, _)| *item).collect()
+    }
+
+    /// The sizes that it was told.
+    pub fn sizes(&self) -> Vec<Option<Size>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, size)| *size).collect()
     }
 }
 
@@ -46,7 +56,7 @@ impl Model for ScriptedModel {
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
         let calls = {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            asked.push(request.asset_id);
+            asked.push((request.asset_id, request.size));
             asked.len()
         };
         tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;
@@ -123,11 +133,35 @@ impl Objects for MemoryObjects {
         })
     }
 
-    async fn sign_get(&self, key: &str, _: Duration) -> Result<String, Error> {
-        Ok(format!("https://bucket.example/{key}?signed"))
+    async fn sign_get(&self, source: &Source, _: Duration) -> Result<String, Error> {
+        Ok(match source {
+            Source::Bucket(key) => format!("https://bucket.example/{key}?signed"),
+            Source::S3(object) => format!("https://{}.example/{}?signed", object.bucket, object.key),
+            Source::Url(url) => url.clone(),
+        })
     }
 
     async fn sign_put(&self, key: &str, _: Duration) -> Result<String, Error> {
         Ok(format!("https://bucket.example/{key}?signed"))
     }
+}
+
+impl Files for MemoryObjects {
+    /// Objects of other buckets lie under `{bucket}/{key}`, pages of the web under their URL.
+    async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
+        let name = match source {
+            Source::Bucket(name) | Source::Url(name) => name.clone(),
+            Source::S3(object) => format!("{}/{}", object.bucket, object.key),
+        };
+        let object = self.object(&name).ok_or_else(|| NoFile::Unreadable("There is no such file.".into()))?;
+        let begin = object.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
+        let end = object.len().min(begin + usize::try_from(length).unwrap_or(usize::MAX));
+        Ok(object[begin..end].to_vec())
+    }
+}
+
+/// The beginning of a PNG of this size.
+#[must_use]
+pub fn a_png(width: u32, height: u32) -> Vec<u8> {
+    [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &width.to_be_bytes(), &height.to_be_bytes()].concat()
 }

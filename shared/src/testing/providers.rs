@@ -1,15 +1,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
-use crate::domain::project::Project;
+use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
+use crate::domain::item::{Asset, AssetType, Item};
+use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Page, Projects, Providers, Slice};
+use crate::ports::{Items, Page, Projects, Providers, Slice};
 
-/// Projects and providers in memory. A clone is the same table.
+/// Projects, their items and providers in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTenants {
     projects: Arc<Mutex<Vec<Project>>>,
+    items: Arc<Mutex<Vec<Item>>>,
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
 }
 
@@ -18,6 +20,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryTenants {
+    fn with_project<T>(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        change: impl FnOnce(&mut Project) -> T,
+    ) -> Result<T, Error> {
+        let mut projects = lock(&self.projects);
+        let project = projects.iter_mut().find(|p| (p.organization, p.uid) == (organization, uid));
+        project.map(change).ok_or(Error::NotFound)
+    }
+
     fn find(
         &self,
         organization: OrganizationUid,
@@ -47,6 +60,66 @@ impl Projects for MemoryTenants {
     async fn projects(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Project>, Error> {
         let entries = lock(&self.projects).iter().rev().filter(|p| p.organization == organization).cloned().collect();
         Ok(Page { entries, next: None })
+    }
+
+    async fn change_project(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        change: &ProjectChange,
+        now: Timestamp,
+    ) -> Result<Project, Error> {
+        self.with_project(organization, uid, |project| {
+            *project = change.clone().applied_to(project.clone(), now);
+            project.clone()
+        })
+    }
+
+    async fn count_items(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        added: &[AssetType],
+    ) -> Result<(), Error> {
+        self.with_project(organization, uid, |project| {
+            for kind in added {
+                match kind {
+                    AssetType::Image => project.image_count += 1,
+                    AssetType::VideoFrame => project.video_frame_count += 1,
+                    AssetType::PointCloud => project.point_cloud_count += 1,
+                }
+            }
+        })
+    }
+}
+
+impl Items for MemoryTenants {
+    async fn add_items(&self, items: &[Item]) -> Result<Vec<Option<Item>>, Error> {
+        let mut stored = lock(&self.items);
+        let mut add = |item: &Item| {
+            let there = stored.iter().find(|there| there.asset.uid == item.asset.uid).cloned();
+            if there.is_none() {
+                stored.push(item.clone());
+            }
+            there
+        };
+        Ok(items.iter().map(&mut add).collect())
+    }
+
+    async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
+        let stored = lock(&self.items);
+        Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect())
+    }
+
+    async fn items_of(&self, project: ProjectUid, _: &Slice) -> Result<Page<Item>, Error> {
+        let entries = lock(&self.items).iter().rev().filter(|item| item.project == project).cloned().collect();
+        Ok(Page { entries, next: None })
+    }
+
+    async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
+        let stored = lock(&self.items);
+        let waiting = stored.iter().filter(|item| item.project == project && item.result.is_none());
+        Ok((waiting.clone().take(cap).map(|item| item.asset.clone()).collect(), waiting.count() > cap))
     }
 }
 

@@ -1,8 +1,8 @@
 use shared::domain::id::ItemUid;
-use shared::domain::item::{Item, Size};
+use shared::domain::item::{Asset, Item, Size};
 use shared::domain::job::JobStatus;
-use shared::domain::result::ResultStatus;
-use shared::ports::{Items, Ledger, Results};
+use shared::domain::result::{ResultStatus, Verdict};
+use shared::ports::{Chunk, Items, Ledger, Results};
 use shared::store::Store;
 
 use super::making::*;
@@ -13,6 +13,7 @@ on_both!(
     an_item_with_a_draft_is_not_unlabeled_any_more,
     an_item_added_twice_stays_as_it_was,
     an_item_added_again_keeps_its_result,
+    a_size_that_was_read_is_kept_with_the_draft,
     items_are_read_in_the_order_of_the_question,
     lists_of_items_lose_none_and_repeat_none,
     results_are_the_items_that_have_one,
@@ -70,8 +71,9 @@ async fn an_item_added_twice_stays_as_it_was(store: Store) {
     second[0].created_at = at(100);
     second[0].asset.size = Some(Size { width: 1, height: 1 });
 
-    store.add_items(&second).await.unwrap();
+    let there = store.add_items(&second).await.unwrap();
 
+    assert_eq!(there, [Some(first[0].clone()), None]);
     let uids: Vec<ItemUid> = first.iter().map(|item| item.asset.uid).collect();
     assert_eq!(store.items(&uids).await.unwrap(), first);
     assert_eq!(store.unlabeled(first[0].project, 9).await.unwrap().0.len(), 2);
@@ -90,6 +92,28 @@ async fn an_item_added_again_keeps_its_result(store: Store) {
 
     assert_eq!(store.items(&items).await.unwrap(), before);
     assert_eq!(store.unlabeled(spec.project, 9).await.unwrap(), (vec![], false));
+}
+
+async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 3).await;
+    let mut items = some_items(spec.project, 3);
+    items.iter_mut().for_each(|item| item.asset.size = None);
+    store.add_items(&items).await.unwrap();
+    let uids: Vec<ItemUid> = items.iter().map(|item| item.asset.uid).collect();
+    let size = Some(Size { width: 7, height: 9 });
+    let measured = items.iter().map(|item| Asset { size, ..item.asset.clone() }).collect();
+
+    let outcomes = vec![drafted(uids[0]), skipped(uids[1]), None];
+    store.commit(&spec, "bot", Chunk { measured, ..a_chunk(spec.uid, 0, outcomes) }, at(2)).await.unwrap();
+
+    let sizes: Vec<Option<Size>> = store.items(&uids).await.unwrap().into_iter().map(|item| item.asset.size).collect();
+    assert_eq!(sizes, [size, None, None]);
+    // A rejection brings the item back with what is known of it by now.
+    let labeled = store.items(&uids[..1]).await.unwrap().remove(0);
+    let rejected = labeled.result.clone().unwrap().reviewed(Verdict::Reject, "person", at(3)).unwrap().unwrap();
+    assert!(store.review(&labeled, &rejected, &[]).await.unwrap());
+    assert_eq!(store.unlabeled(spec.project, 9).await.unwrap().0[0], Asset { size, ..items[0].asset.clone() });
 }
 
 async fn items_are_read_in_the_order_of_the_question(store: Store) {

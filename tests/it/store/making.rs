@@ -135,7 +135,7 @@ pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
 /// A chunk of batch 0.
 pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) -> Chunk {
     let id = ChunkId { job, batch: 0, chunk };
-    Chunk { id, outcomes, notes: Vec::new(), raw: format!("jobs/{job}/raw/00000-1.jsonl.gz") }
+    Chunk { id, outcomes, notes: Vec::new(), measured: Vec::new(), raw: format!("jobs/{job}/raw/00000-1.jsonl.gz") }
 }
 
 /// Counters.

@@ -1,9 +1,10 @@
 use shared::domain::Error;
 use shared::domain::connection::{AuthType, Connection, Http, SageMaker};
 use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
+use shared::domain::item::AssetType;
 use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
 use shared::domain::organization::Organization;
-use shared::domain::project::{Project, ProjectStatus};
+use shared::domain::project::{Project, ProjectChange, ProjectStatus};
 use shared::domain::provider::InferenceProvider;
 use shared::ports::{KeyRing, Keys, Organizations, Projects, Providers};
 use shared::store::Store;
@@ -17,6 +18,9 @@ on_both!(
     an_unknown_key_cannot_be_ended,
     an_organization_is_stored_once,
     projects_are_their_tenants_own,
+    a_change_of_a_project_leaves_the_rest_as_it_is,
+    a_project_that_is_not_there_is_neither_changed_nor_counted,
+    items_are_counted_by_their_type,
     lists_of_projects_and_providers_lose_none_and_repeat_none,
     providers_are_their_tenants_own,
     a_removed_provider_does_not_come_back,
@@ -93,6 +97,9 @@ fn project(organization: OrganizationUid, second: i64) -> Project {
         name: format!("Street {second}"),
         status: ProjectStatus::PendingApproval,
         labels: vec!["car".into(), "tree".into()],
+        image_count: 0,
+        video_frame_count: 0,
+        point_cloud_count: 0,
         created_at: at(second),
         updated_at: at(second),
     }
@@ -127,6 +134,54 @@ async fn projects_are_their_tenants_own(store: Store) {
     assert!(matches!(store.project(other(), acmes.uid).await, Err(Error::NotFound)));
     assert!(matches!(store.project(acme(), a_project()).await, Err(Error::NotFound)));
     assert_eq!(store.projects(other(), &everything()).await.unwrap().entries, []);
+}
+
+async fn a_change_of_a_project_leaves_the_rest_as_it_is(store: Store) {
+    let before = project(acme(), 0);
+    store.add_project(&before).await.unwrap();
+    let changes = [
+        ProjectChange { name: Some("Avenue".into()), ..ProjectChange::default() },
+        ProjectChange { labels: Some(Vec::new()), ..ProjectChange::default() },
+        ProjectChange { status: Some(ProjectStatus::Paused), ..ProjectChange::default() },
+        ProjectChange::default(),
+    ];
+
+    let mut expected = before;
+    for (change, second) in changes.into_iter().zip(1..) {
+        let after = store.change_project(acme(), expected.uid, &change, at(second)).await.unwrap();
+
+        expected = change.applied_to(expected, at(second));
+        assert_eq!(after, expected);
+        assert_eq!(store.project(acme(), expected.uid).await.unwrap(), expected);
+    }
+}
+
+/// I10: and a change does not make a project.
+async fn a_project_that_is_not_there_is_neither_changed_nor_counted(store: Store) {
+    let others = project(other(), 0);
+    store.add_project(&others).await.unwrap();
+
+    for uid in [others.uid, a_project()] {
+        let changed = store.change_project(acme(), uid, &ProjectChange::default(), at(1)).await;
+        assert!(matches!(changed, Err(Error::NotFound)));
+        assert!(matches!(store.count_items(acme(), uid, &[AssetType::Image]).await, Err(Error::NotFound)));
+    }
+    assert_eq!(store.projects(acme(), &everything()).await.unwrap().entries, []);
+    assert_eq!(store.project(other(), others.uid).await.unwrap(), others);
+}
+
+async fn items_are_counted_by_their_type(store: Store) {
+    let Project { uid, .. } = project(acme(), 0);
+    store.add_project(&Project { uid, ..project(acme(), 0) }).await.unwrap();
+
+    store.count_items(acme(), uid, &[AssetType::Image, AssetType::PointCloud, AssetType::Image]).await.unwrap();
+    // A change at the same time takes nothing back.
+    store.change_project(acme(), uid, &ProjectChange::default(), at(1)).await.unwrap();
+    store.count_items(acme(), uid, &[AssetType::VideoFrame, AssetType::Image]).await.unwrap();
+
+    let counted = store.project(acme(), uid).await.unwrap();
+    assert_eq!((counted.image_count, counted.video_frame_count, counted.point_cloud_count), (3, 1, 1));
+    assert_eq!(counted.item_count(), 5);
 }
 
 async fn lists_of_projects_and_providers_lose_none_and_repeat_none(store: Store) {

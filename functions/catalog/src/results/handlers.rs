@@ -83,7 +83,7 @@ pub(crate) async fn correct<S: Results, W: Webhooks, Q: Queue, C: Clock>(
     if_match: IfMatch,
     Body(body): Body,
 ) -> Response {
-    respond(review.review(&caller, &uid, &if_match, |item| correction(&body, item.asset.size)).await)
+    respond(review.review(&caller, &uid, &if_match, |item| correction(&body, item.asset.bounds())).await)
 }
 
 /// Accept a result as it is. Tells `result.accepted`; again is fine, and tells nothing.

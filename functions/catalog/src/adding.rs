@@ -1,0 +1,300 @@
+//! Adding items (contract, D32): one, or up to 1,000 in a call.
+//!
+//! Idempotent by the client's key: a line that says again what is there is fine. Each line is judged by itself, so that
+//! one bad file in a thousand costs one item and not the call.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use serde_json::Value;
+use shared::domain::error::FieldError;
+use shared::domain::fields::{self, Fields};
+use shared::domain::id::{ItemUid, OrganizationUid};
+use shared::domain::item::{AssetType, Item, Source, complaint_in_list};
+use shared::domain::project::Project;
+use shared::domain::{Error, limits};
+use shared::egress::url_field;
+use shared::http::Caller;
+use shared::measure::measure;
+use shared::ports::{Clock, Files, Items, Objects, Projects};
+use tokio::time::{Instant, timeout_at};
+use tracing::info;
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::items::ItemView;
+use crate::projects::WRITE;
+
+/// An upload may begin this long after the item was added.
+const UPLOAD_VALID: Duration = Duration::from_secs(3_600);
+/// Files that are looked into at once.
+const FILES: usize = 32;
+/// One file may take so long.
+const FILE_TIME: Duration = Duration::from_secs(5);
+/// And all files of a call: the gateway gives up after 30 seconds, and the items are still to be stored.
+const FILES_TIME: Duration = Duration::from_secs(15);
+
+/// What is to be added.
+// For the API's description alone: `Item::read` reads each.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) enum NewItems {
+    /// A list.
+    Many {
+        #[schema(max_items = 1_000)]
+        items: Vec<NewItem>,
+    },
+    /// One bare item.
+    One(NewItem),
+}
+
+/// An item to be added.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewItem {
+    /// The client's name for it, unique in the project: a relative path.
+    #[schema(min_length = 1, max_length = 900)]
+    key: String,
+    /// `image` if not given.
+    asset_type: Option<AssetType>,
+    /// `https://…`, or `s3://bucket/key` in a bucket that the deployment reads for the organization. Without it the file is to
+    /// be uploaded.
+    #[schema(max_length = 2_048)]
+    url: Option<String>,
+    /// Pixels, of pictures and frames; with `height`, or neither: then they are read from the head of the file, of an upload
+    /// when a job comes to it.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    width: Option<u32>,
+    /// See `width`.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    height: Option<u32>,
+}
+
+/// The answer to a call that adds items.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AddedItems)]
+#[serde(untagged)]
+pub(crate) enum Added {
+    /// To one bare item.
+    One(Box<AddedView>),
+    /// To a list.
+    Many(AddedItems),
+}
+
+/// The answer to a list.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AddedList)]
+pub(crate) struct AddedItems {
+    /// The good lines, in their order.
+    results: Vec<AddedView>,
+    /// The bad ones.
+    errors: Vec<LineError>,
+}
+
+/// An item that was added, or was there.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AddedItem)]
+pub(crate) struct AddedView {
+    #[serde(flatten)]
+    item: ItemView,
+    /// Whether this call has added it.
+    created: bool,
+    /// PUT the bytes here. Absent if the item has a URL of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_url: Option<String>,
+}
+
+/// A line that was not added.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LineError {
+    /// Its place in `items`, from 0.
+    line: usize,
+    /// Its key, if it has one.
+    #[schema(required)]
+    key: Option<String>,
+    /// What is wrong, by field.
+    errors: HashMap<String, Vec<String>>,
+    /// The same as one sentence.
+    detail: String,
+}
+
+/// An entry of the call, and what has become of it.
+struct Line {
+    key: Option<String>,
+    read: Result<Item, Vec<FieldError>>,
+}
+
+impl Line {
+    fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        self.read = Err(vec![FieldError::new(field, message)]);
+    }
+}
+
+impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C> {
+    pub(crate) async fn add_items(&self, caller: &Caller, project: &str, body: &[u8]) -> Result<Added, Error> {
+        let project = self.project(caller, WRITE, project).await?;
+        let mut fields = Fields::of_body(body)?;
+        let is_bare = fields.has("key") && !fields.has("items");
+        let entries = if is_bare {
+            vec![Value::Object(fields.into_values())]
+        } else {
+            let entries = fields.required("items", fields::list(limits::ITEMS_PER_CALL)).unwrap_or_default();
+            fields.finish()?;
+            entries
+        };
+        let mut lines = self.read(entries, &project);
+        refuse_repeated_keys(&mut lines);
+        self.measure_files(&mut lines).await?;
+        let created = self.store_lines(&mut lines, &project).await?;
+        if !lines.is_empty() && lines.iter().all(|line| line.read.is_err()) {
+            return Err(Error::Validation(complaints(lines, is_bare)));
+        }
+        let mut added = AddedItems { results: Vec::new(), errors: Vec::new() };
+        for (place, Line { key, read }) in lines.into_iter().enumerate() {
+            match read {
+                Ok(item) => added.results.push(self.added(&item, created.contains(&item.asset.uid)).await?),
+                Err(complaints) => added.errors.push(line_error(place, key, complaints)),
+            }
+        }
+        info!(project.uid = %project.uid, items = created.len(), refused = added.errors.len(), "items added");
+        Ok(if is_bare { Added::One(Box::new(added.results.remove(0))) } else { Added::Many(added) })
+    }
+
+    fn read(&self, entries: Vec<Value>, project: &Project) -> Vec<Line> {
+        let now = self.clock.now();
+        let read = |(place, entry): (usize, Value)| {
+            let key = entry.get("key").and_then(Value::as_str).map(str::to_owned);
+            // A microsecond apart, so that jobs take them in the order of the call.
+            let created_at = now + Duration::from_micros(place as u64);
+            let owner = (project.organization, project.uid);
+            let read = Item::read(entry, owner, created_at, |url| self.source(url, project.organization));
+            Line { key, read: read.map_err(complaints_of) }
+        };
+        entries.into_iter().enumerate().map(read).collect()
+    }
+
+    fn source(&self, url: Value, organization: OrganizationUid) -> Result<Source, String> {
+        let text = fields::text(1, limits::URL_CHARS)(url.clone())?;
+        let in_s3 = self.buckets.read(&text, organization);
+        in_s3.unwrap_or_else(|| url_field(self.loopback_http)(url).map(Source::Url))
+    }
+
+    /// Reads the sizes that are not given. Not of uploads: there is nothing yet; the first job does it.
+    async fn measure_files(&self, lines: &mut [Line]) -> Result<(), Error> {
+        let unmeasured: Vec<ItemUid> =
+            lines.iter().filter_map(|line| line.read.as_ref().ok()).filter(|i| is_elsewhere(i)).map(uid).collect();
+        // A file that was looked into once is not looked into again: a repeated call must not fail by a file that is gone.
+        let known: HashMap<ItemUid, Item> =
+            self.store.items(&unmeasured).await?.into_iter().map(|item| (item.asset.uid, item)).collect();
+        let end = Instant::now() + FILES_TIME;
+        let looks = lines.iter_mut().filter_map(|line| {
+            let item = line.read.as_ref().ok().filter(|item| is_elsewhere(item))?;
+            let is_known = known.get(&item.asset.uid).is_some_and(|known| known.is_said_again_by(item));
+            (!is_known).then_some(line)
+        });
+        stream::iter(looks).for_each_concurrent(FILES, |line| self.measure_file(line, end)).await;
+        Ok(())
+    }
+
+    async fn measure_file(&self, line: &mut Line, end: Instant) {
+        let Ok(item) = &mut line.read else { return };
+        let source = &item.asset.source;
+        let look = async {
+            match source {
+                Source::Url(_) => measure(&self.web, source).await,
+                Source::Bucket(_) | Source::S3(_) => measure(&self.objects, source).await,
+            }
+        };
+        let refusal = match timeout_at(end.min(Instant::now() + FILE_TIME), look).await {
+            Ok(Ok(size)) => {
+                item.asset.size = Some(size);
+                return;
+            }
+            Ok(Err(reason)) => reason.to_string(),
+            Err(_) => "The file cannot be read in time.".to_owned(),
+        };
+        line.refuse("url", format!("{refusal} Give width and height to add it without a look into it."));
+    }
+
+    /// Stores the good lines. What was there and is said again takes the line's place; what was there and is something
+    /// else stays, and the line is refused. Answers which items are new.
+    async fn store_lines(&self, lines: &mut [Line], project: &Project) -> Result<Vec<ItemUid>, Error> {
+        let items: Vec<Item> = lines.iter().filter_map(|line| line.read.as_ref().ok().cloned()).collect();
+        let mut there = self.store.add_items(&items).await?.into_iter();
+        let mut created: Vec<(ItemUid, AssetType)> = Vec::new();
+        for line in lines.iter_mut().filter(|line| line.read.is_ok()) {
+            let Ok(item) = &mut line.read else { continue };
+            match there.next().flatten() {
+                // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
+                Some(stored) if stored == *item => created.push((uid(item), item.asset.kind)),
+                Some(stored) if stored.is_said_again_by(item) => *item = stored,
+                Some(_) => line
+                    .refuse("key", "There is an item of this key with another type, file or size; it stays as it is."),
+                None => created.push((uid(item), item.asset.kind)),
+            }
+        }
+        let (created, kinds): (Vec<ItemUid>, Vec<AssetType>) = created.into_iter().unzip();
+        if !created.is_empty() {
+            self.store.count_items(project.organization, project.uid, &kinds).await?;
+        }
+        Ok(created)
+    }
+
+    async fn added(&self, item: &Item, created: bool) -> Result<AddedView, Error> {
+        let upload_url = match &item.asset.source {
+            Source::Bucket(key) => Some(self.objects.sign_put(key, UPLOAD_VALID).await?),
+            Source::S3(_) | Source::Url(_) => None,
+        };
+        Ok(AddedView { item: ItemView::from(item), created, upload_url })
+    }
+}
+
+const fn uid(item: &Item) -> ItemUid {
+    item.asset.uid
+}
+
+/// Whether the file is somewhere already, and its size is still to be read.
+fn is_elsewhere(item: &Item) -> bool {
+    item.asset.wants_size() && !matches!(item.asset.source, Source::Bucket(_))
+}
+
+/// A key names one item: the first line that has it.
+fn refuse_repeated_keys(lines: &mut [Line]) {
+    let mut first = HashMap::new();
+    for (place, line) in lines.iter_mut().enumerate() {
+        let Ok(item) = &line.read else { continue };
+        let before = *first.entry(item.asset.uid).or_insert(place);
+        if before != place {
+            line.refuse("key", format!("Is the key of items[{before}] too."));
+        }
+    }
+}
+
+fn complaints_of(error: Error) -> Vec<FieldError> {
+    match error {
+        Error::Validation(complaints) => complaints,
+        other => vec![FieldError::new("item", other.to_string())],
+    }
+}
+
+/// What is wrong with a call none of whose lines is good.
+fn complaints(lines: Vec<Line>, is_bare: bool) -> Vec<FieldError> {
+    let in_place = |(place, line): (usize, Line)| {
+        let complaints = line.read.err().unwrap_or_default().into_iter();
+        complaints.map(move |complaint| if is_bare { complaint } else { complaint_in_list(place, complaint) })
+    };
+    lines.into_iter().enumerate().flat_map(in_place).collect()
+}
+
+fn line_error(line: usize, key: Option<String>, complaints: Vec<FieldError>) -> LineError {
+    let mut errors: HashMap<String, Vec<String>> = HashMap::new();
+    for FieldError { field, message } in &complaints {
+        errors.entry(field.clone()).or_default().push(message.clone());
+    }
+    LineError { line, key, errors, detail: Error::Validation(complaints).to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Datasets, read-only: a project's items seen as files (contract, 11.3).
+//!
+//! A dataset has its project's uid. Its slug ends in that uid, so that one read finds it; what stands before is for people,
+//! and an older name leads to it as well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
+use shared::domain::item::{AssetType, Item};
+use shared::domain::key::Scope;
+use shared::domain::prediction::Prediction;
+use shared::domain::project::Project;
+use shared::domain::result::{ResultSource, ResultStatus};
+use shared::domain::{Error, Timestamp};
+use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, respond};
+use shared::ports::{Clock, Files, Items, Objects, Organizations, Page, Projects};
+use utoipa::ToSchema;
+
+use crate::{App, items};
+
+const READ: &[Scope] = &[Scope::DatasetsRead];
+
+/// A file can be read so long after it was listed.
+const URL_VALID: Duration = Duration::from_secs(3_600);
+/// The original's word for a dataset that is ready. Ours are from the start.
+const STATUS: &str = "created";
+/// Nobody but the organization sees them.
+const VISIBILITY: &str = "private";
+
+/// A dataset on the wire (contract, 11.1).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Dataset)]
+pub(crate) struct DatasetView {
+    uid: ProjectUid,
+    name: String,
+    slug: String,
+    /// Items that were added. A call that broke off half-way may have left some uncounted.
+    item_count: u64,
+    /// The organization's slug.
+    #[schema(required)]
+    owner_name: Option<String>,
+    status: &'static str,
+    visibility: &'static str,
+    /// `image`, `video` or `lidar`: what most items are.
+    data_type: &'static str,
+    /// Always: frames are items of their own.
+    is_sequence: bool,
+    predefined_labels: Vec<LabelView>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// A label of a dataset.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DatasetLabel)]
+pub(crate) struct LabelView {
+    name: String,
+}
+
+impl DatasetView {
+    fn of(project: Project, owner_name: Option<String>) -> Self {
+        Self {
+            uid: project.uid,
+            slug: project.slug(),
+            item_count: project.item_count(),
+            owner_name,
+            status: STATUS,
+            visibility: VISIBILITY,
+            data_type: project.data_type(),
+            is_sequence: false,
+            predefined_labels: project.labels.into_iter().map(|name| LabelView { name }).collect(),
+            created_at: project.created_at,
+            updated_at: project.updated_at,
+            name: project.name,
+        }
+    }
+}
+
+/// An item of a dataset on the wire (contract, 11.1).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DatasetItem)]
+pub(crate) struct DatasetItemView {
+    uid: ItemUid,
+    /// A number beside the uid.
+    id: u64,
+    key: String,
+    /// The dataset's uid.
+    dataset: ProjectUid,
+    dataset_owner_name: String,
+    dataset_slug: String,
+    /// Reads the file for an hour. `null` if the deployment does not read from its bucket any more.
+    #[schema(required)]
+    url: Option<String>,
+    /// None are made.
+    thumbnails: Vec<String>,
+    metadata: MetadataView,
+    annotations: AnnotationsView,
+    /// Annotations of the result.
+    annotations_count: usize,
+    /// Nothing hides an item.
+    is_hidden: bool,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// What is known of a file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DatasetItemMetadata)]
+pub(crate) struct MetadataView {
+    asset_type: AssetType,
+    /// Pixels. `null` of a point cloud, and of an upload that no job has looked into yet.
+    #[schema(required)]
+    width: Option<u32>,
+    /// See `width`.
+    #[schema(required)]
+    height: Option<u32>,
+    /// The ending of the key, in small letters.
+    #[schema(required)]
+    format: Option<String>,
+}
+
+/// What exists of an item's labels (contract, 11.3).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DatasetItemAnnotations)]
+pub(crate) struct AnnotationsView {
+    /// `none`, `draft` or `accepted`.
+    status: &'static str,
+    /// One or none.
+    results: Vec<ItemResultView>,
+}
+
+/// The result of an item, as its dataset shows it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DatasetItemResult)]
+pub(crate) struct ItemResultView {
+    uid: ResultUid,
+    project: ProjectUid,
+    status: ResultStatus,
+    source: ResultSource,
+    annotations: Vec<Prediction>,
+}
+
+/// List datasets. A page may be short and still not be the last.
+#[utoipa::path(
+    get, path = "/datasets/", tag = "datasets",
+    params(
+        PagingParameters,
+        ("data_type" = Option<String>, Query, description = "`image`, `video` or `lidar`."),
+        ("name" = Option<String>, Query, description = "A part of the name, in small or large letters."),
+        ("status" = Option<String>, Query, description = "All are `created`."),
+        ("visibility" = Option<String>, Query, description = "All are `private`."),
+    ),
+    responses((status = 200, description = "A page of datasets.", body = PageView<DatasetView>)),
+)]
+pub(crate) async fn list<S: Projects + Organizations, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    request: ListRequest,
+) -> Response {
+    respond(app.list_datasets(&caller, &request).await.map(Json))
+}
+
+/// Show a dataset.
+#[utoipa::path(
+    get, path = "/datasets/{uid}/", tag = "datasets",
+    params(("uid" = ProjectUid, Path)),
+    responses((status = 200, description = "The dataset.", body = DatasetView)),
+)]
+pub(crate) async fn get<S: Projects + Organizations, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Response {
+    respond(app.dataset(&caller, &uid).await.map(Json))
+}
+
+/// Show a dataset, by its owner and slug.
+#[utoipa::path(
+    get, path = "/datasets/{owner}/{slug}/", tag = "datasets",
+    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path)),
+    responses((status = 200, description = "The dataset.", body = DatasetView)),
+)]
+pub(crate) async fn get_by_slug<S: Projects, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    Path((owner, slug)): Path<(String, String)>,
+) -> Response {
+    respond(app.dataset_by_slug(&caller, owner, &slug).await.map(Json))
+}
+
+/// List the items of a dataset, with signed URLs of their files.
+#[utoipa::path(
+    get, path = "/datasets/{owner}/{slug}/items/", tag = "datasets",
+    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), PagingParameters),
+    responses((status = 200, description = "A page of items.", body = PageView<DatasetItemView>)),
+)]
+pub(crate) async fn items<S: Projects + Items, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    Path((owner, slug)): Path<(String, String)>,
+    request: ListRequest,
+) -> Response {
+    respond(app.dataset_items(&caller, &owner, &slug, &request).await.map(Json))
+}
+
+/// Show an item of a dataset.
+#[utoipa::path(
+    get, path = "/datasets/{owner}/{slug}/items/{uid}/", tag = "datasets",
+    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), ("uid" = ItemUid, Path)),
+    responses((status = 200, description = "The item.", body = DatasetItemView)),
+)]
+pub(crate) async fn item<S: Items, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    Path((owner, slug, uid)): Path<(String, String, String)>,
+) -> Response {
+    respond(app.dataset_item(&caller, &owner, &slug, &uid).await.map(Json))
+}
+
+/// The dataset that a path names, without a read: an organization's uid is derived from its slug.
+fn named(caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
+    caller.needs(READ)?;
+    if OrganizationUid::named(owner) != caller.organization {
+        return Err(Error::NotFound); // I10
+    }
+    ProjectUid::of_slug(slug)
+}
+
+impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
+    async fn list_datasets(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<DatasetView>, Error>
+    where
+        S: Organizations,
+    {
+        caller.needs(READ)?;
+        let paging = request.paging(&["data_type", "name", "status", "visibility"])?;
+        let owner = self.owner(caller).await?;
+        let page = self.store.projects(caller.organization, &paging.slice()).await?;
+        let entries = page.entries.into_iter().map(|project| DatasetView::of(project, owner.clone()));
+        let is = |filter: &str, value: &str| paging.filter(filter).is_none_or(|wanted| wanted == value);
+        let part = paging.filter("name").map(str::to_lowercase);
+        let entries = entries.filter(|dataset| {
+            is("data_type", dataset.data_type)
+                && is("status", dataset.status)
+                && is("visibility", dataset.visibility)
+                && part.as_ref().is_none_or(|part| dataset.name.to_lowercase().contains(part))
+        });
+        Ok(paging.view(Page { entries: entries.collect(), next: page.next }, |view| view))
+    }
+
+    async fn dataset(&self, caller: &Caller, uid: &str) -> Result<DatasetView, Error>
+    where
+        S: Organizations,
+    {
+        let project = self.project(caller, READ, uid).await?;
+        Ok(DatasetView::of(project, self.owner(caller).await?))
+    }
+
+    async fn dataset_by_slug(&self, caller: &Caller, owner: String, slug: &str) -> Result<DatasetView, Error> {
+        let uid = named(caller, &owner, slug)?;
+        let project = self.store.project(caller.organization, uid).await?;
+        Ok(DatasetView::of(project, Some(owner)))
+    }
+
+    async fn owner(&self, caller: &Caller) -> Result<Option<String>, Error>
+    where
+        S: Organizations,
+    {
+        Ok(self.store.organization(caller.organization).await?.map(|organization| organization.slug))
+    }
+}
+
+impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
+    async fn dataset_items(
+        &self,
+        caller: &Caller,
+        owner: &str,
+        slug: &str,
+        request: &ListRequest,
+    ) -> Result<PageView<DatasetItemView>, Error>
+    where
+        S: Projects,
+    {
+        let uid = named(caller, owner, slug)?;
+        let paging = request.paging(&[])?;
+        let page = self.own_items(caller.organization, uid, &paging.slice()).await?;
+        let mut entries = Vec::with_capacity(page.entries.len());
+        for item in page.entries {
+            entries.push(self.dataset_item_view(item, owner, slug).await?);
+        }
+        Ok(paging.view(Page { entries, next: page.next }, |view| view))
+    }
+
+    async fn dataset_item(
+        &self,
+        caller: &Caller,
+        owner: &str,
+        slug: &str,
+        uid: &str,
+    ) -> Result<DatasetItemView, Error> {
+        let project = named(caller, owner, slug)?;
+        let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
+        let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
+        self.dataset_item_view(own.ok_or(Error::NotFound)?, owner, slug).await
+    }
+
+    async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {
+        let url = if self.buckets.open(&item.asset.source, item.organization) {
+            Some(self.objects.sign_get(&item.asset.source, URL_VALID).await?)
+        } else {
+            None
+        };
+        let status = items::status(&item);
+        let (uid, project) = (item.asset.uid, item.project);
+        let result = item.result.filter(|result| result.status != ResultStatus::Rejected);
+        Ok(DatasetItemView {
+            uid,
+            id: uid.number(),
+            dataset: project,
+            dataset_owner_name: owner.to_owned(),
+            dataset_slug: slug.to_owned(),
+            url,
+            thumbnails: Vec::new(),
+            metadata: MetadataView {
+                asset_type: item.asset.kind,
+                width: item.asset.size.map(|size| size.width),
+                height: item.asset.size.map(|size| size.height),
+                format: item.key.rsplit_once('.').map(|(_, ending)| ending.to_lowercase()),
+            },
+            annotations_count: result.as_ref().map_or(0, |result| result.annotations.len()),
+            is_hidden: false,
+            created_at: item.created_at,
+            updated_at: result.as_ref().map_or(item.created_at, |result| result.updated_at),
+            annotations: AnnotationsView {
+                status,
+                results: result
+                    .into_iter()
+                    .map(|result| ItemResultView {
+                        uid: result.uid(uid),
+                        project,
+                        status: result.status,
+                        source: result.source,
+                        annotations: result.annotations,
+                    })
+                    .collect(),
+            },
+            key: item.key,
+        })
+    }
+}
