@@ -1,7 +1,7 @@
 """Which tests hold which decision of the contract, read from the marks on them.
 
-A Python test is marked by `@pytest.mark.contract("D9")`, a Rust test by a doc line `/// Contract D9.`; both may name
-several. The decisions themselves are in `docs/contract-decisions.toml`.
+A Python test is marked by `@pytest.mark.contract("D9")`, a Rust test by a doc line `/// Contract D9.`, or with words after
+a colon; both may name several. The decisions themselves are in `docs/contract-decisions.toml`.
 """
 
 import ast
@@ -30,7 +30,7 @@ not what the marks say.
 | --- | --- | --- | --- |
 """
 
-MARK = re.compile(r"^\s*/// Contract (D\d+(?:, D\d+)*)\.$")
+MARK = re.compile(r"^\s*/// Contract (D\d+(?:, D\d+)*)[.:]")
 FUNCTION = re.compile(r"^\s*(?:pub(?:\(crate\))? )?(?:async )?fn (\w+)")
 ATTRIBUTE = re.compile(r"^\s*#\[(?:tokio::)?test\b")
 # The tests of the store run by name on two implementations.
