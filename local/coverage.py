@@ -1,7 +1,7 @@
 """Which tests hold which decision of the contract, read from the marks on them.
 
-A Python test is marked by `@pytest.mark.contract("D9")`, a Rust test by a doc line `/// Contract D9.`, or with words after
-a colon; both may name several. The decisions themselves are in `docs/contract-decisions.toml`.
+A Python test is marked by `@pytest.mark.contract("D9")`, a Rust test by a doc line `/// Contract D9.`, maybe with words
+after a colon; both may name several. The decisions themselves are in `docs/contract-decisions.toml`.
 """
 
 import ast

@@ -28,6 +28,11 @@ class Secrets:
     header: str = "header-canary-27d90e5fa1"
     userinfo: str = "userinfo-canary-9b7e20d4"
     wrong_key: str = "avk_wrong-canary-64d1f08be5a2930c7"
+    token: str = "token-canary-7d20c3e58b914fa6"
+    changed_token: str = "token-canary-e2f4a7719b3c05d8"
+    line: str = "line-canary-0c85b6f93ed147a2"
+    header: str = "header-canary-b18d5e2703fa46c9"
+    once: str = "once-canary-4e93d07ab215c86f"
 
 
 @dataclass
@@ -80,6 +85,7 @@ def walked(system: System) -> Iterator[Walk]:
         assert dead is not None
         walk.received.append(dead)
         walk.dead_letter = dead.uid
+        walk.ok("POST", f"/webhook-deliveries/{walk.received[1].uid}/redeliver/")
         fail(walk)
         list_everything(walk)
         yield walk
@@ -88,8 +94,10 @@ def walked(system: System) -> Iterator[Walk]:
 def subscribe(walk: Walk, gone: Receiver, receiver: Receiver) -> None:
     events = ["auto_label.completed", "auto_label.failed"]
     hook = {"target_url": receiver.url, "events": events, "secret": walk.secrets.given}
-    # The one answer that shows a secret, and so is not kept.
-    given = walk.system.ok("POST", "/webhooks/", hook, expect=201)
+    # The answers that show a secret, and so are not kept here: that of the first call, and of the same call again.
+    once = {"Idempotency-Key": walk.secrets.once}
+    given, again = (walk.system.api.post("/webhooks/", json=hook, headers=once).json() for _ in range(2))
+    assert given == again
     made = walk.system.ok("POST", "/webhooks/", {"target_url": gone.url, "events": events[:1]}, expect=201)
     walk.generated.append(made["secret"])
     for uid in (given["uid"], made["uid"]):
@@ -108,19 +116,46 @@ def add_project(walk: Walk) -> None:
     signatures = [httpx.URL(item["upload_url"]).params["X-Amz-Signature"] for item in added["results"]]
     walk.generated += signatures
     walk.item = added["results"][0]["uid"]
+    walk.ok("PATCH", f"/projects/{walk.project}/", {"name": "Scenario, renamed"})
     for path in (f"/projects/{walk.project}/", f"/users/me/projects/{walk.project}/"):
         walk.ok("GET", path)
 
 
 def offer_providers(walk: Walk) -> None:
+    """Over HTTP with each kind of credential, where nobody answers but with 404; then the one that serves."""
+    secrets = walk.secrets
+    http = {"endpoint_url": f"{settings.ENDPOINT_URL}/nobody", "headers": {"X-Team": secrets.header}}
+    for credentials in (
+        {"auth_type": "bearer", "auth_header": secrets.token},
+        {"auth_type": "header", "auth_header": f"X-Model-Key: {secrets.line}"},
+    ):
+        body = {"name": "Theirs", "provider_type": "http", "config": {**http, **credentials}, "is_active": False}
+        shown = walk.ok(
+            "POST", "/inference-providers/", body, Idempotency_Key=f"{secrets.once}-{credentials['auth_type']}"
+        )
+        path = f"/inference-providers/{shown['uid']}/"
+        walk.ok("PATCH", path, {"config": {**shown["config"], "timeout": 5}})
+        assert not walk.ok("POST", f"{path}test/")["success"]
+        # To another host the token would go to somebody else.
+        moved = {**shown["config"], "endpoint_url": "https://evil.example/"}
+        assert walk.call("PATCH", path, {"config": moved}).status_code == 400
+        walk.ok("GET", path)
+    changed = {**http, "auth_type": "bearer", "auth_header": secrets.changed_token}
+    walk.ok("PATCH", path, {"config": changed})
     config = {"endpoint_name": settings.LOAD_ENDPOINT, "region": settings.REGION}
     body = {"name": "Ours", "provider_type": "sagemaker", "config": config, "project": walk.project}
     uid = walk.ok("POST", "/inference-providers/", body)["uid"]
     walk.ok("GET", f"/inference-providers/{uid}/")
     walk.ok("PATCH", f"/inference-providers/{uid}/", {"description": "Scenario"})
     for wrong in (
-        {**body, "config": {**config, "auth_heder": walk.secrets.typo}},
-        {**body, "config": {**config, "endpoint_url": f"https://{walk.secrets.userinfo}@a.example/"}},
+        {**body, "config": {**config, "auth_heder": secrets.typo}},
+        {**body, "provider_type": "http", "config": {**http, "endpoint_url": f"https://{secrets.userinfo}@a.example/"}},
+        {**body, "provider_type": "http", "config": {**http, "auth_type": secrets.typo}},
+        {
+            **body,
+            "provider_type": "http",
+            "config": {**http, "auth_type": "header", "auth_header": f"{secrets.typo}\n"},
+        },
     ):
         assert walk.call("POST", "/inference-providers/", wrong).status_code == 400
     offer_a_secret_one(walk)
@@ -160,6 +195,7 @@ def review(walk: Walk) -> None:
     for result in (first, second, third):
         walk.ok("GET", f"/results/{result['uid']}/")
     walk.ok("GET", f"/tasks/{first['task']}/")
+    walk.ok("POST", f"/projects/{walk.project}/results/accept/", {"job": walk.jobs[1], "label": LABELS[2]})
 
 
 def fail(walk: Walk) -> None:
@@ -189,11 +225,22 @@ def fail(walk: Walk) -> None:
     assert walk.call("GET", "/projects/", X_Avala_Api_Key="").status_code == 401
 
 
+def show_dataset(walk: Walk) -> str:
+    """The path of the project's dataset."""
+    (dataset,) = walk.ok("GET", "/datasets/")["results"]
+    path = f"/datasets/{dataset['owner_name']}/{dataset['slug']}/"
+    walk.ok("GET", f"/datasets/{dataset['uid']}/")
+    walk.ok("GET", path)
+    walk.ok("GET", f"{path}items/{walk.item}/")
+    return path
+
+
 def list_everything(walk: Walk) -> None:
     for path in (
         *("/organizations/", "/projects/", "/users/me/projects/", "/tasks/", "/exports/", "/agents/"),
         *("/storage-configs/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/webhook-deliveries/"),
         *(f"/projects/{walk.project}/items/", f"/projects/{walk.project}/results/"),
+        *("/datasets/", f"{show_dataset(walk)}items/"),
     ):
         first = walk.ok("GET", f"{path}?limit=1")
         if first["next"]:

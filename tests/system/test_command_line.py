@@ -1,6 +1,7 @@
 """The `avala` command, unmodified, for all that is in scope (contract, 12)."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -196,6 +197,35 @@ def test_projects_and_tasks(own_stack: Stack, own: System, project: str) -> None
     assert (task["name"], task["type"], task["project"]) == (item["key"], "image-annotation", project)
     assert item["uid"] in [row["uid"] for row in shown(own_stack, "tasks", "list")]
     assert len(shown(own_stack, "tasks", "list", "--limit", "2")) == 2
+
+
+def test_datasets(own_stack: Stack, project: str) -> None:
+    shown_dataset = shown(own_stack, "datasets", "get", project)
+
+    assert (shown_dataset["name"], shown_dataset["item_count"]) == ("System test: load", "4")
+    assert shown_dataset["slug"] in [row["slug"] for row in shown(own_stack, "datasets", "list")]
+    assert shown(own_stack, "datasets", "list", "--name", "no such name") == []
+
+
+def test_a_provider_is_tested(own_stack: Stack, own: System, project: str) -> None:
+    good = own.provider(project, settings.LOAD_ENDPOINT)
+    bad = own.provider(project, "no-such-endpoint")
+
+    assert said(own_stack, "inference-providers", "test", good) == "Connection test passed.\n"
+    printed = said(own_stack, "inference-providers", "test", bad)
+    assert printed.startswith("Connection test failed: ")
+    assert printed.strip() != "Connection test failed: unknown error"
+    for uid in (good, bad):
+        own.api.delete(f"/inference-providers/{uid}/")
+
+
+def test_who_asks_too_often_is_told_how_long_to_wait(new_tenant: NewTenant) -> None:
+    hasty = new_tenant("--requests-per-minute", "1").stack
+
+    results = [command(hasty, "projects", "list") for _ in range(3)]
+
+    refused = refusal(next(result for result in results if result.exit_code))
+    assert re.match(r"Error: Rate limited \(retry after \d+\.0s\): Request was throttled\.", refused)
 
 
 def test_configure_and_status(own_stack: Stack, own: System, project: str) -> None:

@@ -27,6 +27,7 @@ def objects_of(system: System) -> dict[str, str]:
     provider = system.ok("GET", "/inference-providers/")["results"][0]["uid"]
     return {
         "project": f"/projects/{project}/",
+        "dataset": f"/datasets/{project}/",
         "job": f"/auto-label-jobs/{job}/",
         "provider": f"/inference-providers/{provider}/",
         "webhook": f"/webhooks/{webhook}/",
@@ -66,16 +67,22 @@ READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "
 READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}"]
 WRITE_PROJECTS = [
     *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}"),
-    *("PATCH {result}", "POST {result}accept/", "POST {result}reject/"),
+    *("PATCH {project}", "PATCH {result}", "POST {result}accept/", "POST {result}reject/"),
+    *("POST {project}results/accept/", "POST {project}results/reject/"),
 ]
 TASKS = ["GET /tasks/", "GET {task}"]
-WRITE_PROVIDERS = ["POST /inference-providers/", "PATCH {provider}", "DELETE {provider}"]
+WRITE_PROVIDERS = [
+    *("POST /inference-providers/", "PATCH {provider}", "DELETE {provider}", "POST {provider}test/"),
+]
 READ_WEBHOOKS = ["GET /webhooks/", "GET {webhook}", "GET /webhook-deliveries/", "GET {delivery}"]
-WRITE_WEBHOOKS = ["POST /webhooks/", "PATCH {webhook}", "DELETE {webhook}", "POST {webhook}test/"]
+WRITE_WEBHOOKS = [
+    *("POST /webhooks/", "PATCH {webhook}", "DELETE {webhook}", "POST {webhook}test/", "POST {delivery}redeliver/"),
+]
 ALLOWED = {
     "projects.read": [*READ_PROJECTS, *READ_RESULTS, *TASKS],
     "projects.write": WRITE_PROJECTS,
     "tasks.read": TASKS,
+    "datasets.read": ["GET /datasets/", "GET {dataset}"],
     "inference.read": ["GET /inference-providers/", "GET {provider}"],
     "inference.write": WRITE_PROVIDERS,
     "webhooks.read": READ_WEBHOOKS,
@@ -98,7 +105,7 @@ def test_a_scope_allows_its_calls_and_no_other(
         method, _, path = call.format(**objects).partition(" ")
         if call in ALLOWED[scope]:
             # Deleting, accepting and testing would happen: another tenant's object is refused after the scope is held.
-            acts = method == "DELETE" or path.endswith(("accept/", "reject/", "test/"))
+            acts = method == "DELETE" or path.endswith(("accept/", "reject/", "test/", "redeliver/"))
             answer = limited.api.request(method, unknown(path) if acts else path, content=BAD_BODY)
             assert answer.status_code in (200, 400, 404), f"{call}: {answer.text}"
         else:
@@ -139,7 +146,9 @@ def test_a_foreign_object_is_answered_like_a_missing_one(
 
 
 @pytest.mark.contract("D4")
-@pytest.mark.parametrize("path", ["/projects/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/tasks/"])
+@pytest.mark.parametrize(
+    "path", ["/projects/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/tasks/", "/datasets/"]
+)
 def test_lists_leave_out_what_is_foreign_also_for_a_foreign_cursor(
     own: System, new_tenant: NewTenant, objects: dict[str, str], path: str
 ) -> None:
@@ -206,6 +215,14 @@ def test_a_provider_that_cannot_serve_the_project_is_refused_by_name(own: System
 
     for uid in (foreign, elsewhere, inactive, UNKNOWN, "inf_abc123"):
         assert_refused(own.create(project, provider_id=uid), 400, naming="provider_id", code="validation_error")
+
+
+@pytest.mark.parametrize("status", ["canceled", "archived", "completed"])
+def test_a_project_that_is_over_takes_no_jobs(own: System, status: str) -> None:
+    project = own.project()
+    own.ok("PATCH", f"/projects/{project}/", {"status": status})
+
+    assert_refused(own.create(project), 409, code="project_not_active")
 
 
 # Labels and what counts as done (6.2, 6.3)

@@ -241,6 +241,45 @@ def test_a_bad_provider_is_a_validation_error_that_names_the_field(
     assert "hunter2" not in str(refused.value.body)
 
 
+def test_a_test_says_whether_the_model_answers_and_is_kept(client: Any, project: str) -> None:
+    created = client.inference_providers.create(
+        name="Tested", provider_type="sagemaker", config=SAGEMAKER, project=project, is_active=False
+    )
+    absent = client.inference_providers.create(
+        name="Absent", provider_type="sagemaker", config={**SAGEMAKER, "endpoint_name": "no-such"}, is_active=False
+    )
+
+    for provider, success in ((created, True), (absent, False)):
+        result = client.inference_providers.test(provider.uid)
+        assert (result["success"], type(result["message"])) == (success, str)
+        tested = client.inference_providers.get(provider.uid)
+        assert tested.last_test_success is success
+        assert is_recent(tested.last_test_at)
+        client.inference_providers.delete(provider.uid)
+
+
+@pytest.mark.contract("D14", "D17")
+def test_a_credential_is_shown_as_a_mask_and_kept_when_the_mask_comes_back(client: Any) -> None:
+    config = {
+        "endpoint_url": "https://model.example/predict",
+        "auth_type": "header",
+        "auth_header": "X-Key: hunter2",
+        "headers": {"X-Team": "red"},
+        "timeout": 12.5,
+        "response_key": "found",
+    }
+
+    created = client.inference_providers.create(name="Http", provider_type="http", config=config, is_active=False)
+
+    masked = {**config, "auth_header": "********", "headers": {"X-Team": "********"}}
+    assert created.config == masked
+    kept = client.inference_providers.update(created.uid, config={**created.config, "timeout": 20})
+    assert kept.config == {**masked, "timeout": 20}
+    with pytest.raises(errors.ValidationError, match="auth_header"):
+        client.inference_providers.update(created.uid, config={**masked, "endpoint_url": "https://evil.example/"})
+    client.inference_providers.delete(created.uid)
+
+
 # Webhooks (9)
 
 
@@ -379,7 +418,46 @@ def test_there_is_one_organization_and_lists_of_what_is_not_here_are_empty(clien
         assert (page.items, page.has_more) == ([], False)
 
 
-# Keys and sizes (2, 3)
+@pytest.mark.contract("D31")
+def test_a_dataset_shows_the_items_of_a_project_and_what_was_made_of_them(
+    client: Any, own: System, project: str, finished: str
+) -> None:
+    drafts = own.results(project, finished)
+    draft = next(draft for draft in drafts if draft["status"] == "draft")
+    listed = client.datasets.list(limit=100).items
+    shown = client.datasets.get(project)
+
+    assert shown in listed
+    assert (shown.name, shown.item_count, shown.data_type) == ("System test: load", 6, "image")
+    assert (shown.status, shown.is_sequence) == ("created", False)
+    assert client.datasets.get_by_slug(shown.owner_name, shown.slug) == shown
+    items = client.datasets.list_items(shown.owner_name, shown.slug, limit=4)
+    rest = client.datasets.list_items(shown.owner_name, shown.slug, cursor=items.next_cursor)
+    assert [len(items.items), len(rest.items), rest.has_more] == [4, 2, False]
+    item = client.datasets.get_item(shown.owner_name, shown.slug, draft["item"])
+    assert (item.uid, item.dataset, item.is_hidden) == (draft["item"], project, False)
+    assert (item.metadata["width"], item.metadata["height"]) == (640, 480)
+    assert item.annotations["status"] == "draft"
+    assert [result["uid"] for result in item.annotations["results"]] == [draft["uid"]]
+    with pytest.raises(errors.NotFoundError):
+        client.datasets.get_by_slug("somebody-else", shown.slug)
+
+
+# Keys, limits and sizes (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_who_asks_too_often_is_told_how_long_to_wait(new_tenant: NewTenant, kind: str) -> None:
+    with client_of(kind, new_tenant("--requests-per-minute", "1").stack) as client:
+        with pytest.raises(errors.RateLimitError, match="Request was throttled") as refused:
+            for _ in range(3):  # the first counts, unless the minute ends between two of them
+                client.projects.list()
+
+        assert 1 <= refused.value.retry_after <= 60
+        assert refused.value.retry_after == int(refused.value.retry_after)
+        told = client.rate_limit_info
+        assert (told["limit"], told["remaining"]) == ("1", "0")
+        assert told["reset"].isdigit()
 
 
 def test_each_refusal_has_its_exception_and_its_sentence(client: Any, project: str) -> None:

@@ -9,7 +9,7 @@ from avala import errors
 
 from tests.system.system import System, assert_refused
 
-LISTS = ("jobs", "providers", "webhooks", "deliveries", "projects", "tasks")
+LISTS = ("jobs", "providers", "webhooks", "deliveries", "projects", "tasks", "datasets")
 PATHS = {
     "jobs": "/auto-label-jobs/",
     "providers": "/inference-providers/",
@@ -17,6 +17,7 @@ PATHS = {
     "deliveries": "/webhook-deliveries/",
     "projects": "/projects/",
     "tasks": "/tasks/",
+    "datasets": "/datasets/",
 }
 
 
@@ -44,6 +45,9 @@ class Maker:
 
     def projects(self) -> str:
         return self._system.project()
+
+    def datasets(self) -> str:
+        return self.projects()
 
     def tasks(self) -> str:
         item = {"key": str(uuid.uuid4()), "asset_type": "point_cloud"}

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from local import settings
 from tests.system.conftest import NewTenant
 from tests.system.scenario import LABELS, UNKNOWN, Walk, bodies, walked
 from tests.system.system import System, assert_refused
 
+OPENAPI = settings.ROOT / "docs" / "openapi.json"
 # Objects whose keys are the user's own by the contract: header names (8.3), and what is said of an annotation (10.3).
 USERS_OWN = {"headers", "attributes"}
 
@@ -34,6 +36,20 @@ def objects(value: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(value, list):
         for inner in value:
             yield from objects(inner)
+
+
+def documented() -> set[str]:
+    """Every key that the API's description names for an answer or a request."""
+    description = json.loads(OPENAPI.read_text())
+    named = [found["properties"] for found in objects(description) if isinstance(found.get("properties"), dict)]
+    return {key for properties in named for key in properties}
+
+
+def test_every_key_of_every_answer_is_a_documented_one(walk: Walk) -> None:
+    keys = {key for body in bodies(walk) for found in objects(body) for key in found if "errors" not in body}
+
+    assert len(keys) > 50
+    assert keys <= documented()
 
 
 def test_no_label_is_a_key_of_any_answer(walk: Walk) -> None:
@@ -84,7 +100,8 @@ def test_what_clients_take_for_granted_is_never_null(walk: Walk) -> None:
     never_null = {
         "uid", "status", "name", "slug", "labels", "dry_run", "total_items", "processed_items", "successful_items",
         "failed_items", "skipped_items", "progress_pct", "config", "is_active", "is_verified", "target_url", "events",
-        "subscription", "event_type", "payload", "attempts", "annotations", "created_at", "updated_at",
+        "subscription", "event_type", "payload", "attempts", "annotations", "created_at", "updated_at", "item_count",
+        "is_hidden",
     }  # fmt: skip
     seen = set()
     for body in bodies(walk):
@@ -137,7 +154,7 @@ def test_both_forms_of_every_path_answer_directly(walk: Walk, slash: str) -> Non
                 *(f"projects/{project}", f"users/me/projects/{project}"),
                 *(f"projects/{project}/items", f"projects/{project}/results", f"auto-label-jobs/{job}"),
                 *(f"inference-providers/{provider}", f"webhooks/{webhook}", f"webhook-deliveries/{delivery}"),
-                f"results/{result}",
+                *(f"results/{result}", "datasets", f"datasets/{project}"),
             ],
             200,
         ),
