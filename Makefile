@@ -58,7 +58,7 @@ bench: setup build
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m local bench
 
-# At least 20,000 made-up requests with the keys of two tenants; prints its figures. Another run: SEED=7
+# Made-up requests with the keys of two tenants, 20,000 or more; prints its figures. Another run: make fuzz SEED=7
 fuzz: setup build
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m tests.fuzz.run $(if $(SEED),--seed $(SEED)) $(if $(EXAMPLES),--examples $(EXAMPLES))
@@ -78,6 +78,7 @@ lint: setup
 	cd examples/endpoint && npm run --silent check
 	$(VENV)/bin/ruff check local tests && $(VENV)/bin/ruff format --check local tests
 	$(VENV)/bin/mypy
+	$(PY) -m local coverage --check
 
 test: lint test-rust test-infra test-endpoint test-system
 

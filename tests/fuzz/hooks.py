@@ -32,6 +32,19 @@ KINDS = {
 }
 # What a field of a body or a query names.
 FIELDS = {"project": "project", "provider_id": "provider", "job": "job", "item": "item", "subscription": "webhook"}
+# Of these, what a body refers to; the rest select, and what is foreign or unknown selects nothing.
+REFERENCES = ("project", "provider_id")
+# What the description cannot say of a body, as far as it has all these fields.
+PLAUSIBLE: list[dict[str, Any]] = [
+    {"target_url": "http://localhost:9/hook"},
+    {"events": ["auto_label.completed", "result.accepted"]},
+    {"provider_type": "sagemaker", "config": {"endpoint_name": "autolabel-load", "region": "us-east-1"}},
+    {
+        "provider_type": "http",
+        "config": {"endpoint_url": "http://localhost:9/", "auth_type": "bearer", "auth_header": "some-token"},
+    },
+    {"items": [{"key": "cloud.bin", "asset_type": "point_cloud"}]},
+]
 # What a call that makes something makes, by the last segment of its path.
 MADE = {**KINDS, "auto-label": "job"}
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -73,6 +86,10 @@ def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -
                 case.path_parameters[segment[1:-1]] = _one(dice, caller, KINDS[before], case.method)
         for name in sorted({"owner", "slug"} & (case.path_parameters or {}).keys()):
             case.path_parameters[name] = _one(dice, caller, name)
+    if isinstance(case.body, dict):
+        for fields in PLAUSIBLE:
+            if fields.keys() <= case.body.keys() and dice.throw(100) >= GENERATED:
+                case.body.update(fields)
     for named in (case.query, case.body):
         if isinstance(named, dict):
             for field in sorted(named.keys() & FIELDS.keys()):
@@ -120,7 +137,7 @@ def tenants_do_not_see_each_other(ctx: CheckContext, response: Response, case: C
     foreign = {uid for uids in other["objects"].values() for uid in uids}
     named = set(_segments(response))
     if isinstance(case.body, dict):
-        named |= {str(case.body[field]) for field in case.body.keys() & FIELDS.keys()}
+        named |= {str(case.body.get(field)) for field in REFERENCES}
     assert response.status_code >= 400 or not foreign & named, "An object of another tenant was served."
 
 
