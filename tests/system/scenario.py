@@ -24,8 +24,6 @@ class Secrets:
 
     given: str = "whsec-canary-5f0a71c9d2e84b36"
     typo: str = "typo-canary-c41e99b07ad3"
-    token: str = "token-canary-83b2f6e10c"
-    header: str = "header-canary-27d90e5fa1"
     userinfo: str = "userinfo-canary-9b7e20d4"
     wrong_key: str = "avk_wrong-canary-64d1f08be5a2930c7"
     token: str = "token-canary-7d20c3e58b914fa6"
@@ -158,19 +156,6 @@ def offer_providers(walk: Walk) -> None:
         },
     ):
         assert walk.call("POST", "/inference-providers/", wrong).status_code == 400
-    offer_a_secret_one(walk)
-
-
-def offer_a_secret_one(walk: Walk) -> None:
-    """With credentials, at an address where nobody listens; no job uses it."""
-    credentials = {"auth_type": "bearer", "auth_header": walk.secrets.token, "headers": {"X-Key": walk.secrets.header}}
-    config = {"endpoint_url": "http://127.0.0.1:9/", **credentials}
-    body = {"name": "Theirs", "provider_type": "http", "config": config, "is_active": False}
-    created = walk.ok("POST", "/inference-providers/", body)
-    path = f"/inference-providers/{created['uid']}/"
-    walk.ok("PATCH", path, {"config": {**created["config"], "timeout": 1}})
-    walk.ok("POST", f"{path}test/")
-    assert walk.call("PATCH", path, {"config": {**config, "timeout": 0}}).status_code == 400
 
 
 def run_jobs(walk: Walk) -> None:

@@ -92,8 +92,8 @@ def messages() -> list[bytes]:
     sqs = client("sqs")
     found = []
     for url in sqs.list_queues().get("QueueUrls", []):
-        for _ in range(20):
-            received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=1)
+        for _ in range(500):
+            received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30)
             if not received.get("Messages"):
                 break
             found += [json.dumps(message).encode() for message in received["Messages"]]
