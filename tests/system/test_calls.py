@@ -57,12 +57,7 @@ def walk(new_tenant: NewTenant) -> Iterator[Walk]:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(
-            "/auto-label-jobs/",
-            marks=pytest.mark.xfail(
-                strict=True, reason="a job is two rows: of a hundred jobs BatchGetItem reads twice"
-            ),
-        ),
+        "/auto-label-jobs/",
         "/inference-providers/",
         "/webhook-deliveries/",
         "/projects/",

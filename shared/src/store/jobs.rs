@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, classify, key_of, number, refused, text};
+use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, refused, text};
 use super::keys::{self, ACTIVE, Key, LISTING};
-use super::rows::{DeliveryRow, JobSpecRow, JobStateRow, PlanRow, item, job};
+use super::rows::{DeliveryRow, JobPlaceRow, JobRow, PlanRow, item};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::plan::Plan;
@@ -28,8 +28,8 @@ impl Jobs for Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let actions = vec![
             put(lock)?,
-            put(self.put(item(&JobSpecRow::new(spec))?).condition_expression("attribute_not_exists(pk)"))?,
-            put(self.put(item(&JobStateRow::new(spec, state))?).condition_expression("attribute_not_exists(pk)"))?,
+            put(self.put(item(&JobRow::new(spec, state)?)?).condition_expression("attribute_not_exists(pk)"))?,
+            put(self.put(item(&JobPlaceRow::new(spec))?))?,
         ];
         match self.transact(actions).await? {
             Transacted::Done => Ok(()),
@@ -44,10 +44,7 @@ impl Jobs for Store {
     }
 
     async fn job(&self, uid: JobUid) -> Result<Job, Error> {
-        // In order of their sort keys: the specification, then the state.
-        let mut rows = self.query_prefix(keys::job_pk(uid), keys::SPEC_AND_STATE, None).await?.into_iter();
-        let (spec, state) = rows.next().zip(rows.next()).ok_or(Error::NotFound)?;
-        job(spec, state)
+        self.get::<JobRow>(Key::job(uid)).await?.ok_or(Error::NotFound)?.read()
     }
 
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
@@ -96,7 +93,7 @@ impl Jobs for Store {
     async fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> Result<Plan, Error> {
         let state = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(Key::job_state(plan.job).into()))
+            .set_key(Some(Key::job(plan.job).into()))
             .update_expression("SET #status = :running, #total = :total, started_at = :now, progressed_at = :now")
             .condition_expression("#status = :pending") // planned once, and never after a cancel
             .expression_attribute_names("#status", "status")
@@ -124,7 +121,7 @@ impl Jobs for Store {
     async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error> {
         let state = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(Key::job_state(job.spec.uid).into()))
+            .set_key(Some(Key::job(job.spec.uid).into()))
             .update_expression("SET #status = :cancelled, completed_at = :now, progressed_at = :now")
             .condition_expression("#status IN (:pending, :running)") // never over an end (I5)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -150,7 +147,7 @@ impl Jobs for Store {
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(Key::job_state(job).into()))
+            .set_key(Some(Key::job(job).into()))
             .update_expression(format!("REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
             .condition_expression("NOT #status IN (:pending, :running)") // an active job is never out of sight (I5)
             .expression_attribute_names("#status", "status")
@@ -167,7 +164,7 @@ impl Jobs for Store {
         let counters = job.state.counters;
         let state = Update::builder()
             .table_name(&self.table)
-            .set_key(Some(Key::job_state(job.spec.uid).into()))
+            .set_key(Some(Key::job(job.spec.uid).into()))
             // Nothing is left to look after: what is told has an outbox of its own.
             .update_expression(format!(
                 "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary \
@@ -193,16 +190,11 @@ impl Jobs for Store {
 impl Store {
     /// The jobs of these uids that exist, in this order.
     async fn jobs_by_uid(&self, uids: &[JobUid]) -> Result<Vec<Job>, Error> {
-        let keys = uids.iter().flat_map(|uid| [Key::job_spec(*uid), Key::job_state(*uid)]).collect();
-        let mut found: HashMap<(String, String), Row> = self
-            .get_many(keys)
-            .await?
-            .into_iter()
-            .filter_map(|row| key_of(&row).map(|key| ((key.pk, key.sk), row)))
-            .collect();
-        let mut take = |key: Key| found.remove(&(key.pk, key.sk));
-        let rows = uids.iter().filter_map(|uid| take(Key::job_spec(*uid)).zip(take(Key::job_state(*uid))));
-        rows.map(|(spec, state)| job(spec, state)).collect()
+        let keys = uids.iter().copied().map(Key::job).collect();
+        let mut found: HashMap<String, Row> =
+            self.get_many(keys).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
+        let rows = uids.iter().filter_map(|uid| found.remove(&Key::job(*uid).pk));
+        rows.map(|row| read::<JobRow>(row)?.read()).collect()
     }
 
     /// Frees a project. A lock that is gone is fine; another job's is not ours to take.

@@ -100,14 +100,14 @@ impl Key {
         Self::new(format!("ITEM#{}", uid.item()), format!("RESULT#{:04}", uid.generation()))
     }
 
-    /// What a job is to do. Apart from its state, which is written often and so must stay small.
-    pub(super) fn job_spec(uid: JobUid) -> Self {
-        Self::new(job_pk(uid), SPEC)
+    /// A job: what it is to do, status and counters, together: one read sees all as of one moment (I2).
+    pub(super) fn job(uid: JobUid) -> Self {
+        Self::new(job_pk(uid), "JOB")
     }
 
-    /// Status and counters, together: one read sees both as of one moment (I2).
-    pub(super) fn job_state(uid: JobUid) -> Self {
-        Self::new(job_pk(uid), STATE)
+    /// The job in its organization's list.
+    pub(super) fn job_place(uid: JobUid) -> Self {
+        Self::new(job_pk(uid), "PLACE")
     }
 
     /// The plan: written once, when the job starts.
@@ -137,10 +137,6 @@ pub(super) const PROJECT: &str = "PROJECT#";
 pub(super) const PROVIDER: &str = "PROVIDER#";
 pub(super) const WEBHOOK: &str = "WEBHOOK#";
 pub(super) const RECEIPT: &str = "RECEIPT#";
-pub(super) const SPEC: &str = "SPEC";
-pub(super) const STATE: &str = "STATE";
-/// [`SPEC`] and [`STATE`] begin so, and nothing else of a job does: one query reads both.
-pub(super) const SPEC_AND_STATE: &str = "S";
 
 /// Active jobs of all tenants: few, and read by the watchdog alone.
 pub(super) const ACTIVE_JOBS: &str = "JOB";

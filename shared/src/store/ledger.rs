@@ -77,12 +77,8 @@ impl Ledger for Store {
     }
 
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::job_state(job).into()))
-            .consistent_read(true);
+        let request =
+            self.client.get_item().table_name(&self.table).set_key(Some(Key::job(job).into())).consistent_read(true);
         let answer = request
             .projection_expression("#status")
             .expression_attribute_names("#status", "status")
@@ -128,7 +124,7 @@ impl Store {
         update(
             Update::builder()
                 .table_name(&self.table)
-                .set_key(Some(Key::job_state(job).into()))
+                .set_key(Some(Key::job(job).into()))
                 .update_expression(
                     "SET progressed_at = :now ADD successful :successful, failed :failed, skipped :skipped",
                 )

@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::Item as DynamoItem;
 
@@ -101,6 +102,24 @@ pub(super) struct ResultRow {
 #[serde(transparent)]
 struct Blob(#[serde(with = "serde_bytes_as_binary")] Vec<u8>);
 
+impl Blob {
+    /// JSON, deflated; and its bytes before that.
+    fn pack(value: &impl Serialize) -> Result<(Self, u64), Error> {
+        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
+        serde_json::to_writer(&mut deflate, value).map_err(Error::internal)?;
+        deflate.flush().map_err(Error::internal)?;
+        let unpacked_bytes = deflate.total_in();
+        Ok((Self(deflate.finish().map_err(Error::internal)?), unpacked_bytes))
+    }
+
+    /// What we packed fits into `most` bytes; a damaged row must not unpack without end.
+    fn unpack<T: DeserializeOwned>(&self, most: u64) -> Result<T, Error> {
+        let mut json = Vec::new();
+        DeflateDecoder::new(self.0.as_slice()).take(most).read_to_end(&mut json).map_err(Error::internal)?;
+        serde_json::from_slice(&json).map_err(Error::internal)
+    }
+}
+
 /// serde writes a `Vec<u8>` as a list of numbers; DynamoDB has a binary type.
 mod serde_bytes_as_binary {
     use serde::de::{Error, Visitor};
@@ -159,11 +178,7 @@ impl ResultRow {
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
-        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
-        serde_json::to_writer(&mut deflate, &packed).map_err(Error::internal)?;
-        deflate.flush().map_err(Error::internal)?;
-        let unpacked_bytes = deflate.total_in();
-        let packed = Blob(deflate.finish().map_err(Error::internal)?);
+        let (packed, unpacked_bytes) = Blob::pack(&packed)?;
         Ok(Self {
             unpacked_bytes,
             status: result.status,
@@ -179,13 +194,7 @@ impl ResultRow {
     }
 
     fn read(self, generation: u16) -> Result<LabelResult, Error> {
-        let mut json = Vec::new();
-        // What we packed fits; a damaged row must not unpack without end.
-        DeflateDecoder::new(self.packed.0.as_slice())
-            .take(UNPACKED_BYTES + REVIEW_BYTES)
-            .read_to_end(&mut json)
-            .map_err(Error::internal)?;
-        let packed: PackedResult = serde_json::from_slice(&json).map_err(Error::internal)?;
+        let packed: PackedResult = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
         Ok(LabelResult {
             generation,
             revision: self.revision.map_or(0, NonZeroU32::get),
@@ -261,11 +270,16 @@ impl RejectedRow {
     }
 }
 
-/// Status and counters: small, since every chunk pays for all of it.
+/// Bytes of a job's specification when it is not packed: its labels and the project's, in JSON, at their longest.
+const SPEC_BYTES: u64 = 1024 * 1024;
+
+/// A job: status, counters, and what it is to do, which never changes and so is packed. It is one row, so that a page of a
+/// hundred is one read; and small, since every chunk that is committed pays for all of it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct JobStateRow {
+pub(super) struct JobRow {
     pk: String,
     sk: String,
+    spec: Blob,
     status: JobStatus,
     total: u32,
     successful: u32,
@@ -288,12 +302,14 @@ pub(super) struct JobStateRow {
     active_sk: Option<String>,
 }
 
-impl JobStateRow {
-    pub(super) fn new(spec: &JobSpec, state: &JobState) -> Self {
-        let Key { pk, sk } = Key::job_state(spec.uid);
-        Self {
+impl JobRow {
+    pub(super) fn new(spec: &JobSpec, state: &JobState) -> Result<Self, Error> {
+        let Key { pk, sk } = Key::job(spec.uid);
+        let (packed, _) = Blob::pack(spec)?;
+        Ok(Self {
             pk,
             sk,
+            spec: packed,
             status: state.status,
             total: state.counters.total,
             successful: state.counters.successful,
@@ -308,11 +324,11 @@ impl JobStateRow {
             listing_sk: spec.uid.to_string(),
             active_pk: Some(keys::ACTIVE_JOBS.to_owned()),
             active_sk: Some(spec.uid.to_string()),
-        }
+        })
     }
 
-    fn read(self) -> JobState {
-        JobState {
+    pub(super) fn read(self) -> Result<Job, Error> {
+        let state = JobState {
             status: self.status,
             counters: Counters {
                 total: self.total,
@@ -325,38 +341,25 @@ impl JobStateRow {
             progressed_at: self.progressed_at,
             error_message: self.error_message,
             summary: self.summary,
-        }
+        };
+        Ok(Job { spec: self.spec.unpack(SPEC_BYTES)?, state })
     }
 }
 
-/// What a job is to do, listed by organization.
+/// The job's second place in the index `listing`, which has one entry a row: by organization.
 #[derive(Serialize)]
-pub(super) struct JobSpecRow<'a> {
+pub(super) struct JobPlaceRow {
     pk: String,
     sk: String,
     listing_pk: String,
     listing_sk: String,
-    #[serde(flatten)]
-    spec: &'a JobSpec,
 }
 
-impl<'a> JobSpecRow<'a> {
-    pub(super) fn new(spec: &'a JobSpec) -> Self {
-        let Key { pk, sk } = Key::job_spec(spec.uid);
-        Self {
-            pk,
-            sk,
-            listing_pk: keys::jobs_of_organization(spec.organization),
-            listing_sk: spec.uid.to_string(),
-            spec,
-        }
+impl JobPlaceRow {
+    pub(super) fn new(spec: &JobSpec) -> Self {
+        let Key { pk, sk } = Key::job_place(spec.uid);
+        Self { pk, sk, listing_pk: keys::jobs_of_organization(spec.organization), listing_sk: spec.uid.to_string() }
     }
-}
-
-/// A job from its two rows.
-pub(super) fn job(spec: Row, state: Row) -> Result<Job, Error> {
-    let state: JobStateRow = super::calls::read(state)?;
-    Ok(Job { spec: super::calls::read(spec)?, state: state.read() })
 }
 
 /// The plan of a job.
