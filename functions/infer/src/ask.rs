@@ -3,19 +3,20 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
 use shared::domain::Error;
-use shared::domain::annotate::judge;
-use shared::domain::decode::decode;
+use shared::domain::annotate::{accepts, judge};
+use shared::domain::decode::{BadAnswer, Picture, decode};
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
-use shared::domain::limits;
 use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
-use shared::domain::prediction::Prediction;
-use shared::domain::source::SourceBuckets;
+use shared::domain::prediction::{Mask, Prediction};
+use shared::domain::source::{Source, SourceBuckets};
 use shared::domain::summary::ItemError;
+use shared::domain::{limits, mask};
 use shared::measure::measure;
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 /// A signed URL is valid for this long (contract, 10.1).
@@ -24,8 +25,10 @@ const URL_VALID: Duration = Duration::from_secs(3_600);
 const RETRIES: usize = 2;
 /// A call that has taken this long is not tried again.
 const RETRY_WITHIN: Duration = Duration::from_secs(60);
-/// The call and its retries end after this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in `domain::plan`.
+/// The call, its retries and the fetching of its masks end after this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in `domain::plan`.
 const LONGEST: Duration = Duration::from_secs(125);
+/// A mask that cannot be fetched just now is tried once more, after this long.
+const MASK_RETRY: Duration = Duration::from_millis(300);
 /// The longest wait that a model may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -34,7 +37,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) struct Answer {
     /// In the manifest's order; `None`: a stopped job did not get to it.
     pub(crate) outcome: Option<ItemOutcome>,
-    /// Everything well formed that the model said, below the threshold too.
+    /// Everything well formed that the model said, below the threshold too, but for masks that were not worth a fetch.
     pub(crate) predictions: Vec<Prediction>,
     /// What was dropped of it.
     pub(crate) dropped: Option<String>,
@@ -71,17 +74,20 @@ impl Answer {
 }
 
 /// How items of a job are asked about.
-pub(crate) struct Asking<'a, M, O> {
+pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) spec: &'a JobSpec,
     pub(crate) model: &'a M,
     pub(crate) objects: &'a O,
+    pub(crate) web: &'a W,
     /// What of S3 the job's organization may name.
     pub(crate) buckets: &'a SourceBuckets,
     /// Set when the job is over: from then on the model is not called (I7).
     pub(crate) stopped: &'a Cell<bool>,
+    /// Held for each mask: a file and its pixels may take half of the worker's memory (design.md, section 9).
+    pub(crate) fetching: Mutex<()>,
 }
 
-impl<M: Model, O: Objects + Files> Asking<'_, M, O> {
+impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     /// # Errors
     /// `ProviderRefused` if the model cannot serve this job at all. Everything else is an outcome.
     pub(crate) async fn ask(&self, mut asset: Asset) -> Result<Answer, Error> {
@@ -107,7 +113,10 @@ impl<M: Model, O: Objects + Files> Asking<'_, M, O> {
             .await;
         asset.size = size.get();
         match body {
-            Ok(body) => Ok(Answer { measured: wanted_size.then(|| asset.clone()), ..self.read(&asset, &body) }),
+            Ok(body) => {
+                let read = self.read(&asset, &body, begun + LONGEST).await;
+                Ok(Answer { measured: wanted_size.then_some(asset), ..read })
+            }
             Err(InferenceError::Item(failure)) => Ok(Answer::failed(&asset, failure)),
             Err(InferenceError::Transient { .. }) if self.stopped.get() => Ok(Answer::none()),
             Err(InferenceError::Transient { message, .. }) => {
@@ -149,9 +158,15 @@ impl<M: Model, O: Objects + Files> Asking<'_, M, O> {
         })
     }
 
-    fn read(&self, asset: &Asset, body: &[u8]) -> Answer {
-        match decode(body, self.model.response_key(), asset.size) {
-            Err(bad) => Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string())),
+    async fn read(&self, asset: &Asset, body: &[u8], until: Instant) -> Answer {
+        let bad = |bad: BadAnswer| Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string()));
+        let decoded = match decode(body, self.model.response_key(), asset.size) {
+            Ok(decoded) => decoded,
+            Err(error) => return bad(error),
+        };
+        let Some(masks) = self.masks(&decoded.pictures, until).await else { return Answer::none() };
+        match decoded.complete(masks) {
+            Err(error) => bad(error),
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
                 dropped: note(&decoded.dropped),
@@ -159,6 +174,42 @@ impl<M: Model, O: Objects + Files> Asking<'_, M, O> {
                 measured: None,
             },
         }
+    }
+
+    /// The masks of these pictures, but for those that the job drops anyway; `None` if it is over.
+    async fn masks(&self, pictures: &[Picture], until: Instant) -> Option<Vec<Option<Result<Mask, String>>>> {
+        let (mut masks, mut wanted) = (Vec::with_capacity(pictures.len()), 0);
+        for picture in pictures {
+            if !accepts(self.spec, &picture.label, picture.confidence) {
+                masks.push(None);
+                continue;
+            }
+            wanted += 1;
+            masks.push(Some(if wanted > limits::MASK_PICTURES {
+                Err(format!("Only the first {} masks of an item are fetched.", limits::MASK_PICTURES))
+            } else {
+                let late = |_| Err("Could not be fetched in time.".into());
+                timeout_at(until, self.mask(picture)).await.unwrap_or_else(late)
+            }));
+            if self.stopped.get() {
+                return None;
+            }
+        }
+        Some(masks)
+    }
+
+    async fn mask(&self, picture: &Picture) -> Result<Mask, String> {
+        let _turn = self.fetching.lock().await;
+        if self.stopped.get() {
+            return Err(String::new()); // waited in vain (I7)
+        }
+        let source = Source::Url(picture.url.clone());
+        // One byte more shows that there are too many.
+        let fetch = || self.web.piece(&source, 0, limits::MASK_BYTES as u64 + 1);
+        let patience = ConstantBuilder::default().with_delay(MASK_RETRY).with_max_times(1);
+        let file = fetch.retry(patience).when(|reason| matches!(reason, NoFile::Busy)).await;
+        let file = file.map_err(|reason| format!("Could not be fetched. {reason}"))?;
+        mask::of_png(&file, picture.size).map_err(|bad| bad.to_string())
     }
 }
 

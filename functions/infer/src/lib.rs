@@ -20,6 +20,7 @@ use shared::domain::job::{JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
 use shared::domain::source::SourceBuckets;
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
@@ -35,13 +36,15 @@ const LAST_START: Duration = Duration::from_secs(90);
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 
 /// What a worker works with.
-pub struct Worker<S, P, O, M, C> {
+pub struct Worker<S, P, O, W, M, C> {
     /// The table.
     pub store: S,
     /// The table again, for what it knows of providers.
     pub providers: P,
     /// The bucket.
     pub objects: O,
+    /// What models point at: masks.
+    pub web: W,
     /// What of S3 each organization may name.
     pub buckets: SourceBuckets,
     /// The way to models.
@@ -63,11 +66,12 @@ pub struct Report {
     pub calls: u32,
 }
 
-impl<S, P, O, M, C> Worker<S, P, O, M, C>
+impl<S, P, O, W, M, C> Worker<S, P, O, W, M, C>
 where
     S: Jobs + Ledger,
     P: Providers,
     O: Objects + Files,
+    W: Files,
     M: Connect,
     C: Clock,
 {
@@ -103,7 +107,8 @@ where
         deadline: Instant,
     ) -> Result<Report, Error> {
         let stopped = Cell::new(false);
-        let asking = Asking { spec, model, objects: &self.objects, buckets: &self.buckets, stopped: &stopped };
+        let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
+        let asking = Asking { spec, model, objects, web, buckets, stopped: &stopped, fetching: Mutex::default() };
         let mut raw = Some(raw);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();

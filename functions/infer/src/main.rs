@@ -36,16 +36,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .into_iter()
         .map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone(), role_arn: None }));
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
+    let egress = Egress::new(loopback_http);
     let worker = &Worker {
         store: store.clone(),
         providers: store,
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        web: egress.clone(),
         buckets,
         models: Models {
             config: aws.model_config(),
             sts: aws_sdk_sts::Client::new(aws.config()),
             secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
-            egress: Egress::new(loopback_http),
+            egress,
         },
         clock: SystemClock,
         bot,

@@ -23,7 +23,7 @@ use super::*;
 const ITEMS: usize = 50;
 const CHUNK: u32 = 8;
 
-type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, ScriptedModels, StoppedClock>;
+type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryObjects, ScriptedModels, StoppedClock>;
 
 fn running() -> Job {
     let mut job = a_job();
@@ -54,6 +54,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
         store: MemoryJob::of(job).failing(&fault),
         providers: MemoryTenants::default(),
         objects: objects.failing(&fault),
+        web: MemoryObjects::default(),
         buckets: SourceBuckets::default(),
         models: ScriptedModels(model),
         clock: StoppedClock::at(2_000),

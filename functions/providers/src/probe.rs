@@ -67,7 +67,8 @@ async fn ask<O: Objects, M: Connect>(objects: &O, models: &M, provider: &Inferen
     };
     Ok(match decode(&answer, model.response_key(), Some(SIZE)) {
         Ok(decoded) => {
-            let message = format!("The model answered, with {} prediction(s).", decoded.predictions.len());
+            let predictions = decoded.predictions.len() + decoded.pictures.len();
+            let message = format!("The model answered, with {predictions} prediction(s).");
             Probe { success: true, message }
         }
         Err(bad) => Probe::failed(bad.to_string()),

@@ -34,8 +34,28 @@ const OUTSIDE: &str = "Lies outside the picture.";
 pub struct Decoded {
     /// What is well formed, in the model's order.
     pub predictions: Vec<Prediction>,
+    /// What is well formed but for a mask that nobody has seen yet: see [`Decoded::complete`].
+    pub pictures: Vec<Picture>,
     /// A sentence for each part that is not, with its path: `annotations[2].coordinates.width: Must be greater than 0.`
     pub dropped: Vec<String>,
+}
+
+/// A prediction whose mask is a picture on the web (contract, D29).
+#[derive(Debug, PartialEq)]
+pub struct Picture {
+    /// Where the mask is: a stranger's word, so far.
+    pub url: String,
+    /// The item's, which the mask must have.
+    pub size: Size,
+    /// What the model saw.
+    pub label: String,
+    /// From 0 to 1.
+    pub confidence: f64,
+    attributes: Object,
+    /// Of the mask, for complaints.
+    path: String,
+    /// How many of the predictions that need no picture come before it.
+    before: usize,
 }
 
 /// An answer that is no answer: the item fails.
@@ -67,26 +87,65 @@ pub fn decode(body: &[u8], key: &str, size: Option<Size>) -> Result<Decoded, Bad
     read_answer(serde_json::from_slice(body).map_err(BadAnswer::NotJson)?, key, size)
 }
 
+impl Decoded {
+    /// Puts fetched masks where the model has them, and notes those that could not be had. `masks` are in the order of
+    /// `pictures`, a sentence where there is none; `None` is what nobody asked for: it is left out.
+    ///
+    /// # Errors
+    /// `NothingWellFormed`.
+    pub fn complete(
+        mut self,
+        masks: impl IntoIterator<Item = Option<Result<Mask, String>>>,
+    ) -> Result<Self, BadAnswer> {
+        let (mut inserted, mut unasked) = (0, false);
+        for (picture, mask) in std::mem::take(&mut self.pictures).into_iter().zip(masks) {
+            let Picture { label, confidence, attributes, path, before, .. } = picture;
+            match mask {
+                Some(Ok(mask)) => {
+                    let geometry = Geometry::SegmentationMask { mask };
+                    let prediction = Prediction { geometry, label, confidence, attributes };
+                    self.predictions.insert(before + inserted, prediction);
+                    inserted += 1;
+                }
+                Some(Err(sentence)) => self.dropped.push(format!("{path}: {sentence}")),
+                None => unasked = true,
+            }
+        }
+        if unasked { Ok(self) } else { self.unless_nothing_is_left() }
+    }
+
+    fn unless_nothing_is_left(mut self) -> Result<Self, BadAnswer> {
+        if self.predictions.is_empty() && self.pictures.is_empty() && !self.dropped.is_empty() {
+            return Err(BadAnswer::NothingWellFormed { first: self.dropped.swap_remove(0) });
+        }
+        Ok(self)
+    }
+}
+
 fn read_answer(answer: Value, key: &str, size: Option<Size>) -> Result<Decoded, BadAnswer> {
     let Value::Object(mut answer) = answer else { return Err(BadAnswer::NotAnObject) };
     let Some(Value::Array(parts)) = answer.remove(key) else { return Err(BadAnswer::MissingArray(key.to_owned())) };
     let count = parts.len();
-    let (mut predictions, mut dropped, mut unnoted) = (Vec::new(), Vec::new(), 0usize);
+    let (mut predictions, mut pictures) = (Vec::new(), Vec::new());
+    let (mut dropped, mut unnoted) = (Vec::new(), 0usize);
     let mut note = |broken: Broken, index: usize| {
         let FieldError { field, message } = broken.complaint(key, index);
         if dropped.len() < NOTES { dropped.push(format!("{field}: {message}")) } else { unnoted += 1 }
     };
     for (index, part) in parts.into_iter().take(limits::PREDICTIONS).enumerate() {
-        match read_prediction(part, size) {
-            Ok((prediction, attributes)) => {
-                predictions.push(prediction);
-                attributes.into_iter().for_each(|attributes| note(attributes, index));
+        match read_part(part, size) {
+            Ok(Part { shape, label, confidence, attributes, dropped }) => {
+                match shape {
+                    Shape::Known(geometry) => predictions.push(Prediction { geometry, label, confidence, attributes }),
+                    Shape::Picture { url, size } => {
+                        let (path, before) = (format!("{key}[{index}].mask"), predictions.len());
+                        pictures.push(Picture { url, size, label, confidence, attributes, path, before });
+                    }
+                }
+                dropped.into_iter().for_each(|attributes| note(attributes, index));
             }
             Err(part) => note(part, index),
         }
-    }
-    if predictions.is_empty() && !dropped.is_empty() {
-        return Err(BadAnswer::NothingWellFormed { first: dropped.swap_remove(0) });
     }
     if unnoted > 0 {
         dropped.push(format!("{unnoted} more parts are malformed."));
@@ -94,7 +153,7 @@ fn read_answer(answer: Value, key: &str, size: Option<Size>) -> Result<Decoded, 
     if count > limits::PREDICTIONS {
         dropped.push(format!("{key}: Has {count} predictions; only the first {} are read.", limits::PREDICTIONS));
     }
-    Ok(Decoded { predictions, dropped })
+    Decoded { predictions, pictures, dropped }.unless_nothing_is_left()
 }
 
 /// Reads a person's annotations, by the same rules but one: a person who is sure says no `confidence`. `path` names the
@@ -110,9 +169,9 @@ pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<
         {
             part.insert("confidence".into(), CERTAIN.into());
         }
-        match read_prediction(part, size) {
-            Ok((annotation, None)) => annotations.push(annotation),
-            Ok((_, Some(broken))) | Err(broken) => complaints.push(broken.complaint(path, index)),
+        match read_part(part, size).and_then(Part::whole) {
+            Ok(annotation) => annotations.push(annotation),
+            Err(broken) => complaints.push(broken.complaint(path, index)),
         }
     }
     if complaints.is_empty() {
@@ -158,26 +217,60 @@ fn field<T>(object: &mut Object, name: &str, rule: impl FnOnce(Value) -> Result<
     rule(take(object, name).ok_or_else(|| required(name))?).or_else(|message| broken(name, message))
 }
 
-fn read_prediction(part: Value, size: Option<Size>) -> Read<(Prediction, Option<Broken>)> {
+/// A part that is well formed.
+struct Part {
+    shape: Shape,
+    label: String,
+    confidence: f64,
+    attributes: Object,
+    /// Attributes that could not be kept.
+    dropped: Option<Broken>,
+}
+
+enum Shape {
+    Known(Geometry),
+    /// A mask somewhere else.
+    Picture {
+        url: String,
+        size: Size,
+    },
+}
+
+impl Part {
+    /// The prediction, if nothing is missing and nothing was dropped.
+    fn whole(self) -> Read<Prediction> {
+        match (self.shape, self.dropped) {
+            (_, Some(dropped)) => Err(dropped),
+            (Shape::Picture { .. }, None) => {
+                broken("mask.format", "Must be \"coco_rle\": only a model's PNG masks are fetched.")
+            }
+            (Shape::Known(geometry), None) => {
+                Ok(Prediction { geometry, label: self.label, confidence: self.confidence, attributes: self.attributes })
+            }
+        }
+    }
+}
+
+fn read_part(part: Value, size: Option<Size>) -> Read<Part> {
     let Value::Object(mut part) = part else { return broken("", "Must be an object.") };
     let kind = take(&mut part, "type").ok_or_else(|| required("type"))?;
     let label = field(&mut part, "label", fields::text(1, limits::LABEL_CHARS))?;
     let confidence = field(&mut part, "confidence", fields::fraction)?;
     let pixels = || size.map_or_else(|| broken("type", "Needs an item that has pixels."), Ok);
-    let geometry = match kind.as_str() {
-        Some("bounding_box") => Geometry::BoundingBox { coordinates: read_rect(&mut part, pixels()?)? },
-        Some("polygon") => Geometry::Polygon { points: read_polygon(&mut part, pixels()?)? },
-        Some("polyline") => Geometry::Polyline { points: read_polyline(&mut part, pixels()?)? },
-        Some("segmentation_mask") => Geometry::SegmentationMask { mask: read_mask(&mut part, pixels()?)? },
-        Some("classification") => Geometry::Classification,
-        Some("bounding_box_3d") => Geometry::BoundingBox3d { coordinates: read_cuboid(&mut part)? },
+    let shape = match kind.as_str() {
+        Some("bounding_box") => Shape::Known(Geometry::BoundingBox { coordinates: read_rect(&mut part, pixels()?)? }),
+        Some("polygon") => Shape::Known(Geometry::Polygon { points: read_polygon(&mut part, pixels()?)? }),
+        Some("polyline") => Shape::Known(Geometry::Polyline { points: read_polyline(&mut part, pixels()?)? }),
+        Some("segmentation_mask") => read_mask(&mut part, pixels()?)?,
+        Some("classification") => Shape::Known(Geometry::Classification),
+        Some("bounding_box_3d") => Shape::Known(Geometry::BoundingBox3d { coordinates: read_cuboid(&mut part)? }),
         _ => return broken("type", "Must be one of the six prediction types."),
     };
     let (attributes, dropped) = match read_attributes(&mut part) {
         Ok(attributes) => (attributes, None),
         Err(dropped) => (Object::new(), Some(dropped)),
     };
-    Ok((Prediction { geometry, label, confidence, attributes }, dropped))
+    Ok(Part { shape, label, confidence, attributes, dropped })
 }
 
 fn read_attributes(part: &mut Object) -> Read<Object> {
@@ -284,11 +377,12 @@ fn read_polyline(part: &mut Object, size: Size) -> Read<Vec<[f64; 2]>> {
     if points.len() >= 2 { Ok(points) } else { broken("points", "Must have at least 2 points.") }
 }
 
-fn read_mask(part: &mut Object, item: Size) -> Read<Mask> {
+fn read_mask(part: &mut Object, item: Size) -> Read<Shape> {
     let size = [item.height, item.width];
     let pixels = u64::from(item.height) * u64::from(item.width);
+    let known = |counts| Shape::Known(Geometry::SegmentationMask { mask: Mask::CocoRle { size, counts } });
     let checked = |path: &str, counts: String| match rle::check(rle::runs(&counts), pixels) {
-        Ok(()) => Ok(Mask::CocoRle { size, counts }),
+        Ok(()) => Ok(known(counts)),
         Err(bad) => broken(path, bad.to_string()),
     };
     let mut mask = match take(part, "mask") {
@@ -299,7 +393,13 @@ fn read_mask(part: &mut Object, item: Size) -> Read<Mask> {
     };
     match mask.get("format").and_then(Value::as_str) {
         Some("coco_rle") => {}
-        Some("png_url") => return broken("mask", "PNG masks are not fetched yet."),
+        Some("png_url") => {
+            let url = field(&mut mask, "url", fields::text(1, limits::MASK_URL_CHARS));
+            return match url {
+                Ok(url) => Ok(Shape::Picture { url, size: item }),
+                Err(Broken { message, .. }) => broken("mask.url", message),
+            };
+        }
         _ => return broken("mask.format", "Must be \"coco_rle\" or \"png_url\"."),
     }
     let sides = mask.get("size").and_then(Value::as_array).map(Vec::as_slice);
@@ -312,7 +412,7 @@ fn read_mask(part: &mut Object, item: Size) -> Read<Mask> {
             // Checked before it is encoded: the string of a run that is no run would be nonsense.
             let counts = runs.iter().map(|run| run.as_u64().ok_or(rle::BadRuns::NotACount));
             match rle::check(counts, pixels) {
-                Ok(()) => Ok(Mask::CocoRle { size, counts: rle::encode(runs.iter().filter_map(Value::as_u64)) }),
+                Ok(()) => Ok(known(rle::encode(runs.iter().filter_map(Value::as_u64)))),
                 Err(bad) => broken("mask.counts", bad.to_string()),
             }
         }
@@ -547,7 +647,9 @@ mod tests {
             (json!(7), "mask: Must be a string or an object."),
             (json!("4"), "mask: The runs do not add up to the size of the picture."),
             (json!({"counts": counts, "size": [50, 100]}), "mask.format: Must be \"coco_rle\" or \"png_url\"."),
-            (json!({"format": "png_url", "url": "https://x/y.png"}), "mask: PNG masks are not fetched yet."),
+            (json!({"format": "png_url"}), "mask.url: This field is required."),
+            (json!({"format": "png_url", "url": 7}), "mask.url: Must be a string."),
+            (json!({"format": "png_url", "url": "u".repeat(8_193)}), "mask.url: Must have at most 8192 characters."),
             (coco(json!([100, 50]), json!(counts)), "mask.size: Must be the item's: [50, 100]."),
             (coco(json!("50x100"), json!(counts)), "mask.size: Must be the item's: [50, 100]."),
             (sized(json!(null)), "mask.counts: This field is required."),
@@ -561,6 +663,54 @@ mod tests {
             refused(json!({"type": "segmentation_mask", "mask": mask}), Some(SIZE), complaint);
         }
         refused(json!({"type": "segmentation_mask", "mask": counts}), None, "type: Needs an item that has pixels.");
+    }
+
+    fn pictured(label: &str) -> Value {
+        let mask = json!({"format": "png_url", "url": format!("https://masks.example/{label}.png")});
+        json!({"type": "segmentation_mask", "label": label, "confidence": 0.5, "mask": mask})
+    }
+
+    fn a_mask() -> Mask {
+        Mask::CocoRle { size: [50, 100], counts: rle::encode([41, 1, 4_958]) }
+    }
+
+    /// Contract D29.
+    #[test]
+    fn masks_that_are_pictures_take_the_place_that_the_model_gave_them() {
+        let plain = |label: &str| json!({"type": "classification", "label": label, "confidence": 0.5});
+        let parts = [pictured("a"), plain("b"), pictured("c"), pictured("d"), json!(7), pictured("e"), plain("f")];
+        let decoded = read_answer(json!({ "all": parts }), "all", Some(SIZE)).unwrap();
+
+        let wanted: Vec<_> = decoded.pictures.iter().map(|p| (p.label.as_str(), p.url.as_str(), p.size)).collect();
+        assert_eq!(wanted[1], ("c", "https://masks.example/c.png", SIZE));
+        let gone = Some(Err("Could not be fetched.".to_owned()));
+        let whole = decoded.complete([Some(Ok(a_mask())), gone, None, Some(Ok(a_mask()))]).unwrap();
+        let labels: String = whole.predictions.iter().map(|prediction| prediction.label.as_str()).collect();
+        assert_eq!(labels, "abef");
+        assert_eq!(whole.predictions[2].geometry, Geometry::SegmentationMask { mask: a_mask() });
+        assert_eq!(whole.dropped, ["all[4]: Must be an object.", "all[2].mask: Could not be fetched."]);
+    }
+
+    /// Contract D28, D29.
+    #[test]
+    fn an_answer_none_of_whose_masks_can_be_had_is_broken_and_one_that_nobody_wants_is_not() {
+        let complete = |mask| {
+            let decoded = read_answer(json!({"a": [7, pictured("car")]}), "a", Some(SIZE)).unwrap();
+            decoded.complete([mask])
+        };
+
+        assert!(matches!(complete(Some(Err("No.".into()))), Err(BadAnswer::NothingWellFormed { .. })));
+        assert_eq!(complete(Some(Ok(a_mask()))).unwrap().predictions.len(), 1);
+        assert!(complete(None).unwrap().predictions.is_empty());
+    }
+
+    /// Contract D29.
+    #[test]
+    fn a_persons_masks_are_not_fetched() {
+        assert_eq!(
+            persons(&[pictured("car")]).unwrap_err(),
+            ["annotations[0].mask.format: Must be \"coco_rle\": only a model's PNG masks are fetched."]
+        );
     }
 
     /// Contract D30.
@@ -633,8 +783,9 @@ mod tests {
 
     /// JSON of any shape, out of words that mean something here.
     fn any_json() -> impl Strategy<Value = Value> {
-        let names = "type|label|points|coordinates|mask|format|size|counts|center|dimensions|rotation|x|y|z|w|l|width";
-        let text = prop_oneof![Just("coco_rle".to_owned()), "[0-o]{0,4}", ".{0,3}"].prop_map(Value::from);
+        let names =
+            "type|label|points|coordinates|mask|format|size|counts|url|center|dimensions|rotation|x|y|z|w|l|width";
+        let text = prop_oneof!["coco_rle|png_url", "[0-o]{0,4}", ".{0,3}"].prop_map(Value::from);
         let number = prop_oneof![coordinate().prop_map(Value::from), any::<i64>().prop_map(Value::from)];
         let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), number, text];
         leaf.prop_recursive(4, 40, 6, move |inner| {
@@ -699,7 +850,7 @@ mod tests {
             }
             // As values, not as text: serde_json's default parser may miss the last bit of a 17-digit number.
             let again = read_answer(json!({ "a": decoded.predictions }), "a", Some(SIZE)).unwrap();
-            prop_assert_eq!(again, Decoded { predictions: decoded.predictions, dropped: vec![] });
+            prop_assert_eq!(again, Decoded { predictions: decoded.predictions, ..Decoded::default() });
         }
     }
 }

@@ -17,6 +17,14 @@ pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Predictions of one item that are read; what follows is dropped and said so.
 pub const PREDICTIONS: usize = 10_000;
+/// Masks of one item that are fetched; what follows is dropped and said so.
+pub const MASK_PICTURES: usize = 100;
+/// Bytes of a PNG that is a mask (contract, 10.3).
+pub const MASK_BYTES: usize = 20 * 1024 * 1024;
+/// Pixels of a PNG that is a mask: it is held as one bit each, 12 MB.
+pub const MASK_PIXELS: u64 = 100_000_000;
+/// Length of a mask's URL: a signed one holds a session token.
+pub const MASK_URL_CHARS: usize = 8_192;
 /// Labels that a receipt and a summary count, most frequent first: a row takes 400 KB, and a model's labels are its own.
 pub const SUMMARY_LABELS: usize = 200;
 /// Characters of all labels of a project or a job together.

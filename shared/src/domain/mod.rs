@@ -11,6 +11,7 @@ pub mod item;
 pub mod job;
 pub mod key;
 pub mod limits;
+pub mod mask;
 pub mod organization;
 pub mod outcome;
 pub mod picture;

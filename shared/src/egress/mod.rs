@@ -49,8 +49,10 @@ struct Get<'a> {
     length: u64,
 }
 
-/// The time for a part of a file, DNS to last byte.
+/// The time for a part of a file, DNS to last byte, if it is small.
 const GET: Duration = Duration::from_secs(4);
+/// And a second more for each so many bytes: 14 seconds for a mask of 20 MB.
+const BYTES_PER_SECOND: u64 = 2 * 1024 * 1024;
 /// A server that does not know ranges sends a file from its beginning: so much of it is read to get to a later part.
 const WITHOUT_RANGES: u64 = 512 * 1024;
 
@@ -162,13 +164,16 @@ impl Egress {
             Ok(Answer { status, retry_after: None, body })
         };
         let exchange = async { exchange.await.map_err(|error: reqwest::Error| classify(&error)) };
-        tokio::time::timeout(GET, exchange).await.unwrap_or(Err(EgressError::Timeout))
+        let time = GET + Duration::from_secs(length / BYTES_PER_SECOND);
+        tokio::time::timeout(time, exchange).await.unwrap_or(Err(EgressError::Timeout))
     }
 }
 
 /// The first `most` bytes of a body. What follows is not waited for.
 async fn beginning(response: &mut reqwest::Response, most: usize) -> reqwest::Result<Vec<u8>> {
-    let mut body = Vec::new();
+    // What is announced is made room for at once: growing would take up to three times as much.
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(most));
     while body.len() < most
         && let Some(piece) = response.chunk().await?
     {
