@@ -16,6 +16,7 @@ from local.project import client_of
 from local.receiver import Receiver
 from local.up import Stack
 from tests.system import official as package
+from tests.system.model import Model, asked_instead
 from tests.system.system import System
 
 NewTenant = Callable[..., System]
@@ -57,6 +58,13 @@ def official(stack: Stack) -> Iterator[avala.Client]:
     os.environ["AVALA_ALLOW_INSECURE_BASE_URL"] = "true"
     with avala.Client(api_key=stack.key, base_url=stack.base_url) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def model(stack: Stack) -> Iterator[Model]:
+    """The model that every job meets until the tests of the module are over."""
+    with asked_instead(stack) as model:
+        yield model
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::read::MultiGzDecoder;
+use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::connection::SageMaker;
 use shared::domain::id::ItemUid;
@@ -14,7 +15,8 @@ use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
 use shared::ports::{Ledger, Objects};
 use shared::testing::{
-    Fault, MemoryJob, MemoryObjects, MemoryTenants, ScriptedModel, ScriptedModels, StoppedClock, a_job, a_png, an_item,
+    Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
+    a_mask, a_png, an_item,
 };
 use tokio::time::Instant;
 
@@ -23,7 +25,7 @@ use super::*;
 const ITEMS: usize = 50;
 const CHUNK: u32 = 8;
 
-type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryObjects, ScriptedModels, StoppedClock>;
+type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryWeb, ScriptedModels, StoppedClock>;
 
 fn running() -> Job {
     let mut job = a_job();
@@ -54,7 +56,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
         store: MemoryJob::of(job).failing(&fault),
         providers: MemoryTenants::default(),
         objects: objects.failing(&fault),
-        web: MemoryObjects::default(),
+        web: MemoryWeb::default(),
         buckets: SourceBuckets::default(),
         models: ScriptedModels(model),
         clock: StoppedClock::at(2_000),
@@ -202,14 +204,120 @@ async fn the_raw_object_has_a_line_for_every_item_and_what_was_below_the_thresho
 
     worker.run(&batch, "a", far()).await.unwrap();
 
+    let lines = raw(&worker, &batch).await;
+    assert_eq!(lines.lines().count(), ITEMS);
+    assert!(lines.contains("\"confidence\":0.1"));
+}
+
+/// The lines of the batch's raw object.
+async fn raw(worker: &TestWorker, batch: &Batch) -> String {
     let receipts = worker.store.receipts(batch.job).await.unwrap();
     let keys: HashSet<&str> = receipts.iter().map(|receipt| receipt.raw.as_str()).collect();
     assert_eq!(keys.len(), 1, "one object per batch");
     let key = keys.into_iter().next().unwrap();
     let mut lines = String::new();
     MultiGzDecoder::new(worker.objects.object(key).unwrap().as_slice()).read_to_string(&mut lines).unwrap();
-    assert_eq!(lines.lines().count(), ITEMS);
-    assert!(lines.contains("\"confidence\":0.1"));
+    lines
+}
+
+const GOOD: &str = "https://masks.example/good.png";
+const LARGE: &str = "https://masks.example/large.png";
+const GONE: &str = "https://masks.example/gone.png";
+
+fn pictured(url: &str, confidence: f64) -> Value {
+    let mask = json!({"format": "png_url", "url": url});
+    json!({"type": "segmentation_mask", "label": "road", "confidence": confidence, "mask": mask})
+}
+
+/// A worker whose model says this of each of its first three items. All but one of the URLs lead somewhere.
+async fn masking(predictions: Vec<Value>) -> (TestWorker, Batch) {
+    let assets: Vec<Asset> = (0..3).map(an_item).collect();
+    let (mut worker, batch) = worker_on(&assets).await;
+    let item = Size { width: 100, height: 100 };
+    let large = Size { width: 200, height: 100 };
+    worker.web = MemoryWeb::of([(GOOD, a_mask(item, 2, 1)), (LARGE, a_mask(large, 2, 1))]);
+    worker.models = ScriptedModels(ScriptedModel::saying(&json!({"annotations": predictions})));
+    (worker, batch)
+}
+
+/// Contract D29.
+#[tokio::test(start_paused = true)]
+async fn wanted_masks_are_fetched_one_at_a_time_and_kept_as_runs() {
+    let (worker, batch) = masking(vec![pictured(GONE, 0.4), pictured(GOOD, 0.9)]).await;
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters.successful, 3);
+    // Column by column: two columns of 100, a pixel, the mark.
+    let runs = shared::domain::rle::encode([201, 1, 9_798]);
+    let mask = json!({"format": "coco_rle", "size": [100, 100], "counts": runs}).to_string();
+    let raw = raw(&worker, &batch).await;
+    assert!(raw.contains(&mask) && !raw.contains("https:"), "{raw}");
+    // A file that is not there at once is asked for once more; what the job drops anyway is not.
+    assert_eq!(worker.web.looks(), [GOOD; 4]);
+    assert_eq!(worker.web.most_at_once(), 1);
+}
+
+/// Contract D28, D29.
+#[tokio::test(start_paused = true)]
+async fn a_mask_that_cannot_be_had_is_dropped_and_noted() {
+    let (worker, batch) = masking(vec![pictured(GONE, 0.9), pictured(GOOD, 0.9), pictured(LARGE, 0.9)]).await;
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters.successful, 3);
+    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let notes: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.notes).map(|note| note.message).collect();
+    let gone = "annotations[0].mask: Could not be fetched. The server answered status 404. (and 1 more)";
+    assert_eq!(notes, [gone; 3]);
+
+    let (alone, batch) = masking(vec![pictured(LARGE, 0.9)]).await;
+    alone.run(&batch, "a", far()).await.unwrap();
+    let receipts = alone.store.receipts(batch.job).await.unwrap();
+    let failures: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.failures).collect();
+    assert_eq!(failures.len(), 3);
+    assert!(failures[0].message.ends_with("mask: Has 200 x 100 pixels, and the item 100 x 100."), "{failures:?}");
+}
+
+/// Contract D29.
+#[tokio::test(start_paused = true)]
+async fn no_more_masks_of_an_item_are_fetched_than_a_hundred() {
+    let (worker, batch) = masking(vec![pictured(GONE, 0.9); shared::domain::limits::MASK_PICTURES + 1]).await;
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.web.looks().len(), 3 * shared::domain::limits::MASK_PICTURES);
+}
+
+/// A slow mask is given up when the time of its item is over.
+#[tokio::test(start_paused = true)]
+async fn masks_do_not_take_longer_than_an_item_may() {
+    let many = vec![pictured(GOOD, 0.9); shared::domain::limits::MASK_PICTURES];
+    let (mut worker, batch) = masking(many).await;
+    worker.web = MemoryWeb::default().slow(Duration::from_secs(10));
+    let begun = Instant::now();
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert!(begun.elapsed() < Duration::from_secs(130), "{:?}", begun.elapsed());
+    assert_eq!(worker.store.now().state.counters.failed, 3);
+}
+
+/// I7.
+#[tokio::test(start_paused = true)]
+async fn after_a_cancel_no_mask_is_fetched_and_the_item_is_not_reached() {
+    let (worker, batch) = masking(vec![pictured(GOOD, 0.9); shared::domain::limits::MASK_PICTURES]).await;
+    let cancel = async {
+        tokio::time::sleep(Duration::from_millis(1_200)).await;
+        worker.store.cancel();
+        worker.web.looks().len()
+    };
+
+    let (report, looks) = tokio::join!(worker.run(&batch, "a", far()), cancel);
+
+    // A worker looks every half second: five more masks, and the one of each that is under way.
+    assert!(report.is_ok() && worker.web.looks().len() <= looks + 7, "{}", worker.web.looks().len());
+    assert_eq!(worker.store.now().state.counters.processed(), 0);
 }
 
 /// A model that never answers costs each item its time, and no more.

@@ -142,6 +142,9 @@ fn pack(row: &[u8], depth: usize, packed: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::write::ZlibEncoder;
     use png::{BitDepth, Encoder};
     use proptest::prelude::*;
 
@@ -233,6 +236,37 @@ mod tests {
 
         assert_eq!(of_png(&bomb, size(100, 50)), Err(BadPng::Size(32_768, 32_768, 100, 50)));
         assert_eq!(of_png(&bomb, size(32_768, 32_768)), Err(BadPng::Pixels));
+    }
+
+    /// Contract D29.
+    #[test]
+    fn an_interlaced_picture_is_a_mask_like_any_other() {
+        // The seven passes of Adam7: first column and row, and the steps to the next (PNG specification, 8.2).
+        const PASSES: [(usize, usize, usize, usize); 7] =
+            [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+        let (width, height) = (13, 11);
+        let samples: Vec<u16> = (0..width * height).map(|n| (n * 37 % 11 / 7) as u16).collect();
+        let mut rows = Vec::new();
+        for (left, top, right, down) in PASSES {
+            for y in (top..height).step_by(down) {
+                rows.push(0); // no filter
+                rows.extend((left..width).step_by(right).map(|x| samples[y * width + x] as u8));
+            }
+        }
+        let mut zlib = ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+        zlib.write_all(&rows).unwrap();
+        let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+        let header = [0, 0, 0, width as u8, 0, 0, 0, height as u8, 8, 0, 0, 0, 1];
+        for (kind, data) in [(b"IHDR", header.to_vec()), (b"IDAT", zlib.finish().unwrap()), (b"IEND", vec![])] {
+            let chunk = [&kind[..], &data].concat();
+            file.extend((data.len() as u32).to_be_bytes());
+            file.extend(&chunk);
+            file.extend(crc(&chunk));
+        }
+
+        let (width, height) = (width as u32, height as u32);
+        let plain = of_png(&a_png(width, height, BitDepth::Eight, &samples), size(width, height)).unwrap();
+        assert_eq!(of_png(&file, size(width, height)), Ok(plain));
     }
 
     /// Of a chunk's kind and data (PNG specification, 5.5).

@@ -382,6 +382,19 @@ mod tests {
         }
     }
 
+    /// Contract D29.
+    #[tokio::test]
+    async fn a_whole_file_is_read_up_to_the_length_that_is_asked_for() {
+        let file = bytes(3_000_000);
+        for knows_ranges in [true, false] {
+            let source = a_file(file.clone(), knows_ranges).await;
+            let egress = Egress::new(true);
+
+            assert!(egress.piece(&source, 0, 20_000_000).await.unwrap() == file);
+            assert!(egress.piece(&source, 0, 2_000_001).await.unwrap() == file[..2_000_001]);
+        }
+    }
+
     #[tokio::test]
     async fn a_server_without_ranges_is_not_made_to_send_all_of_a_large_file() {
         let source = a_file(bytes(2_000_000), false).await;

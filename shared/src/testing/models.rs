@@ -1,8 +1,9 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::Error;
 use crate::domain::connection::SageMaker;
@@ -26,6 +27,8 @@ pub struct ScriptedModel {
     refuses_at: usize,
     /// Never answers.
     silent: bool,
+    /// What it says of every item.
+    says: Option<Vec<u8>>,
 }
 
 impl ScriptedModel {
@@ -39,6 +42,12 @@ impl ScriptedModel {
     #[must_use]
     pub fn silent() -> Self {
         Self { silent: true, ..Self::default() }
+    }
+
+    /// Says the same of every item.
+    #[must_use]
+    pub fn saying(answer: &Value) -> Self {
+        Self { says: Some(answer.to_string().into_bytes()), ..Self::default() }
     }
 
     /// The items it was asked about, in order.
@@ -62,6 +71,9 @@ impl Model for ScriptedModel {
         tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;
         if calls == self.refuses_at {
             return Err(InferenceError::Job("The endpoint is gone.".into()));
+        }
+        if let Some(answer) = &self.says {
+            return Ok(answer.clone());
         }
         let boxed = |confidence: f64| {
             json!({"type": "bounding_box", "label": "cat", "confidence": confidence,
@@ -158,6 +170,83 @@ impl Files for MemoryObjects {
         let end = object.len().min(begin + usize::try_from(length).unwrap_or(usize::MAX));
         Ok(object[begin..end].to_vec())
     }
+}
+
+/// The web: whole files by their URL, each of which is there at the second look.
+#[derive(Debug)]
+pub struct MemoryWeb {
+    pages: HashMap<String, Vec<u8>>,
+    looks: Mutex<Vec<String>>,
+    takes: Duration,
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
+}
+
+impl Default for MemoryWeb {
+    fn default() -> Self {
+        Self {
+            pages: HashMap::new(),
+            looks: Mutex::default(),
+            takes: Duration::from_millis(100),
+            at_once: AtomicUsize::default(),
+            most_at_once: AtomicUsize::default(),
+        }
+    }
+}
+
+impl MemoryWeb {
+    /// With these pages.
+    #[must_use]
+    pub fn of(pages: impl IntoIterator<Item = (&'static str, Vec<u8>)>) -> Self {
+        Self { pages: pages.into_iter().map(|(url, page)| (url.to_owned(), page)).collect(), ..Self::default() }
+    }
+
+    /// Each read of which takes so long.
+    #[must_use]
+    pub fn slow(self, takes: Duration) -> Self {
+        Self { takes, ..self }
+    }
+
+    /// The URLs that were read, in order.
+    pub fn looks(&self) -> Vec<String> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The most reads that there were at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::Relaxed)
+    }
+}
+
+impl Files for MemoryWeb {
+    async fn piece(&self, source: &Source, _: u64, _: u64) -> Result<Vec<u8>, NoFile> {
+        let Source::Url(url) = source else { return Err(NoFile::Unreadable("The file is not on the web.".into())) };
+        let first = {
+            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            looks.push(url.clone());
+            looks.iter().filter(|look| *look == url).count() == 1
+        };
+        self.most_at_once.fetch_max(self.at_once.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        tokio::time::sleep(self.takes).await;
+        self.at_once.fetch_sub(1, Ordering::Relaxed);
+        match self.pages.get(url) {
+            Some(_) if first => Err(NoFile::Busy),
+            Some(page) => Ok(page.clone()),
+            None => Err(NoFile::Unreadable("The server answered status 404.".into())),
+        }
+    }
+}
+
+/// A mask of this size, one pixel of which is marked.
+#[must_use]
+pub fn a_mask(size: Size, x: u32, y: u32) -> Vec<u8> {
+    let mut pixels = vec![0; (size.width * size.height) as usize];
+    pixels[(y * size.width + x) as usize] = 1;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, size.width, size.height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).unwrap();
+    file
 }
 
 /// The beginning of a PNG of this size.
