@@ -146,8 +146,9 @@ pub trait Projects: Send + Sync {
 
 /// Items.
 pub trait Items: Send + Sync {
-    /// Stores items that are not there yet; one that is stays as it is. Answers for each, in order, the one that was there.
-    fn add_items(&self, items: &[Item]) -> impl Future<Output = Result<Vec<Option<Item>>, Error>> + Send;
+    /// Stores items that are not there yet; one that is stays as it is. Answers for each, in order, the one that was there,
+    /// or why it was not stored.
+    fn add_items(&self, items: &[Item]) -> impl Future<Output = Vec<Result<Option<Item>, Error>>> + Send;
     /// The items of these uids that exist, in this order.
     fn items(&self, uids: &[ItemUid]) -> impl Future<Output = Result<Vec<Item>, Error>> + Send;
     /// The project's items.

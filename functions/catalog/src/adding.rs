@@ -165,7 +165,8 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
     fn read(&self, entries: Vec<Value>, project: &Project) -> Vec<Line> {
         let now = self.clock.now();
         let read = |(place, entry): (usize, Value)| {
-            let key = entry.get("key").and_then(Value::as_str).map(str::to_owned);
+            let key = entry.get("key").and_then(Value::as_str);
+            let key = key.filter(|key| key.len() <= limits::ITEM_KEY_BYTES).map(str::to_owned);
             // A microsecond apart, so that jobs take them in the order of the call.
             let created_at = now + Duration::from_micros(place as u64);
             let owner = (project.organization, project.uid);
@@ -222,24 +223,27 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
     /// else stays, and the line is refused. Answers which items are new.
     async fn store_lines(&self, lines: &mut [Line], project: &Project) -> Result<Vec<ItemUid>, Error> {
         let items: Vec<Item> = lines.iter().filter_map(|line| line.read.as_ref().ok().cloned()).collect();
-        let mut there = self.store.add_items(&items).await?.into_iter();
+        let mut there = self.store.add_items(&items).await.into_iter();
         let mut created: Vec<(ItemUid, AssetType)> = Vec::new();
+        let mut failure = None;
         for line in lines.iter_mut().filter(|line| line.read.is_ok()) {
             let Ok(item) = &mut line.read else { continue };
-            match there.next().flatten() {
+            match there.next().transpose() {
                 // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
-                Some(stored) if stored == *item => created.push((uid(item), item.asset.kind)),
-                Some(stored) if stored.is_said_again_by(item) => *item = stored,
-                Some(_) => line
+                Ok(Some(Some(stored))) if stored == *item => created.push((uid(item), item.asset.kind)),
+                Ok(Some(Some(stored))) if stored.is_said_again_by(item) => *item = stored,
+                Ok(Some(Some(_))) => line
                     .refuse("key", "There is an item of this key with another type, file or size; it stays as it is."),
-                None => created.push((uid(item), item.asset.kind)),
+                Ok(_) => created.push((uid(item), item.asset.kind)),
+                Err(error) => failure = Some(error),
             }
         }
         let (created, kinds): (Vec<ItemUid>, Vec<AssetType>) = created.into_iter().unzip();
         if !created.is_empty() {
+            // Also of a call that fails: what it has stored is new to no later one.
             self.store.count_items(project.organization, project.uid, &kinds).await?;
         }
-        Ok(created)
+        failure.map_or(Ok(created), Err)
     }
 
     async fn added(&self, item: &Item, created: bool) -> Result<AddedView, Error> {

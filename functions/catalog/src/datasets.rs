@@ -287,7 +287,7 @@ impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     {
         let uid = named(caller, owner, slug)?;
         let paging = request.paging(&[])?;
-        let page = self.own_items(caller.organization, uid, &paging.slice()).await?;
+        let page = items::own_items(&self.store, caller.organization, uid, &paging.slice()).await?;
         let mut entries = Vec::with_capacity(page.entries.len());
         for item in page.entries {
             entries.push(self.dataset_item_view(item, owner, slug).await?);

@@ -109,25 +109,25 @@ impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     ) -> Result<PageView<ItemView>, Error> {
         caller.needs(READ)?;
         let paging = request.paging(&[])?;
-        let page = self.own_items(caller.organization, ProjectUid::parse(project)?, &paging.slice()).await?;
+        let page = own_items(&self.store, caller.organization, ProjectUid::parse(project)?, &paging.slice()).await?;
         Ok(paging.view(page, |item| ItemView::from(&item)))
     }
+}
 
-    /// A page of the project's items, if it is the organization's.
-    ///
-    /// Whose it is the items themselves say, and only of a page without any the project is asked: two reads, not three.
-    pub(crate) async fn own_items(
-        &self,
-        organization: OrganizationUid,
-        project: ProjectUid,
-        slice: &Slice,
-    ) -> Result<Page<Item>, Error> {
-        let page = self.store.items_of(project, slice).await?;
-        match page.entries.first() {
-            Some(item) if item.organization == organization => {}
-            Some(_) => return Err(Error::NotFound), // I10
-            None => drop(self.store.project(organization, project).await?),
-        }
-        Ok(page)
+/// A page of the project's items, if it is the organization's.
+///
+/// Whose it is the items themselves say, and only of a page without any the project is asked: two reads, not three.
+pub(crate) async fn own_items(
+    store: &(impl Projects + Items),
+    organization: OrganizationUid,
+    project: ProjectUid,
+    slice: &Slice,
+) -> Result<Page<Item>, Error> {
+    let page = store.items_of(project, slice).await?;
+    match page.entries.first() {
+        Some(item) if item.organization == organization => {}
+        Some(_) => return Err(Error::NotFound), // I10
+        None => drop(store.project(organization, project).await?),
     }
+    Ok(page)
 }

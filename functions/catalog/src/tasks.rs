@@ -15,6 +15,7 @@ use shared::ports::{Clock, Files, Items, Objects, Page, Projects, Slice};
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::items::own_items;
 
 const READ: &[Scope] = &[Scope::TasksRead, Scope::ProjectsRead];
 
@@ -143,7 +144,7 @@ impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
         uid: &str,
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
-        self.own_items(organization, ProjectUid::parse(uid)?, slice).await
+        own_items(&self.store, organization, ProjectUid::parse(uid)?, slice).await
     }
 
     async fn own_project(&self, organization: OrganizationUid, uid: &str) -> Result<ProjectUid, Error> {

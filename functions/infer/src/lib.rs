@@ -192,8 +192,10 @@ where
             });
         };
         match self.providers.provider(spec.organization, uid).await {
-            Ok(provider) if provider.is_active => self.models.connect(&provider).await,
-            Ok(_) => Err(Error::ProviderRefused("The inference provider is not active any more.".into())),
+            Ok(provider) if provider.serves(spec.project) => self.models.connect(&provider).await,
+            Ok(_) => {
+                Err(Error::ProviderRefused("The inference provider is not active for this project any more.".into()))
+            }
             Err(Error::NotFound) => Err(Error::ProviderRefused("The inference provider was deleted.".into())),
             Err(error) => Err(error),
         }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::error::FieldError;
 use super::item::Size;
 use super::prediction::{Cuboid, Dimensions, Geometry, Mask, Prediction, Quaternion, Rect, Vec3};
-use super::{fields, limits, rle};
+use super::{fields, json, limits, rle};
 
 /// Notes of dropped parts that are kept; the rest is counted.
 const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
@@ -64,6 +64,9 @@ pub enum BadAnswer {
     /// Also a number beyond what 64 bits hold, such as `1e999`: the parser knows no infinity.
     #[error("The model's answer is not JSON (line {}, column {}).", .0.line(), .0.column())]
     NotJson(#[source] serde_json::Error),
+    /// It may be JSON, but nobody could keep it in memory.
+    #[error("The model's answer has too many parts to be read.")]
+    TooManyParts,
     /// JSON, but a list or a plain value.
     #[error("The model's answer is not a JSON object.")]
     NotAnObject,
@@ -78,13 +81,19 @@ pub enum BadAnswer {
     },
 }
 
+impl BadAnswer {
+    fn of(error: serde_json::Error) -> Self {
+        if error.is_data() { Self::TooManyParts } else { Self::NotJson(error) }
+    }
+}
+
 /// Reads a model's answer. `key` names the array of predictions; `size` is the item's, `None` for point clouds.
 ///
 /// # Errors
 /// [`BadAnswer`]: the item fails.
 pub fn decode(body: &[u8], key: &str, size: Option<Size>) -> Result<Decoded, BadAnswer> {
     // The parser refuses more than 128 levels, so that everything below may recurse.
-    read_answer(serde_json::from_slice(body).map_err(BadAnswer::NotJson)?, key, size)
+    read_answer(json::parse(body, limits::ANSWER_MEMORY).map_err(BadAnswer::of)?, key, size)
 }
 
 impl Decoded {

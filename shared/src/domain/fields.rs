@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Error, error::FieldError};
+use super::{Error, error::FieldError, json, limits};
 
 /// The fields of a JSON object. `null` is "not sent" and unknown fields are ignored (contract, 1.3).
 pub struct Fields {
@@ -20,7 +20,7 @@ impl Fields {
         if body.is_empty() {
             return Ok(Self::of(String::new(), Map::new()));
         }
-        match serde_json::from_slice(body) {
+        match json::parse(body, limits::REQUEST_MEMORY) {
             Ok(Value::Object(values)) => Ok(Self::of(String::new(), values)),
             Ok(_) => Err(Error::field("body", "Must be a JSON object.")),
             Err(error) => Err(Error::MalformedBody(error.to_string())),
@@ -31,6 +31,12 @@ impl Fields {
     #[must_use]
     pub fn of(path: String, values: Map<String, Value>) -> Self {
         Self { path, values, errors: Vec::new() }
+    }
+
+    /// Whether a field is there, as `null`.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.values.get(name).is_some_and(Value::is_null)
     }
 
     /// Whether a field is there, and not `null`.
@@ -141,16 +147,16 @@ pub fn labels(value: Value) -> Result<Vec<String>, String> {
     let Value::Array(entries) = value else { return Err("Must be a list of strings.".into()) };
     let mut labels: Vec<String> = Vec::new();
     for entry in entries {
-        let label = text(0, super::limits::LABEL_CHARS)(entry)?;
+        let label = text(0, limits::LABEL_CHARS)(entry)?;
         if !label.is_empty() && !labels.contains(&label) {
             labels.push(label);
         }
-        if labels.len() > super::limits::LABELS {
-            return Err(format!("Must have at most {} entries.", super::limits::LABELS));
+        if labels.len() > limits::LABELS {
+            return Err(format!("Must have at most {} entries.", limits::LABELS));
         }
     }
-    if labels.iter().map(|label| label.chars().count()).sum::<usize>() > super::limits::LABELS_CHARS {
-        return Err(format!("Must have at most {} characters in all.", super::limits::LABELS_CHARS));
+    if labels.iter().map(|label| label.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
+        return Err(format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
     }
     Ok(labels)
 }

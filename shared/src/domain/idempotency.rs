@@ -47,9 +47,10 @@ impl IdempotencyKey {
 
 /// What makes two requests the same one: SHA-256 of method, path with query, and body, byte for byte.
 #[must_use]
-pub fn fingerprint(method: &str, path: &str, body: &[u8]) -> String {
-    let digest = Sha256::new().chain_update(method).chain_update(b"\n").chain_update(path).chain_update(b"\n");
-    hex::encode(digest.chain_update(body).finalize())
+pub fn fingerprint(method: &str, path: &str, if_match: &[u8], body: &[u8]) -> String {
+    let parts: [&[u8]; 3] = [method.as_bytes(), path.as_bytes(), if_match];
+    let head = parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part).chain_update(b"\n"));
+    hex::encode(head.chain_update(body).finalize())
 }
 
 /// A request that wants to be the only one under its key.
@@ -108,12 +109,15 @@ mod tests {
 
     #[test]
     fn requests_differ_by_method_path_and_body() {
-        let one = fingerprint("POST", "/a", b"{}");
+        let one = fingerprint("POST", "/a", b"", b"{}");
 
-        assert_eq!(one, fingerprint("POST", "/a", b"{}"));
-        for other in
-            [fingerprint("PUT", "/a", b"{}"), fingerprint("POST", "/b", b"{}"), fingerprint("POST", "/a", b"{ }")]
-        {
+        assert_eq!(one, fingerprint("POST", "/a", b"", b"{}"));
+        for other in [
+            fingerprint("POST", "/a", b"\"1\"", b"{}"),
+            fingerprint("PUT", "/a", b"", b"{}"),
+            fingerprint("POST", "/b", b"", b"{}"),
+            fingerprint("POST", "/a", b"", b"{ }"),
+        ] {
             assert_ne!(one, other);
         }
     }

@@ -13,6 +13,13 @@ pub const BODY_BYTES: usize = 256 * 1024;
 /// Bytes of the body that adds items: [`ITEMS_PER_CALL`] of them with the longest keys and URLs fit. Lambda's own request takes
 /// 6 MB, in base64 where the content type is not JSON.
 pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Memory that a request's JSON may take, about: a call that adds items takes a tenth of it.
+pub const REQUEST_MEMORY: usize = 32 * 1024 * 1024;
+/// Memory that a model's answer may take, about: [`PREDICTIONS`] of them take half of it.
+pub const ANSWER_MEMORY: usize = 64 * 1024 * 1024;
+/// Bytes of JSON that a page of items may have: as a string in a Lambda's answer, which is at most 6 MB, it is a quarter
+/// longer (AWS, "Lambda quotas").
+pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of one draft as it is stored: [`CHUNK_ITEMS`] of them stay below the 4 MB of one transaction.
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Predictions of one item that are read; what follows is dropped and said so.

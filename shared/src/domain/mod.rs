@@ -9,6 +9,7 @@ pub mod id;
 pub mod idempotency;
 pub mod item;
 pub mod job;
+pub mod json;
 pub mod key;
 pub mod limits;
 pub mod mask;

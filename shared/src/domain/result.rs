@@ -116,7 +116,8 @@ impl LabelResult {
         if let Verdict::Correct(annotations) = verdict {
             reviewed.annotations = annotations;
             reviewed.source = ResultSource::Human;
-        } else if status == self.status {
+        }
+        if (status, reviewed.source, &reviewed.annotations) == (self.status, self.source, &self.annotations) {
             return Ok(None);
         }
         reviewed.status = status;

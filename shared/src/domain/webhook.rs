@@ -375,7 +375,9 @@ impl Delivery {
         if self.event_type == TEST {
             return Err(Error::NotRedeliverable("A test is not repeated. Test the webhook again."));
         }
-        if self.status == DeliveryStatus::Pending && self.due_in(now) <= SOON {
+        // One that should have been told long ago has lost its message.
+        let forgotten = self.next_retry_at.is_some_and(|due| due + SOON < now);
+        if self.status == DeliveryStatus::Pending && self.due_in(now) <= SOON && !forgotten {
             return Ok(None);
         }
         let status = DeliveryStatus::Pending;

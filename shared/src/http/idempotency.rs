@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::Method;
+use http::header::IF_MATCH;
 use tracing::warn;
 use uuid::Uuid;
 
@@ -49,10 +50,11 @@ impl<S: Idempotency, C: Clock> Frame<S, C> {
         // Lambda holds all of the body already; what is too large for a handler, the handler says.
         let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let if_match = parts.headers.get(IF_MATCH).map_or(b"".as_slice(), |version| version.as_bytes());
         let claim = Claim {
             caller: caller.key_hash().clone(),
             key: key.hash(),
-            fingerprint: fingerprint(parts.method.as_str(), path, &body),
+            fingerprint: fingerprint(parts.method.as_str(), path, if_match, &body),
             holder: Uuid::now_v7(),
             at: self.clock.now(),
         };

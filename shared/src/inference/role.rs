@@ -5,6 +5,8 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::error::SdkError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 
+use uuid::Uuid;
+
 use crate::domain::Error;
 use crate::domain::id::OrganizationUid;
 use crate::sdk;
@@ -12,14 +14,30 @@ use crate::sdk;
 /// What the owner of a role reads in its log.
 const SESSION: &str = "autolabel";
 
+/// All that the credentials are good for, whatever else the role may do.
+const POLICY: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sagemaker:InvokeEndpoint","Resource":"*"}]}"#;
+
 /// Credentials of a role, for an hour: longer than any worker lives, so nothing renews them. The external id is the tenant's, so
-/// that no other tenant can have this system use a role that trusts it (AWS, "The confused deputy problem").
+/// that no other tenant can have this system use a role that trusts it (AWS, "The confused deputy problem"). A role that does
+/// not ask for the external id would let any tenant use it: it is refused.
 ///
 /// # Errors
-/// `ProviderRefused` if the role does not let us; `SecretsUnavailable`.
+/// `ProviderRefused` if the role does not let us, or lets everybody; `SecretsUnavailable`.
 pub(super) async fn assume(client: &Client, role: &str, organization: OrganizationUid) -> Result<Credentials, Error> {
-    let request = client.assume_role().role_arn(role).role_session_name(SESSION).external_id(organization.to_string());
-    let answer = request.send().await.map_err(|error| classify(error, organization))?;
+    let ask = |external_id: String| {
+        client.assume_role().role_arn(role).role_session_name(SESSION).policy(POLICY).external_id(external_id).send()
+    };
+    let answer = ask(organization.to_string()).await.map_err(|error| classify(error, organization))?;
+    match ask(Uuid::now_v7().to_string()).await.map_err(|error| classify(error, organization)) {
+        Err(Error::ProviderRefused(_)) => {}
+        Err(busy) => return Err(busy),
+        Ok(_) => {
+            return Err(Error::ProviderRefused(format!(
+                "The role of the inference provider lets every tenant of this system use it. Its trust policy must require sts:ExternalId to be {organization}."
+            )));
+        }
+    }
     let given = answer.credentials.ok_or_else(|| Error::internal("a role without credentials"))?;
     Ok(Credentials::new(given.access_key_id, given.secret_access_key, Some(given.session_token), None, SESSION))
 }

@@ -12,6 +12,8 @@ use aws_sdk_dynamodb::types::{
 use backon::{ExponentialBuilder, Retryable};
 use serde::de::DeserializeOwned;
 
+use uuid::Uuid;
+
 use super::Store;
 use super::keys::{Index, Key, PK, SK};
 use crate::domain::Error;
@@ -211,6 +213,9 @@ impl Store {
         let mut condition = format!("{} = :pk", index.pk);
         let mut request = self.client.query().table_name(&self.table).index_name(index.name);
         if let Some(after) = &slice.after {
+            if after.is_empty() {
+                return Err(Error::InvalidCursor); // none of ours; DynamoDB would refuse it as a key
+            }
             condition += &format!(" AND {} {} :after", index.sk, if slice.ascending { ">" } else { "<" });
             request = request.expression_attribute_values(":after", text(after));
         }
@@ -251,8 +256,14 @@ impl Store {
     /// All or nothing. Conflicts with other writers and throttling are repeated for [`PATIENCE`].
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, Error> {
         let begun = Instant::now();
+        // One for all attempts: the second must not be refused by what the first one wrote.
+        let token = Uuid::now_v7().to_string();
         let attempt = || async {
-            let request = self.client.transact_write_items().set_transact_items(Some(actions.clone()));
+            let request = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(actions.clone()))
+                .client_request_token(&token);
             let error = match request.send().await {
                 Ok(_) => return Ok(Transacted::Done),
                 Err(error) => error,

@@ -10,36 +10,48 @@ use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, t
 use super::jobs::{put, update};
 use super::keys::{self, Key, LISTING, UNLABELED};
 use super::rows::{ItemRow, RejectedRow, ResultRow, asset, item, place};
-use crate::domain::Error;
 use crate::domain::id::{ItemUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
+use crate::domain::{Error, limits};
 use crate::ports::{Items, Page, Results, Slice};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
 const PUTS: usize = 32;
 
 impl Items for Store {
-    async fn add_items(&self, items: &[Item]) -> Result<Vec<Option<Item>>, Error> {
-        let rows = items.iter().map(|new| item(&ItemRow::new(new)?)).collect::<Result<Vec<Row>, Error>>()?;
+    async fn add_items(&self, items: &[Item]) -> Vec<Result<Option<Item>, Error>> {
+        let rows: Vec<Result<Row, Error>> = items.iter().map(|new| item(&ItemRow::new(new)?)).collect();
         stream::iter(rows)
             .map(|row| async {
-                let there = self.put_new_or_get(row).await?;
+                let there = self.put_new_or_get(row?).await?;
                 there.map(|row| read::<ItemRow>(row)?.read()).transpose()
             })
             .buffered(PUTS)
-            .try_collect()
+            .collect()
             .await
     }
 
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
-        self.items_by_key(uids.iter().copied().map(Key::item).collect()).await
+        let rows = self.item_rows(uids.iter().copied().map(Key::item).collect()).await?;
+        rows.into_iter().map(ItemRow::read).collect()
     }
 
     async fn items_of(&self, project: ProjectUid, slice: &Slice) -> Result<Page<Item>, Error> {
-        let Page { entries, next } = self.page_of_index(&LISTING, keys::items_of(project), slice).await?;
-        Ok(Page { entries: self.items_by_key(entries).await?, next })
+        let listed = self.page_of_index(&LISTING, keys::items_of(project), slice).await?;
+        let mut page = Page { entries: Vec::new(), next: listed.next };
+        let mut room = limits::PAGE_BYTES;
+        for row in self.item_rows(listed.entries).await? {
+            let (item, bytes) = row.read_sized()?;
+            let Some(left) = room.checked_sub(bytes) else {
+                page.next = page.entries.last().map(|last| place(last).1); // the next page begins here
+                break;
+            };
+            room = left;
+            page.entries.push(item);
+        }
+        Ok(page)
     }
 
     async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
@@ -119,10 +131,11 @@ impl Results for Store {
 }
 
 impl Store {
-    async fn items_by_key(&self, keys: Vec<Key>) -> Result<Vec<Item>, Error> {
+    /// The rows of these keys that exist, in this order.
+    async fn item_rows(&self, keys: Vec<Key>) -> Result<Vec<ItemRow>, Error> {
         let mut found: HashMap<String, Row> =
             self.get_many(keys.clone()).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
-        keys.into_iter().filter_map(|key| found.remove(&key.pk)).map(|row| read::<ItemRow>(row)?.read()).collect()
+        keys.into_iter().filter_map(|key| found.remove(&key.pk)).map(read).collect()
     }
 
     /// At most `cap` items of a shard, each with its place in the order.

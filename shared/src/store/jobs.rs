@@ -55,10 +55,12 @@ impl Jobs for Store {
             let page = self.page_of_index(&LISTING, pk.clone(), &slice).await?;
             let uids: Vec<JobUid> =
                 page.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
-            let wanted = |job: &Job| {
-                job.spec.organization == organization && filter.status.is_none_or(|status| status == job.state.status)
-            };
-            entries.extend(self.jobs_by_uid(&uids).await?.into_iter().filter(wanted));
+            let wanted = |job: &Job| filter.status.is_none_or(|status| status == job.state.status);
+            let jobs = self.jobs_by_uid(&uids).await?;
+            if jobs.iter().any(|job| job.spec.organization != organization) {
+                return Ok(Page { entries: Vec::new(), next: None }); // a foreign project has no jobs (I10)
+            }
+            entries.extend(jobs.into_iter().filter(wanted));
             slice.after = page.next;
             if slice.after.is_none() || entries.len() >= slice.limit {
                 break;

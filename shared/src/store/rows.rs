@@ -112,11 +112,11 @@ impl Blob {
         Ok((Self(deflate.finish().map_err(Error::internal)?), unpacked_bytes))
     }
 
-    /// What we packed fits into `most` bytes; a damaged row must not unpack without end.
-    fn unpack<T: DeserializeOwned>(&self, most: u64) -> Result<T, Error> {
+    /// What we packed fits into `most` bytes; a damaged row must not unpack without end. Also answers how many there were.
+    fn unpack<T: DeserializeOwned>(&self, most: u64) -> Result<(T, usize), Error> {
         let mut json = Vec::new();
         DeflateDecoder::new(self.0.as_slice()).take(most).read_to_end(&mut json).map_err(Error::internal)?;
-        serde_json::from_slice(&json).map_err(Error::internal)
+        Ok((serde_json::from_slice(&json).map_err(Error::internal)?, json.len()))
     }
 }
 
@@ -147,7 +147,7 @@ mod serde_bytes_as_binary {
     }
 }
 
-/// Bytes of a result when it is not packed: a hundred of them, a page, stay below the 6 MB of a Lambda's answer.
+/// Bytes of a result when it is not packed: a page has as many as its bytes allow.
 const UNPACKED_BYTES: u64 = 2 * limits::DRAFT_BYTES as u64;
 /// What a review adds to what fitted: a name, however it is written.
 const REVIEW_BYTES: u64 = 4 * 1024;
@@ -193,9 +193,10 @@ impl ResultRow {
         self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
     }
 
-    fn read(self, generation: u16) -> Result<LabelResult, Error> {
-        let packed: PackedResult = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
-        Ok(LabelResult {
+    /// The result, and its bytes as JSON.
+    fn read(self, generation: u16) -> Result<(LabelResult, usize), Error> {
+        let (packed, bytes): (PackedResult, usize) = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
+        let result = LabelResult {
             generation,
             revision: self.revision.map_or(0, NonZeroU32::get),
             status: self.status,
@@ -206,7 +207,8 @@ impl ResultRow {
             annotations: packed.annotations,
             created_at: packed.created_at,
             updated_at: packed.updated_at,
-        })
+        };
+        Ok((result, bytes))
     }
 }
 
@@ -234,14 +236,21 @@ impl ItemRow {
     }
 
     pub(super) fn read(self) -> Result<Item, Error> {
-        Ok(Item {
+        self.read_sized().map(|(item, _)| item)
+    }
+
+    /// The item, and the bytes of its result as JSON.
+    pub(super) fn read_sized(self) -> Result<(Item, usize), Error> {
+        let (result, bytes) = self.result.map(|row| row.read(self.generation)).transpose()?.unzip();
+        let item = Item {
             organization: self.organization,
             project: self.project,
             asset: asset(ItemUid::of(self.project, &self.key), &self.item)?,
             key: self.key,
             created_at: Timestamp::from_microsecond(self.created_at_us).map_err(Error::internal)?,
-            result: self.result.map(|row| row.read(self.generation)).transpose()?,
-        })
+            result,
+        };
+        Ok((item, bytes.unwrap_or_default()))
     }
 }
 
@@ -266,7 +275,7 @@ impl RejectedRow {
     }
 
     pub(super) fn read(self, uid: ResultUid) -> Result<LabelResult, Error> {
-        self.result.read(uid.generation())
+        self.result.read(uid.generation()).map(|(result, _)| result)
     }
 }
 
@@ -342,7 +351,7 @@ impl JobRow {
             error_message: self.error_message,
             summary: self.summary,
         };
-        Ok(Job { spec: self.spec.unpack(SPEC_BYTES)?, state })
+        Ok(Job { spec: self.spec.unpack(SPEC_BYTES)?.0, state })
     }
 }
 

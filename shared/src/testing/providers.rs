@@ -94,16 +94,16 @@ impl Projects for MemoryTenants {
 }
 
 impl Items for MemoryTenants {
-    async fn add_items(&self, items: &[Item]) -> Result<Vec<Option<Item>>, Error> {
+    async fn add_items(&self, items: &[Item]) -> Vec<Result<Option<Item>, Error>> {
         let mut stored = lock(&self.items);
         let mut add = |item: &Item| {
             let there = stored.iter().find(|there| there.asset.uid == item.asset.uid).cloned();
             if there.is_none() {
                 stored.push(item.clone());
             }
-            there
+            Ok(there)
         };
-        Ok(items.iter().map(&mut add).collect())
+        items.iter().map(&mut add).collect()
     }
 
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {

@@ -27,8 +27,8 @@ async fn unlabeled_items_come_in_the_order_of_their_creation(store: Store) {
     let items = some_items(project, MANY);
     let mut shuffled = items.clone();
     shuffled.sort_by_key(|item| item.asset.uid); // derived from a hash: no order that means anything
-    store.add_items(&shuffled).await.unwrap();
-    store.add_items(&some_items(a_project(), 3)).await.unwrap();
+    stored(store.add_items(&shuffled).await);
+    stored(store.add_items(&some_items(a_project(), 3)).await);
 
     let (assets, more) = store.unlabeled(project, MANY).await.unwrap();
 
@@ -66,12 +66,12 @@ async fn an_item_with_a_draft_is_not_unlabeled_any_more(store: Store) {
 
 async fn an_item_added_twice_stays_as_it_was(store: Store) {
     let first = some_items(a_project(), 2);
-    store.add_items(&first[..1]).await.unwrap();
+    stored(store.add_items(&first[..1]).await);
     let mut second = first.clone();
     second[0].created_at = at(100);
     second[0].asset.size = Some(Size { width: 1, height: 1 });
 
-    let there = store.add_items(&second).await.unwrap();
+    let there = stored(store.add_items(&second).await);
 
     assert_eq!(there, [Some(first[0].clone()), None]);
     let uids: Vec<ItemUid> = first.iter().map(|item| item.asset.uid).collect();
@@ -88,7 +88,7 @@ async fn an_item_added_again_keeps_its_result(store: Store) {
     let before = store.items(&items).await.unwrap();
     assert!(before[0].result.is_some());
 
-    store.add_items(&some_items(spec.project, 1)).await.unwrap();
+    stored(store.add_items(&some_items(spec.project, 1)).await);
 
     assert_eq!(store.items(&items).await.unwrap(), before);
     assert_eq!(store.unlabeled(spec.project, 9).await.unwrap(), (vec![], false));
@@ -99,7 +99,7 @@ async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
     running(&store, &spec, 3).await;
     let mut items = some_items(spec.project, 3);
     items.iter_mut().for_each(|item| item.asset.size = None);
-    store.add_items(&items).await.unwrap();
+    stored(store.add_items(&items).await);
     let uids: Vec<ItemUid> = items.iter().map(|item| item.asset.uid).collect();
     let size = Some(Size { width: 7, height: 9 });
     let measured = items.iter().map(|item| Asset { size, ..item.asset.clone() }).collect();
@@ -119,7 +119,7 @@ async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
 async fn items_are_read_in_the_order_of_the_question(store: Store) {
     // More than one call reads.
     let items = some_items(a_project(), 110);
-    store.add_items(&items).await.unwrap();
+    stored(store.add_items(&items).await);
     let backwards: Vec<Item> = items.into_iter().rev().collect();
     let mut uids: Vec<ItemUid> = backwards.iter().map(|item| item.asset.uid).collect();
     uids.insert(3, ItemUid::of(a_project(), "unknown.jpg"));

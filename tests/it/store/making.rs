@@ -102,10 +102,15 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
     (0..count).map(item).collect()
 }
 
+/// What was there already, of items that are all stored now.
+pub(crate) fn stored(outcomes: Vec<Result<Option<Item>, Error>>) -> Vec<Option<Item>> {
+    outcomes.into_iter().map(Result::unwrap).collect()
+}
+
 /// Items in the table, by uid.
 pub(crate) async fn unlabeled(store: &Store, project: ProjectUid, count: usize) -> Vec<ItemUid> {
     let items = some_items(project, count);
-    store.add_items(&items).await.unwrap();
+    stored(store.add_items(&items).await);
     items.iter().map(|item| item.asset.uid).collect()
 }
 

@@ -16,6 +16,7 @@ use shared::tell;
 
 use super::Review;
 use super::view::{Correction, ResultView};
+use crate::items::own_items;
 use crate::projects::{READ, WRITE};
 
 /// Tries to write over what was read. Two people seldom review one result at once, three hardly ever.
@@ -137,7 +138,7 @@ fn correction(body: &[u8], size: Option<Size>) -> Result<Verdict, Error> {
 impl<S: Projects + Items + Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
     async fn list(&self, caller: &Caller, project: &str, request: &ListRequest) -> Result<PageView<ResultView>, Error> {
         caller.needs(READ)?;
-        let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
+        let project = ProjectUid::parse(project)?;
         let paging = request.paging(&["status", "item", "job"])?;
         let status = match paging.filter("status") {
             Some(name) => Some(
@@ -158,13 +159,15 @@ impl<S: Projects + Items + Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W
         let page = match paging.filter("item").map(ItemUid::parse) {
             Some(Err(_)) => return Ok(paging.empty()),
             Some(Ok(uid)) => {
+                let project = self.store.project(caller.organization, project).await?.uid;
                 let mut entries = self.store.items(&[uid]).await?;
-                entries.retain(|item| item.project == project.uid && item.result.as_ref().is_some_and(keep));
+                entries.retain(|item| item.project == project);
                 Page { entries, next: None }
             }
-            None => self.store.results(project.uid, keep, &paging.slice()).await?,
+            None => own_items(&self.store, caller.organization, project, &paging.slice()).await?,
         };
-        let entries = page.entries.into_iter().filter_map(ResultView::of).collect();
+        let kept = page.entries.into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
+        let entries = kept.filter_map(ResultView::of).collect();
         Ok(paging.view(Page { entries, next: page.next }, |view| view))
     }
 }

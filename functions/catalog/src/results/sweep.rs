@@ -107,6 +107,10 @@ impl Sweep {
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another project or decision.
     pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
+        // Read as "not given" it would begin anew and without a filter: a loop that goes one turn too far took all drafts.
+        if fields.is_null("cursor") {
+            return Err(Error::field("cursor", "May not be null: the call before was the last one."));
+        }
         let before = match fields.optional("cursor", fields::text(1, CURSOR_CHARS)) {
             Some(cursor) => Self::unpack(&cursor)?,
             None => Self { project, decision, filter: DraftFilter::default(), after: None },
