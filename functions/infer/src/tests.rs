@@ -13,6 +13,7 @@ use shared::domain::job::{Counters, Job, JobStatus, ModelType};
 use shared::domain::outcome::FailureCode;
 use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
+use shared::domain::{limits, rle};
 use shared::ports::{Ledger, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
@@ -249,10 +250,13 @@ async fn wanted_masks_are_fetched_one_at_a_time_and_kept_as_runs() {
 
     assert_eq!(worker.store.now().state.counters.successful, 3);
     // Column by column: two columns of 100, a pixel, the mark.
-    let runs = shared::domain::rle::encode([201, 1, 9_798]);
-    let mask = json!({"format": "coco_rle", "size": [100, 100], "counts": runs}).to_string();
-    let raw = raw(&worker, &batch).await;
-    assert!(raw.contains(&mask) && !raw.contains("https:"), "{raw}");
+    let runs = rle::encode([201, 1, 9_798]);
+    let expected = json!([{"format": "coco_rle", "size": [100, 100], "counts": runs}]);
+    for line in raw(&worker, &batch).await.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let masks: Vec<&Value> = line["predictions"].as_array().unwrap().iter().map(|one| &one["mask"]).collect();
+        assert_eq!(json!(masks), expected);
+    }
     // A file that is not there at once is asked for once more; what the job drops anyway is not.
     assert_eq!(worker.web.looks(), [GOOD; 4]);
     assert_eq!(worker.web.most_at_once(), 1);
@@ -282,17 +286,17 @@ async fn a_mask_that_cannot_be_had_is_dropped_and_noted() {
 /// Contract D29.
 #[tokio::test(start_paused = true)]
 async fn no_more_masks_of_an_item_are_fetched_than_a_hundred() {
-    let (worker, batch) = masking(vec![pictured(GONE, 0.9); shared::domain::limits::MASK_PICTURES + 1]).await;
+    let (worker, batch) = masking(vec![pictured(GONE, 0.9); limits::MASK_PICTURES + 1]).await;
 
     worker.run(&batch, "a", far()).await.unwrap();
 
-    assert_eq!(worker.web.looks().len(), 3 * shared::domain::limits::MASK_PICTURES);
+    assert_eq!(worker.web.looks().len(), 3 * limits::MASK_PICTURES);
 }
 
 /// A slow mask is given up when the time of its item is over.
 #[tokio::test(start_paused = true)]
 async fn masks_do_not_take_longer_than_an_item_may() {
-    let many = vec![pictured(GOOD, 0.9); shared::domain::limits::MASK_PICTURES];
+    let many = vec![pictured(GOOD, 0.9); limits::MASK_PICTURES];
     let (mut worker, batch) = masking(many).await;
     worker.web = MemoryWeb::default().slow(Duration::from_secs(10));
     let begun = Instant::now();
@@ -306,7 +310,7 @@ async fn masks_do_not_take_longer_than_an_item_may() {
 /// I7.
 #[tokio::test(start_paused = true)]
 async fn after_a_cancel_no_mask_is_fetched_and_the_item_is_not_reached() {
-    let (worker, batch) = masking(vec![pictured(GOOD, 0.9); shared::domain::limits::MASK_PICTURES]).await;
+    let (worker, batch) = masking(vec![pictured(GOOD, 0.9); limits::MASK_PICTURES]).await;
     let cancel = async {
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         worker.store.cancel();

@@ -239,6 +239,7 @@ impl Files for MemoryWeb {
 
 /// A mask of this size, one pixel of which is marked.
 #[must_use]
+#[expect(clippy::unwrap_used, reason = "memory takes whatever is written")]
 pub fn a_mask(size: Size, x: u32, y: u32) -> Vec<u8> {
     let mut pixels = vec![0; (size.width * size.height) as usize];
     pixels[(y * size.width + x) as usize] = 1;
