@@ -24,7 +24,7 @@ def run(upstream: str) -> None:
     app = web.Application()
     app[UPSTREAM] = upstream.rstrip("/")
     app.cleanup_ctx.append(_session)
-    app.router.add_route("*", "/{path:.*}", _pass_on)
+    app.router.add_route("*", "/{path:(?s:.*)}", _pass_on)
     web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None)
 
 

@@ -22,6 +22,8 @@ fn readable(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest>
         // The gateway's own domain is what counts, and it speaks HTTPS alone.
         gateway.headers.remove("host");
         gateway.headers.remove("x-forwarded-proto");
+        // Decoded by the gateway: a `#` or `?` in it would end the path, and `/webhooks/%23` be the list of all.
+        gateway.raw_path = gateway.raw_path.take().map(|path| path.replace('#', "%23").replace('?', "%3F"));
         if let Some(path) = gateway.raw_path.as_mut().filter(|path| !path.starts_with('/')) {
             path.insert(0, '/');
         }
@@ -70,6 +72,7 @@ mod tests {
         for path in ["*", "", ":80x", "//", "/\u{e9}", "/ \"<>", "/%", "/\0"] {
             assert!(request(json!({"rawPath": path})).uri().path().starts_with('/'), "{path}");
         }
+        assert_eq!(request(json!({"rawPath": "/webhooks/#a?b"})).uri().path(), "/webhooks/%23a%3Fb");
         for header in ["host", "x-forwarded-proto"] {
             assert_eq!(request(json!({"headers": {header: "a b"}})).uri().host(), Some("api.example"));
         }

@@ -74,24 +74,27 @@ mod tests {
     const DENIED: &str = "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code>\
         <Message>User arn:aws:sts::1:x is not authorized</Message></Error></ErrorResponse>";
 
-    /// STS, answering so; keeps what it was asked.
+    /// STS, answering so to each request in turn; keeps what it was asked.
     #[derive(Clone, Debug)]
     struct Sts {
-        status: u16,
-        body: &'static str,
-        asked: Arc<Mutex<Vec<u8>>>,
+        answers: Arc<Mutex<Vec<(u16, &'static str)>>>,
+        asked: Arc<Mutex<Vec<String>>>,
     }
 
     impl HttpConnector for Sts {
         fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            *self.asked.lock().unwrap() = request.body().bytes().unwrap().to_vec();
-            let status = StatusCode::try_from(self.status).unwrap();
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(self.body))))
+            let body = request.body().bytes().unwrap().to_vec();
+            self.asked.lock().unwrap().push(String::from_utf8(body).unwrap());
+            let (status, body) = self.answers.lock().unwrap().remove(0);
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(
+                StatusCode::try_from(status).unwrap(),
+                SdkBody::from(body),
+            )))
         }
     }
 
-    async fn assumed(status: u16, body: &'static str) -> (Result<Credentials, Error>, String) {
-        let sts = Sts { status, body, asked: Arc::default() };
+    async fn assumed(answers: &[(u16, &'static str)]) -> (Result<Credentials, Error>, Vec<String>) {
+        let sts = Sts { answers: Arc::new(Mutex::new(answers.to_vec())), asked: Arc::default() };
         let connector = SharedHttpConnector::new(sts.clone());
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -102,30 +105,40 @@ mod tests {
             .build();
         let role = "arn:aws:iam::123456789012:role/model";
         let result = assume(&Client::from_conf(config), role, OrganizationUid::named("acme")).await;
-        (result, String::from_utf8(sts.asked.lock().unwrap().clone()).unwrap())
+        (result, sts.asked.lock().unwrap().clone())
     }
 
     /// Contract D15.
     #[tokio::test]
-    async fn a_role_is_assumed_with_the_tenant_as_its_external_id() {
-        let (credentials, asked) = assumed(200, GIVEN).await;
+    async fn a_role_is_assumed_with_the_tenant_as_its_external_id_and_for_one_action() {
+        let (credentials, asked) = assumed(&[(200, GIVEN), (403, DENIED)]).await;
 
         let credentials = credentials.unwrap();
         assert_eq!((credentials.access_key_id(), credentials.session_token()), ("ASIA", Some("t")));
-        assert!(asked.contains(&format!("&ExternalId={}", OrganizationUid::named("acme"))), "{asked}");
-        assert!(asked.contains("&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fmodel"), "{asked}");
+        assert!(asked[0].contains(&format!("&ExternalId={}", OrganizationUid::named("acme"))), "{}", asked[0]);
+        assert!(asked[0].contains("&RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fmodel"), "{}", asked[0]);
+        assert!(asked[0].contains("sagemaker%3AInvokeEndpoint"), "{}", asked[0]);
+    }
+
+    #[tokio::test]
+    async fn a_role_that_asks_for_no_external_id_is_refused() {
+        let (refused, asked) = assumed(&[(200, GIVEN), (200, GIVEN)]).await;
+
+        let Err(Error::ProviderRefused(sentence)) = refused else { panic!("taken") };
+        assert!(sentence.contains("must require sts:ExternalId"), "{sentence}");
+        assert!(!asked[1].contains(&OrganizationUid::named("acme").to_string()), "{}", asked[1]);
     }
 
     #[tokio::test]
     async fn a_role_that_refuses_ends_the_job_and_a_busy_service_does_not() {
-        let (refused, _) = assumed(403, DENIED).await;
+        let (refused, _) = assumed(&[(403, DENIED)]).await;
         let Err(Error::ProviderRefused(sentence)) = refused else { panic!("refused") };
         assert!(
             sentence.contains(&OrganizationUid::named("acme").to_string()) && !sentence.contains("arn:"),
             "{sentence}"
         );
 
-        let (busy, _) = assumed(503, "").await;
+        let (busy, _) = assumed(&[(503, "")]).await;
         assert!(matches!(busy, Err(Error::SecretsUnavailable(_))));
     }
 }
