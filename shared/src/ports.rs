@@ -178,11 +178,13 @@ pub trait Providers: Send + Sync {
         organization: OrganizationUid,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
-    /// Stores a provider over what it was.
-    ///
-    /// # Errors
-    /// `NotFound` if it was removed meanwhile.
-    fn update_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores a provider over what it was, if it still is as `before` says: neither changed nor tested. `false`: it is not,
+    /// read it again.
+    fn update_provider(
+        &self,
+        before: &InferenceProvider,
+        after: &InferenceProvider,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Stores how a test of it went, and nothing else: what was changed during the test stays changed.
     ///
     /// # Errors
@@ -378,11 +380,8 @@ pub trait Webhooks: Send + Sync {
         organization: OrganizationUid,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
-    /// Stores a subscription over what it was.
-    ///
-    /// # Errors
-    /// `NotFound` if it was removed meanwhile.
-    fn update_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores a subscription over what it was, if it still is as `before` says. `false`: it is not, read it again.
+    fn update_webhook(&self, before: &Webhook, after: &Webhook) -> impl Future<Output = Result<bool, Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn remove_webhook(

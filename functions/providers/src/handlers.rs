@@ -10,7 +10,7 @@ use shared::domain::id::ProviderUid;
 use shared::domain::key::Scope;
 use shared::domain::provider::{InferenceProvider, UNKNOWN_PROJECT};
 use shared::egress::{same_origin, url_field};
-use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, respond};
+use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
 use shared::ports::{Clock, Connect, Objects, Projects, Providers, Secrets};
 use tokio::time::Instant;
 use tracing::info;
@@ -21,6 +21,8 @@ use crate::{App, ProviderView, TestView};
 
 const READ: &[Scope] = &[Scope::InferenceRead];
 const WRITE: &[Scope] = &[Scope::InferenceWrite];
+/// Tries to write over what was read: sealing takes its time, and somebody else may be quicker.
+const TRIES: usize = 2;
 
 type Shared<S, V, O, M, C> = State<Arc<App<S, V, O, M, C>>>;
 
@@ -92,7 +94,10 @@ where
     patch, path = "/inference-providers/{uid}/", tag = "inference providers",
     params(("uid" = ProviderUid, Path)),
     request_body = ProviderChange,
-    responses((status = 200, description = "The whole provider.", body = ProviderView)),
+    responses(
+        (status = 200, description = "The whole provider.", body = ProviderView),
+        (status = 412, description = "`precondition_failed`: others change it all the time; nothing was changed.", body = Problem),
+    ),
 )]
 pub(crate) async fn update<S, V, O, M, C>(
     State(app): Shared<S, V, O, M, C>,
@@ -179,16 +184,21 @@ impl<S: Providers + Projects, V: Secrets, O: Objects, M: Connect, C: Clock> App<
     }
 
     async fn update(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<InferenceProvider, Error> {
-        let before = self.get(caller, WRITE, uid).await?;
-        let url = url_field(self.loopback_http);
-        let (mut after, sent) = before.clone().changed(body, self.clock.now(), url)?;
-        self.check_project(&after).await?;
-        if let Some(sent) = sent {
-            let stored = if sent.has_masks() { self.stored(&before, &after).await? } else { Credentials::default() };
-            after = self.seal(after, &sent.completed(&stored)?).await?;
+        for _ in 0..TRIES {
+            let before = self.get(caller, WRITE, uid).await?;
+            let url = url_field(self.loopback_http);
+            let (mut after, sent) = before.clone().changed(body, self.clock.now(), url)?;
+            self.check_project(&after).await?;
+            if let Some(sent) = sent {
+                let stored =
+                    if sent.has_masks() { self.stored(&before, &after).await? } else { Credentials::default() };
+                after = self.seal(after, &sent.completed(&stored)?).await?;
+            }
+            if self.store.update_provider(&before, &after).await? {
+                return Ok(after);
+            }
         }
-        self.store.update_provider(&after).await?;
-        Ok(after)
+        Err(Error::PreconditionFailed)
     }
 
     async fn remove(&self, caller: &Caller, uid: &str) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use shared::domain::outcome::{Failure, FailureCode};
 use shared::domain::project::Project;
 use shared::domain::provider::InferenceProvider;
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets};
+use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets, Slice};
 use shared::testing::{ACME_PROJECTS, MemoryObjects, MemoryTenants, OTHER, PlainSecrets, StoppedClock, TestApi};
 
 use crate::{App, routes};
@@ -90,6 +90,44 @@ impl Connect for TestModel {
     }
 }
 
+/// What somebody else does to acme's provider.
+#[derive(Clone, Copy)]
+enum Other {
+    Deactivates,
+    Tests,
+}
+
+/// Sealing takes its time: while each does, somebody else does the next of `others`.
+struct SlowSecrets {
+    store: MemoryTenants,
+    others: Arc<Mutex<Vec<Other>>>,
+}
+
+impl Secrets for SlowSecrets {
+    async fn seal(&self, context: &str, secret: &str) -> Result<String, Error> {
+        let other = self.others.lock().unwrap().pop();
+        if let Some(other) = other {
+            let newest = Slice { after: None, limit: 1, ascending: false };
+            let page = self.store.providers(OrganizationUid::named("acme"), &newest).await?;
+            let before = &page.entries[0];
+            let now = before.updated_at; // in the same instant
+            match other {
+                Other::Deactivates => {
+                    let (after, _) =
+                        before.clone().changed(br#"{"is_active": false}"#, now, |_| unreachable!("no url"))?;
+                    assert!(self.store.update_provider(before, &after).await?);
+                }
+                Other::Tests => self.store.record_test(before, true, now).await?,
+            }
+        }
+        PlainSecrets.seal(context, secret).await
+    }
+
+    async fn open(&self, context: &str, sealed: &str) -> Result<String, Error> {
+        PlainSecrets.open(context, sealed).await
+    }
+}
+
 /// The function, and what is around it.
 struct World {
     api: TestApi,
@@ -101,7 +139,10 @@ struct World {
 
 impl World {
     async fn with(model: TestModel) -> Self {
-        let store = MemoryTenants::default();
+        Self::of(MemoryTenants::default(), model, PlainSecrets).await
+    }
+
+    async fn of(store: MemoryTenants, model: TestModel, secrets: impl Secrets + 'static) -> Self {
         let mut projects = Vec::new();
         for organization in ["acme", "other"] {
             let organization = OrganizationUid::named(organization);
@@ -111,7 +152,7 @@ impl World {
         }
         let api = TestApi::of(routes(App {
             store: store.clone(),
-            secrets: PlainSecrets,
+            secrets,
             objects: MemoryObjects::default(),
             models: model.clone(),
             clock: StoppedClock::at(1_000),
@@ -315,6 +356,37 @@ async fn another_host_needs_the_credentials_again() {
     assert_eq!(world.patched(&path, json!({"config": config})).await.0, 200);
     world.tested(&path).await;
     assert_eq!(world.model.headers(), [("X-Token".to_owned(), "new".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_change_keeps_what_somebody_else_made_of_the_provider_meanwhile() {
+    for (others, status) in [
+        (vec![Other::Deactivates], 200),
+        (vec![Other::Tests], 200),
+        (vec![Other::Tests, Other::Deactivates], 412),
+        (vec![Other::Deactivates, Other::Tests], 412),
+    ] {
+        let (store, meanwhile) = (MemoryTenants::default(), Arc::new(Mutex::new(Vec::new())));
+        let secrets = SlowSecrets { store: store.clone(), others: Arc::clone(&meanwhile) };
+        let world = World::of(store, TestModel::answering(Answer::Body(r#"{"found": []}"#)), secrets).await;
+        let path = world.created(an_http()).await;
+        meanwhile.lock().unwrap().clone_from(&others);
+
+        let config = json!({"endpoint_url": "https://model.example/v1", "auth_type": "bearer", "auth_header": "rotated",
+            "response_key": "found"});
+        let (answered, body) = world.patched(&path, json!({"name": "New", "config": config})).await;
+
+        assert_eq!((answered, body["code"].as_str()), (status, (status == 412).then_some("precondition_failed")));
+        let (_, now) = world.api.call(&format!("GET {path}"), Value::Null).await;
+        let does = |other: fn(&Other) -> bool| others.iter().any(other);
+        let tested = does(|other| matches!(other, Other::Tests));
+        assert_eq!(now["is_active"], !does(|other| matches!(other, Other::Deactivates)));
+        assert_eq!(now["last_test_success"], if tested { json!(true) } else { Value::Null });
+        assert_eq!(now["name"] == "New", status == 200);
+        world.tested(&path).await;
+        let token = if status == 200 { "rotated" } else { TOKEN };
+        assert_eq!(world.model.headers()[0].1, format!("Bearer {token}"));
+    }
 }
 
 #[tokio::test]

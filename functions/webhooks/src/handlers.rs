@@ -20,7 +20,8 @@ use crate::{App, DeliveryView, TestView, WebhookView};
 
 const READ: &[Scope] = &[Scope::WebhooksRead];
 const WRITE: &[Scope] = &[Scope::WebhooksWrite];
-/// Tries to write over what was read: a worker may have the delivery, and is done with it after one change.
+/// Tries to write over what was read: another call may be quicker with the webhook, or a worker have the delivery, and be
+/// done with it after one change.
 const TRIES: usize = 2;
 
 type Shared<S, V, Q, R, C> = State<Arc<App<S, V, Q, R, C>>>;
@@ -75,7 +76,10 @@ pub(crate) async fn get<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Cloc
     patch, path = "/webhooks/{uid}/", tag = "webhooks",
     params(("uid" = WebhookUid, Path)),
     request_body = ChangedWebhook,
-    responses((status = 200, description = "The webhook as it is now.", body = WebhookView)),
+    responses(
+        (status = 200, description = "The webhook as it is now.", body = WebhookView),
+        (status = 412, description = "`precondition_failed`: others change it all the time; nothing was changed.", body = Problem),
+    ),
 )]
 pub(crate) async fn update<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
@@ -205,10 +209,15 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
     }
 
     async fn update(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<Webhook, Error> {
-        let webhook = self.get(caller, WRITE, uid).await?;
-        let webhook = WebhookChange::read(body, url_field(self.loopback_http))?.of(webhook, self.clock.now());
-        self.store.update_webhook(&webhook).await?;
-        Ok(webhook)
+        for _ in 0..TRIES {
+            let before = self.get(caller, WRITE, uid).await?;
+            let change = WebhookChange::read(body, url_field(self.loopback_http))?;
+            let after = change.of(before.clone(), self.clock.now());
+            if self.store.update_webhook(&before, &after).await? {
+                return Ok(after);
+            }
+        }
+        Err(Error::PreconditionFailed)
     }
 
     async fn remove(&self, caller: &Caller, uid: &str) -> Result<(), Error> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::job::JobStatus;
-use shared::domain::webhook::{Delivery, DeliveryStatus, Event, Response};
+use shared::domain::webhook::{Delivery, DeliveryStatus, Event, Response, Webhook, WebhookChange};
 use shared::ports::Webhooks;
 use shared::testing::{
     ACME, ACME_PROJECTS, MemoryQueue, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock, TestApi,
@@ -14,9 +14,13 @@ use shared::testing::{
 use crate::{App, routes};
 
 fn an_api(script: impl IntoIterator<Item = Response>) -> TestApi {
+    an_api_of(MemoryWebhooks::default(), script)
+}
+
+fn an_api_of(store: MemoryWebhooks, script: impl IntoIterator<Item = Response>) -> TestApi {
     let receivers = ScriptedReceivers::answering(script);
     TestApi::of(routes(App {
-        store: MemoryWebhooks::default(),
+        store,
         secrets: PlainSecrets,
         queue: MemoryQueue::default(),
         receivers,
@@ -112,6 +116,28 @@ async fn a_change_answers_the_whole_object_and_a_removed_one_is_gone() {
     assert_eq!(api.call(&format!("DELETE {path}"), Value::Null).await, (204, Value::Null));
     for call in ["GET", "PATCH", "DELETE"] {
         assert_eq!(api.call(&format!("{call} {path}"), json!({})).await.0, 404, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_keeps_what_somebody_else_made_of_the_webhook_meanwhile() {
+    let somebody = |before: &Webhook, body: &[u8]| {
+        let change = WebhookChange::read(body, |url| Ok(url.as_str().unwrap().to_owned())).unwrap();
+        change.of(before.clone(), before.updated_at) // in the same instant
+    };
+    let stopped = somebody(&a_webhook(), br#"{"is_active": false}"#);
+    let moved = somebody(&stopped, br#"{"target_url": "https://moved.example/"}"#);
+    for (others, status, target_url) in
+        [(vec![stopped.clone()], 200, "https://new.example/"), (vec![stopped, moved], 412, "https://moved.example/")]
+    {
+        let api = an_api_of(MemoryWebhooks::with(a_webhook()).contended(others), []);
+        let path = format!("/webhooks/{}/", a_webhook().uid);
+
+        let (answered, body) = api.call(&format!("PATCH {path}"), json!({"target_url": "https://new.example/"})).await;
+
+        assert_eq!((answered, body["code"].as_str()), (status, (status == 412).then_some("precondition_failed")));
+        let (_, now) = api.call(&format!("GET {path}"), Value::Null).await;
+        assert_eq!((&now["is_active"], &now["target_url"]), (&json!(false), &json!(target_url)));
     }
 }
 

@@ -76,7 +76,7 @@ pub enum Error {
     #[error("{0}")]
     NotRedeliverable(&'static str),
     /// The client's `If-Match` names another version than the one that is there, or others kept writing.
-    #[error("The result has changed since it was read. Read it again.")]
+    #[error("It has changed since it was read. Read it again.")]
     PreconditionFailed,
     /// No provider and no endpoint of the deployment serves the job.
     #[error("No active inference provider is configured for this project.")]

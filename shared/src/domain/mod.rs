@@ -29,3 +29,11 @@ pub mod webhook;
 
 pub use error::{Error, ErrorCode};
 pub use jiff::Timestamp;
+
+/// When what last changed at `before` changes `now`: later in any case, be it that the clock stands still or goes back. So no
+/// two states have the same time, and a write may be conditional on it.
+#[must_use]
+pub fn change_time(before: Timestamp, now: Timestamp) -> Timestamp {
+    let next = Timestamp::from_microsecond(before.as_microsecond() + 1); // what the clock can tell apart
+    now.max(next.unwrap_or(before))
+}

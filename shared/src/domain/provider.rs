@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::connection::{Connection, Credentials, ProviderType};
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid, ProviderUid};
-use super::{Error, Timestamp, limits};
+use super::{Error, Timestamp, change_time, limits};
 
 /// Model calls in flight over all workers of a job, unless the provider says otherwise.
 pub const MAX_CONCURRENCY: u32 = 16;
@@ -129,7 +129,7 @@ impl InferenceProvider {
             description: description.or(self.description),
             is_active: is_active.unwrap_or(self.is_active),
             project: project.or(self.project),
-            updated_at: now,
+            updated_at: change_time(self.updated_at, now),
             ..self
         };
         Ok((changed, credentials))
@@ -219,6 +219,15 @@ mod tests {
             (r#"{"provider_type": "http", "config": {}}"#, "config.endpoint_url: This field is required."),
         ] {
             assert_eq!(change(body.as_bytes()).unwrap_err().to_string(), complaint);
+        }
+    }
+
+    #[test]
+    fn a_change_is_later_than_the_one_before_it_whatever_the_clock_says() {
+        let before = a_provider();
+        for now in [at(0), before.updated_at] {
+            let (changed, _) = before.clone().changed(b"{}", now, any_url).unwrap();
+            assert_eq!(changed.updated_at.as_microsecond(), before.updated_at.as_microsecond() + 1);
         }
     }
 

@@ -12,7 +12,7 @@ use super::id::{DeliveryUid, EventUid, OrganizationUid, WebhookUid};
 use super::item::Item;
 use super::job::{Job, JobStatus};
 use super::result::{LabelResult, ResultSource, ResultStatus};
-use super::{Error, Timestamp, limits};
+use super::{Error, Timestamp, change_time, limits};
 
 /// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, and the last two.
 pub const EVENTS: [&str; 11] = [
@@ -127,7 +127,7 @@ impl WebhookChange {
             target_url: self.target_url.unwrap_or(webhook.target_url),
             events: self.events.unwrap_or(webhook.events),
             is_active: self.is_active.unwrap_or(webhook.is_active),
-            updated_at: now,
+            updated_at: change_time(webhook.updated_at, now),
             ..webhook
         }
     }

@@ -73,7 +73,7 @@ impl Store {
 
     /// A new row. `false`: there is one.
     pub(super) async fn put_new(&self, row: Row) -> Result<bool, Error> {
-        self.put_if(row, "attribute_not_exists(pk)").await
+        self.put_if(row, "attribute_not_exists(pk)", None).await
     }
 
     /// A new row, or else the one that is there.
@@ -97,14 +97,30 @@ impl Store {
         }
     }
 
-    /// A row over the one of its key. `false`: there is none.
-    pub(super) async fn put_over(&self, row: Row) -> Result<bool, Error> {
-        self.put_if(row, "attribute_exists(pk)").await
+    /// A row over the one of its key, if that still has these attributes. `false`: it has not, or there is none.
+    pub(super) async fn put_over(
+        &self,
+        row: Row,
+        as_read: impl IntoIterator<Item = (&str, AttributeValue)>,
+    ) -> Result<bool, Error> {
+        let (terms, values): (Vec<String>, HashMap<String, AttributeValue>) =
+            as_read.into_iter().map(|(name, value)| (format!("{name} = :{name}"), (format!(":{name}"), value))).unzip();
+        self.put_if(row, terms.join(" AND "), Some(values)).await
     }
 
-    async fn put_if(&self, row: Row, condition: &str) -> Result<bool, Error> {
-        let request =
-            self.client.put_item().table_name(&self.table).set_item(Some(row)).condition_expression(condition);
+    async fn put_if(
+        &self,
+        row: Row,
+        condition: impl Into<String>,
+        values: Option<HashMap<String, AttributeValue>>,
+    ) -> Result<bool, Error> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values);
         match request.send().await {
             Ok(_) => Ok(true),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {

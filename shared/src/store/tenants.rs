@@ -100,8 +100,11 @@ impl Providers for Store {
         self.page_of_partition(keys::organization_pk(organization), keys::PROVIDER, slice).await
     }
 
-    async fn update_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
-        self.replace(Key::provider(provider.organization, provider.uid), provider).await
+    async fn update_provider(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<bool, Error> {
+        // A test is not a change, and must not be lost by one either.
+        let as_read =
+            [("updated_at", attribute(&before.updated_at)?), ("last_test_at", attribute(&before.last_test_at)?)];
+        self.put_over(item(&Keyed::new(Key::provider(after.organization, after.uid), after))?, as_read).await
     }
 
     async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {
@@ -148,13 +151,5 @@ impl Store {
     pub(super) async fn add(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
         // `false` can only be this very row: a repeated call, or the retry of one whose answer was lost.
         self.put_new(item(&Keyed::new(key, value))?).await.map(|_added| ())
-    }
-
-    /// A row over the one of this key.
-    ///
-    /// # Errors
-    /// `NotFound` if there is none: a change must not bring back what was removed meanwhile.
-    pub(super) async fn replace(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
-        if self.put_over(item(&Keyed::new(key, value))?).await? { Ok(()) } else { Err(Error::NotFound) }
     }
 }

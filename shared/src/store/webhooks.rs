@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::Store;
 use super::calls::{attribute, classify, key_of, read, text};
 use super::keys::{self, ACTIVE, Key, LISTING, OUTBOX};
-use super::rows::{DeliveryRow, item};
+use super::rows::{DeliveryRow, Keyed, item};
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
 use crate::domain::{Error, Timestamp, limits};
@@ -32,8 +32,9 @@ impl Webhooks for Store {
         self.page_of_partition(keys::organization_pk(organization), keys::WEBHOOK, slice).await
     }
 
-    async fn update_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
-        self.replace(Key::webhook(webhook.organization, webhook.uid), webhook).await
+    async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error> {
+        let as_read = [("updated_at", attribute(&before.updated_at)?)];
+        self.put_over(item(&Keyed::new(Key::webhook(after.organization, after.uid), after))?, as_read).await
     }
 
     async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error> {

@@ -138,8 +138,14 @@ impl Providers for MemoryTenants {
         Ok(Page { entries, next: None })
     }
 
-    async fn update_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
-        self.find(provider.organization, provider.uid).map(|(place, mut providers)| providers[place] = provider.clone())
+    async fn update_provider(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<bool, Error> {
+        let Ok((place, mut providers)) = self.find(after.organization, after.uid) else { return Ok(false) };
+        let now = &providers[place];
+        let unchanged = (now.updated_at, now.last_test_at) == (before.updated_at, before.last_test_at);
+        if unchanged {
+            providers[place] = after.clone();
+        }
+        Ok(unchanged)
     }
 
     async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {

@@ -38,6 +38,8 @@ pub fn a_webhook() -> Webhook {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryWebhooks {
     webhooks: Arc<Mutex<Vec<Webhook>>>,
+    /// What somebody else makes of a subscription, each right before a write.
+    others: Arc<Mutex<VecDeque<Webhook>>>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
     /// Since when.
     outbox: Arc<Mutex<Vec<(Timestamp, DeliveryUid)>>>,
@@ -55,6 +57,12 @@ impl MemoryWebhooks {
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// In which somebody else makes these of a subscription, each right before a change of it is written.
+    #[must_use]
+    pub fn contended(self, others: impl IntoIterator<Item = Webhook>) -> Self {
+        Self { others: Arc::new(Mutex::new(others.into_iter().collect())), ..self }
     }
 
     /// Puts a delivery there.
@@ -95,8 +103,16 @@ impl Webhooks for MemoryWebhooks {
         self.fault.around(|| Ok(page(&lock(&self.webhooks), |webhook| webhook.organization == organization)))
     }
 
-    async fn update_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
-        self.find(webhook.organization, webhook.uid).map(|(place, mut webhooks)| webhooks[place] = webhook.clone())
+    async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error> {
+        let Ok((place, mut webhooks)) = self.find(after.organization, after.uid) else { return Ok(false) };
+        if let Some(other) = lock(&self.others).pop_front() {
+            webhooks[place] = other;
+        }
+        let unchanged = webhooks[place].updated_at == before.updated_at;
+        if unchanged {
+            webhooks[place] = after.clone();
+        }
+        Ok(unchanged)
     }
 
     async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error> {

@@ -24,6 +24,7 @@ on_both!(
     lists_of_projects_and_providers_lose_none_and_repeat_none,
     providers_are_their_tenants_own,
     a_removed_provider_does_not_come_back,
+    a_provider_that_was_changed_or_tested_since_is_not_written_over,
     an_https_provider_reads_back_as_it_was,
     a_test_leaves_what_was_changed_meanwhile,
 );
@@ -207,7 +208,7 @@ async fn providers_are_their_tenants_own(store: Store) {
     let stolen = InferenceProvider { organization: other(), ..acmes.clone() };
 
     assert!(matches!(store.provider(other(), acmes.uid).await, Err(Error::NotFound)));
-    assert!(matches!(store.update_provider(&stolen).await, Err(Error::NotFound)));
+    assert!(!store.update_provider(&stolen, &stolen).await.unwrap());
     assert!(matches!(store.remove_provider(other(), acmes.uid).await, Err(Error::NotFound)));
     assert_eq!(store.provider(acme(), acmes.uid).await.unwrap(), acmes);
 }
@@ -215,15 +216,35 @@ async fn providers_are_their_tenants_own(store: Store) {
 async fn a_removed_provider_does_not_come_back(store: Store) {
     let before = provider(acme(), 0);
     store.add_provider(&before).await.unwrap();
-    let changed = InferenceProvider { name: "New".into(), is_active: false, updated_at: at(1), ..before };
-    store.update_provider(&changed).await.unwrap();
+    let changed = InferenceProvider { name: "New".into(), is_active: false, updated_at: at(1), ..before.clone() };
+    assert!(store.update_provider(&before, &changed).await.unwrap());
     assert_eq!(store.provider(acme(), changed.uid).await.unwrap(), changed);
 
     store.remove_provider(acme(), changed.uid).await.unwrap();
 
-    assert!(matches!(store.update_provider(&changed).await, Err(Error::NotFound)));
+    assert!(!store.update_provider(&changed, &changed).await.unwrap());
     assert!(matches!(store.remove_provider(acme(), changed.uid).await, Err(Error::NotFound)));
     assert!(matches!(store.provider(acme(), changed.uid).await, Err(Error::NotFound)));
+}
+
+async fn a_provider_that_was_changed_or_tested_since_is_not_written_over(store: Store) {
+    let read = provider(acme(), 0);
+    store.add_provider(&read).await.unwrap();
+    let rotated = InferenceProvider { is_active: false, updated_at: at(1), ..read.clone() };
+    let late = InferenceProvider { name: "Late".into(), updated_at: at(2), ..read.clone() };
+
+    assert!(store.update_provider(&read, &rotated).await.unwrap());
+    assert!(!store.update_provider(&read, &late).await.unwrap());
+    assert_eq!(store.provider(acme(), read.uid).await.unwrap(), rotated);
+
+    store.record_test(&rotated, true, at(3)).await.unwrap();
+    assert!(!store.update_provider(&rotated, &late).await.unwrap());
+    let tested = InferenceProvider { last_test_at: Some(at(3)), last_test_success: Some(true), ..rotated };
+    assert_eq!(store.provider(acme(), read.uid).await.unwrap(), tested);
+
+    let renamed = InferenceProvider { name: "Late".into(), updated_at: at(4), ..tested.clone() };
+    assert!(store.update_provider(&tested, &renamed).await.unwrap());
+    assert_eq!(store.provider(acme(), read.uid).await.unwrap(), renamed);
 }
 
 async fn an_https_provider_reads_back_as_it_was(store: Store) {
@@ -247,7 +268,7 @@ async fn a_test_leaves_what_was_changed_meanwhile(store: Store) {
     let before = provider(acme(), 0);
     store.add_provider(&before).await.unwrap();
     let changed = InferenceProvider { name: "New".into(), updated_at: at(1), ..before.clone() };
-    store.update_provider(&changed).await.unwrap();
+    assert!(store.update_provider(&before, &changed).await.unwrap());
 
     store.record_test(&before, true, at(2)).await.unwrap();
 

@@ -12,6 +12,7 @@ on_both!(
     subscriptions_are_their_tenants_own,
     lists_of_subscriptions_lose_none_and_repeat_none,
     a_removed_subscription_does_not_come_back,
+    a_subscription_that_was_changed_since_is_not_written_over,
     an_organization_has_so_many_subscriptions_and_no_more,
     lists_of_deliveries_lose_none_and_repeat_none,
     a_delivery_waits_in_the_outbox_until_somebody_claims_it,
@@ -30,7 +31,7 @@ async fn subscriptions_are_their_tenants_own(store: Store) {
     let stolen = Webhook { organization: other(), ..acmes.clone() };
 
     assert!(matches!(store.webhook(other(), acmes.uid).await, Err(Error::NotFound)));
-    assert!(matches!(store.update_webhook(&stolen).await, Err(Error::NotFound)));
+    assert!(!store.update_webhook(&stolen, &stolen).await.unwrap());
     assert!(matches!(store.remove_webhook(other(), acmes.uid).await, Err(Error::NotFound)));
     assert_eq!(store.webhook(acme(), acmes.uid).await.unwrap(), acmes);
 }
@@ -48,15 +49,27 @@ async fn lists_of_subscriptions_lose_none_and_repeat_none(store: Store) {
 async fn a_removed_subscription_does_not_come_back(store: Store) {
     let before = a_webhook(acme(), 0);
     store.add_webhook(&before).await.unwrap();
-    let changed = Webhook { is_active: false, updated_at: at(1), ..before };
-    store.update_webhook(&changed).await.unwrap();
+    let changed = Webhook { is_active: false, updated_at: at(1), ..before.clone() };
+    assert!(store.update_webhook(&before, &changed).await.unwrap());
     assert_eq!(store.webhook(acme(), changed.uid).await.unwrap(), changed);
 
     store.remove_webhook(acme(), changed.uid).await.unwrap();
 
-    assert!(matches!(store.update_webhook(&changed).await, Err(Error::NotFound)));
+    assert!(!store.update_webhook(&changed, &changed).await.unwrap());
     assert!(matches!(store.remove_webhook(acme(), changed.uid).await, Err(Error::NotFound)));
     assert!(matches!(store.webhook(acme(), changed.uid).await, Err(Error::NotFound)));
+}
+
+async fn a_subscription_that_was_changed_since_is_not_written_over(store: Store) {
+    let read = a_webhook(acme(), 0);
+    store.add_webhook(&read).await.unwrap();
+    let stopped = Webhook { is_active: false, updated_at: at(1), ..read.clone() };
+    let late = Webhook { target_url: "https://late.example/".into(), updated_at: at(2), ..read.clone() };
+
+    assert!(store.update_webhook(&read, &stopped).await.unwrap());
+
+    assert!(!store.update_webhook(&read, &late).await.unwrap());
+    assert_eq!(store.webhook(acme(), read.uid).await.unwrap(), stopped);
 }
 
 async fn an_organization_has_so_many_subscriptions_and_no_more(store: Store) {
