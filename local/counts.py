@@ -27,19 +27,19 @@ class Costs:
 
 def calls_so_far() -> int:
     """Where the meter stands: what `costs` takes as `since`."""
-    return len(_calls())
+    return len(_lines())
 
 
 def operations(stack: Stack, *functions: str, since: int = 0) -> Counter[tuple[str, str]]:
     """How often each of these functions (default: all) called the table since then, by function and operation."""
     names = {stack.outputs[f"{function}FunctionName"]: function for function in functions or FUNCTIONS}
-    calls = _calls()[since:]
+    calls = _calls(since)
     return Counter((names[call["caller"]], call["operation"]) for call in calls if call["caller"] in names)
 
 
 def costs(stack: Stack, job: str, since: int) -> Costs:
     """What the job cost, if it is all that ran since."""
-    calls = _calls()[since:]
+    calls = _calls(since)
     carried = _by(stack, calls, *CARRIERS)
     return Costs(
         calls=Counter(call["operation"] for call in carried),
@@ -50,11 +50,15 @@ def costs(stack: Stack, job: str, since: int) -> Costs:
 
 def calls_of(stack: Stack, function: str, since: int) -> Counter[str]:
     """What one function has called of the table since, by operation."""
-    return Counter(call["operation"] for call in _by(stack, _calls()[since:], function))
+    return Counter(call["operation"] for call in _by(stack, _calls(since), function))
 
 
-def _calls() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in settings.DYNAMODB_CALLS_FILE.read_text().splitlines()]
+def _lines() -> list[str]:
+    return settings.DYNAMODB_CALLS_FILE.read_text().splitlines()
+
+
+def _calls(since: int) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in _lines()[since:]]
 
 
 def _creating(stack: Stack, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,6 +20,9 @@ from tests.system.test_clients import UNKNOWN, command_line
 NewTenant = Callable[[str], System]
 EMPTY: Json = {"next": None, "previous": None, "results": []}
 
+# Of a request whose calls are counted.
+TRIES = 20
+
 
 @pytest.fixture
 def tenant(stack: Stack) -> Iterator[NewTenant]:
@@ -147,13 +150,16 @@ def test_a_page_of_a_hundred_costs_two_reads(tenant: NewTenant) -> None:
 
     for path in ("/projects/", "/datasets/", f"/projects/{uid}/items/", items, f"/tasks/?project={uid}"):
         costs = []
-        # Authentication reads the key once in a while. It is no part of a page, so the cheapest of some tries counts.
-        for _ in range(4):
+        # The key is read again whenever the function's memory of it has grown old. It is no part of a page, so the
+        # cheapest of some tries counts.
+        for _ in range(TRIES):
             since = counts.calls_so_far()
             assert len(own.ok("GET", path)["results"]) == 100
-            costs.append(counts.calls_of(own.stack, "Catalog", since))
-        # What is left beside the reads is the update that counts the request against its key's limit.
-        cheapest = min((calls - Counter(UpdateItem=1) for calls in costs), key=Counter.total)
+            # What is left beside the reads is the update that counts the request against its key's limit.
+            costs.append(counts.calls_of(own.stack, "Catalog", since) - Counter(UpdateItem=1))
+            if costs[-1].total() <= 2:
+                break
+        cheapest = min(costs, key=Counter.total)
         assert 1 <= cheapest.total() <= 2, f"{path}: {cheapest}"
         assert set(cheapest) <= {"Query", "BatchGetItem", "GetItem"}, f"{path}: {cheapest}"
 
