@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +39,7 @@ CHECKS = (
 )
 SHORT, LONG = "examples,fuzzing", "examples,coverage,fuzzing,stateful"
 SEEDED = 6  # of each object
+POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def tenant(stack: Stack, name: str) -> dict[str, Any]:
             made["project"].append(own)
         for job in made["job"]:
             while checked(api.get(f"/auto-label-jobs/{job}/"))["status"] in ("pending", "running"):
-                pass
+                time.sleep(POLL_SECONDS)
         for own in made["project"]:
             made["result"] += [result["uid"] for result in rows(f"/projects/{own}/results/")]
         made["item"] = [item["uid"] for own in made["project"] for item in rows(f"/projects/{own}/items/")]
