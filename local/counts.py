@@ -13,6 +13,7 @@ from local import aws, settings
 from local.up import Stack
 
 CARRIERS = ("Plan", "Infer", "Finalize", "Deliver")
+READS = {"Query", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement", "BatchExecuteStatement"}
 FUNCTIONS = ("Jobs", "Catalog", "Providers", "Webhooks", *CARRIERS, "Settle")
 
 
@@ -35,6 +36,13 @@ def operations(stack: Stack, *functions: str, since: int = 0) -> Counter[tuple[s
     names = {stack.outputs[f"{function}FunctionName"]: function for function in functions or FUNCTIONS}
     calls = _calls(since)
     return Counter((names[call["caller"]], call["operation"]) for call in calls if call["caller"] in names)
+
+
+def reads(stack: Stack, *functions: str, since: int) -> Counter[str]:
+    """What these functions have read since for their answers, by operation. The caller's own key is part of none,
+    and is read again whenever the function's memory of it has grown old."""
+    calls = _by(stack, _calls(since), *functions)
+    return Counter(call["operation"] for call in calls if call["operation"] in READS and call["row"] != "KEY")
 
 
 def costs(stack: Stack, job: str, since: int) -> Costs:

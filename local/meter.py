@@ -1,7 +1,7 @@
 """Counts DynamoDB calls and write units inside the emulator, by AWS's rules, for the budgets that the tests assert.
 
-One line of JSON per call: when, who (the function's name, as its role session says), the operation, and the write
-units that AWS would charge, index entries included:
+One line of JSON per call: when, who (the function's name, as its role session says), the operation, the kind of row
+that a GetItem is about, and the write units that AWS would charge, index entries included:
 
 - a unit for each started KB of the larger of the old and the new item;
 - each index entry that appears, changes or goes: the same; two when its key changes;
@@ -89,11 +89,17 @@ def _metered(handle: Callable[..., Any], log: TextIO) -> Callable[..., Any]:
             "operation": operation,
             "status": response[0],
             "write_units": _units(operation, request, response, writes),
+            "row": _row(operation, request),
         }
         log.write(json.dumps(line) + "\n")
         return response
 
     return handle_and_count
+
+
+def _row(operation: str, request: Item) -> str | None:
+    """The kind of row that a GetItem is about, such as `KEY`: its partition key up to the first `#`."""
+    return str(request["Key"]["pk"]["S"]).partition("#")[0] if operation == "GetItem" else None
 
 
 def _units(operation: str, request: Item, response: Response, writes: list[Written]) -> float:

@@ -11,7 +11,8 @@ use utoipa::OpenApi;
 #[openapi(
     info(
         title = "Autolabel",
-        description = "Runs a model over the unlabeled items of a project and leaves draft annotations that people accept, edit or discard.",
+        description = "Runs a model over the unlabeled items of a project and leaves draft annotations that people accept, edit or discard. \
+            What is not described here is 404 (`not_found`), and a method that a path does not have is 405 (`method_not_allowed`), in the form of `Problem`.",
     ),
     servers((url = "/api/v1", description = "Below the deployment's own address.")),
     security(("api_key" = [])),
@@ -47,6 +48,7 @@ pub fn description() -> serde_json::Result<Value> {
     for operation in operations(&mut api) {
         name(operation);
         refuse(operation);
+        wait_for_the_first(operation);
         operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut).for_each(limited);
     }
     Ok(api)
@@ -139,7 +141,7 @@ impl Refusal {
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
         });
         limited(&mut response);
-        if matches!(self, Self::TooManyRequests) {
+        if matches!(self, Self::TooManyRequests | Self::Conflict) {
             response["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
         }
         response
@@ -181,6 +183,13 @@ fn refuse(operation: &mut Value) {
         if operation["responses"].get(&name).is_none() {
             operation["responses"][&name] = json!({"$ref": format!("#/components/responses/{name}")});
         }
+    }
+}
+
+/// A request that is sent again while the first one is at work is told when to come back, whatever else a conflict means.
+fn wait_for_the_first(operation: &mut Value) {
+    if let Some(conflict) = operation["responses"].get_mut("409").filter(|conflict| conflict.get("$ref").is_none()) {
+        conflict["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
     }
 }
 

@@ -151,8 +151,14 @@ pub trait Items: Send + Sync {
     fn add_items(&self, items: &[Item]) -> impl Future<Output = Vec<Result<Option<Item>, Error>>> + Send;
     /// The items of these uids that exist, in this order.
     fn items(&self, uids: &[ItemUid]) -> impl Future<Output = Result<Vec<Item>, Error>> + Send;
-    /// The project's items.
-    fn items_of(&self, project: ProjectUid, slice: &Slice) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+    /// The organization's items, project by project, or those of one project. One that is another organization's has
+    /// none (I10).
+    fn items_of(
+        &self,
+        organization: OrganizationUid,
+        project: Option<ProjectUid>,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
     /// The first `cap` unlabeled items in the order of their creation, and whether there are more.
     fn unlabeled(
         &self,
@@ -319,6 +325,7 @@ pub trait Results: Send + Sync {
     /// than asked for and still not be the last.
     fn results(
         &self,
+        organization: OrganizationUid,
         project: ProjectUid,
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,

@@ -4,7 +4,6 @@ import base64
 import json
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,16 +11,13 @@ from dataclasses import replace
 import avala
 import pytest
 
-from local import admin, counts, project, settings
+from local import admin, project, settings
 from local.up import Stack
 from tests.system.system import Json, System, assert_refused
 from tests.system.test_clients import UNKNOWN, command_line
 
 NewTenant = Callable[[str], System]
 EMPTY: Json = {"next": None, "previous": None, "results": []}
-
-# Of a request whose calls are counted.
-TRIES = 20
 
 
 @pytest.fixture
@@ -135,33 +131,6 @@ def test_projects_items_and_datasets_are_their_tenants_own(system: System, tenan
         for path in (f"/datasets/{uid}/", base, f"{base}items/", f"{base}items/{item}/", f"/projects/{uid}/items/"):
             assert_refused(stranger.api.get(path), 404, naming="Not found.")
     assert system.ok("GET", f"/projects/{uid}/")["name"] != "Mine"
-
-
-# What a page costs
-
-
-def test_a_page_of_a_hundred_costs_two_reads(tenant: NewTenant) -> None:
-    own = tenant(a_slug())
-    uid = own.project(items=150)
-    for _ in range(110):
-        own.project()
-    dataset = own.ok("GET", f"/datasets/{uid}/")
-    items = f"/datasets/{dataset['owner_name']}/{dataset['slug']}/items/"
-
-    for path in ("/projects/", "/datasets/", f"/projects/{uid}/items/", items, f"/tasks/?project={uid}"):
-        costs = []
-        # The key is read again whenever the function's memory of it has grown old. It is no part of a page, so the
-        # cheapest of some tries counts.
-        for _ in range(TRIES):
-            since = counts.calls_so_far()
-            assert len(own.ok("GET", path)["results"]) == 100
-            # What is left beside the reads is the update that counts the request against its key's limit.
-            costs.append(counts.calls_of(own.stack, "Catalog", since) - Counter(UpdateItem=1))
-            if costs[-1].total() <= 2:
-                break
-        cheapest = min(costs, key=Counter.total)
-        assert 1 <= cheapest.total() <= 2, f"{path}: {cheapest}"
-        assert set(cheapest) <= {"Query", "BatchGetItem", "GetItem"}, f"{path}: {cheapest}"
 
 
 # Tasks

@@ -114,20 +114,17 @@ impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     }
 }
 
-/// A page of the project's items, if it is the organization's.
-///
-/// Whose it is the items themselves say, and only of a page without any the project is asked: two reads, not three.
+/// A page of the project's items, if it is the organization's. Only of a page without any the project is asked: two reads, not
+/// three.
 pub(crate) async fn own_items(
     store: &(impl Projects + Items),
     organization: OrganizationUid,
     project: ProjectUid,
     slice: &Slice,
 ) -> Result<Page<Item>, Error> {
-    let page = store.items_of(project, slice).await?;
-    match page.entries.first() {
-        Some(item) if item.organization == organization => {}
-        Some(_) => return Err(Error::NotFound), // I10
-        None => drop(store.project(organization, project).await?),
+    let page = store.items_of(organization, Some(project), slice).await?;
+    if page.entries.is_empty() {
+        store.project(organization, project).await?; // I10
     }
     Ok(page)
 }

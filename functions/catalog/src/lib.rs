@@ -14,7 +14,6 @@ mod workspace;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
 use axum::routing::{any, get};
 use shared::domain::source::SourceBuckets;
 use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Webhooks};
@@ -25,6 +24,7 @@ pub use results::{Description as ReviewDescription, Review};
 /// These routes, for the API's description.
 #[derive(Debug, OpenApi)]
 #[openapi(paths(
+    workspace::description,
     workspace::organizations,
     workspace::agents,
     workspace::exports,
@@ -47,9 +47,6 @@ pub use results::{Description as ReviewDescription, Review};
     datasets::item,
 ))]
 pub struct Description;
-
-/// The API's description, as the crate `openapi` prints it.
-const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
 /// What the handlers work with.
 pub struct App<S, O, F, C> {
@@ -78,7 +75,7 @@ where
     C: Clock + 'static,
 {
     Router::new()
-        .route("/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION)))
+        .route("/openapi.json", get(workspace::description))
         .route("/organizations", get(workspace::organizations::<S, O, F, C>))
         .route("/projects", get(projects::list::<S, O, F, C>).post(projects::create::<S, O, F, C>))
         .route("/projects/{uid}", get(projects::get::<S, O, F, C>).patch(projects::change::<S, O, F, C>))

@@ -6,21 +6,17 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use shared::domain::Error;
 use shared::domain::Timestamp;
-use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::{AssetType, Item};
 use shared::domain::key::Scope;
 use shared::domain::result::ResultStatus;
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Files, Items, Objects, Page, Projects, Slice};
+use shared::ports::{Clock, Files, Items, Objects, Projects};
 use utoipa::ToSchema;
 
 use crate::App;
-use crate::items::own_items;
 
 const READ: &[Scope] = &[Scope::TasksRead, Scope::ProjectsRead];
-
-/// Projects that one page of all tasks looks into at most.
-const PROJECTS_PER_PAGE: usize = 10;
 
 /// Whether a person has done it (contract, 11.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -120,12 +116,10 @@ impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
             ),
             None => None,
         };
-        let mut page = match paging.filter("project") {
-            Some(uid) => match self.items_of_project(caller.organization, uid, &paging.slice()).await {
-                Err(Error::NotFound) => return Ok(paging.empty()),
-                page => page?,
-            },
-            None => self.items_anywhere(caller.organization, &paging.slice()).await?,
+        let mut page = match paging.filter("project").map(ProjectUid::parse) {
+            Some(Err(_)) => return Ok(paging.empty()), // an unknown project has no tasks
+            Some(Ok(project)) => self.store.items_of(caller.organization, Some(project), &paging.slice()).await?,
+            None => self.store.items_of(caller.organization, None, &paging.slice()).await?,
         };
         page.entries.retain(|item| status.is_none_or(|status| TaskStatus::of(item) == status));
         Ok(paging.view(page, TaskView::from))
@@ -136,55 +130,5 @@ impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
         let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
         let own = items.into_iter().find(|item| item.organization == caller.organization);
         own.map(TaskView::from).ok_or(Error::NotFound)
-    }
-
-    async fn items_of_project(
-        &self,
-        organization: OrganizationUid,
-        uid: &str,
-        slice: &Slice,
-    ) -> Result<Page<Item>, Error> {
-        own_items(&self.store, organization, ProjectUid::parse(uid)?, slice).await
-    }
-
-    async fn own_project(&self, organization: OrganizationUid, uid: &str) -> Result<ProjectUid, Error> {
-        Ok(self.store.project(organization, ProjectUid::parse(uid)?).await?.uid)
-    }
-
-    /// The items of one project after the other. Where a page ends is written `{project}/{place}` inside a project, and
-    /// `{project}` behind one.
-    async fn items_anywhere(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Item>, Error> {
-        let (behind, inside) = match slice.after.as_deref().map(|after| after.split_once('/').ok_or(after)) {
-            None => (None, None),
-            Some(Err(project)) => (Some(project), None),
-            Some(Ok((project, place))) => (Some(project), Some(place)),
-        };
-        let mut ahead = Vec::new();
-        if let (Some(project), Some(place)) = (behind, inside) {
-            // The cursor may be forged: whose project it is decides the table (I10).
-            let project = self.own_project(organization, project).await.map_err(|error| match error {
-                Error::NotFound => Error::InvalidCursor,
-                other => other,
-            })?;
-            ahead.push((project, Some(place.to_owned())));
-        }
-        let behind = behind.map(str::to_owned);
-        let projects = Slice { after: behind, limit: PROJECTS_PER_PAGE, ascending: slice.ascending };
-        let projects = self.store.projects(organization, &projects).await?;
-        ahead.extend(projects.entries.into_iter().map(|project| (project.uid, None)));
-        let mut ahead = ahead.into_iter().peekable();
-        let mut entries = Vec::new();
-        while let Some((project, after)) = ahead.next() {
-            let room = Slice { after, limit: slice.limit - entries.len(), ascending: slice.ascending };
-            let page = self.store.items_of(project, &room).await?;
-            entries.extend(page.entries);
-            if let Some(place) = page.next {
-                return Ok(Page { entries, next: Some(format!("{project}/{place}")) });
-            }
-            if entries.len() == slice.limit && ahead.peek().is_some() {
-                return Ok(Page { entries, next: Some(project.to_string()) });
-            }
-        }
-        Ok(Page { entries, next: projects.next })
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::id::OrganizationUid;
@@ -51,6 +52,18 @@ pub(crate) async fn organizations<S: Organizations, O: Objects, F: Files, C: Clo
     request: ListRequest,
 ) -> Response {
     respond(app.list_organizations(&caller, &request).await.map(Json))
+}
+
+/// The API's description, as the crate `openapi` prints it.
+const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
+
+/// Describe the API: this document.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "workspace",
+    responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)),
+)]
+pub(crate) async fn description() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], DESCRIPTION)
 }
 
 /// List agents: always empty.

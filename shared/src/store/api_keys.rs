@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Store;
 use super::calls::{Row, attribute, classify, key_of, read};
-use super::keys::{self, Key, LISTING};
+use super::keys::{self, Key};
 use super::rows::item;
 use crate::domain::id::OrganizationUid;
 use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
@@ -30,7 +30,7 @@ impl<'a> ApiKeyRow<'a> {
         Self {
             pk,
             sk,
-            listing_pk: keys::api_keys_of(issued.key.organization),
+            listing_pk: keys::api_keys_of(issued.key.organization).pk,
             listing_sk: keys::in_time(issued.key.created_at, issued.hash.as_str()),
             key: &issued.key,
         }
@@ -49,7 +49,7 @@ impl KeyRing for Store {
     }
 
     async fn keys(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<IssuedKey>, Error> {
-        let Page { entries, next } = self.page_of_index(&LISTING, keys::api_keys_of(organization), slice).await?;
+        let Page { entries, next } = self.page_of_list(&keys::api_keys_of(organization), slice).await?;
         let rows = self.get_many(entries.clone()).await?;
         let mut found: HashMap<String, Row> =
             rows.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::Store;
-use super::keys::{Index, Key, PK, SK};
-use crate::domain::Error;
+use super::keys::{Key, LISTING, List, PK, SK};
+use crate::domain::{Error, limits};
 use crate::ports::{Page, Slice};
 use crate::sdk;
 
@@ -224,30 +224,61 @@ impl Store {
         Ok(Page { entries, next: last.filter(|_| more) })
     }
 
-    /// A page of keys of an index, newest first. `next` is the last index sort key.
-    pub(super) async fn page_of_index(&self, index: &Index, pk: String, slice: &Slice) -> Result<Page<Key>, Error> {
-        let mut condition = format!("{} = :pk", index.pk);
-        let mut request = self.client.query().table_name(&self.table).index_name(index.name);
-        if let Some(after) = &slice.after {
-            if after.is_empty() {
-                return Err(Error::InvalidCursor); // none of ours; DynamoDB would refuse it as a key
-            }
-            condition += &format!(" AND {} {} :after", index.sk, if slice.ascending { ">" } else { "<" });
-            request = request.expression_attribute_values(":after", text(after));
-        }
-        let request = request
-            .key_condition_expression(condition)
-            .expression_attribute_values(":pk", text(pk))
+    /// A page of the keys of a list, newest first. `next` is the sort key of its last entry.
+    pub(super) async fn page_of_list(&self, list: &List, slice: &Slice) -> Result<Page<Key>, Error> {
+        let (first, last) = list.ends();
+        let (from, to) = match slice.after.clone() {
+            // None of ours, or of another list; DynamoDB would refuse a range that ends before it begins.
+            Some(after) if after <= first || after >= last => return Err(Error::InvalidCursor),
+            Some(after) if slice.ascending => (after, last),
+            Some(after) => (first, after),
+            None => (first, last),
+        };
+        let wanted = slice.limit + 1 + usize::from(slice.after.is_some());
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(LISTING.name)
+            .key_condition_expression(format!("{} = :list AND {} BETWEEN :from AND :to", LISTING.pk, LISTING.sk))
+            .expression_attribute_values(":list", text(&list.pk))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(to))
             .scan_index_forward(slice.ascending)
-            .limit(i32::try_from(slice.limit + 1).unwrap_or(i32::MAX));
+            .limit(i32::try_from(wanted).unwrap_or(i32::MAX));
         let answer = request.send().await.map_err(classify)?;
+        let place = |row: &Row| row.get(LISTING.sk)?.as_s().ok().cloned();
         let mut rows = answer.items.unwrap_or_default();
+        rows.retain(|row| slice.after.is_none() || place(row) != slice.after); // BETWEEN has both its ends
         let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
         rows.truncate(slice.limit);
-        let next = rows.last().and_then(|row| row.get(index.sk)?.as_s().ok().cloned()).filter(|_| more);
+        let next = rows.last().and_then(place).filter(|_| more);
         let entries = rows.iter().filter_map(key_of).collect();
         Ok(Page { entries, next })
     }
+}
+
+/// What is read for a page of a list that is narrowed in memory: a full page, so that few are empty, and no second one, so
+/// that what it costs is bounded.
+pub(super) fn looked_at(slice: &Slice) -> Slice {
+    Slice { limit: slice.limit.max(limits::PAGE), ..slice.clone() }
+}
+
+/// Of such a page what is wanted, at most `limit` entries. The next page begins behind the last of them, or of what was
+/// looked at.
+pub(super) fn narrowed<T>(
+    page: Page<T>,
+    limit: usize,
+    wanted: impl Fn(&T) -> bool,
+    place: impl Fn(&T) -> String,
+) -> Page<T> {
+    let mut entries: Vec<T> = page.entries.into_iter().filter(wanted).collect();
+    if entries.len() <= limit {
+        return Page { entries, next: page.next };
+    }
+    entries.truncate(limit);
+    let next = entries.last().map(place);
+    Page { entries, next }
 }
 
 /// The primary key in a row.

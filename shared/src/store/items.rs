@@ -8,9 +8,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::Store;
 use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, text};
 use super::jobs::{put, update};
-use super::keys::{self, Key, LISTING, UNLABELED};
-use super::rows::{ItemRow, RejectedRow, ResultRow, asset, item, place};
-use crate::domain::id::{ItemUid, ProjectUid, ResultUid};
+use super::keys::{self, Key, UNLABELED};
+use super::rows::{ItemRow, RejectedRow, ResultRow, asset, item, unlabeled_place};
+use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
@@ -38,14 +38,19 @@ impl Items for Store {
         rows.into_iter().map(ItemRow::read).collect()
     }
 
-    async fn items_of(&self, project: ProjectUid, slice: &Slice) -> Result<Page<Item>, Error> {
-        let listed = self.page_of_index(&LISTING, keys::items_of(project), slice).await?;
+    async fn items_of(
+        &self,
+        organization: OrganizationUid,
+        project: Option<ProjectUid>,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        let listed = self.page_of_list(&keys::items_of(organization, project), slice).await?;
         let mut page = Page { entries: Vec::new(), next: listed.next };
         let mut room = limits::PAGE_BYTES;
         for row in self.item_rows(listed.entries).await? {
             let (item, bytes) = row.read_sized()?;
             let Some(left) = room.checked_sub(bytes) else {
-                page.next = page.entries.last().map(|last| place(last).1); // the next page begins here
+                page.next = page.entries.last().map(place); // the next page begins here
                 break;
             };
             room = left;
@@ -68,11 +73,12 @@ impl Items for Store {
 impl Results for Store {
     async fn results(
         &self,
+        organization: OrganizationUid,
         project: ProjectUid,
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
-        let mut page = self.items_of(project, slice).await?;
+        let mut page = self.items_of(organization, Some(project), slice).await?;
         page.entries.retain(|item| item.result.as_ref().is_some_and(&keep));
         Ok(page)
     }
@@ -111,7 +117,7 @@ impl Results for Store {
         // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
         // person is not told that somebody else was quicker.
         let mut actions = if reviewed.status == ResultStatus::Rejected {
-            let (pk, sk) = place(of);
+            let (pk, sk) = unlabeled_place(of);
             let left = written
                 // `generation` stays: the next result has another uid.
                 .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
@@ -128,6 +134,11 @@ impl Results for Store {
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
+}
+
+/// Where a page of items ends.
+fn place(item: &Item) -> String {
+    keys::item_place(item.project, item.created_at, item.asset.uid)
 }
 
 impl Store {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, refused, text};
-use super::keys::{self, ACTIVE, Key, LISTING};
+use super::calls::{Row, Transacted, attribute, classify, key_of, looked_at, narrowed, number, read, refused, text};
+use super::keys::{self, ACTIVE, Key};
 use super::rows::{DeliveryRow, JobPlaceRow, JobRow, PlanRow, item};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
@@ -14,9 +14,6 @@ use crate::domain::plan::Plan;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Ending, JobFilter, Jobs, Page, Slice};
-
-/// Pages of the index that one page of a list by status may read; then it is short, and the next one goes on.
-const ROUNDS: usize = 5;
 
 impl Jobs for Store {
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<(), Error> {
@@ -48,29 +45,18 @@ impl Jobs for Store {
     }
 
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
-        let pk = filter.project.map_or_else(|| keys::jobs_of_organization(organization), keys::jobs_of_project);
-        let mut slice = slice.clone();
-        let mut entries = Vec::new();
-        for _ in 0..ROUNDS {
-            let page = self.page_of_index(&LISTING, pk.clone(), &slice).await?;
-            let uids: Vec<JobUid> =
-                page.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
-            let wanted = |job: &Job| filter.status.is_none_or(|status| status == job.state.status);
-            let jobs = self.jobs_by_uid(&uids).await?;
-            if jobs.iter().any(|job| job.spec.organization != organization) {
-                return Ok(Page { entries: Vec::new(), next: None }); // a foreign project has no jobs (I10)
-            }
-            entries.extend(jobs.into_iter().filter(wanted));
-            slice.after = page.next;
-            if slice.after.is_none() || entries.len() >= slice.limit {
-                break;
-            }
+        let list = filter.project.map_or_else(|| keys::jobs_of_organization(organization), keys::jobs_of_project);
+        let look = if filter.status.is_none() { slice.clone() } else { looked_at(slice) };
+        let listed = self.page_of_list(&list, &look).await?;
+        let uids: Vec<JobUid> =
+            listed.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
+        let entries = self.jobs_by_uid(&uids).await?;
+        if entries.iter().any(|job| job.spec.organization != organization) {
+            return Ok(Page { entries: Vec::new(), next: None }); // a foreign project has no jobs (I10)
         }
-        if entries.len() > slice.limit {
-            entries.truncate(slice.limit);
-            slice.after = entries.last().map(|last| last.spec.uid.to_string());
-        }
-        Ok(Page { entries, next: slice.after })
+        let wanted = |job: &Job| filter.status.is_none_or(|status| status == job.state.status);
+        let page = Page { entries, next: listed.next };
+        Ok(narrowed(page, slice.limit, wanted, |job| job.spec.uid.to_string()))
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {

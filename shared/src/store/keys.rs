@@ -160,24 +160,49 @@ pub(super) fn receipts_of_batch(batch: u32) -> String {
     format!("{RECEIPT}{batch:05}#")
 }
 
-pub(super) fn items_of(project: ProjectUid) -> String {
-    format!("PROJECT#{project}#ITEMS")
+/// A list: a partition of [`LISTING`], or the part of it whose sort keys begin with the prefix.
+pub(super) struct List {
+    pub(super) pk: String,
+    prefix: String,
 }
 
-pub(super) fn jobs_of_project(project: ProjectUid) -> String {
-    format!("PROJECT#{project}#JOBS")
+impl List {
+    fn whole(pk: String) -> Self {
+        Self { pk, prefix: String::new() }
+    }
+
+    /// The place before the first entry and the one behind the last: our sort keys have letters, digits, `#` and `-` alone.
+    pub(super) fn ends(&self) -> (String, String) {
+        (format!("{}!", self.prefix), format!("{}~", self.prefix))
+    }
 }
 
-pub(super) fn api_keys_of(organization: OrganizationUid) -> String {
-    format!("ORG#{organization}#KEYS")
+/// The items of an organization, project by project, so that one list serves both. A project is looked for below its
+/// organization: a foreign one has no items (I10).
+pub(super) fn items_of(organization: OrganizationUid, project: Option<ProjectUid>) -> List {
+    let prefix = project.map(|project| format!("{project}#")).unwrap_or_default();
+    List { pk: format!("ORG#{organization}#ITEMS"), prefix }
 }
 
-pub(super) fn jobs_of_organization(organization: OrganizationUid) -> String {
-    format!("ORG#{organization}#JOBS")
+/// Where an item stands in [`items_of`].
+pub(super) fn item_place(project: ProjectUid, created_at: Timestamp, uid: ItemUid) -> String {
+    format!("{project}#{}", in_time(created_at, uid))
 }
 
-pub(super) fn deliveries_of(organization: OrganizationUid) -> String {
-    format!("ORG#{organization}#DELIVERIES")
+pub(super) fn jobs_of_project(project: ProjectUid) -> List {
+    List::whole(format!("PROJECT#{project}#JOBS"))
+}
+
+pub(super) fn api_keys_of(organization: OrganizationUid) -> List {
+    List::whole(format!("ORG#{organization}#KEYS"))
+}
+
+pub(super) fn jobs_of_organization(organization: OrganizationUid) -> List {
+    List::whole(format!("ORG#{organization}#JOBS"))
+}
+
+pub(super) fn deliveries_of(organization: OrganizationUid) -> List {
+    List::whole(format!("ORG#{organization}#DELIVERIES"))
 }
 
 pub(super) fn unlabeled_of(project: ProjectUid, shard: u8) -> String {

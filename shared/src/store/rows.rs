@@ -217,7 +217,7 @@ impl ItemRow {
     pub(super) fn new(item: &Item) -> Result<Self, Error> {
         let uid = item.asset.uid;
         let Key { pk, sk } = Key::item(uid);
-        let (unlabeled_pk, unlabeled_sk) = place(item);
+        let (unlabeled_pk, unlabeled_sk) = unlabeled_place(item);
         Ok(Self {
             pk,
             sk,
@@ -226,8 +226,8 @@ impl ItemRow {
             key: item.key.clone(),
             item: packed(&item.asset)?,
             created_at_us: item.created_at.as_microsecond(),
-            listing_pk: keys::items_of(item.project),
-            listing_sk: unlabeled_sk.clone(),
+            listing_pk: keys::items_of(item.organization, None).pk,
+            listing_sk: keys::item_place(item.project, item.created_at, uid),
             unlabeled_pk: Some(unlabeled_pk),
             unlabeled_sk: Some(unlabeled_sk),
             generation: 0,
@@ -255,7 +255,7 @@ impl ItemRow {
 }
 
 /// Where an item without a result stands in the sparse index.
-pub(super) fn place(item: &Item) -> (String, String) {
+pub(super) fn unlabeled_place(item: &Item) -> (String, String) {
     let uid = item.asset.uid;
     (keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS)), keys::in_time(item.created_at, uid))
 }
@@ -329,7 +329,7 @@ impl JobRow {
             completed_at: state.completed_at,
             error_message: state.error_message.clone(),
             summary: state.summary.clone(),
-            listing_pk: keys::jobs_of_project(spec.project),
+            listing_pk: keys::jobs_of_project(spec.project).pk,
             listing_sk: spec.uid.to_string(),
             active_pk: Some(keys::ACTIVE_JOBS.to_owned()),
             active_sk: Some(spec.uid.to_string()),
@@ -367,7 +367,8 @@ pub(super) struct JobPlaceRow {
 impl JobPlaceRow {
     pub(super) fn new(spec: &JobSpec) -> Self {
         let Key { pk, sk } = Key::job_place(spec.uid);
-        Self { pk, sk, listing_pk: keys::jobs_of_organization(spec.organization), listing_sk: spec.uid.to_string() }
+        let listing_pk = keys::jobs_of_organization(spec.organization).pk;
+        Self { pk, sk, listing_pk, listing_sk: spec.uid.to_string() }
     }
 }
 
@@ -437,7 +438,7 @@ impl<'a> DeliveryRow<'a> {
             sk,
             active_pk: waits.then_some(keys::OUTBOX),
             active_sk: waits.then(|| place.clone()),
-            listing_pk: keys::deliveries_of(delivery.organization),
+            listing_pk: keys::deliveries_of(delivery.organization).pk,
             listing_sk: place,
             expires_at: delivery.created_at.as_second() + limits::DELIVERY_SECONDS,
             delivery,

@@ -3,16 +3,13 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::Store;
-use super::calls::{attribute, classify, key_of, read, text};
-use super::keys::{self, ACTIVE, Key, LISTING, OUTBOX};
+use super::calls::{attribute, classify, key_of, looked_at, narrowed, read, text};
+use super::keys::{self, ACTIVE, Key, OUTBOX};
 use super::rows::{DeliveryRow, Keyed, item};
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
 use crate::domain::{Error, Timestamp, limits};
 use crate::ports::{DeliveryFilter, Page, Slice, Webhooks};
-
-/// Pages of the index that one page of a narrowed list may read; then it is short, and the next one goes on.
-const ROUNDS: usize = 5;
 
 impl Webhooks for Store {
     async fn add_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
@@ -52,27 +49,16 @@ impl Webhooks for Store {
         slice: &Slice,
     ) -> Result<Page<Delivery>, Error> {
         let place = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
-        let mut slice = slice.clone();
-        let mut entries: Vec<Delivery> = Vec::new();
-        for _ in 0..ROUNDS {
-            let page = self.page_of_index(&LISTING, keys::deliveries_of(organization), &slice).await?;
-            let mut found: Vec<Delivery> =
-                self.get_many(page.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
-            found.sort_by_key(place);
-            if !slice.ascending {
-                found.reverse();
-            }
-            entries.extend(found.into_iter().filter(|delivery| filter.keeps(delivery)));
-            slice.after = page.next;
-            if slice.after.is_none() || entries.len() >= slice.limit {
-                break;
-            }
+        let look = if *filter == DeliveryFilter::default() { slice.clone() } else { looked_at(slice) };
+        let listed = self.page_of_list(&keys::deliveries_of(organization), &look).await?;
+        let mut entries: Vec<Delivery> =
+            self.get_many(listed.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+        entries.sort_by_key(place);
+        if !slice.ascending {
+            entries.reverse();
         }
-        if entries.len() > slice.limit {
-            entries.truncate(slice.limit);
-            slice.after = entries.last().map(place);
-        }
-        Ok(Page { entries, next: slice.after })
+        let page = Page { entries, next: listed.next };
+        Ok(narrowed(page, slice.limit, |delivery| filter.keeps(delivery), place))
     }
 
     async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error> {

@@ -111,9 +111,15 @@ impl Items for MemoryTenants {
         Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect())
     }
 
-    async fn items_of(&self, project: ProjectUid, _: &Slice) -> Result<Page<Item>, Error> {
-        let entries = lock(&self.items).iter().rev().filter(|item| item.project == project).cloned().collect();
-        Ok(Page { entries, next: None })
+    async fn items_of(
+        &self,
+        organization: OrganizationUid,
+        project: Option<ProjectUid>,
+        _: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        let listed =
+            |item: &&Item| item.organization == organization && project.is_none_or(|project| item.project == project);
+        Ok(Page { entries: lock(&self.items).iter().rev().filter(listed).cloned().collect(), next: None })
     }
 
     async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {

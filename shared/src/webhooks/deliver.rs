@@ -107,6 +107,19 @@ mod tests {
         }
     }
 
+    /// Contract D23.
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_never_answers_has_ten_seconds() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://127.0.0.1:{}/hook", silent.local_addr().unwrap().port());
+        let begun = tokio::time::Instant::now();
+
+        let response = Courier::new(Egress::new(true)).tell(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
+
+        assert_eq!(response, Response::none("No complete answer came in time."));
+        assert!((10.0..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    }
+
     #[tokio::test]
     async fn no_answer_is_a_response_that_says_why_and_not_where() {
         let courier = Courier::new(Egress::new(false));

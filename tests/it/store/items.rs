@@ -1,8 +1,9 @@
-use shared::domain::id::ItemUid;
+use shared::domain::Error;
+use shared::domain::id::{ItemUid, OrganizationUid};
 use shared::domain::item::{Asset, Item, Size};
 use shared::domain::job::JobStatus;
 use shared::domain::result::{ResultStatus, Verdict};
-use shared::ports::{Chunk, Items, Ledger, Results};
+use shared::ports::{Chunk, Items, Ledger, Results, Slice};
 use shared::store::Store;
 
 use super::making::*;
@@ -129,11 +130,25 @@ async fn items_are_read_in_the_order_of_the_question(store: Store) {
 }
 
 async fn lists_of_items_lose_none_and_repeat_none(store: Store) {
-    let project = a_project();
-    let items = unlabeled(&store, project, 7).await;
-    unlabeled(&store, a_project(), 2).await;
+    let organization = OrganizationUid::named("with lists of its own");
+    let mut projects = [a_project(), a_project()];
+    projects.sort_unstable();
+    let items = projects.map(|project| some_items(project, 5).into_iter().map(|item| Item { organization, ..item }));
+    let [first, second] = items.map(Iterator::collect::<Vec<Item>>);
+    let both = [first.clone(), second.clone()].concat();
+    stored(store.add_items(&both).await);
+    let of = async |project, slice: Slice| store.items_of(organization, project, &slice).await;
 
-    assert_pages(async |slice| store.items_of(project, &slice).await, |item| item.asset.uid, &items).await;
+    assert_pages(async |slice| of(Some(projects[0]), slice).await, |item| item, &first).await;
+    assert_pages(async |slice| of(Some(projects[1]), slice).await, |item| item, &second).await;
+    assert_pages(async |slice| of(None, slice).await, |item| item, &both).await;
+
+    // Another organization's project has no items (I10), and a place in one list is none in another.
+    assert_pages(async |slice| store.items_of(acme(), Some(projects[0]), &slice).await, |item| item, &[]).await;
+    let slice = Slice { after: None, limit: 1, ascending: false };
+    let after = of(Some(projects[0]), slice.clone()).await.unwrap().next;
+    let elsewhere = of(Some(projects[1]), Slice { after, ..slice }).await;
+    assert!(matches!(elsewhere, Err(Error::InvalidCursor)), "{elsewhere:?}");
 }
 
 async fn results_are_the_items_that_have_one(store: Store) {
@@ -144,9 +159,12 @@ async fn results_are_the_items_that_have_one(store: Store) {
     store.commit(&spec, "bot", a_chunk(spec.uid, 0, outcomes), at(2)).await.unwrap();
     end(&store, spec.uid, JobStatus::Failed).await;
 
-    let drafts = async |slice| store.results(spec.project, |result| result.status == ResultStatus::Draft, &slice).await;
+    let drafts = async |slice| {
+        store.results(spec.organization, spec.project, |result| result.status == ResultStatus::Draft, &slice).await
+    };
     assert_pages(drafts, |item| item.asset.uid, &[items[1], items[4]]).await;
-    let accepted =
-        async |slice| store.results(spec.project, |result| result.status == ResultStatus::Accepted, &slice).await;
+    let accepted = async |slice| {
+        store.results(spec.organization, spec.project, |result| result.status == ResultStatus::Accepted, &slice).await
+    };
     assert_pages(accepted, |item| item.asset.uid, &[]).await;
 }

@@ -204,7 +204,7 @@ async fn a_rejected_result_is_history_and_its_item_is_unlabeled_again(store: Sto
     let all: Vec<ItemUid> = some_items(project, 3).into_iter().map(|item| item.asset.uid).collect();
     assert_eq!(waiting(&store, project).await, all);
     assert_eq!(store.items(&[item]).await.unwrap(), [Item { result: None, ..drafted.clone() }]);
-    assert_eq!(store.results(project, |_| true, &everything()).await.unwrap().entries, []);
+    assert_eq!(store.results(drafted.organization, project, |_| true, &everything()).await.unwrap().entries, []);
     let rejected = read(&store, item, 1).await.unwrap();
     assert_eq!(rejected, Item { result: Some(judged(&drafted, Verdict::Reject, 20)), ..drafted });
 }

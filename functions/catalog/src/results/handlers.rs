@@ -147,24 +147,25 @@ impl<S: Projects + Items + Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W
             ),
             None => None,
         };
-        let job = match paging.filter("job").map(JobUid::parse) {
-            Some(Err(_)) => return Ok(paging.empty()),
-            Some(Ok(uid)) => Some(uid),
-            None => None,
+        let job = paging.filter("job").map(JobUid::parse).transpose();
+        let item = paging.filter("item").map(ItemUid::parse).transpose();
+        let named = match (&job, item) {
+            (Ok(_), Ok(item)) => item.map(|uid| vec![uid]),
+            _ => Some(Vec::new()), // what is no uid names nothing
         };
-        let keep = |result: &LabelResult| {
-            status.is_none_or(|status: ResultStatus| result.status == status)
-                && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
-        };
-        let page = match paging.filter("item").map(ItemUid::parse) {
-            Some(Err(_)) => return Ok(paging.empty()),
-            Some(Ok(uid)) => {
+        let page = match named {
+            None => own_items(&self.store, caller.organization, project, &paging.slice()).await?,
+            Some(uids) => {
                 let project = self.store.project(caller.organization, project).await?.uid;
-                let mut entries = self.store.items(&[uid]).await?;
+                let mut entries = self.store.items(&uids).await?;
                 entries.retain(|item| item.project == project);
                 Page { entries, next: None }
             }
-            None => own_items(&self.store, caller.organization, project, &paging.slice()).await?,
+        };
+        let job = job.ok().flatten();
+        let keep = |result: &LabelResult| {
+            status.is_none_or(|status: ResultStatus| result.status == status)
+                && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
         };
         let kept = page.entries.into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
         let entries = kept.filter_map(ResultView::of).collect();

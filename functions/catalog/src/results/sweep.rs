@@ -166,7 +166,7 @@ impl<S: Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
         let (mut reviewed, mut examined) = (0, 0);
         loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true };
-            let Page { mut entries, next } = self.store.results(sweep.project, |_| true, &slice).await?;
+            let Page { mut entries, next } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
             let results = entries.len();
             entries.retain(|item| item.result.as_ref().is_some_and(|result| sweep.filter.keeps(result)));
             let (verdict, listeners) = (sweep.decision.verdict(), &listeners);

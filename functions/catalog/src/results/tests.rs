@@ -35,6 +35,7 @@ impl Contended {
 impl Results for Contended {
     async fn results(
         &self,
+        _: OrganizationUid,
         _: ProjectUid,
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
