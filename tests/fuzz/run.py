@@ -168,7 +168,7 @@ def tenant(stack: Stack, name: str) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.run", description=__doc__)
-    parser.add_argument("--examples", type=int, default=330, help="requests to each operation, about")
+    parser.add_argument("--examples", type=int, default=360, help="requests to each operation, about")
     parser.add_argument("--seed", type=int, default=SEED)
     arguments = parser.parse_args()
     report = run(up.required(), arguments.examples, phases=LONG, seed=arguments.seed)

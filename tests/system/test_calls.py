@@ -27,14 +27,14 @@ def full(own: System) -> dict[str, str]:
     own.run(project, confidence_threshold=0.0)
     webhook = own.ok("POST", "/webhooks/", {"target_url": "http://localhost:9/", "events": ["task.completed"]})["uid"]
 
-    def add(number: int) -> None:
-        # Of a bare project: its jobs end by themselves, and the newest hundred are on the page whatever they are.
-        own.start(own.project(items=1), dry_run=True)
-        own.provider(project, f"endpoint-{number}")
+    def add(_: int) -> str:
         own.ok("POST", f"/webhooks/{webhook}/test/")
+        return str(own.start(own.load_project(1), dry_run=True)["uid"])
 
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
-        list(pool.map(add, range(PAGE + 2)))
+        jobs = list(pool.map(add, range(PAGE + 2)))
+    for job in jobs:
+        own.finished(job)
     dataset = own.ok("GET", f"/datasets/{project}/")
     return {"project": project, "dataset": f"{dataset['owner_name']}/{dataset['slug']}"}
 
@@ -59,48 +59,35 @@ def walk(new_tenant: NewTenant) -> Iterator[Walk]:
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "least"),
     [
-        "/auto-label-jobs/",
-        "/auto-label-jobs/?status=completed",
-        "/inference-providers/",
-        "/webhook-deliveries/",
-        "/webhook-deliveries/?event_type=webhook.test",
-        "/projects/",
-        "/users/me/projects/",
-        "/datasets/",
-        "/datasets/{dataset}/items/",
-        "/tasks/",
-        "/tasks/?project={project}",
-        "/projects/{project}/items/",
-        "/projects/{project}/results/",
+        ("/auto-label-jobs/", PAGE),
+        ("/auto-label-jobs/?status=completed", PAGE),
+        ("/auto-label-jobs/?status=completed&limit=1", 1),
+        ("/auto-label-jobs/?project={project}", 1),
+        ("/inference-providers/", PAGE),
+        ("/webhooks/", 1),
+        ("/webhook-deliveries/", PAGE),
+        ("/webhook-deliveries/?event_type=webhook.test", PAGE),
+        ("/organizations/", 1),
+        ("/projects/", PAGE),
+        ("/users/me/projects/", PAGE),
+        ("/datasets/", PAGE),
+        ("/datasets/{dataset}/items/", PAGE),
+        ("/tasks/", PAGE),
+        ("/tasks/?project={project}", PAGE),
+        ("/projects/{project}/items/", PAGE),
+        ("/projects/{project}/results/", PAGE // 2),  # not every item has one
     ],
 )
-def test_a_page_of_a_hundred_costs_at_most_two_reads(own: System, full: dict[str, str], path: str) -> None:
-    assert PAGE - 5 <= rows_for_two_reads(own, path.format_map(full)) <= PAGE
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/webhooks/",
-        "/organizations/",
-        "/auto-label-jobs/?project={project}",
-        "/auto-label-jobs/?status=completed&limit=1",
-    ],
-)
-def test_a_shorter_page_costs_no_more(own: System, full: dict[str, str], path: str) -> None:
-    assert rows_for_two_reads(own, path.format_map(full)) == 1
-
-
-def rows_for_two_reads(own: System, path: str) -> int:
+def test_a_page_of_a_hundred_costs_at_most_two_reads(own: System, full: dict[str, str], path: str, least: int) -> None:
     before = counts.calls_so_far()
-    rows = own.ok("GET", path)["results"]
+    rows = own.ok("GET", path.format_map(full))["results"]
     reads = counts.reads(own.stack, *API, since=before)
 
     print(f"\n{path}: {len(rows)} rows, {dict(reads)}")
+    assert least <= len(rows) <= PAGE
     assert 1 <= reads.total() <= 2
-    return len(rows)
 
 
 def test_five_thousand_items_are_registered_in_ten_calls(own: System, large: tuple[str, int]) -> None:
