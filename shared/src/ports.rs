@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::domain::connection::{Credentials, RESPONSE_KEY, SageMaker};
+use crate::domain::connection::{Credentials, SageMaker};
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
 };
@@ -549,7 +549,7 @@ pub enum InferenceError {
 pub trait Model: Send + Sync {
     /// The key of the predictions in an answer.
     fn response_key(&self) -> &str {
-        RESPONSE_KEY
+        "annotations"
     }
 
     /// One call.

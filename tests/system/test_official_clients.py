@@ -267,6 +267,9 @@ def test_a_credential_is_shown_as_a_mask_and_kept_when_the_mask_comes_back(clien
         "headers": {"X-Team": "red"},
         "timeout": 12.5,
         "response_key": "found",
+        "response_format": "coco_results",
+        "label_map": [{"from": "10", "to": "traffic_light"}],
+        "max_concurrency": 4,
     }
 
     created = client.inference_providers.create(name="Http", provider_type="http", config=config, is_active=False)

@@ -94,6 +94,9 @@ def test_the_client_creates_shows_lists_changes_and_deletes(
         "headers": {},
         "timeout": 30,
         "response_key": "annotations",
+        "response_format": "annotations",
+        "label_map": [],
+        "max_concurrency": 16,
     }
     assert [p.uid for p in listed.items] == [created.uid], "newest first"
     assert (changed.name, changed.is_active, changed.config) == ("Theirs", False, shown.config)

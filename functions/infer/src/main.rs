@@ -32,9 +32,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     env.finish()?;
     let aws = Aws::in_lambda().await;
-    let endpoints = endpoints
-        .into_iter()
-        .map(|(model, endpoint_name)| (model, SageMaker { endpoint_name, region: region.clone(), role_arn: None }));
+    let endpoints =
+        endpoints.into_iter().map(|(model, endpoint_name)| (model, SageMaker::new(endpoint_name, region.clone())));
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let egress = Egress::new(loopback_http);
     let worker = &Worker {

@@ -52,7 +52,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
     let objects = MemoryObjects::default();
     objects.put("manifest", "", lines).await.unwrap();
     let fault = Arc::new(fault);
-    let endpoint = SageMaker { endpoint_name: "yolo".into(), region: "us-east-1".into(), role_arn: None };
+    let endpoint = SageMaker::new("yolo", "us-east-1");
     let worker = Worker {
         store: MemoryJob::of(job).failing(&fault),
         providers: MemoryTenants::default(),

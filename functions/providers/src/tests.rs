@@ -188,6 +188,12 @@ fn a_sagemaker() -> Value {
     json!({"name": "Ours", "provider_type": "sagemaker", "config": {"endpoint_name": "yolo", "region": "us-east-1"}})
 }
 
+/// Its config with what is not said.
+fn a_whole_config() -> Value {
+    json!({"endpoint_name": "yolo", "region": "us-east-1", "response_format": "annotations", "label_map": [],
+        "max_concurrency": 16})
+}
+
 fn an_http() -> Value {
     json!({"name": "Theirs", "provider_type": "http", "config": {"endpoint_url": "https://model.example/v1", "auth_type": "bearer",
         "auth_header": TOKEN, "headers": {"X-Key": KEY}}})
@@ -204,7 +210,7 @@ async fn a_provider_is_created_read_changed_and_removed() {
         (
             201,
             &json!({"uid": uid, "name": "Ours", "description": null, "provider_type": "sagemaker",
-                "config": {"endpoint_name": "yolo", "region": "us-east-1"}, "is_active": true, "project": null,
+                "config": a_whole_config(), "is_active": true, "project": null,
                 "last_test_at": null, "last_test_success": null,
                 "created_at": "1970-01-01T00:16:40Z", "updated_at": "1970-01-01T00:16:40Z"})
         )
@@ -235,7 +241,7 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
     assert_eq!(
         provider["config"],
         json!({"endpoint_url": "https://model.example/v1", "auth_type": "bearer", "auth_header": MASK, "headers": {"X-Key": MASK},
-            "timeout": 30, "response_key": "annotations"})
+            "timeout": 30, "response_key": "annotations", "response_format": "annotations", "label_map": [], "max_concurrency": 16})
     );
     let (_, open) = world
         .api
@@ -246,7 +252,8 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
         .await;
     assert_eq!(
         open["config"],
-        json!({"endpoint_url": "https://a.example", "auth_type": "none", "headers": {}, "timeout": 30, "response_key": "annotations"})
+        json!({"endpoint_url": "https://a.example", "auth_type": "none", "headers": {}, "timeout": 30, "response_key": "annotations",
+            "response_format": "annotations", "label_map": [], "max_concurrency": 16})
     );
 }
 
@@ -399,7 +406,7 @@ async fn another_type_needs_a_whole_config() {
 
     let (status, changed) =
         world.patched(&path, json!({"provider_type": "sagemaker", "config": a_sagemaker()["config"]})).await;
-    assert_eq!((status, &changed["config"]), (200, &a_sagemaker()["config"]));
+    assert_eq!((status, &changed["config"]), (200, &a_whole_config()));
 
     // And what was secret is gone: there is nothing that a mask could stand for.
     let mut back = an_http();

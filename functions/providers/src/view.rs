@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use shared::domain::Timestamp;
-use shared::domain::connection::{AuthType, Connection, Http, MASK, ProviderType, SageMaker};
+use shared::domain::connection::{AuthType, Connection, MASK, ProviderType, ResponseFormat};
 use shared::domain::id::{ProjectUid, ProviderUid};
 use shared::domain::provider::InferenceProvider;
 use utoipa::ToSchema;
@@ -41,6 +41,14 @@ enum ConfigView {
         region: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         role_arn: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target_variant: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inference_component_name: Option<String>,
+        response_format: ResponseFormat,
+        label_map: Vec<MappedLabel>,
+        /// Calls in flight over all workers of a job.
+        max_concurrency: u32,
     },
     /// Of `http`.
     Http {
@@ -55,25 +63,50 @@ enum ConfigView {
         #[schema(value_type = f64)]
         timeout: Number,
         response_key: String,
+        response_format: ResponseFormat,
+        label_map: Vec<MappedLabel>,
+        /// Calls in flight over all workers of a job.
+        max_concurrency: u32,
     },
+}
+
+/// A label of the model, and what the project calls it. A pair of values: the TypeScript client renames keys (contract, 1.4).
+#[derive(Debug, Serialize, ToSchema)]
+struct MappedLabel {
+    from: String,
+    to: String,
+}
+
+impl MappedLabel {
+    fn all(label_map: BTreeMap<String, String>) -> Vec<Self> {
+        label_map.into_iter().map(|(from, to)| Self { from, to }).collect()
+    }
 }
 
 impl ConfigView {
     fn of(connection: Connection) -> Self {
         match connection {
-            Connection::SageMaker(SageMaker { endpoint_name, region, role_arn }) => {
-                Self::SageMaker { endpoint_name, region, role_arn }
-            }
-            Connection::Http(Http { endpoint_url, auth_type, headers, timeout, response_key, sealed: _ }) => {
-                Self::Http {
-                    endpoint_url,
-                    auth_type,
-                    auth_header: (auth_type != AuthType::None).then_some(MASK),
-                    headers: headers.into_iter().map(|name| (name, MASK)).collect(),
-                    timeout,
-                    response_key,
-                }
-            }
+            Connection::SageMaker(endpoint) => Self::SageMaker {
+                endpoint_name: endpoint.endpoint_name,
+                region: endpoint.region,
+                role_arn: endpoint.role_arn,
+                target_variant: endpoint.target_variant,
+                inference_component_name: endpoint.inference_component_name,
+                response_format: endpoint.reading.response_format,
+                label_map: MappedLabel::all(endpoint.reading.label_map),
+                max_concurrency: endpoint.max_concurrency,
+            },
+            Connection::Http(endpoint) => Self::Http {
+                endpoint_url: endpoint.endpoint_url,
+                auth_type: endpoint.auth_type,
+                auth_header: (endpoint.auth_type != AuthType::None).then_some(MASK),
+                headers: endpoint.headers.into_iter().map(|name| (name, MASK)).collect(),
+                timeout: endpoint.timeout,
+                response_key: endpoint.reading.response_key,
+                response_format: endpoint.reading.response_format,
+                label_map: MappedLabel::all(endpoint.reading.label_map),
+                max_concurrency: endpoint.max_concurrency,
+            },
         }
     }
 }
@@ -124,9 +157,11 @@ pub(crate) struct NewProvider {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
     provider_type: ProviderType,
-    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`. Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`,
-    /// `timeout`, `response_key`. Other keys are refused. `auth_header` and the values of `headers` are secret: they are kept
-    /// encrypted, and shown as `********`.
+    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`. Of `http`:
+    /// `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both: `response_format`
+    /// (`annotations`, `huggingface_object_detection` or `coco_results`), `label_map` (an object of project labels by model
+    /// labels, or the list of pairs in which it is shown), `max_concurrency` (1 to 1000, by default 16). Other keys are
+    /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
     #[schema(value_type = Object)]
     config: Map<String, Value>,
     #[schema(max_length = 2000)]

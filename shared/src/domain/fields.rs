@@ -1,5 +1,7 @@
 //! Reading a request's fields: every complaint is collected, so that one answer names them all.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::{Error, error::FieldError, json, limits};
@@ -161,6 +163,43 @@ pub fn labels(value: Value) -> Result<Vec<String>, String> {
     Ok(labels)
 }
 
+/// A value for each label: as an object, or as the list of pairs in which it is shown, since the TypeScript client renames
+/// the keys of all objects that it reads (contract, 1.4). `names` are those of a pair's members.
+pub fn by_label<T>(
+    names: [&'static str; 2],
+    read: impl Fn(Value) -> Result<T, String>,
+) -> impl FnOnce(Value) -> Result<BTreeMap<String, T>, String> {
+    move |value| {
+        let [name, of] = names;
+        let pair = |entry: Value| match entry {
+            Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)),
+            _ => None,
+        };
+        let pairs: Option<Vec<(Value, Value)>> = match value {
+            Value::Object(map) => Some(map.into_iter().map(|(label, value)| (label.into(), value)).collect()),
+            Value::Array(entries) => entries.into_iter().map(pair).collect(),
+            _ => None,
+        };
+        let pairs =
+            pairs.ok_or_else(|| format!("Must be an object, or a list of objects with \"{name}\" and \"{of}\"."))?;
+        if pairs.len() > limits::LABELS {
+            return Err(format!("Must have at most {} entries.", limits::LABELS));
+        }
+        let mut values = BTreeMap::new();
+        for (label, value) in pairs {
+            let label = text(1, limits::LABEL_CHARS)(label).map_err(|message| format!("Of a label: {message}"))?;
+            let value = read(value).map_err(|message| format!("Of a label's value: {message}"))?;
+            if values.insert(label, value).is_some() {
+                return Err("Names a label twice.".into());
+            }
+        }
+        if values.keys().map(|label| label.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
+            return Err(format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
+        }
+        Ok(values)
+    }
+}
+
 /// An object.
 ///
 /// # Errors
@@ -214,6 +253,31 @@ mod tests {
         }
         for good in [json!(0), json!(1), json!(0.5)] {
             assert!(fraction(good.clone()).is_ok(), "{good}");
+        }
+    }
+
+    /// Contract D16.
+    #[test]
+    fn what_belongs_to_labels_is_an_object_or_the_list_in_which_it_is_shown() {
+        let read = |value| by_label(["label", "threshold"], fraction)(value);
+        let wanted = BTreeMap::from([("car".to_owned(), 0.5), ("cup".to_owned(), 1.0)]);
+
+        assert_eq!(read(json!({"cup": 1, " car ": 0.5})).unwrap(), wanted);
+        let pairs = json!([{"label": "cup", "threshold": 1}, {"label": "car", "threshold": 0.5}]);
+        assert_eq!(read(pairs).unwrap(), wanted);
+        for (bad, complaint) in [
+            (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
+            (json!([{"label": "cup"}]), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
+            (json!({" ": 1}), "Of a label: May not be blank."),
+            (json!({"car": "1"}), "Of a label's value: Must be a number from 0.0 to 1.0."),
+            (json!({"car": 1, "car ": 1}), "Names a label twice."),
+            ((0..1_001).map(|n| (n.to_string(), json!(1))).collect(), "Must have at most 1000 entries."),
+            (
+                (100..200).map(|n| ("x".repeat(200) + &n.to_string(), json!(1))).collect(),
+                "Must have at most 16384 characters in all.",
+            ),
+        ] {
+            assert_eq!(read(bad).unwrap_err(), complaint);
         }
     }
 

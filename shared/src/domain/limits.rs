@@ -56,6 +56,8 @@ pub const DESCRIPTION_CHARS: usize = 2_000;
 pub const SECRET_CHARS: std::ops::RangeInclusive<usize> = 16..=256;
 /// Bytes of the credentials of one provider: as many as KMS seals in one call (AWS, "Encrypt").
 pub const CREDENTIALS_BYTES: usize = 4_096;
+/// Model calls in flight that a provider may allow over all workers of a job: what one worker drives, several times over.
+pub const CONCURRENCY: u32 = 1_000;
 /// Further request headers of a provider, and the lengths of a name and of a value.
 pub const HEADERS: usize = 20;
 /// See [`HEADERS`].

@@ -31,7 +31,7 @@ impl HttpsEndpoint {
             url: endpoint.endpoint_url.clone(),
             headers: headers.chain(credentials.request_headers()).collect(),
             timeout: endpoint.timeout(),
-            response_key: endpoint.response_key.clone(),
+            response_key: endpoint.reading.response_key.clone(),
         }
     }
 }

@@ -1,5 +1,5 @@
 use shared::domain::Error;
-use shared::domain::connection::{AuthType, Connection, Http, SageMaker};
+use shared::domain::connection::{AuthType, Connection, Http, Reading, ResponseFormat, SageMaker};
 use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use shared::domain::item::AssetType;
 use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
@@ -112,11 +112,7 @@ fn provider(organization: OrganizationUid, second: i64) -> InferenceProvider {
         organization,
         name: format!("YOLO {second}"),
         description: None,
-        connection: Connection::SageMaker(SageMaker {
-            endpoint_name: "yolo-v8".into(),
-            region: "eu-central-1".into(),
-            role_arn: None,
-        }),
+        connection: Connection::SageMaker(SageMaker::new("yolo-v8", "eu-central-1")),
         is_active: true,
         project: Some(ProjectUid::at(at(0))),
         last_test_at: None,
@@ -254,7 +250,12 @@ async fn an_https_provider_reads_back_as_it_was(store: Store) {
             auth_type: AuthType::Bearer,
             headers: vec!["X-Model".into()],
             timeout: timeout.as_number().unwrap().clone(),
-            response_key: "annotations".into(),
+            reading: Reading {
+                response_key: "found".into(),
+                response_format: ResponseFormat::CocoResults,
+                label_map: [("17".to_owned(), "cat".to_owned())].into(),
+            },
+            max_concurrency: 64,
             sealed: Some("ciphertext".into()),
         };
         let provider = InferenceProvider { connection: Connection::Http(endpoint), ..provider(acme(), 0) };

@@ -1,0 +1,71 @@
+//! How a model's answers are read: whatever a model says, drafts have the form and the words of the project.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::domain::fields::{self, Fields};
+use crate::domain::limits;
+
+/// How a model's answers are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reading {
+    /// The key of the predictions (contract, 10.3).
+    pub response_key: String,
+    /// What a prediction looks like.
+    pub response_format: ResponseFormat,
+    /// Labels of the project by those of the model; a label that is not named stays as it is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_map: BTreeMap<String, String>,
+}
+
+/// What an answer looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// The contract's own (10.3).
+    #[default]
+    Annotations,
+    /// `[{"score", "label", "box": {"xmin", "ymin", "xmax", "ymax"}}]`: object detection as Hugging Face's containers answer it.
+    HuggingfaceObjectDetection,
+    /// `[{"category_id", "bbox": [x, y, width, height], "score", "segmentation"}]`: COCO's format for results.
+    CocoResults,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            response_key: "annotations".into(),
+            response_format: ResponseFormat::default(),
+            label_map: BTreeMap::new(),
+        }
+    }
+}
+
+impl Reading {
+    /// Reads what both kinds of provider may say; the key is said by one of them only.
+    pub(super) fn read(fields: &mut Fields) -> Self {
+        let response_format = fields.optional("response_format", ResponseFormat::read).unwrap_or_default();
+        let label = |value| fields::text(1, limits::LABEL_CHARS)(value);
+        let label_map = fields.optional("label_map", fields::by_label(["from", "to"], label));
+        let label_map = label_map.unwrap_or_default();
+        if label_map.values().map(|label| label.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
+            fields.refuse("label_map", format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
+        }
+        Self { response_format, label_map, ..Self::default() }
+    }
+}
+
+impl ResponseFormat {
+    fn read(value: Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("annotations") => Ok(Self::Annotations),
+            Some("huggingface_object_detection") => Ok(Self::HuggingfaceObjectDetection),
+            Some("coco_results") => Ok(Self::CocoResults),
+            _ => Err("Must be \"annotations\", \"huggingface_object_detection\" or \"coco_results\".".into()),
+        }
+    }
+}
