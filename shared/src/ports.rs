@@ -2,9 +2,10 @@
 //! `testing` in memory.
 
 use std::future::Future;
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::domain::connection::{Credentials, SageMaker};
+use crate::domain::connection::{Credentials, Reading, SageMaker};
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
 };
@@ -20,7 +21,7 @@ use crate::domain::provider::InferenceProvider;
 use crate::domain::rate::{Requester, Usage};
 use crate::domain::result::LabelResult;
 use crate::domain::source::Source;
-use crate::domain::summary::{ItemError, Summary};
+use crate::domain::summary::{ItemError, LabelCount, Summary};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
 
@@ -292,6 +293,8 @@ pub struct Chunk {
     pub id: ChunkId,
     /// In the manifest's order; `None` for items that a cancelled job did not get to.
     pub outcomes: Vec<Option<ItemOutcome>>,
+    /// Predictions of labels that the job does not want.
+    pub dropped_labels: Vec<LabelCount>,
     /// Dropped parts of good answers.
     pub notes: Vec<ItemError>,
     /// Assets whose size was read from their files: kept with their drafts.
@@ -547,9 +550,10 @@ pub enum InferenceError {
 
 /// The one seam to models: an item goes in, the bytes of an answer come out.
 pub trait Model: Send + Sync {
-    /// The key of the predictions in an answer.
-    fn response_key(&self) -> &str {
-        "annotations"
+    /// How its answers are read.
+    fn reading(&self) -> &Reading {
+        static USUAL: LazyLock<Reading> = LazyLock::new(Reading::default);
+        &USUAL
     }
 
     /// One call.

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
 use shared::domain::Error;
-use shared::domain::annotate::{accepts, judge};
+use shared::domain::annotate::{accepts, judge, unwanted};
 use shared::domain::decode::{BadAnswer, Picture, decode};
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
 use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
 use shared::domain::prediction::{Mask, Prediction};
 use shared::domain::source::{Source, SourceBuckets};
-use shared::domain::summary::ItemError;
+use shared::domain::summary::{ItemError, LabelCount};
 use shared::domain::{limits, mask};
 use shared::measure::measure;
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) predictions: Vec<Prediction>,
     /// What was dropped of it.
     pub(crate) dropped: Option<String>,
+    /// Predictions of labels that the job does not want.
+    pub(crate) dropped_labels: Vec<LabelCount>,
     /// The asset, if its size had to be read from its file.
     pub(crate) measured: Option<Asset>,
 }
@@ -48,7 +50,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// Of an item that a stopped job did not get to.
     pub(crate) const fn none() -> Self {
-        Self { outcome: None, predictions: Vec::new(), dropped: None, measured: None }
+        Self { outcome: None, predictions: Vec::new(), dropped: None, dropped_labels: Vec::new(), measured: None }
     }
 
     fn failed(asset: &Asset, failure: Failure) -> Self {
@@ -62,6 +64,11 @@ impl Answer {
             Some(ItemError { item: outcome.item, code: FailureCode::BadAnswer, message })
         };
         answers.iter().filter_map(note).collect()
+    }
+
+    pub(crate) fn dropped_labels(answers: &[Self]) -> Vec<LabelCount> {
+        let counts = answers.iter().flat_map(|answer| &answer.dropped_labels);
+        LabelCount::sum(counts.map(LabelCount::pair), limits::DROPPED_LABELS)
     }
 
     pub(crate) fn measured(answers: &[Self]) -> Vec<Asset> {
@@ -160,16 +167,18 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
 
     async fn read(&self, asset: &Asset, body: &[u8], until: Instant) -> Answer {
         let bad = |bad: BadAnswer| Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string()));
-        let decoded = match decode(body, self.model.response_key(), asset.size) {
+        let decoded = match decode(body, self.model.reading(), asset.size) {
             Ok(decoded) => decoded,
             Err(error) => return bad(error),
         };
+        let dropped_labels = unwanted(self.spec, &decoded);
         let Some(masks) = self.masks(&decoded.pictures, until).await else { return Answer::none() };
         match decoded.complete(masks) {
             Err(error) => bad(error),
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
                 dropped: note(&decoded.dropped),
+                dropped_labels,
                 predictions: decoded.predictions,
                 measured: None,
             },

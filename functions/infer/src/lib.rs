@@ -159,6 +159,7 @@ where
         for chunk in ready {
             let chunk = Chunk {
                 id: chunk.id,
+                dropped_labels: Answer::dropped_labels(&chunk.answers),
                 notes: Answer::notes(&chunk.answers),
                 measured: Answer::measured(&chunk.answers),
                 outcomes: Answer::outcomes(chunk.answers),

@@ -119,6 +119,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
             provider: self.provider(&request, &project).await?,
             model_type: request.model_type,
             confidence_threshold: request.confidence_threshold,
+            label_thresholds: request.label_thresholds,
             wanted: if request.labels.is_empty() { project.labels } else { request.labels.clone() },
             labels: request.labels,
             dry_run: request.dry_run,

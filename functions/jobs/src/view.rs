@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
@@ -16,6 +18,8 @@ pub struct JobView {
     model_type: Option<ModelType>,
     #[schema(minimum = 0.0, maximum = 1.0)]
     confidence_threshold: f64,
+    /// For these labels, instead of `confidence_threshold`.
+    label_thresholds: Vec<LabelThreshold>,
     /// Empty: all labels of the project.
     labels: Vec<String>,
     dry_run: bool,
@@ -48,6 +52,14 @@ pub struct JobView {
     provider: Option<ProviderUid>,
 }
 
+/// The threshold of a label. The label is a value: the TypeScript client renames keys (contract, 1.4).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LabelThreshold {
+    label: String,
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    threshold: f64,
+}
+
 /// What a job can be asked for.
 // For the API's description alone: `JobRequest` reads it.
 #[derive(ToSchema)]
@@ -58,6 +70,9 @@ pub(crate) struct NewJob {
     /// Predictions below it are dropped.
     #[schema(minimum = 0.0, maximum = 1.0, default = 0.5)]
     confidence_threshold: Option<f64>,
+    /// Thresholds of labels that have one of their own, as an object, or as the list of pairs in which it is shown.
+    #[schema(value_type = Option<Object>)]
+    label_thresholds: Option<BTreeMap<String, f64>>,
     /// Labels to keep; empty: all of the project.
     #[schema(default = json!([]), max_items = 1000)]
     labels: Option<Vec<String>>,
@@ -78,6 +93,11 @@ impl JobView {
             status: state.status,
             model_type: spec.model_type,
             confidence_threshold: spec.confidence_threshold,
+            label_thresholds: spec
+                .label_thresholds
+                .iter()
+                .map(|(label, threshold)| LabelThreshold { label: label.clone(), threshold: *threshold })
+                .collect(),
             labels: spec.labels.clone(),
             dry_run: spec.dry_run,
             total_items: state.counters.total,

@@ -65,7 +65,7 @@ async fn ask<O: Objects, M: Connect>(objects: &O, models: &M, provider: &Inferen
         Ok(answer) => answer,
         Err(error) => return Ok(Probe::failed(error.to_string())),
     };
-    Ok(match decode(&answer, model.response_key(), Some(SIZE)) {
+    Ok(match decode(&answer, model.reading(), Some(SIZE)) {
         Ok(decoded) => {
             let predictions = decoded.predictions.len() + decoded.pictures.len();
             let message = format!("The model answered, with {predictions} prediction(s).");

@@ -1,8 +1,8 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::connection::{Connection, SageMaker};
+use shared::domain::connection::{Connection, Reading, SageMaker};
 use shared::domain::id::{OrganizationUid, ProviderUid};
 use shared::domain::outcome::{Failure, FailureCode};
 use shared::domain::project::Project;
@@ -50,8 +50,10 @@ impl TestModel {
 }
 
 impl Model for TestModel {
-    fn response_key(&self) -> &str {
-        "found"
+    fn reading(&self) -> &Reading {
+        static FOUND: LazyLock<Reading> =
+            LazyLock::new(|| Reading { response_key: "found".into(), ..Reading::default() });
+        &FOUND
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {

@@ -1,14 +1,31 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
+use super::decode::Decoded;
 use super::job::JobSpec;
+use super::limits;
 use super::outcome::{Failure, FailureCode, Outcome, SkipReason};
 use super::prediction::Prediction;
+use super::summary::LabelCount;
 
-/// Whether a job keeps a prediction: a wanted label, and a confidence that is not *below* the threshold.
+/// Whether a job keeps a prediction: a wanted label, and a confidence that is not *below* the threshold, the label's own if
+/// it has one.
 #[must_use]
 pub fn accepts(spec: &JobSpec, label: &str, confidence: f64) -> bool {
-    confidence >= spec.confidence_threshold
-        && (spec.wanted.is_empty() || spec.wanted.iter().any(|wanted| wanted == label))
+    confidence >= *spec.label_thresholds.get(label).unwrap_or(&spec.confidence_threshold) && wants(spec, label)
+}
+
+/// Whether a job keeps predictions of a label at all.
+#[must_use]
+pub fn wants(spec: &JobSpec, label: &str) -> bool {
+    spec.wanted.is_empty() || spec.wanted.iter().any(|wanted| wanted == label)
+}
+
+/// What an answer has of labels that the job does not want, whatever the confidence.
+#[must_use]
+pub fn unwanted(spec: &JobSpec, answer: &Decoded) -> Vec<LabelCount> {
+    let predictions = answer.predictions.iter().map(|prediction| prediction.label.as_str());
+    let labels = predictions.chain(answer.pictures.iter().map(|picture| picture.label.as_str()));
+    LabelCount::sum(labels.filter(|label| !wants(spec, label)).map(|label| (label, 1)), limits::DROPPED_LABELS)
 }
 
 /// The outcome of a well-formed answer.
@@ -27,6 +44,8 @@ pub fn too_large() -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -44,6 +63,7 @@ mod tests {
             provider: None,
             model_type: Some(ModelType::Yolo),
             confidence_threshold: threshold,
+            label_thresholds: BTreeMap::new(),
             labels: vec![],
             wanted: wanted.iter().map(ToString::to_string).collect(),
             dry_run: false,
@@ -64,6 +84,16 @@ mod tests {
     fn equal_to_the_threshold_is_kept_and_below_is_not() {
         assert!(accepts(&spec(0.5, &[]), "car", 0.5));
         assert!(!accepts(&spec(0.5, &[]), "car", 0.499_999));
+    }
+
+    #[test]
+    fn a_labels_own_threshold_goes_before_the_jobs() {
+        let own = BTreeMap::from([("car".to_owned(), 0.9), ("cup".to_owned(), 0.1)]);
+        let spec = JobSpec { label_thresholds: own, ..spec(0.5, &[]) };
+
+        assert!(accepts(&spec, "car", 0.9) && !accepts(&spec, "car", 0.89));
+        assert!(accepts(&spec, "cup", 0.1) && !accepts(&spec, "cup", 0.09));
+        assert!(accepts(&spec, "cat", 0.5) && !accepts(&spec, "cat", 0.49));
     }
 
     #[test]

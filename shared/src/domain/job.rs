@@ -6,12 +6,14 @@
 //! Invariant: no I/O and no clock in here. `store` turns the same table into conditional writes, so an
 //! illegal move is refused twice: in memory, and by DynamoDB when two writers race.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
 use super::project::Project;
@@ -148,6 +150,8 @@ pub struct JobRequest {
     pub model_type: Option<ModelType>,
     /// Predictions below it are dropped; equal is kept.
     pub confidence_threshold: f64,
+    /// For these labels, instead of `confidence_threshold`.
+    pub label_thresholds: BTreeMap<String, f64>,
     /// Empty: all labels.
     pub labels: Vec<String>,
     /// I8.
@@ -165,12 +169,14 @@ impl JobRequest {
         let mut fields = Fields::of_body(body)?;
         let model_type = fields.optional("model_type", model_type);
         let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
+        let by_label = fields::by_label(["label", "threshold"], fields::fraction);
+        let label_thresholds = fields.optional("label_thresholds", by_label).unwrap_or_default();
         let labels = fields.optional("labels", fields::labels).unwrap_or_default();
         let dry_run = fields.optional("dry_run", fields::boolean).unwrap_or(false);
         let provider = fields.optional("provider_id", fields::text(1, 64));
         fields.finish()?;
         let model_type = model_type.or(if provider.is_none() { Some(ModelType::Yolo) } else { None });
-        Ok(Self { model_type, confidence_threshold, labels, dry_run, provider })
+        Ok(Self { model_type, confidence_threshold, label_thresholds, labels, dry_run, provider })
     }
 
     /// Holds the request against its project (contract, 6.2 and D8).
@@ -181,13 +187,23 @@ impl JobRequest {
         if !project.status.takes_jobs() {
             return Err(Error::ProjectNotActive);
         }
-        let unknown: Vec<&str> =
-            self.labels.iter().filter(|l| !project.labels.contains(l)).map(String::as_str).collect();
-        if project.labels.is_empty() || unknown.is_empty() {
+        if project.labels.is_empty() {
             return Ok(());
         }
-        Err(Error::field("labels", format!("The project does not have: {}.", unknown.join(", "))))
+        let mut complaints = known("labels", &self.labels, project);
+        complaints.extend(known("label_thresholds", self.label_thresholds.keys(), project));
+        if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
+}
+
+/// A complaint about the labels that the project does not have, if there are any.
+fn known<'a>(field: &str, labels: impl IntoIterator<Item = &'a String>, project: &Project) -> Vec<FieldError> {
+    let unknown: Vec<&str> =
+        labels.into_iter().filter(|label| !project.labels.contains(label)).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Vec::new();
+    }
+    vec![FieldError::new(field, format!("The project does not have: {}.", unknown.join(", ")))]
 }
 
 fn model_type(value: Value) -> Result<ModelType, String> {
@@ -213,6 +229,9 @@ pub struct JobSpec {
     pub model_type: Option<ModelType>,
     /// Predictions below it are dropped; equal is kept.
     pub confidence_threshold: f64,
+    /// For these labels, instead of `confidence_threshold`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_thresholds: BTreeMap<String, f64>,
     /// As requested; empty: all.
     pub labels: Vec<String>,
     /// The label set that the model is asked for and held to: the job's labels, else the project's (contract,
@@ -354,6 +373,7 @@ mod tests {
         assert_eq!(request.model_type, Some(ModelType::Yolo));
         assert_eq!(request.confidence_threshold, 0.5);
         assert!(request.labels.is_empty() && !request.dry_run && request.provider.is_none());
+        assert!(request.label_thresholds.is_empty());
     }
 
     /// Contract D7.
@@ -364,12 +384,14 @@ mod tests {
 
     #[test]
     fn a_bad_request_names_its_fields() {
-        let error =
-            JobRequest::read(br#"{"confidence_threshold": 1.5, "model_type": "gpt", "dry_run": 1}"#).unwrap_err();
+        let error = JobRequest::read(
+            br#"{"confidence_threshold": 1.5, "model_type": "gpt", "dry_run": 1, "label_thresholds": {"a": 2}}"#,
+        )
+        .unwrap_err();
 
         assert_eq!(
             error.to_string(),
-            "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
+            "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; label_thresholds: Of a label's value: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
         );
     }
 }

@@ -15,16 +15,41 @@ const OBJECT: usize = 11 * (size_of::<String>() + size_of::<Value>());
 /// It is no JSON, is nested more than 128 levels deep, or takes more.
 pub fn parse(text: &[u8], most: usize) -> Result<Value, Error> {
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Bounded { left: &Cell::new(most) }.deserialize(&mut reader)?;
+    let value = Bounded::new(&Cell::new(most)).deserialize(&mut reader)?;
     reader.end().map(|()| value)
 }
 
-#[derive(Clone, Copy)]
-struct Bounded<'a> {
+/// What [`parse`] would charge for a value that is kept; nothing for an empty object.
+#[must_use]
+pub fn weight(object: &Map<String, Value>) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::String(text) => text.len(),
+            Value::Array(list) => list.iter().map(|part| size_of::<Value>() + of(part)).sum(),
+            Value::Object(members) => weight(members).max(OBJECT),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+    }
+    if object.is_empty() {
+        return 0;
+    }
+    let members = object.iter().map(|(name, value)| size_of::<String>() + name.len() + size_of::<Value>() + of(value));
+    OBJECT + members.sum::<usize>()
+}
+
+/// Reads one value, as long as there is memory left for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded<'a> {
     left: &'a Cell<usize>,
 }
 
-impl Bounded<'_> {
+impl<'a> Bounded<'a> {
+    /// Takes what it needs from `left`, about so many bytes.
+    #[must_use]
+    pub const fn new(left: &'a Cell<usize>) -> Self {
+        Self { left }
+    }
+
     fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
         let left = self.left.get().checked_sub(bytes).ok_or_else(|| E::custom("too many parts"))?;
         self.left.set(left);

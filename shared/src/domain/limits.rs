@@ -15,8 +15,10 @@ pub const BODY_BYTES: usize = 256 * 1024;
 pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Memory that a request's JSON may take, about: a call that adds items takes a tenth of it.
 pub const REQUEST_MEMORY: usize = 32 * 1024 * 1024;
-/// Memory that a model's answer may take, about: [`PREDICTIONS`] of them take half of it.
-pub const ANSWER_MEMORY: usize = 64 * 1024 * 1024;
+/// Memory that one prediction's JSON may take while it is read, about: half a million runs of a mask.
+pub const PREDICTION_MEMORY: usize = 16 * 1024 * 1024;
+/// Memory that the attributes of one answer may take, about; those that follow are dropped and said so.
+pub const ATTRIBUTES_MEMORY: usize = 8 * 1024 * 1024;
 /// Bytes of JSON that a page of items may have: as a string in a Lambda's answer, which is at most 6 MB, it is a quarter
 /// longer (AWS, "Lambda quotas").
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -34,6 +36,8 @@ pub const MASK_PIXELS: u64 = 100_000_000;
 pub const MASK_URL_CHARS: usize = 8_192;
 /// Labels that a receipt and a summary count, most frequent first: a row takes 400 KB, and a model's labels are its own.
 pub const SUMMARY_LABELS: usize = 200;
+/// The same of the labels that a job does not want.
+pub const DROPPED_LABELS: usize = 50;
 /// Characters of all labels of a project or a job together.
 pub const LABELS_CHARS: usize = 16 * 1024;
 /// Characters of a sentence about an item.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::id::{ItemUid, JobUid};
+use super::limits;
 use super::prediction::Prediction;
 use super::summary::{ItemError, LabelCount};
 
@@ -89,6 +90,9 @@ pub struct Receipt {
     pub predictions: u32,
     /// Accepted predictions by label, most first, at most 200.
     pub labels: Vec<LabelCount>,
+    /// Predictions of labels that the job does not want, by label, most first, at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped_labels: Vec<LabelCount>,
     /// The failed items.
     pub failures: Vec<ItemError>,
     /// Well-formed answers with parts that were not: a note per item.
@@ -111,8 +115,14 @@ pub struct Tally {
 impl Receipt {
     /// The receipt of these outcomes; `None` is an item that a cancelled job did not get to.
     #[must_use]
-    pub fn of(outcomes: &[Option<ItemOutcome>], notes: Vec<ItemError>, raw: String) -> Self {
-        let mut receipt = Self { notes, raw, ..Self::default() };
+    pub fn of(
+        outcomes: &[Option<ItemOutcome>],
+        dropped_labels: Vec<LabelCount>,
+        notes: Vec<ItemError>,
+        raw: String,
+    ) -> Self {
+        let mut receipt = Self { dropped_labels, notes, raw, ..Self::default() };
+        let mut labels = Vec::new();
         for entry in outcomes {
             receipt.outcomes.push(match entry.as_ref().map(|o| (&o.outcome, o.item)) {
                 None => '-',
@@ -124,12 +134,12 @@ impl Receipt {
                 }
                 Some((Outcome::Successful(draft), _)) => {
                     receipt.predictions += u32::try_from(draft.len()).unwrap_or(u32::MAX);
-                    draft.iter().for_each(|p| LabelCount::add(&mut receipt.labels, &p.label, 1));
+                    labels.extend(draft.iter().map(|prediction| (prediction.label.as_str(), 1)));
                     's'
                 }
             });
         }
-        LabelCount::rank(&mut receipt.labels);
+        receipt.labels = LabelCount::sum(labels, limits::SUMMARY_LABELS);
         receipt
     }
 

@@ -1,5 +1,8 @@
 //! The summary of a finished job (contract, 6.5), added up from its receipts.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,24 +15,28 @@ use super::outcome::{FailureCode, Receipt};
 pub struct LabelCount {
     /// The label. A value, never a key: the TypeScript client renames keys (contract, 1.4).
     pub label: String,
-    /// Accepted predictions.
+    /// Predictions.
     pub count: u32,
 }
 
 impl LabelCount {
-    /// The most frequent first, [`limits::SUMMARY_LABELS`] of them. Labels that are equally frequent keep alphabetical order,
-    /// so that a sum does not depend on which chunk came first.
-    pub fn rank(counts: &mut Vec<Self>) {
-        counts.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.label.cmp(&b.label)));
-        counts.truncate(limits::SUMMARY_LABELS);
+    /// Adds counts up, the most frequent first, `most` of them. Labels that are equally frequent keep alphabetical order, so
+    /// that a sum does not depend on which chunk came first.
+    pub fn sum<'a>(counts: impl IntoIterator<Item = (&'a str, u32)>, most: usize) -> Vec<Self> {
+        let mut sums: BTreeMap<&str, u32> = BTreeMap::new();
+        for (label, count) in counts {
+            *sums.entry(label).or_default() += count;
+        }
+        let mut sums: Vec<(&str, u32)> = sums.into_iter().collect();
+        sums.sort_by_key(|(_, count)| Reverse(*count)); // stable
+        sums.truncate(most);
+        sums.into_iter().map(|(label, count)| Self { label: label.to_owned(), count }).collect()
     }
 
-    /// Adds to the entry of `label`, in order of first appearance.
-    pub fn add(counts: &mut Vec<Self>, label: &str, count: u32) {
-        match counts.iter_mut().find(|entry| entry.label == label) {
-            Some(entry) => entry.count += count,
-            None => counts.push(Self { label: label.to_owned(), count }),
-        }
+    /// As [`Self::sum`] takes it.
+    #[must_use]
+    pub fn pair(&self) -> (&str, u32) {
+        (&self.label, self.count)
     }
 }
 
@@ -51,6 +58,9 @@ pub struct Summary {
     pub predictions: u32,
     /// By label, most first, at most 200.
     pub labels: Vec<LabelCount>,
+    /// Predictions of labels that the job does not want, by label, most first, at most 50.
+    #[serde(default)]
+    pub dropped_labels: Vec<LabelCount>,
     /// Failed items and dropped predictions, the first 20.
     pub errors: Vec<ItemError>,
     /// The project had more unlabeled items than one job takes (contract, D11).
@@ -62,14 +72,16 @@ impl Summary {
     #[must_use]
     pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>, truncated: bool) -> Self {
         let mut summary = Self { truncated, ..Self::default() };
-        let mut notes = Vec::new();
+        let (mut labels, mut dropped, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         for receipt in receipts {
             summary.predictions += receipt.predictions;
-            receipt.labels.iter().for_each(|l| LabelCount::add(&mut summary.labels, &l.label, l.count));
+            labels.extend(receipt.labels.iter().map(LabelCount::pair));
+            dropped.extend(receipt.dropped_labels.iter().map(LabelCount::pair));
             summary.errors.extend(receipt.failures.iter().take(limits::SUMMARY_ERRORS).cloned());
             notes.extend(receipt.notes.iter().take(limits::SUMMARY_ERRORS).cloned());
         }
-        LabelCount::rank(&mut summary.labels);
+        summary.labels = LabelCount::sum(labels, limits::SUMMARY_LABELS);
+        summary.dropped_labels = LabelCount::sum(dropped, limits::DROPPED_LABELS);
         summary.errors.extend(notes); // a failed item says more than a dropped prediction
         summary.errors.truncate(limits::SUMMARY_ERRORS);
         summary

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::connection::{Credentials, Http};
+use crate::domain::connection::{Credentials, Http, Reading};
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::egress::{Answer, Egress, EgressError, Post};
 use crate::ports::{InferenceError, InferenceRequest, Model};
@@ -17,7 +17,7 @@ pub struct HttpsEndpoint {
     url: String,
     headers: Vec<(String, String)>,
     timeout: Duration,
-    response_key: String,
+    reading: Reading,
 }
 
 impl HttpsEndpoint {
@@ -31,14 +31,14 @@ impl HttpsEndpoint {
             url: endpoint.endpoint_url.clone(),
             headers: headers.chain(credentials.request_headers()).collect(),
             timeout: endpoint.timeout(),
-            response_key: endpoint.reading.response_key.clone(),
+            reading: endpoint.reading.clone(),
         }
     }
 }
 
 impl Model for HttpsEndpoint {
-    fn response_key(&self) -> &str {
-        &self.response_key
+    fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
@@ -157,7 +157,7 @@ mod tests {
 
         assert_eq!(ask(&endpoint).await.unwrap(), b"{}");
 
-        assert_eq!(endpoint.response_key(), "found");
+        assert_eq!(endpoint.reading().response_key, "found");
         let request = server.await.unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST /detect?v=2 HTTP/1.1\r\n"), "{head}");

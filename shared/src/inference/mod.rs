@@ -9,7 +9,7 @@ use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::config::{Builder, Credentials};
 
 use crate::domain::Error;
-use crate::domain::connection::{Connection, SageMaker};
+use crate::domain::connection::{Connection, Reading, SageMaker};
 use crate::domain::provider::InferenceProvider;
 use crate::egress::Egress;
 use crate::ports::{Connect, InferenceError, InferenceRequest, Model, Secrets};
@@ -27,10 +27,10 @@ pub enum AnyModel {
 }
 
 impl Model for AnyModel {
-    fn response_key(&self) -> &str {
+    fn reading(&self) -> &Reading {
         match self {
-            Self::SageMaker(endpoint) => endpoint.response_key(),
-            Self::Https(endpoint) => endpoint.response_key(),
+            Self::SageMaker(endpoint) => endpoint.reading(),
+            Self::Https(endpoint) => endpoint.reading(),
         }
     }
 
@@ -62,7 +62,8 @@ impl<V> Models<V> {
         if let Some(credentials) = credentials {
             config = config.credentials_provider(credentials);
         }
-        AnyModel::SageMaker(Endpoint::new(Client::from_conf(config.build()), &endpoint.endpoint_name))
+        let client = Client::from_conf(config.build());
+        AnyModel::SageMaker(Endpoint::new(client, &endpoint.endpoint_name, endpoint.reading.clone()))
     }
 }
 

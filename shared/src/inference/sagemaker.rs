@@ -5,6 +5,7 @@ use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 
+use crate::domain::connection::Reading;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
@@ -16,13 +17,14 @@ const QUOTE_CHARS: usize = 200;
 pub struct Endpoint {
     client: Client,
     name: String,
+    reading: Reading,
 }
 
 impl Endpoint {
     /// The endpoint of this name.
     #[must_use]
-    pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+    pub fn new(client: Client, name: impl Into<String>, reading: Reading) -> Self {
+        Self { client, name: name.into(), reading }
     }
 
     fn classify(&self, error: SdkError<InvokeEndpointError>) -> InferenceError {
@@ -70,6 +72,10 @@ impl Endpoint {
 }
 
 impl Model for Endpoint {
+    fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
         let body = serde_json::to_vec(request).map_err(|_| transient("The request could not be written."))?;
         let call = self

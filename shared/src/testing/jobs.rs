@@ -219,7 +219,8 @@ impl Ledger for MemoryJob {
                     }
                 }
             }
-            let receipt = Receipt::of(&chunk.outcomes, chunk.notes.clone(), chunk.raw.clone());
+            let receipt =
+                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone());
             let tally = receipt.tally();
             let job = state.job()?;
             job.state.counters.successful += tally.successful;
@@ -255,6 +256,7 @@ pub fn a_job() -> Job {
         provider: None,
         model_type: Some(ModelType::Yolo),
         confidence_threshold: 0.5,
+        label_thresholds: Default::default(),
         labels: Vec::new(),
         wanted: Vec::new(),
         dry_run: false,

@@ -43,6 +43,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         provider: None,
         model_type: Some(ModelType::Yolo),
         confidence_threshold: 0.5,
+        label_thresholds: Default::default(),
         labels: vec!["car".into()],
         wanted: vec!["car".into()],
         dry_run: false,
@@ -140,7 +141,14 @@ pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
 /// A chunk of batch 0.
 pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) -> Chunk {
     let id = ChunkId { job, batch: 0, chunk };
-    Chunk { id, outcomes, notes: Vec::new(), measured: Vec::new(), raw: format!("jobs/{job}/raw/00000-1.jsonl.gz") }
+    Chunk {
+        id,
+        outcomes,
+        dropped_labels: Vec::new(),
+        notes: Vec::new(),
+        measured: Vec::new(),
+        raw: format!("jobs/{job}/raw/00000-1.jsonl.gz"),
+    }
 }
 
 /// Counters.
