@@ -59,6 +59,17 @@ class Receiver:
         except queue.Empty:
             return None
 
+    def taken(self) -> list[Delivery]:
+        """All that has come and was not asked for yet."""
+        taken = []
+        while delivery := self.next(0):
+            taken.append(delivery)
+        return taken
+
+    def answer(self, *statuses: int) -> None:
+        """What to answer from now on: these, then 200."""
+        self._answers = list(statuses)
+
     def of_job(self, job: str, seconds: float = 30.0) -> Delivery | None:
         """The next delivery about this job."""
         deadline = time.monotonic() + seconds

@@ -1,0 +1,165 @@
+"""The invariants I1 to I7 of design.md, each as a function that gives the sentences in which the evidence breaks it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from tests.chaos.evidence import ACTIVE, ENDED, Evidence, State
+
+SUCCESSFUL, LABELED, UNPROCESSED = "s", "l", "-"
+COUNTED = {"successful": "s", "failed": "f", "skipped": "bl"}
+EVENTS = {"completed": "auto_label.completed", "failed": "auto_label.failed"}
+
+
+def violations(evidence: Evidence) -> list[str]:
+    """All that is wrong, each with the invariant's number."""
+    return [f"{check.__name__.partition('_')[0].upper()}: {wrong}" for check in INVARIANTS for wrong in check(evidence)]
+
+
+def i1_one_outcome_per_item(evidence: Evidence) -> Iterator[str]:
+    """In one job each planned item gets exactly one outcome, and at most one draft."""
+    for job in evidence.jobs:
+        for item, number in Counter(job.planned).items():
+            if number != 1:
+                yield f"item {item} is planned {number} times in job {job.uid}"
+        for chunk, letters in job.receipts.items():
+            if len(letters) != len(job.chunks.get(chunk, ())):
+                yield f"the receipt {chunk} of job {job.uid} has {len(letters)} outcomes"
+        outcomes = dict(job.outcomes())
+        for item in job.planned if job.state.status == "completed" else ():
+            if outcomes.get(item, UNPROCESSED) == UNPROCESSED:
+                yield f"item {item} has no outcome in the completed job {job.uid}"
+        for uid, seen in evidence.items.items():
+            drafts = sum(result.job == job.uid for result in seen.results)
+            if drafts != (outcomes.get(uid) == SUCCESSFUL):
+                yield f"item {uid} has {drafts} drafts of job {job.uid}, and the outcome {outcomes.get(uid)}"
+
+
+def i2_counters_tell_the_truth(evidence: Evidence) -> Iterator[str]:
+    """Each counter is the number of recorded outcomes, at every moment a client looks; counters never go down."""
+    for before, now in pairwise(evidence.looks):
+        for uid, state in now.jobs.items():
+            yield from _moved_rightly(uid, before.jobs.get(uid), state)
+    for job in evidence.jobs:
+        tally = job.tally()
+        for counter, letters in COUNTED.items():
+            recorded = sum(tally[letter] for letter in letters)
+            if getattr(job.state, counter) != recorded:
+                yield f"job {job.uid} has {recorded} outcomes {counter}, and counts {getattr(job.state, counter)}"
+        shown = [job.shown[f"{name}_items"] for name in ("total", "successful", "failed", "skipped", "processed")]
+        state = job.state
+        if shown != [state.total, state.successful, state.failed, state.skipped, state.processed]:
+            yield f"job {job.uid} is {state}, and is shown with {shown}"
+        if state.status == "completed" and not state.total == state.processed == len(job.planned):
+            yield f"job {job.uid} is completed, and has {state.processed} of {len(job.planned)} items"
+
+
+def _moved_rightly(uid: str, before: State | None, now: State) -> Iterator[str]:
+    if now.status != "pending" and now.processed > now.total:
+        yield f"job {uid} has {now.processed} outcomes of {now.total} items"
+    for counter in COUNTED if before else ():
+        if getattr(now, counter) < getattr(before, counter):
+            yield f"{counter} of job {uid} went down: {before} -> {now}"
+
+
+def i3_never_over_a_persons_work(evidence: Evidence) -> Iterator[str]:
+    """An item that has a result at commit time is never changed by a job."""
+    for review in evidence.reviews:
+        seen = evidence.items[review.item]
+        current = seen.result
+        if review.deed == "label":
+            if current is None or current.job is not None or current.packed != review.result:
+                yield f"item {review.item} was labeled by a person, and has {current}"
+        elif review.deed == "reject":
+            if not any(result.status == "rejected" for result in seen.rejected):
+                yield f"the draft of item {review.item} was rejected, and is not kept as such"
+        elif not any(result.status in ("accepted", "rejected") and result.revision for result in seen.results):
+            yield f"the draft of item {review.item} was reviewed ({review.deed}), and is {current}"
+    touched = {review.item for review in evidence.reviews}
+    for job in evidence.jobs:
+        for item, letter in job.outcomes():
+            drafted_before = any(result.job not in (None, job.uid) for result in evidence.items[item].results)
+            if letter == LABELED and item not in touched and not drafted_before:
+                yield f"item {item} counts as labeled meanwhile in job {job.uid}, and nobody labeled it"
+
+
+def i4_one_active_job(evidence: Evidence) -> Iterator[str]:
+    """One active job per project, also when two creates arrive at once."""
+    for look in evidence.looks:
+        active = [uid for uid, state in look.jobs.items() if state.status in ACTIVE]
+        if len(active) > 1:
+            yield f"two jobs are active at once: {', '.join(active)}"
+        if active and look.holder not in active:
+            yield f"job {active[0]} is active, and the project belongs to {look.holder}"
+
+
+def i5_every_job_ends(evidence: Evidence) -> Iterator[str]:
+    """A job ends, once, and frees its project."""
+    last = evidence.looks[-1]
+    for uid, state in last.jobs.items():
+        if state.status not in ENDED:
+            yield f"job {uid} is still {state.status}"
+    for before, now in pairwise(evidence.looks):
+        for uid, state in before.jobs.items():
+            yield from _went_on_rightly(uid, state.status, now.jobs.get(uid))
+    if last.holder is not None:
+        yield f"the project still belongs to {last.holder}"
+    for uid in evidence.created:
+        if uid not in last.jobs:
+            yield f"job {uid} was promised, and is nowhere"
+
+
+def _went_on_rightly(uid: str, before: str, now: State | None) -> Iterator[str]:
+    if now is None:
+        yield f"job {uid} was {before}, and is gone"
+    elif before in ENDED and now.status != before:
+        yield f"job {uid} was {before}, and then {now.status}"
+    elif before == "running" and now.status == "pending":
+        yield f"job {uid} went back to pending"
+
+
+def i6_every_finished_job_tells(evidence: Evidence) -> Iterator[str]:
+    """Exactly one event per subscription and finished job; delivered or visibly failed; the same bytes each time."""
+    for job in evidence.jobs:
+        times = Counter(told.subscription for told in evidence.told if told.job == job.uid)
+        wanted = 1 if job.state.status in EVENTS else 0
+        for subscription in evidence.subscriptions:
+            if times[subscription] != wanted:
+                yield f"job {job.uid} is {job.state.status}, and told {subscription} {times[subscription]} times"
+    jobs = {job.uid: job for job in evidence.jobs}
+    for told in evidence.told:
+        yield from _told_rightly(told.uid, told.status, told.received, told.body, told.buried)
+        status = jobs[told.job].state.status
+        if told.event != EVENTS.get(status):
+            yield f"job {told.job} is {status}, and told {told.event}"
+
+
+def _told_rightly(uid: str, status: str, received: list[bytes], body: bytes, buried: bool) -> Iterator[str]:
+    if any(other != body for other in received):
+        yield f"delivery {uid} came with other bytes than are recorded"
+    if status == "pending":
+        yield f"delivery {uid} is still pending"
+    if status == "delivered" and not received:
+        yield f"delivery {uid} is delivered, and its receiver does not know it"
+    if status == "failed" and not buried:
+        yield f"delivery {uid} failed, and is not among the dead letters"
+
+
+def i7_cancel_means_stop(evidence: Evidence) -> Iterator[str]:
+    """After the 204 no new item is sent to the model beyond those in flight; what was processed stays."""
+    for cancel in evidence.cancels:
+        if cancel.asked_after:
+            yield f"job {cancel.job} was cancelled, and asked about {len(cancel.asked_after)} more items"
+        if evidence.looks[-1].jobs[cancel.job].status != "cancelled":
+            yield f"job {cancel.job} was cancelled, and is {evidence.looks[-1].jobs[cancel.job].status}"
+
+
+INVARIANTS = (
+    i1_one_outcome_per_item,
+    i2_counters_tell_the_truth,
+    i3_never_over_a_persons_work,
+    i4_one_active_job,
+    i5_every_job_ends,
+    i6_every_finished_job_tells,
+    i7_cancel_means_stop,
+)

@@ -1,0 +1,129 @@
+"""What is to be seen of a schedule once it is over, for `check.py` to judge. Plain values: a test can make them up."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+ACTIVE = ("pending", "running")
+ENDED = ("completed", "failed", "cancelled")
+COUNTERS = ("total", "successful", "failed", "skipped")
+
+
+@dataclass(frozen=True)
+class State:
+    """A job at one moment."""
+
+    status: str
+    total: int
+    successful: int
+    failed: int
+    skipped: int
+
+    @property
+    def processed(self) -> int:
+        return self.successful + self.failed + self.skipped
+
+
+@dataclass(frozen=True)
+class Look:
+    """A project at one moment: its jobs, and who holds its lock, read in one transaction."""
+
+    jobs: dict[str, State]
+    holder: str | None
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """A job at its end."""
+
+    uid: str
+    state: State
+    shown: Json  # by the API
+    planned: list[str]  # items, in the manifest's order
+    chunks: dict[tuple[int, int], range]  # of the plan: places in `planned`
+    receipts: dict[tuple[int, int], str]  # a letter for each item: see domain/outcome.rs
+
+    def outcomes(self) -> list[tuple[str, str]]:
+        """(item, letter) of every receipt."""
+        places = [(self.chunks.get(chunk, range(0)), letters) for chunk, letters in self.receipts.items()]
+        return [
+            (self.planned[place], letter)
+            for of_chunk, letters in places
+            for place, letter in zip(of_chunk, letters, strict=False)
+        ]
+
+    def tally(self) -> Counter[str]:
+        return Counter("".join(self.receipts.values()))
+
+
+@dataclass(frozen=True)
+class Result:
+    """An item's result: its status, the job that drafted it, and how often a person changed it."""
+
+    status: str
+    job: str | None
+    revision: int
+    packed: bytes = b""
+
+
+@dataclass(frozen=True)
+class ItemSeen:
+    """An item at the end: its result, and those that were rejected."""
+
+    uid: str
+    result: Result | None
+    rejected: list[Result] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[Result]:
+        return [*self.rejected, *([self.result] if self.result else [])]
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What a person did to an item, as she was answered. `result` is what she wrote, of an item without a draft."""
+
+    item: str
+    deed: str
+    result: bytes = b""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A delivery of a job's end: its record, and the bodies that came with its uid."""
+
+    uid: str
+    subscription: str
+    job: str
+    event: str
+    status: str
+    body: bytes
+    received: list[bytes]
+    buried: bool
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A cancel that was answered with 204: what the model was asked once the time for in-flight calls was over."""
+
+    job: str
+    asked_after: list[str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything about one schedule."""
+
+    items: dict[str, ItemSeen]
+    looks: list[Look]  # in order; the last one after everything was repeated
+    jobs: list[JobSeen]
+    reviews: list[Reviewed]
+    told: list[Told]
+    subscriptions: list[str]
+    cancels: list[Cancelled]
+    created: list[str]  # jobs that a client was answered with 202
+    fired: list[str] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)  # by deed and HTTP status
+    seconds: float = 0.0

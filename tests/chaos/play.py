@@ -1,0 +1,367 @@
+"""Plays one schedule on one lane: starts, meddles, waits until everything has ended, and gathers the evidence."""
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Any
+
+import httpx
+
+from local import admin, project, settings
+from local.aws import client
+from local.project import client_of
+from local.receiver import Delivery, Receiver
+from local.up import Stack
+from tests.chaos.evidence import ENDED, Cancelled, Evidence, JobSeen, Look, Reviewed, Told
+from tests.chaos.faulty import Faults
+from tests.chaos.proxy import UID
+from tests.chaos.schedule import LATE, SLOW_MS, Act, Deed, Kind, Schedule
+from tests.chaos.table import Table, receipts_of, state_of
+from tests.system.system import System
+
+Json = dict[str, Any]
+
+EVENTS = ["auto_label.completed", "auto_label.failed"]
+BOUND_SECONDS = 120.0  # everything has ended by then, whatever went wrong (I5)
+LOOK_SECONDS = 0.15
+QUIET_SECONDS = 1.5
+WAIT_SECONDS = 2.0  # for what an act needs to be there
+TRIES = 8
+OUTBOX_SECONDS = 2.0
+# A cancel may take a second and the model's latency to reach a worker (design.md, 9); half a second is the machine's.
+SEEN_SECONDS = 1.0 + settings.ENDPOINT_LATENCY_MS / 1_000 + 0.5
+SDK_BACKOFF_SECONDS = 8.0
+
+
+@dataclass
+class DeadLetters:
+    """The uids of deliveries that were given up."""
+
+    url: str
+    _uids: set[str] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+
+    def uids(self) -> set[str]:
+        with self._lock:
+            queues = client("sqs")
+            while messages := queues.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
+                for message in messages:
+                    self._uids.update(re.findall(UID, message["Body"]))
+                    queues.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+            return set(self._uids)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """An organization of its own, in which one schedule after the other is played."""
+
+    system: System
+    table: Table
+    organization: str
+    receivers: dict[str, Receiver]  # by subscription
+    dead: DeadLetters
+
+    @property
+    def names(self) -> list[str]:
+        """What its calls can be told by when they are about no project yet."""
+        return [self.organization, hashlib.sha256(self.system.stack.key.encode()).hexdigest()]
+
+
+@contextmanager
+def lane(stack: Stack, dead: DeadLetters) -> Iterator[Lane]:
+    """A new organization with two subscriptions to the end of its jobs."""
+    with ExitStack() as undone:
+        arguments = ("keys", "create", "--organization", f"chaos-{uuid.uuid4()}", "--name", "chaos")
+        own = replace(stack, key=admin.run(stack.outputs["TableName"], *arguments).strip())
+        system = System(own, undone.enter_context(client_of(own)))
+        receivers = [undone.enter_context(Receiver()) for _ in range(2)]
+        hooks = [{"target_url": receiver.url, "events": EVENTS} for receiver in receivers]
+        uids = [system.ok("POST", "/webhooks/", hook)["uid"] for hook in hooks]
+        (organization,) = system.ok("GET", "/organizations/")["results"]
+        named = dict(zip(uids, receivers, strict=True))
+        yield Lane(system, Table(own), organization["uid"], named, dead)
+
+
+class Play:
+    """One schedule on one lane."""
+
+    def __init__(self, lane: Lane, faults: Faults, schedule: Schedule) -> None:
+        self._lane, self._faults, self._schedule = lane, faults, schedule
+        self._system, self._table = lane.system, lane.table
+        self._project = ""
+        self._items: list[str] = []
+        self._looks: list[Look] = []
+        self._reviews: list[Reviewed] = []
+        self._created: list[str] = []
+        self._cancels: dict[str, int] = {}  # where the endpoint's log stood once a cancel had to be seen
+        self._answers: Counter[str] = Counter()
+
+    def play(self) -> Evidence:
+        """Everything, from the project to the evidence."""
+        began, at = time.monotonic(), time.time()
+        self._set_up()
+        *_, second = self._lane.receivers.values()
+        second.answer(*self._schedule.answers)
+        rules = self._schedule.rules(of_model=False), self._schedule.rules(of_model=True)
+        self._faults.begin(self._project, [*self._items, *self._lane.names], *rules)
+        deadline = began + BOUND_SECONDS
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                self._meddle(pool, deadline)
+            self._repeat(at)
+            self._wait_until_quiet(at, deadline)
+        finally:
+            fired = self._faults.end(self._project)
+        return self._evidence(at, [event["name"] for event in fired], time.monotonic() - began)
+
+    def _set_up(self) -> None:
+        """A project that the endpoint's load mode serves."""
+        name = f"Seed {self._schedule.seed}"
+        self._project = self._made("/projects/", {"name": name, "labels": project.LABELS})["uid"]
+        config = {"endpoint_name": settings.LOAD_ENDPOINT, "region": settings.REGION}
+        provider = {"name": name, "provider_type": "sagemaker", "config": config, "project": self._project}
+        self._made("/inference-providers/", provider)
+        numbers = range(self._schedule.items)
+        entries = [{"key": f"{n}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in numbers]
+        items = self._made(f"/projects/{self._project}/items/", {"items": entries})["results"]
+        self._items = sorted(str(item["uid"]) for item in items)
+
+    def _made(self, path: str, body: Json) -> Json:
+        """The answer to a call of the setup, which the other lanes may keep from its turn."""
+        for _ in range(TRIES):
+            if (response := self._system.api.post(path, json=body)).is_success:
+                break
+            time.sleep(1)
+        return project.checked(response)
+
+    def _meddle(self, pool: ThreadPoolExecutor, deadline: float) -> None:
+        began = time.monotonic()
+        acts = [act for act in self._schedule.acts if act.deed not in LATE]
+        running: list[Future[None]] = []
+        while time.monotonic() < deadline:
+            passed_ms = (time.monotonic() - began) * 1_000
+            while acts and acts[0].at_ms <= passed_ms:
+                running.append(pool.submit(self._do, acts.pop(0)))
+            if self._look() and not acts and all(act.done() for act in running):
+                break
+            time.sleep(LOOK_SECONDS)
+        for act in running:
+            act.result()
+
+    def _look(self) -> bool:
+        """Looks at the project. Whether its jobs have all ended."""
+        look = self._table.look(self._project, self._table.jobs_of(self._project))
+        if not self._looks or look != self._looks[-1]:
+            self._looks.append(look)
+        return all(state.status in ENDED for state in look.jobs.values())
+
+    def _do(self, act: Act) -> None:
+        match act.deed:
+            case Deed.CREATE:
+                self._create()
+            case Deed.CANCEL:
+                self._cancel()
+            case Deed.LABEL:
+                item = chosen(self._items, act)
+                if result := self._table.label(item):
+                    self._reviews.append(Reviewed(item, act.deed, result))
+            case Deed.ACCEPT | Deed.CORRECT | Deed.REJECT:
+                self._review(act)
+            case Deed.INFER_AGAIN:
+                if plan := self._plan():
+                    self._invoke("Infer", chosen(plan["batches"], act))
+            case Deed.PLAN_AGAIN:
+                if job := self._newest_job():
+                    self._invoke("Plan", {"job": job})
+
+    def _create(self) -> None:
+        for _ in range(TRIES):
+            response = self._call(Deed.CREATE, "POST", f"/projects/{self._project}/auto-label/", {})
+            if response and response.status_code == httpx.codes.ACCEPTED:
+                self._created.append(response.json()["uid"])
+            if response and not response.is_server_error:
+                return
+            time.sleep(0.3)
+
+    def _cancel(self) -> None:
+        job = self._newest_job()
+        for _ in range(TRIES if job else 0):
+            response = self._call(Deed.CANCEL, "DELETE", f"/auto-label-jobs/{job}/")
+            if job and response and response.status_code == httpx.codes.NO_CONTENT:
+                time.sleep(self._until_seen())
+                self._cancels[job] = asked_since(0)[1]
+            if response and not response.is_server_error:
+                return
+            time.sleep(0.1)
+
+    def _until_seen(self) -> float:
+        """Seconds that a worker may take to see a cancel: its own, and what the schedule delays it by."""
+        of_worker = [fault for fault in self._schedule.faults if fault.site.function == "infer"]
+        slow = sum(fault.times for fault in of_worker if fault.kind == Kind.SLOW)
+        looks = [fault for fault in of_worker if fault.site.operation == "GetItem" and fault.kind != Kind.SLOW]
+        held = (self._schedule.model_ms + slow * SLOW_MS) / 1_000
+        return SEEN_SECONDS + held + (SDK_BACKOFF_SECONDS if looks else 0)
+
+    def _review(self, act: Act) -> None:
+        """A person takes up a draft, if there is one soon."""
+        until = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < until:
+            page = self._call(act.deed, "GET", f"/projects/{self._project}/results/?status=draft")
+            drafts = page.json()["results"] if page and page.is_success else []
+            if drafts:
+                break
+            time.sleep(0.2)
+        else:
+            return
+        draft = chosen(drafts, act)
+        path = f"/results/{draft['uid']}/"
+        if act.deed == Deed.CORRECT:
+            response = self._call(act.deed, "PATCH", path, {"annotations": draft["annotations"]})
+        else:
+            response = self._call(act.deed, "POST", f"{path}{act.deed}/")
+        if response and response.is_success:
+            self._reviews.append(Reviewed(draft["item"], act.deed))
+
+    def _call(self, deed: Deed, method: str, path: str, body: Json | None = None) -> httpx.Response | None:
+        try:
+            response = self._system.api.request(method, path, json=body)
+        except httpx.TransportError:
+            self._answers[f"{deed}: none"] += 1
+            return None
+        self._answers[f"{deed}: {response.status_code}"] += 1
+        return response
+
+    def _newest_job(self) -> str | None:
+        until = time.monotonic() + WAIT_SECONDS
+        while not (jobs := self._table.jobs_of(self._project)) and time.monotonic() < until:
+            time.sleep(0.05)
+        return jobs[-1] if jobs else None
+
+    def _plan(self) -> Json | None:
+        job = self._newest_job()
+        until = time.monotonic() + WAIT_SECONDS
+        while job and time.monotonic() < until:
+            if row := self._table.rows_of_job(job).get("PLAN"):
+                plan: Json = json.loads(row["plan"]["S"])
+                return plan if plan["batches"] else None
+            time.sleep(0.05)
+        return None
+
+    def _invoke(self, function: str, event: Json) -> None:
+        """Once more with the same event. It may fail: whoever invokes it does not care."""
+        name = self._system.stack.outputs[f"{function}FunctionName"]
+        client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+
+    def _repeat(self, at: float) -> None:
+        """What comes once more after the end."""
+        for act in self._schedule.acts:
+            for job in self._looks[-1].jobs if act.deed in LATE else ():
+                match act.deed:
+                    case Deed.FINALIZE_AGAIN:
+                        self._invoke("Finalize", {"job": job})
+                    case Deed.SETTLE_AGAIN:
+                        detail = {"name": job, "status": "ABORTED"}
+                        kind = "Step Functions Execution Status Change"
+                        self._invoke("Settle", {"detail-type": kind, "detail": detail})
+                    case Deed.MESSAGE_AGAIN:
+                        self._send_again(job, at)
+
+    def _send_again(self, job: str, at: float) -> None:
+        queues, url = client("sqs"), self._system.stack.outputs["WebhookQueueUrl"]
+        for row in self._deliveries(at):
+            if job_of(row) == job:
+                body = json.dumps({"V1": {"delivery": row["uid"]["S"]}})
+                queues.send_message(QueueUrl=url, MessageBody=body)
+
+    def _wait_until_quiet(self, at: float, deadline: float) -> None:
+        """Until nothing moves any more, and everything is told."""
+        quiet_since = time.monotonic()
+        while time.monotonic() < deadline:
+            looks = len(self._looks)
+            ended = self._look()
+            pending = [row for row in self._deliveries(at) if row["status"]["S"] == "pending"]
+            if len(self._looks) != looks or pending or not ended:
+                quiet_since = time.monotonic()
+            for row in pending:
+                if time.time() - at > OUTBOX_SECONDS and "active_pk" in row:
+                    self._table.age_in_outbox(row["uid"]["S"])
+            if time.monotonic() - quiet_since > QUIET_SECONDS:
+                return
+            time.sleep(2 * LOOK_SECONDS)
+
+    def _deliveries(self, at: float) -> list[Json]:
+        """The deliveries of this project's jobs."""
+        jobs = self._looks[-1].jobs
+        return [row for row in self._table.deliveries_since(self._lane.organization, at) if job_of(row) in jobs]
+
+    def _evidence(self, at: float, fired: list[str], seconds: float) -> Evidence:
+        self._look()
+        self._looks.append(self._looks[-1])
+        jobs = [self._job(uid) for uid in self._looks[-1].jobs]
+        return Evidence(
+            items=self._table.items(self._items),
+            looks=self._looks,
+            jobs=jobs,
+            reviews=self._reviews,
+            told=self._told(at),
+            subscriptions=list(self._lane.receivers),
+            cancels=[self._cancelled(job, since) for job, since in self._cancels.items()],
+            created=self._created,
+            fired=fired,
+            answers=self._answers,
+            seconds=seconds,
+        )
+
+    def _job(self, uid: str) -> JobSeen:
+        rows = self._table.rows_of_job(uid)
+        plan = json.loads(rows["PLAN"]["plan"]["S"]) if "PLAN" in rows else {"batches": []}
+        planned, chunks = self._table.planned(plan)
+        state, shown = state_of(rows["JOB"]), self._system.job(uid)
+        return JobSeen(uid, state, shown, planned, chunks, receipts_of(rows))
+
+    def _told(self, at: float) -> list[Told]:
+        received: dict[str, list[Delivery]] = {}
+        for receiver in self._lane.receivers.values():
+            for delivery in receiver.taken():
+                received.setdefault(delivery.uid, []).append(delivery)
+        rows, buried = self._deliveries(at), self._lane.dead.uids()
+        return [
+            Told(
+                uid=row["uid"]["S"],
+                subscription=row["subscription"]["S"],
+                job=job_of(row),
+                event=row["event_type"]["S"],
+                status=row["status"]["S"],
+                body=row["body"]["S"].encode(),
+                received=[delivery.body for delivery in received.get(row["uid"]["S"], [])],
+                buried=row["uid"]["S"] in buried,
+            )
+            for row in rows
+        ]
+
+    def _cancelled(self, job: str, since: int) -> Cancelled:
+        """What was asked later; of a project whose next job asks about the same items that says nothing."""
+        is_last = job == list(self._looks[-1].jobs)[-1]
+        return Cancelled(job, [item for item in asked_since(since)[0] if item in self._items and is_last])
+
+
+def asked_since(index: int) -> tuple[list[str], int]:
+    """What the endpoint was asked about from call number `index` on, and the number of its next call."""
+    answer = httpx.get(f"{settings.ENDPOINT_URL}/calls", params={"since": index or 10**12}).json()
+    return answer["asset_ids"], int(answer["next"])
+
+
+def chosen(among: list[Any], act: Act) -> Any:
+    return among[int(act.choice * len(among))]
+
+
+def job_of(delivery: Json) -> str:
+    return str(json.loads(delivery["body"]["S"])["payload"].get("job_uid"))

@@ -1,0 +1,234 @@
+"""Schedules of faults, made from a seed: the same seed gives the same schedule.
+
+What follows from the seed is what is done to the system, and when: the n-th call of an operation that a function makes
+about the project, or so many milliseconds after the first create. What the system makes of it is its own affair.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class Kind(StrEnum):
+    """What happens to a call."""
+
+    THROTTLED = "throttled"
+    ERROR = "500"
+    RESET = "reset"  # before the call had an effect
+    LOST = "answer lost"  # the call had its effect
+    SLOW = "slow"
+    CONFLICT = "transaction conflict"
+    MODEL_ERROR = "model error"
+    NOT_READY = "model not ready"
+    KILLED_BEFORE = "killed before the call"
+    KILLED_AFTER = "killed after the call"
+
+
+COMMON = (Kind.THROTTLED, Kind.ERROR, Kind.RESET, Kind.LOST, Kind.SLOW, Kind.KILLED_BEFORE, Kind.KILLED_AFTER)
+MODEL = "sagemaker-runtime"
+# (code, status) by service; S3, SQS and KMS have names of their own.
+THROTTLED = {
+    "s3": ("SlowDown", 503),
+    "sqs": ("RequestThrottled", 403),
+    "sagemaker-runtime": ("ThrottlingException", 429),
+}
+ERROR = {
+    "s3": ("InternalError", 500),
+    "sagemaker-runtime": ("InternalFailure", 500),
+    "kms": ("KMSInternalException", 500),
+}
+CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}]}
+SLOW_MS = 700
+OUTLASTING = 12  # more than the SDK's attempts, and the transaction's own
+
+
+@dataclass(frozen=True)
+class Site:
+    """Calls that a function makes about a project."""
+
+    function: str
+    service: str
+    operation: str
+    kinds: tuple[Kind, ...] = COMMON
+    weight: int = 2
+
+
+OF_TRANSACTION = (*COMMON, Kind.CONFLICT)
+OF_MODEL = (*COMMON, Kind.MODEL_ERROR, Kind.NOT_READY)
+SITES = (
+    Site("jobs", "dynamodb", "GetItem"),
+    Site("jobs", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 3),
+    Site("jobs", "stepfunctions", "StartExecution", weight=3),
+    Site("jobs", "stepfunctions", "StopExecution", weight=1),
+    Site("plan", "dynamodb", "GetItem"),
+    Site("plan", "dynamodb", "Query"),
+    Site("plan", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 3),
+    Site("plan", "s3", "PutObject"),
+    Site("infer", "dynamodb", "GetItem"),
+    Site("infer", "dynamodb", "Query"),
+    Site("infer", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 12),
+    Site("infer", "s3", "GetObject"),
+    Site("infer", "s3", "PutObject", weight=4),
+    Site("infer", MODEL, "InvokeEndpoint", OF_MODEL, 8),
+    Site("finalize", "dynamodb", "GetItem"),
+    Site("finalize", "dynamodb", "Query", weight=3),
+    Site("finalize", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 5),
+    Site("finalize", "sqs", "SendMessage", weight=4),
+    Site("deliver", "dynamodb", "GetItem", weight=1),
+    Site("deliver", "dynamodb", "UpdateItem", weight=1),
+    Site("deliver", "kms", "Decrypt", weight=1),
+    Site("settle", "dynamodb", "GetItem", weight=1),
+    Site("settle", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 1),
+    Site("settle", "stepfunctions", "DescribeExecution", weight=1),
+    Site("catalog", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 1),
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """After `skip` calls, `times` calls of the site go wrong. Those of one site follow one another."""
+
+    site: Site
+    kind: Kind
+    skip: int
+    times: int
+
+    def __str__(self) -> str:
+        site = self.site
+        return f"{site.function}: {site.operation} {self.kind}, after {self.skip}, {self.times} times"
+
+    @property
+    def is_of_model(self) -> bool:
+        return self.site.service == MODEL
+
+    def rules(self) -> list[Json]:
+        """As the proxy takes it. The first rule that matches counts: one without effect lets calls through."""
+        site = self.site
+        of_site = {
+            "service": site.service,
+            "operation": site.operation,
+            "headers": {"user-agent": f"app/{site.function}"},
+        }
+        passing = [{**of_site, "times": self.skip}] if self.skip else []
+        return [*passing, {**of_site, "times": self.times, "name": self.kind.value, **self._effect()}]
+
+    def _effect(self) -> Json:
+        service = self.site.service
+        effects: dict[Kind, Json] = {
+            Kind.THROTTLED: error(*THROTTLED.get(service, ("ThrottlingException", 400))),
+            Kind.ERROR: error(*ERROR.get(service, ("InternalServerError", 500))),
+            Kind.RESET: {"reset": True},
+            Kind.LOST: {"effect": "lost"},
+            Kind.SLOW: {"latency": SLOW_MS},
+            Kind.CONFLICT: error("TransactionCanceledException", 400, CONFLICT),
+            Kind.MODEL_ERROR: error("ModelError", 424, {"OriginalStatusCode": 500, "OriginalMessage": "It failed."}),
+            Kind.NOT_READY: error("ModelNotReadyException", 429),
+            Kind.KILLED_BEFORE: {"effect": "kill before"},
+            Kind.KILLED_AFTER: {"effect": "kill after"},
+        }
+        return effects[self.kind]
+
+
+def error(code: str, status: int, fields: Json | None = None) -> Json:
+    return {"error": {"code": code, "status": status, "message": "Injected.", "fields": fields}}
+
+
+class Deed(StrEnum):
+    """What somebody does meanwhile."""
+
+    CREATE = "create"
+    CANCEL = "cancel"
+    LABEL = "label"  # a person gives an item a result of her own
+    ACCEPT = "accept"
+    CORRECT = "correct"
+    REJECT = "reject"
+    INFER_AGAIN = "infer again"  # the function is invoked once more with the same event
+    PLAN_AGAIN = "plan again"
+    FINALIZE_AGAIN = "finalize again"  # once the job has ended
+    SETTLE_AGAIN = "settle again"
+    MESSAGE_AGAIN = "message again"
+
+
+LATE = (Deed.FINALIZE_AGAIN, Deed.SETTLE_AGAIN, Deed.MESSAGE_AGAIN)
+PERSON = (Deed.LABEL, Deed.ACCEPT, Deed.CORRECT, Deed.REJECT)
+
+
+@dataclass(frozen=True)
+class Act:
+    """A deed, so many milliseconds after the first create. `choice` (0 to 1) is which item, batch or message."""
+
+    at_ms: int
+    deed: Deed
+    choice: float
+
+    def __str__(self) -> str:
+        return f"{self.deed} at {self.at_ms} ms"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Everything that is done to one project."""
+
+    seed: int
+    items: int
+    model_ms: int  # that the model takes longer
+    faults: tuple[Fault, ...]
+    acts: tuple[Act, ...]
+    answers: tuple[int, ...]  # of the second receiver, before it accepts
+
+    def __str__(self) -> str:
+        lines = [f"seed {self.seed}: {self.items} items, model {self.model_ms} ms slower, receiver {self.answers}"]
+        return "\n  ".join([*lines, *map(str, self.faults), *map(str, self.acts)])
+
+    def has(self, deed: Deed) -> bool:
+        return any(act.deed == deed for act in self.acts)
+
+    def rules(self, of_model: bool) -> list[Json]:
+        """For the proxy of the model, or for the other one."""
+        rules = [rule for fault in self.faults if fault.is_of_model == of_model for rule in fault.rules()]
+        if of_model and self.model_ms:
+            slow = {"service": MODEL, "operation": "InvokeEndpoint", "latency": self.model_ms}
+            return [*({**rule, "latency": rule.get("latency", 0) + self.model_ms} for rule in rules), slow]
+        return rules
+
+
+def schedule_of(seed: int) -> Schedule:
+    """The schedule of this seed."""
+    rng = random.Random(seed)
+    cancelled = rng.random() < 0.25
+    if cancelled:  # so much to do that a job that went on would be seen to
+        items, model_ms, span = rng.randint(160, 240), rng.choice((100, 150, 200)), 1_500
+    elif rng.random() < 0.4:  # so slow that much can happen meanwhile
+        items, model_ms, span = rng.randint(12, 48), rng.choice((300, 500)), 2_500
+    else:
+        items, model_ms, span = rng.choice((rng.randint(12, 48), rng.randint(12, 48), 260)), 0, 1_200
+    acts = [Act(0, Deed.CREATE, 0.0)]
+
+    def maybe(probability: float, *deeds: Deed) -> None:
+        while rng.random() < probability:
+            acts.append(Act(rng.randrange(span), rng.choice(deeds), rng.random()))
+
+    if rng.random() < 0.3:
+        acts.append(Act(0, Deed.CREATE, 1.0))
+    if cancelled:
+        acts.append(Act(rng.randrange(50, span), Deed.CANCEL, 0.0))
+    maybe(0.2, Deed.CREATE)
+    maybe(0.5, *PERSON)
+    maybe(0.3, Deed.INFER_AGAIN, Deed.INFER_AGAIN, Deed.PLAN_AGAIN)
+    maybe(0.3, *LATE)
+    weights = [site.weight for site in SITES]
+    faults = [_fault(rng, site) for site in rng.choices(SITES, weights, k=rng.choice((1, 2, 2, 3, 3, 4, 5)))]
+    answers = rng.choice(((), (), (), (500,), (503, 500), (410,)))
+    acts.sort(key=lambda act: act.at_ms)
+    return Schedule(seed, items, model_ms, tuple(faults), tuple(acts), answers)
+
+
+def _fault(rng: random.Random, site: Site) -> Fault:
+    kind = rng.choice(site.kinds)
+    times = rng.choices((1, 2, 3, OUTLASTING), (10, 3, 2, 2))[0]
+    if kind in (Kind.KILLED_BEFORE, Kind.KILLED_AFTER, Kind.SLOW):
+        times = min(times, 2)  # the state machine repeats a killed task five times
+    return Fault(site, kind, skip=rng.choices((0, 1, 2, 3), (4, 2, 1, 1))[0], times=times)

@@ -1,0 +1,151 @@
+"""The table and the bucket as the checker reads them: what the API does not show, or not all at one moment."""
+
+import json
+import re
+import zlib
+from datetime import UTC, datetime
+from typing import Any
+
+from local.aws import client
+from local.up import Stack
+from tests.chaos.evidence import COUNTERS, ItemSeen, Look, Result, State
+
+Json = dict[str, Any]
+Row = dict[str, Any]
+
+RECEIPT = re.compile(r"RECEIPT#(\d+)#(\d+)")
+
+
+class Table:
+    """One lane's reader."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._name = stack.outputs["TableName"]
+        self._bucket = stack.outputs["BucketName"]
+        self._dynamodb, self._s3 = client("dynamodb"), client("s3")
+
+    def look(self, project: str, jobs: list[str]) -> Look:
+        """These jobs and the project's lock, as of one moment."""
+        keys = [key(f"PROJECT#{project}", "LOCK"), *(key(f"JOB#{uid}", "JOB") for uid in jobs)]
+        gets = [{"Get": {"TableName": self._name, "Key": one}} for one in keys]
+        lock, *rows = self._dynamodb.transact_get_items(TransactItems=gets)["Responses"]
+        states = {uid: state_of(row["Item"]) for uid, row in zip(jobs, rows, strict=True)}
+        return Look(states, lock["Item"]["job"]["S"] if "Item" in lock else None)
+
+    def jobs_of(self, project: str) -> list[str]:
+        """Every job that the project has had, the oldest first."""
+        return [str(row["listing_sk"]["S"]) for row in self._listing(f"PROJECT#{project}#JOBS")]
+
+    def rows_of_job(self, uid: str) -> dict[str, Row]:
+        """All rows of the job, by sort key."""
+        rows = self._query(KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": f"JOB#{uid}"}})
+        return {row["sk"]["S"]: row for row in rows}
+
+    def deliveries_since(self, organization: str, at: float) -> list[Row]:
+        """The deliveries recorded since then (seconds since 1970)."""
+        found = self._listing(f"ORG#{organization}#DELIVERIES", f"{int(at * 1e6):016}")
+        keys = [{"pk": row["pk"], "sk": row["sk"]} for row in found]
+        return self._rows(keys)
+
+    def items(self, uids: list[str]) -> dict[str, ItemSeen]:
+        """The items, with every result that each has had."""
+        rows = self._rows([key(f"ITEM#{uid}", "ITEM") for uid in uids])
+        return {uid: self._item(uid, row) for row in rows for uid in [row["pk"]["S"].removeprefix("ITEM#")]}
+
+    def label(self, item: str) -> bytes | None:
+        """Gives an item without a result one that a person made. `None`: it has one. Otherwise what was written."""
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        made: Json = {"source": "human", "created_by": "person", "lineage": None, "annotations": []}
+        deflate = zlib.compressobj(wbits=-15)
+        packed = deflate.compress(json.dumps({**made, "created_at": now, "updated_at": now}).encode())
+        packed += deflate.flush()
+        result = {"status": {"S": "accepted"}, "revision": {"N": "1"}, "packed": {"B": packed}}
+        try:
+            self._dynamodb.update_item(
+                TableName=self._name,
+                Key=key(f"ITEM#{item}", "ITEM"),
+                UpdateExpression="SET #result = :result REMOVE unlabeled_pk, unlabeled_sk",
+                ConditionExpression="attribute_not_exists(#result)",
+                ExpressionAttributeNames={"#result": "result"},
+                ExpressionAttributeValues={":result": {"M": result}},
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return None
+        return packed
+
+    def age_in_outbox(self, delivery: str) -> None:
+        """As if nobody had claimed the delivery for long. One that was claimed meanwhile stays as it is."""
+        try:
+            self._dynamodb.update_item(
+                TableName=self._name,
+                Key=key(f"DELIVERY#{delivery}", "DELIVERY"),
+                UpdateExpression="SET active_sk = :place",
+                ConditionExpression="attribute_exists(active_pk)",
+                ExpressionAttributeValues={":place": {"S": f"{0:016}#{delivery}"}},
+            )
+        except self._dynamodb.exceptions.ConditionalCheckFailedException:
+            return
+
+    def planned(self, plan: Json) -> tuple[list[str], dict[tuple[int, int], range]]:
+        """The items of a plan in the manifest's order, and which of them each chunk has."""
+        items: list[str] = []
+        chunks: dict[tuple[int, int], range] = {}
+        for batch in plan["batches"]:
+            body = self._s3.get_object(Bucket=self._bucket, Key=batch["manifest"])["Body"].read()
+            lines = body[batch["offset"] : batch["offset"] + batch["length"]].decode().splitlines()
+            size = batch["chunk_items"]
+            for number, start in enumerate(range(0, len(lines), size)):
+                first = len(items) + start
+                chunks[batch["batch"], number] = range(first, min(first + size, len(items) + len(lines)))
+            items += [json.loads(line)["uid"] for line in lines]
+        return items, chunks
+
+    def _item(self, uid: str, row: Row) -> ItemSeen:
+        result = result_of(row["result"]["M"]) if "result" in row else None
+        rejected: list[Result] = []
+        if int(row["generation"]["N"]) > (result is not None):
+            values = {":pk": {"S": f"ITEM#{uid}"}, ":sk": {"S": "RESULT#"}}
+            old = self._query(
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)", ExpressionAttributeValues=values
+            )
+            rejected = [result_of(one["result"]["M"]) for one in old]
+        return ItemSeen(uid, result, rejected)
+
+    def _listing(self, partition: str, since: str = "") -> list[Row]:
+        names = "listing_pk = :list" + (" AND listing_sk >= :since" if since else "")
+        values = {":list": {"S": partition}, **({":since": {"S": since}} if since else {})}
+        return self._query(IndexName="listing", KeyConditionExpression=names, ExpressionAttributeValues=values)
+
+    def _query(self, **query: Any) -> list[Row]:
+        rows: list[Row] = []
+        if "IndexName" not in query:
+            query["ConsistentRead"] = True
+        for page in self._dynamodb.get_paginator("query").paginate(TableName=self._name, **query):
+            rows += page["Items"]
+        return rows
+
+    def _rows(self, keys: list[Row]) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, len(keys), 100):
+            wanted = {self._name: {"Keys": keys[start : start + 100], "ConsistentRead": True}}
+            rows += self._dynamodb.batch_get_item(RequestItems=wanted)["Responses"][self._name]
+        return rows
+
+
+def key(pk: str, sk: str) -> Row:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def state_of(row: Row) -> State:
+    return State(row["status"]["S"], *(int(row[name]["N"]) for name in COUNTERS))
+
+
+def result_of(row: Row) -> Result:
+    job = row["job"]["S"] if "job" in row else None
+    return Result(row["status"]["S"], job, int(row.get("revision", {"N": "0"})["N"]), bytes(row["packed"]["B"]))
+
+
+def receipts_of(rows: dict[str, Row]) -> dict[tuple[int, int], str]:
+    """The letters of each chunk that is committed."""
+    found = {RECEIPT.fullmatch(name): row for name, row in rows.items()}
+    return {(int(m[1]), int(m[2])): json.loads(row["receipt"]["S"])["outcomes"] for m, row in found.items() if m}

@@ -1,0 +1,80 @@
+"""Nothing lost, nothing twice, nothing stuck, whatever fails (I1 to I7; design.md, 11). `make chaos` runs it long."""
+
+import time
+
+import psutil
+
+from local import aws, processes
+from local.up import Stack
+from tests.chaos import run
+from tests.chaos.schedule import Deed
+from tests.system.system import Json, System
+
+SCHEDULES = 25
+SEED = 20_260_101
+ITEMS = 500
+# In the middle of it, each time. The state machine repeats a task five times, so a sixth kill might end the job.
+KILLED_AT = (20, 100, 180, 260, 340)
+RETRIED_SECONDS = 120.0
+
+
+def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
+    report = run.run(stack, SCHEDULES, SEED)
+
+    print(f"\n{report}")
+    assert not report.broken, "replay one with: make chaos SCHEDULES=1 SEED=…"
+    assert len(report.fired) >= 8, "most kinds of faults must have struck for the rest to mean something"
+    assert report.fired.total() >= SCHEDULES
+    assert {"completed", "cancelled"} <= set(report.statuses)
+    assert {Deed.CANCEL, Deed.LABEL, Deed.INFER_AGAIN, Deed.MESSAGE_AGAIN} <= set(report.deeds)
+
+
+def test_a_job_whose_workers_are_all_killed_five_times_completes_with_exact_counts(system: System) -> None:
+    project = system.load_project(ITEMS)
+    job = system.start(project)["uid"]
+
+    for processed in KILLED_AT:
+        system.wait_for(job, processed)
+        died_before = len(exits(system, job))
+        killed = kill_workers(system)
+        wait_for_exits(system, job, died_before + 1)
+        now = system.job(job)
+        print(f"\n{killed} processes killed in the middle: {now['processed_items']} of {ITEMS} items had an outcome")
+        assert killed >= 1
+        assert now["processed_items"] < ITEMS
+    finished = system.finished(job, RETRIED_SECONDS)
+
+    counters = [finished[f"{name}_items"] for name in ("total", "processed", "failed")]
+    assert (finished["status"], counters) == ("completed", [ITEMS, ITEMS, 0])
+    drafts = system.results(project, job)
+    assert len(drafts) == len({draft["item"] for draft in drafts}) == finished["successful_items"]
+    assert len(exits(system, job)) >= len(KILLED_AT)
+
+
+def kill_workers(system: System) -> int:
+    """Kills every process that runs `infer`: those of this stack's emulator, and no others. Gives how many."""
+    emulator = processes.pid("emulator")
+    assert emulator is not None
+    name, killed = system.stack.outputs["InferFunctionName"], 0
+    for child in psutil.Process(emulator).children():
+        try:
+            if child.environ().get("AWS_LAMBDA_FUNCTION_NAME") == name:
+                child.kill()
+                killed += 1
+        except psutil.Error:
+            continue  # it has ended by itself
+    return killed
+
+
+def wait_for_exits(system: System, job: str, number: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(exits(system, job)) < number:
+        assert time.monotonic() < deadline, "no worker was at work when all of them were killed"
+        time.sleep(0.1)
+
+
+def exits(system: System, job: str) -> list[Json]:
+    """The tasks of the job's execution that failed because their process was gone."""
+    history = aws.history(system.stack.outputs["StateMachineArn"], job)
+    failed = [event["taskFailedEventDetails"] for event in history if event["type"] == "TaskFailed"]
+    return [details for details in failed if details["error"] == "Runtime.ExitError"]
