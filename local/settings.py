@@ -15,6 +15,8 @@ LOGS: Final = STATE / "logs"
 RUN: Final = STATE / "run"
 KEY_FILE: Final = STATE / "key"
 DEPLOYED_FILE: Final = STATE / "deployed.json"
+AUTHORITY_FILE: Final = STATE / "authority.pem"
+AUTHORITY_KEY_FILE: Final = STATE / "authority.key"
 CDK_OUTPUTS_FILE: Final = STATE / "outputs.json"
 DYNAMODB_CALLS_FILE: Final = STATE / "dynamodb-calls.jsonl"
 
@@ -71,6 +73,7 @@ CONTEXT: Final = {
     "sourceBuckets": json.dumps(SOURCE_BUCKETS),
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),
     "loopbackHttp": "allow",
+    "extraRoots": str(AUTHORITY_FILE),
     "webhookRetrySeconds": "1,2,3,4,5",
     "keyCacheSeconds": "2",
     "requestsPerMinute": "1000000",

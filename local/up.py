@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from local import admin, aws, emulator, processes, settings
+from local import admin, authority, aws, emulator, processes, settings
 from local.errors import Unusable
 from local.processes import Service
 from local.progress import step, timed
@@ -33,6 +33,7 @@ class Stack:
 def up() -> Stack:
     """Brings the stack up, or up to date. What runs already and is unchanged stays as it is."""
     _check_prerequisites()
+    authority.of_stack()
     fresh = _start_emulator()
     _start_endpoint()
     outputs = _deploy(fresh)
@@ -173,6 +174,7 @@ def _fingerprint() -> str:
 def _deployed_files() -> Iterator[Path]:
     yield from (settings.BINARIES / name / "bootstrap" for name in settings.FUNCTIONS)
     yield settings.STATE_MACHINE
+    yield settings.AUTHORITY_FILE
     yield from sorted(settings.INFRA.glob("*.json"))
     yield from sorted(file for folder in ("bin", "lib") for file in (settings.INFRA / folder).rglob("*.ts"))
 

@@ -14,6 +14,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
+import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { acknowledge, acknowledgeWildcard } from './acknowledge.ts';
@@ -31,6 +32,9 @@ export type { Settings } from './settings.ts';
 export type AutoLabelProps = Partial<Settings>;
 
 type FunctionName = 'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'infer' | 'finalize' | 'settle' | 'deliver';
+
+/** A Lambda's environment takes 4 KB in all. */
+const MOST_ROOTS_CHARS = 2_500;
 
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
@@ -86,6 +90,7 @@ export class AutoLabel extends Construct {
       },
     });
     this.functions = { ...this.apiFunctions(), ...steps, ...this.eventFunctions() };
+    this.introduceCallers();
     this.api = new HttpApi(this, 'Api', { stageName: this.settings.stageName });
     this.apiUrl = `${this.settings.publicBaseUrl || this.stageUrl()}/api/v1`;
 
@@ -186,17 +191,40 @@ export class AutoLabel extends Construct {
         TABLE_NAME: this.table.tableName,
         RUST_LOG: this.settings.logLevel,
         LOOPBACK_HTTP: this.settings.loopbackHttp,
+        EXTRA_ROOTS: this.extraRoots(),
         ...environment,
       },
     });
   }
 
+  /** Who calls models must be able to say as which role, to whom a tenant's role is to trust. */
+  private introduceCallers(): void {
+    const callers = [this.functions.infer, this.functions.providers];
+    const roles = Stack.of(this).toJsonString(callers.map(({ role }) => role!.roleArn));
+    for (const caller of callers) caller.addEnvironment('CALLER_ROLES', roles);
+  }
+
+  /** The certificates themselves, without what people write around them. */
+  private extraRoots(): string {
+    if (this.settings.extraRoots === '') return '';
+    const file = this.existing('extraRoots', this.settings.extraRoots);
+    const certificates = fs.readFileSync(file, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+    const roots = certificates.map((certificate) => `${certificate}\n`).join('');
+    if (!certificates.every(isAuthority) || roots === '' || roots.length > MOST_ROOTS_CHARS) {
+      throw new Error(
+        `Setting extraRoots is ${JSON.stringify(this.settings.extraRoots)}, which must hold PEM certificates of authorities, of ${MOST_ROOTS_CHARS} characters at most.`,
+      );
+    }
+    return roots;
+  }
+
   /** `file` as an absolute path; a file that is not there is a wrong setting, said before the CDK trips over it. */
-  private existing(setting: 'binaries' | 'stateMachineFile', file: string): string {
+  private existing(setting: 'binaries' | 'stateMachineFile' | 'extraRoots', file: string): string {
     const found = path.resolve(PACKAGE_FOLDER, file);
     if (!fs.existsSync(found)) {
       throw new Error(
-        `Setting ${setting} is ${JSON.stringify(this.settings[setting])}, but there is no ${found}. \`make build\` builds the binaries.`,
+        `Setting ${setting} is ${JSON.stringify(this.settings[setting])}, but there is no ${found}.` +
+          (setting === 'binaries' ? ' `make build` builds the binaries.' : ''),
       );
     }
     return found;
@@ -440,5 +468,13 @@ export class AutoLabel extends Construct {
       'S1',
       'Only these functions and the URLs that they sign reach it; an access log would keep those URLs.',
     );
+  }
+}
+
+function isAuthority(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).ca;
+  } catch {
+    return false;
   }
 }

@@ -41,7 +41,9 @@ export interface Settings {
   readonly webhookRetrySeconds: readonly number[];
   /** Origin, with an optional prefix, in front of `/api/v1` in `next` and `previous`. @default '' (the domain that was called) */
   readonly publicBaseUrl: string;
-  /** Whether plain HTTP to this machine is a legal provider or webhook; without effect on AWS. @default deny */
+  /** Certificate authorities beside Mozilla's whose servers may be called, one file of PEM (path). @default '' (none) */
+  readonly extraRoots: string;
+  /** Whether this machine, by HTTP or HTTPS, is a legal provider or webhook; without effect on AWS. @default deny */
   readonly loopbackHttp: 'deny' | 'allow';
   /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 5 */
   readonly settleScheduleMinutes: number;
@@ -79,6 +81,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   corsOrigin: { fallback: '', read: readCorsOrigin },
   webhookRetrySeconds: { fallback: [60, 300, 900, 3_600, 10_800], read: readDelays },
   publicBaseUrl: { fallback: '', read: readBaseUrl },
+  extraRoots: text('', /^.*$/, 'the path of a PEM file, or empty'),
   loopbackHttp: oneOf('deny', 'allow'),
   settleScheduleMinutes: wholeNumber(5, 1, 1_440),
   staleJobSeconds: wholeNumber(900, 1, 86_400),

@@ -1,6 +1,20 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
+import { after, describe, test } from 'node:test';
 import { Deployment, type Json } from './deployment.ts';
+
+// Of nobody: its key was thrown away.
+const AUTHORITY = `-----BEGIN CERTIFICATE-----
+MIIBMDCB2KADAgECAgEHMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDEEgdGVzdCdz
+IG93bjAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowFzEVMBMGA1UE
+AwwMQSB0ZXN0J3Mgb3duMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEWJUWqU57
+1Va0iSXWrdVX+KglXqzo075UjYvXJdJnllPTchBuLQZpcDYIFeMV5MJgYMYqFDqR
+LhVNa6vjKgC31qMTMBEwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBE
+AiAzmo1BvM8Z6TQJxqrLSC7drmPcYPwYiUpv9/utlNqV0QIgaD1N7nM2nqyh+GR6
+bya4qmvAp5eYJMNYlAa/TAvTjlE=
+-----END CERTIFICATE-----`;
 
 test('settings that are not given have their documented defaults', () => {
   const deployment = new Deployment();
@@ -19,6 +33,7 @@ test('settings that are not given have their documented defaults', () => {
     cors_origin: '',
   });
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'deny');
+  assert.equal(deployment.environment('deliver').EXTRA_ROOTS, '');
   assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '60,300,900,3600,10800');
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '900');
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['x86_64']);
@@ -69,6 +84,48 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.match(JSON.stringify(deployment.template.toJSON().Outputs.ApiUrl.Value), /"\/prod\/api\/v1"/);
 });
 
+test('the roles that call models are named to those that call them', () => {
+  const deployment = new Deployment();
+  const roles = (['infer', 'providers'] as const).map(
+    (name) => deployment.resource(deployment.autoLabel.functions[name]).Properties.Role,
+  );
+
+  for (const name of ['infer', 'providers'] as const) {
+    const [separator, parts] = deployment.environment(name).CALLER_ROLES['Fn::Join'];
+    assert.deepEqual([separator, parts], ['', ['["', roles[0], '","', roles[1], '"]']]);
+  }
+});
+
+describe('authorities of a deployment', () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'autolabel-'));
+  after(() => fs.rmSync(folder, { recursive: true }));
+  const file = (name: string, text: string) => {
+    fs.writeFileSync(path.join(folder, name), text);
+    return path.join(folder, name);
+  };
+
+  test('arrive without the remarks around them', () => {
+    const deployment = new Deployment({ extraRoots: file('ca.pem', `# Ours\n${AUTHORITY}\n# and again\n${AUTHORITY}`) });
+
+    for (const name of ['providers', 'webhooks', 'catalog', 'infer', 'deliver'] as const) {
+      assert.equal(deployment.environment(name).EXTRA_ROOTS, `${AUTHORITY}\n${AUTHORITY}\n`);
+    }
+  });
+
+  for (const [name, text] of [
+    ['empty', ''],
+    ['no certificate', 'nonsense'],
+    ['a broken one', AUTHORITY.replace('MII', 'MIX')],
+    ['more than an environment takes', `${AUTHORITY}\n`.repeat(6)],
+  ] as const) {
+    test(`${name}: end the synthesis with a sentence`, () => {
+      assert.throws(() => new Deployment({ extraRoots: file(`${name}.pem`, text) }), {
+        message: /^Setting extraRoots is .* must hold PEM/,
+      });
+    });
+  }
+});
+
 test('a public base URL is what the functions and the output say', () => {
   const deployment = new Deployment({ publicBaseUrl: 'https://labels.example.com/team' });
 
@@ -109,6 +166,8 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['settleScheduleMinutes', 0.5, /^Setting settleScheduleMinutes must be/],
     ['staleJobSeconds', null, /^Setting staleJobSeconds must be/],
     ['logLevel', 'in fo', /^Setting logLevel must be/],
+    ['extraRoots', 7, /^Setting extraRoots must be/],
+    ['extraRoots', 'no/such.pem', /^Setting extraRoots is "no\/such\.pem", but there is no .*such\.pem\.$/],
     ['binaries', 'no/such/folder', /^Setting binaries is "no\/such\/folder", but there is no .*bootstrap/],
     ['stateMachineFile', 'no-such.json', /^Setting stateMachineFile is "no-such\.json", but there is no/],
   ];

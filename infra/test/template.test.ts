@@ -150,15 +150,15 @@ test('the stage logs each request, without headers and query strings', () => {
 });
 
 describe('each function has its environment and its size', () => {
-  const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP'];
+  const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP', 'EXTRA_ROOTS'];
   const http = ['API_SETTINGS'];
   const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
     jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS', 'WEBHOOK_QUEUE_URL'],
     catalog: [29, 256, ...http, 'BUCKET_NAME', 'SOURCE_BUCKETS', 'WEBHOOK_QUEUE_URL'],
-    providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID'],
+    providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
     plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'WORKERS'],
-    infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'SOURCE_BUCKETS', 'BOT_USER', 'SECRETS_KEY_ID'],
+    infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'SOURCE_BUCKETS', 'BOT_USER', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
     settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
     deliver: [60, 256, 'WEBHOOK_QUEUE_URL', 'DEAD_LETTER_QUEUE_URL', 'SECRETS_KEY_ID', 'WEBHOOK_RETRY_SECONDS'],

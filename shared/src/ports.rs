@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::domain::connection::{Credentials, Reading, SageMaker};
+use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
 };
@@ -14,7 +15,7 @@ use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
 use crate::domain::organization::Organization;
-use crate::domain::outcome::{ChunkId, Failure, ItemOutcome, Receipt};
+use crate::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Receipt};
 use crate::domain::plan::{Batch, Plan};
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
@@ -538,14 +539,43 @@ pub enum InferenceError {
     /// Worth another try, after what the model asks for.
     #[error("{message}")]
     Transient {
+        /// What is wrong.
+        diagnosis: Diagnosis,
         /// A sentence.
         message: String,
         /// `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// The model cannot serve this job: a sentence that says what to do.
-    #[error("{0}")]
-    Job(String),
+    /// The model cannot serve this job.
+    #[error("{message}")]
+    Job {
+        /// What is wrong.
+        diagnosis: Diagnosis,
+        /// A sentence that says what to do.
+        message: String,
+    },
+}
+
+impl InferenceError {
+    /// Worth another try; the model does not ask for a wait.
+    pub fn transient(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
+        Self::Transient { diagnosis, message: message.into(), retry_after: None }
+    }
+
+    /// The end of the job.
+    pub fn job(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
+        Self::Job { diagnosis, message: message.into() }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn diagnosis(&self) -> Diagnosis {
+        match self {
+            Self::Item(Failure { code: FailureCode::BadAnswer, .. }) => Diagnosis::BadAnswer,
+            Self::Item(_) => Diagnosis::ModelError,
+            Self::Transient { diagnosis, .. } | Self::Job { diagnosis, .. } => *diagnosis,
+        }
+    }
 }
 
 /// The one seam to models: an item goes in, the bytes of an answer come out.

@@ -18,12 +18,13 @@ async fn main() -> Result<(), lambda_http::Error> {
     let settings = env.json("API_SETTINGS");
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     let loopback_http = env.loopback_http();
+    let extra_roots = env.text("EXTRA_ROOTS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
     let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
-    let web = Egress::new(loopback_http);
+    let web = Egress::trusting(loopback_http, &extra_roots)?;
     let review = catalog::Review { store: store.clone(), webhooks: store.clone(), queue, clock: SystemClock };
     let app = catalog::App { store: store.clone(), objects, web, clock: SystemClock, buckets, loopback_http };
     serve(api(catalog::routes(app, review), store, SystemClock, settings)).await

@@ -19,13 +19,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let key = env.text("SECRETS_KEY_ID");
     let schedule = Schedule::of_seconds(env.numbers("WEBHOOK_RETRY_SECONDS"));
     let loopback_http = env.loopback_http();
+    let extra_roots = env.text("EXTRA_ROOTS");
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let app = App {
         store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue).with_dead_letters(dead_letters),
-        receivers: Courier::new(Egress::new(loopback_http)),
+        receivers: Courier::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         schedule,
     };

@@ -7,6 +7,7 @@ use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
 use shared::domain::Error;
 use shared::domain::annotate::{accepts, judge, unwanted};
 use shared::domain::decode::{BadAnswer, Picture, decode};
+use shared::domain::diagnosis::Diagnosis;
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
 use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
@@ -108,7 +109,9 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         let size = Cell::new(asset.size);
         let call = async || {
             let answer = timeout_at(begun + LONGEST, self.call(&asset, &size)).await;
-            answer.unwrap_or_else(|_| Err(transient("The model did not answer in time.")))
+            answer.unwrap_or_else(|_| {
+                Err(InferenceError::transient(Diagnosis::Timeout, "The model did not answer in time."))
+            })
         };
         let body = call
             .retry(patience)
@@ -129,7 +132,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             Err(InferenceError::Transient { message, .. }) => {
                 Ok(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message)))
             }
-            Err(InferenceError::Job(sentence)) => Err(Error::ProviderRefused(sentence)),
+            Err(InferenceError::Job { message, .. }) => Err(Error::ProviderRefused(message)),
         }
     }
 
@@ -223,7 +226,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
 }
 
 fn transient(message: &str) -> InferenceError {
-    InferenceError::Transient { message: message.into(), retry_after: None }
+    InferenceError::transient(Diagnosis::Busy, message)
 }
 
 fn unreadable(sentence: impl Into<String>) -> InferenceError {

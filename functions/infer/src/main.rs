@@ -9,8 +9,9 @@ use shared::domain::connection::SageMaker;
 use shared::domain::job::ModelType;
 use shared::domain::plan::Batch;
 use shared::domain::source::SourceBuckets;
+use shared::domain::trust::Trust;
 use shared::egress::Egress;
-use shared::inference::Models;
+use shared::inference::{Models, Roles};
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
 use shared::objects::Bucket;
 use shared::ports::Clock;
@@ -28,6 +29,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let region = env.text("AWS_REGION");
     let key = env.text("SECRETS_KEY_ID");
     let loopback_http = env.loopback_http();
+    let extra_roots = env.text("EXTRA_ROOTS");
+    let trust = Trust::new(env.json("CALLER_ROLES"));
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     env.finish()?;
@@ -35,7 +38,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let endpoints =
         endpoints.into_iter().map(|(model, endpoint_name)| (model, SageMaker::new(endpoint_name, region.clone())));
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let egress = Egress::new(loopback_http);
+    let egress = Egress::trusting(loopback_http, &extra_roots)?;
+    let sts = aws_sdk_sts::Client::new(aws.config());
     let worker = &Worker {
         store: store.clone(),
         providers: store,
@@ -44,7 +48,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         buckets,
         models: Models {
             config: aws.model_config(),
-            sts: aws_sdk_sts::Client::new(aws.config()),
+            roles: Roles::new(sts, trust, SystemClock).keeping(),
             secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
             egress,
         },

@@ -11,20 +11,19 @@ use shared::domain::key::Scope;
 use shared::domain::provider::{InferenceProvider, UNKNOWN_PROJECT};
 use shared::egress::{same_origin, url_field};
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Connect, Objects, Projects, Providers, Secrets};
-use tokio::time::Instant;
+use shared::ports::{Clock, Projects, Providers, Secrets};
 use tracing::info;
 
 use crate::probe::probe;
 use crate::view::{NewProvider, ProviderChange};
-use crate::{App, ProviderView, TestView};
+use crate::{App, Ports, ProviderView, TestView};
 
 const READ: &[Scope] = &[Scope::InferenceRead];
 const WRITE: &[Scope] = &[Scope::InferenceWrite];
 /// Tries to write over what was read: sealing takes its time, and somebody else may be quicker.
 const TRIES: usize = 2;
 
-type Shared<S, V, O, M, C> = State<Arc<App<S, V, O, M, C>>>;
+type Shared<P> = State<Arc<App<P>>>;
 
 /// Add a provider. Its credentials are sealed, and shown to nobody any more.
 #[utoipa::path(
@@ -32,19 +31,8 @@ type Shared<S, V, O, M, C> = State<Arc<App<S, V, O, M, C>>>;
     request_body = NewProvider,
     responses((status = 201, description = "The provider.", body = ProviderView)),
 )]
-pub(crate) async fn create<S, V, O, M, C>(
-    State(app): Shared<S, V, O, M, C>,
-    caller: Caller,
-    Body(body): Body,
-) -> Response
-where
-    S: Providers + Projects,
-    V: Secrets,
-    O: Objects,
-    M: Connect,
-    C: Clock,
-{
-    respond(app.create(&caller, &body).await.map(|provider| (StatusCode::CREATED, Json(ProviderView::of(provider)))))
+pub(crate) async fn create<P: Ports>(State(app): Shared<P>, caller: Caller, Body(body): Body) -> Response {
+    respond(app.create(&caller, &body).await.map(|provider| (StatusCode::CREATED, Json(provider))))
 }
 
 /// List providers.
@@ -53,18 +41,7 @@ where
     params(PagingParameters),
     responses((status = 200, description = "A page of providers.", body = PageView<ProviderView>)),
 )]
-pub(crate) async fn list<S, V, O, M, C>(
-    State(app): Shared<S, V, O, M, C>,
-    caller: Caller,
-    request: ListRequest,
-) -> Response
-where
-    S: Providers + Projects,
-    V: Secrets,
-    O: Objects,
-    M: Connect,
-    C: Clock,
-{
+pub(crate) async fn list<P: Ports>(State(app): Shared<P>, caller: Caller, request: ListRequest) -> Response {
     respond(app.list(&caller, &request).await.map(Json))
 }
 
@@ -74,19 +51,8 @@ where
     params(("uid" = ProviderUid, Path)),
     responses((status = 200, description = "The provider.", body = ProviderView)),
 )]
-pub(crate) async fn get<S, V, O, M, C>(
-    State(app): Shared<S, V, O, M, C>,
-    caller: Caller,
-    Path(uid): Path<String>,
-) -> Response
-where
-    S: Providers + Projects,
-    V: Secrets,
-    O: Objects,
-    M: Connect,
-    C: Clock,
-{
-    respond(app.get(&caller, READ, &uid).await.map(|provider| Json(ProviderView::of(provider))))
+pub(crate) async fn get<P: Ports>(State(app): Shared<P>, caller: Caller, Path(uid): Path<String>) -> Response {
+    respond(app.get(&caller, READ, &uid).await.map(|provider| Json(app.view(provider))))
 }
 
 /// Change a provider.
@@ -99,20 +65,13 @@ where
         (status = 412, description = "`precondition_failed`: others change it all the time; nothing was changed.", body = Problem),
     ),
 )]
-pub(crate) async fn update<S, V, O, M, C>(
-    State(app): Shared<S, V, O, M, C>,
+pub(crate) async fn update<P: Ports>(
+    State(app): Shared<P>,
     caller: Caller,
     Path(uid): Path<String>,
     Body(body): Body,
-) -> Response
-where
-    S: Providers + Projects,
-    V: Secrets,
-    O: Objects,
-    M: Connect,
-    C: Clock,
-{
-    respond(app.update(&caller, &uid, &body).await.map(|provider| Json(ProviderView::of(provider))))
+) -> Response {
+    respond(app.update(&caller, &uid, &body).await.map(|provider| Json(app.view(provider))))
 }
 
 /// Remove a provider. A job that uses it fails.
@@ -121,18 +80,7 @@ where
     params(("uid" = ProviderUid, Path)),
     responses((status = 204, description = "It is gone.")),
 )]
-pub(crate) async fn remove<S, V, O, M, C>(
-    State(app): Shared<S, V, O, M, C>,
-    caller: Caller,
-    Path(uid): Path<String>,
-) -> Response
-where
-    S: Providers + Projects,
-    V: Secrets,
-    O: Objects,
-    M: Connect,
-    C: Clock,
-{
+pub(crate) async fn remove<P: Ports>(State(app): Shared<P>, caller: Caller, Path(uid): Path<String>) -> Response {
     respond(app.remove(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
 }
 
@@ -143,23 +91,12 @@ where
     params(("uid" = ProviderUid, Path)),
     responses((status = 200, description = "How it went; it is kept in `last_test_at` and `last_test_success`.", body = TestView)),
 )]
-pub(crate) async fn test<S, V, O, M, C>(
-    State(app): Shared<S, V, O, M, C>,
-    caller: Caller,
-    Path(uid): Path<String>,
-) -> Response
-where
-    S: Providers + Projects,
-    V: Secrets,
-    O: Objects,
-    M: Connect,
-    C: Clock,
-{
+pub(crate) async fn test<P: Ports>(State(app): Shared<P>, caller: Caller, Path(uid): Path<String>) -> Response {
     respond(app.test(&caller, &uid).await.map(Json))
 }
 
-impl<S: Providers + Projects, V: Secrets, O: Objects, M: Connect, C: Clock> App<S, V, O, M, C> {
-    async fn create(&self, caller: &Caller, body: &[u8]) -> Result<InferenceProvider, Error> {
+impl<P: Ports> App<P> {
+    async fn create(&self, caller: &Caller, body: &[u8]) -> Result<ProviderView, Error> {
         caller.needs(WRITE)?;
         let url = url_field(self.loopback_http);
         let (provider, sent) = InferenceProvider::read(body, caller.organization, self.clock.now(), url)?;
@@ -168,14 +105,18 @@ impl<S: Providers + Projects, V: Secrets, O: Objects, M: Connect, C: Clock> App<
         let provider = self.seal(provider, &credentials).await?;
         self.store.add_provider(&provider).await?;
         info!(provider.uid = %provider.uid, "provider created");
-        Ok(provider)
+        Ok(self.view(provider))
+    }
+
+    fn view(&self, provider: InferenceProvider) -> ProviderView {
+        ProviderView::of(provider, &self.trust)
     }
 
     async fn list(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<ProviderView>, Error> {
         caller.needs(READ)?;
         let paging = request.paging(&[])?;
         let page = self.store.providers(caller.organization, &paging.slice()).await?;
-        Ok(paging.view(page, ProviderView::of))
+        Ok(paging.view(page, |provider| self.view(provider)))
     }
 
     async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<InferenceProvider, Error> {
@@ -208,13 +149,11 @@ impl<S: Providers + Projects, V: Secrets, O: Objects, M: Connect, C: Clock> App<
 
     async fn test(&self, caller: &Caller, uid: &str) -> Result<TestView, Error> {
         let provider = self.get(caller, WRITE, uid).await?;
-        let begun = Instant::now();
         let probe = probe(&self.objects, &self.models, &provider).await?;
-        let latency_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let now = self.clock.now();
         self.store.record_test(&provider, probe.success, now).await?;
-        info!(provider.uid = %provider.uid, success = probe.success, latency_ms, "provider tested");
-        Ok(TestView::of(probe, now, latency_ms))
+        info!(provider.uid = %provider.uid, success = probe.success, problem = ?probe.problem, "provider tested");
+        Ok(TestView::of(probe, now))
     }
 
     /// # Errors

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
+use shared::domain::trust::Trust;
 use shared::ports::{Clock, Connect, Objects, Projects, Providers, Secrets};
 use utoipa::OpenApi;
 
@@ -20,24 +21,21 @@ pub use view::{ProviderView, TestView};
 #[openapi(paths(handlers::create, handlers::list, handlers::get, handlers::update, handlers::remove, handlers::test))]
 pub struct Description;
 
-/// What the handlers work with.
-pub struct App<S, V, O, M, C> {
+/// What the function is made of, each part known by its ports alone.
+pub trait Ports: 'static {
     /// The table.
-    pub store: S,
+    type Store: Providers + Projects;
     /// What seals the credentials.
-    pub secrets: V,
-    /// The bucket, for what a test shows to a model.
-    pub objects: O,
-    /// The way to models, for tests.
-    pub models: M,
+    type Secrets: Secrets;
+    /// The bucket.
+    type Objects: Objects;
+    /// The way to models.
+    type Models: Connect + Send + Sync;
     /// The time.
-    pub clock: C,
-    /// The development switch (contract, D18).
-    pub loopback_http: bool,
+    type Clock: Clock;
 }
 
-/// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, V, O, M, C>(app: App<S, V, O, M, C>) -> Router
+impl<S, V, O, M, C> Ports for (S, V, O, M, C)
 where
     S: Providers + Projects + 'static,
     V: Secrets + 'static,
@@ -45,12 +43,37 @@ where
     M: Connect + Send + Sync + 'static,
     C: Clock + 'static,
 {
-    let one = get(handlers::get::<S, V, O, M, C>)
-        .patch(handlers::update::<S, V, O, M, C>)
-        .delete(handlers::remove::<S, V, O, M, C>);
+    type Store = S;
+    type Secrets = V;
+    type Objects = O;
+    type Models = M;
+    type Clock = C;
+}
+
+/// What the handlers work with.
+pub struct App<P: Ports> {
+    /// The table.
+    pub store: P::Store,
+    /// What seals the credentials.
+    pub secrets: P::Secrets,
+    /// The bucket, for what a test shows to a model.
+    pub objects: P::Objects,
+    /// The way to models, for tests.
+    pub models: P::Models,
+    /// The time.
+    pub clock: P::Clock,
+    /// What the owners of roles are told to trust.
+    pub trust: Trust,
+    /// The development switch (contract, D18).
+    pub loopback_http: bool,
+}
+
+/// The routes, below `/api/v1` and without the last slash.
+pub fn routes<P: Ports>(app: App<P>) -> Router {
+    let one = get(handlers::get::<P>).patch(handlers::update::<P>).delete(handlers::remove::<P>);
     Router::new()
-        .route("/inference-providers", get(handlers::list::<S, V, O, M, C>).post(handlers::create::<S, V, O, M, C>))
+        .route("/inference-providers", get(handlers::list::<P>).post(handlers::create::<P>))
         .route("/inference-providers/{uid}", one)
-        .route("/inference-providers/{uid}/test", post(handlers::test::<S, V, O, M, C>))
+        .route("/inference-providers/{uid}/test", post(handlers::test::<P>))
         .with_state(Arc::new(app))
 }

@@ -1,9 +1,10 @@
 //! Wiring of the providers function.
 
 use providers::{App, routes};
+use shared::domain::trust::Trust;
 use shared::egress::Egress;
 use shared::http::{api, serve};
-use shared::inference::Models;
+use shared::inference::{Models, Roles};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
 use shared::secrets::Vault;
@@ -18,21 +19,25 @@ async fn main() -> Result<(), lambda_http::Error> {
     let key = env.text("SECRETS_KEY_ID");
     let settings = env.json("API_SETTINGS");
     let loopback_http = env.loopback_http();
+    let extra_roots = env.text("EXTRA_ROOTS");
+    let trust = Trust::new(env.json("CALLER_ROLES"));
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let secrets = Vault::new(aws_sdk_kms::Client::new(aws.config()), key);
-    let app = App {
+    let sts = aws_sdk_sts::Client::new(aws.config());
+    let app = App::<(Store, Vault, Bucket, Models<Vault, SystemClock>, SystemClock)> {
         store: store.clone(),
         secrets: secrets.clone(),
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
         models: Models {
             config: aws.model_config(),
-            sts: aws_sdk_sts::Client::new(aws.config()),
+            roles: Roles::new(sts, trust.clone(), SystemClock),
             secrets,
-            egress: Egress::new(loopback_http),
+            egress: Egress::trusting(loopback_http, &extra_roots)?,
         },
         clock: SystemClock,
+        trust,
         loopback_http,
     };
     serve(api(routes(app), store, SystemClock, settings)).await

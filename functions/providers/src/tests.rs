@@ -3,10 +3,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::domain::connection::{Connection, Reading, SageMaker};
+use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::{OrganizationUid, ProviderUid};
 use shared::domain::outcome::{Failure, FailureCode};
 use shared::domain::project::Project;
 use shared::domain::provider::InferenceProvider;
+use shared::domain::trust::Trust;
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets, Slice};
 use shared::testing::{ACME_PROJECTS, MemoryObjects, MemoryTenants, OTHER, PlainSecrets, StoppedClock, TestApi};
@@ -15,6 +17,8 @@ use crate::{App, routes};
 
 const TOKEN: &str = "hunter2hunter2";
 const KEY: &str = "s3same-s3same";
+/// Who assumes roles.
+const CALLER: &str = "arn:aws:iam::1:role/infer";
 const MASK: &str = "********";
 
 type Headers = Vec<(String, String)>;
@@ -64,13 +68,11 @@ impl Model for TestModel {
                 Ok(Vec::new())
             }
             Answer::Body(body) => Ok(body.into()),
-            Answer::Refusal => Err(InferenceError::Job("It refuses its credentials.".into())),
+            Answer::Refusal => Err(InferenceError::job(Diagnosis::CredentialsRefused, "It refuses its credentials.")),
             Answer::BadItem => {
                 Err(InferenceError::Item(Failure::new(FailureCode::ModelError, "The model answered status 400.")))
             }
-            Answer::Busy => {
-                Err(InferenceError::Transient { message: "The model answered status 503.".into(), retry_after: None })
-            }
+            Answer::Busy => Err(InferenceError::transient(Diagnosis::Busy, "The model answered status 503.")),
         }
     }
 }
@@ -152,12 +154,13 @@ impl World {
             store.add_project(&project).await.unwrap();
             projects.push(project.uid.to_string());
         }
-        let api = TestApi::of(routes(App {
+        let api = TestApi::of(routes(App::<(_, _, _, _, _)> {
             store: store.clone(),
             secrets,
             objects: MemoryObjects::default(),
             models: model.clone(),
             clock: StoppedClock::at(1_000),
+            trust: Trust::new(vec![CALLER.into()]),
             loopback_http: false,
         }));
         Self { api, store, model, projects: [projects.remove(0), projects.remove(0)] }
@@ -458,7 +461,7 @@ async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
             (status, &result),
             (
                 200,
-                &json!({"success": true, "message": "The model answered, with 1 prediction(s).",
+                &json!({"success": true, "message": "The model answered, with 1 prediction(s).", "problem": null, "path": null,
                     "tested_at": "1970-01-01T00:16:40Z", "latency_ms": result["latency_ms"]})
             )
         );
@@ -479,15 +482,16 @@ async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_endpoint_is_an_answer_and_not_an_error() {
-    for (answer, message) in [
-        (Answer::Never, "The model did not answer within 20 seconds."),
-        (Answer::Refusal, "It refuses its credentials."),
-        (Answer::BadItem, "The model answered status 400."),
-        (Answer::Busy, "The model answered status 503."),
-        (Answer::Body("<html>"), "The model's answer is not JSON (line 1, column 1)."),
-        (Answer::Body(r#"{"annotations": []}"#), "The model's answer has no array \"found\"."),
+    for (answer, problem, message) in [
+        (Answer::Never, "timeout", "The model did not answer within 18 seconds."),
+        (Answer::Refusal, "credentials_refused", "It refuses its credentials."),
+        (Answer::BadItem, "model_error", "The model answered status 400."),
+        (Answer::Busy, "busy", "The model answered status 503."),
+        (Answer::Body("<html>"), "bad_answer", "The model's answer is not JSON (line 1, column 1)."),
+        (Answer::Body(r#"{"annotations": []}"#), "bad_answer", "The model's answer has no array \"found\"."),
         (
             Answer::Body(r#"{"found": [{"type": "box"}]}"#),
+            "bad_answer",
             "None of the model's predictions is well formed. found[0].label: This field is required.",
         ),
     ] {
@@ -496,7 +500,8 @@ async fn a_failing_endpoint_is_an_answer_and_not_an_error() {
 
         let result = world.tested(&path).await;
 
-        assert_eq!(result["success"], false);
+        assert_eq!((&result["success"], &result["problem"]), (&json!(false), &json!(problem)));
+        assert_eq!(result["latency_ms"], if problem == "timeout" { 18_000 } else { 0 });
         assert!(result["message"].as_str().unwrap().starts_with(message), "{result}");
         let (_, provider) = world.api.call(&format!("GET {path}"), Value::Null).await;
         assert_eq!(provider["last_test_success"], false);
@@ -506,7 +511,52 @@ async fn a_failing_endpoint_is_an_answer_and_not_an_error() {
     let mut body = a_sagemaker();
     body["config"]["role_arn"] = "arn:aws:iam::123456789012:role/model".into();
     let path = world.created(body).await;
-    assert_eq!(world.tested(&path).await["message"], "The role could not be assumed.");
+    let refused = world.tested(&path).await;
+    assert_eq!(refused["message"], "The role could not be assumed.");
+    assert_eq!((&refused["problem"], &refused["latency_ms"]), (&json!("role_not_assumable"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_test_names_the_first_part_of_an_answer_that_is_wrong() {
+    const GOOD: &str = r#"{"type": "classification", "label": "night", "confidence": 0.9}"#;
+    const BAD: &str = r#"{"type": "bounding_box", "label": "car", "confidence": 0.9,
+        "coordinates": {"x": 1, "y": 2, "width": "wide", "height": 4}}"#;
+    for (parts, success, problem, path) in [
+        (vec![GOOD, GOOD], true, Value::Null, Value::Null),
+        (vec![GOOD, GOOD, BAD], true, json!("predictions_dropped"), json!("found[2].coordinates.width")),
+        (vec![BAD, BAD], false, json!("bad_answer"), json!("found[0].coordinates.width")),
+    ] {
+        let answer = Box::leak(format!(r#"{{"found": [{}]}}"#, parts.join(",")).into_boxed_str());
+        let world = World::with(TestModel::answering(Answer::Body(answer))).await;
+        let path_of_provider = world.created(an_http()).await;
+
+        let result = world.tested(&path_of_provider).await;
+
+        assert_eq!((&result["success"], &result["problem"], &result["path"]), (&json!(success), &problem, &path));
+        assert!(path.as_str().is_none_or(|path| result["message"].as_str().unwrap().contains(path)), "{result}");
+    }
+}
+
+/// Contract D15.
+#[tokio::test]
+async fn the_owner_of_a_role_is_shown_what_it_must_trust_and_nobody_else_is() {
+    let world = a_world().await;
+    let mut body = a_sagemaker();
+    body["config"]["role_arn"] = "arn:aws:iam::123456789012:role/model".into();
+
+    let (_, with_role) = world.api.call("POST /inference-providers/", body).await;
+
+    let acme = OrganizationUid::named("acme").to_string();
+    assert_eq!(with_role["external_id"], acme);
+    assert_eq!(
+        with_role["trust_policy"],
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": [CALLER]},
+            "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"sts:ExternalId": acme}}}]})
+    );
+    for body in [a_sagemaker(), an_http()] {
+        let (_, without) = world.api.call("POST /inference-providers/", body).await;
+        assert!(without.get("external_id").is_none() && without.get("trust_policy").is_none(), "{without}");
+    }
 }
 
 /// Contract D3, D4.

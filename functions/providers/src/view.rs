@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use shared::domain::Timestamp;
-use shared::domain::connection::{AuthType, Connection, MASK, ProviderType, ResponseFormat};
+use shared::domain::connection::{AuthType, Connection, MASK, ProviderType, ResponseFormat, SageMaker};
+use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::{ProjectUid, ProviderUid};
 use shared::domain::provider::InferenceProvider;
+use shared::domain::trust::Trust;
 use utoipa::ToSchema;
 
 use crate::probe::Probe;
@@ -19,6 +21,12 @@ pub struct ProviderView {
     description: Option<String>,
     provider_type: ProviderType,
     config: ConfigView,
+    /// Of a `config` with a `role_arn`: the external id with which the role is assumed, that of the organization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    /// And the trust policy that the role needs, ready to be pasted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust_policy: Option<Value>,
     is_active: bool,
     /// The only project that may use it; `null`: all of the organization's.
     #[schema(required)]
@@ -114,8 +122,12 @@ impl ConfigView {
 impl ProviderView {
     /// A provider on the wire.
     #[must_use]
-    pub fn of(provider: InferenceProvider) -> Self {
+    pub fn of(provider: InferenceProvider, trust: &Trust) -> Self {
+        let organization = provider.organization;
+        let has_role = matches!(&provider.connection, Connection::SageMaker(SageMaker { role_arn: Some(_), .. }));
         Self {
+            external_id: has_role.then(|| Trust::external_id(organization)),
+            trust_policy: has_role.then(|| trust.policy(organization)),
             uid: provider.uid,
             name: provider.name,
             description: provider.description,
@@ -139,13 +151,22 @@ pub struct TestView {
     /// A sentence.
     message: String,
     tested_at: Timestamp,
-    /// How long it took.
-    latency_ms: u64,
+    /// What is wrong; `null`: nothing.
+    #[schema(required)]
+    problem: Option<Diagnosis>,
+    /// Where in the model's answer, such as `annotations[2].coordinates.width`.
+    #[schema(required)]
+    path: Option<String>,
+    /// How long the model took to answer, or not to; `null`: it was not called.
+    #[schema(required)]
+    latency_ms: Option<u64>,
 }
 
 impl TestView {
-    pub(crate) fn of(probe: Probe, tested_at: Timestamp, latency_ms: u64) -> Self {
-        Self { success: probe.success, message: probe.message, tested_at, latency_ms }
+    pub(crate) fn of(probe: Probe, tested_at: Timestamp) -> Self {
+        let Probe { success, message, problem, path, latency } = probe;
+        let latency_ms = latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
+        Self { success, message, tested_at, problem, path, latency_ms }
     }
 }
 

@@ -18,6 +18,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let queue = env.text("WEBHOOK_QUEUE_URL");
     let settings = env.json("API_SETTINGS");
     let loopback_http = env.loopback_http();
+    let extra_roots = env.text("EXTRA_ROOTS");
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
@@ -25,7 +26,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         store: store.clone(),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
-        receivers: Courier::new(Egress::new(loopback_http)),
+        receivers: Courier::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         loopback_http,
     };

@@ -3,6 +3,7 @@
 pub mod annotate;
 pub mod connection;
 pub mod decode;
+pub mod diagnosis;
 pub mod error;
 pub mod fields;
 pub mod id;
@@ -25,6 +26,7 @@ pub mod result;
 pub mod rle;
 pub mod source;
 pub mod summary;
+pub mod trust;
 pub mod webhook;
 
 pub use error::{Error, ErrorCode};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::connection::{Credentials, Http, Reading};
+use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::egress::{Answer, Egress, EgressError, Post};
 use crate::ports::{InferenceError, InferenceRequest, Model};
@@ -59,30 +60,64 @@ impl Model for HttpsEndpoint {
 /// What a status means (contract, D26). The model's own words are not repeated: a server may send back what it was sent, and
 /// that has the credentials (I11).
 fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
-    let Answer { status, retry_after, body } = answer;
+    let Answer { status, content_type, retry_after, body } = answer;
     match status {
         200..=299 if body.len() > ANSWER_BYTES => {
             Err(failed(FailureCode::BadAnswer, "The model's answer is longer than 6 MiB."))
         }
-        200..=299 => Ok(body),
-        401 | 403 => Err(InferenceError::Job(format!(
-            "The inference provider's endpoint refuses its credentials (status {status}). Correct auth_type, auth_header or headers."
-        ))),
-        429 | 502 | 503 | 504 => {
-            Err(InferenceError::Transient { message: format!("The model answered status {status}."), retry_after })
+        200..=299 if content_type.as_deref().is_some_and(is_html) => {
+            Err(failed(FailureCode::BadAnswer, "The model answered with a web page (text/html) instead of JSON."))
         }
+        200..=299 if !content_type.as_deref().is_none_or(may_be_json) => Err(failed(
+            FailureCode::BadAnswer,
+            "The model's answer is said to be no JSON: its Content-Type must be application/json.",
+        )),
+        200..=299 => Ok(body),
+        300..=399 => Err(failed(
+            FailureCode::ModelError,
+            format!("The model answered status {status}: it sends to another address, and redirects are not followed."),
+        )),
+        401 | 403 => Err(InferenceError::job(
+            Diagnosis::CredentialsRefused,
+            format!(
+                "The inference provider's endpoint refuses its credentials (status {status}). Correct auth_type, auth_header or headers."
+            ),
+        )),
+        429 | 502 | 503 | 504 => Err(InferenceError::Transient {
+            diagnosis: Diagnosis::Busy,
+            message: format!("The model answered status {status}."),
+            retry_after,
+        }),
         _ => Err(failed(FailureCode::ModelError, format!("The model answered status {status}."))),
     }
+}
+
+fn is_html(content_type: &str) -> bool {
+    essence(content_type).eq_ignore_ascii_case("text/html")
+}
+
+/// Declared as JSON, or as nothing in particular: many a small server says no more of its JSON.
+fn may_be_json(content_type: &str) -> bool {
+    let essence = essence(content_type).to_ascii_lowercase();
+    essence.ends_with("/json")
+        || essence.ends_with("+json")
+        || ["text/plain", "application/octet-stream"].contains(&&*essence)
+}
+
+/// Without parameters (RFC 9110, 8.3.1).
+fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// An address that may not be called, or whose certificate does not hold, is no better for the next item.
 fn not_answered(error: EgressError) -> InferenceError {
     match error {
-        EgressError::Refused(_) | EgressError::Tls => {
-            InferenceError::Job(format!("The inference provider's endpoint cannot be called. {error}"))
-        }
+        EgressError::Refused(_) | EgressError::Tls(_) => InferenceError::job(
+            error.diagnosis(),
+            format!("The inference provider's endpoint cannot be called. {error}"),
+        ),
         EgressError::Dns | EgressError::Connect | EgressError::Timeout | EgressError::Broken => {
-            InferenceError::Transient { message: error.to_string(), retry_after: None }
+            InferenceError::transient(error.diagnosis(), error.to_string())
         }
     }
 }
@@ -102,6 +137,7 @@ mod tests {
     use crate::domain::connection::{Connection, ProviderType};
     use crate::domain::id::ItemUid;
     use crate::domain::item::{AssetType, Size};
+    use crate::egress::TlsError;
 
     /// A server for one request: its port, and what it was sent.
     async fn answering(answer: Vec<u8>) -> (u16, JoinHandle<String>) {
@@ -182,7 +218,7 @@ mod tests {
         for status in [429, 502, 503, 504] {
             let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n");
             let error = asked(answer).await.unwrap_err();
-            let InferenceError::Transient { message, retry_after } = error else { panic!("{status}: {error}") };
+            let InferenceError::Transient { message, retry_after, .. } = error else { panic!("{status}: {error}") };
             assert_eq!(
                 (message, retry_after),
                 (format!("The model answered status {status}."), Some(Duration::from_secs(9)))
@@ -195,18 +231,20 @@ mod tests {
                 matches!(&error, InferenceError::Item(failure) if failure.code == FailureCode::ModelError),
                 "{error}"
             );
-            assert_eq!(error.to_string(), format!("The model answered status {status}."));
+            assert!(error.to_string().starts_with(&format!("The model answered status {status}")), "{error}");
+            assert_eq!(error.to_string().contains("redirects are not followed"), status < 400);
+            assert!(!error.to_string().contains("hunter2"), "{error}");
         }
         for status in [401, 403] {
             let error = asked(format!("HTTP/1.1 {status} X\r\ncontent-length: 7\r\n\r\nhunter2")).await.unwrap_err();
-            assert!(matches!(error, InferenceError::Job(_)), "{error}");
+            assert!(matches!(error, InferenceError::Job { diagnosis: Diagnosis::CredentialsRefused, .. }), "{error}");
             assert!(error.to_string().contains("auth_header") && !error.to_string().contains("hunter2"), "{error}");
         }
     }
 
     #[tokio::test]
     async fn an_answer_is_read_to_its_limit() {
-        for (length, good) in [(ANSWER_BYTES, true), (ANSWER_BYTES + 1, false), (2 * ANSWER_BYTES, false)] {
+        for (length, good) in [(ANSWER_BYTES, true), (ANSWER_BYTES + 1, false), (50 * 1024 * 1024, false)] {
             let mut answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").into_bytes();
             answer.resize(answer.len() + length, b' ');
             match asked(answer).await {
@@ -220,6 +258,55 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_endless_answer_fails_its_item_when_it_gets_too_long() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://127.0.0.1:{}/", listener.local_addr().unwrap().port());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 8_192]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            let mut sent = 0;
+            while stream.write_all(format!("10000\r\n{}\r\n", " ".repeat(65_536)).as_bytes()).await.is_ok() {
+                sent += 65_536;
+            }
+            sent
+        });
+
+        let error = ask(&endpoint(json!({"endpoint_url": url}), true)).await.unwrap_err();
+
+        assert_eq!(
+            (error.diagnosis(), error.to_string().as_str()),
+            (Diagnosis::BadAnswer, "The model's answer is longer than 6 MiB.")
+        );
+        assert!(server.await.unwrap() < 4 * ANSWER_BYTES, "the connection is given up");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_said_to_be_no_json_fails_its_item_with_a_sentence() {
+        for (content_type, complaint) in [
+            ("application/json", None),
+            ("Application/JSON; charset=utf-8", None),
+            ("application/vnd.model+json", None),
+            ("text/plain", None),
+            ("application/octet-stream", None),
+            ("text/html; charset=utf-8", Some("with a web page (text/html) instead of JSON")),
+            ("TEXT/HTML", Some("with a web page (text/html) instead of JSON")),
+            ("image/png", Some("Content-Type must be application/json")),
+            ("application/jsonp-hunter2", Some("Content-Type must be application/json")),
+        ] {
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: 2\r\n\r\n{{}}");
+            match (asked(answer).await, complaint) {
+                (Ok(body), None) => assert_eq!(body, b"{}"),
+                (Err(error), Some(complaint)) => {
+                    assert_eq!(error.diagnosis(), Diagnosis::BadAnswer);
+                    assert!(error.to_string().contains(complaint) && !error.to_string().contains("hunter2"), "{error}");
+                }
+                (result, _) => panic!("{content_type}: {result:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn no_answer_passes_but_a_refused_address_does_not() {
         let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -228,12 +315,15 @@ mod tests {
             let config = json!({"endpoint_url": format!("http://127.0.0.1:{port}"), "timeout": 1});
             let error = ask(&endpoint(config, true)).await.unwrap_err();
             assert!(matches!(error, InferenceError::Transient { retry_after: None, .. }), "{error}");
+            let named = [Diagnosis::Unreachable, Diagnosis::Timeout, Diagnosis::ConnectionBroken];
+            assert!(named.contains(&error.diagnosis()), "{error}");
         }
         for url in ["http://127.0.0.1:1/", "https://10.0.0.1/", "https://169.254.169.254/latest"] {
             let error = ask(&endpoint(json!({"endpoint_url": url}), false)).await.unwrap_err();
-            assert!(matches!(error, InferenceError::Job(_)), "{error}");
+            assert!(matches!(error, InferenceError::Job { diagnosis: Diagnosis::AddressRefused, .. }), "{error}");
             assert!(!error.to_string().contains("://"), "{error}");
         }
-        assert!(matches!(not_answered(EgressError::Tls), InferenceError::Job(_)));
+        let expired = not_answered(EgressError::Tls(TlsError::Expired));
+        assert!(matches!(expired, InferenceError::Job { diagnosis: Diagnosis::TlsExpired, .. }));
     }
 }

@@ -12,9 +12,10 @@ use crate::domain::Error;
 use crate::domain::connection::{Connection, Reading, SageMaker};
 use crate::domain::provider::InferenceProvider;
 use crate::egress::Egress;
-use crate::ports::{Connect, InferenceError, InferenceRequest, Model, Secrets};
+use crate::ports::{Clock, Connect, InferenceError, InferenceRequest, Model, Secrets};
 
 pub use http::HttpsEndpoint;
+pub use role::Roles;
 pub use sagemaker::Endpoint;
 
 /// A model, wherever it is.
@@ -44,18 +45,18 @@ impl Model for AnyModel {
 
 /// The way to both kinds of model. Endpoints of all regions and roles share the process's HTTP client.
 #[derive(Clone, Debug)]
-pub struct Models<V> {
+pub struct Models<V, C> {
     /// For calls of models, which may take their time.
     pub config: SdkConfig,
-    /// For roles that are assumed.
-    pub sts: aws_sdk_sts::Client,
+    /// For providers that name a role.
+    pub roles: Roles<C>,
     /// What opens credentials.
     pub secrets: V,
     /// The way out.
     pub egress: Egress,
 }
 
-impl<V> Models<V> {
+impl<V, C> Models<V, C> {
     /// `None`: with the system's own credentials.
     fn endpoint(&self, endpoint: &SageMaker, credentials: Option<Credentials>) -> AnyModel {
         let mut config = Builder::from(&self.config).region(Region::new(endpoint.region.clone()));
@@ -67,7 +68,7 @@ impl<V> Models<V> {
     }
 }
 
-impl<V: Secrets> Connect for Models<V> {
+impl<V: Secrets, C: Clock> Connect for Models<V, C> {
     type Model = AnyModel;
 
     fn own(&self, endpoint: &SageMaker) -> AnyModel {
@@ -78,7 +79,7 @@ impl<V: Secrets> Connect for Models<V> {
         match &provider.connection {
             Connection::SageMaker(endpoint) => {
                 let credentials = match &endpoint.role_arn {
-                    Some(role) => Some(role::assume(&self.sts, role, provider.organization).await?),
+                    Some(role) => Some(self.roles.credentials(role, provider.organization).await?),
                     None => None,
                 };
                 Ok(self.endpoint(endpoint, credentials))

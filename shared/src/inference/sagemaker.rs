@@ -6,6 +6,7 @@ use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 
 use crate::domain::connection::Reading;
+use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
@@ -29,10 +30,12 @@ impl Endpoint {
 
     fn classify(&self, error: SdkError<InvokeEndpointError>) -> InferenceError {
         let SdkError::ServiceError(service) = error else {
-            return transient(match error {
-                SdkError::TimeoutError(_) => "The endpoint did not answer in time.",
-                _ => "The endpoint could not be reached.",
-            });
+            return match error {
+                SdkError::TimeoutError(_) => {
+                    InferenceError::transient(Diagnosis::Timeout, "The endpoint did not answer in time.")
+                }
+                _ => InferenceError::transient(Diagnosis::Unreachable, "The endpoint could not be reached."),
+            };
         };
         match service.err() {
             InvokeEndpointError::ModelError(model) => {
@@ -43,15 +46,18 @@ impl Endpoint {
                 };
                 // D26: these are worth another try; any other status is the item's.
                 if matches!(status, 429 | 502 | 503 | 504) {
-                    InferenceError::Transient { message, retry_after: None }
+                    InferenceError::transient(Diagnosis::Busy, message)
                 } else {
                     InferenceError::Item(Failure::new(FailureCode::ModelError, message))
                 }
             }
-            InvokeEndpointError::ModelNotReadyException(_) => transient("The model is not ready yet."),
-            InvokeEndpointError::ValidationError(_) => {
-                self.refused("does not exist or is not in service. Create it, or choose another provider.")
+            InvokeEndpointError::ModelNotReadyException(_) => {
+                InferenceError::transient(Diagnosis::EndpointNotInService, "The model is not ready yet.")
             }
+            InvokeEndpointError::ValidationError(_) => self.refused(
+                Diagnosis::EndpointNotInService,
+                "does not exist or is not in service. Create it, or choose another provider.",
+            ),
             other => match other.code() {
                 Some(
                     "AccessDeniedException"
@@ -59,15 +65,17 @@ impl Endpoint {
                     | "ExpiredTokenException"
                     | "UnrecognizedClientException"
                     | "InvalidSignatureException",
-                ) => self.refused("refuses access. Allow sagemaker:InvokeEndpoint on it."),
-                _ => transient("The endpoint is busy."),
+                ) => {
+                    self.refused(Diagnosis::CredentialsRefused, "refuses access. Allow sagemaker:InvokeEndpoint on it.")
+                }
+                _ => InferenceError::transient(Diagnosis::Busy, "The endpoint is busy."),
             },
         }
     }
 
-    fn refused(&self, why: &str) -> InferenceError {
+    fn refused(&self, diagnosis: Diagnosis, why: &str) -> InferenceError {
         let region = self.client.config().region().map_or("an unknown region", |region| region.as_ref());
-        InferenceError::Job(format!("SageMaker endpoint \"{}\" in {region} {why}", self.name))
+        InferenceError::job(diagnosis, format!("SageMaker endpoint \"{}\" in {region} {why}", self.name))
     }
 }
 
@@ -77,7 +85,9 @@ impl Model for Endpoint {
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
-        let body = serde_json::to_vec(request).map_err(|_| transient("The request could not be written."))?;
+        let body = serde_json::to_vec(request).map_err(|_| {
+            InferenceError::Item(Failure::new(FailureCode::ModelError, "The request could not be written."))
+        })?;
         let call = self
             .client
             .invoke_endpoint()
@@ -88,10 +98,6 @@ impl Model for Endpoint {
         let answer = call.send().await.map_err(|error| self.classify(error))?;
         Ok(answer.body.map(Blob::into_inner).unwrap_or_default())
     }
-}
-
-fn transient(message: &str) -> InferenceError {
-    InferenceError::Transient { message: message.to_owned(), retry_after: None }
 }
 
 /// A model's own words, as far as they may be shown: short, one line, and without addresses, since a signed URL is a

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::domain::Error;
 use crate::domain::connection::SageMaker;
+use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::ItemUid;
 use crate::domain::item::Size;
 use crate::domain::outcome::{Failure, FailureCode};
@@ -70,7 +71,7 @@ impl Model for ScriptedModel {
         };
         tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;
         if calls == self.refuses_at {
-            return Err(InferenceError::Job("The endpoint is gone.".into()));
+            return Err(InferenceError::job(Diagnosis::EndpointNotInService, "The endpoint is gone."));
         }
         if let Some(answer) = &self.says {
             return Ok(answer.clone());

@@ -105,6 +105,12 @@ pub fn decode(body: &[u8], reading: &Reading, size: Option<Size>) -> Result<Deco
     decoded.unless_nothing_is_left()
 }
 
+/// The path that a note of a dropped part begins with.
+#[must_use]
+pub fn path_of(note: &str) -> Option<&str> {
+    note.split_once(": ").map(|(path, _)| path)
+}
+
 impl Decoded {
     /// Puts fetched masks where the model has them, and notes those that could not be had. `masks` are in the order of
     /// `pictures`, a sentence where there is none; `None` is what nobody asked for: it is left out.
