@@ -1,5 +1,7 @@
-"""The certificate authority of the local stack, which its functions trust beside Mozilla's: whoever tests HTTPS on this machine
-has certificates of it."""
+"""The certificate authority of the local stack, which its functions trust beside Mozilla's.
+
+Whoever tests HTTPS on this machine has certificates of it.
+"""
 
 import datetime
 import ipaddress
@@ -46,7 +48,7 @@ class Authority:
 
 
 def of_stack() -> Authority:
-    """The authority that the local stack trusts: made when it is first asked for, and kept until the stack is removed."""
+    """The authority that the local stack trusts: made at the first call, and kept until the stack is removed."""
     if settings.AUTHORITY_FILE.exists():
         certificate = x509.load_pem_x509_certificate(settings.AUTHORITY_FILE.read_bytes())
         key = load_pem_private_key(settings.AUTHORITY_KEY_FILE.read_bytes(), password=None)

@@ -23,8 +23,10 @@ Serve = Callable[[socket.socket], None]
 
 @dataclass
 class Gateway:
-    """What people put in front of a model server: TLS, HTTP/2, credentials, packed answers. It passes requests on to the
-    stack's own detector, and keeps what it saw."""
+    """What people put in front of a model server: TLS, HTTP/2, credentials, packed answers.
+
+    It passes requests on to the stack's own detector, and keeps what it saw.
+    """
 
     port: int
     wanted: dict[str, str]
@@ -78,7 +80,7 @@ def gateway(certificate: tuple[Path, Path], **wanted: str) -> Iterator[Gateway]:
 
     def run() -> None:
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(serve(found, config, shutdown_trigger=over.wait))  # type: ignore[arg-type]
+        loop.run_until_complete(serve(found, config, shutdown_trigger=over.wait))
 
     thread = Thread(target=run, daemon=True)
     thread.start()
@@ -90,13 +92,15 @@ def gateway(certificate: tuple[Path, Path], **wanted: str) -> Iterator[Gateway]:
 
 
 @contextmanager
-def listening(serve: Serve, certificate: tuple[Path, Path] | None = None) -> Iterator[str]:
+def listening(
+    serve: Serve, certificate: tuple[Path, Path] | None = None, listener: socket.socket | None = None
+) -> Iterator[str]:
     """The origin of a server that does as it likes with each connection."""
     context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+    listener = listener or socket.create_server(("127.0.0.1", 0), backlog=64)
 
     def serve_one(connection: socket.socket) -> None:
         try:
@@ -141,7 +145,7 @@ def _more(stream: socket.socket) -> bytes:
 
 
 def answering(status: int, body: bytes = b"{}", **headers: str) -> Serve:
-    """Answers every request like this."""
+    """Answers every request like this; only the first, if it says `connection="close"`."""
     named = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
     lines = [f"HTTP/1.1 {status} X", f"content-length: {len(body)}", *(f"{name}: {named[name]}" for name in named)]
     head = "\r\n".join([*lines, "", ""]).encode()
@@ -150,6 +154,8 @@ def answering(status: int, body: bytes = b"{}", **headers: str) -> Serve:
         while True:
             request_of(stream)
             stream.sendall(head + body)
+            if named.get("connection") == "close":
+                return
 
     return serve
 

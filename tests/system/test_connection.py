@@ -104,7 +104,11 @@ def test_each_fault_of_a_certificate_has_its_own_name(system: System, project: s
     for shown, problem, sentence in [
         (certificates(ours, until=LONG_AGO), "tls_expired", "is not valid at this time"),
         (certificates(ours, "model.example"), "tls_wrong_name", "is not made out to this host name"),
-        (certificates(Authority.new("Somebody")), "tls_unknown_authority", "not signed by an authority that is trusted"),
+        (
+            certificates(Authority.new("Somebody")),
+            "tls_unknown_authority",
+            "not signed by an authority that is trusted",
+        ),
     ]:
         with https.listening(https.answering(200), shown) as origin:
             assert_says(result_for(system, project, {"endpoint_url": origin}), problem, sentence)
@@ -166,7 +170,9 @@ def test_an_endpoint_that_is_not_in_service_is_named(system: System, project: st
 
     result = result_for(system, project, missing, "sagemaker")
 
-    assert_says(result, "endpoint_not_in_service", '"no-such-endpoint" in us-east-1 does not exist or is not in service')
+    assert_says(
+        result, "endpoint_not_in_service", '"no-such-endpoint" in us-east-1 does not exist or is not in service'
+    )
 
 
 @pytest.mark.contract("D15")
