@@ -45,10 +45,17 @@ def map_seconds(events: list[Event]) -> float:
     return float((exited["timestamp"] - entered["timestamp"]).total_seconds())
 
 
+def reports(events: list[Event]) -> list[dict[str, Any]]:
+    """What the workers say of their batches: calls, refused, busy_ms, wall_ms, slots …"""
+    succeeded = [e["taskSucceededEventDetails"]["output"] for e in events if e["type"] == "TaskSucceeded"]
+    payloads = [json.loads(output)["Payload"] for output in succeeded]
+    return [payload for payload in payloads if "wall_ms" in payload]
+
+
 def transitions(events: list[Event]) -> int:
     """AWS counts each step that is carried out, a retry as one more; with the start and the end of the execution."""
     kinds = Counter(event["type"] for event in events)
-    return kinds["TaskScheduled"] + kinds["MapStateEntered"] + 2
+    return kinds["TaskScheduled"] + kinds["MapStateEntered"] + kinds["PassStateEntered"] + 2
 
 
 def _first(events: list[Event], kind: str) -> Event:

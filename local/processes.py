@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def pid(name: str) -> int | None:
     """The pid of a recorded process, alive or not."""
     record = _recorded(name)
     return record.pid if record else None
+
+
+def peak_mib(function: str) -> float:
+    """The most memory that a Lambda's processes have had so far, the largest of them if there are several (Linux)."""
+    emulator = _recorded("emulator")
+    process = _process(emulator) if emulator else None
+    peaks = [0.0]
+    for child in process.children(recursive=True) if process else []:
+        with suppress(psutil.Error, OSError):
+            if child.environ().get("AWS_LAMBDA_FUNCTION_NAME") == function:
+                status = Path(f"/proc/{child.pid}/status").read_text()
+                peaks += [int(line.split()[1]) / 1_024 for line in status.splitlines() if line.startswith("VmHWM")]
+    return max(peaks)
 
 
 def stop(name: str) -> None:

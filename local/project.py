@@ -70,9 +70,9 @@ def create_load(client: httpx.Client, items: int, name: str = "Load") -> str:
     return uid
 
 
-def add_provider(client: httpx.Client, project: str, endpoint_name: str) -> str:
+def add_provider(client: httpx.Client, project: str, endpoint_name: str, **config: Any) -> str:
     """Adds a SageMaker provider for this project alone."""
-    config = {"endpoint_name": endpoint_name, "region": settings.REGION}
+    config = {"endpoint_name": endpoint_name, "region": settings.REGION, **config}
     body = {"name": endpoint_name, "provider_type": "sagemaker", "config": config, "project": project}
     return str(checked(client.post("/inference-providers/", json=body))["uid"])
 

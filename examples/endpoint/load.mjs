@@ -18,21 +18,76 @@ const FALLBACK_LABELS = ['car', 'person'];
 const MOST_BOXES = 4;
 
 /**
- * @param {object} options
- * @param {number} options.latency milliseconds
- * @param {number} options.slots
- * @param {number} options.room
- * @param {number} options.failEvery one asset in so many fails; 0: none
- * @returns {import('./types.mjs').Model}
+ * @typedef {object} Settings
+ * @property {number} latency milliseconds
+ * @property {number} slots what it works on at once; the others wait in line
+ * @property {number} room how many may wait
+ * @property {number} capacity calls that it takes at once; any more are refused with 429; 0: any number
+ * @property {number} failEvery one asset in so many fails; 0: none
  */
-export function loadModel({ latency, slots, room, failEvery }) {
-    const limit = new Slots(slots, room);
-    return (request) =>
-        limit.run(async () => {
-            await after(latency);
-            if (fails(request.asset_id, failEvery)) throw new ModelFailure(400, 'The picture cannot be decoded.');
-            return { synthetic: true, annotations: madeUpBoxes(request) };
-        });
+
+/** An endpoint whose settings may change while it is called. */
+export class LoadModel {
+    #settings;
+    #slots;
+    #taken = 0;
+
+    /** @param {Settings} settings */
+    constructor(settings) {
+        this.#settings = settings;
+        this.#slots = new Slots(settings.slots, settings.room);
+    }
+
+    get settings() {
+        return this.#settings;
+    }
+
+    /** @param {Partial<Settings>} changes */
+    change(changes) {
+        this.#settings = { ...this.#settings, ...changes };
+        this.#slots.resize(this.#settings.slots);
+    }
+
+    /** @type {import('./types.mjs').Model} */
+    answer = async (request) => {
+        const { capacity } = this.#settings;
+        if (capacity > 0 && this.#taken >= capacity) throw new ModelFailure(429, 'Too many requests.');
+        this.#taken += 1;
+        try {
+            return await this.#slots.run(() => this.#work(request));
+        } finally {
+            this.#taken -= 1;
+        }
+    };
+
+    /** @param {Request} request */
+    async #work(request) {
+        await after(this.#settings.latency);
+        if (fails(request.asset_id, this.#settings.failEvery)) {
+            throw new ModelFailure(400, 'The picture cannot be decoded.');
+        }
+        return { synthetic: /** @type {const} */ (true), annotations: madeUpBoxes(request) };
+    }
+}
+
+/**
+ * The settings in a body of `POST /load/{name}`; `undefined`: it is of another form.
+ *
+ * @param {string} text
+ * @returns {Partial<Settings> | undefined}
+ */
+export function parseSettings(text) {
+    /** @type {unknown} */
+    let body;
+    try {
+        body = JSON.parse(text);
+    } catch {
+        return undefined;
+    }
+    if (typeof body !== 'object' || body === null) return undefined;
+    const known = ['latency', 'slots', 'room', 'capacity', 'failEvery'];
+    const good = Object.entries(body).every(([name, value]) => known.includes(name) && Number.isFinite(value) && value >= 0);
+    return good ? /** @type {Partial<Settings>} */ (body) : undefined;
 }
 
 /**

@@ -3,7 +3,8 @@
  *
  *   POST /endpoints/{name}/invocations   what InvokeEndpoint of the SageMaker runtime sends
  *   POST /invocations, GET /ping         what SageMaker sends to a model's container
- *   GET /stats, GET /calls, POST /stats/reset   what a test asks afterwards
+ *   POST /load/{name}                    makes or changes an endpoint of the load mode
+ *   GET /stats, GET /calls, GET /calls/{name}, POST /stats/reset   what a test asks afterwards
  */
 
 import { createServer } from 'node:http';
@@ -11,7 +12,7 @@ import { parseArgs } from 'node:util';
 
 import { Calls } from './calls.mjs';
 import { Detector } from './detector.mjs';
-import { loadModel } from './load.mjs';
+import { LoadModel, parseSettings } from './load.mjs';
 import { parseRequest } from './request.mjs';
 import { UnknownEndpoint, containerReply, runtimeReply } from './sagemaker.mjs';
 
@@ -19,6 +20,8 @@ import { UnknownEndpoint, containerReply, runtimeReply } from './sagemaker.mjs';
 /** @typedef {import('./sagemaker.mjs').Reply} Reply */
 /** @typedef {import('node:http').IncomingMessage} Incoming */
 
+const LOAD = /^\/load\/([A-Za-z0-9-]{1,63})$/;
+const LOG = /^\/calls\/([A-Za-z0-9-]{1,63})$/;
 const INVOKE = /^\/endpoints\/([A-Za-z0-9-]{1,63})\/invocations$/;
 /** As much as InvokeEndpoint takes. */
 const MOST_BYTES = 6 * 1024 * 1024;
@@ -27,7 +30,11 @@ const GRACE_MS = 10_000;
 
 const options = readOptions();
 const calls = new Calls();
-const models = await startModels();
+/** @type {Map<string, LoadModel>} */
+const loads = new Map();
+/** @type {Map<string, Model>} by endpoint name; the first one answers `POST /invocations` */
+const models = new Map();
+await startModels();
 
 const server = createServer(async (incoming, outgoing) => {
     const { status, headers, body } = await route(incoming);
@@ -62,6 +69,10 @@ async function route(incoming) {
     if (incoming.method === 'POST' && endpoint !== undefined) {
         return invoke(endpoint, incoming).catch((error) => runtimeReply(error, endpoint));
     }
+    const load = LOAD.exec(path)?.[1];
+    if (incoming.method === 'POST' && load !== undefined) return setLoad(load, await textOf(incoming));
+    const logged = LOG.exec(path)?.[1];
+    if (incoming.method === 'GET' && logged !== undefined) return ok(calls.of(logged));
     switch (`${incoming.method} ${path}`) {
         case 'POST /invocations':
             if (!mayCall(incoming)) return { status: 401, headers: {}, body: { error: 'The token is missing or wrong.' } };
@@ -97,16 +108,45 @@ function mayCall(incoming) {
 async function invoke(endpoint, incoming) {
     const model = models.get(endpoint);
     if (model === undefined) throw new UnknownEndpoint(endpoint);
-    calls.begin(endpoint);
+    const call = calls.begin(endpoint);
     try {
         const request = parseRequest(await textOf(incoming));
-        calls.asset(request.asset_id);
+        calls.asset(call, request.asset_id);
         const answer = await model(request);
+        calls.end(call, 200);
         const headers = { 'x-amzn-invoked-production-variant': 'AllTraffic' };
         return { status: 200, headers: answer.synthetic ? { ...headers, 'x-synthetic': 'true' } : headers, body: answer };
-    } finally {
-        calls.end();
+    } catch (error) {
+        calls.end(call, containerReply(error).status);
+        throw error;
     }
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ * @returns {Reply}
+ */
+function setLoad(name, text) {
+    const settings = parseSettings(text);
+    if (settings === undefined || (models.has(name) && !loads.has(name))) {
+        return { status: 400, headers: {}, body: { message: 'No settings of the load mode, or a name of a detector.' } };
+    }
+    const load = loads.get(name) ?? startLoad(name, 0);
+    load.change(settings);
+    return ok(load.settings);
+}
+
+/**
+ * @param {string} name
+ * @param {number} latency
+ */
+function startLoad(name, latency) {
+    const { slots, room, capacity, failEvery } = options;
+    const load = new LoadModel({ latency, slots, room, capacity, failEvery });
+    loads.set(name, load);
+    models.set(name, load.answer);
+    return load;
 }
 
 /** @param {Incoming} incoming */
@@ -122,19 +162,15 @@ async function textOf(incoming) {
     return size <= MOST_BYTES ? Buffer.concat(parts).toString('utf8') : '';
 }
 
-/** @returns {Promise<Map<string, Model>>} by endpoint name; the first one answers `POST /invocations` */
 async function startModels() {
-    /** @type {Map<string, Model>} */
-    const started = new Map();
-    const { workers, room, floor, latency, slots, failEvery } = options;
+    const { workers, room, floor, latency } = options;
     if (options.model) {
         const detector = new Detector({ workers, room, floor });
         await detector.ready();
-        started.set(options.yolo, detector.model('boxes'));
-        started.set(options.sam3, detector.model('masks'));
+        models.set(options.yolo, detector.model('boxes'));
+        models.set(options.sam3, detector.model('masks'));
     }
-    if (latency !== undefined) started.set('autolabel-load', loadModel({ latency, slots, room, failEvery }));
-    return started;
+    if (latency !== undefined) startLoad('autolabel-load', latency);
 }
 
 function readOptions() {
@@ -149,6 +185,7 @@ function readOptions() {
             floor: { type: 'string', default: '0.1' },
             latency: { type: 'string' },
             slots: { type: 'string', default: '16' },
+            capacity: { type: 'string', default: '0' },
             'fail-every': { type: 'string', default: '0' },
             'no-model': { type: 'boolean', default: false },
             token: { type: 'string' },
@@ -164,6 +201,7 @@ function readOptions() {
         floor: number(values.floor),
         latency: values.latency === undefined ? undefined : number(values.latency),
         slots: number(values.slots),
+        capacity: number(values.capacity),
         failEvery: number(values['fail-every']),
         model: !values['no-model'],
         token: values.token,

@@ -3,6 +3,8 @@
 import { Overloaded } from './sagemaker.mjs';
 
 export class Slots {
+    #slots;
+    /** Below zero while more are at work than there are slots now. */
     #free;
     #room;
     /** @type {(() => void)[]} */
@@ -13,6 +15,7 @@ export class Slots {
      * @param {number} room how many may wait
      */
     constructor(slots, room) {
+        this.#slots = slots;
         this.#free = slots;
         this.#room = room;
     }
@@ -31,6 +34,20 @@ export class Slots {
         }
     }
 
+    /**
+     * From now on. Who is at work stays.
+     *
+     * @param {number} slots
+     */
+    resize(slots) {
+        this.#free += slots - this.#slots;
+        this.#slots = slots;
+        while (this.#free > 0 && this.#line.length > 0) {
+            this.#free -= 1;
+            this.#line.shift()?.();
+        }
+    }
+
     async #enter() {
         if (this.#free > 0) {
             this.#free -= 1;
@@ -42,7 +59,7 @@ export class Slots {
 
     /** A freed slot passes straight to the first in line, so nobody can overtake it. */
     #leave() {
-        const next = this.#line.shift();
+        const next = this.#free < 0 ? undefined : this.#line.shift();
         if (next) next();
         else this.#free += 1;
     }

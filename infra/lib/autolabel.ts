@@ -140,6 +140,8 @@ export class AutoLabel extends Construct {
           BUCKET_NAME: this.bucket.bucketName,
           ITEM_CAP: String(this.settings.itemCap),
           WORKERS: String(this.settings.workers),
+          SLOTS_PER_WORKER: String(this.settings.slotsPerWorker),
+          MAX_CONCURRENCY: String(this.settings.maxConcurrency),
         },
       ),
       infer: this.rustFunction(

@@ -21,8 +21,12 @@ export interface Settings {
   readonly sourceBuckets: Readonly<Record<string, readonly string[]>>;
   /** Items that one job takes at most, 1 to 350,000 (what an inline Map carries). @default 5000 */
   readonly itemCap: number;
-  /** Map iterations at once, 1 to 40. @default 4 */
+  /** Map iterations at once at most, 1 to 40: a job has as few as its provider's limit takes. @default 4 */
   readonly workers: number;
+  /** Model calls in flight that one of them drives, 1 to 1,000. @default 64 */
+  readonly slotsPerWorker: number;
+  /** Model calls of a job in flight, over all its workers, at the endpoints of `sagemakerEndpoints`, 1 to 1,000. @default 16 */
+  readonly maxConcurrency: number;
   /** Name that drafts carry as their author. @default autolabel-bot */
   readonly botUser: string;
   /** Stage of the HTTP API. Any name but `$default` becomes a prefix of every path. @default $default */
@@ -72,6 +76,8 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   sourceBuckets: { fallback: {}, read: readBuckets },
   itemCap: wholeNumber(5_000, 1, 350_000),
   workers: wholeNumber(4, 1, 40),
+  slotsPerWorker: wholeNumber(64, 1, 1_000),
+  maxConcurrency: wholeNumber(16, 1, 1_000),
   botUser: text('autolabel-bot', /^[\w.@-]{1,64}$/, 'a name of 1 to 64 letters, digits, or any of . _ @ -'),
   stageName: text('$default', /^(\$default|[\w-]{1,128})$/, '$default, or 1 to 128 letters, digits, _ or -'),
   keyCacheSeconds: wholeNumber(60, 0, 3_600),

@@ -21,6 +21,8 @@ test('settings that are not given have their documented defaults', () => {
 
   assert.equal(deployment.environment('plan').ITEM_CAP, '5000');
   assert.equal(deployment.environment('plan').WORKERS, '4');
+  assert.equal(deployment.environment('plan').SLOTS_PER_WORKER, '64');
+  assert.equal(deployment.environment('plan').MAX_CONCURRENCY, '16');
   assert.equal(deployment.environment('infer').BOT_USER, 'autolabel-bot');
   assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{}');
   assert.equal(deployment.environment('infer').SOURCE_BUCKETS, '{}');
@@ -46,6 +48,8 @@ test('settings given as text, as the command line does, arrive', () => {
     sourceBuckets: '{"acmes-pictures":["acme","acme-2"]}',
     itemCap: '200',
     workers: '8',
+    slotsPerWorker: '32',
+    maxConcurrency: '100',
     botUser: 'bot@example.com',
     stageName: 'prod',
     keyCacheSeconds: '0',
@@ -68,6 +72,8 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
   assert.equal(deployment.environment('plan').ITEM_CAP, '200');
   assert.equal(deployment.environment('plan').WORKERS, '8');
+  assert.equal(deployment.environment('plan').SLOTS_PER_WORKER, '32');
+  assert.equal(deployment.environment('plan').MAX_CONCURRENCY, '100');
   assert.deepEqual(apiSettings(deployment), {
     public_base_url: '',
     key_cache_seconds: 0,
@@ -146,6 +152,8 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['itemCap', '0', /^Setting itemCap must be a whole number from 1 to 350000; it is "0"\.$/],
     ['itemCap', '5e3', /^Setting itemCap must be/],
     ['itemCap', '', /^Setting itemCap must be/],
+    ['slotsPerWorker', 0, /^Setting slotsPerWorker must be a whole number from 1 to 1000; it is 0\.$/],
+    ['maxConcurrency', 1_001, /^Setting maxConcurrency must be a whole number from 1 to 1000; it is 1001\.$/],
     ['workers', 41, /^Setting workers must be a whole number from 1 to 40; it is 41\.$/],
     ['botUser', 'a b', /^Setting botUser must be/],
     ['stageName', '$prod', /^Setting stageName must be/],

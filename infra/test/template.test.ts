@@ -157,7 +157,7 @@ describe('each function has its environment and its size', () => {
     catalog: [29, 256, ...http, 'BUCKET_NAME', 'SOURCE_BUCKETS', 'WEBHOOK_QUEUE_URL'],
     providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
-    plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'WORKERS'],
+    plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'MAX_CONCURRENCY', 'SLOTS_PER_WORKER', 'WORKERS'],
     infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'SOURCE_BUCKETS', 'BOT_USER', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
     settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],

@@ -546,6 +546,19 @@ pub enum InferenceError {
         /// `Retry-After`.
         retry_after: Option<Duration>,
     },
+    /// The endpoint has no room for the call: 429 and its kin. A matter of the worker's pace first, of the item only if
+    /// nothing else was at the endpoint (docs/decisions/0013).
+    #[error("{message}")]
+    Busy {
+        /// What is wrong.
+        diagnosis: Diagnosis,
+        /// A sentence.
+        message: String,
+        /// `Retry-After`.
+        retry_after: Option<Duration>,
+        /// How long the endpoint may go on like this before it is held against an item.
+        patience: Duration,
+    },
     /// The model cannot serve this job.
     #[error("{message}")]
     Job {
@@ -562,6 +575,11 @@ impl InferenceError {
         Self::Transient { diagnosis, message: message.into(), retry_after: None }
     }
 
+    /// Too many calls at once.
+    pub fn busy(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        Self::Busy { diagnosis: Diagnosis::Busy, message: message.into(), retry_after, patience: Duration::ZERO }
+    }
+
     /// The end of the job.
     pub fn job(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
         Self::Job { diagnosis, message: message.into() }
@@ -573,7 +591,9 @@ impl InferenceError {
         match self {
             Self::Item(Failure { code: FailureCode::BadAnswer, .. }) => Diagnosis::BadAnswer,
             Self::Item(_) => Diagnosis::ModelError,
-            Self::Transient { diagnosis, .. } | Self::Job { diagnosis, .. } => *diagnosis,
+            Self::Transient { diagnosis, .. } | Self::Busy { diagnosis, .. } | Self::Job { diagnosis, .. } => {
+                *diagnosis
+            }
         }
     }
 }

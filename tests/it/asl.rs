@@ -34,7 +34,7 @@ const TASKS: [Task; 3] = [
     Task {
         name: "Infer",
         function_seconds: 900,
-        repeatable: &["BatchUnfinished", "StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
+        repeatable: &["BatchStuck", "StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
     },
     Task { name: "Finalize", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
 ];
@@ -170,7 +170,7 @@ fn the_plan_says_how_many_workers_there_are() {
 }
 
 /// I5: a state of the machine's own level that fails hands the job to Finalize, which settles it. Inside the Map
-/// nothing is caught: an error there is the Map's.
+/// only a batch that goes on is caught: any other error there is the Map's.
 #[test]
 fn whatever_fails_before_it_finalize_settles_the_job() {
     let machine = machine();
@@ -185,6 +185,17 @@ fn whatever_fails_before_it_finalize_settles_the_job() {
     }
     let ends = |name: &str| machine["States"][name]["End"] == true;
     assert!(ends("Finalize") && !ends("Plan") && !ends("Label"));
+}
+
+/// A retrier counts its attempts from the time a state is entered: a batch of many rounds gets them anew in each.
+#[test]
+fn a_batch_that_is_not_finished_enters_its_state_anew_with_what_it_was_given() {
+    let states = states();
+
+    assert_eq!(error_names(&states["Infer"], "Catch"), ["BatchUnfinished"]);
+    let caught = &states["Infer"]["Catch"][0];
+    assert_eq!((&caught["Next"], caught.get("ResultPath")), (&"GoOn".into(), Some(&Value::Null)));
+    assert_eq!((&states["GoOn"]["Type"], &states["GoOn"]["Next"]), (&"Pass".into(), &"Infer".into()));
 }
 
 #[test]

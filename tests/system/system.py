@@ -44,9 +44,9 @@ class System:
         """A project with the sample pictures, uploaded; with `items` so many, the pictures repeated."""
         return project.create(self.api, items, name="System test: pictures")
 
-    def provider(self, project_uid: str, endpoint_name: str) -> str:
+    def provider(self, project_uid: str, endpoint_name: str, **config: Any) -> str:
         """A SageMaker provider for this project alone."""
-        return project.add_provider(self.api, project_uid, endpoint_name)
+        return project.add_provider(self.api, project_uid, endpoint_name, **config)
 
     # Jobs
 

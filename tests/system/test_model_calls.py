@@ -41,6 +41,18 @@ def test_sagemaker_is_sent_the_documented_request(system: System, model: Model) 
     }
 
 
+def test_sagemaker_is_told_which_variant_and_which_component(system: System, model: Model) -> None:
+    model.says((200, {"annotations": [BOX]}))
+    project = system.project(1, ("car",))
+    system.provider(project, "own-model", target_variant="blue", inference_component_name="detector-2")
+
+    system.run(project)
+
+    (headers,) = model.headers
+    assert headers["x-amzn-sagemaker-target-variant"] == "blue"
+    assert headers["x-amzn-sagemaker-inference-component"] == "detector-2"
+
+
 @pytest.mark.contract("D25")
 @pytest.mark.parametrize(
     ("of_project", "of_job", "sent"),

@@ -155,3 +155,26 @@ test('the load mode keeps to its slots, says that it is synthetic, and is counte
     assert.deepEqual(asked.asset_ids.toSorted(), ['item_0', 'item_1', 'item_2', 'item_3', 'item_4', 'item_5']);
     assert.equal(asked.next, 6);
 });
+
+test('an endpoint of the load mode is made by its settings, and counted by itself', async () => {
+    const settings = { latency: 200, slots: 64, capacity: 2 };
+    const made = await fetch(`${address}/load/load-7`, { method: 'POST', body: JSON.stringify(settings) });
+    assert.deepEqual(await made.json(), { ...settings, room: 1000, failEvery: 0 });
+
+    const answers = await Promise.all(
+        Array.from({ length: 5 }, (_, index) => post('/endpoints/load-7/invocations', { asset_id: `item_${index}` })),
+    );
+
+    assert.deepEqual(answers.map(({ status }) => status).toSorted(), [200, 200, 424, 424, 424]);
+    const refused = answers.find(({ status }) => status === 424);
+    assert.deepEqual([refused?.headers.get('x-amzn-errortype'), refused?.body.OriginalStatusCode], ['ModelError', 429]);
+    const { calls, refused: times, in_flight, max_in_flight } = (await get('/stats')).endpoints['load-7'];
+    assert.deepEqual([calls, times, in_flight], [5, 3, 0]);
+    assert.ok(max_in_flight >= 3 && max_in_flight <= 5);
+    const log = (await get('/calls/load-7')).calls;
+    assert.deepEqual(log.map((/** @type {any} */ call) => call.status).toSorted(), [200, 200, 429, 429, 429]);
+    for (const { status, began_at, ended_at } of log) assert.ok(status === 429 || ended_at - began_at >= 199);
+
+    const detector = await fetch(`${address}/load/autolabel-yolo`, { method: 'POST', body: '{}' });
+    assert.equal(detector.status, 400);
+});

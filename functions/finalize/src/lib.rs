@@ -8,6 +8,9 @@ use shared::ports::{Clock, Jobs, Ledger, Queue, Webhooks};
 use shared::settle::settle;
 use tracing::info;
 
+/// Errors whose text was written for users.
+const FOR_USERS: [ErrorCode; 2] = [ErrorCode::ProviderRefused, ErrorCode::BatchStuck];
+
 /// The task's input: the plan's answer or the execution's input, and the error that a `Catch` added.
 #[derive(Debug, Deserialize)]
 pub struct Input {
@@ -39,9 +42,9 @@ struct LambdaCause {
 }
 
 impl Caught {
-    /// A sentence for users. Only an error whose text was written for them is quoted; of any other they get the name.
+    /// A sentence for users. Of an error that is not for them they get the name.
     fn sentence(&self) -> String {
-        if self.error == ErrorCode::ProviderRefused.facts().task_error
+        if FOR_USERS.iter().any(|code| self.error == code.facts().task_error)
             && let Ok(LambdaCause { error_message }) = serde_json::from_str(&self.cause)
         {
             return error_message;
@@ -84,6 +87,8 @@ mod tests {
             r#"{"errorType":"ProviderRefused","errorMessage":"SageMaker endpoint \"x\" does not exist."}"#,
         );
         assert_eq!(refused.sentence(), "SageMaker endpoint \"x\" does not exist.");
+        let stuck = caught("BatchStuck", r#"{"errorType":"BatchStuck","errorMessage":"The model is too slow."}"#);
+        assert_eq!(stuck.sentence(), "The model is too slow.");
 
         let internal = caught("InternalError", r#"{"errorType":"InternalError","errorMessage":"secret"}"#);
         assert!(internal.sentence().contains("(InternalError)") && !internal.sentence().contains("secret"));

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use backon::{ConstantBuilder, ExponentialBuilder, Retryable};
+use backon::{ConstantBuilder, Retryable};
 use shared::domain::Error;
 use shared::domain::annotate::{accepts, judge, unwanted};
 use shared::domain::decode::{BadAnswer, Picture, decode};
@@ -18,20 +18,21 @@ use shared::domain::{limits, mask};
 use shared::measure::measure;
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::gate::{Gate, wait};
 
 /// A signed URL is valid for this long (contract, 10.1).
 const URL_VALID: Duration = Duration::from_secs(3_600);
-/// Tries after the first one (contract, D26).
-const RETRIES: usize = 2;
-/// A call that has taken this long is not tried again.
+/// Calls about an item that may fail for what may pass (contract, D26).
+const TRIES: u32 = 3;
+/// An item that has taken this long is not tried again.
 const RETRY_WITHIN: Duration = Duration::from_secs(60);
-/// The call, its retries and the fetching of its masks end after this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in `domain::plan`.
-const LONGEST: Duration = Duration::from_secs(125);
+/// The calls about an item and the fetching of its masks take at most this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in
+/// `domain::plan`. Waits for its turn are not among it.
+pub(crate) const LONGEST: Duration = Duration::from_secs(125);
 /// A mask that cannot be fetched just now is tried once more, after this long.
 const MASK_RETRY: Duration = Duration::from_millis(300);
-/// The longest wait that a model may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What the model said about an item, and what that comes to.
 #[derive(Debug)]
@@ -89,71 +90,92 @@ pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) web: &'a W,
     /// What of S3 the job's organization may name.
     pub(crate) buckets: &'a SourceBuckets,
-    /// Set when the job is over: from then on the model is not called (I7).
+    /// The way to the model.
+    pub(crate) gate: &'a Gate,
+    /// Set when the job is over: from then on nothing is fetched for it (I7).
     pub(crate) stopped: &'a Cell<bool>,
     /// Held for each mask: a file and its pixels may take half of the worker's memory (design.md, section 9).
     pub(crate) fetching: Mutex<()>,
 }
 
+/// What of its patience an item has used up.
+#[derive(Default)]
+struct Tries {
+    failed: u32,
+    /// Of the endpoint's time.
+    spent: Duration,
+}
+
+impl Tries {
+    fn left(&self) -> Duration {
+        LONGEST.saturating_sub(self.spent)
+    }
+
+    /// Whether that was the last one.
+    fn are_over(&self) -> bool {
+        self.failed >= TRIES || self.spent >= RETRY_WITHIN
+    }
+}
+
 impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
+    /// `None`: the gate was shut before the model had answered.
+    ///
     /// # Errors
     /// `ProviderRefused` if the model cannot serve this job at all. Everything else is an outcome.
-    pub(crate) async fn ask(&self, mut asset: Asset) -> Result<Answer, Error> {
-        let patience = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(5))
-            .with_max_times(RETRIES)
-            .with_jitter();
-        let begun = Instant::now();
+    pub(crate) async fn ask(&self, mut asset: Asset) -> Result<Option<Answer>, Error> {
         let wanted_size = asset.wants_size();
-        let size = Cell::new(asset.size);
-        let call = async || {
-            let answer = timeout_at(begun + LONGEST, self.call(&asset, &size)).await;
-            answer.unwrap_or_else(|_| {
-                Err(InferenceError::transient(Diagnosis::Timeout, "The model did not answer in time."))
-            })
-        };
-        let body = call
-            .retry(patience)
-            .when(|error| matches!(error, InferenceError::Transient { .. }) && begun.elapsed() < RETRY_WITHIN)
-            .adjust(|error, wait| match error {
-                InferenceError::Transient { retry_after: Some(asked), .. } => wait.map(|_| (*asked).min(LONGEST_WAIT)),
-                _ => wait,
-            })
-            .await;
-        asset.size = size.get();
-        match body {
-            Ok(body) => {
-                let read = self.read(&asset, &body, begun + LONGEST).await;
-                Ok(Answer { measured: wanted_size.then_some(asset), ..read })
+        let mut tries = Tries::default();
+        loop {
+            let (message, retry_after) = match self.call(&mut asset, &mut tries).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(body)) => {
+                    let read = self.read(&asset, &body, Instant::now() + tries.left()).await;
+                    return Ok(Some(Answer { measured: wanted_size.then_some(asset), ..read }));
+                }
+                Err(InferenceError::Item(failure)) => return Ok(Some(Answer::failed(&asset, failure))),
+                Err(InferenceError::Job { message, .. }) => return Err(Error::ProviderRefused(message)),
+                Err(
+                    InferenceError::Transient { message, retry_after, .. }
+                    | InferenceError::Busy { message, retry_after, .. },
+                ) => (message, retry_after),
+            };
+            if tries.are_over() {
+                return Ok(Some(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message))));
             }
-            Err(InferenceError::Item(failure)) => Ok(Answer::failed(&asset, failure)),
-            Err(InferenceError::Transient { .. }) if self.stopped.get() => Ok(Answer::none()),
-            Err(InferenceError::Transient { message, .. }) => {
-                Ok(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message)))
-            }
-            Err(InferenceError::Job { message, .. }) => Err(Error::ProviderRefused(message)),
+            self.gate.wait(wait(tries.failed, retry_after)).await;
         }
     }
 
-    /// One try. `size` is filled in from the file if nobody knows it yet.
-    async fn call(&self, asset: &Asset, size: &Cell<Option<Size>>) -> Result<Vec<u8>, InferenceError> {
-        if self.stopped.get() {
-            return Err(transient("")); // waited in vain (I7)
-        }
+    /// One try. The asset's size is read from the file if nobody knows it yet.
+    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<Vec<u8>>, InferenceError> {
         if !self.buckets.open(&asset.source, self.spec.organization) {
             return Err(unreadable("This deployment does not read from the file's bucket any more."));
         }
-        if asset.wants_size() && size.get().is_none() {
-            size.set(Some(self.measure(asset).await?));
+        if asset.wants_size() {
+            let size = self.measure(asset).await;
+            tries.failed += u32::from(size.is_err());
+            asset.size = Some(size?);
         }
+        let Some(place) = self.gate.enter().await else { return Ok(None) };
+        let begun = Instant::now();
+        let answer = timeout(tries.left(), self.infer(asset)).await;
+        let late = |_| Err(InferenceError::transient(Diagnosis::Timeout, "The model did not answer in time."));
+        let answer = answer.unwrap_or_else(late);
+        if self.gate.leave(place, begun.elapsed(), &answer) {
+            tries.failed += 1;
+            tries.spent += begun.elapsed();
+        }
+        answer.map(Some)
+    }
+
+    async fn infer(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
         let signed = self.objects.sign_get(&asset.source, URL_VALID).await;
         let asset_url = signed.map_err(|_| transient("The item's URL could not be signed."))?;
         let request = InferenceRequest {
             asset_id: asset.uid,
             asset_url,
             asset_type: asset.kind,
-            size: size.get(),
+            size: asset.size,
             labels: &self.spec.wanted,
             model_type: self.spec.model_type,
         };

@@ -6,6 +6,7 @@
 
 mod ask;
 mod chunks;
+mod gate;
 mod raw;
 
 use std::cell::Cell;
@@ -14,26 +15,30 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
-use shared::domain::Error;
+use shared::domain::breaker::{self, Breaker};
 use shared::domain::connection::SageMaker;
-use shared::domain::job::{JobSpec, JobStatus, ModelType};
+use shared::domain::job::{Job, JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
 use shared::domain::source::SourceBuckets;
+use shared::domain::{Error, ErrorCode};
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-use ask::{Answer, Asking};
+use ask::{Answer, Asking, LONGEST};
 use chunks::Chunks;
+use gate::{Gate, Load};
 use raw::Raw;
 
 /// How often a worker looks whether its job goes on (I7: a cancel is seen within one model latency and a second).
 const WATCH: Duration = Duration::from_millis(500);
-/// Nothing new is begun in the last part of the Lambda's time: what is in flight must still be committed.
-const LAST_START: Duration = Duration::from_secs(90);
-/// And then it is handed back.
+/// What is still to be committed so long before the end of the Lambda's time is handed back.
 const LAST_COMMIT: Duration = Duration::from_secs(10);
+/// No call begins after this: when a batch is handed back none is in flight, or the next worker's would come on top.
+const LAST_CALL: Duration = LONGEST.saturating_add(LAST_COMMIT).saturating_add(Duration::from_secs(5));
+/// Items at hand for each call that may be in flight: while some are at the model, others are measured, read or wait.
+const AT_HAND: usize = 2;
 
 /// What a worker works with.
 pub struct Worker<S, P, O, W, M, C> {
@@ -62,8 +67,56 @@ pub struct Worker<S, P, O, W, M, C> {
 pub struct Report {
     /// Chunks that this invocation committed.
     pub committed: u32,
-    /// Model calls that were answered, well or badly.
+    /// Model calls that have ended, one way or another.
     pub calls: u32,
+    /// Those that the endpoint had no room for.
+    pub refused: u32,
+    /// How long the calls took that it had room for, added up, ms.
+    pub busy_ms: u64,
+    /// How long this invocation took, from the first item to the last commit, ms.
+    pub wall_ms: u64,
+    /// Calls that it might have had in flight.
+    pub slots: u32,
+}
+
+impl Report {
+    fn of(load: Load, committed: u32, wall: Duration, slots: u32) -> Self {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let Load { calls, refused, busy } = load;
+        Self { committed, calls, refused, busy_ms: milliseconds(busy), wall_ms: milliseconds(wall), slots }
+    }
+}
+
+/// Why a worker asks nothing more.
+enum End {
+    /// Its time is up.
+    Late,
+    /// The job has ended.
+    JobOver,
+    /// The job is to end: what was answered is kept.
+    Refused(Error),
+    /// The worker cannot go on.
+    Broken(Error),
+}
+
+impl End {
+    fn of(error: Error) -> Self {
+        if error.code() == ErrorCode::ProviderRefused { Self::Refused(error) } else { Self::Broken(error) }
+    }
+
+    /// Whether nobody asks about the rest of a begun chunk any more.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::JobOver | Self::Refused(_))
+    }
+
+    /// Of two the one that counts: a batch that could not be committed must be repeated, whatever else there was.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Late => 0,
+            Self::JobOver | Self::Refused(_) => 1,
+            Self::Broken(_) => 2,
+        }
+    }
 }
 
 impl<S, P, O, W, M, C> Worker<S, P, O, W, M, C>
@@ -78,8 +131,8 @@ where
     /// Works through a batch until it is done, the job is over, or `deadline` comes near.
     ///
     /// # Errors
-    /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open.
-    /// `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
+    /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open; `BatchStuck`:
+    /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
         let job = self.store.job(batch.job).await?;
         if job.state.status != JobStatus::Running {
@@ -92,61 +145,114 @@ where
         let model = self.model(&job.spec).await?;
         let assets = self.objects.assets(batch).await?;
         let chunks = Chunks::open(batch, assets, &committed);
-        let report = self.work(&job.spec, batch, &model, chunks, Raw::new(batch, attempt), deadline).await?;
-        info!(job.uid = %batch.job, batch.no = batch.batch, items = batch.items, calls = report.calls, chunks = report.committed, "batch worked");
-        Ok(report)
+        self.work(&job, batch, &model, chunks, Raw::new(batch, attempt), deadline).await
     }
 
     async fn work(
         &self,
-        spec: &JobSpec,
+        job: &Job,
         batch: &Batch,
         model: &M::Model,
         mut chunks: Chunks,
         raw: Raw,
         deadline: Instant,
     ) -> Result<Report, Error> {
+        let (spec, begun) = (&job.spec, Instant::now());
+        let last_call = deadline.checked_sub(LAST_CALL).unwrap_or(begun);
+        let gate = Gate::new(batch.slots, batch.workers);
         let stopped = Cell::new(false);
         let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
-        let asking = Asking { spec, model, objects, web, buckets, stopped: &stopped, fetching: Mutex::default() };
+        let asking =
+            Asking { spec, model, objects, web, buckets, gate: &gate, stopped: &stopped, fetching: Mutex::default() };
+        let mut breaker = Breaker::new(job.state.counters.successful + job.state.counters.skipped == 0);
         let mut raw = Some(raw);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();
-        let mut watch = std::pin::pin!(self.watch(spec, &stopped).fuse());
-        let mut report = Report::default();
+        let mut watch = std::pin::pin!(self.watch(spec).fuse());
+        let mut committed = 0;
+        let mut end = None;
         loop {
-            let begin = Instant::now() + LAST_START < deadline;
-            while calls.len() < batch.slots as usize
-                && !stopped.get()
+            let begin = Instant::now() + gate.expects(batch.chunk_items) < last_call;
+            while calls.len() < AT_HAND * batch.slots as usize
+                && end.is_none()
                 && let Some((place, asset)) = chunks.next(begin)
             {
                 calls.push(asking.ask(asset).map(move |answer| (place, answer)));
             }
-            if stopped.get() && calls.is_empty() {
+            if calls.is_empty() && end.as_ref().is_some_and(End::is_final) {
                 chunks.close();
             }
             // One commit at a time carries all chunks that are ready: they share the write of the raw predictions.
-            if let Some(kept) = raw.take_if(|_| chunks.any_ready()) {
+            if !matches!(end, Some(End::Broken(_)))
+                && let Some(kept) = raw.take_if(|_| chunks.any_ready())
+            {
                 commits.push(self.commit(spec, kept, chunks.take_ready()));
             }
             if calls.is_empty() && commits.is_empty() {
                 break;
             }
-            tokio::select! {
-                Some((place, answer)) = calls.next() => {
-                    report.calls += 1;
-                    chunks.record(place, answer?);
-                }
-                Some(done) = commits.next() => {
-                    let (kept, count) = done?;
-                    raw = Some(kept);
-                    report.committed += count;
-                }
-                result = &mut watch => result?,
+            // What is in flight when an end has come is waited for: abandoned calls would still be at the endpoint.
+            let ends = tokio::select! {
+                Some((place, answer)) = calls.next() => match answer {
+                    Ok(Some(answer)) => {
+                        let refusal = self.judge(job, &mut breaker, &answer).await;
+                        chunks.record(place, answer);
+                        refusal.err().map(End::of)
+                    }
+                    Ok(None) => None,
+                    Err(error) => Some(End::of(error)),
+                },
+                Some(done) = commits.next() => match done {
+                    Ok((kept, count)) => {
+                        raw = Some(kept);
+                        committed += count;
+                        None
+                    }
+                    Err(error) => Some(End::Broken(error)),
+                },
+                over = &mut watch => Some(over.map_or_else(End::Broken, |()| End::JobOver)),
+                () = tokio::time::sleep_until(last_call), if end.is_none() => Some(End::Late),
                 () = tokio::time::sleep_until(deadline - LAST_COMMIT) => return Err(Error::BatchUnfinished),
+            };
+            if let Some(ends) = ends {
+                gate.shut();
+                stopped.set(stopped.get() || ends.is_final());
+                if end.as_ref().is_none_or(|end| end.rank() < ends.rank()) {
+                    end = Some(ends);
+                }
             }
         }
-        if chunks.is_done() || stopped.get() { Ok(report) } else { Err(Error::BatchUnfinished) }
+        let report = Report::of(gate.load(), committed, begun.elapsed(), batch.slots);
+        info!(job.uid = %batch.job, batch.no = batch.batch, items = batch.items, calls = report.calls, refused = report.refused, chunks = committed, duration_ms = report.wall_ms, "batch worked");
+        match end {
+            Some(End::Refused(error) | End::Broken(error)) => Err(error),
+            None | Some(End::Late) if !chunks.is_done() => {
+                Err(if committed > 0 { Error::BatchUnfinished } else { Error::BatchStuck })
+            }
+            _ => Ok(report),
+        }
+    }
+
+    /// Looks at what has become of an item.
+    ///
+    /// # Errors
+    /// `ProviderRefused` if this and every item before it failed alike; `StoreUnavailable`.
+    async fn judge(&self, job: &Job, breaker: &mut Breaker, answer: &Answer) -> Result<(), Error> {
+        let Some(failure) = answer.outcome.as_ref().and_then(|outcome| breaker.record(&outcome.outcome)) else {
+            return Ok(());
+        };
+        let sentence = format!(
+            "The first {} items all failed alike, so the others were not tried. Correct the cause and start another job. Each failed with: {}",
+            breaker::ITEMS,
+            failure.message
+        );
+        // Other workers may have fared better.
+        let counters = self.store.job(job.spec.uid).await?.state.counters;
+        if counters.successful + counters.skipped > 0 {
+            breaker.rest();
+            return Ok(());
+        }
+        Err(Error::ProviderRefused(sentence))
     }
 
     /// Keeps the raw predictions, then commits: a draft never points at predictions that are not there.
@@ -173,12 +279,11 @@ where
         Ok((raw, committed))
     }
 
-    /// Ends when the job does, after having said so.
-    async fn watch(&self, spec: &JobSpec, stopped: &Cell<bool>) -> Result<(), Error> {
+    /// Ends when the job does.
+    async fn watch(&self, spec: &JobSpec) -> Result<(), Error> {
         loop {
             sleep(WATCH).await;
             if self.store.status(spec.uid).await? != JobStatus::Running {
-                stopped.set(true);
                 return Ok(());
             }
         }

@@ -24,6 +24,8 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod load;
+
 const ITEMS: usize = 50;
 const CHUNK: u32 = 8;
 
@@ -49,6 +51,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
         items: ITEMS as u32,
         chunk_items: CHUNK,
         slots: 4,
+        workers: 1,
     };
     let objects = MemoryObjects::default();
     objects.put("manifest", "", lines).await.unwrap();
@@ -167,11 +170,12 @@ async fn after_a_cancel_nothing_new_is_asked_and_what_is_done_counts() {
 async fn a_worker_short_of_time_hands_back_whole_chunks() {
     let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
 
-    let soon = Instant::now() + LAST_START + Duration::from_millis(120);
+    let soon = Instant::now() + LAST_CALL + Duration::from_millis(320);
     assert!(matches!(worker.run(&batch, "a", soon).await, Err(Error::BatchUnfinished)));
     let asked = worker.models.0.asked().len();
     assert_eq!(worker.store.now().state.counters.processed() as usize, asked);
-    assert_eq!(asked % CHUNK as usize, 0);
+    assert!(asked > 0 && asked < ITEMS && asked % CHUNK as usize == 0, "{asked}");
+    assert_eq!(worker.models.0.load().in_flight, 0, "the next worker's calls do not come on top of these");
 
     worker.run(&batch, "b", far()).await.unwrap();
     assert_eq!(worker.models.0.asked().len(), ITEMS); // nothing was asked twice
@@ -185,7 +189,11 @@ async fn a_refusing_provider_ends_the_batch_early() {
     let error = worker.run(&batch, "a", far()).await.unwrap_err();
 
     assert_eq!(error.to_string(), "The endpoint is gone.");
-    assert!(worker.models.0.asked().len() < 16);
+    // What was asked is kept and counted, but for the call that was refused.
+    let asked = worker.models.0.asked().len();
+    assert!(asked < 16);
+    assert_eq!(worker.store.now().state.counters.processed() as usize, asked - 1);
+    assert_eq!(worker.models.0.load().in_flight, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -350,11 +358,12 @@ async fn a_model_that_never_answers_is_given_up_item_by_item() {
     let (worker, batch) = worker(running(), ScriptedModel::silent(), Fault::default()).await;
     let begun = Instant::now();
 
-    worker.run(&batch, "a", begun + Duration::from_secs(10_000)).await.unwrap();
+    let error = worker.run(&batch, "a", begun + Duration::from_secs(10_000)).await.unwrap_err();
 
-    assert_eq!(worker.store.now().state.counters.failed as usize, ITEMS);
-    // 50 items through 4 slots: 13 rounds of at most 125 seconds.
-    assert!(begun.elapsed() < Duration::from_secs(13 * 126), "{:?}", begun.elapsed());
+    assert!(error.to_string().ends_with("The model did not answer in time."), "{error}");
+    assert!((20..=24).contains(&worker.store.now().state.counters.failed), "what was answered counts");
+    // 20 items through 4 slots: 5 rounds of at most 125 seconds, and what is in flight then.
+    assert!(begun.elapsed() < Duration::from_secs(6 * 126), "{:?}", begun.elapsed());
 }
 
 /// A worker on a batch of these assets alone.

@@ -1,12 +1,12 @@
 //! Plan: picks the unlabeled items of a job's project and cuts them into batches.
 
 use serde::Deserialize;
+use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::item::Asset;
-use shared::domain::plan::{Batch, Cut, Plan};
-use shared::domain::provider::MAX_CONCURRENCY;
-use shared::domain::{Error, job::ModelType};
-use shared::ports::{Clock, Items, Jobs, Objects};
+use shared::domain::job::{JobSpec, ModelType};
+use shared::domain::plan::{Batch, Cut, Plan, Workers};
+use shared::ports::{Clock, Items, Jobs, Objects, Providers};
 use tracing::info;
 
 /// The execution's input.
@@ -25,11 +25,13 @@ pub struct Planner<S, O, C> {
     pub clock: C,
     /// Items that one job takes (contract, 6.3).
     pub item_cap: usize,
-    /// Map iterations at once.
-    pub workers: u32,
+    /// How many workers there may be.
+    pub workers: Workers,
+    /// Model calls in flight, over all workers of a job, at the deployment's own endpoints.
+    pub max_concurrency: u32,
 }
 
-impl<S: Jobs + Items, O: Objects, C: Clock> Planner<S, O, C> {
+impl<S: Jobs + Items + Providers, O: Objects, C: Clock> Planner<S, O, C> {
     /// Plans a job and sets it running. A repeated call answers the first plan again: batches must never be cut twice.
     ///
     /// # Errors
@@ -44,7 +46,8 @@ impl<S: Jobs + Items, O: Objects, C: Clock> Planner<S, O, C> {
         }
         let (assets, truncated) = self.store.unlabeled(job.spec.project, self.item_cap).await?;
         let latency_ms = job.spec.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
-        let cut = Cut::of(assets.len(), self.workers, MAX_CONCURRENCY, latency_ms);
+        let concurrency = self.concurrency(&job.spec).await?;
+        let cut = Cut::of(assets.len(), self.workers, concurrency, latency_ms);
         // Named by the attempt: a late second attempt must not write over lines that workers already read.
         let manifest = format!("jobs/{}/manifest-{attempt}.jsonl", job.spec.uid);
         let (lines, batches) = lay_out(input.job, &manifest, &assets, cut)?;
@@ -57,13 +60,23 @@ impl<S: Jobs + Items, O: Objects, C: Clock> Planner<S, O, C> {
         info!(job.uid = %input.job, items = total, batches = plan.batches.len(), truncated, "job planned");
         Ok(plan)
     }
+
+    /// Model calls in flight over all workers of the job. A provider that is gone takes none: that is for the workers to say.
+    async fn concurrency(&self, spec: &JobSpec) -> Result<u32, Error> {
+        let Some(uid) = spec.provider else { return Ok(self.max_concurrency) };
+        match self.store.provider(spec.organization, uid).await {
+            Ok(provider) => Ok(provider.connection.max_concurrency()),
+            Err(Error::NotFound) => Ok(1),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The manifest, and the range of it that each batch is.
 fn lay_out(job: JobUid, manifest: &str, assets: &[Asset], cut: Cut) -> Result<(Vec<u8>, Vec<Batch>), Error> {
     let mut lines = Vec::new();
     let mut batches = Vec::new();
-    for (batch, slice) in assets.chunks(cut.batch_items).enumerate() {
+    for (batch, slice) in (0..).zip(assets.chunks(cut.batch_items)) {
         let offset = lines.len();
         for asset in slice {
             serde_json::to_writer(&mut lines, asset).map_err(Error::internal)?;
@@ -71,13 +84,14 @@ fn lay_out(job: JobUid, manifest: &str, assets: &[Asset], cut: Cut) -> Result<(V
         }
         batches.push(Batch {
             job,
-            batch: u32::try_from(batch).map_err(Error::internal)?,
+            batch,
             manifest: manifest.to_owned(),
             offset: offset as u64,
             length: (lines.len() - offset) as u64,
             items: u32::try_from(slice.len()).map_err(Error::internal)?,
             chunk_items: u32::try_from(cut.chunk_items).map_err(Error::internal)?,
-            slots: cut.slots,
+            slots: cut.slots(batch),
+            workers: cut.workers,
         });
     }
     Ok((lines, batches))
@@ -103,7 +117,9 @@ mod tests {
         };
         let assets: Vec<Asset> = (0..1_003).map(asset).collect();
 
-        let (lines, batches) = lay_out(JobUid::at(now), "m", &assets, Cut::of(assets.len(), 4, 16, 50)).unwrap();
+        let cut = Cut::of(assets.len(), Workers { most: 4, slots_each: 4 }, 16, 50);
+
+        let (lines, batches) = lay_out(JobUid::at(now), "m", &assets, cut).unwrap();
 
         let mut seen = Vec::new();
         for batch in &batches {

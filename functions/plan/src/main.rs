@@ -1,6 +1,7 @@
 //! Wiring of the plan function.
 
 use lambda_runtime::{LambdaEvent, service_fn};
+use shared::domain::plan::Workers;
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
 use shared::objects::Bucket;
 use shared::store::Store;
@@ -12,7 +13,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let table = env.text("TABLE_NAME");
     let bucket = env.text("BUCKET_NAME");
     let item_cap = env.parsed("ITEM_CAP");
-    let workers = env.parsed("WORKERS");
+    let workers = Workers { most: env.parsed("WORKERS"), slots_each: env.parsed("SLOTS_PER_WORKER") };
+    let max_concurrency = env.parsed("MAX_CONCURRENCY");
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let planner = &plan::Planner {
@@ -21,6 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
         item_cap,
         workers,
+        max_concurrency,
     };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<plan::Input>| {
         planner.plan(event.payload, &event.context.request_id).await.map_err(TaskError::from)

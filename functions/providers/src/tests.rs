@@ -72,7 +72,7 @@ impl Model for TestModel {
             Answer::BadItem => {
                 Err(InferenceError::Item(Failure::new(FailureCode::ModelError, "The model answered status 400.")))
             }
-            Answer::Busy => Err(InferenceError::transient(Diagnosis::Busy, "The model answered status 503.")),
+            Answer::Busy => Err(InferenceError::busy("The model answered status 503.", None)),
         }
     }
 }

@@ -103,9 +103,14 @@ pub enum Error {
     /// The model cannot serve this job at all: the sentence says which endpoint and what to do.
     #[error("{0}")]
     ProviderRefused(String),
-    /// The worker's time is up. What is committed stays; the next attempt does the rest.
+    /// The worker's time is up. What is committed stays; another invocation does the rest.
     #[error("The batch is not finished yet.")]
     BatchUnfinished,
+    /// The worker's time is up, and it could commit nothing.
+    #[error(
+        "The model is too slow or too busy: within a quarter of an hour it did not answer enough items to go on. Let it take more calls at once, or lower max_concurrency."
+    )]
+    BatchStuck,
 
     /// DynamoDB throttles, times out or answers 5xx.
     #[error("The service is busy. Try again.")]
@@ -160,6 +165,7 @@ pub enum ErrorCode {
     TooMany,
     ProviderRefused,
     BatchUnfinished,
+    BatchStuck,
     StoreUnavailable,
     ObjectsUnavailable,
     QueueUnavailable,
@@ -183,7 +189,7 @@ pub struct Facts {
 
 impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
-    pub const ALL: [Self; 30] = {
+    pub const ALL: [Self; 31] = {
         use ErrorCode::*;
         [
             NotFound,
@@ -210,6 +216,7 @@ impl ErrorCode {
             TooMany,
             ProviderRefused,
             BatchUnfinished,
+            BatchStuck,
             StoreUnavailable,
             ObjectsUnavailable,
             QueueUnavailable,
@@ -246,7 +253,8 @@ impl ErrorCode {
             Self::IdempotencyAnswerNotKept => ("idempotency_answer_not_kept", 409, "IdempotencyAnswerNotKept", false),
             Self::TooMany => ("too_many", 409, "TooMany", false),
             Self::ProviderRefused => ("provider_refused", 502, "ProviderRefused", false),
-            Self::BatchUnfinished => ("batch_unfinished", 503, "BatchUnfinished", true),
+            Self::BatchUnfinished => ("batch_unfinished", 503, "BatchUnfinished", false),
+            Self::BatchStuck => ("batch_stuck", 503, "BatchStuck", true),
             Self::StoreUnavailable => ("unavailable", 503, "StoreUnavailable", true),
             Self::ObjectsUnavailable => ("unavailable", 503, "ObjectsUnavailable", true),
             Self::QueueUnavailable => ("unavailable", 503, "QueueUnavailable", true),
@@ -287,6 +295,7 @@ impl Error {
             Self::TooMany(_) => ErrorCode::TooMany,
             Self::ProviderRefused(_) => ErrorCode::ProviderRefused,
             Self::BatchUnfinished => ErrorCode::BatchUnfinished,
+            Self::BatchStuck => ErrorCode::BatchStuck,
             Self::StoreUnavailable(_) => ErrorCode::StoreUnavailable,
             Self::ObjectsUnavailable(_) => ErrorCode::ObjectsUnavailable,
             Self::QueueUnavailable(_) => ErrorCode::QueueUnavailable,

@@ -4,8 +4,8 @@
 pub const TRANSACTION_ACTIONS: usize = 100;
 /// Items of one chunk: a transaction, less the receipt and the counters.
 pub const CHUNK_ITEMS: usize = TRANSACTION_ACTIONS - 2;
-/// Items of one batch (design.md, section 4).
-pub const BATCH_ITEMS: usize = 2_000;
+/// Items of one batch: the lines of the manifest that a worker holds are 2 MB or so.
+pub const BATCH_ITEMS: usize = 5_000;
 /// A smaller batch costs a state transition without gaining anything.
 pub const BATCH_ITEMS_MIN: usize = 250;
 /// Bytes of a request body (issue 2; the gateway itself would take 10 MB).

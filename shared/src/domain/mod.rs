@@ -1,6 +1,7 @@
 //! The rules of auto-labeling. Pure: no I/O, no clock, no AWS.
 
 pub mod annotate;
+pub mod breaker;
 pub mod connection;
 pub mod decode;
 pub mod diagnosis;
@@ -16,6 +17,7 @@ pub mod limits;
 pub mod mask;
 pub mod organization;
 pub mod outcome;
+pub mod pace;
 pub mod picture;
 pub mod plan;
 pub mod prediction;

@@ -24,6 +24,9 @@ pub struct Batch {
     pub chunk_items: u32,
     /// Model calls that this worker may have in flight.
     pub slots: u32,
+    /// Map iterations at once, this one included.
+    #[serde(default)]
+    pub workers: u32,
 }
 
 /// What Plan answers, and what a repeated Plan answers again.
@@ -39,6 +42,15 @@ pub struct Plan {
     pub truncated: bool,
 }
 
+/// What a deployment says about workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// Map iterations at once, at most.
+    pub most: u32,
+    /// Model calls in flight that one of them drives.
+    pub slots_each: u32,
+}
+
 /// How a job is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
@@ -48,8 +60,10 @@ pub struct Cut {
     pub batch_items: usize,
     /// Items of one chunk.
     pub chunk_items: usize,
-    /// Model calls in flight, per worker.
-    pub slots: u32,
+    /// Model calls in flight over all workers.
+    concurrency: u32,
+    /// There is a batch for each worker and no more.
+    one_each: bool,
 }
 
 /// Progress is to move at least this often, ms.
@@ -62,20 +76,37 @@ const CHUNKS_PER_BATCH: usize = 4;
 const ROUNDS_PER_CHUNK: usize = 6;
 
 impl Cut {
-    /// Few large batches, two a worker so that a slow one does not hold up the end; chunks of about two seconds.
+    /// As few workers as can drive `concurrency` calls, since each leaves places empty at its begin and its end; chunks of about
+    /// two seconds.
     ///
-    /// `slots` is the provider's limit over all workers, `latency_ms` what one call is known to take.
+    /// `concurrency` is the provider's limit over all workers, `latency_ms` what one call is known to take.
     #[must_use]
-    pub fn of(items: usize, workers: u32, slots: u32, latency_ms: u32) -> Self {
-        let workers = workers.clamp(1, slots.max(1));
-        let batch_items = items.div_ceil(2 * workers as usize).clamp(limits::BATCH_ITEMS_MIN, limits::BATCH_ITEMS);
-        let workers = u32::try_from(items.div_ceil(batch_items)).unwrap_or(workers).clamp(1, workers);
-        let slots = (slots / workers).max(1);
-        let steady = CHUNK_MS * slots as usize / latency_ms.max(1) as usize;
+    pub fn of(items: usize, workers: Workers, concurrency: u32, latency_ms: u32) -> Self {
+        let concurrency = concurrency.max(1);
+        let wanted = concurrency.div_ceil(workers.slots_each.max(1)).min(workers.most);
+        let worthwhile = u32::try_from(items / limits::BATCH_ITEMS_MIN).unwrap_or(u32::MAX);
+        let workers = wanted.min(worthwhile).clamp(1, concurrency);
+        let batch_items = items.div_ceil(workers as usize).clamp(1, limits::BATCH_ITEMS);
+        let cut = Self {
+            workers,
+            batch_items,
+            chunk_items: 1,
+            concurrency,
+            one_each: items.div_ceil(batch_items) <= workers as usize,
+        };
+        let slots = cut.slots(0) as usize;
+        let steady = CHUNK_MS * slots / latency_ms.max(1) as usize;
         let visible = items.min(batch_items).div_ceil(CHUNKS_PER_BATCH);
-        let certain = ROUNDS_PER_CHUNK * slots as usize;
-        let chunk_items = steady.min(visible).min(certain).clamp(1, limits::CHUNK_ITEMS);
-        Self { workers, batch_items, chunk_items, slots }
+        let certain = ROUNDS_PER_CHUNK * slots;
+        Self { chunk_items: steady.min(visible).min(certain).clamp(1, limits::CHUNK_ITEMS), ..cut }
+    }
+
+    /// Model calls in flight, of the worker of this batch: its share, so that no choice of batches that run at once has more
+    /// than all.
+    #[must_use]
+    pub const fn slots(&self, batch: u32) -> u32 {
+        let rest = self.concurrency % self.workers;
+        self.concurrency / self.workers + if self.one_each && batch < rest { 1 } else { 0 }
     }
 }
 
@@ -85,29 +116,48 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn five_thousand_items_need_about_ten_iterations() {
-        let cut = Cut::of(5_000, 4, 16, 50);
+    const USUAL: Workers = Workers { most: 4, slots_each: 64 };
 
-        assert_eq!(5_000usize.div_ceil(cut.batch_items), 8);
-        assert_eq!((cut.workers, cut.slots, cut.chunk_items), (4, 4, 24));
+    #[test]
+    fn one_worker_drives_what_one_can() {
+        let cut = Cut::of(5_000, USUAL, 16, 50);
+
+        assert_eq!((cut.workers, cut.batch_items, cut.slots(0), cut.chunk_items), (1, 5_000, 16, 96));
+    }
+
+    #[test]
+    fn more_workers_share_what_one_cannot_drive() {
+        let cut = Cut::of(5_000, Workers { most: 4, slots_each: 4 }, 10, 50);
+
+        assert_eq!((cut.workers, cut.batch_items), (3, 1_667));
+        assert_eq!([0, 1, 2].map(|batch| cut.slots(batch)), [4, 3, 3]);
+        // With more batches than workers any three run at once.
+        let cut = Cut::of(20_000, Workers { most: 4, slots_each: 4 }, 10, 50);
+        assert_eq!([0, 1, 2, 3].map(|batch| cut.slots(batch)), [3; 4]);
     }
 
     #[test]
     fn a_handful_of_pictures_still_shows_progress() {
-        assert_eq!(Cut::of(8, 4, 16, 50).chunk_items, 2);
-        assert_eq!(Cut::of(0, 4, 16, 50).chunk_items, 1);
+        assert_eq!(Cut::of(8, USUAL, 16, 50).chunk_items, 2);
+        assert_eq!(Cut::of(0, USUAL, 16, 50).chunk_items, 1);
     }
 
     proptest! {
         #[test]
-        fn no_cut_breaks_a_limit(items in 0usize..200_000, workers in 1u32..=40, slots in 1u32..200, latency_ms in 0u32..60_000) {
-            let cut = Cut::of(items, workers, slots, latency_ms);
+        fn no_cut_breaks_a_limit(items in 0usize..200_000, most in 1u32..=40, slots_each in 1u32..200, concurrency in 1u32..=1_000, latency_ms in 0u32..60_000) {
+            let cut = Cut::of(items, Workers { most, slots_each }, concurrency, latency_ms);
+            let batches = items.div_ceil(cut.batch_items) as u32;
 
             prop_assert!((1..=limits::BATCH_ITEMS).contains(&cut.batch_items));
             prop_assert!((1..=limits::CHUNK_ITEMS).contains(&cut.chunk_items));
-            prop_assert!((1..=workers).contains(&cut.workers));
-            prop_assert!(cut.slots * cut.workers <= slots); // the provider's limit holds over all workers
+            prop_assert!((1..=most).contains(&cut.workers));
+            prop_assert!((0..batches).all(|batch| cut.slots(batch) >= 1));
+            // The provider's limit holds over all workers, whichever batches they have, and is used up if there is one for each.
+            let mut shares: Vec<u32> = (0..batches).map(|batch| cut.slots(batch)).collect();
+            shares.sort_unstable_by(|a, b| b.cmp(a));
+            let together: u32 = shares.iter().take(cut.workers as usize).sum();
+            prop_assert!(together <= concurrency);
+            prop_assert!(batches != cut.workers || together == concurrency);
         }
     }
 }

@@ -83,7 +83,8 @@ fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
                 "The inference provider's endpoint refuses its credentials (status {status}). Correct auth_type, auth_header or headers."
             ),
         )),
-        429 | 502 | 503 | 504 => Err(InferenceError::Transient {
+        429 | 503 => Err(InferenceError::busy(format!("The model answered status {status}."), retry_after)),
+        502 | 504 => Err(InferenceError::Transient {
             diagnosis: Diagnosis::Busy,
             message: format!("The model answered status {status}."),
             retry_after,
@@ -218,7 +219,11 @@ mod tests {
         for status in [429, 502, 503, 504] {
             let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n");
             let error = asked(answer).await.unwrap_err();
-            let InferenceError::Transient { message, retry_after, .. } = error else { panic!("{status}: {error}") };
+            let (InferenceError::Transient { message, retry_after, .. }
+            | InferenceError::Busy { message, retry_after, .. }) = error
+            else {
+                panic!("{status}: {error}")
+            };
             assert_eq!(
                 (message, retry_after),
                 (format!("The model answered status {status}."), Some(Duration::from_secs(9)))

@@ -63,8 +63,7 @@ impl<V, C> Models<V, C> {
         if let Some(credentials) = credentials {
             config = config.credentials_provider(credentials);
         }
-        let client = Client::from_conf(config.build());
-        AnyModel::SageMaker(Endpoint::new(client, &endpoint.endpoint_name, endpoint.reading.clone()))
+        AnyModel::SageMaker(Endpoint::new(Client::from_conf(config.build()), endpoint.clone()))
     }
 }
 

@@ -1,11 +1,14 @@
 //! SageMaker real-time endpoints.
 
+use std::time::Duration;
+
 use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
+use aws_sdk_sagemakerruntime::types::error::ModelError;
 
-use crate::domain::connection::Reading;
+use crate::domain::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::ports::{InferenceError, InferenceRequest, Model};
@@ -13,75 +16,102 @@ use crate::ports::{InferenceError, InferenceRequest, Model};
 /// Characters of a model's own words that are shown.
 const QUOTE_CHARS: usize = 200;
 
+/// The service loads a model, or provisions a serverless one: that takes minutes, and no item is to fail for it.
+const LOADING: Duration = Duration::from_secs(300);
+/// What a model that is loading is given before the next look.
+const LOADING_WAIT: Duration = Duration::from_secs(5);
+
 /// One endpoint. The client carries region and credentials.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
     client: Client,
-    name: String,
-    reading: Reading,
+    endpoint: SageMaker,
 }
 
 impl Endpoint {
-    /// The endpoint of this name.
+    /// The endpoint, as this client calls it.
     #[must_use]
-    pub fn new(client: Client, name: impl Into<String>, reading: Reading) -> Self {
-        Self { client, name: name.into(), reading }
+    pub const fn new(client: Client, endpoint: SageMaker) -> Self {
+        Self { client, endpoint }
     }
 
     fn classify(&self, error: SdkError<InvokeEndpointError>) -> InferenceError {
-        let SdkError::ServiceError(service) = error else {
-            return match error {
-                SdkError::TimeoutError(_) => {
-                    InferenceError::transient(Diagnosis::Timeout, "The endpoint did not answer in time.")
-                }
-                _ => InferenceError::transient(Diagnosis::Unreachable, "The endpoint could not be reached."),
-            };
-        };
-        match service.err() {
-            InvokeEndpointError::ModelError(model) => {
-                let status = model.original_status_code().unwrap_or(500);
-                let message = match model.original_message().and_then(quote) {
-                    Some(quote) => format!("The model answered status {status}: {quote}"),
-                    None => format!("The model answered status {status}."),
-                };
-                // D26: these are worth another try; any other status is the item's.
-                if matches!(status, 429 | 502 | 503 | 504) {
-                    InferenceError::transient(Diagnosis::Busy, message)
-                } else {
-                    InferenceError::Item(Failure::new(FailureCode::ModelError, message))
-                }
+        match error {
+            SdkError::ServiceError(service) => self.meaning(service.err()),
+            SdkError::TimeoutError(_) => {
+                InferenceError::transient(Diagnosis::Timeout, "The endpoint did not answer in time.")
             }
-            InvokeEndpointError::ModelNotReadyException(_) => {
-                InferenceError::transient(Diagnosis::EndpointNotInService, "The model is not ready yet.")
-            }
-            InvokeEndpointError::ValidationError(_) => self.refused(
-                Diagnosis::EndpointNotInService,
-                "does not exist or is not in service. Create it, or choose another provider.",
-            ),
+            _ => InferenceError::transient(Diagnosis::Unreachable, "The endpoint could not be reached."),
+        }
+    }
+
+    /// Each error of the service to its kind (AWS, "InvokeEndpoint" and "Common errors").
+    fn meaning(&self, error: &InvokeEndpointError) -> InferenceError {
+        match error {
+            InvokeEndpointError::ModelError(model) => failed(model),
+            InvokeEndpointError::ModelNotReadyException(_) => InferenceError::Busy {
+                diagnosis: Diagnosis::EndpointNotInService,
+                message: "The model is not ready yet.".into(),
+                retry_after: Some(LOADING_WAIT),
+                patience: LOADING,
+            },
+            InvokeEndpointError::ServiceUnavailable(_) => InferenceError::busy("The endpoint is busy.", None),
+            InvokeEndpointError::ValidationError(invalid) => self.invalid(invalid.message().unwrap_or_default()),
             other => match other.code() {
+                Some("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded") => {
+                    InferenceError::busy("SageMaker throttles the calls of the endpoint.", None)
+                }
                 Some(
                     "AccessDeniedException"
                     | "AccessDenied"
                     | "ExpiredTokenException"
-                    | "UnrecognizedClientException"
-                    | "InvalidSignatureException",
+                    | "IncompleteSignature"
+                    | "InvalidClientTokenId"
+                    | "InvalidSignatureException"
+                    | "MissingAuthenticationToken"
+                    | "NotAuthorized"
+                    | "OptInRequired"
+                    | "UnrecognizedClientException",
                 ) => {
                     self.refused(Diagnosis::CredentialsRefused, "refuses access. Allow sagemaker:InvokeEndpoint on it.")
                 }
-                _ => InferenceError::transient(Diagnosis::Busy, "The endpoint is busy."),
+                // InternalFailure, InternalDependencyException, and what there may be in time.
+                _ => InferenceError::transient(Diagnosis::Busy, "SageMaker could not serve the call just now."),
             },
         }
     }
 
+    /// What is invalid is of the provider's configuration: of the request only the endpoint, its variant and its component vary.
+    /// The service's own words name the account, so they are not repeated.
+    fn invalid(&self, message: &str) -> InferenceError {
+        let message = message.to_ascii_lowercase();
+        let why = match (&self.endpoint.target_variant, &self.endpoint.inference_component_name) {
+            (Some(variant), _) if message.contains("variant") => {
+                format!("has no production variant \"{variant}\" in service. Correct target_variant.")
+            }
+            (_, Some(component)) if message.contains("component") => {
+                format!("has no inference component \"{component}\" in service. Correct inference_component_name.")
+            }
+            (_, None) if message.contains("component") => {
+                "hosts inference components. Name the one to call as inference_component_name.".into()
+            }
+            _ => "does not exist or is not in service. Create it, or choose another provider.".into(),
+        };
+        self.refused(Diagnosis::EndpointNotInService, &why)
+    }
+
     fn refused(&self, diagnosis: Diagnosis, why: &str) -> InferenceError {
         let region = self.client.config().region().map_or("an unknown region", |region| region.as_ref());
-        InferenceError::job(diagnosis, format!("SageMaker endpoint \"{}\" in {region} {why}", self.name))
+        InferenceError::job(
+            diagnosis,
+            format!("SageMaker endpoint \"{}\" in {region} {why}", self.endpoint.endpoint_name),
+        )
     }
 }
 
 impl Model for Endpoint {
     fn reading(&self) -> &Reading {
-        &self.reading
+        &self.endpoint.reading
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
@@ -91,12 +121,31 @@ impl Model for Endpoint {
         let call = self
             .client
             .invoke_endpoint()
-            .endpoint_name(&self.name)
+            .endpoint_name(&self.endpoint.endpoint_name)
+            .set_target_variant(self.endpoint.target_variant.clone())
+            .set_inference_component_name(self.endpoint.inference_component_name.clone())
             .content_type("application/json")
             .accept("application/json")
             .body(Blob::new(body));
         let answer = call.send().await.map_err(|error| self.classify(error))?;
         Ok(answer.body.map(Blob::into_inner).unwrap_or_default())
+    }
+}
+
+/// What the model's container answered.
+fn failed(error: &ModelError) -> InferenceError {
+    let status = error.original_status_code().unwrap_or(500);
+    let message = match error.original_message().and_then(quote) {
+        Some(quote) => format!("The model answered status {status}: {quote}"),
+        None => format!("The model answered status {status}."),
+    };
+    match status {
+        429 | 503 => InferenceError::busy(message, None),
+        // D26: these are worth another try; any other status is the item's.
+        502 | 504 => InferenceError::transient(Diagnosis::Busy, message),
+        // The service's own: the container took longer than the 60 seconds that it may.
+        ..100 => InferenceError::transient(Diagnosis::Timeout, "The model did not answer SageMaker in time."),
+        _ => InferenceError::Item(Failure::new(FailureCode::ModelError, message)),
     }
 }
 
@@ -114,7 +163,99 @@ fn quote(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use aws_sdk_sagemakerruntime::config::{BehaviorVersion, Config, Region};
+    use aws_sdk_sagemakerruntime::error::ErrorMetadata;
+    use aws_sdk_sagemakerruntime::types::error::{
+        InternalDependencyException, InternalFailure, ModelNotReadyException, ServiceUnavailable, ValidationError,
+    };
+
+    use super::*;
+
+    fn endpoint(variant: Option<&str>, component: Option<&str>) -> Endpoint {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("eu-central-1"));
+        let client = Client::from_conf(config.build());
+        let endpoint = SageMaker {
+            target_variant: variant.map(str::to_owned),
+            inference_component_name: component.map(str::to_owned),
+            ..SageMaker::new("yolo", "eu-central-1")
+        };
+        Endpoint::new(client, endpoint)
+    }
+
+    fn answered(status: i32) -> InvokeEndpointError {
+        let error = ModelError::builder().original_status_code(status).original_message("no");
+        InvokeEndpointError::ModelError(error.build())
+    }
+
+    fn of_code(code: &str) -> InvokeEndpointError {
+        InvokeEndpointError::generic(ErrorMetadata::builder().code(code).build())
+    }
+
+    /// Contract D26.
+    #[test]
+    fn each_error_of_the_service_has_its_kind() {
+        let kind = |error: &InvokeEndpointError| match endpoint(None, None).meaning(error) {
+            InferenceError::Item(_) => "item",
+            InferenceError::Transient { .. } => "transient",
+            InferenceError::Busy { patience: Duration::ZERO, .. } => "busy",
+            InferenceError::Busy { .. } => "loading",
+            InferenceError::Job { .. } => "job",
+        };
+        for (error, expected) in [
+            (answered(400), "item"),
+            (answered(413), "item"),
+            (answered(500), "item"),
+            (answered(429), "busy"),
+            (answered(503), "busy"),
+            (answered(502), "transient"),
+            (answered(504), "transient"),
+            (answered(0), "transient"),
+            (InvokeEndpointError::ModelNotReadyException(ModelNotReadyException::builder().build()), "loading"),
+            (InvokeEndpointError::ServiceUnavailable(ServiceUnavailable::builder().build()), "busy"),
+            (InvokeEndpointError::InternalFailure(InternalFailure::builder().build()), "transient"),
+            (
+                InvokeEndpointError::InternalDependencyException(InternalDependencyException::builder().build()),
+                "transient",
+            ),
+            (InvokeEndpointError::ValidationError(ValidationError::builder().build()), "job"),
+            (of_code("ThrottlingException"), "busy"),
+            (of_code("AccessDeniedException"), "job"),
+            (of_code("ExpiredTokenException"), "job"),
+            (of_code("NeverHeardOf"), "transient"),
+        ] {
+            assert_eq!(kind(&error), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_invalid_is_named_with_what_to_correct() {
+        let said = |variant, component, message: &str| {
+            let invalid = InvokeEndpointError::ValidationError(ValidationError::builder().message(message).build());
+            endpoint(variant, component).meaning(&invalid).to_string()
+        };
+        let missing = "Endpoint yolo of account 123456789012 not found.";
+        for (sentence, advice) in [
+            (said(None, None, missing), "does not exist or is not in service. Create it, or choose another provider."),
+            (
+                said(Some("blue"), None, missing),
+                "does not exist or is not in service. Create it, or choose another provider.",
+            ),
+            (
+                said(Some("blue"), None, "Variant blue not found for request."),
+                "has no production variant \"blue\" in service. Correct target_variant.",
+            ),
+            (
+                said(None, Some("sam"), "Inference Component sam not found."),
+                "has no inference component \"sam\" in service. Correct inference_component_name.",
+            ),
+            (
+                said(None, None, "Inference Component Name header is required."),
+                "hosts inference components. Name the one to call as inference_component_name.",
+            ),
+        ] {
+            assert_eq!(sentence, format!("SageMaker endpoint \"yolo\" in eu-central-1 {advice}"));
+        }
+    }
 
     #[test]
     fn a_models_words_are_short_and_carry_no_address() {

@@ -30,6 +30,22 @@ pub struct ScriptedModel {
     silent: bool,
     /// What it says of every item.
     says: Option<Vec<u8>>,
+    /// Calls that it takes at once; 0: any number.
+    places: usize,
+    /// What it asks of those it does not take.
+    retry_after: Option<Duration>,
+    load: Arc<Mutex<ModelLoad>>,
+}
+
+/// What a model has seen.
+#[derive(Clone, Debug, Default)]
+pub struct ModelLoad {
+    /// Calls at it now.
+    pub in_flight: usize,
+    /// Most calls at it at once, those that it refused as well.
+    pub most_in_flight: usize,
+    /// When it had no room for a call.
+    pub refused: Vec<tokio::time::Instant>,
 }
 
 impl ScriptedModel {
@@ -51,6 +67,44 @@ impl ScriptedModel {
         Self { says: Some(answer.to_string().into_bytes()), ..Self::default() }
     }
 
+    /// Takes so many calls at once, and asks the others to come back after `retry_after`.
+    #[must_use]
+    pub fn with_places(places: usize, retry_after: Option<Duration>) -> Self {
+        Self { places, retry_after, ..Self::default() }
+    }
+
+    /// Somebody else has one of its places, until [`ScriptedModel::vacate`].
+    pub fn occupy(&self) {
+        self.enter();
+    }
+
+    /// Nobody else has.
+    pub fn vacate(&self) {
+        self.leave();
+    }
+
+    /// What it has seen so far.
+    pub fn load(&self) -> ModelLoad {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether there is room for one more.
+    fn enter(&self) -> bool {
+        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        load.in_flight += 1;
+        load.most_in_flight = load.most_in_flight.max(load.in_flight);
+        let room = self.places == 0 || load.in_flight <= self.places;
+        if !room {
+            load.in_flight -= 1;
+            load.refused.push(tokio::time::Instant::now());
+        }
+        room
+    }
+
+    fn leave(&self) {
+        self.load.lock().unwrap_or_else(PoisonError::into_inner).in_flight -= 1;
+    }
+
     /// The items it was asked about, in order.
     pub fn asked(&self) -> Vec<ItemUid> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(item, _)| *item).collect()
@@ -64,15 +118,25 @@ impl ScriptedModel {
 
 impl Model for ScriptedModel {
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
+        if !self.enter() {
+            return Err(InferenceError::busy("The model answered status 429.", self.retry_after));
+        }
         let calls = {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.push((request.asset_id, request.size));
             asked.len()
         };
         tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;
+        self.leave();
         if calls == self.refuses_at {
             return Err(InferenceError::job(Diagnosis::EndpointNotInService, "The endpoint is gone."));
         }
+        self.answer(request)
+    }
+}
+
+impl ScriptedModel {
+    fn answer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
         if let Some(answer) = &self.says {
             return Ok(answer.clone());
         }

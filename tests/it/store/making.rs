@@ -54,7 +54,8 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
 /// The plan of a job: one batch, told from other plans by `manifest`.
 pub(crate) fn a_plan(job: JobUid, manifest: &str) -> Plan {
     let manifest = manifest.to_owned();
-    let batch = Batch { job, batch: 0, manifest, offset: 0, length: 10, items: 4, chunk_items: 2, slots: 4 };
+    let batch =
+        Batch { job, batch: 0, manifest, offset: 0, length: 10, items: 4, chunk_items: 2, slots: 4, workers: 1 };
     Plan { job, workers: 1, batches: vec![batch], truncated: false }
 }
 

@@ -1,0 +1,143 @@
+//! How the worker meets an endpoint that is too busy, gone, or of no use (docs/decisions/0013).
+
+use super::*;
+
+/// A worker with room for 16 calls in flight, and this model.
+async fn meeting(model: ScriptedModel) -> (TestWorker, Batch) {
+    let (worker, batch) = worker(running(), model, Fault::default()).await;
+    (worker, Batch { slots: 16, ..batch })
+}
+
+/// D26, and its reading in 0013: a refusal for our own calls is no try of an item.
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_with_less_room_than_was_said_loses_no_item() {
+    for places in [1, 2, 4] {
+        let (worker, batch) = meeting(ScriptedModel::with_places(places, None)).await;
+
+        let report = worker.run(&batch, "a", far()).await.unwrap();
+
+        assert_eq!(worker.store.now().state.counters, expected(), "{places} places");
+        assert_eq!(report.calls - report.refused, ITEMS as u32);
+        assert_eq!(report.refused as usize, worker.models.0.load().refused.len());
+        // It begins with eight, halves and halves again.
+        assert!(report.refused <= 16, "{places} places: {}", report.refused);
+    }
+}
+
+/// A model that answers nobody at all.
+fn closed(retry_after: Option<Duration>) -> ScriptedModel {
+    let model = ScriptedModel::with_places(1, retry_after);
+    model.occupy();
+    model
+}
+
+/// Contract D26.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_refused_with_nothing_else_in_flight_fails_at_the_third_time() {
+    let (mut worker, batch) = worker_on(&[an_item(0)]).await;
+    worker.models = ScriptedModels(closed(None));
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.models.0.load().refused.len(), 3);
+    let failures = worker.store.receipts(batch.job).await.unwrap().remove(0).failures;
+    assert_eq!(
+        (failures[0].code, &*failures[0].message),
+        (FailureCode::ModelUnavailable, "The model answered status 429.")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_honoured_up_to_half_a_minute() {
+    for (asked, waited) in [(9, 9), (3_600, 30)] {
+        let (mut worker, batch) = worker_on(&[an_item(0)]).await;
+        worker.models = ScriptedModels(closed(Some(Duration::from_secs(asked))));
+
+        worker.run(&batch, "a", far()).await.unwrap();
+
+        let refused = worker.models.0.load().refused;
+        assert!(refused.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(waited)), "{refused:?}");
+        assert!(refused[2] - refused[0] < Duration::from_secs(2 * waited + 3));
+    }
+}
+
+/// Where several workers share an endpoint, one that gets no call through waits for the others.
+#[tokio::test(start_paused = true)]
+async fn a_worker_among_several_waits_for_minutes_until_there_is_room_for_it() {
+    let (mut worker, batch) = worker_on(&[an_item(0), an_item(1)]).await;
+    worker.models = ScriptedModels(closed(None));
+    let room = async {
+        tokio::time::sleep(Duration::from_secs(240)).await;
+        worker.models.0.vacate();
+    };
+
+    let batch = Batch { workers: 3, ..batch };
+    let (report, ()) = tokio::join!(worker.run(&batch, "a", far()), room);
+
+    assert_eq!(report.unwrap().calls - worker.models.0.load().refused.len() as u32, 2);
+    // Waits of five seconds on average in between.
+    assert!(worker.models.0.load().refused.len() < 100, "{}", worker.models.0.load().refused.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_first_twenty_items_fail_alike_is_ended_and_what_was_processed_counts() {
+    let (worker, batch) = meeting(ScriptedModel::saying(&json!({"error": "not in the mood"}))).await;
+
+    let error = worker.run(&batch, "a", far()).await.unwrap_err();
+
+    assert_eq!(error.code(), ErrorCode::ProviderRefused);
+    assert!(
+        error.to_string().starts_with("The first 20 items all failed alike, so the others were not tried."),
+        "{error}"
+    );
+    let (asked, counters) = (worker.models.0.asked().len(), worker.store.now().state.counters);
+    assert!((20..ITEMS).contains(&asked), "{asked}");
+    assert_eq!((counters.failed as usize, counters.processed() as usize), (asked, asked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_has_a_success_goes_on_whatever_a_worker_meets() {
+    let mut job = running();
+    job.state.counters.total += 1;
+    job.state.counters.successful = 1;
+    let (worker, batch) = worker(job, ScriptedModel::saying(&json!({})), Fault::default()).await;
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters.failed as usize, ITEMS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_in_which_nothing_could_be_done_is_told_apart_from_one_that_goes_on() {
+    let (worker, batch) = worker(running(), ScriptedModel::silent(), Fault::default()).await;
+
+    let soon = Instant::now() + LAST_CALL + Duration::from_secs(1);
+    assert!(matches!(worker.run(&batch, "a", soon).await, Err(Error::BatchStuck)));
+
+    assert_eq!(worker.models.0.load().in_flight, 4, "a model that does not answer still has them");
+    assert_eq!(worker.store.now().state.counters.processed(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_says_how_long_the_endpoint_was_at_work() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+
+    let report = worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!((report.busy_ms, report.wall_ms, report.slots), (50 * ITEMS as u64, 50 * 13, 4));
+}
+
+/// design.md, section 9: what the worker itself leaves unused of the endpoint's time, with commits that take none.
+#[tokio::test(start_paused = true)]
+async fn five_thousand_items_leave_hardly_a_slot_empty() {
+    let assets: Vec<Asset> = (0..5_000).map(an_item).collect();
+    for (slots, efficiency) in [(16, 0.99), (64, 0.95)] {
+        let (worker, batch) = worker_on(&assets).await;
+
+        let report = worker.run(&Batch { slots, chunk_items: 96, ..batch }, "a", far()).await.unwrap();
+
+        let reached = 5_000.0 * 50.0 / (f64::from(slots) * report.wall_ms as f64);
+        assert!(reached >= efficiency, "{slots} slots: {reached}");
+        assert_eq!(worker.models.0.load().most_in_flight, slots as usize);
+    }
+}
