@@ -298,6 +298,8 @@ export class AutoLabel extends Construct {
     catalog.allow(['dynamodb:Query'], listing);
     // A signed URL can do what its signer may: uploads and downloads of items, nothing else.
     catalog.allow(['s3:GetObject', 's3:PutObject'], items);
+    // Annotations that are too large for the table.
+    catalog.allow(['s3:GetObject'], this.bucket.arnForObjects('jobs/*/drafts/*'));
 
     providers.allow(['dynamodb:GetItem', 'dynamodb:Query'], table);
     providers.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);

@@ -300,8 +300,8 @@ pub struct Chunk {
     pub notes: Vec<ItemError>,
     /// Assets whose size was read from their files: kept with their drafts.
     pub measured: Vec<Asset>,
-    /// Object key of the raw predictions.
-    pub raw: String,
+    /// The objects that hold the raw predictions.
+    pub raw: Vec<String>,
 }
 
 /// The receipts of a job: counting exactly once (design.md, section 4).

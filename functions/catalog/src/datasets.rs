@@ -21,7 +21,7 @@ use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, respon
 use shared::ports::{Clock, Files, Items, Objects, Organizations, Page, Projects};
 use utoipa::ToSchema;
 
-use crate::{App, items};
+use crate::{App, items, whole};
 
 const READ: &[Scope] = &[Scope::DatasetsRead];
 
@@ -289,7 +289,7 @@ impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
         let paging = request.paging(&[])?;
         let page = items::own_items(&self.store, caller.organization, uid, &paging.slice()).await?;
         let mut entries = Vec::with_capacity(page.entries.len());
-        for item in page.entries {
+        for item in whole::all(&self.objects, page.entries).await? {
             entries.push(self.dataset_item_view(item, owner, slug).await?);
         }
         Ok(paging.view(Page { entries, next: page.next }, |view| view))
@@ -305,7 +305,8 @@ impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
         let project = named(caller, owner, slug)?;
         let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
         let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
-        self.dataset_item_view(own.ok_or(Error::NotFound)?, owner, slug).await
+        let own = whole::one(&self.objects, own.ok_or(Error::NotFound)?).await?;
+        self.dataset_item_view(own, owner, slug).await
     }
 
     async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {

@@ -9,6 +9,7 @@ mod items;
 mod projects;
 mod results;
 mod tasks;
+mod whole;
 mod workspace;
 
 use std::sync::Arc;
@@ -65,7 +66,7 @@ pub struct App<S, O, F, C> {
 }
 
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, O, F, W, Q, C>(app: App<S, O, F, C>, review: Review<S, W, Q, C>) -> Router
+pub fn routes<S, O, F, W, Q, C>(app: App<S, O, F, C>, review: Review<S, O, W, Q, C>) -> Router
 where
     S: Organizations + Projects + Items + Results + 'static,
     O: Objects + Files + 'static,

@@ -25,7 +25,13 @@ async fn main() -> Result<(), lambda_http::Error> {
     let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
     let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
     let web = Egress::trusting(loopback_http, &extra_roots)?;
-    let review = catalog::Review { store: store.clone(), webhooks: store.clone(), queue, clock: SystemClock };
+    let review = catalog::Review {
+        store: store.clone(),
+        objects: objects.clone(),
+        webhooks: store.clone(),
+        queue,
+        clock: SystemClock,
+    };
     let app = catalog::App { store: store.clone(), objects, web, clock: SystemClock, buckets, loopback_http };
     serve(api(catalog::routes(app, review), store, SystemClock, settings)).await
 }

@@ -1,6 +1,7 @@
 //! One item, one answer: the call with its retries, and what the answer comes to.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
@@ -21,6 +22,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::gate::{Gate, wait};
+use crate::raw::Raw;
 
 /// A signed URL is valid for this long (contract, 10.1).
 const URL_VALID: Duration = Duration::from_secs(3_600);
@@ -39,8 +41,11 @@ const MASK_RETRY: Duration = Duration::from_millis(300);
 pub(crate) struct Answer {
     /// In the manifest's order; `None`: a stopped job did not get to it.
     pub(crate) outcome: Option<ItemOutcome>,
-    /// Everything well formed that the model said, below the threshold too, but for masks that were not worth a fetch.
+    /// Everything well formed that the model said, below the threshold too, but for masks that were not worth a fetch. None
+    /// once they are kept.
     pub(crate) predictions: Vec<Prediction>,
+    /// The object that they are kept in.
+    pub(crate) raw: Option<String>,
     /// What was dropped of it.
     pub(crate) dropped: Option<String>,
     /// Predictions of labels that the job does not want.
@@ -52,7 +57,14 @@ pub(crate) struct Answer {
 impl Answer {
     /// Of an item that a stopped job did not get to.
     pub(crate) const fn none() -> Self {
-        Self { outcome: None, predictions: Vec::new(), dropped: None, dropped_labels: Vec::new(), measured: None }
+        Self {
+            outcome: None,
+            predictions: Vec::new(),
+            raw: None,
+            dropped: None,
+            dropped_labels: Vec::new(),
+            measured: None,
+        }
     }
 
     fn failed(asset: &Asset, failure: Failure) -> Self {
@@ -71,6 +83,11 @@ impl Answer {
     pub(crate) fn dropped_labels(answers: &[Self]) -> Vec<LabelCount> {
         let counts = answers.iter().flat_map(|answer| &answer.dropped_labels);
         LabelCount::sum(counts.map(LabelCount::pair), limits::DROPPED_LABELS)
+    }
+
+    pub(crate) fn raw(answers: &[Self]) -> Vec<String> {
+        let objects: BTreeSet<&String> = answers.iter().filter_map(|answer| answer.raw.as_ref()).collect();
+        objects.into_iter().cloned().collect()
     }
 
     pub(crate) fn measured(answers: &[Self]) -> Vec<Asset> {
@@ -94,6 +111,8 @@ pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) gate: &'a Gate,
     /// Set when the job is over: from then on nothing is fetched for it (I7).
     pub(crate) stopped: &'a Cell<bool>,
+    /// Where answers are kept.
+    pub(crate) raw: &'a Raw,
     /// Held for each mask: a file and its pixels may take half of the worker's memory (design.md, section 9).
     pub(crate) fetching: Mutex<()>,
 }
@@ -118,11 +137,18 @@ impl Tries {
 }
 
 impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
-    /// `None`: the gate was shut before the model had answered.
+    /// Asks about an item, and keeps the answer. `None`: the gate was shut before the model had answered.
     ///
     /// # Errors
-    /// `ProviderRefused` if the model cannot serve this job at all. Everything else is an outcome.
-    pub(crate) async fn ask(&self, mut asset: Asset) -> Result<Option<Answer>, Error> {
+    /// `ProviderRefused` if the model cannot serve this job at all; `ObjectsUnavailable`. Everything else is an outcome.
+    pub(crate) async fn ask(&self, asset: Asset) -> Result<Option<Answer>, Error> {
+        match self.answer(asset).await? {
+            Some(answer) => self.raw.keep(self.objects, answer).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn answer(&self, mut asset: Asset) -> Result<Option<Answer>, Error> {
         let wanted_size = asset.wants_size();
         let mut tries = Tries::default();
         loop {
@@ -205,6 +231,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
                 dropped: note(&decoded.dropped),
                 dropped_labels,
                 predictions: decoded.predictions,
+                raw: None,
                 measured: None,
             },
         }

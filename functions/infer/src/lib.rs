@@ -145,7 +145,8 @@ where
         let model = self.model(&job.spec).await?;
         let assets = self.objects.assets(batch).await?;
         let chunks = Chunks::open(batch, assets, &committed);
-        self.work(&job, batch, &model, chunks, Raw::new(batch, attempt), deadline).await
+        let raw = Raw::new(batch, attempt, job.spec.dry_run);
+        self.work(&job, batch, &model, chunks, &raw, deadline).await
     }
 
     async fn work(
@@ -154,7 +155,7 @@ where
         batch: &Batch,
         model: &M::Model,
         mut chunks: Chunks,
-        raw: Raw,
+        raw: &Raw,
         deadline: Instant,
     ) -> Result<Report, Error> {
         let (spec, begun) = (&job.spec, Instant::now());
@@ -162,8 +163,8 @@ where
         let gate = Gate::new(batch.slots, batch.workers);
         let stopped = Cell::new(false);
         let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
-        let asking =
-            Asking { spec, model, objects, web, buckets, gate: &gate, stopped: &stopped, fetching: Mutex::default() };
+        let fetching = Mutex::default();
+        let asking = Asking { spec, model, objects, web, buckets, gate: &gate, stopped: &stopped, raw, fetching };
         let mut breaker = Breaker::new(job.state.counters.successful + job.state.counters.skipped == 0);
         let mut raw = Some(raw);
         let mut calls = FuturesUnordered::new();
@@ -255,12 +256,14 @@ where
         Err(Error::ProviderRefused(sentence))
     }
 
-    /// Keeps the raw predictions, then commits: a draft never points at predictions that are not there.
-    async fn commit(&self, spec: &JobSpec, mut raw: Raw, ready: Vec<chunks::Ready>) -> Result<(Raw, u32), Error> {
-        for chunk in &ready {
-            raw.append(&chunk.answers)?;
-        }
-        self.objects.put(raw.key(), "application/gzip", raw.bytes().to_vec()).await?;
+    /// Writes what was kept, then commits: a draft never points at what is not there.
+    async fn commit<'a>(
+        &self,
+        spec: &JobSpec,
+        raw: &'a Raw,
+        ready: Vec<chunks::Ready>,
+    ) -> Result<(&'a Raw, u32), Error> {
+        raw.write(&self.objects).await?;
         let mut committed = 0;
         for chunk in ready {
             let chunk = Chunk {
@@ -268,8 +271,8 @@ where
                 dropped_labels: Answer::dropped_labels(&chunk.answers),
                 notes: Answer::notes(&chunk.answers),
                 measured: Answer::measured(&chunk.answers),
+                raw: Answer::raw(&chunk.answers),
                 outcomes: Answer::outcomes(chunk.answers),
-                raw: raw.key().to_owned(),
             };
             match self.store.commit(spec, &self.bot, chunk, self.clock.now()).await? {
                 Commit::Done(_) => committed += 1,

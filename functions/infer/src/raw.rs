@@ -1,23 +1,44 @@
-//! The raw predictions of a batch: one object of gzipped JSON lines (docs/decisions/0003).
+//! What is kept of answers beside the table (docs/decisions/0003): the raw predictions, as gzipped JSON lines, and drafts that
+//! are too large for a row, each a piece of an object.
+//!
+//! Answers are kept as they come, and an object is written when it is full, and before each commit: so what is in memory does
+//! not grow with the batch, and a draft never points at what is not there.
 
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use shared::domain::Error;
+use shared::domain::annotate::too_large;
+use shared::domain::draft::{Draft, Place};
 use shared::domain::id::ItemUid;
 use shared::domain::outcome::{Failure, Outcome};
 use shared::domain::plan::Batch;
 use shared::domain::prediction::Prediction;
+use shared::domain::{Error, limits};
+use shared::ports::Objects;
+use tokio::sync::Mutex;
 
 use crate::ask::Answer;
 
-/// What has been said so far. The object is written again, longer, before each commit: it is complete for every
-/// committed chunk at any moment, and still only one. Gzip members add up to a gzip file.
+/// Where a worker keeps what it is told.
 pub(crate) struct Raw {
-    key: String,
-    bytes: Vec<u8>,
+    /// Held while an object is written: nobody commits before what was kept is there, and who has more to keep waits.
+    pages: Mutex<Pages>,
+    /// A dry run has no drafts (I8).
+    dry_run: bool,
+}
+
+struct Pages {
+    predictions: Page<GzEncoder<Vec<u8>>>,
+    drafts: Page<Vec<u8>>,
+}
+
+/// An object that is being filled. Named by the attempt: two workers on one batch must not write over each other.
+struct Page<B> {
+    prefix: String,
+    number: u32,
+    bytes: B,
 }
 
 /// A line.
@@ -29,31 +50,109 @@ struct Line<'a> {
     error: Option<&'a Failure>,
 }
 
-impl Raw {
-    /// Named by the attempt: two workers on one batch must not write over each other. The receipt names the object that
-    /// counts.
-    pub(crate) fn new(batch: &Batch, attempt: &str) -> Self {
-        Self { key: format!("jobs/{}/raw/{:05}-{attempt}.jsonl.gz", batch.job, batch.batch), bytes: Vec::new() }
+impl<B> Page<B> {
+    fn new(batch: &Batch, attempt: &str, of: &str, bytes: B) -> Self {
+        Self { prefix: format!("jobs/{}/{of}/{:05}-{attempt}", batch.job, batch.batch), number: 0, bytes }
+    }
+}
+
+impl Page<GzEncoder<Vec<u8>>> {
+    fn key(&self) -> String {
+        format!("{}-{:04}.jsonl.gz", self.prefix, self.number)
     }
 
-    pub(crate) fn append(&mut self, answers: &[Answer]) -> Result<(), Error> {
-        let mut gzip = GzEncoder::new(&mut self.bytes, Compression::default());
-        for Answer { outcome, predictions, .. } in answers {
-            let Some(outcome) = outcome else { continue };
-            let error = if let Outcome::Failed(failure) = &outcome.outcome { Some(failure) } else { None };
-            serde_json::to_writer(&mut gzip, &Line { item: outcome.item, predictions, error })
-                .map_err(Error::internal)?;
-            gzip.write_all(b"\n").map_err(Error::internal)?;
+    async fn write(&mut self, objects: &impl Objects) -> Result<(), Error> {
+        if self.bytes.get_ref().is_empty() {
+            return Ok(());
         }
-        gzip.finish().map_err(Error::internal)?;
+        let gzip = std::mem::replace(&mut self.bytes, gzip()).finish().map_err(Error::internal)?;
+        objects.put(&self.key(), "application/gzip", gzip).await?;
+        self.number += 1;
         Ok(())
     }
+}
 
-    pub(crate) fn key(&self) -> &str {
-        &self.key
+impl Page<Vec<u8>> {
+    fn key(&self) -> String {
+        format!("{}-{:04}", self.prefix, self.number)
     }
 
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    async fn write(&mut self, objects: &impl Objects) -> Result<(), Error> {
+        if self.bytes.is_empty() {
+            return Ok(());
+        }
+        objects.put(&self.key(), "application/octet-stream", std::mem::take(&mut self.bytes)).await?;
+        self.number += 1;
+        Ok(())
+    }
+}
+
+fn gzip() -> GzEncoder<Vec<u8>> {
+    GzEncoder::new(Vec::new(), Compression::default())
+}
+
+impl Raw {
+    pub(crate) fn new(batch: &Batch, attempt: &str, dry_run: bool) -> Self {
+        let predictions = Page::new(batch, attempt, "raw", gzip());
+        let drafts = Page::new(batch, attempt, "drafts", Vec::new());
+        Self { pages: Mutex::new(Pages { predictions, drafts }), dry_run }
+    }
+
+    /// Keeps an answer; what comes back is what a commit needs of it.
+    ///
+    /// # Errors
+    /// `ObjectsUnavailable`.
+    pub(crate) async fn keep(&self, objects: &impl Objects, mut answer: Answer) -> Result<Answer, Error> {
+        let predictions = std::mem::take(&mut answer.predictions);
+        let Some(outcome) = &mut answer.outcome else { return Ok(answer) };
+        let mut pages = self.pages.lock().await;
+        if let Outcome::Successful(draft) = &mut outcome.outcome
+            && let Some(kept) = pages.draft(draft, self.dry_run)?
+        {
+            outcome.outcome = kept;
+        }
+        let error = if let Outcome::Failed(failure) = &outcome.outcome { Some(failure) } else { None };
+        answer.raw = Some(pages.line(&Line { item: outcome.item, predictions: &predictions, error })?);
+        drop(predictions);
+        if pages.predictions.bytes.get_ref().len() >= limits::OBJECT_BYTES {
+            pages.predictions.write(objects).await?;
+        }
+        if pages.drafts.bytes.len() >= limits::OBJECT_BYTES {
+            pages.drafts.write(objects).await?;
+        }
+        Ok(answer)
+    }
+
+    /// Writes what was kept: from here on it may be committed.
+    ///
+    /// # Errors
+    /// `ObjectsUnavailable`.
+    pub(crate) async fn write(&self, objects: &impl Objects) -> Result<(), Error> {
+        let mut pages = self.pages.lock().await;
+        pages.predictions.write(objects).await?;
+        pages.drafts.write(objects).await
+    }
+}
+
+impl Pages {
+    /// What becomes of a draft that is too large for its row.
+    fn draft(&mut self, draft: &mut Draft, dry_run: bool) -> Result<Option<Outcome>, Error> {
+        let Some(packed) = draft.large()? else { return Ok(None) };
+        if !packed.is_readable() {
+            return Ok(Some(too_large()));
+        }
+        let (length, json_bytes) = (packed.bytes.len() as u64, packed.json_bytes);
+        let place = Place { key: self.drafts.key(), offset: self.drafts.bytes.len() as u64, length, json_bytes };
+        if !dry_run {
+            self.drafts.bytes.extend_from_slice(&packed.bytes);
+        }
+        Ok(Some(Outcome::Successful(std::mem::take(draft).moved(place))))
+    }
+
+    /// The object that has the line.
+    fn line(&mut self, line: &Line<'_>) -> Result<String, Error> {
+        serde_json::to_writer(&mut self.predictions.bytes, line).map_err(Error::internal)?;
+        self.predictions.bytes.write_all(b"\n").map_err(Error::internal)?;
+        Ok(self.predictions.key())
     }
 }

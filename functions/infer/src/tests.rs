@@ -1,12 +1,13 @@
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::read::MultiGzDecoder;
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use shared::domain::Error;
 use shared::domain::connection::SageMaker;
+use shared::domain::decode::decode;
 use shared::domain::id::ItemUid;
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::{Counters, Job, JobStatus, ModelType};
@@ -15,7 +16,7 @@ use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
 use shared::domain::summary::LabelCount;
 use shared::domain::{limits, rle};
-use shared::ports::{Ledger, Objects};
+use shared::ports::{Ledger, Model, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
     a_mask, a_png, an_item,
@@ -209,7 +210,7 @@ async fn a_dry_run_drafts_nothing_and_counts_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_raw_object_has_a_line_for_every_item_and_what_was_below_the_threshold() {
+async fn the_raw_objects_have_a_line_for_every_item_and_what_was_below_the_threshold() {
     let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
 
     worker.run(&batch, "a", far()).await.unwrap();
@@ -219,15 +220,95 @@ async fn the_raw_object_has_a_line_for_every_item_and_what_was_below_the_thresho
     assert!(lines.contains("\"confidence\":0.1"));
 }
 
-/// The lines of the batch's raw object.
+/// The lines of the batch's raw objects.
 async fn raw(worker: &TestWorker, batch: &Batch) -> String {
     let receipts = worker.store.receipts(batch.job).await.unwrap();
-    let keys: HashSet<&str> = receipts.iter().map(|receipt| receipt.raw.as_str()).collect();
-    assert_eq!(keys.len(), 1, "one object per batch");
-    let key = keys.into_iter().next().unwrap();
+    let keys: BTreeSet<&str> = receipts.iter().flat_map(|receipt| &receipt.raw).map(String::as_str).collect();
     let mut lines = String::new();
-    MultiGzDecoder::new(worker.objects.object(key).unwrap().as_slice()).read_to_string(&mut lines).unwrap();
+    for key in keys {
+        GzDecoder::new(worker.objects.object(key).unwrap().as_slice()).read_to_string(&mut lines).unwrap();
+    }
     lines
+}
+
+/// A mask of many small runs that no formula shortens.
+fn intricate(seed: u64, runs: usize) -> Value {
+    let mut state = seed | 1;
+    let mut lengths: Vec<u64> = Vec::with_capacity(runs + 1);
+    for _ in 0..runs {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        lengths.push(1 + state % 3);
+    }
+    lengths.push(10_000 - lengths.iter().sum::<u64>());
+    json!({"type": "segmentation_mask", "label": "road", "confidence": 0.9, "mask": rle::encode(lengths)})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_draft_that_is_too_large_for_its_row_is_kept_beside_the_raw_predictions_and_reads_back() {
+    let predictions: Vec<Value> = (0..40).map(|n| intricate(n, 4_000)).collect();
+    let (worker, batch) = masking(predictions.clone()).await;
+    let expected = decode(
+        json!({ "annotations": predictions }).to_string().as_bytes(),
+        worker.models.0.reading(),
+        an_item(0).size,
+    );
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let drafts = worker.store.committed_drafts();
+    assert_eq!(drafts.len(), 3);
+    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    assert_eq!((receipts[0].predictions, receipts[0].labels[0].count), (120, 120));
+    for draft in drafts {
+        let place = draft.elsewhere.unwrap();
+        assert!(draft.annotations.is_empty() && place.key.starts_with(&format!("jobs/{}/drafts/", batch.job)));
+        let bytes = worker.objects.get_range(&place.key, place.offset, place.length).await.unwrap();
+        assert_eq!(place.read(&bytes).unwrap(), expected.as_ref().unwrap().predictions);
+    }
+}
+
+/// I8.
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_keeps_no_large_draft() {
+    let (worker, batch) = masking((0..40).map(|n| intricate(n, 4_000)).collect()).await;
+    let mut job = running();
+    job.spec.dry_run = true;
+    let worker = Worker { store: MemoryJob::of(job), ..worker };
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!(worker.store.now().state.counters.successful, 3);
+    assert!(worker.objects.keys().iter().all(|key| !key.contains("/drafts/")), "{:?}", worker.objects.keys());
+}
+
+/// However many answers a batch has, no object and so no buffer grows beyond its limit and one answer.
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_written_before_it_takes_much_memory() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let large: Vec<Value> = (0..250).map(|n| intricate(n, 4_000)).collect();
+    let worker = Worker { models: ScriptedModels(ScriptedModel::saying(&json!({ "annotations": large }))), ..worker };
+    let batch = Batch { items: 8, chunk_items: 98, length: line_bytes(&worker, &batch, 8).await, ..batch };
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let sizes: Vec<usize> = worker
+        .objects
+        .keys()
+        .iter()
+        .filter(|key| key.contains("/drafts/"))
+        .map(|key| worker.objects.object(key).unwrap().len())
+        .collect();
+    assert_eq!(worker.store.now().state.counters.successful, 8);
+    assert!(sizes.len() == 2 && sizes.iter().all(|size| *size < 2 * limits::OBJECT_BYTES), "{sizes:?}");
+    assert_eq!(worker.store.receipts(batch.job).await.unwrap().len(), 1);
+}
+
+/// Bytes of the first lines of a manifest.
+async fn line_bytes(worker: &TestWorker, batch: &Batch, lines: usize) -> u64 {
+    let manifest = worker.objects.get_range(&batch.manifest, 0, batch.length).await.unwrap();
+    manifest.split_inclusive(|byte| *byte == b'\n').take(lines).map(|line| line.len() as u64).sum()
 }
 
 const GOOD: &str = "https://masks.example/good.png";

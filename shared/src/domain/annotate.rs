@@ -1,6 +1,7 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
 use super::decode::Decoded;
+use super::draft::Draft;
 use super::job::JobSpec;
 use super::limits;
 use super::outcome::{Failure, FailureCode, Outcome, SkipReason};
@@ -33,7 +34,7 @@ pub fn unwanted(spec: &JobSpec, answer: &Decoded) -> Vec<LabelCount> {
 pub fn judge(spec: &JobSpec, predictions: &[Prediction]) -> Outcome {
     let draft: Vec<Prediction> =
         predictions.iter().filter(|p| accepts(spec, &p.label, p.confidence)).cloned().collect();
-    if draft.is_empty() { Outcome::Skipped(SkipReason::BelowThreshold) } else { Outcome::Successful(draft) }
+    if draft.is_empty() { Outcome::Skipped(SkipReason::BelowThreshold) } else { Outcome::Successful(Draft::of(draft)) }
 }
 
 /// The outcome of an item whose draft does not fit.
@@ -100,7 +101,7 @@ mod tests {
     fn labels_that_nobody_asked_for_are_dropped() {
         let answer = [prediction("car", 0.9), prediction("tree", 0.9)];
 
-        assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(vec![prediction("car", 0.9)]));
+        assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(Draft::of(vec![prediction("car", 0.9)])));
         assert_eq!(judge(&spec(0.5, &["dog"]), &answer), Outcome::Skipped(SkipReason::BelowThreshold));
     }
 
@@ -111,7 +112,7 @@ mod tests {
             let kept: Vec<Prediction> = answer.iter().filter(|p| p.confidence >= threshold).cloned().collect();
 
             match judge(&spec(threshold, &["car"]), &answer) {
-                Outcome::Successful(draft) => prop_assert_eq!(draft, kept),
+                Outcome::Successful(draft) => prop_assert_eq!(draft.annotations, kept),
                 outcome => { prop_assert_eq!(outcome, Outcome::Skipped(SkipReason::BelowThreshold)); prop_assert!(kept.is_empty()); }
             }
         }

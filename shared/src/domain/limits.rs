@@ -22,7 +22,14 @@ pub const ATTRIBUTES_MEMORY: usize = 8 * 1024 * 1024;
 /// Bytes of JSON that a page of items may have: as a string in a Lambda's answer, which is at most 6 MB, it is a quarter
 /// longer (AWS, "Lambda quotas").
 pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes of one draft as it is stored: [`CHUNK_ITEMS`] of them stay below the 4 MB of one transaction.
+/// Bytes of a draft's annotations in its row, packed. A row of more is paid for by the kilobyte, twice: larger ones are
+/// elsewhere (decision 0003).
+pub const INLINE_BYTES: usize = 1024;
+/// Bytes of a draft's annotations as JSON, wherever they are: an answer of [`PAGE_BYTES`] holds them.
+pub const DRAFT_JSON_BYTES: u64 = 3 * 1024 * 1024;
+/// Bytes of an object of raw predictions or of drafts, about: so many are in memory.
+pub const OBJECT_BYTES: usize = 1024 * 1024;
+/// Bytes of one result in its row, as a person may correct it.
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Predictions of one item that are read; what follows is dropped and said so.
 pub const PREDICTIONS: usize = 10_000;

@@ -13,8 +13,8 @@ use super::{limits, rle};
 
 /// What the decoder may take for rows and for chunks that say nothing about pixels.
 const DECODER_BYTES: usize = 8 * 1024 * 1024;
-/// A longer mask fits no draft.
-const COUNTS_BYTES: usize = 2 * limits::DRAFT_BYTES;
+/// Noise has more. What has an outline has less, whatever the picture.
+const COUNTS_BYTES: usize = 256 * 1024;
 
 /// Why a file is no mask of an item. No text holds anything of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,16 +3,16 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::draft::Draft;
 use super::id::{ItemUid, JobUid};
 use super::limits;
-use super::prediction::Prediction;
 use super::summary::{ItemError, LabelCount};
 
 /// What became of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// At least one prediction was accepted: these are the draft.
-    Successful(Vec<Prediction>),
+    Successful(Draft),
     /// Nothing to keep, and nothing wrong.
     Skipped(SkipReason),
     /// The model call or its answer was no good.
@@ -97,8 +97,8 @@ pub struct Receipt {
     pub failures: Vec<ItemError>,
     /// Well-formed answers with parts that were not: a note per item.
     pub notes: Vec<ItemError>,
-    /// The object that holds the raw predictions.
-    pub raw: String,
+    /// The objects that hold the raw predictions.
+    pub raw: Vec<String>,
 }
 
 /// What a chunk adds to the counters.
@@ -119,7 +119,7 @@ impl Receipt {
         outcomes: &[Option<ItemOutcome>],
         dropped_labels: Vec<LabelCount>,
         notes: Vec<ItemError>,
-        raw: String,
+        raw: Vec<String>,
     ) -> Self {
         let mut receipt = Self { dropped_labels, notes, raw, ..Self::default() };
         let mut labels = Vec::new();
@@ -133,8 +133,8 @@ impl Receipt {
                     'f'
                 }
                 Some((Outcome::Successful(draft), _)) => {
-                    receipt.predictions += u32::try_from(draft.len()).unwrap_or(u32::MAX);
-                    labels.extend(draft.iter().map(|prediction| (prediction.label.as_str(), 1)));
+                    receipt.predictions += draft.count;
+                    labels.extend(draft.labels.iter().map(LabelCount::pair));
                     's'
                 }
             });

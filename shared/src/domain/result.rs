@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::draft::Place;
 use super::fields::{self, Fields};
 use super::id::{ItemUid, JobUid, ProviderUid, ResultUid};
 use super::job::ModelType;
@@ -91,8 +92,10 @@ pub struct LabelResult {
     pub reviewed_by: Option<String>,
     /// Of drafts.
     pub lineage: Option<Lineage>,
-    /// In the prediction format.
+    /// In the prediction format. Of large ones that nobody has fetched yet, none.
     pub annotations: Vec<Prediction>,
+    /// Where they are, if they are too large for a row.
+    pub elsewhere: Option<Place>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -115,6 +118,7 @@ impl LabelResult {
         let mut reviewed = self.clone();
         if let Verdict::Correct(annotations) = verdict {
             reviewed.annotations = annotations;
+            reviewed.elsewhere = None;
             reviewed.source = ResultSource::Human;
         }
         if (status, reviewed.source, &reviewed.annotations) == (self.status, self.source, &self.annotations) {
@@ -155,6 +159,13 @@ impl DraftFilter {
         }
     }
 
+    /// Whether [`Self::keeps`] needs annotations that nobody has fetched yet.
+    #[must_use]
+    pub fn looks_into(&self, result: &LabelResult) -> bool {
+        let whole = Self { label: None, min_confidence: None, ..self.clone() };
+        result.elsewhere.is_some() && *self != whole && whole.keeps(result)
+    }
+
     /// Whether `result` is a draft, and one of these.
     #[must_use]
     pub fn keeps(&self, result: &LabelResult) -> bool {
@@ -184,6 +195,7 @@ mod tests {
             reviewed_by: None,
             lineage: None,
             annotations: vec![],
+            elsewhere: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         }

@@ -11,11 +11,11 @@ use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ReceiptRow, ResultRow, item, packed};
 use crate::domain::annotate::too_large;
+use crate::domain::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid};
 use crate::domain::item::Asset;
 use crate::domain::job::{JobSpec, JobStatus};
 use crate::domain::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
-use crate::domain::prediction::Prediction;
 use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ledger};
@@ -104,8 +104,8 @@ impl Store {
         let mut drafts = Vec::new();
         for (place, outcome) in outcomes.iter_mut().enumerate() {
             let Some(ItemOutcome { outcome, .. }) = outcome else { continue };
-            let Outcome::Successful(annotations) = outcome else { continue };
-            let row = ResultRow::of(&draft_of(spec, bot, annotations, now))?;
+            let Outcome::Successful(draft) = outcome else { continue };
+            let row = ResultRow::of(&draft_of(spec, bot, draft, now))?;
             if !row.fits() {
                 *outcome = too_large();
             } else if !spec.dry_run {
@@ -162,7 +162,7 @@ impl Store {
     }
 }
 
-fn draft_of(spec: &JobSpec, bot: &str, annotations: &[Prediction], now: Timestamp) -> LabelResult {
+fn draft_of(spec: &JobSpec, bot: &str, draft: &Draft, now: Timestamp) -> LabelResult {
     let lineage = Lineage {
         job: spec.uid,
         provider: spec.provider,
@@ -177,7 +177,8 @@ fn draft_of(spec: &JobSpec, bot: &str, annotations: &[Prediction], now: Timestam
         created_by: bot.to_owned(),
         reviewed_by: None,
         lineage: Some(lineage),
-        annotations: annotations.to_vec(),
+        annotations: draft.annotations.clone(),
+        elsewhere: draft.elsewhere.clone(),
         created_at: now,
         updated_at: now,
     }

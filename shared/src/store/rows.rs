@@ -3,21 +3,19 @@
 //! Times are ISO strings in rows that people read, microseconds where bytes count, and `expires_at` is in seconds
 //! because DynamoDB's TTL wants it so.
 
-use std::io::{Read, Write};
 use std::num::NonZeroU32;
 
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::Item as DynamoItem;
 
 use super::calls::Row;
 use super::keys::{self, Key};
+use crate::domain::draft::Place;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, AssetType, Item, Size, Source};
 use crate::domain::job::{Counters, Job, JobSpec, JobState, JobStatus};
+use crate::domain::packed::{pack, unpack};
 use crate::domain::plan::Plan;
 use crate::domain::prediction::Prediction;
 use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
@@ -103,20 +101,13 @@ pub(super) struct ResultRow {
 struct Blob(#[serde(with = "serde_bytes_as_binary")] Vec<u8>);
 
 impl Blob {
-    /// JSON, deflated; and its bytes before that.
+    /// And its bytes before it was packed.
     fn pack(value: &impl Serialize) -> Result<(Self, u64), Error> {
-        let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
-        serde_json::to_writer(&mut deflate, value).map_err(Error::internal)?;
-        deflate.flush().map_err(Error::internal)?;
-        let unpacked_bytes = deflate.total_in();
-        Ok((Self(deflate.finish().map_err(Error::internal)?), unpacked_bytes))
+        pack(value).map(|(packed, unpacked_bytes)| (Self(packed), unpacked_bytes))
     }
 
-    /// What we packed fits into `most` bytes; a damaged row must not unpack without end. Also answers how many there were.
     fn unpack<T: DeserializeOwned>(&self, most: u64) -> Result<(T, usize), Error> {
-        let mut json = Vec::new();
-        DeflateDecoder::new(self.0.as_slice()).take(most).read_to_end(&mut json).map_err(Error::internal)?;
-        Ok((serde_json::from_slice(&json).map_err(Error::internal)?, json.len()))
+        unpack(&self.0, most)
     }
 }
 
@@ -160,7 +151,10 @@ struct PackedResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reviewed_by: Option<String>,
     lineage: Option<Lineage>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Prediction>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<Place>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -174,7 +168,8 @@ impl ResultRow {
             created_by: result.created_by.clone(),
             reviewed_by: result.reviewed_by.clone(),
             lineage: result.lineage.clone(),
-            annotations: result.annotations.clone(),
+            annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations.clone() },
+            elsewhere: result.elsewhere.clone(),
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
@@ -193,7 +188,7 @@ impl ResultRow {
         self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
     }
 
-    /// The result, and its bytes as JSON.
+    /// The result, and its bytes as JSON, wherever they are.
     fn read(self, generation: u16) -> Result<(LabelResult, usize), Error> {
         let (packed, bytes): (PackedResult, usize) = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
         let result = LabelResult {
@@ -205,10 +200,12 @@ impl ResultRow {
             reviewed_by: packed.reviewed_by,
             lineage: packed.lineage,
             annotations: packed.annotations,
+            elsewhere: packed.elsewhere,
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
-        Ok((result, bytes))
+        let elsewhere = result.elsewhere.as_ref().map_or(0, |place| place.json_bytes);
+        Ok((result, bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX))))
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::domain::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item, Size, Source};
 use crate::domain::job::{Job, JobEvent, JobSpec, JobState, JobStatus, ModelType};
@@ -27,6 +28,7 @@ struct State {
     receipts: BTreeMap<(u32, u32), Receipt>,
     /// Who labeled an item: a job, or `None` for a person.
     results: HashMap<ItemUid, Option<JobUid>>,
+    drafts: Vec<Draft>,
     /// Whose size came with a draft.
     measured: Vec<Asset>,
     project_is_taken: bool,
@@ -56,6 +58,11 @@ impl MemoryJob {
     /// A person labels an item.
     pub fn label(&self, item: ItemUid) {
         self.lock().results.insert(item, None);
+    }
+
+    /// The drafts, in the order of their commits.
+    pub fn committed_drafts(&self) -> Vec<Draft> {
+        self.lock().drafts.clone()
     }
 
     /// A person cancels the job.
@@ -208,11 +215,15 @@ impl Ledger for MemoryJob {
                 return Ok(Commit::JobOver);
             }
             for entry in chunk.outcomes.iter_mut().flatten() {
-                if matches!(entry.outcome, Outcome::Successful(_)) && !spec.dry_run {
+                if let Outcome::Successful(draft) = &entry.outcome
+                    && !spec.dry_run
+                {
+                    let draft = draft.clone();
                     match state.results.entry(entry.item) {
                         Entry::Occupied(_) => entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
                         Entry::Vacant(free) => {
                             free.insert(Some(spec.uid));
+                            state.drafts.push(draft);
                             let measured = chunk.measured.iter().find(|asset| asset.uid == entry.item);
                             state.measured.extend(measured.cloned());
                         }

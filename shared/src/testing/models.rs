@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -187,6 +187,12 @@ impl MemoryObjects {
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// The keys of all objects, sorted.
+    pub fn keys(&self) -> Vec<String> {
+        let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.keys().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The object of this key.

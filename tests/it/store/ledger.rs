@@ -1,5 +1,6 @@
 use std::fmt::Write;
 
+use shared::domain::draft::Draft;
 use shared::domain::id::ItemUid;
 use shared::domain::job::{JobSpec, JobStatus};
 use shared::domain::limits;
@@ -130,7 +131,8 @@ async fn an_item_labeled_meanwhile_is_skipped_and_left_alone(store: Store) {
     label(&store, &spec, items[1]).await;
     running(&store, &spec, 4).await;
     let before = result(&store, items[1]).await;
-    let better = Some(ItemOutcome { item: items[1], outcome: Outcome::Successful(vec![a_car(0.99), a_car(0.98)]) });
+    let better =
+        Some(ItemOutcome { item: items[1], outcome: Outcome::Successful(Draft::of(vec![a_car(0.99), a_car(0.98)])) });
 
     let outcomes = vec![drafted(items[0]), better, failed(items[2]), drafted(items[3])];
     let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
@@ -228,7 +230,7 @@ fn drafted_in(item: ItemUid, bytes: usize) -> Option<ItemOutcome> {
         write!(noise, "{state:016x}").unwrap();
     }
     let attributes = [("note".to_owned(), noise.into())].into_iter().collect();
-    Some(ItemOutcome { item, outcome: Outcome::Successful(vec![Prediction { attributes, ..a_car(0.9) }]) })
+    Some(ItemOutcome { item, outcome: Outcome::Successful(Draft::of(vec![Prediction { attributes, ..a_car(0.9) }])) })
 }
 
 async fn a_draft_that_is_too_large_fails_its_item_alone(store: Store) {
@@ -278,11 +280,12 @@ async fn receipts_are_read_in_order_and_told_apart_by_batch(store: Store) {
     let items = unlabeled(&store, spec.project, 4).await;
     for ((batch, chunk), item) in [(10, 0), (1, 10), (1, 2), (0, 1)].into_iter().zip(&items) {
         let id = ChunkId { job: spec.uid, batch, chunk };
-        let chunk = Chunk { id, raw: format!("{batch}/{chunk}"), ..a_chunk(spec.uid, 0, vec![drafted(*item)]) };
+        let chunk = Chunk { id, raw: vec![format!("{batch}/{chunk}")], ..a_chunk(spec.uid, 0, vec![drafted(*item)]) };
         done(commits(&store, &spec, chunk).await);
     }
 
-    let raws: Vec<String> = store.receipts(spec.uid).await.unwrap().into_iter().map(|receipt| receipt.raw).collect();
+    let raws: Vec<String> =
+        store.receipts(spec.uid).await.unwrap().into_iter().flat_map(|receipt| receipt.raw).collect();
     assert_eq!(raws, ["0/1", "1/2", "1/10", "10/0"]);
     assert_eq!(store.committed(spec.uid, 1).await.unwrap(), [2, 10]);
     assert_eq!(store.committed(spec.uid, 10).await.unwrap(), [0]);

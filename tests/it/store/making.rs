@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use shared::domain::draft::Draft;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
 use shared::domain::item::{Asset, AssetType, Item, Size, Source};
 use shared::domain::job::{Counters, Job, JobSpec, JobState, JobStatus, ModelType};
@@ -125,7 +126,7 @@ pub(crate) fn a_car(confidence: f64) -> Prediction {
 
 /// An outcome with a draft of one prediction.
 pub(crate) fn drafted(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, outcome: Outcome::Successful(vec![a_car(0.9)]) })
+    Some(ItemOutcome { item, outcome: Outcome::Successful(Draft::of(vec![a_car(0.9)])) })
 }
 
 /// An outcome without a draft.
@@ -148,7 +149,7 @@ pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>
         dropped_labels: Vec::new(),
         notes: Vec::new(),
         measured: Vec::new(),
-        raw: format!("jobs/{job}/raw/00000-1.jsonl.gz"),
+        raw: vec![format!("jobs/{job}/raw/00000-1-0000.jsonl.gz")],
     }
 }
 

@@ -11,18 +11,19 @@ use shared::domain::result::{LabelResult, ResultStatus, Verdict};
 use shared::domain::webhook::{Delivery, Event};
 use shared::domain::{Error, decode, limits};
 use shared::http::{Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Items, Page, Projects, Queue, Results, Webhooks};
+use shared::ports::{Clock, Items, Objects, Page, Projects, Queue, Results, Webhooks};
 use shared::tell;
 
 use super::Review;
 use super::view::{Correction, ResultView};
 use crate::items::own_items;
 use crate::projects::{READ, WRITE};
+use crate::whole;
 
 /// Tries to write over what was read. Two people seldom review one result at once, three hardly ever.
 const TRIES: usize = 2;
 
-pub(super) type Shared<S, W, Q, C> = State<Arc<Review<S, W, Q, C>>>;
+pub(super) type Shared<S, O, W, Q, C> = State<Arc<Review<S, O, W, Q, C>>>;
 
 /// List a project's results. Rejected ones are in no list: each is found by its uid.
 #[utoipa::path(
@@ -39,8 +40,8 @@ pub(super) type Shared<S, W, Q, C> = State<Arc<Review<S, W, Q, C>>>;
         (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
     ),
 )]
-pub(crate) async fn list<S: Projects + Items + Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn list<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(project): Path<String>,
     request: ListRequest,
@@ -57,8 +58,8 @@ pub(crate) async fn list<S: Projects + Items + Results, W: Webhooks, Q: Queue, C
             headers(("ETag" = String, description = "Names this version of it."))),
     ),
 )]
-pub(crate) async fn get<S: Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn get<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Response {
@@ -77,8 +78,8 @@ pub(crate) async fn get<S: Results, W: Webhooks, Q: Queue, C: Clock>(
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
-pub(crate) async fn correct<S: Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn correct<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
@@ -98,8 +99,8 @@ pub(crate) async fn correct<S: Results, W: Webhooks, Q: Queue, C: Clock>(
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
-pub(crate) async fn accept<S: Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn accept<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
@@ -118,8 +119,8 @@ pub(crate) async fn accept<S: Results, W: Webhooks, Q: Queue, C: Clock>(
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
-pub(crate) async fn reject<S: Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn reject<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
@@ -135,7 +136,7 @@ fn correction(body: &[u8], size: Option<Size>) -> Result<Verdict, Error> {
     decode::annotations("annotations", parts, size).map(Verdict::Correct).map_err(Error::Validation)
 }
 
-impl<S: Projects + Items + Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
+impl<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
     async fn list(&self, caller: &Caller, project: &str, request: &ListRequest) -> Result<PageView<ResultView>, Error> {
         caller.needs(READ)?;
         let project = ProjectUid::parse(project)?;
@@ -168,17 +169,19 @@ impl<S: Projects + Items + Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W
                 && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
         };
         let kept = page.entries.into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
-        let entries = kept.filter_map(ResultView::of).collect();
+        let whole = whole::all(&self.objects, kept).await?;
+        let entries = whole.into_iter().filter_map(ResultView::of).collect();
         Ok(paging.view(Page { entries, next: page.next }, |view| view))
     }
 }
 
-impl<S: Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
+impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
     /// The item with the result of this uid.
     async fn result(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Item, Error> {
         caller.needs(scopes)?;
         let item = self.store.result(ResultUid::parse(uid)?).await?;
-        item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound) // I10
+        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?; // I10
+        whole::one(&self.objects, own).await
     }
 
     async fn review(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use shared::ports::{Clock, Items, Projects, Queue, Results, Webhooks};
+use shared::ports::{Clock, Items, Objects, Projects, Queue, Results, Webhooks};
 use utoipa::OpenApi;
 
 /// These routes, for the API's description.
@@ -27,9 +27,11 @@ use utoipa::OpenApi;
 pub struct Description;
 
 /// What review works with.
-pub struct Review<S, W, Q, C> {
+pub struct Review<S, O, W, Q, C> {
     /// The table.
     pub store: S,
+    /// The bucket, for annotations that are not in the table.
+    pub objects: O,
     /// The table again, for what it knows of webhooks.
     pub webhooks: W,
     /// The webhook queue.
@@ -38,19 +40,20 @@ pub struct Review<S, W, Q, C> {
     pub clock: C,
 }
 
-pub(crate) fn routes<S, W, Q, C>(review: Review<S, W, Q, C>) -> Router
+pub(crate) fn routes<S, O, W, Q, C>(review: Review<S, O, W, Q, C>) -> Router
 where
     S: Projects + Items + Results + 'static,
+    O: Objects + 'static,
     W: Webhooks + 'static,
     Q: Queue + 'static,
     C: Clock + 'static,
 {
     Router::new()
-        .route("/projects/{uid}/results", get(handlers::list::<S, W, Q, C>))
-        .route("/projects/{uid}/results/accept", post(sweep::accept_all::<S, W, Q, C>))
-        .route("/projects/{uid}/results/reject", post(sweep::reject_all::<S, W, Q, C>))
-        .route("/results/{uid}", get(handlers::get::<S, W, Q, C>).patch(handlers::correct::<S, W, Q, C>))
-        .route("/results/{uid}/accept", post(handlers::accept::<S, W, Q, C>))
-        .route("/results/{uid}/reject", post(handlers::reject::<S, W, Q, C>))
+        .route("/projects/{uid}/results", get(handlers::list::<S, O, W, Q, C>))
+        .route("/projects/{uid}/results/accept", post(sweep::accept_all::<S, O, W, Q, C>))
+        .route("/projects/{uid}/results/reject", post(sweep::reject_all::<S, O, W, Q, C>))
+        .route("/results/{uid}", get(handlers::get::<S, O, W, Q, C>).patch(handlers::correct::<S, O, W, Q, C>))
+        .route("/results/{uid}/accept", post(handlers::accept::<S, O, W, Q, C>))
+        .route("/results/{uid}/reject", post(handlers::reject::<S, O, W, Q, C>))
         .with_state(Arc::new(review))
 }

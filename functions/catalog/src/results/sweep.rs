@@ -19,13 +19,14 @@ use shared::domain::result::{DraftFilter, Verdict};
 use shared::domain::webhook::{Event, Webhook};
 use shared::domain::{Error, limits};
 use shared::http::{Body, Caller, Path, respond};
-use shared::ports::{Clock, Page, Projects, Queue, Results, Slice, Webhooks};
+use shared::ports::{Clock, Objects, Page, Projects, Queue, Results, Slice, Webhooks};
 use shared::tell;
 
 use super::Review;
 use super::handlers::Shared;
 use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts};
 use crate::projects::WRITE;
+use crate::whole;
 
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
 /// may take ten of them if the table and the queue are slow.
@@ -45,8 +46,8 @@ const AFTER_BYTES: usize = 200;
     request_body = DraftsToReview,
     responses((status = 200, description = "How far the call has come.", body = AcceptedDrafts)),
 )]
-pub(crate) async fn accept_all<S: Projects + Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn accept_all<S: Projects + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
@@ -63,8 +64,8 @@ pub(crate) async fn accept_all<S: Projects + Results, W: Webhooks, Q: Queue, C: 
     request_body = DraftsToReview,
     responses((status = 200, description = "How far the call has come.", body = RejectedDrafts)),
 )]
-pub(crate) async fn reject_all<S: Projects + Results, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, W, Q, C>,
+pub(crate) async fn reject_all<S: Projects + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
+    State(review): Shared<S, O, W, Q, C>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
@@ -135,7 +136,7 @@ impl Sweep {
     }
 }
 
-impl<S: Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
+impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
     async fn sweep(
         &self,
         caller: &Caller,
@@ -166,9 +167,9 @@ impl<S: Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
         let (mut reviewed, mut examined) = (0, 0);
         loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true };
-            let Page { mut entries, next } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
+            let Page { entries, next } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
             let results = entries.len();
-            entries.retain(|item| item.result.as_ref().is_some_and(|result| sweep.filter.keeps(result)));
+            let entries = self.matches(&sweep.filter, entries).await?;
             let (verdict, listeners) = (sweep.decision.verdict(), &listeners);
             let reviews = entries.into_iter().map(|item| {
                 let verdict = verdict.clone();
@@ -192,6 +193,24 @@ impl<S: Results, W: Webhooks, Q: Queue, C: Clock> Review<S, W, Q, C> {
             }
         }
         Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }))
+    }
+
+    /// Those of the items whose drafts match. Large annotations are looked into one item at a time, and let go again.
+    async fn matches(&self, filter: &DraftFilter, items: Vec<Item>) -> Result<Vec<Item>, Error> {
+        let mut matches = Vec::new();
+        for item in items {
+            let Some(result) = &item.result else { continue };
+            let keeps = if filter.looks_into(result) {
+                let whole = whole::one(&self.objects, item.clone()).await?;
+                whole.result.as_ref().is_some_and(|result| filter.keeps(result))
+            } else {
+                filter.keeps(result)
+            };
+            if keeps {
+                matches.push(item);
+            }
+        }
+        Ok(matches)
     }
 
     async fn decide(

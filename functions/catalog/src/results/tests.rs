@@ -6,14 +6,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
+use shared::domain::draft::{Draft, Place};
 use shared::domain::id::{OrganizationUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
+use shared::domain::packed::pack;
 use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Clock, Page, Results, Slice, Webhooks};
-use shared::testing::{MemoryQueue, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item};
+use shared::ports::{Clock, Objects, Page, Results, Slice, Webhooks};
+use shared::testing::{MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item};
 
 use super::sweep::{Decision, Sweep};
 use super::{Review, handlers};
@@ -84,7 +86,7 @@ impl Clock for Busy {
     }
 }
 
-type TestReview = Review<Contended, MemoryWebhooks, MemoryQueue, Busy>;
+type TestReview = Review<Contended, MemoryObjects, MemoryWebhooks, MemoryQueue, Busy>;
 
 /// The n-th draft of a job: a cat, or every other one a dog, of this confidence.
 fn a_draft(n: usize, confidence: f64) -> Item {
@@ -101,6 +103,7 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         reviewed_by: None,
         lineage: Some(lineage),
         annotations: vec![annotation],
+        elsewhere: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
@@ -120,7 +123,8 @@ fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
     let webhooks = MemoryWebhooks::with(Webhook { events, ..a_webhook() });
     let items = (0..drafts).map(|n| a_draft(n, 0.9)).collect();
     let store = Contended { items: Mutex::new(items), others: Mutex::new(others.to_vec()), webhooks: webhooks.clone() };
-    Review { store, webhooks, queue: MemoryQueue::default(), clock: Busy(StoppedClock::at(1_000)) }
+    let (objects, queue) = (MemoryObjects::default(), MemoryQueue::default());
+    Review { store, objects, webhooks, queue, clock: Busy(StoppedClock::at(1_000)) }
 }
 
 /// An API with a draft, and its path.
@@ -131,18 +135,75 @@ fn an_api(others: &[ResultStatus]) -> (TestApi, String) {
 
 /// The same, with what it tells.
 fn a_told_api(others: &[ResultStatus]) -> (TestApi, String, Arc<TestReview>) {
+    api_of(a_review(1, others))
+}
+
+fn api_of(review: TestReview) -> (TestApi, String, Arc<TestReview>) {
     type S = Contended;
+    type O = MemoryObjects;
     type W = MemoryWebhooks;
     type Q = MemoryQueue;
-    let review = Arc::new(a_review(1, others));
+    let review = Arc::new(review);
     let draft = a_draft(0, 0.9);
     let path = format!("/results/{}/", ResultUid::of(draft.asset.uid, 1));
     let routes = Router::new()
-        .route("/results/{uid}", get(handlers::get::<S, W, Q, Busy>).patch(handlers::correct::<S, W, Q, Busy>))
-        .route("/results/{uid}/accept", post(handlers::accept::<S, W, Q, Busy>))
-        .route("/results/{uid}/reject", post(handlers::reject::<S, W, Q, Busy>))
+        .route("/results/{uid}", get(handlers::get::<S, O, W, Q, Busy>).patch(handlers::correct::<S, O, W, Q, Busy>))
+        .route("/results/{uid}/accept", post(handlers::accept::<S, O, W, Q, Busy>))
+        .route("/results/{uid}/reject", post(handlers::reject::<S, O, W, Q, Busy>))
         .with_state(Arc::clone(&review));
     (TestApi::of(routes), path, review)
+}
+
+/// A review of a draft whose annotations are elsewhere, and these.
+async fn a_large_review() -> (TestReview, Vec<Prediction>) {
+    let review = a_review(1, &[]);
+    let draft = Draft::of(vec![a_draft(0, 0.9).result.unwrap().annotations.remove(0); 3]);
+    let (bytes, json_bytes) = pack(&draft.annotations).unwrap();
+    let place = Place { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
+    review.objects.put(&place.key, "", [b"..", bytes.as_slice(), b"."].concat()).await.unwrap();
+    for item in &mut *review.store.items.lock().unwrap() {
+        let result = item.result.as_mut().unwrap();
+        (result.annotations, result.elsewhere) = (Vec::new(), Some(place.clone()));
+    }
+    (review, draft.annotations)
+}
+
+#[tokio::test]
+async fn annotations_that_no_row_holds_are_shown_as_if_it_did() {
+    for call in ["GET ", "POST accept/", "POST reject/"] {
+        let (review, annotations) = a_large_review().await;
+        let (api, path, review) = api_of(review);
+        let (method, verdict) = call.split_once(' ').unwrap();
+
+        let (status, result) = api.call(&format!("{method} {path}{verdict}"), Value::Null).await;
+
+        assert_eq!((status, &result["annotations"]), (200, &json!(annotations)), "{call}");
+        assert!(review.store.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_correction_takes_the_place_of_annotations_that_no_row_holds() {
+    let (review, _) = a_large_review().await;
+    let (api, path, review) = api_of(review);
+
+    let (status, result) = api.call(&format!("PATCH {path}"), json!({"annotations": []})).await;
+
+    assert_eq!((status, &result["annotations"], &result["source"]), (200, &json!([]), &json!("human")));
+    assert_eq!(review.store.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere, None);
+}
+
+#[tokio::test]
+async fn a_review_of_many_drafts_looks_into_annotations_that_no_row_holds() {
+    for (filter, matches) in [
+        (json!({"label": "cat", "min_confidence": 0.9}), 1),
+        (json!({"label": "dog"}), 0),
+        (json!({"min_confidence": 0.95}), 0),
+        (json!({}), 1),
+    ] {
+        let (review, _) = a_large_review().await;
+        assert_eq!(swept(&review, Decision::Accept, filter.clone()).await, (matches, 1, 1), "{filter}");
+    }
 }
 
 /// A correction, an acceptance and a rejection, each with an API of its own.

@@ -1,0 +1,30 @@
+//! Results with the annotations that no row holds (docs/decisions/0003).
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use shared::domain::Error;
+use shared::domain::item::Item;
+use shared::ports::Objects;
+
+/// Fetches at once. A page has no more bytes than an answer may have, wherever they are.
+const FETCHES: usize = 16;
+
+/// The item with all of its result.
+///
+/// # Errors
+/// `ObjectsUnavailable`.
+pub(crate) async fn one(objects: &impl Objects, mut item: Item) -> Result<Item, Error> {
+    if let Some(result) = &mut item.result
+        && let Some(place) = &result.elsewhere
+    {
+        result.annotations = place.read(&objects.get_range(&place.key, place.offset, place.length).await?)?;
+    }
+    Ok(item)
+}
+
+/// The items with all of their results, in the same order.
+///
+/// # Errors
+/// `ObjectsUnavailable`.
+pub(crate) async fn all(objects: &impl Objects, items: impl IntoIterator<Item = Item>) -> Result<Vec<Item>, Error> {
+    stream::iter(items).map(|item| one(objects, item)).buffered(FETCHES).try_collect().await
+}
