@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench fuzz chaos logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench fuzz fuzz-answers chaos logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -68,6 +68,10 @@ fuzz: setup build
 chaos: setup build
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m tests.chaos.run $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEED),--seed $(SEED)) $(if $(LANES),--lanes $(LANES))
+
+# Made-up answers of models, for so many minutes; prints its figures.
+fuzz-answers:
+	MINUTES=$(or $(MINUTES),10) $(CARGO_TEST) --test answers -- --nocapture
 
 openapi:
 	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

@@ -298,7 +298,6 @@ export class AutoLabel extends Construct {
     catalog.allow(['dynamodb:Query'], listing);
     // A signed URL can do what its signer may: uploads and downloads of items, nothing else.
     catalog.allow(['s3:GetObject', 's3:PutObject'], items);
-    // Annotations that are too large for the table.
     catalog.allow(['s3:GetObject'], this.bucket.arnForObjects('jobs/*/drafts/*'));
 
     providers.allow(['dynamodb:GetItem', 'dynamodb:Query'], table);
@@ -450,6 +449,8 @@ export class AutoLabel extends Construct {
     const work = this.bucket.arnForObjects('jobs/*');
 
     acknowledgeWildcard(catalog.role!, items, 'Items are one object each, under keys made at run time.');
+    const drafts = this.bucket.arnForObjects('jobs/*/drafts/*');
+    acknowledgeWildcard(catalog.role!, drafts, 'Annotations that are too large for the table lie under the uid of their job.');
     acknowledgeWildcard(infer.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, work, 'Manifests and raw predictions lie under the uid of their job.');
     for (const source of this.sourceObjects()) {

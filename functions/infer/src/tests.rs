@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod conformance;
 mod load;
 
 const ITEMS: usize = 50;

@@ -135,6 +135,24 @@ mod tests {
         }
     }
 
+    /// Contract D29.
+    #[test]
+    fn a_table_of_pycocotools_reads_and_writes_alike() {
+        // Made by tests/conformance/masks.py.
+        let table = include_str!("../../../tests/conformance/masks.jsonl");
+        for line in table.lines() {
+            let mask: serde_json::Value = serde_json::from_str(line).unwrap();
+            let runs: Vec<u64> = serde_json::from_value(mask["runs"].clone()).unwrap();
+            let counts = mask["counts"].as_str().unwrap();
+            let [height, width]: [u64; 2] = serde_json::from_value(mask["size"].clone()).unwrap();
+
+            assert_eq!(read(counts).as_ref(), Ok(&runs));
+            assert_eq!(encode(runs.iter().copied()), counts);
+            assert_eq!(check(super::runs(counts), height * width), Ok(()));
+        }
+        assert!(table.lines().count() >= 50);
+    }
+
     #[test]
     fn broken_strings_are_refused() {
         for (counts, error) in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::domain::Error;
-use crate::domain::connection::SageMaker;
+use crate::domain::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::ItemUid;
 use crate::domain::item::Size;
@@ -30,6 +30,7 @@ pub struct ScriptedModel {
     silent: bool,
     /// What it says of every item.
     says: Option<Vec<u8>>,
+    reading: Reading,
     /// Calls that it takes at once; 0: any number.
     places: usize,
     /// What it asks of those it does not take.
@@ -64,7 +65,13 @@ impl ScriptedModel {
     /// Says the same of every item.
     #[must_use]
     pub fn saying(answer: &Value) -> Self {
-        Self { says: Some(answer.to_string().into_bytes()), ..Self::default() }
+        Self::answering(answer.to_string(), Reading::default())
+    }
+
+    /// Says the same of every item, to be read like this.
+    #[must_use]
+    pub fn answering(answer: impl Into<Vec<u8>>, reading: Reading) -> Self {
+        Self { says: Some(answer.into()), reading, ..Self::default() }
     }
 
     /// Takes so many calls at once, and asks the others to come back after `retry_after`.
@@ -117,6 +124,10 @@ impl ScriptedModel {
 }
 
 impl Model for ScriptedModel {
+    fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
         if !self.enter() {
             return Err(InferenceError::busy("The model answered status 429.", self.retry_after));
