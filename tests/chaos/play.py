@@ -30,7 +30,8 @@ from tests.system.system import System
 Json = dict[str, Any]
 
 EVENTS = ["auto_label.completed", "auto_label.failed"]
-BOUND_SECONDS = 120.0  # everything has ended by then, whatever went wrong (I5)
+# By then all jobs have ended (I5), and as long after it all are told (I6), whatever went wrong.
+BOUND_SECONDS = 120.0
 LOOK_SECONDS = 0.15
 QUIET_SECONDS = 1.5
 WAIT_SECONDS = 2.0  # for what an act needs to be there
@@ -112,12 +113,11 @@ class Play:
         second.answer(*self._schedule.answers)
         rules = self._schedule.rules(of_model=False), self._schedule.rules(of_model=True)
         self._faults.begin(self._project, [*self._items, *self._lane.names], *rules)
-        deadline = began + BOUND_SECONDS
         try:
             with ThreadPoolExecutor(8) as pool:
-                self._meddle(pool, deadline)
+                self._meddle(pool)
             self._repeat(at)
-            self._wait_until_quiet(at, deadline)
+            self._wait_until_quiet(at)
         finally:
             fired = self._faults.end(self._project)
         return self._evidence(at, [event["name"] for event in fired], time.monotonic() - began)
@@ -142,8 +142,10 @@ class Play:
             time.sleep(1)
         return project.checked(response)
 
-    def _meddle(self, pool: ThreadPoolExecutor, deadline: float) -> None:
+    def _meddle(self, pool: ThreadPoolExecutor) -> None:
+        """Every act at its time, until all jobs have ended."""
         began = time.monotonic()
+        deadline = began + BOUND_SECONDS
         acts = [act for act in self._schedule.acts if act.deed not in LATE]
         running: list[Future[None]] = []
         while time.monotonic() < deadline:
@@ -281,9 +283,10 @@ class Play:
                 body = json.dumps({"V1": {"delivery": row["uid"]["S"]}})
                 queues.send_message(QueueUrl=url, MessageBody=body)
 
-    def _wait_until_quiet(self, at: float, deadline: float) -> None:
+    def _wait_until_quiet(self, at: float) -> None:
         """Until nothing moves any more, and everything is told."""
         quiet_since = time.monotonic()
+        deadline = quiet_since + BOUND_SECONDS
         while time.monotonic() < deadline:
             looks = len(self._looks)
             ended = self._look()
