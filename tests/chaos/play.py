@@ -196,9 +196,11 @@ class Play:
     def _cancel(self) -> None:
         job = self._newest_job()
         for _ in range(TRIES if job else 0):
+            called = time.monotonic()
             response = self._call(Deed.CANCEL, "DELETE", f"/auto-label-jobs/{job}/")
             if job and response and response.status_code == httpx.codes.NO_CONTENT:
-                time.sleep(self._until_seen())
+                # The call takes several of the reads of which a worker makes one: what a busy machine makes of them.
+                time.sleep(self._until_seen() + 2 * (time.monotonic() - called))
                 self._cancels[job] = asked_since(0)[1]
             if response and not response.is_server_error:
                 return
