@@ -125,19 +125,19 @@ class Play:
     def _set_up(self) -> None:
         """A project that the endpoint's load mode serves."""
         name = f"Seed {self._schedule.seed}"
-        self._project = self._made("/projects/", {"name": name, "labels": project.LABELS})["uid"]
+        self._project = self._answered("POST", "/projects/", {"name": name, "labels": project.LABELS})["uid"]
         config = {"endpoint_name": settings.LOAD_ENDPOINT, "region": settings.REGION}
         provider = {"name": name, "provider_type": "sagemaker", "config": config, "project": self._project}
-        self._made("/inference-providers/", provider)
+        self._answered("POST", "/inference-providers/", provider)
         numbers = range(self._schedule.items)
         entries = [{"key": f"{n}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in numbers]
-        items = self._made(f"/projects/{self._project}/items/", {"items": entries})["results"]
+        items = self._answered("POST", f"/projects/{self._project}/items/", {"items": entries})["results"]
         self._items = sorted(str(item["uid"]) for item in items)
 
-    def _made(self, path: str, body: Json) -> Json:
-        """The answer to a call of the setup, which the other lanes may keep from its turn."""
+    def _answered(self, method: str, path: str, body: Json | None = None) -> Json:
+        """The answer to a call that is no part of the schedule: the other lanes may keep it from its turn."""
         for _ in range(TRIES):
-            if (response := self._system.api.post(path, json=body)).is_success:
+            if (response := self._system.api.request(method, path, json=body)).is_success:
                 break
             time.sleep(1)
         return project.checked(response)
@@ -329,7 +329,7 @@ class Play:
         rows = self._table.rows_of_job(uid)
         plan = json.loads(rows["PLAN"]["plan"]["S"]) if "PLAN" in rows else {"batches": []}
         planned, chunks = self._table.planned(plan)
-        state, shown = state_of(rows["JOB"]), self._system.job(uid)
+        state, shown = state_of(rows["JOB"]), self._answered("GET", f"/auto-label-jobs/{uid}/")
         return JobSeen(uid, state, shown, planned, chunks, receipts_of(rows))
 
     def _told(self, at: float) -> list[Told]:
