@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench fuzz fuzz-answers chaos logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench fuzz fuzz-answers chaos faults logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -72,6 +72,11 @@ chaos: setup build
 # Made-up answers of models, for so many minutes; prints its figures.
 fuzz-answers:
 	MINUTES=$(or $(MINUTES),10) $(CARGO_TEST) --test answers -- --nocapture
+
+# The table throttled for a minute in the middle of a job; the system tests do it for seconds.
+faults: setup build
+	@$(PY) -m local up >/dev/null
+	AUTOLABEL_THROTTLED_SECONDS=60 $(VENV)/bin/pytest tests/system/test_endings.py
 
 openapi:
 	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

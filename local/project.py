@@ -36,9 +36,11 @@ def connect() -> httpx.Client:
     return client_of(up.required())
 
 
-def client_of(stack: up.Stack) -> httpx.Client:
+def client_of(stack: up.Stack, connections: int = 100, timeout: float = 30) -> httpx.Client:
     """A client of this stack."""
-    return httpx.Client(base_url=stack.base_url, headers={"X-Avala-Api-Key": stack.key}, timeout=30)
+    limits = httpx.Limits(max_connections=connections)
+    headers = {"X-Avala-Api-Key": stack.key}
+    return httpx.Client(base_url=stack.base_url, headers=headers, limits=limits, timeout=timeout)
 
 
 def create(client: httpx.Client, items: int | None = None, name: str = "Sample pictures") -> Project:

@@ -38,9 +38,9 @@ const MOST_ROOTS_CHARS = 2_500;
 
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
-const API = { timeoutSeconds: 10, memoryMiB: 256 };
-// Some calls wait for a receiver or a model, review many drafts or look into many files; the gateway gives up after 30 seconds.
-const PATIENT_API = { timeoutSeconds: 29, memoryMiB: 256 };
+// Some calls wait for a receiver or a model, review or discard many drafts, or look into many files; the gateway gives up after
+// 30 seconds.
+const API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
 
@@ -105,24 +105,24 @@ export class AutoLabel extends Construct {
     const http = { API_SETTINGS: this.apiSettings() };
     const tells = { WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl };
     return {
-      jobs: this.rustFunction('jobs', 'Creates, shows, lists and cancels jobs', API, {
+      jobs: this.rustFunction('jobs', 'Creates, shows, cancels, retries and undoes jobs', API, {
         ...http,
         STATE_MACHINE_ARN: this.machine.stateMachineArn,
         SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
         ...tells,
       }),
-      catalog: this.rustFunction('catalog', 'Projects, items, results; answers unknown paths', PATIENT_API, {
+      catalog: this.rustFunction('catalog', 'Projects, items, results; answers unknown paths', API, {
         ...http,
         BUCKET_NAME: this.bucket.bucketName,
         SOURCE_BUCKETS: this.sourceBuckets(),
         ...tells,
       }),
-      providers: this.rustFunction('providers', 'Keeps and tests inference providers', PATIENT_API, {
+      providers: this.rustFunction('providers', 'Keeps and tests inference providers', API, {
         ...http,
         BUCKET_NAME: this.bucket.bucketName,
         SECRETS_KEY_ID: this.secretsKey.keyId,
       }),
-      webhooks: this.rustFunction('webhooks', 'Keeps webhooks and shows their deliveries', PATIENT_API, {
+      webhooks: this.rustFunction('webhooks', 'Keeps webhooks and shows their deliveries', API, {
         ...http,
         SECRETS_KEY_ID: this.secretsKey.keyId,
         ...tells,
@@ -311,9 +311,10 @@ export class AutoLabel extends Construct {
     webhooks.allow(['dynamodb:Query'], listing);
     webhooks.allow(['kms:Encrypt', 'kms:Decrypt'], key);
 
-    plan.allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], table);
+    plan.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], table);
     plan.allow(['dynamodb:Query'], this.table.indexArn('unlabeled'));
-    plan.allow(['s3:PutObject'], work);
+    // The manifest of the job that one retries.
+    plan.allow(['s3:GetObject', 's3:PutObject'], work);
 
     infer.allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:PutItem', 'dynamodb:UpdateItem'], table);
     infer.allow(['s3:GetObject'], work, items);

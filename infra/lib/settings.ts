@@ -49,7 +49,7 @@ export interface Settings {
   readonly extraRoots: string;
   /** Whether this machine, by HTTP or HTTPS, is a legal provider or webhook; without effect on AWS. @default deny */
   readonly loopbackHttp: 'deny' | 'allow';
-  /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 5 */
+  /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 1 */
   readonly settleScheduleMinutes: number;
   /** Seconds without progress after which an active job is looked into, 1 to 86,400. @default 900 */
   readonly staleJobSeconds: number;
@@ -89,7 +89,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   publicBaseUrl: { fallback: '', read: readBaseUrl },
   extraRoots: text('', /^.*$/, 'the path of a PEM file, or empty'),
   loopbackHttp: oneOf('deny', 'allow'),
-  settleScheduleMinutes: wholeNumber(5, 1, 1_440),
+  settleScheduleMinutes: wholeNumber(1, 1, 1_440),
   staleJobSeconds: wholeNumber(900, 1, 86_400),
   logLevel: text('info', /^[\w:=,[\]{}-]+$/, 'a filter such as info or info,jobs=debug'),
 };

@@ -61,10 +61,12 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
   ],
   plan: [
     'dynamodb:GetItem table',
+    'dynamodb:BatchGetItem table',
     'dynamodb:PutItem table',
     'dynamodb:Query table',
     'dynamodb:Query unlabeled',
     'dynamodb:UpdateItem table',
+    's3:GetObject work',
     's3:PutObject work',
   ],
   infer: [

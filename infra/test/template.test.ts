@@ -114,7 +114,7 @@ test('settle hears of executions of this machine that ended badly, and runs on a
     Targets: [Match.objectLike({ Arn: settle, DeadLetterConfig: { Arn: stack.resolve(autoLabel.lostEnds.queueArn) } })],
   });
   template.hasResourceProperties('AWS::Events::Rule', {
-    ScheduleExpression: 'rate(5 minutes)',
+    ScheduleExpression: 'rate(1 minute)',
     Targets: [Match.objectLike({ Arn: settle })],
   });
 });
@@ -153,7 +153,7 @@ describe('each function has its environment and its size', () => {
   const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP', 'EXTRA_ROOTS'];
   const http = ['API_SETTINGS'];
   const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
-    jobs: [10, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS', 'WEBHOOK_QUEUE_URL'],
+    jobs: [29, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS', 'WEBHOOK_QUEUE_URL'],
     catalog: [29, 256, ...http, 'BUCKET_NAME', 'SOURCE_BUCKETS', 'WEBHOOK_QUEUE_URL'],
     providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
@@ -197,6 +197,18 @@ test('an alarm watches each way in which work is lost', () => {
     'ExecutionsFailed',
     'ExecutionsTimedOut',
   ]);
+});
+
+test('one message in a dead-letter queue rings its alarm', () => {
+  for (const queue of [autoLabel.deadLetters, autoLabel.lostEnds]) {
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      Dimensions: [{ Name: 'QueueName', Value: stack.resolve(queue.queueName) }],
+      Threshold: 1,
+      EvaluationPeriods: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+    });
+  }
 });
 
 test('the template knows of no stand-in for AWS', () => {

@@ -15,7 +15,7 @@ use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
 use crate::domain::organization::Organization;
-use crate::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Receipt};
+use crate::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, ItemReport, OutcomeKind, Receipt};
 use crate::domain::plan::{Batch, Plan};
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
@@ -269,6 +269,9 @@ pub trait Jobs: Send + Sync {
         deliveries: &[Delivery],
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Takes no more outcomes for a job that is about to end: its workers may still run, and each chunk that they committed would
+    /// put its end off. A job that has ended stays as it is.
+    fn close_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
     fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
@@ -321,6 +324,28 @@ pub trait Ledger: Send + Sync {
     fn receipts(&self, job: JobUid) -> impl Future<Output = Result<Vec<Receipt>, Error>> + Send;
     /// Where the job is: the cheap read that workers repeat (I7).
     fn status(&self, job: JobUid) -> impl Future<Output = Result<JobStatus, Error>> + Send;
+}
+
+/// What became of each item of a job, from its receipts.
+pub trait Reports: Send + Sync {
+    /// The items of a job that have an outcome so far, in the order of their creation; `only` those with this one. A page
+    /// may have fewer entries than asked for and still not be the last.
+    ///
+    /// # Errors
+    /// `InvalidCursor`.
+    fn report(
+        &self,
+        job: JobUid,
+        only: Option<OutcomeKind>,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<ItemReport>, Error>> + Send;
+}
+
+/// Drafts that nobody wants.
+pub trait Drafts: Send + Sync {
+    /// Removes the item's draft, if it still is the one that `item` has and no person has touched it: the item is unlabeled
+    /// again at its old place, and its next result has another uid. `false`: it is not, read it again.
+    fn discard_draft(&self, item: &Item) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// Results of items.

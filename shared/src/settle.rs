@@ -25,6 +25,9 @@ pub async fn settle(
     uid: JobUid,
     problem: Option<&str>,
 ) -> Result<JobStatus, Error> {
+    if problem.is_some() {
+        store.close_job(uid).await?; // whatever carried the job has stopped, and its workers may not know
+    }
     for _ in 0..ROUNDS {
         let job = store.job(uid).await?;
         if !job.state.status.is_active() {
@@ -60,13 +63,14 @@ async fn ending(
 /// Why the job failed, or `None` if it did not (contract, 6.5).
 fn verdict(job: &Job, problem: Option<&str>, summary: &Summary) -> Option<String> {
     let counters = job.state.counters;
+    let open = counters.total - counters.processed();
     match (problem, job.state.status) {
-        (Some(problem), _) => Some(problem.to_owned()),
+        (Some(problem), JobStatus::Pending) => Some(problem.to_owned()),
         (None, JobStatus::Pending) => Some("The job was never started.".to_owned()),
-        (None, _) if counters.processed() < counters.total => {
-            Some(format!("{} of {} items were not processed.", counters.total - counters.processed(), counters.total))
-        }
-        (None, _) if counters.total > 0 && counters.failed == counters.total => {
+        // What went wrong after the last item, such as a crash of Finalize, is no problem of the job.
+        (Some(problem), _) if open > 0 => Some(problem.to_owned()),
+        (None, _) if open > 0 => Some(format!("{open} of {} items were not processed.", counters.total)),
+        _ if counters.total > 0 && counters.failed == counters.total => {
             let first = summary.errors.first().map_or("", |error| error.message.as_str());
             Some(format!("Every item failed. The first one: {first}"))
         }
@@ -83,7 +87,9 @@ mod tests {
     use super::*;
     use crate::domain::id::DeliveryUid;
     use crate::domain::job::Counters;
-    use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
+    use crate::domain::outcome::{ChunkId, ItemOutcome, Outcome, SkipReason};
+    use crate::ports::{Chunk, Commit};
+    use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
 
     fn done(counters: Counters) -> Job {
         let mut job = a_job();
@@ -96,7 +102,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_ends_once_and_tells_once_whatever_call_fails() {
-        for answer_lost in [false, true] {
+        let cases = [false, true].map(|lost| [(lost, None), (lost, Some("The execution was stopped."))]);
+        for (answer_lost, problem) in cases.into_iter().flatten() {
             for call in 1.. {
                 let fault = Arc::new(Fault::at(call, answer_lost));
                 let webhooks = MemoryWebhooks::with(a_webhook()).failing(&fault);
@@ -108,7 +115,7 @@ mod tests {
                 // The first caller may die of it. After that only the watchdog comes, and it looks at what is not forgotten.
                 let mut failures = 0;
                 while !store.is_forgotten() {
-                    failures += usize::from(settle(&store, &webhooks, &queue, &clock, uid, None).await.is_err());
+                    failures += usize::from(settle(&store, &webhooks, &queue, &clock, uid, problem).await.is_err());
                     assert!(failures < 2, "one call fails, call {call}");
                 }
 
@@ -137,7 +144,9 @@ mod tests {
             (ALL_LABELED, None, JobStatus::Completed),
             (Counters { total: 2, failed: 2, ..Counters::default() }, None, JobStatus::Failed),
             (Counters { total: 2, successful: 1, ..Counters::default() }, None, JobStatus::Failed),
-            (ALL_LABELED, Some("The provider was deleted."), JobStatus::Failed),
+            (Counters { skipped: 0, ..ALL_LABELED }, Some("The provider was deleted."), JobStatus::Failed),
+            (ALL_LABELED, Some("Finalize crashed."), JobStatus::Completed),
+            (Counters { total: 2, failed: 2, ..Counters::default() }, Some("Finalize crashed."), JobStatus::Failed),
         ];
         for (counters, problem, end) in cases {
             let store = MemoryJob::of(done(counters));
@@ -150,6 +159,31 @@ mod tests {
             assert_eq!(status, end, "{counters:?} {problem:?}");
             assert_eq!(store.now().state.error_message.is_some(), end == JobStatus::Failed);
         }
+    }
+
+    #[tokio::test]
+    async fn what_workers_still_commit_does_not_put_off_the_end_of_a_job_that_was_stopped() {
+        let store = MemoryJob::of(done(Counters { total: 5, successful: 1, ..Counters::default() }));
+        let (uid, spec) = (store.now().spec.uid, store.now().spec);
+        let chunk = Chunk {
+            id: ChunkId { job: uid, batch: 0, chunk: 1 },
+            outcomes: vec![Some(ItemOutcome {
+                item: an_item(1).uid,
+                outcome: Outcome::Skipped(SkipReason::BelowThreshold),
+            })],
+            dropped_labels: vec![],
+            notes: vec![],
+            measured: vec![],
+            raw: vec!["raw".into()],
+        };
+
+        store.close_job(uid).await.unwrap();
+
+        let late = store.commit(&spec, "bot", chunk, spec.created_at).await.unwrap();
+        assert_eq!((late, store.now().state.counters.processed()), (Commit::JobOver, 1));
+        let (webhooks, queue) = (MemoryWebhooks::default(), MemoryQueue::default());
+        let status = settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, Some("aborted")).await.unwrap();
+        assert_eq!(status, JobStatus::Failed);
     }
 
     #[tokio::test]

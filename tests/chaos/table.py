@@ -148,4 +148,9 @@ def result_of(row: Row) -> Result:
 def receipts_of(rows: dict[str, Row]) -> dict[tuple[int, int], str]:
     """The letters of each chunk that is committed."""
     found = {RECEIPT.fullmatch(name): row for name, row in rows.items()}
-    return {(int(m[1]), int(m[2])): json.loads(row["receipt"]["S"])["outcomes"] for m, row in found.items() if m}
+    return {(int(m[1]), int(m[2])): unpacked(row["receipt"])["outcomes"] for m, row in found.items() if m}
+
+
+def unpacked(packed: Row) -> Json:
+    """JSON that was deflated."""
+    return dict(json.loads(zlib.decompress(bytes(packed["B"]), wbits=-zlib.MAX_WBITS)))

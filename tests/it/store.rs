@@ -28,6 +28,7 @@ macro_rules! on_both {
 mod items;
 mod jobs;
 mod ledger;
+mod recover;
 mod requests;
 mod review;
 mod tenants;

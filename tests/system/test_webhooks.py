@@ -1,5 +1,7 @@
 """Telling of what happened (I6; contract, 9)."""
 
+import json
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,11 @@ import standardwebhooks.webhooks
 from local.aws import client
 from local.receiver import Delivery, Receiver
 from tests.system.conftest import Subscription, subscribed
+from tests.system.interceptor import configured
 from tests.system.system import Json, System, assert_refused
+
+# What a receiver has for its answer (contract, 9.4).
+ANSWER_SECONDS = 10.0
 
 
 @pytest.mark.contract("D20", "D21")
@@ -63,6 +69,48 @@ def test_a_refused_delivery_is_repeated_byte_by_byte(system: System, failing_sub
     assert None not in attempts
     record = wait_for_record(system, failing_subscription, "delivered")
     assert record["attempts"] == 3
+
+
+@pytest.mark.contract("D23")
+def test_a_receiver_that_is_down_for_three_attempts_gets_its_event_on_the_fourth(system: System) -> None:
+    with listening(system, answers=(503, 503, 503)) as subscription:
+        job = system.run(system.project())
+
+        attempts = [subscription.receiver.of_job(job["uid"]) for _ in range(4)]
+
+        assert None not in attempts
+        assert len({(a.uid, a.body) for a in attempts if a}) == 1
+        record = wait_for_record(system, subscription, "delivered")
+        assert record["attempts"] == 4
+        assert subscription.receiver.next(seconds=1) is None
+
+
+@pytest.mark.contract("D23")
+def test_a_receiver_that_never_answers_holds_up_nobody_and_its_event_is_buried_until_it_is_asked_for(
+    system: System, subscription: Subscription
+) -> None:
+    """Two attempts, each of which is waited for as long as the contract says."""
+    twice = {"Deliver": {"WEBHOOK_RETRY_SECONDS": "1"}}
+    with configured(system, twice), socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        body = {"target_url": f"http://127.0.0.1:{port}/hook", "events": ["auto_label.completed"]}
+        silent = system.ok("POST", "/webhooks/", body, expect=201)["uid"]
+        began = time.monotonic()
+        job = system.run(system.project())["uid"]
+
+        assert subscription.receiver.of_job(job) is not None
+        assert time.monotonic() - began < ANSWER_SECONDS, "one that does not answer delays no other"
+        (record,) = wait_for_records(system, silent, "failed", seconds=60)
+
+    assert (record["attempts"], record["response_status"], record["next_retry_at"]) == (2, None, None)
+    assert {"V1": {"delivery": record["uid"]}} in dead_letters(system)
+    with Receiver(port) as receiver:
+        system.ok("POST", f"/webhook-deliveries/{record['uid']}/redeliver/", expect=202)
+        told = receiver.of_job(job)
+        assert told is not None
+        assert told.uid == record["uid"]
+        wait_for_records(system, silent, "delivered")
+    system.api.delete(f"/webhooks/{silent}/")
 
 
 def test_the_published_library_verifies_a_delivery(system: System, subscription: Subscription) -> None:
@@ -160,7 +208,7 @@ def test_a_delivery_whose_message_is_lost_is_told_by_the_next_round(system: Syst
     """I6."""
     with system.no_deliveries():
         job = system.run(system.project())["uid"]
-        (record,) = records_of(system, subscription)
+        (record,) = records_of(system, subscription.uid)
         client("sqs").purge_queue(QueueUrl=system.stack.outputs["WebhookQueueUrl"])
     assert subscription.receiver.of_job(job, seconds=3) is None
 
@@ -184,9 +232,9 @@ def test_the_secret_is_shown_once(system: System, subscription: Subscription) ->
 
 
 @contextmanager
-def listening(system: System, **options: Any) -> Iterator[Subscription]:
-    """A webhook with these options."""
-    with Receiver() as receiver:
+def listening(system: System, answers: tuple[int, ...] = (), **options: Any) -> Iterator[Subscription]:
+    """A webhook with these options, whose server gives these answers first."""
+    with Receiver(answers=answers) as receiver:
         yield from subscribed(system, receiver, **options)
 
 
@@ -197,17 +245,32 @@ def told_of_a_job(system: System, subscription: Subscription) -> Delivery:
     return delivery
 
 
-def records_of(system: System, subscription: Subscription) -> list[Json]:
+def dead_letters(system: System) -> list[Json]:
+    """What lies in the dead-letter queue. It stays there."""
+    queue, url = client("sqs"), system.stack.outputs["DeadLetterQueueUrl"]
+    letters: list[Json] = []
+    while received := queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=5).get("Messages"):
+        letters += [json.loads(message["Body"]) for message in received]
+    return letters
+
+
+def records_of(system: System, subscription: str) -> list[Json]:
     """The delivery records of this subscription."""
-    return list(system.rows(f"/webhook-deliveries/?subscription={subscription.uid}"))
+    return list(system.rows(f"/webhook-deliveries/?subscription={subscription}"))
 
 
 def wait_for_record(system: System, subscription: Subscription, status: str) -> Json:
     """The one delivery record of this subscription, once it has this status."""
-    deadline = time.monotonic() + 20
+    (record,) = wait_for_records(system, subscription.uid, status)
+    return record
+
+
+def wait_for_records(system: System, subscription: str, status: str, seconds: float = 20) -> list[Json]:
+    """The delivery records of this subscription, once there is one and it has this status."""
+    deadline = time.monotonic() + seconds
     while True:
         records = records_of(system, subscription)
         if [r["status"] for r in records] == [status]:
-            return records[0]
+            return records
         assert time.monotonic() < deadline, records
         time.sleep(0.2)

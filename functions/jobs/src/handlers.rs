@@ -20,8 +20,8 @@ use tracing::{info, warn};
 use crate::view::NewJob;
 use crate::{App, JobView};
 
-const READ: &[Scope] = &[Scope::ProjectsRead];
-const WRITE: &[Scope] = &[Scope::ProjectsWrite];
+pub(crate) const READ: &[Scope] = &[Scope::ProjectsRead];
+pub(crate) const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 /// Providers of an organization that the default is chosen from.
 const PROVIDERS: usize = 1_000;
 
@@ -124,8 +124,14 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
             labels: request.labels,
             dry_run: request.dry_run,
             created_at: now,
+            retry_of: None,
         };
-        let state = JobState::new(now);
+        self.launch(spec).await
+    }
+
+    /// Creates a job and starts its execution.
+    pub(crate) async fn launch(&self, spec: JobSpec) -> Result<Job, Error> {
+        let state = JobState::new(spec.created_at);
         self.store.create_job(&spec, &state).await?;
         // A job that nothing carries must not hold its project until the watchdog comes. If only the answer was lost, the
         // execution finds the job cancelled and ends.
@@ -167,7 +173,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         }
     }
 
-    async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {
+    pub(crate) async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {
         caller.needs(scopes)?;
         let job = self.store.job(JobUid::parse(uid)?).await?;
         if job.spec.organization == caller.organization { Ok(job) } else { Err(Error::NotFound) }

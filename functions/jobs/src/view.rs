@@ -50,6 +50,9 @@ pub struct JobView {
     /// `null`: the deployment's own endpoint.
     #[schema(required)]
     provider: Option<ProviderUid>,
+    /// The job whose failed and unprocessed items it takes; `null`: it takes all unlabeled ones.
+    #[schema(required)]
+    retry_of: Option<JobUid>,
 }
 
 /// The threshold of a label. The label is a value: the TypeScript client renames keys (contract, 1.4).
@@ -113,6 +116,7 @@ impl JobView {
             created_at: spec.created_at,
             project: spec.project,
             provider: spec.provider,
+            retry_of: spec.retry_of,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Plan: picks the unlabeled items of a job's project and cuts them into batches.
+//! Plan: picks the unlabeled items of a job's project, or what another job has left of them, and cuts them into batches.
+
+mod pick;
 
 use serde::Deserialize;
 use shared::domain::Error;
@@ -6,7 +8,7 @@ use shared::domain::id::JobUid;
 use shared::domain::item::Asset;
 use shared::domain::job::{JobSpec, ModelType};
 use shared::domain::plan::{Batch, Cut, Plan, Workers};
-use shared::ports::{Clock, Items, Jobs, Objects, Providers};
+use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers};
 use tracing::info;
 
 /// The execution's input.
@@ -31,7 +33,7 @@ pub struct Planner<S, O, C> {
     pub max_concurrency: u32,
 }
 
-impl<S: Jobs + Items + Providers, O: Objects, C: Clock> Planner<S, O, C> {
+impl<S: Jobs + Items + Ledger + Providers, O: Objects, C: Clock> Planner<S, O, C> {
     /// Plans a job and sets it running. A repeated call answers the first plan again: batches must never be cut twice.
     ///
     /// # Errors
@@ -44,7 +46,7 @@ impl<S: Jobs + Items + Providers, O: Objects, C: Clock> Planner<S, O, C> {
         if let Some(plan) = self.store.plan(input.job).await? {
             return Ok(plan);
         }
-        let (assets, truncated) = self.store.unlabeled(job.spec.project, self.item_cap).await?;
+        let (assets, truncated) = self.pick(&job.spec).await?;
         let latency_ms = job.spec.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
         let concurrency = self.concurrency(&job.spec).await?;
         let cut = Cut::of(assets.len(), self.workers, concurrency, latency_ms);

@@ -137,6 +137,7 @@ mod tests {
     fn watchdog(executions: impl FnOnce(&Job) -> MemoryExecutions, idle: Duration) -> TestWatchdog {
         let mut job = a_job();
         job.state.status = JobStatus::Running;
+        job.state.counters.total = 1;
         let clock = StoppedClock::at(1_000); // when the job was made
         clock.pass(idle);
         let webhooks = MemoryWebhooks::with(a_webhook());

@@ -69,6 +69,7 @@ mod tests {
             wanted: wanted.iter().map(ToString::to_string).collect(),
             dry_run: false,
             created_at: now,
+            retry_of: None,
         }
     }
 

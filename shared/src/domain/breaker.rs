@@ -40,6 +40,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::draft::Draft;
     use crate::domain::outcome::{FailureCode, SkipReason};
 
     fn failed(message: &str) -> Outcome {
@@ -59,7 +60,8 @@ mod tests {
         assert_eq!(breaks_after(true, all()), Some(20));
         assert_eq!(breaks_after(true, all().take(19)), None);
         assert_eq!(breaks_after(false, all()), None, "others have succeeded");
-        for other in [failed("another"), Outcome::Skipped(SkipReason::BelowThreshold), Outcome::Successful(Vec::new())]
+        for other in
+            [failed("another"), Outcome::Skipped(SkipReason::BelowThreshold), Outcome::Successful(Draft::default())]
         {
             for place in [0, 10, 19] {
                 let outcomes = all().take(place).chain([other.clone()]).chain(all());

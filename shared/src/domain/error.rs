@@ -69,6 +69,12 @@ pub enum Error {
     /// The job has ended.
     #[error("Job is already {0}.")]
     JobFinished(JobStatus),
+    /// The job is still to end.
+    #[error("Job is still {0}.")]
+    JobNotFinished(JobStatus),
+    /// The sentence says why.
+    #[error("{0}")]
+    NotRetryable(&'static str),
     /// The result was rejected: it is history.
     #[error("Result is already rejected.")]
     ResultRejected,
@@ -154,6 +160,8 @@ pub enum ErrorCode {
     ProjectNotActive,
     JobActive,
     JobFinished,
+    JobNotFinished,
+    NotRetryable,
     ResultRejected,
     NotRedeliverable,
     PreconditionFailed,
@@ -189,7 +197,7 @@ pub struct Facts {
 
 impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
-    pub const ALL: [Self; 31] = {
+    pub const ALL: [Self; 33] = {
         use ErrorCode::*;
         [
             NotFound,
@@ -205,6 +213,8 @@ impl ErrorCode {
             ProjectNotActive,
             JobActive,
             JobFinished,
+            JobNotFinished,
+            NotRetryable,
             ResultRejected,
             NotRedeliverable,
             PreconditionFailed,
@@ -243,6 +253,8 @@ impl ErrorCode {
             Self::ProjectNotActive => ("project_not_active", 409, "ProjectNotActive", false),
             Self::JobActive => ("auto_label_job_active", 409, "JobActive", false),
             Self::JobFinished => ("job_finished", 409, "JobFinished", false),
+            Self::JobNotFinished => ("job_not_finished", 409, "JobNotFinished", false),
+            Self::NotRetryable => ("not_retryable", 409, "NotRetryable", false),
             Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
             Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
@@ -284,6 +296,8 @@ impl Error {
             Self::ProjectNotActive => ErrorCode::ProjectNotActive,
             Self::JobActive(_) => ErrorCode::JobActive,
             Self::JobFinished(_) => ErrorCode::JobFinished,
+            Self::JobNotFinished(_) => ErrorCode::JobNotFinished,
+            Self::NotRetryable(_) => ErrorCode::NotRetryable,
             Self::ResultRejected => ErrorCode::ResultRejected,
             Self::NotRedeliverable(_) => ErrorCode::NotRedeliverable,
             Self::PreconditionFailed => ErrorCode::PreconditionFailed,

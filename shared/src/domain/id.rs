@@ -164,6 +164,18 @@ impl ItemUid {
         Self(Uuid::from_u128(uid.as_u128() & !GENERATION))
     }
 
+    /// The uid in 16 bytes, where bytes count.
+    #[must_use]
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// The uid of these bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Which of `count` shards holds the item.
     #[must_use]
     pub fn shard(self, count: u8) -> u8 {

@@ -241,6 +241,9 @@ pub struct JobSpec {
     pub dry_run: bool,
     /// When the client asked.
     pub created_at: Timestamp,
+    /// The job whose failed and unprocessed items it takes, instead of all unlabeled ones of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<JobUid>,
 }
 
 /// The counters of a job. `processed` is not among them: it is their sum, so that I2 cannot be broken.
@@ -315,6 +318,31 @@ pub struct Job {
     pub spec: JobSpec,
     /// How far it is.
     pub state: JobState,
+}
+
+impl Job {
+    /// # Errors
+    /// `JobNotFinished`.
+    pub fn finished(&self) -> Result<(), Error> {
+        let status = self.state.status;
+        if status.is_active() { Err(Error::JobNotFinished(status)) } else { Ok(()) }
+    }
+
+    /// What a retry of it is to do: the same, with the items that it leaves behind (docs/decisions/0015).
+    ///
+    /// # Errors
+    /// `JobNotFinished`; `NotRetryable` if it leaves nothing.
+    pub fn retried(&self, now: Timestamp) -> Result<JobSpec, Error> {
+        self.finished()?;
+        let counters = self.state.counters;
+        // One that was never planned has picked no items, so that its retry picks them.
+        let leaves_items = counters.failed > 0 || counters.processed() < counters.total;
+        if self.state.started_at.is_some() && !leaves_items {
+            return Err(Error::NotRetryable("The job has no failed and no unprocessed items."));
+        }
+        let uid = JobUid::at(now);
+        Ok(JobSpec { uid, created_at: now, retry_of: Some(self.spec.uid), ..self.spec.clone() })
+    }
 }
 
 #[cfg(test)]
@@ -393,5 +421,62 @@ mod tests {
             error.to_string(),
             "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; label_thresholds: Of a label's value: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
         );
+    }
+
+    fn ended(status: JobStatus, started: bool, counters: Counters) -> Job {
+        let now = Timestamp::UNIX_EPOCH;
+        let spec = JobSpec {
+            uid: JobUid::at(now),
+            organization: OrganizationUid::named("acme"),
+            project: ProjectUid::at(now),
+            provider: None,
+            model_type: Some(ModelType::Sam3),
+            confidence_threshold: 0.7,
+            label_thresholds: BTreeMap::new(),
+            labels: vec!["car".into()],
+            wanted: vec!["car".into()],
+            dry_run: true,
+            created_at: now,
+            retry_of: None,
+        };
+        let started_at = started.then_some(now);
+        Job { spec, state: JobState { status, counters, started_at, ..JobState::new(now) } }
+    }
+
+    #[test]
+    fn a_retry_does_the_same_and_names_the_job_that_it_retries() {
+        let job = ended(JobStatus::Completed, true, Counters { total: 3, successful: 2, failed: 1, skipped: 0 });
+        let now = Timestamp::from_second(9).unwrap();
+
+        let retried = job.retried(now).unwrap();
+
+        assert_ne!(retried.uid, job.spec.uid);
+        let same = JobSpec { uid: retried.uid, created_at: now, retry_of: Some(job.spec.uid), ..job.spec };
+        assert_eq!(retried, same);
+    }
+
+    #[test]
+    fn a_job_is_retried_if_it_is_over_and_leaves_something() {
+        use JobStatus::{Cancelled, Completed, Failed, Pending, Running};
+        let all = Counters { total: 2, successful: 1, failed: 0, skipped: 1 };
+        let one_failed = Counters { successful: 0, failed: 1, ..all };
+        let one_open = Counters { successful: 0, ..all };
+        let retry = |status, started, counters| ended(status, started, counters).retried(Timestamp::UNIX_EPOCH);
+
+        for (status, started, counters) in [
+            (Completed, true, one_failed),
+            (Failed, true, one_open),
+            (Cancelled, true, one_open),
+            (Failed, false, Counters::default()), // it was never planned
+            (Cancelled, false, Counters::default()),
+        ] {
+            assert!(retry(status, started, counters).is_ok(), "{status} {counters:?}");
+        }
+        for (status, counters) in [(Completed, all), (Cancelled, all), (Completed, Counters::default())] {
+            assert!(matches!(retry(status, true, counters), Err(Error::NotRetryable(_))), "{status} {counters:?}");
+        }
+        for status in [Pending, Running] {
+            assert!(matches!(retry(status, true, one_failed), Err(Error::JobNotFinished(is)) if is == status));
+        }
     }
 }

@@ -19,13 +19,58 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+/// The three outcomes, without their particulars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OutcomeKind {
+    /// At least one prediction was accepted.
+    Successful,
+    /// Nothing to keep, and nothing wrong.
+    Skipped,
+    /// The model call or its answer was no good.
+    Failed,
+}
+
+impl OutcomeKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Successful, Self::Skipped, Self::Failed];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Successful => "successful",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// Why an item was skipped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// No prediction with a wanted label reached the threshold.
     BelowThreshold,
     /// A person labeled the item meanwhile (I3).
     AlreadyLabeled,
+}
+
+impl SkipReason {
+    /// For people.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::BelowThreshold => "No prediction with a wanted label reached the confidence threshold.",
+            Self::AlreadyLabeled => "The item got a result from somebody else while the job was running.",
+        }
+    }
 }
 
 /// Why an item failed: a stable code, and a short sentence without secrets.
@@ -99,6 +144,37 @@ pub struct Receipt {
     pub notes: Vec<ItemError>,
     /// The objects that hold the raw predictions.
     pub raw: Vec<String>,
+    /// The items that have an outcome, in the manifest's order. Kept apart from the rest: bytes that nothing compresses.
+    #[serde(skip)]
+    pub items: Vec<ItemUid>,
+}
+
+/// What became of an item: a line of the per-item report (design.md, section 4).
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ItemReport {
+    /// The item.
+    pub item: ItemUid,
+    /// What became of it.
+    pub outcome: OutcomeKind,
+    /// Why, for programs; `null` for a successful item.
+    #[schema(required)]
+    pub code: Option<Reason>,
+    /// Why, for people; `null` for a successful item.
+    #[schema(required)]
+    pub message: Option<String>,
+    /// What was dropped of the model's answer.
+    #[schema(required)]
+    pub note: Option<String>,
+}
+
+/// Why an item has no draft.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Reason {
+    /// It was skipped.
+    Skipped(SkipReason),
+    /// It failed.
+    Failed(FailureCode),
 }
 
 /// What a chunk adds to the counters.
@@ -124,6 +200,7 @@ impl Receipt {
         let mut receipt = Self { dropped_labels, notes, raw, ..Self::default() };
         let mut labels = Vec::new();
         for entry in outcomes {
+            receipt.items.extend(entry.as_ref().map(|outcome| outcome.item));
             receipt.outcomes.push(match entry.as_ref().map(|o| (&o.outcome, o.item)) {
                 None => '-',
                 Some((Outcome::Skipped(SkipReason::BelowThreshold), _)) => 'b',
@@ -147,14 +224,100 @@ impl Receipt {
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for letter in self.outcomes.chars() {
-            match letter {
-                's' => tally.successful += 1,
-                'f' => tally.failed += 1,
-                'b' | 'l' => tally.skipped += 1,
-                _ => {}
+        for (_, kind, _) in self.entries() {
+            match kind {
+                OutcomeKind::Successful => tally.successful += 1,
+                OutcomeKind::Skipped => tally.skipped += 1,
+                OutcomeKind::Failed => tally.failed += 1,
             }
         }
         tally
+    }
+
+    /// The items that a retry has no business with: they have their outcome for good.
+    pub fn settled(&self) -> impl Iterator<Item = ItemUid> {
+        self.entries().filter(|(_, kind, _)| *kind != OutcomeKind::Failed).map(|(item, ..)| item)
+    }
+
+    /// What it says about each item, in the manifest's order.
+    #[must_use]
+    pub fn report(&self) -> Vec<ItemReport> {
+        let about = |errors: &[ItemError], item| errors.iter().find(|error| error.item == item).cloned();
+        let line = |(item, outcome, skipped): (ItemUid, OutcomeKind, Option<SkipReason>)| {
+            let failure = about(&self.failures, item);
+            let (code, message) = match (skipped, failure) {
+                (Some(reason), _) => (Some(Reason::Skipped(reason)), Some(reason.message().to_owned())),
+                (None, Some(failure)) => (Some(Reason::Failed(failure.code)), Some(failure.message)),
+                (None, None) => (None, None),
+            };
+            let note = about(&self.notes, item).map(|note| note.message);
+            ItemReport { item, outcome, code, message, note }
+        };
+        self.entries().map(line).collect()
+    }
+
+    /// The letters, read, each with its item.
+    fn entries(&self) -> impl Iterator<Item = (ItemUid, OutcomeKind, Option<SkipReason>)> {
+        let read = |letter| match letter {
+            's' => Some((OutcomeKind::Successful, None)),
+            'b' => Some((OutcomeKind::Skipped, Some(SkipReason::BelowThreshold))),
+            'l' => Some((OutcomeKind::Skipped, Some(SkipReason::AlreadyLabeled))),
+            'f' => Some((OutcomeKind::Failed, None)),
+            _ => None,
+        };
+        let outcomes = self.outcomes.chars().filter_map(read);
+        self.items.iter().zip(outcomes).map(|(item, (kind, skipped))| (*item, kind, skipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+    use crate::domain::id::ProjectUid;
+
+    fn item(n: usize) -> ItemUid {
+        ItemUid::of(ProjectUid::at(Timestamp::UNIX_EPOCH), &n.to_string())
+    }
+
+    fn of(outcomes: Vec<Option<Outcome>>) -> (Receipt, Vec<ItemUid>) {
+        let items: Vec<ItemUid> = (0..outcomes.len()).map(item).collect();
+        let outcomes: Vec<Option<ItemOutcome>> = outcomes
+            .into_iter()
+            .zip(&items)
+            .map(|(outcome, item)| outcome.map(|outcome| ItemOutcome { item: *item, outcome }))
+            .collect();
+        let note = ItemError { item: items[1], code: FailureCode::BadAnswer, message: "A circle was dropped.".into() };
+        (Receipt::of(&outcomes, vec![], vec![note], vec!["raw".into()]), items)
+    }
+
+    #[test]
+    fn a_receipt_reports_each_item_that_has_an_outcome_with_its_reason() {
+        let (receipt, items) = of(vec![
+            None,
+            Some(Outcome::Successful(Draft::default())),
+            Some(Outcome::Skipped(SkipReason::AlreadyLabeled)),
+            Some(Outcome::Failed(Failure::new(FailureCode::ModelError, "The model answered 400."))),
+            Some(Outcome::Skipped(SkipReason::BelowThreshold)),
+        ]);
+
+        let said = serde_json::to_value(receipt.report()).unwrap();
+
+        let line = |place: usize, outcome: &str, reason: Option<(&str, &str)>, note: Option<&str>| {
+            let (code, message) = reason.unzip();
+            serde_json::json!({"item": items[place], "outcome": outcome, "code": code, "message": message, "note": note})
+        };
+        assert_eq!(
+            said,
+            serde_json::json!([
+                line(1, "successful", None, Some("A circle was dropped.")),
+                line(2, "skipped", Some(("already_labeled", SkipReason::AlreadyLabeled.message())), None),
+                line(3, "failed", Some(("model_error", "The model answered 400.")), None),
+                line(4, "skipped", Some(("below_threshold", SkipReason::BelowThreshold.message())), None),
+            ])
+        );
+        let settled: Vec<ItemUid> = receipt.settled().collect();
+        assert_eq!(settled, [items[1], items[2], items[4]]);
+        assert_eq!(receipt.tally(), Tally { successful: 1, failed: 1, skipped: 2 });
     }
 }

@@ -132,6 +132,47 @@ impl LabelResult {
     }
 }
 
+/// What undoing a job does to the result of an item that it drafted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// Still the job's draft, as the job left it: it goes.
+    Discard,
+    /// A person has touched it: it stays (I3).
+    Keep(Kept),
+    /// The job's draft is gone already: rejected, or discarded by a call before.
+    Gone,
+}
+
+/// Why a draft stays when its job is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// A person accepted it as it is.
+    Accepted,
+    /// A person corrected it.
+    Corrected,
+}
+
+impl Kept {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Accepted, Self::Corrected];
+}
+
+impl LabelResult {
+    /// What undoing `job` does to it.
+    #[must_use]
+    pub fn undo(&self, job: JobUid) -> Undo {
+        let is_of_job = self.lineage.as_ref().is_some_and(|lineage| lineage.job == job);
+        match (self.status, self.source) {
+            _ if !is_of_job => Undo::Gone,
+            (ResultStatus::Draft, _) => Undo::Discard,
+            (ResultStatus::Accepted, ResultSource::AutoLabel) => Undo::Keep(Kept::Accepted),
+            (ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
+            (ResultStatus::Rejected, _) => Undo::Gone,
+        }
+    }
+}
+
 /// Which drafts of a project are reviewed at once. What is not given narrows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DraftFilter {
@@ -249,6 +290,20 @@ mod tests {
             attributes: Default::default(),
         });
         LabelResult { lineage: Some(lineage), annotations: annotations.collect(), ..a_result(ResultStatus::Draft) }
+    }
+
+    #[test]
+    fn undoing_a_job_takes_what_no_person_has_touched() {
+        let job = labeled(&[]).lineage.unwrap().job;
+        let reviewed =
+            |verdict| labeled(&[("car", 0.9)]).reviewed(verdict, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+
+        assert_eq!(labeled(&[("car", 0.9)]).undo(job), Undo::Discard);
+        assert_eq!(reviewed(Verdict::Accept).undo(job), Undo::Keep(Kept::Accepted));
+        assert_eq!(reviewed(Verdict::Correct(vec![])).undo(job), Undo::Keep(Kept::Corrected));
+        assert_eq!(reviewed(Verdict::Reject).undo(job), Undo::Gone);
+        let another = JobUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap();
+        assert_eq!(labeled(&[("car", 0.9)]).undo(another), Undo::Gone);
     }
 
     fn a_filter(body: serde_json::Value) -> Result<DraftFilter, Error> {

@@ -337,9 +337,10 @@ impl Store {
             .with_max_delay(Duration::from_secs(2))
             .with_max_times(8)
             .with_jitter();
-        attempt
+        let attempts = attempt
             .retry(patience)
             .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < PATIENCE)
-            .await
+            .into_future();
+        Box::pin(attempts).await // the SDK's futures are nested nearly as deep as the compiler follows
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, limits};
-use crate::ports::{Items, Page, Results, Slice};
+use crate::ports::{Drafts, Items, Page, Results, Slice};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
 const PUTS: usize = 32;
@@ -133,6 +133,27 @@ impl Results for Store {
         };
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
+    }
+}
+
+impl Drafts for Store {
+    async fn discard_draft(&self, of: &Item) -> Result<bool, Error> {
+        let Some(draft) = &of.result else { return Err(Error::internal("a draft of no result")) };
+        let (pk, sk) = unlabeled_place(of);
+        let discarded = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::item(of.asset.uid).into()))
+            // `generation` stays: the next result has another uid.
+            .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
+            .condition_expression("generation = :generation AND #result.#status = :draft") // never over a person's work (I3)
+            .expression_attribute_names("#result", "result")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":generation", number(draft.generation))
+            .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?)
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":sk", text(sk));
+        // A transaction of one action, as a review is: a lost answer must not make it look like somebody else's work.
+        Ok(matches!(self.transact(vec![update(discarded)?]).await?, Transacted::Done))
     }
 }
 

@@ -83,7 +83,7 @@ impl Jobs for Store {
             .table_name(&self.table)
             .set_key(Some(Key::job(plan.job).into()))
             .update_expression("SET #status = :running, #total = :total, started_at = :now, progressed_at = :now")
-            .condition_expression("#status = :pending") // planned once, and never after a cancel
+            .condition_expression("#status = :pending AND attribute_not_exists(closing)") // planned once, and never after a cancel
             .expression_attribute_names("#status", "status")
             .expression_attribute_names("#total", "total")
             .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
@@ -130,6 +130,21 @@ impl Jobs for Store {
         }
     }
 
+    async fn close_job(&self, job: JobUid) -> Result<(), Error> {
+        let closing = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job(job).into()))
+            .update_expression("SET closing = :closing")
+            .condition_expression("#status IN (:pending, :running)") // what has ended is closed
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":closing", attribute(&true)?)
+            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
+            .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
+        // In a transaction, since it meets those of the workers: it is they that are repeated with patience.
+        self.transact(vec![update(closing)?]).await?;
+        Ok(())
+    }
+
     async fn forget_job(&self, job: JobUid) -> Result<(), Error> {
         let request = self
             .client
@@ -156,7 +171,7 @@ impl Jobs for Store {
             // Nothing is left to look after: what is told has an outbox of its own.
             .update_expression(format!(
                 "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary \
-                 REMOVE {}, {}",
+                 REMOVE {}, {}, closing",
                 ACTIVE.pk, ACTIVE.sk
             ))
             .condition_expression(still_as_judged)

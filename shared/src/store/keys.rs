@@ -117,7 +117,7 @@ impl Key {
 
     /// The receipt of a committed chunk.
     pub(super) fn receipt(id: ChunkId) -> Self {
-        Self::new(job_pk(id.job), format!("{}{:03}", receipts_of_batch(id.batch), id.chunk))
+        Self::new(job_pk(id.job), format!("{}{:04}", receipts_of_batch(id.batch), id.chunk))
     }
 
     /// A delivery of an event.
@@ -137,6 +137,8 @@ pub(super) const PROJECT: &str = "PROJECT#";
 pub(super) const PROVIDER: &str = "PROVIDER#";
 pub(super) const WEBHOOK: &str = "WEBHOOK#";
 pub(super) const RECEIPT: &str = "RECEIPT#";
+/// Behind all of them: `$` comes after `#`.
+pub(super) const RECEIPTS_END: &str = "RECEIPT$";
 
 /// Active jobs of all tenants: few, and read by the watchdog alone.
 pub(super) const ACTIVE_JOBS: &str = "JOB";
@@ -223,8 +225,9 @@ mod tests {
         let job = JobUid::parse("0192b1c0-0000-7000-8000-000000000000").unwrap();
         let key = |batch, chunk| Key::receipt(ChunkId { job, batch, chunk }).sk;
 
-        assert_eq!(key(7, 12), "RECEIPT#00007#012");
-        assert!(key(9, 99) < key(10, 0) && key(10, 9) < key(10, 10));
+        assert_eq!(key(7, 12), "RECEIPT#00007#0012");
+        assert!(key(9, 1_999) < key(10, 0) && key(10, 999) < key(10, 1_000));
+        assert!(key(99_999, 9_999).as_str() < RECEIPTS_END);
         assert!(key(1, 0).starts_with(&receipts_of_batch(1)) && !key(10, 0).starts_with(&receipts_of_batch(1)));
     }
 }

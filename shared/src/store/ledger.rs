@@ -130,7 +130,8 @@ impl Store {
                     "SET progressed_at = :now ADD successful :successful, failed :failed, skipped :skipped",
                 )
                 // What was in flight when the job was cancelled still counts; a told end never changes (I5, I6).
-                .condition_expression("#status IN (:running, :cancelled)")
+                // And an end that is being written is not put off by what comes late.
+                .condition_expression("#status IN (:running, :cancelled) AND attribute_not_exists(closing)")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
                 .expression_attribute_values(":cancelled", attribute(&JobStatus::Cancelled)?)

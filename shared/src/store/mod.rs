@@ -8,6 +8,7 @@ mod jobs;
 mod keys;
 mod ledger;
 mod rate_limits;
+mod reports;
 mod rows;
 mod tenants;
 mod webhooks;

@@ -33,6 +33,7 @@ struct State {
     measured: Vec<Asset>,
     project_is_taken: bool,
     is_forgotten: bool,
+    is_closed: bool,
 }
 
 impl MemoryJob {
@@ -168,6 +169,14 @@ impl Jobs for MemoryJob {
         })
     }
 
+    async fn close_job(&self, _: JobUid) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            state.is_closed |= state.job()?.state.status.is_active();
+            Ok(())
+        })
+    }
+
     async fn forget_job(&self, _: JobUid) -> Result<(), Error> {
         self.fault.around(|| {
             let mut state = self.lock();
@@ -211,7 +220,7 @@ impl Ledger for MemoryJob {
             if state.receipts.contains_key(&(chunk.id.batch, chunk.id.chunk)) {
                 return Ok(Commit::Already);
             }
-            if !matches!(state.job()?.state.status, JobStatus::Running | JobStatus::Cancelled) {
+            if state.is_closed || !matches!(state.job()?.state.status, JobStatus::Running | JobStatus::Cancelled) {
                 return Ok(Commit::JobOver);
             }
             for entry in chunk.outcomes.iter_mut().flatten() {
@@ -272,6 +281,7 @@ pub fn a_job() -> Job {
         wanted: Vec::new(),
         dry_run: false,
         created_at: now,
+        retry_of: None,
     };
     Job { state: JobState::new(now), spec }
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
-use shared::ports::{JobFilter, Jobs, Ledger, Webhooks};
+use shared::ports::{Commit, JobFilter, Jobs, Ledger, Webhooks};
 use shared::store::Store;
 use tokio::task::JoinSet;
 
@@ -25,6 +25,8 @@ on_both!(
     the_end_records_what_is_told_and_frees_the_project_in_one_step,
     the_end_of_a_job_tells_fifty_subscriptions,
     a_job_ends_once,
+    a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned,
+    closing_changes_nothing_of_a_job_that_has_ended,
     jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
     an_active_job_is_never_forgotten,
     lists_of_jobs_lose_none_and_repeat_none,
@@ -258,6 +260,41 @@ async fn a_job_ends_once(store: Store) {
     assert!(!store.end_job(&seen, &an_ending(JobStatus::Failed, Vec::new()), at(10)).await.unwrap());
 
     assert_eq!(store.job(spec.uid).await.unwrap(), ended);
+}
+
+/// I5.
+async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Store) {
+    let specs = [a_spec(a_project(), 0), a_spec(a_project(), 1)];
+    running(&store, &specs[0], 1).await;
+    pending(&store, &specs[1]).await;
+    let items = unlabeled(&store, specs[0].project, 1).await;
+    for spec in &specs {
+        store.close_job(spec.uid).await.unwrap();
+        store.close_job(spec.uid).await.unwrap();
+    }
+
+    let chunk = a_chunk(specs[0].uid, 0, vec![drafted(items[0])]);
+    assert_eq!(store.commit(&specs[0], "bot", chunk, at(2)).await.unwrap(), Commit::JobOver);
+    assert!(store.start_job(&a_plan(specs[1].uid, "m"), 1, at(2)).await.is_err());
+
+    for spec in &specs {
+        assert_eq!(counters(&store, spec.uid).await.processed(), 0);
+        end(&store, spec.uid, JobStatus::Failed).await;
+    }
+    assert_eq!(store.active_jobs().await.unwrap(), []);
+}
+
+async fn closing_changes_nothing_of_a_job_that_has_ended(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    running(&store, &spec, 2).await;
+    let items = unlabeled(&store, spec.project, 1).await;
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(2)).await.unwrap();
+
+    store.close_job(spec.uid).await.unwrap();
+
+    // What was in flight at the cancel still counts.
+    let chunk = a_chunk(spec.uid, 0, vec![drafted(items[0])]);
+    assert!(matches!(store.commit(&spec, "bot", chunk, at(3)).await.unwrap(), Commit::Done(_)));
 }
 
 async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(store: Store) {

@@ -49,6 +49,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         wanted: vec!["car".into()],
         dry_run: false,
         created_at: at(second),
+        retry_of: None,
     }
 }
 

@@ -1,0 +1,184 @@
+//! Undo of a job: its drafts go, but for those that a person has touched (I3).
+//!
+//! Every draft goes by a conditional write of its own, found through the job's receipts. So a call may die anywhere and be
+//! repeated from anywhere; it only finds fewer drafts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use shared::domain::fields::{self, Fields};
+use shared::domain::id::{ItemUid, JobUid};
+use shared::domain::item::Item;
+use shared::domain::outcome::OutcomeKind;
+use shared::domain::result::{Kept, Undo};
+use shared::domain::{Error, limits};
+use shared::http::{Body, Caller, Path, Problem, respond};
+use shared::ports::{Clock, Drafts, Executions, Items, Jobs, Page, Queue, Reports, Slice};
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::handlers::WRITE;
+
+/// After this a call begins no other draft. Clients wait for 30 seconds, the gateway no longer.
+const TIME: Duration = Duration::from_secs(15);
+/// Drafts at once.
+const DISCARDS: usize = 16;
+/// No cursor of ours is longer.
+const CURSOR_CHARS: usize = 1_024;
+
+/// Where an undo goes on.
+// For the API's description alone: `Undoing` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct DraftsToDiscard {
+    /// Goes on where the call that answered it ended. Without it a call begins anew, which is harmless.
+    cursor: Option<String>,
+}
+
+/// How far a call has come.
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+pub(crate) struct DiscardedDrafts {
+    /// Drafts that this call has removed: their items are unlabeled again.
+    discarded: usize,
+    /// Drafts that stay, by reason.
+    kept: Vec<KeptDrafts>,
+    /// Items that this call has looked at: of the job's successful ones.
+    examined: usize,
+    /// Whether it came to the end of the job.
+    done: bool,
+    /// What another call goes on with; `null` if there is nothing left.
+    #[schema(required)]
+    cursor: Option<String>,
+}
+
+/// Drafts of a job that its undo leaves alone.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct KeptDrafts {
+    reason: Kept,
+    count: usize,
+}
+
+/// Discard a finished job's drafts, but for those that a person has accepted or corrected. Their items are unlabeled again. Call
+/// again with the `cursor` until `done`; a call without it begins anew, which is harmless. The job and its counters stay as
+/// they are, and nobody is told.
+#[utoipa::path(
+    post, path = "/auto-label-jobs/{uid}/discard-drafts/", tag = "auto-label jobs",
+    params(("uid" = JobUid, Path)),
+    request_body = DraftsToDiscard,
+    responses(
+        (status = 200, description = "How far the call has come.", body = DiscardedDrafts),
+        (status = 409, description = "`job_not_finished`: cancel it, or wait for its end.", body = Problem),
+    ),
+)]
+pub(crate) async fn discard_drafts<S, E, Q, C>(
+    State(app): State<Arc<App<S, E, Q, C>>>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    Body(body): Body,
+) -> Response
+where
+    S: Jobs + Reports + Items + Drafts,
+    E: Executions,
+    Q: Queue,
+    C: Clock,
+{
+    respond(app.discard_drafts(&caller, &uid, &body).await.map(Json))
+}
+
+/// What is left to do: the content of a cursor. It holds no tenant: the job is the path's, which the caller must own.
+#[derive(Debug, Serialize, Deserialize)]
+struct Undoing {
+    job: JobUid,
+    /// The last item that is done with.
+    after: Option<String>,
+}
+
+impl Undoing {
+    /// # Errors
+    /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another job.
+    fn read(body: &[u8], job: JobUid) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let cursor = fields.optional("cursor", fields::text(1, CURSOR_CHARS));
+        fields.finish()?;
+        let Some(cursor) = cursor else { return Ok(Self { job, after: None }) };
+        let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::InvalidCursor)?;
+        let undoing: Self = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
+        if undoing.job == job { Ok(undoing) } else { Err(Error::InvalidCursor) }
+    }
+
+    fn pack(&self) -> Result<String, Error> {
+        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).map_err(Error::internal)?))
+    }
+}
+
+impl DiscardedDrafts {
+    fn keep(&mut self, reason: Kept, count: usize) {
+        match self.kept.iter_mut().find(|kept| kept.reason == reason) {
+            Some(kept) => kept.count += count,
+            None if count > 0 => self.kept.push(KeptDrafts { reason, count }),
+            None => {}
+        }
+    }
+}
+
+impl<S: Jobs + Reports + Items + Drafts, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
+    async fn discard_drafts(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<DiscardedDrafts, Error> {
+        let job = self.get(caller, WRITE, uid).await?;
+        job.finished()?;
+        self.undo(Undoing::read(body, job.spec.uid)?).await
+    }
+}
+
+impl<S: Reports + Items + Drafts, E, Q, C: Clock> App<S, E, Q, C> {
+    /// Works for [`TIME`]. A page whose time runs out in the middle is the first one of the next call, which counts what it
+    /// keeps: so the counts of all calls add up.
+    async fn undo(&self, mut undoing: Undoing) -> Result<DiscardedDrafts, Error> {
+        let end = self.clock.now() + TIME;
+        let mut progress = DiscardedDrafts::default();
+        loop {
+            let slice = Slice { after: undoing.after.clone(), limit: limits::PAGE, ascending: true };
+            let Page { entries, next } = self.store.report(undoing.job, Some(OutcomeKind::Successful), &slice).await?;
+            let uids: Vec<ItemUid> = entries.into_iter().map(|line| line.item).collect();
+            let undone = self.store.items(&uids).await?.into_iter().map(async |item| {
+                let late = self.clock.now() >= end;
+                if late { Ok(None) } else { self.undo_item(undoing.job, &item).await.map(Some) }
+            });
+            let undone: Vec<Option<Undo>> = stream::iter(undone).buffer_unordered(DISCARDS).try_collect().await?;
+            let count = |undo| undone.iter().filter(|done| **done == Some(undo)).count();
+            progress.discarded += count(Undo::Discard);
+            if undone.contains(&None) {
+                break;
+            }
+            Kept::ALL.into_iter().for_each(|reason| progress.keep(reason, count(Undo::Keep(reason))));
+            progress.examined += uids.len();
+            if next.is_none() {
+                return Ok(DiscardedDrafts { done: true, ..progress });
+            }
+            undoing.after = next;
+            if self.clock.now() >= end {
+                break;
+            }
+        }
+        Ok(DiscardedDrafts { cursor: Some(undoing.pack()?), ..progress })
+    }
+
+    async fn undo_item(&self, job: JobUid, item: &Item) -> Result<Undo, Error> {
+        let undo = |item: &Item| item.result.as_ref().map_or(Undo::Gone, |result| result.undo(job));
+        if undo(item) != Undo::Discard || self.store.discard_draft(item).await? {
+            return Ok(undo(item));
+        }
+        // Somebody was quicker. A job that is over makes no other draft, so what is there now is a person's.
+        let now = self.store.items(&[item.asset.uid]).await?;
+        Ok(now.first().map_or(Undo::Gone, undo))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The per-item report of a job, read from its receipts.
+
+use super::Store;
+use super::calls::{classify, read, text};
+use super::keys;
+use super::rows::ReceiptRow;
+use crate::domain::Error;
+use crate::domain::id::JobUid;
+use crate::domain::outcome::{ItemReport, OutcomeKind};
+use crate::ports::{Page, Reports, Slice};
+
+/// Receipts of one read, at most.
+const RECEIPTS: i32 = 50;
+/// Reads that one page of a narrowed report may take; then it is short, and the next one goes on.
+const ROUNDS: usize = 5;
+
+/// Where a page ended: the receipt, by its sort key without the prefix, and a line of its report.
+#[derive(Clone)]
+struct Place {
+    receipt: String,
+    line: usize,
+}
+
+impl Place {
+    fn parse(after: &str) -> Result<Self, Error> {
+        let (receipt, line) = after.rsplit_once('#').ok_or(Error::InvalidCursor)?;
+        Ok(Self { receipt: receipt.to_owned(), line: line.parse().map_err(|_| Error::InvalidCursor)? })
+    }
+
+    /// As a cursor carries it.
+    fn text(self) -> String {
+        format!("{}#{}", self.receipt, self.line)
+    }
+
+    /// Whether a line of the same receipt comes after it.
+    const fn is_before(&self, line: usize, ascending: bool) -> bool {
+        if ascending { self.line < line } else { self.line > line }
+    }
+}
+
+impl Reports for Store {
+    async fn report(&self, job: JobUid, only: Option<OutcomeKind>, slice: &Slice) -> Result<Page<ItemReport>, Error> {
+        let mut place = slice.after.as_deref().map(Place::parse).transpose()?;
+        let mut entries: Vec<(Place, ItemReport)> = Vec::new();
+        let mut more = true;
+        for _ in 0..ROUNDS {
+            let (receipts, further) = self.receipts_from(job, place.as_ref(), slice.ascending).await?;
+            for (place_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, slice.ascending)) {
+                if place.as_ref().is_some_and(|last| {
+                    last.receipt == place_of.receipt && !last.is_before(place_of.line, slice.ascending)
+                }) {
+                    continue;
+                }
+                if only.is_none_or(|kind| kind == report.outcome) {
+                    if entries.len() == slice.limit {
+                        let next = entries.last().map(|(last, _)| last.clone().text());
+                        return Ok(Page { entries: reports(entries), next });
+                    }
+                    entries.push((place_of.clone(), report));
+                }
+                place = Some(place_of);
+            }
+            more = further;
+            if !more {
+                break;
+            }
+        }
+        Ok(Page { entries: reports(entries), next: place.filter(|_| more).map(Place::text) })
+    }
+}
+
+fn reports(entries: Vec<(Place, ItemReport)>) -> Vec<ItemReport> {
+    entries.into_iter().map(|(_, report)| report).collect()
+}
+
+/// What a receipt says about its items, each with its place.
+fn lines(
+    (receipt, mut report): (String, Vec<ItemReport>),
+    ascending: bool,
+) -> impl Iterator<Item = (Place, ItemReport)> {
+    let mut places: Vec<usize> = (0..report.len()).collect();
+    if !ascending {
+        report.reverse();
+        places.reverse();
+    }
+    places.into_iter().zip(report).map(move |(line, report)| (Place { receipt: receipt.clone(), line }, report))
+}
+
+impl Store {
+    /// The reports of some receipts, each with its name, and whether there are more: from the one of `place` on, which
+    /// may have lines left.
+    async fn receipts_from(
+        &self,
+        job: JobUid,
+        place: Option<&Place>,
+        ascending: bool,
+    ) -> Result<(Vec<(String, Vec<ItemReport>)>, bool), Error> {
+        let begun = place.map(|place| format!("{}{}", keys::RECEIPT, place.receipt));
+        let (from, to) = match begun {
+            Some(begun) if ascending => (begun, keys::RECEIPTS_END.to_owned()),
+            Some(begun) => (keys::RECEIPT.to_owned(), begun),
+            None => (keys::RECEIPT.to_owned(), keys::RECEIPTS_END.to_owned()),
+        };
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", text(keys::job_pk(job)))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":to", text(to))
+            .scan_index_forward(ascending)
+            .limit(RECEIPTS);
+        let answer = request.send().await.map_err(classify)?;
+        let receipts = answer.items.unwrap_or_default().into_iter().map(|row| {
+            let row: ReceiptRow = read(row)?;
+            let name = row.sk.strip_prefix(keys::RECEIPT).unwrap_or_default().to_owned();
+            Ok((name, row.read()?.report()))
+        });
+        Ok((receipts.collect::<Result<_, Error>>()?, answer.last_evaluated_key.is_some()))
+    }
+}
