@@ -84,19 +84,19 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// With `loopback`, the development switch, this machine is open as well, as `127.0.0.1` and as `localhost`.
-    #[must_use]
-    pub fn new(loopback: bool) -> Self {
-        #[expect(clippy::expect_used, reason = "no roots cannot be bad: every test builds this")]
-        Self::trusting(loopback, "").expect("no further roots are no bad ones")
-    }
-
-    /// The same, and servers may also be vouched for by authorities of the deployment's own, PEM.
+    /// With `loopback`, the development switch, this machine is open as well, as `127.0.0.1` and as `localhost`. Servers may be
+    /// vouched for by Mozilla's authorities, and by the deployment's own: PEM, or nothing.
     ///
     /// # Errors
     /// `BadRoots`.
     pub fn trusting(loopback: bool, extra_roots: &str) -> Result<Self, BadRoots> {
         Ok(Self::with(PublicNames::new(Resolver, loopback), loopback, tls::config(extra_roots)?))
+    }
+
+    /// Without authorities of a deployment's own.
+    #[cfg(test)]
+    pub(crate) fn new(loopback: bool) -> Self {
+        Self::trusting(loopback, "").unwrap()
     }
 
     fn with(names: impl Resolve + 'static, loopback: bool, tls: ClientConfig) -> Self {
