@@ -30,6 +30,10 @@ pub struct Pace {
     step: u32,
     on_trial: bool,
     in_flight: u32,
+    /// Most calls in flight in this round trip, and in the one before: a limit that was not used says nothing.
+    most: (u32, u32),
+    /// The last call that had begun when this round trip did.
+    round: u64,
     /// Calls that have begun.
     begun: u64,
     /// The first call that began under the present limit: those before it say nothing about it.
@@ -57,6 +61,8 @@ impl Pace {
             step: 1,
             on_trial: false,
             in_flight: 0,
+            most: (0, 0),
+            round: 0,
             begun: 0,
             since: 0,
             good: 0,
@@ -70,19 +76,28 @@ impl Pace {
         }
         self.in_flight += 1;
         self.begun += 1;
+        self.most.0 = self.most.0.max(self.in_flight);
         Some(Call { number: self.begun })
     }
 
     /// The endpoint has taken the call, whatever came of it.
     pub fn answered(&mut self, call: Call) {
-        let full = self.in_flight >= self.limit;
-        let tells = full && call.number > self.since;
+        if call.number > self.round {
+            self.round = self.begun;
+            self.most = (self.in_flight, self.most.0);
+        }
+        let most = self.most.0.max(self.most.1);
+        let tells = call.number > self.since;
         self.ended(call);
         if !tells {
             return;
         }
         if self.limit < self.known {
-            self.limit += 1; // for each answer one more: twice as many a round trip
+            // For each answer one more: twice as many a round trip.
+            self.limit += u32::from(self.limit < 2 * most);
+            return;
+        }
+        if most < self.limit {
             return;
         }
         self.good += 1;
