@@ -36,11 +36,9 @@ def connect() -> httpx.Client:
     return client_of(up.required())
 
 
-def client_of(stack: up.Stack, connections: int = 100, timeout: float = 30) -> httpx.Client:
+def client_of(stack: up.Stack) -> httpx.Client:
     """A client of this stack."""
-    limits = httpx.Limits(max_connections=connections)
-    headers = {"X-Avala-Api-Key": stack.key}
-    return httpx.Client(base_url=stack.base_url, headers=headers, limits=limits, timeout=timeout)
+    return httpx.Client(base_url=stack.base_url, headers={"X-Avala-Api-Key": stack.key}, timeout=30)
 
 
 def create(client: httpx.Client, items: int | None = None, name: str = "Sample pictures") -> Project:
