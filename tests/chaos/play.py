@@ -37,6 +37,8 @@ QUIET_SECONDS = 1.5
 WAIT_SECONDS = 2.0  # for what an act needs to be there
 TRIES = 8
 OUTBOX_SECONDS = 2.0
+RUNNING_SECONDS = 20.0  # a job that does not run by then never does
+LABELED = 6  # items that a person labels, one after the other
 # A cancel may take a second and the model's latency to reach a worker (design.md, 9); half a second is the machine's.
 SEEN_SECONDS = 1.0 + settings.ENDPOINT_LATENCY_MS / 1_000 + 0.5
 SDK_BACKOFF_SECONDS = 8.0
@@ -146,17 +148,26 @@ class Play:
         """Every act at its time, until all jobs have ended."""
         began = time.monotonic()
         deadline = began + BOUND_SECONDS
-        acts = [act for act in self._schedule.acts if act.deed not in LATE]
-        running: list[Future[None]] = []
-        while time.monotonic() < deadline:
-            passed_ms = (time.monotonic() - began) * 1_000
-            while acts and acts[0].at_ms <= passed_ms:
-                running.append(pool.submit(self._do, acts.pop(0)))
-            if self._look() and not acts and all(act.done() for act in running):
+        begun_running: float | None = None
+        waiting = [act for act in self._schedule.acts if act.deed not in LATE]
+        begun: list[Future[None]] = []
+        while (now := time.monotonic()) < deadline:
+            if begun_running is None and (self._has_run() or now - began > RUNNING_SECONDS):
+                begun_running = now
+            for act in list(waiting):
+                since = begun_running if act.once_running else began
+                if since is not None and (now - since) * 1_000 >= act.at_ms:
+                    waiting.remove(act)
+                    begun.append(pool.submit(self._do, act))
+            if self._look() and not waiting and all(act.done() for act in begun):
                 break
             time.sleep(LOOK_SECONDS)
-        for act in running:
-            act.result()
+        for one in begun:
+            one.result()
+
+    def _has_run(self) -> bool:
+        states = self._looks[-1].jobs.values() if self._looks else ()
+        return any(state.status != "pending" for state in states)
 
     def _look(self) -> bool:
         """Looks at the project. Whether its jobs have all ended."""
@@ -172,9 +183,10 @@ class Play:
             case Deed.CANCEL:
                 self._cancel()
             case Deed.LABEL:
-                item = chosen(self._items, act)
-                if result := self._table.label(item):
-                    self._reviews.append(Reviewed(item, act.deed, result))
+                first = int(act.choice * len(self._items))
+                for item in self._items[first : first + LABELED]:
+                    if result := self._table.label(item):
+                        self._reviews.append(Reviewed(item, act.deed, result))
             case Deed.ACCEPT | Deed.CORRECT | Deed.REJECT:
                 self._review(act)
             case Deed.INFER_AGAIN:

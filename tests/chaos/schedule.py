@@ -1,7 +1,8 @@
 """Schedules of faults, made from a seed: the same seed gives the same schedule.
 
 What follows from the seed is what is done to the system, and when: the n-th call of an operation that a function makes
-about the project, or so many milliseconds after the first create. What the system makes of it is its own affair.
+about the project, or so many milliseconds after the first create, or after a job has begun to run. What the system
+makes of it is its own affair.
 """
 
 import random
@@ -141,7 +142,7 @@ class Deed(StrEnum):
 
     CREATE = "create"
     CANCEL = "cancel"
-    LABEL = "label"  # a person gives an item a result of her own
+    LABEL = "label"  # a person gives a few items results of her own
     ACCEPT = "accept"
     CORRECT = "correct"
     REJECT = "reject"
@@ -158,14 +159,16 @@ PERSON = (Deed.LABEL, Deed.ACCEPT, Deed.CORRECT, Deed.REJECT)
 
 @dataclass(frozen=True)
 class Act:
-    """A deed, so many milliseconds after the first create. `choice` (0 to 1) is which item, batch or message."""
+    """A deed, so many milliseconds after the first create, or after a job is seen to run. `choice` (0 to 1) is which
+    item, batch or draft."""
 
     at_ms: int
     deed: Deed
     choice: float
+    once_running: bool = False
 
     def __str__(self) -> str:
-        return f"{self.deed} at {self.at_ms} ms"
+        return f"{self.deed} at {self.at_ms} ms{' of running' if self.once_running else ''}"
 
 
 @dataclass(frozen=True)
@@ -209,12 +212,12 @@ def schedule_of(seed: int) -> Schedule:
 
     def maybe(probability: float, *deeds: Deed) -> None:
         while rng.random() < probability:
-            acts.append(Act(rng.randrange(span), rng.choice(deeds), rng.random()))
+            acts.append(Act(rng.randrange(span), rng.choice(deeds), rng.random(), rng.random() < 0.6))
 
     if rng.random() < 0.3:
         acts.append(Act(0, Deed.CREATE, 1.0))
     if cancelled:
-        acts.append(Act(rng.randrange(50, span), Deed.CANCEL, 0.0))
+        acts.append(Act(rng.randrange(span), Deed.CANCEL, 0.0, rng.random() < 0.7))
     maybe(0.2, Deed.CREATE)
     maybe(0.5, *PERSON)
     maybe(0.3, Deed.INFER_AGAIN, Deed.INFER_AGAIN, Deed.PLAN_AGAIN)
