@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local import quickstart
+from local import quickstart, settings
 from local.project import LABELS, Project
 from tests.system.system import Json, System
 
@@ -111,6 +111,21 @@ def test_only_the_labels_of_the_job_are_kept(system: System) -> None:
     drafts = system.results(project.uid, job["uid"])
     assert {a["label"] for d in drafts for a in d["annotations"]} <= {"cat", "horse"}
     assert len(drafts) == job["successful_items"] >= 1
+
+
+@pytest.mark.contract("D25")
+def test_the_detector_is_asked_for_what_it_calls_the_projects_labels(system: System) -> None:
+    project = system.pictures()
+    system.ok("PATCH", f"/projects/{project.uid}/", {"labels": ["mug", "pet"]})
+    endpoint = settings.SAGEMAKER_ENDPOINTS["yolo"]
+    system.provider(project.uid, endpoint, label_map={"cup": "mug", "cat": "pet", "dog": "pet"})
+
+    job = system.run(project.uid, confidence_threshold=LOW)
+
+    drafts = system.results(project.uid, job["uid"])
+    found = {project.pictures[d["item"]].stem: {a["label"] for a in d["annotations"]} for d in drafts}
+    assert (found["coffee"], found["chelsea"]) == ({"mug"}, {"pet"})
+    assert job["summary"]["dropped_labels"] == []
 
 
 def test_the_missions_quickstart_runs_as_it_stands(system: System) -> None:

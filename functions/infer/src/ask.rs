@@ -202,7 +202,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             asset_url,
             asset_type: asset.kind,
             size: asset.size,
-            labels: &self.spec.wanted,
+            labels: &self.model.reading().asked(&self.spec.wanted),
             model_type: self.spec.model_type,
         };
         self.model.infer(&request).await

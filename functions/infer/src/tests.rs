@@ -14,7 +14,6 @@ use shared::domain::job::{Counters, Job, JobStatus, ModelType};
 use shared::domain::outcome::FailureCode;
 use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
-use shared::domain::summary::LabelCount;
 use shared::domain::{limits, rle};
 use shared::ports::{Ledger, Model, Objects};
 use shared::testing::{
@@ -26,6 +25,7 @@ use tokio::time::Instant;
 use super::*;
 
 mod conformance;
+mod labels;
 mod load;
 
 const ITEMS: usize = 50;
@@ -372,25 +372,6 @@ async fn a_mask_that_cannot_be_had_is_dropped_and_noted() {
     let failures: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.failures).collect();
     assert_eq!(failures.len(), 3);
     assert!(failures[0].message.ends_with("mask: Has 200 x 100 pixels, and the item 100 x 100."), "{failures:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn labels_that_the_job_does_not_want_are_counted_and_a_label_may_have_a_threshold_of_its_own() {
-    let said =
-        |label: &str, confidence: f64| json!({"type": "classification", "label": label, "confidence": confidence});
-    let predictions = vec![said("sky", 0.9), said("road", 0.4), said("sky", 0.1), said("car", 0.4)];
-    let (worker, batch) = masking(predictions).await;
-    let mut job = running();
-    job.spec.wanted = vec!["road".into(), "car".into()];
-    job.spec.label_thresholds = [("road".to_owned(), 0.4)].into();
-    let worker = Worker { store: MemoryJob::of(job), ..worker };
-
-    worker.run(&batch, "a", far()).await.unwrap();
-
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
-    let count = |label: &str, count| LabelCount { label: label.into(), count };
-    assert_eq!(receipts[0].labels, [count("road", 3)]);
-    assert_eq!(receipts[0].dropped_labels, [count("sky", 6)]);
 }
 
 /// Contract D29.

@@ -16,8 +16,13 @@ use crate::domain::source::Source;
 use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
 use crate::testing::Fault;
 
-/// The item, and its size as the model was told.
-type Asked = (ItemUid, Option<Size>);
+/// What the model was told of an item.
+#[derive(Clone, Debug)]
+struct Asked {
+    item: ItemUid,
+    size: Option<Size>,
+    labels: Vec<String>,
+}
 
 /// A model whose answer depends on the item alone: of four items one has a draft, one nothing above 0.5, one fails, and
 /// one has a draft of two.
@@ -114,12 +119,17 @@ impl ScriptedModel {
 
     /// The items it was asked about, in order.
     pub fn asked(&self) -> Vec<ItemUid> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(item, _)| *item).collect()
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|asked| asked.item).collect()
     }
 
     /// The sizes that it was told.
     pub fn sizes(&self) -> Vec<Option<Size>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(_, size)| *size).collect()
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|asked| asked.size).collect()
+    }
+
+    /// The labels that it was asked for, call by call.
+    pub fn labels(&self) -> Vec<Vec<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|asked| asked.labels.clone()).collect()
     }
 }
 
@@ -134,7 +144,7 @@ impl Model for ScriptedModel {
         }
         let calls = {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            asked.push((request.asset_id, request.size));
+            asked.push(Asked { item: request.asset_id, size: request.size, labels: request.labels.to_vec() });
             asked.len()
         };
         tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;

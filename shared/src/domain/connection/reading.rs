@@ -1,6 +1,7 @@
 //! How a model's answers are read: whatever a model says, drafts have the form and the words of the project.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -56,6 +57,19 @@ impl Reading {
             fields.refuse("label_map", format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
         }
         Self { response_format, label_map, ..Self::default() }
+    }
+
+    /// What to ask a model for so that it says the wanted labels: those of its own that are read as one of them. None: all.
+    #[must_use]
+    pub fn asked<'a>(&self, wanted: &'a [String]) -> Cow<'a, [String]> {
+        if wanted.is_empty() || self.label_map.is_empty() {
+            return Cow::Borrowed(wanted);
+        }
+        // A label that the map reads as another does not come to itself.
+        let as_they_are = wanted.iter().filter(|label| !self.label_map.contains_key(*label));
+        let known: BTreeSet<&String> = wanted.iter().collect();
+        let mapped = self.label_map.iter().filter(|(_, label)| known.contains(label)).map(|(own, _)| own);
+        Cow::Owned(as_they_are.chain(mapped).cloned().collect())
     }
 }
 

@@ -41,6 +41,28 @@ fn complaint(result: Result<Credentials, Error>) -> String {
     result.map(|_| ()).unwrap_err().to_string()
 }
 
+/// Contract D25.
+#[test]
+fn a_model_is_asked_for_the_labels_of_its_own_that_come_to_the_wanted_ones() {
+    let labels = |labels: &[&str]| labels.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let asked = |map: &[(&str, &str)], wanted: &[&str]| {
+        let label_map = map.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+        Reading { label_map, ..Reading::default() }.asked(&labels(wanted)).into_owned()
+    };
+    let map = [("17", "cat"), ("dining table", "desk"), ("table", "desk"), ("desk", "shelf"), ("cup", "cup")];
+
+    for (wanted, own) in [
+        (&["car"][..], &["car"][..]),
+        (&["car", "cat"], &["car", "cat", "17"]),
+        (&["desk"], &["dining table", "table"]),
+        (&["cup", "shelf"], &["shelf", "cup", "desk"]),
+        (&[], &[]),
+    ] {
+        assert_eq!(asked(&map, wanted), labels(own));
+        assert_eq!(asked(&[], wanted), labels(wanted));
+    }
+}
+
 /// Contract D16.
 #[test]
 fn a_config_is_known_by_several_names_and_kept_under_one() {
