@@ -323,7 +323,7 @@ export class AutoLabel extends Construct {
     // A test calls a model as a job does.
     for (const caller of [providers, infer]) {
       caller.allow(['kms:Decrypt'], key);
-      caller.allow(['sagemaker:InvokeEndpoint'], this.endpointsArn());
+      caller.allow(['sagemaker:InvokeEndpoint'], ...this.endpointsArns());
       caller.allow(['sts:AssumeRole'], this.rolesArn());
     }
 
@@ -375,8 +375,10 @@ export class AutoLabel extends Construct {
     });
   }
 
-  private endpointsArn(): string {
-    return Stack.of(this).formatArn({ service: 'sagemaker', resource: 'endpoint', resourceName: '*' });
+  /** Of this account, in any region, since a provider names its own. An inference component is a resource beside its endpoint. */
+  private endpointsArns(): string[] {
+    const everywhere = { service: 'sagemaker', region: '*', resourceName: '*' };
+    return ['endpoint', 'inference-component'].map((resource) => Stack.of(this).formatArn({ ...everywhere, resource }));
   }
 
   /** Of any account: a provider's role is its tenant's. */
@@ -461,7 +463,9 @@ export class AutoLabel extends Construct {
     }
     acknowledgeWildcard(plan.role!, work, 'Manifests lie under the uid of their job.');
     for (const { role } of [providers, infer]) {
-      acknowledgeWildcard(role!, this.endpointsArn(), 'Providers name their SageMaker endpoint at run time.');
+      for (const endpoints of this.endpointsArns()) {
+        acknowledgeWildcard(role!, endpoints, 'Providers name their SageMaker endpoint at run time.');
+      }
       acknowledgeWildcard(role!, this.rolesArn(), "Providers name their role at run time; the role's trust policy decides.");
     }
     acknowledgeWildcard(jobs.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');

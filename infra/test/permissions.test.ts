@@ -27,7 +27,12 @@ const NAMES = new Map<string, string>(
 
 const KEPT = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'].map((action) => `dynamodb:${action} table`);
 
-const CALLING_MODELS = ['kms:Decrypt key', 'sagemaker:InvokeEndpoint endpoints', 'sts:AssumeRole roles'];
+const CALLING_MODELS = [
+  'kms:Decrypt key',
+  'sagemaker:InvokeEndpoint endpoints',
+  'sagemaker:InvokeEndpoint inference components',
+  'sts:AssumeRole roles',
+];
 
 const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
   jobs: [
@@ -174,7 +179,8 @@ function nameOf(resource: Json, logGroup?: string): string {
   if (resource === '*') return '*';
   const arn = JSON.stringify(resource);
   if (resource['Fn::GetAtt']?.[0] === logGroup) return 'own log group';
-  if (arn.includes(':sagemaker:') && arn.endsWith(':endpoint/*"]]}')) return 'endpoints';
+  if (arn.includes(':sagemaker:*:') && arn.endsWith(':endpoint/*"]]}')) return 'endpoints';
+  if (arn.includes(':sagemaker:*:') && arn.endsWith(':inference-component/*"]]}')) return 'inference components';
   if (arn.includes(':iam::*:role/*')) return 'roles';
   const machineName = JSON.stringify(stack.resolve(machine.stateMachineName));
   if (arn.includes(':states:') && arn.endsWith(`:execution:",${machineName},":*"]]}`)) return 'executions';
