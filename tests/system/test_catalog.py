@@ -186,6 +186,13 @@ def test_tasks_of_all_projects_come_project_by_project(tenant: NewTenant) -> Non
     assert oldest_first == newest_first[::-1]
 
 
+def test_an_unknown_status_is_refused_and_an_unknown_project_has_no_tasks(system: System) -> None:
+    assert_refused(system.api.get("/tasks/?status=done"), 400, naming="status")
+    for unknown in (UNKNOWN, "proj_abc123"):
+        assert system.ok("GET", f"/tasks/?project={unknown}") == EMPTY
+        assert_refused(system.api.get(f"/tasks/{unknown}/"), 404, naming="Not found.")
+
+
 def test_tasks_are_their_tenants_own(system: System, tenant: NewTenant) -> None:
     """I10, also against a cursor that points into a foreign project."""
     uid = system.project(items=3)
