@@ -22,6 +22,8 @@ from microburst.core.context import RequestContext
 from microburst.core.pipeline import Microburst
 from microburst.rules import Decision
 
+from tests.chaos.schedule import NOBODY
+
 Json = dict[str, Any]
 
 UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -124,7 +126,7 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         event = self.fired[-1]
         victim = await asyncio.to_thread(self._caller, request)
         if victim is None:
-            event.note = "nobody found to kill"
+            event.note = NOBODY
         if effect == "kill after":
             # Frozen meanwhile: nothing of it runs between the effect and its end.
             if victim:

@@ -28,7 +28,10 @@ class Kind(StrEnum):
     KILLED_AFTER = "killed after the call"
 
 
-COMMON = (Kind.THROTTLED, Kind.ERROR, Kind.RESET, Kind.LOST, Kind.SLOW, Kind.KILLED_BEFORE, Kind.KILLED_AFTER)
+# Of a kill that came too late, since the caller had hung up.
+NOBODY = "nobody found to kill"
+KILLED = (Kind.KILLED_BEFORE, Kind.KILLED_AFTER)
+COMMON = (Kind.THROTTLED, Kind.ERROR, Kind.RESET, Kind.LOST, Kind.SLOW, *KILLED)
 MODEL = "sagemaker-runtime"
 # (code, status) by service; S3, SQS and KMS have names of their own.
 THROTTLED = {
@@ -232,6 +235,6 @@ def schedule_of(seed: int) -> Schedule:
 def _fault(rng: random.Random, site: Site) -> Fault:
     kind = rng.choice(site.kinds)
     times = rng.choices((1, 2, 3, OUTLASTING), (10, 3, 2, 2))[0]
-    if kind in (Kind.KILLED_BEFORE, Kind.KILLED_AFTER, Kind.SLOW):
+    if kind in (*KILLED, Kind.SLOW):
         times = min(times, 2)  # the state machine repeats a killed task five times
     return Fault(site, kind, skip=rng.choices((0, 1, 2, 3), (4, 2, 1, 1))[0], times=times)

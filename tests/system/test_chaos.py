@@ -8,7 +8,7 @@ from local import aws, processes
 from local.up import Stack
 from tests.chaos import run
 from tests.chaos.play import asked_since
-from tests.chaos.schedule import Deed
+from tests.chaos.schedule import KILLED, NOBODY, Deed, Kind
 from tests.system.system import Json, System
 
 SCHEDULES = 25
@@ -25,7 +25,10 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
 
     print(f"\n{report}")
     assert not report.broken, "replay one with: make chaos SCHEDULES=1 SEED=…"
-    assert len(report.fired) >= 8, "most kinds of faults must have struck for the rest to mean something"
+    struck = {kind for kind in Kind if report.fired[kind]}
+    assert len(struck) >= 8, "most kinds of faults must have struck for the rest to mean something"
+    assert struck.issuperset(KILLED)
+    assert report.fired[NOBODY] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
     assert report.fired.total() >= SCHEDULES
     assert {"completed", "cancelled"} <= set(report.statuses)
     assert {Deed.CANCEL, Deed.LABEL, Deed.INFER_AGAIN, Deed.MESSAGE_AGAIN} <= set(report.deeds)
