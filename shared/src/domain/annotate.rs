@@ -26,7 +26,8 @@ pub fn wants(spec: &JobSpec, label: &str) -> bool {
 pub fn unwanted(spec: &JobSpec, answer: &Decoded) -> Vec<LabelCount> {
     let predictions = answer.predictions.iter().map(|prediction| prediction.label.as_str());
     let labels = predictions.chain(answer.pictures.iter().map(|picture| picture.label.as_str()));
-    LabelCount::sum(labels.filter(|label| !wants(spec, label)).map(|label| (label, 1)), limits::DROPPED_LABELS)
+    let counts = labels.filter(|label| !wants(spec, label)).map(|label| (label, 1));
+    LabelCount::sum(counts, limits::DROPPED_LABELS_PER_ITEM)
 }
 
 /// The outcome of a well-formed answer.
@@ -104,6 +105,21 @@ mod tests {
 
         assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(Draft::of(vec![prediction("car", 0.9)])));
         assert_eq!(judge(&spec(0.5, &["dog"]), &answer), Outcome::Skipped(SkipReason::BelowThreshold));
+    }
+
+    #[test]
+    fn an_unwanted_label_of_every_item_is_among_the_most_frequent_however_many_each_has() {
+        let said = |others: &str| {
+            let others = (0..2 * limits::DROPPED_LABELS).map(|number| prediction(&format!("{others}{number}"), 0.9));
+            let predictions = others.chain([prediction("zebra", 0.9), prediction("car", 0.9)]).collect();
+            unwanted(&spec(0.5, &["car"]), &Decoded { predictions, ..Decoded::default() })
+        };
+        let items = [said("a"), said("b")];
+
+        let summed = LabelCount::sum(items.iter().flatten().map(LabelCount::pair), limits::DROPPED_LABELS);
+
+        assert_eq!(summed.len(), limits::DROPPED_LABELS);
+        assert_eq!(summed.first(), Some(&LabelCount { label: "zebra".into(), count: 2 }));
     }
 
     proptest! {

@@ -45,6 +45,8 @@ pub const MASK_URL_CHARS: usize = 8_192;
 pub const SUMMARY_LABELS: usize = 200;
 /// The same of the labels that a job does not want.
 pub const DROPPED_LABELS: usize = 50;
+/// Labels of one item that are counted among those: far more, since what is cut here is missing in every sum.
+pub const DROPPED_LABELS_PER_ITEM: usize = LABELS;
 /// Characters of all labels of a project or a job together.
 pub const LABELS_CHARS: usize = 16 * 1024;
 /// Characters of a sentence about an item.
