@@ -30,20 +30,20 @@ pub(super) fn detection(part: Value, size: Option<Size>) -> Read<Part> {
 }
 
 /// Of COCO's results (cocodataset.org, "Results Format"): `{"category_id", "score", "bbox": [x, y, width, height]}`, or with a
-/// `segmentation`: run lengths, or a polygon as `[[x, y, x, y, …]]`. Of both, the segmentation says more. `category`, a
-/// name, goes before the id.
+/// `segmentation`: run lengths, or a polygon as `[[x, y, x, y, …]]`. Of both, the segmentation says more, but for an empty list,
+/// which detectors write beside their boxes. `category`, a name, goes before the id.
 pub(super) fn coco_result(part: Value, size: Option<Size>) -> Read<Part> {
     let mut part = object(part)?;
     let label = category(&mut part)?;
     let confidence = field(&mut part, "score", fields::fraction)?;
     let geometry = match take(&mut part, "segmentation") {
         Some(Value::Object(runs)) => mask::runs(runs, "segmentation", pixels(size, "segmentation")?)?,
-        Some(Value::Array(rings)) => {
+        Some(Value::Array(rings)) if !rings.is_empty() => {
             let points = points::ring(corners(&rings)?, "segmentation", pixels(size, "segmentation")?)?;
             Geometry::Polygon { points }
         }
+        Some(Value::Array(_)) | None => Geometry::BoundingBox { coordinates: bbox(&mut part, size)? },
         Some(_) => return broken("segmentation", "Must be an object or an array."),
-        None => Geometry::BoundingBox { coordinates: bbox(&mut part, size)? },
     };
     Ok(plain(geometry, label, confidence))
 }

@@ -163,8 +163,11 @@ fn coco_results_are_boxes_masks_or_polygons_by_their_category() {
     assert_eq!(read(ring), Ok(("pedestrian".into(), ninth)));
     let unmapped = json!({"category_id": "dog", "segmentation": null, "bbox": [0, 0, 1, 1]});
     assert_eq!(read(unmapped), Ok(("dog".into(), rect(0.0, 0.0, 1.0, 1.0))));
+    let empty = json!({"bbox": [-5, 5, 10, 10], "segmentation": []});
+    assert_eq!(read(empty), Ok(("cat".into(), rect(0.0, 5.0, 5.0, 10.0))));
     for (more, complaint) in [
         (json!({}), "bbox: This field is required."),
+        (json!({"segmentation": []}), "bbox: This field is required."),
         (json!({"bbox": [1, 2, 3]}), "bbox: Must be four numbers."),
         (json!({"bbox": [1, 2, 3, "4"]}), "bbox: Must be four numbers."),
         (json!({"bbox": [1, 2, 0, 4]}), "bbox: Must have a width and a height greater than 0."),
