@@ -19,7 +19,9 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
+use crate::domain::limits;
 use crate::domain::source::Source;
 use crate::ports::{Files, NoFile};
 
@@ -37,7 +39,7 @@ pub struct Post<'a> {
     pub headers: &'a [(&'a str, &'a str)],
     /// The exact bytes.
     pub body: &'a [u8],
-    /// Of the whole exchange, DNS to last byte.
+    /// Of the whole exchange, DNS to last byte, but for what a long answer waits here to be read.
     pub timeout: Duration,
     /// Bytes of the answer's body that are read, counted as they are unpacked; the rest is left.
     pub answer_bytes: usize,
@@ -55,9 +57,14 @@ struct Get<'a> {
 const GET: Duration = Duration::from_secs(4);
 /// And a second more for each so many bytes: 14 seconds for a mask of 20 MB.
 const BYTES_PER_SECOND: u64 = 2 * 1024 * 1024;
-/// Bodies are read side by side up to here, and beyond it one at a time: with 64 calls in flight, 64 long answers would not fit
-/// into a worker's memory (design.md, section 9).
-const LONG_BYTES: usize = 256 * 1024;
+/// All bodies are read side by side up to here, and beyond it as many as there is room for: with 64 calls in flight, 64 long
+/// answers would not fit into a worker's memory (design.md, section 9). And so much of each may be under way over HTTP/2.
+const LONG_BYTES: u32 = 256 * 1024;
+/// For the long ones together: four of the longest answers, if nobody says how long they are.
+const ROOM_BYTES: u32 = 25 * 1024 * 1024;
+/// Of a connection over HTTP/2. All calls to a server share it, and what waits for room is not taken off it: with less, those
+/// that wait would leave nothing to those that are read (docs/decisions/0014).
+const WINDOW_BYTES: u32 = (limits::CONCURRENCY + 1) * LONG_BYTES;
 /// A server that does not know ranges sends a file from its beginning: so much of it is read to get to a later part.
 const WITHOUT_RANGES: u64 = 512 * 1024;
 
@@ -79,8 +86,8 @@ pub struct Answer {
 pub struct Egress {
     client: reqwest::Client,
     loopback: bool,
-    /// Held by who reads a long body.
-    turn: Arc<Semaphore>,
+    /// Of it, who reads a long body holds the body's bytes.
+    room: Arc<Semaphore>,
 }
 
 impl Egress {
@@ -106,13 +113,15 @@ impl Egress {
             .no_proxy()
             .redirect(Policy::none())
             .dns_resolver(Arc::new(names))
+            .http2_initial_stream_window_size(LONG_BYTES)
+            .http2_initial_connection_window_size(WINDOW_BYTES)
             .user_agent("autolabel");
         #[expect(
             clippy::expect_used,
             reason = "only a TLS configuration that reqwest does not know could fail: every test builds one"
         )]
         let client = client.build().expect("the client can be built");
-        Self { client, loopback, turn: Arc::new(Semaphore::new(1)) }
+        Self { client, loopback, room: Arc::new(Semaphore::new(ROOM_BYTES as usize)) }
     }
 
     /// One request, never repeated here.
@@ -121,23 +130,19 @@ impl Egress {
     /// If no complete answer came.
     pub async fn post(&self, request: Post<'_>) -> Result<Answer, EgressError> {
         let url = check_url(request.url, self.loopback)?;
-        let exchange = async { self.exchange(url, request).await.map_err(|error| EgressError::of(&error)) };
-        tokio::time::timeout(request.timeout, exchange).await.unwrap_or(Err(EgressError::Timeout))
-    }
-
-    async fn exchange(&self, url: ::url::Url, request: Post<'_>) -> reqwest::Result<Answer> {
         let mut call = self.client.post(url).body(request.body.to_vec());
         for (name, value) in request.headers {
             call = call.header(*name, *value);
         }
-        let mut call = call.build()?;
+        let mut call = call.build().map_err(|error| EgressError::of(&error))?;
         // Some are credentials: no library prints them, whatever the log level.
         call.headers_mut().values_mut().for_each(|value| value.set_sensitive(true));
-        let mut response = self.client.execute(call).await?;
+        let mut time = Time(request.timeout);
+        let mut response = time.bound(self.client.execute(call)).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        let body = self.beginning(&mut response, request.answer_bytes).await?;
+        let body = self.beginning(&mut response, request.answer_bytes, &mut time).await?;
         Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), body })
     }
 
@@ -145,42 +150,56 @@ impl Egress {
     async fn get(&self, request: Get<'_>) -> Result<(u16, Vec<u8>), EgressError> {
         let url = check_url(request.url, self.loopback)?;
         let Get { offset, length, .. } = request;
-        let exchange = async {
-            let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
-            let mut response = self.client.get(url).header("range", range).send().await?;
-            let status = response.status().as_u16();
-            // 200 is the whole file: up to the part's end, and then the connection is given up.
-            let before = if status == 200 { offset } else { 0 };
-            if status >= 300 || before + length > WITHOUT_RANGES.max(length) {
-                return Ok((status, Vec::new()));
-            }
-            let wanted = usize::try_from(before + length).unwrap_or(usize::MAX);
-            let mut body = self.beginning(&mut response, wanted).await?;
-            body.drain(..body.len().min(usize::try_from(before).unwrap_or(usize::MAX)));
-            Ok((status, body))
-        };
-        let exchange = async { exchange.await.map_err(|error: reqwest::Error| EgressError::of(&error)) };
-        let time = GET + Duration::from_secs(length / BYTES_PER_SECOND);
-        tokio::time::timeout(time, exchange).await.unwrap_or(Err(EgressError::Timeout))
+        let mut time = Time(GET + Duration::from_secs(length / BYTES_PER_SECOND));
+        let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
+        let mut response = time.bound(self.client.get(url).header("range", range).send()).await?;
+        let status = response.status().as_u16();
+        // 200 is the whole file: up to the part's end, and then the connection is given up.
+        let before = if status == 200 { offset } else { 0 };
+        if status >= 300 || before + length > WITHOUT_RANGES.max(length) {
+            return Ok((status, Vec::new()));
+        }
+        let wanted = usize::try_from(before + length).unwrap_or(usize::MAX);
+        let mut body = self.beginning(&mut response, wanted, &mut time).await?;
+        body.drain(..body.len().min(usize::try_from(before).unwrap_or(usize::MAX)));
+        Ok((status, body))
     }
 
     /// The first `most` bytes of a body. What follows is not waited for.
-    async fn beginning(&self, response: &mut reqwest::Response, most: usize) -> reqwest::Result<Vec<u8>> {
+    async fn beginning(
+        &self,
+        response: &mut reqwest::Response,
+        most: usize,
+        time: &mut Time,
+    ) -> Result<Vec<u8>, EgressError> {
         // What is announced is made room for at once: growing would take up to three times as much.
         let announced =
-            response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0).min(most);
-        let mut body = Vec::with_capacity(announced.min(LONG_BYTES));
-        let mut turn = None;
+            response.content_length().map_or(most, |length| usize::try_from(length).unwrap_or(most)).min(most);
+        let mut body = Vec::with_capacity(announced.min(LONG_BYTES as usize));
+        let mut room = None;
         while body.len() < most
-            && let Some(piece) = response.chunk().await?
+            && let Some(piece) = time.bound(response.chunk()).await?
         {
-            if turn.is_none() && body.len() + piece.len() > LONG_BYTES {
-                turn = self.turn.acquire().await.ok(); // nobody closes it
+            if room.is_none() && body.len() + piece.len() > LONG_BYTES as usize {
+                let bytes = u32::try_from(announced).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
+                room = self.room.acquire_many(bytes).await.ok(); // nobody closes it
                 body.reserve_exact(announced.saturating_sub(body.len()));
             }
             body.extend_from_slice(&piece[..piece.len().min(most - body.len())]);
         }
         Ok(body)
+    }
+}
+
+/// What is left of a request's time. What is not bound by it does not count.
+struct Time(Duration);
+
+impl Time {
+    async fn bound<T>(&mut self, step: impl Future<Output = reqwest::Result<T>>) -> Result<T, EgressError> {
+        let begun = Instant::now();
+        let done = timeout(self.0, step).await;
+        self.0 = self.0.saturating_sub(begun.elapsed());
+        done.map_or(Err(EgressError::Timeout), |done| done.map_err(|error| EgressError::of(&error)))
     }
 }
 

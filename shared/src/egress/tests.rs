@@ -273,21 +273,71 @@ async fn a_connection_serves_one_call_after_the_other() {
 }
 
 #[tokio::test]
-async fn long_bodies_are_read_one_at_a_time_and_short_ones_beside_them() {
-    let body = |length: usize| format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(length));
+async fn long_bodies_wait_for_room_and_short_ones_are_read_beside_them() {
+    let long = LONG_BYTES as usize;
     let egress = Egress::new(true);
-    for (length, waits) in [(LONG_BYTES, false), (LONG_BYTES + 1, true)] {
-        let answer: &'static str = Box::leak(body(length).into_boxed_str());
-        let (port, _) = answering(answer).await;
+    for (length, waits) in [(long, false), (long + 1, true)] {
+        let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(length));
+        let (port, _) = answering(Box::leak(answer.into_boxed_str())).await;
         let url = format!("http://127.0.0.1:{port}");
-        let request = Post { timeout: Duration::from_millis(500), answer_bytes: 2 * LONG_BYTES, ..to(&url) };
+        let request = Post { answer_bytes: 2 * long, ..to(&url) };
 
-        let turn = egress.turn.acquire().await.unwrap();
-        let beside = egress.post(request).await;
-        drop(turn);
+        let full = egress.room.acquire_many(ROOM_BYTES).await.unwrap();
+        let beside = timeout(Duration::from_millis(500), egress.post(request)).await;
+        drop(full);
         let alone = egress.post(request).await.unwrap();
 
-        assert_eq!(beside.err(), waits.then_some(EgressError::Timeout), "{length}");
+        assert_eq!(beside.is_err(), waits, "{length}");
         assert_eq!(alone.body.len(), length);
+    }
+}
+
+#[tokio::test]
+async fn what_a_long_body_waits_for_room_is_not_the_servers_time() {
+    let answer = format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(1 << 20));
+    let (port, _) = answering(Box::leak(answer.into_boxed_str())).await;
+    let url = format!("http://127.0.0.1:{port}");
+    let egress = Egress::new(true);
+    let full = egress.room.acquire_many(ROOM_BYTES).await.unwrap();
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        drop(full);
+    };
+    let request = Post { timeout: Duration::from_millis(500), answer_bytes: 1 << 20, ..to(&url) };
+
+    let (answer, ()) = tokio::join!(egress.post(request), later);
+
+    assert_eq!(answer.unwrap().body.len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn a_long_body_takes_as_much_room_as_it_announces_or_else_as_it_may_have() {
+    for (announced, room) in [("content-length: 1048576\r\n", 1 << 20), ("", 6 << 20)] {
+        let body = "x".repeat(1 << 19);
+        let head = format!("HTTP/1.1 200 OK\r\n{announced}\r\n");
+        let (port, _) = a_server(move |mut stream| {
+            let half = format!("{head}{body}");
+            async move {
+                let _ = stream.write_all(half.as_bytes()).await;
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        })
+        .await;
+        let url = format!("http://127.0.0.1:{port}");
+        let egress = Egress::new(true);
+        let request = Post { answer_bytes: 6 << 20, ..to(&url) };
+
+        let reading = timeout(Duration::from_millis(500), async {
+            let _ = egress.post(request).await;
+        });
+        let taken = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            ROOM_BYTES as usize - egress.room.available_permits()
+        };
+
+        let (unfinished, taken) = tokio::join!(reading, taken);
+        assert!(unfinished.is_err());
+        assert_eq!(taken, room);
+        assert_eq!(egress.room.available_permits(), ROOM_BYTES as usize, "who gives up leaves its room");
     }
 }

@@ -109,6 +109,39 @@ async fn a_server_of_the_deployments_own_authority_is_asked_by_many_calls_over_o
     assert!(egress.post(Post { timeout: Duration::from_millis(300), ..to(&url) }).await.is_err(), "it waits for three");
 }
 
+/// Answers every request of a connection with so many bytes.
+async fn at_length_over_http2(stream: TlsStream<TcpStream>, bytes: usize) {
+    let mut connection = h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((_, mut request))) = connection.accept().await {
+        let mut body = request.send_response(http::Response::new(()), false).unwrap();
+        body.send_data(Bytes::from(vec![b' '; bytes]), true).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn long_answers_of_one_http2_connection_do_not_starve_each_other() {
+    let length = 1 << 20;
+    let authority = an_authority();
+    let acceptor = shown(&certificate("localhost", 2100), Some(&authority), b"h2");
+    let (port, connections) = a_tls_server(acceptor, move |stream| at_length_over_http2(stream, length)).await;
+    let egress = Egress::trusting(true, &authority.pem()).unwrap();
+    let call = || {
+        let (egress, url) = (egress.clone(), format!("https://localhost:{port}/detect"));
+        tokio::spawn(async move {
+            let request = Post { timeout: Duration::from_secs(10), answer_bytes: 6 << 20, ..to(&url) };
+            egress.post(request).await.map(|answer| answer.body.len())
+        })
+    };
+    call().await.unwrap().unwrap(); // from here on it is known that the server speaks HTTP/2
+
+    let calls: Vec<_> = (0..64).map(|_| call()).collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), Ok(length));
+    }
+
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn each_fault_of_a_certificate_has_its_own_name_and_nothing_is_sent() {
     let (ours, strangers) = (an_authority(), an_authority());
