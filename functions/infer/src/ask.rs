@@ -7,7 +7,7 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 use shared::domain::Error;
 use shared::domain::annotate::{accepts, judge, unwanted};
-use shared::domain::decode::{BadAnswer, Picture, decode};
+use shared::domain::decode::{BadAnswer, Decoded, Picture, decode};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
@@ -18,7 +18,7 @@ use shared::domain::summary::{ItemError, LabelCount};
 use shared::domain::{limits, mask};
 use shared::measure::measure;
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::gate::{Gate, wait};
@@ -113,7 +113,7 @@ pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) stopped: &'a Cell<bool>,
     /// Where answers are kept.
     pub(crate) raw: &'a Raw,
-    /// Held for each mask: a file and its pixels may take half of the worker's memory (design.md, section 9).
+    /// Held for the masks of an item: a file and its pixels may take half of the worker's memory (design.md, section 9).
     pub(crate) fetching: Mutex<()>,
 }
 
@@ -136,6 +136,15 @@ impl Tries {
     }
 }
 
+/// What the model said.
+struct Said<'a> {
+    decoded: Result<Decoded, BadAnswer>,
+    /// Of `fetching`, if the job wants masks of it; also none if it never came.
+    turn: Option<MutexGuard<'a, ()>>,
+    /// From here on no mask is fetched.
+    until: Instant,
+}
+
 impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     /// Asks about an item, and keeps the answer. `None`: the gate was shut before the model had answered.
     ///
@@ -154,8 +163,8 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         loop {
             let (message, retry_after) = match self.call(&mut asset, &mut tries).await {
                 Ok(None) => return Ok(None),
-                Ok(Some(body)) => {
-                    let read = self.read(&asset, &body, Instant::now() + tries.left()).await;
+                Ok(Some(said)) => {
+                    let read = self.read(&asset, said).await;
                     return Ok(Some(Answer { measured: wanted_size.then_some(asset), ..read }));
                 }
                 Err(InferenceError::Item(failure)) => return Ok(Some(Answer::failed(&asset, failure))),
@@ -173,7 +182,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     }
 
     /// One try. The asset's size is read from the file if nobody knows it yet.
-    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<Vec<u8>>, InferenceError> {
+    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<Said<'_>>, InferenceError> {
         if !self.buckets.open(&asset.source, self.spec.organization) {
             return Err(unreadable("This deployment does not read from the file's bucket any more."));
         }
@@ -186,12 +195,30 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         let begun = Instant::now();
         let answer = timeout(tries.left(), self.infer(asset)).await;
         let late = |_| Err(InferenceError::transient(Diagnosis::Timeout, "The model did not answer in time."));
-        let answer = answer.unwrap_or_else(late);
-        if self.gate.leave(place, begun.elapsed(), &answer) {
+        let (took, until) = (begun.elapsed(), begun + tries.left());
+        let said = match answer.unwrap_or_else(late) {
+            Ok(body) => Ok(self.understand(asset, &body, until).await),
+            Err(error) => Err(error),
+        };
+        if self.gate.leave(place, took, &said) {
             tries.failed += 1;
-            tries.spent += begun.elapsed();
+            tries.spent += took;
         }
-        answer.map(Some)
+        said.map(Some)
+    }
+
+    /// Whoever waits for its masks keeps its place: answers would come faster than they are done with, and fill the memory. And it
+    /// waits with the answer as it came, which may take several times as much when it is read.
+    async fn understand(&self, asset: &Asset, body: &[u8], until: Instant) -> Said<'_> {
+        let read = || decode(body, self.model.reading(), asset.size);
+        let wanted = |picture: &Picture| accepts(self.spec, &picture.label, picture.confidence);
+        let decoded = read();
+        if !decoded.as_ref().is_ok_and(|decoded| decoded.pictures.iter().any(wanted)) {
+            return Said { decoded, turn: None, until };
+        }
+        drop(decoded);
+        let turn = timeout_at(until, self.fetching.lock()).await.ok();
+        Said { decoded: read(), turn, until }
     }
 
     async fn infer(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
@@ -216,9 +243,10 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         })
     }
 
-    async fn read(&self, asset: &Asset, body: &[u8], until: Instant) -> Answer {
+    async fn read(&self, asset: &Asset, said: Said<'_>) -> Answer {
+        let Said { decoded, turn: _turn, until } = said;
         let bad = |bad: BadAnswer| Answer::failed(asset, Failure::new(FailureCode::BadAnswer, bad.to_string()));
-        let decoded = match decode(body, self.model.reading(), asset.size) {
+        let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(error) => return bad(error),
         };
@@ -260,7 +288,6 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     }
 
     async fn mask(&self, picture: &Picture) -> Result<Mask, String> {
-        let _turn = self.fetching.lock().await;
         if self.stopped.get() {
             return Err(String::new()); // waited in vain (I7)
         }

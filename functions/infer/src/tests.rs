@@ -384,6 +384,22 @@ async fn no_more_masks_of_an_item_are_fetched_than_a_hundred() {
     assert_eq!(worker.web.looks().len(), 3 * limits::MASK_PICTURES);
 }
 
+/// An answer may be long: those that wait for their masks are no more than the slots.
+#[tokio::test(start_paused = true)]
+async fn the_model_is_not_asked_faster_than_masks_are_fetched() {
+    let assets: Vec<Asset> = (0..30).map(an_item).collect();
+    let (mut worker, batch) = worker_on(&assets).await;
+    worker.web = MemoryWeb::of([(GOOD, a_mask(Size { width: 100, height: 100 }, 2, 1))]).slow(Duration::from_secs(1));
+    worker.models = ScriptedModels(ScriptedModel::saying(&json!({"annotations": [pictured(GOOD, 0.9)]})));
+
+    let _ = tokio::time::timeout(Duration::from_millis(10_500), worker.run(&batch, "a", far())).await;
+
+    // One look was in vain and was repeated, and one goes on; for that mask's item a place is free again.
+    let done = worker.web.looks().len() - 2;
+    assert!(done > 5);
+    assert_eq!(worker.models.0.asked().len() - done, batch.slots as usize + 1);
+}
+
 /// A slow mask is given up when the time of its item is over.
 #[tokio::test(start_paused = true)]
 async fn masks_do_not_take_longer_than_an_item_may() {
