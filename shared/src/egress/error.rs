@@ -3,8 +3,9 @@ use std::io;
 
 use rustls::CertificateError::{
     BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
-    UnknownIssuer,
+    Other, UnknownIssuer,
 };
+use rustls::OtherError;
 
 use super::url::Refusal;
 use crate::domain::diagnosis::Diagnosis;
@@ -88,6 +89,10 @@ impl TlsError {
             NotValidForName | NotValidForNameContext { .. } => Self::WrongName,
             // A namesake of an authority that is trusted is not it.
             UnknownIssuer | BadSignature => Self::UnknownAuthority,
+            // One that vouches for itself as an authority: what `openssl req -x509` makes.
+            Other(OtherError(error)) if error.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {
+                Self::UnknownAuthority
+            }
             _ => Self::Other,
         }
     }

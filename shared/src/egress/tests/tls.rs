@@ -149,6 +149,8 @@ async fn each_fault_of_a_certificate_has_its_own_name_and_nothing_is_sent() {
     let good = certificate("localhost", 2100);
     let mut early = good.clone();
     early.not_before = date_time_ymd(2099, 1, 1);
+    let mut own_authority = good.clone();
+    own_authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     for (params, by, expected) in [
         (&certificate("localhost", 2001), Some(&ours), TlsError::Expired),
         (&early, Some(&ours), TlsError::Expired),
@@ -156,6 +158,7 @@ async fn each_fault_of_a_certificate_has_its_own_name_and_nothing_is_sent() {
         (&certificate("127.0.0.1", 2100), Some(&ours), TlsError::WrongName),
         (&good, Some(&strangers), TlsError::UnknownAuthority),
         (&good, None, TlsError::UnknownAuthority),
+        (&own_authority, None, TlsError::UnknownAuthority),
     ] {
         let acceptor = shown(params, by, b"http/1.1");
         let (port, served) = a_tls_server(acceptor, |stream| over_http1(stream, Vec::new())).await;
