@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::connection::{Credentials, Http, Reading};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
-use crate::egress::{Answer, Egress, EgressError, Post};
+use crate::egress::{Answer, Egress, EgressError, Post, TlsError};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
 /// An answer may have as many bytes as one of a SageMaker endpoint (AWS, "InvokeEndpoint"); the next one shows that it has more.
@@ -110,16 +110,22 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// An address that may not be called, or whose certificate does not hold, is no better for the next item.
+/// An address that may not be called, or whose certificate does not hold, is no better for the next item. A handshake that
+/// breaks off may be: one node of several does that, or a load balancer without any.
 fn not_answered(error: EgressError) -> InferenceError {
     match error {
-        EgressError::Refused(_) | EgressError::Tls(_) => InferenceError::job(
-            error.diagnosis(),
-            format!("The inference provider's endpoint cannot be called. {error}"),
-        ),
-        EgressError::Dns | EgressError::Connect | EgressError::Timeout | EgressError::Broken => {
-            InferenceError::transient(error.diagnosis(), error.to_string())
+        EgressError::Refused(_)
+        | EgressError::Tls(TlsError::Expired | TlsError::WrongName | TlsError::UnknownAuthority) => {
+            InferenceError::job(
+                error.diagnosis(),
+                format!("The inference provider's endpoint cannot be called. {error}"),
+            )
         }
+        EgressError::Tls(TlsError::Other)
+        | EgressError::Dns
+        | EgressError::Connect
+        | EgressError::Timeout
+        | EgressError::Broken => InferenceError::transient(error.diagnosis(), error.to_string()),
     }
 }
 
@@ -138,7 +144,6 @@ mod tests {
     use crate::domain::connection::{Connection, ProviderType};
     use crate::domain::id::ItemUid;
     use crate::domain::item::{AssetType, Size};
-    use crate::egress::TlsError;
 
     /// A server for one request: its port, and what it was sent.
     async fn answering(answer: Vec<u8>) -> (u16, JoinHandle<String>) {
@@ -328,7 +333,20 @@ mod tests {
             assert!(matches!(error, InferenceError::Job { diagnosis: Diagnosis::AddressRefused, .. }), "{error}");
             assert!(!error.to_string().contains("://"), "{error}");
         }
-        let expired = not_answered(EgressError::Tls(TlsError::Expired));
-        assert!(matches!(expired, InferenceError::Job { diagnosis: Diagnosis::TlsExpired, .. }));
+        for certificate in [TlsError::Expired, TlsError::WrongName, TlsError::UnknownAuthority] {
+            assert!(matches!(not_answered(EgressError::Tls(certificate)), InferenceError::Job { .. }), "{certificate}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_breaks_off_may_be_better_for_the_next_item() {
+        let unavailable = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec();
+        let alert = vec![21, 3, 3, 0, 2, 2, 80]; // fatal, internal_error
+        for instead_of_a_handshake in [unavailable, alert] {
+            let (port, _) = answering(instead_of_a_handshake).await;
+            let error = ask(&endpoint(json!({"endpoint_url": format!("https://localhost:{port}/")}), true)).await;
+            let error = error.unwrap_err();
+            assert!(matches!(error, InferenceError::Transient { diagnosis: Diagnosis::Tls, .. }), "{error}");
+        }
     }
 }
