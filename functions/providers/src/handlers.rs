@@ -149,7 +149,7 @@ impl<P: Ports> App<P> {
 
     async fn test(&self, caller: &Caller, uid: &str) -> Result<TestView, Error> {
         let provider = self.get(caller, WRITE, uid).await?;
-        let probe = probe(&self.objects, &self.models, &provider).await?;
+        let probe = probe(&self.objects, &self.web, &self.models, &provider).await?;
         let now = self.clock.now();
         self.store.record_test(&provider, probe.success, now).await?;
         info!(provider.uid = %provider.uid, success = probe.success, problem = ?probe.problem, "provider tested");

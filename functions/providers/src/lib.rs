@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use shared::domain::trust::Trust;
-use shared::ports::{Clock, Connect, Objects, Projects, Providers, Secrets};
+use shared::ports::{Clock, Connect, Files, Objects, Projects, Providers, Secrets};
 use utoipa::OpenApi;
 
 pub use view::{ProviderView, TestView};
@@ -29,23 +29,27 @@ pub trait Ports: 'static {
     type Secrets: Secrets;
     /// The bucket.
     type Objects: Objects;
+    /// What models point at.
+    type Web: Files;
     /// The way to models.
     type Models: Connect + Send + Sync;
     /// The time.
     type Clock: Clock;
 }
 
-impl<S, V, O, M, C> Ports for (S, V, O, M, C)
+impl<S, V, O, W, M, C> Ports for (S, V, O, W, M, C)
 where
     S: Providers + Projects + 'static,
     V: Secrets + 'static,
     O: Objects + 'static,
+    W: Files + 'static,
     M: Connect + Send + Sync + 'static,
     C: Clock + 'static,
 {
     type Store = S;
     type Secrets = V;
     type Objects = O;
+    type Web = W;
     type Models = M;
     type Clock = C;
 }
@@ -58,6 +62,8 @@ pub struct App<P: Ports> {
     pub secrets: P::Secrets,
     /// The bucket, for what a test shows to a model.
     pub objects: P::Objects,
+    /// What models point at: masks, for tests.
+    pub web: P::Web,
     /// The way to models, for tests.
     pub models: P::Models,
     /// The time.

@@ -26,15 +26,17 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let secrets = Vault::new(aws_sdk_kms::Client::new(aws.config()), key);
     let sts = aws_sdk_sts::Client::new(aws.config());
-    let app = App::<(Store, Vault, Bucket, Models<Vault, SystemClock>, SystemClock)> {
+    let egress = Egress::trusting(loopback_http, &extra_roots)?;
+    let app = App::<(Store, Vault, Bucket, Egress, Models<Vault, SystemClock>, SystemClock)> {
         store: store.clone(),
         secrets: secrets.clone(),
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        web: egress.clone(),
         models: Models {
             config: aws.model_config(),
             roles: Roles::new(sts, trust.clone(), SystemClock),
             secrets,
-            egress: Egress::trusting(loopback_http, &extra_roots)?,
+            egress,
         },
         clock: SystemClock,
         trust,

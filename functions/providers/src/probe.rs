@@ -4,13 +4,15 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use shared::domain::Error;
-use shared::domain::decode::{BadAnswer, Decoded, decode, path_of};
+use shared::domain::decode::{BadAnswer, Decoded, Picture, decode, path_of};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::ItemUid;
 use shared::domain::item::{AssetType, Size, Source};
+use shared::domain::prediction::Mask;
 use shared::domain::provider::InferenceProvider;
-use shared::ports::{Connect, InferenceRequest, Model, Objects};
-use tokio::time::{Instant, timeout};
+use shared::domain::{limits, mask};
+use shared::ports::{Connect, Files, InferenceRequest, Model, NoFile, Objects};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// A person, so that a detector has something to find.
 const PICTURE: &[u8] = include_bytes!("probe.jpg");
@@ -22,6 +24,10 @@ const URL_VALID: Duration = Duration::from_secs(600);
 /// Of the whole test. The clients give up after 30 seconds (contract, 8.4), and a test is to end before 20, with the reads and
 /// writes of the table around it.
 const LIMIT: Duration = Duration::from_secs(18);
+/// A mask that is not there by then is not waited for, so that the test can say so.
+const MASKS: Duration = Duration::from_secs(17);
+/// A mask that cannot be fetched just now is tried once more, after this long, as by a job.
+const MASK_RETRY: Duration = Duration::from_millis(300);
 
 /// What a test came to.
 #[derive(Debug, Default)]
@@ -42,15 +48,15 @@ impl Probe {
         Self { message: message.into(), problem: Some(problem), ..Self::default() }
     }
 
-    /// Of an answer that can be read: what is broken of it, a job would drop.
-    fn of(decoded: &Decoded) -> Self {
-        let predictions = decoded.predictions.len() + decoded.pictures.len();
+    /// Of an answer that can be read: what is broken of it, a job would drop. `unseen` masks were not looked at.
+    fn of(decoded: &Decoded, unseen: usize) -> Self {
+        let predictions = decoded.predictions.len() + unseen;
         let message = format!("The model answered, with {predictions} prediction(s).");
         match decoded.dropped.first() {
             None => Self { success: true, message, ..Self::default() },
             Some(first) => Self {
                 success: true,
-                message: format!("{message} {} more would be dropped: {first}", decoded.dropped.len()),
+                message: format!("{message} A job would drop parts of the answer, the first one: {first}"),
                 problem: Some(Diagnosis::PredictionsDropped),
                 path: path_of(first).map(str::to_owned),
                 ..Self::default()
@@ -72,13 +78,14 @@ impl Probe {
 ///
 /// # Errors
 /// What is no fault of the provider's: `ObjectsUnavailable`, `SecretsUnavailable`.
-pub(crate) async fn probe<O: Objects, M: Connect>(
+pub(crate) async fn probe<O: Objects, W: Files, M: Connect>(
     objects: &O,
+    web: &W,
     models: &M,
     provider: &InferenceProvider,
 ) -> Result<Probe, Error> {
     let called = OnceLock::new();
-    let probe = match timeout(LIMIT, ask(objects, models, provider, &called)).await {
+    let probe = match timeout(LIMIT, ask(objects, web, models, provider, &called)).await {
         Ok(result) => result?,
         Err(_) => {
             let sentence = format!("The model did not answer within {} seconds.", LIMIT.as_secs());
@@ -89,12 +96,14 @@ pub(crate) async fn probe<O: Objects, M: Connect>(
 }
 
 /// `called` is when the model was.
-async fn ask<O: Objects, M: Connect>(
+async fn ask<O: Objects, W: Files, M: Connect>(
     objects: &O,
+    web: &W,
     models: &M,
     provider: &InferenceProvider,
     called: &OnceLock<Instant>,
 ) -> Result<Probe, Error> {
+    let until = Instant::now() + MASKS;
     let model = match models.connect(provider).await {
         Err(Error::ProviderRefused(sentence)) => return Ok(Probe::failed(Diagnosis::RoleNotAssumable, sentence)),
         connected => connected?,
@@ -113,11 +122,45 @@ async fn ask<O: Objects, M: Connect>(
     let answer = model.infer(&request).await;
     let latency = Some(begun.elapsed());
     let probe = match answer.map(|answer| decode(&answer, model.reading(), Some(SIZE))) {
-        Ok(Ok(decoded)) => Probe::of(&decoded),
+        Ok(Ok(decoded)) => completed(web, decoded, until).await.unwrap_or_else(|bad| Probe::unreadable(&bad)),
         Ok(Err(bad)) => Probe::unreadable(&bad),
         Err(error) => Probe::failed(error.diagnosis(), error.to_string()),
     };
     Ok(Probe { latency, ..probe })
+}
+
+/// Looks at masks that are pictures, up to the first that a job could use: the others are as good, most likely.
+async fn completed<W: Files>(web: &W, decoded: Decoded, until: Instant) -> Result<Probe, BadAnswer> {
+    let mut masks = Vec::new();
+    for picture in &decoded.pictures {
+        if masks.iter().take(limits::MASK_PICTURES).any(|mask| matches!(mask, Some(Ok(_)))) {
+            masks.push(None);
+            continue;
+        }
+        if masks.len() >= limits::MASK_PICTURES {
+            masks.push(Some(Err(format!("Only the first {} masks of an item are fetched.", limits::MASK_PICTURES))));
+            continue;
+        }
+        let late = |_| Err("Could not be fetched in time.".into());
+        masks.push(Some(timeout_at(until, mask_of(web, picture)).await.unwrap_or_else(late)));
+    }
+    let unseen = masks.iter().filter(|mask| mask.is_none()).count();
+    Ok(Probe::of(&decoded.complete(masks)?, unseen))
+}
+
+async fn mask_of<W: Files>(web: &W, picture: &Picture) -> Result<Mask, String> {
+    // One byte more shows that there are too many.
+    let source = Source::Url(picture.url.clone());
+    let fetch = || web.piece(&source, 0, limits::MASK_BYTES as u64 + 1);
+    let file = match fetch().await {
+        Err(NoFile::Busy) => {
+            sleep(MASK_RETRY).await;
+            fetch().await
+        }
+        first => first,
+    };
+    let file = file.map_err(|reason| format!("Could not be fetched. {reason}"))?;
+    mask::of_png(&file, picture.size).map_err(|bad| bad.to_string())
 }
 
 #[cfg(test)]

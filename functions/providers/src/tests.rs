@@ -13,7 +13,9 @@ use shared::domain::provider::InferenceProvider;
 use shared::domain::trust::Trust;
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets, Slice};
-use shared::testing::{ACME_PROJECTS, MemoryObjects, MemoryTenants, OTHER, PlainSecrets, StoppedClock, TestApi};
+use shared::testing::{
+    ACME_PROJECTS, MemoryObjects, MemoryTenants, MemoryWeb, OTHER, PlainSecrets, StoppedClock, TestApi,
+};
 
 use crate::{App, routes};
 
@@ -149,6 +151,10 @@ impl World {
     }
 
     async fn of(store: MemoryTenants, model: TestModel, secrets: impl Secrets + 'static) -> Self {
+        Self::seeing(MemoryWeb::default(), store, model, secrets).await
+    }
+
+    async fn seeing(web: MemoryWeb, store: MemoryTenants, model: TestModel, secrets: impl Secrets + 'static) -> Self {
         let mut projects = Vec::new();
         for organization in ["acme", "other"] {
             let organization = OrganizationUid::named(organization);
@@ -156,10 +162,11 @@ impl World {
             store.add_project(&project).await.unwrap();
             projects.push(project.uid.to_string());
         }
-        let api = TestApi::of(routes(App::<(_, _, _, _, _)> {
+        let api = TestApi::of(routes(App::<(_, _, _, _, _, _)> {
             store: store.clone(),
             secrets,
             objects: MemoryObjects::default(),
+            web,
             models: model.clone(),
             clock: StoppedClock::at(1_000),
             trust: Trust::new(vec![CALLER.into()]),

@@ -1,5 +1,8 @@
 //! What a test of a provider says.
 
+use shared::domain::item::Size;
+use shared::testing::a_mask;
+
 use super::*;
 
 #[tokio::test]
@@ -89,5 +92,38 @@ async fn a_test_names_the_first_part_of_an_answer_that_is_wrong() {
 
         assert_eq!((&result["success"], &result["problem"], &result["path"]), (&json!(success), &problem, &path));
         assert!(path.as_str().is_none_or(|path| result["message"].as_str().unwrap().contains(path)), "{result}");
+    }
+}
+
+/// Contract D29.
+#[tokio::test(start_paused = true)]
+async fn a_test_looks_at_masks_until_one_can_be_used() {
+    const GOOD: &str = "https://masks.example/good.png";
+    const LARGE: &str = "https://masks.example/large.png";
+    const GONE: &str = "https://masks.example/gone.png";
+    let mask = |url: &str| json!({"type": "segmentation_mask", "label": "road", "confidence": 0.9, "mask": {"format": "png_url", "url": url}});
+    let night = json!({"type": "classification", "label": "night", "confidence": 0.9});
+    for (parts, slow, problem, message) in [
+        (vec![mask(GOOD), mask(GOOD), mask(GONE)], 0, Value::Null, "with 3 prediction(s)."),
+        (vec![mask(GONE), mask(GOOD)], 0, json!("predictions_dropped"), "with 1 prediction(s). A job would drop parts"),
+        (vec![mask(GONE), night], 0, json!("predictions_dropped"), "found[0].mask: Could not be fetched."),
+        (vec![mask(LARGE)], 0, json!("bad_answer"), "found[0].mask: Has 200 x 100 pixels"),
+        (vec![mask(GOOD)], 20, json!("bad_answer"), "found[0].mask: Could not be fetched in time."),
+    ] {
+        let web = MemoryWeb::of([
+            (GOOD, a_mask(Size { width: 192, height: 192 }, 2, 1)),
+            (LARGE, a_mask(Size { width: 200, height: 100 }, 2, 1)),
+        ]);
+        let web = web.slow(Duration::from_secs(slow));
+        let answer = Box::leak(json!({ "found": parts }).to_string().into_boxed_str());
+        let model = TestModel::answering(Answer::Body(answer));
+        let world = World::seeing(web, MemoryTenants::default(), model, PlainSecrets).await;
+        let path = world.created(an_http()).await;
+
+        let result = world.tested(&path).await;
+
+        assert_eq!(result["problem"], problem, "{result}");
+        assert_eq!(result["success"], problem != "bad_answer");
+        assert!(result["message"].as_str().unwrap().contains(message), "{result}");
     }
 }
