@@ -4,13 +4,16 @@ Each mend replaces one function inside the emulator's process. They reach into i
 against one version and refuse any other: `check_version` fails before anything is served.
 """
 
+import contextvars
+import heapq
 import importlib.metadata
 import socketserver
+from collections.abc import Iterable
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import apigateway, stepfunctions
+from ministack.services import apigateway, dynamodb, stepfunctions
 
 WRITTEN_FOR = "1.5.33"
 
@@ -23,6 +26,7 @@ def apply() -> None:
     greedy_variable_matches_nothing_too()
     preflights_reach_their_route()
     invocations_wait_for_nothing()
+    a_page_of_an_index_reads_a_page()
 
 
 def check_version() -> None:
@@ -120,3 +124,48 @@ def invocations_wait_for_nothing() -> None:
         return str(drain(worker, first_line_wait=first_line_wait))
 
     lambda_runtime.Worker._drain_stderr_bounded = drained
+
+
+class _Range:
+    """The entries of an index that a query of a range of sort keys can be about: the first so many of them."""
+
+    def __init__(self, members: Any, table: dict[str, Any], request: dict[str, Any], sort_key: str) -> None:
+        self._members, self._table, self._request, self._sort_key = members, table, request, sort_key
+
+    def get(self, partition: Any, default: Any = ()) -> Iterable[tuple[str, str]]:
+        values, rows = self._request["ExpressionAttributeValues"], self._table["items"]
+        first, last = values[":from"]["S"], values[":to"]["S"]
+        keyed = ((rows[pk][sk][self._sort_key]["S"], pk, sk) for pk, sk in self._members.get(partition, default))
+        within = (entry for entry in keyed if first <= entry[0] <= last)
+        nearest = heapq.nsmallest if self._request.get("ScanIndexForward", True) else heapq.nlargest
+        return [(pk, sk) for _, pk, sk in nearest(int(self._request["Limit"]) + 1, within)]
+
+
+_query: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("query", default=None)
+
+
+def a_page_of_an_index_reads_a_page() -> None:
+    """A query of a range of an index takes what its page takes.
+
+    The emulator sorts the whole partition and evaluates the condition on each of its entries, however small the page: a
+    second for 10,000. Here only the page and the entry behind it are handed to it, and it judges those.
+    """
+    query, index_members = dynamodb._query, dynamodb._index_members
+
+    def queried(request: dict[str, Any]) -> Any:
+        ranged = "BETWEEN :from AND :to" in request.get("KeyConditionExpression", "") and "Limit" in request
+        token = _query.set(request if ranged else None)
+        try:
+            return query(request)
+        finally:
+            _query.reset(token)
+
+    def members(table: dict[str, Any]) -> Any:
+        found, request = index_members(table), _query.get()
+        if request is None:
+            return found
+        name = request["IndexName"]
+        sort_key = dynamodb._index_key_lists(dynamodb._index_def(table, name))[1][0]
+        return {name: _Range(found[name], table, request, sort_key)}
+
+    dynamodb._query, dynamodb._index_members = queried, members

@@ -66,13 +66,13 @@ def test_labeled_items_are_not_taken_again(system: System, pictures: Project, la
     assert again["successful_items"] == 0
 
 
-def test_the_raw_predictions_of_each_batch_are_kept_also_those_below_the_threshold(
+def test_the_raw_predictions_of_each_item_are_kept_also_those_below_the_threshold(
     system: System, labeled: Json
 ) -> None:
     objects = system.objects(labeled["uid"])
 
-    assert len(objects) == len(system.batches(labeled["uid"]))
     lines = [json.loads(line) for body in objects.values() for line in gzip.decompress(body).splitlines()]
+    assert sorted(line["item"] for line in lines) == sorted(item["uid"] for item in system.items(labeled["project"]))
     confidences = list(values_of(lines, "confidence"))
     assert max(confidences) >= LOW > min(confidences)
 

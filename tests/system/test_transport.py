@@ -156,10 +156,10 @@ def log_lines(system: System, function: str) -> list[str]:
 
 
 def test_every_line_of_a_job_has_the_id_of_its_invocation(system: System) -> None:
-    system.run(system.load_project(items=5))
-
     for function in ("Plan", "Infer", "Finalize"):
-        lines = [json.loads(line) for line in log_lines(system, function) if line.startswith("{")]
+        # On a busy machine the emulator logs a line with the invocation that follows.
+        logs = (log_lines(system, function) for _ in range(3) if system.run(system.load_project(items=5)))
+        lines = [json.loads(line) for log in logs for line in log if line.startswith("{")]
         assert lines, function
         assert all(line["span"]["requestId"] for line in lines), function
 
