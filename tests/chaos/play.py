@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from local import admin, project, settings
+from local import admin, aws, project, settings
 from local.aws import client
 from local.project import client_of
 from local.receiver import Delivery, Receiver
@@ -184,6 +184,8 @@ class Play:
                 self._create()
             case Deed.CANCEL:
                 self._cancel()
+            case Deed.STOP:
+                self._stop()
             case Deed.LABEL:
                 first = int(act.choice * len(self._items))
                 for item in self._items[first : first + LABELED]:
@@ -219,6 +221,14 @@ class Play:
             if response and not response.is_server_error:
                 return
             time.sleep(0.1)
+
+    def _stop(self) -> None:
+        if job := self._newest_job():
+            execution = aws.execution_arn(self._system.stack.outputs["StateMachineArn"], job)
+            try:
+                client("stepfunctions").stop_execution(executionArn=execution)
+            except client("stepfunctions").exceptions.ExecutionDoesNotExist:
+                return  # its start was lost
 
     def _until_seen(self) -> float:
         """Seconds that a worker may take to see a cancel: its own, and what the schedule delays it by."""

@@ -145,6 +145,7 @@ class Deed(StrEnum):
 
     CREATE = "create"
     CANCEL = "cancel"
+    STOP = "stop"  # somebody stops the execution from the console
     LABEL = "label"  # a person gives a few items results of her own
     ACCEPT = "accept"
     CORRECT = "correct"
@@ -232,6 +233,8 @@ def schedule_of(seed: int) -> Schedule:
     faults = [_fault(rng, site) for site in rng.choices(SITES, weights, k=rng.choice((1, 2, 2, 3, 3, 4, 5)))]
     answers = rng.choice(((), (), (), (500,), (503, 500), (410,)))
     maybe(0.25, *RECOVERY)
+    if rng.random() < 0.1:
+        acts.append(Act(rng.randrange(span), Deed.STOP, 0.0, once_running=True))
     acts.sort(key=lambda act: act.at_ms)
     return Schedule(seed, items, model_ms, tuple(faults), tuple(acts), answers)
 
