@@ -20,7 +20,7 @@ from local.aws import client
 from local.project import client_of
 from local.receiver import Delivery, Receiver
 from local.up import Stack
-from tests.chaos.evidence import ENDED, Cancelled, Evidence, JobSeen, Look, Reviewed, Told
+from tests.chaos.evidence import ENDED, Cancelled, Evidence, ItemSeen, JobSeen, Look, Reviewed, Told
 from tests.chaos.faulty import Faults
 from tests.chaos.proxy import UID
 from tests.chaos.schedule import LATE, SLOW_MS, Act, Deed, Kind, Schedule
@@ -320,11 +320,10 @@ class Play:
         return [row for row in self._table.deliveries_since(self._lane.organization, at) if job_of(row) in jobs]
 
     def _evidence(self, at: float, fired: list[str], seconds: float) -> Evidence:
-        self._look()
+        jobs, items = self._of_one_moment()
         self._looks.append(self._looks[-1])
-        jobs = [self._job(uid) for uid in self._looks[-1].jobs]
         return Evidence(
-            items=self._table.items(self._items),
+            items=items,
             looks=self._looks,
             jobs=jobs,
             reviews=self._reviews,
@@ -336,6 +335,18 @@ class Play:
             answers=self._answers,
             seconds=seconds,
         )
+
+    def _of_one_moment(self) -> tuple[list[JobSeen], dict[str, ItemSeen]]:
+        """Jobs and items. After a cancel a worker may still commit what was in flight: between two reads, too."""
+        deadline = time.monotonic() + BOUND_SECONDS
+        while True:
+            self._look()
+            looks = len(self._looks)
+            jobs = [self._job(uid) for uid in self._looks[-1].jobs]
+            items = self._table.items(self._items)
+            self._look()
+            if len(self._looks) == looks or time.monotonic() > deadline:
+                return jobs, items
 
     def _job(self, uid: str) -> JobSeen:
         rows = self._table.rows_of_job(uid)

@@ -134,6 +134,7 @@ where
     /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open; `BatchStuck`:
     /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
+        let looked = Instant::now();
         let job = self.store.job(batch.job).await?;
         if job.state.status != JobStatus::Running {
             return Ok(Report::default()); // cancelled or ended meanwhile: nothing to do, and nothing wrong
@@ -146,6 +147,10 @@ where
         let assets = self.objects.assets(batch).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
+        // A read whose answer is lost takes seconds, and the job may be over since (I7).
+        if looked.elapsed() > WATCH && self.store.status(batch.job).await? != JobStatus::Running {
+            return Ok(Report::default());
+        }
         self.work(&job, batch, &model, chunks, &raw, deadline).await
     }
 

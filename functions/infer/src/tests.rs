@@ -169,6 +169,21 @@ async fn after_a_cancel_nothing_new_is_asked_and_what_is_done_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_that_is_cancelled_while_its_batch_is_read_asks_nothing() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let worker = Worker { objects: worker.objects.slow(Duration::from_secs(3)), ..worker };
+    let cancel = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        worker.store.cancel();
+    };
+
+    let (report, ()) = tokio::join!(worker.run(&batch, "a", far()), cancel);
+
+    assert_eq!(report.unwrap(), Report::default());
+    assert_eq!(worker.models.0.asked(), []); // I7
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_short_of_time_hands_back_whole_chunks() {
     let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
 

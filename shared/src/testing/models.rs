@@ -201,6 +201,7 @@ impl Connect for ScriptedModels {
 pub struct MemoryObjects {
     objects: Mutex<HashMap<String, Vec<u8>>>,
     fault: Arc<Fault>,
+    latency: Duration,
 }
 
 impl MemoryObjects {
@@ -208,6 +209,12 @@ impl MemoryObjects {
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// Whose reads take so long.
+    #[must_use]
+    pub fn slow(self, latency: Duration) -> Self {
+        Self { latency, ..self }
     }
 
     /// The keys of all objects, sorted.
@@ -231,6 +238,7 @@ impl Objects for MemoryObjects {
     }
 
     async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
+        tokio::time::sleep(self.latency).await;
         self.fault.around(|| {
             let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + length).unwrap_or(0);
             self.object(key).and_then(|object| object.get(range).map(<[u8]>::to_vec)).ok_or(Error::NotFound)

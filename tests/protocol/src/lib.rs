@@ -26,6 +26,8 @@ pub struct Guards {
     pub outbox: bool,
     /// A job ends if it still is as it was judged (`Jobs::end_job`).
     pub as_judged: bool,
+    /// Nothing is committed any more once what carried the job has stopped (`Jobs::close_job`).
+    pub closing: bool,
     /// A worker looks at the job before it asks the model (`Worker::watch`).
     pub cancel_check: bool,
     /// The schedule sends what nobody has claimed (`tell::send_waiting`).
@@ -40,6 +42,7 @@ impl Guards {
         lock: true,
         outbox: true,
         as_judged: true,
+        closing: true,
         cancel_check: true,
         schedule: true,
     };
@@ -100,6 +103,8 @@ struct Job {
     labeled: Items,
     /// In the index `active`.
     in_sight: bool,
+    /// What carried it has stopped: its workers commit no more (`Jobs::close_job`).
+    closing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -162,6 +167,8 @@ enum Work {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Settling {
+    /// Of a job with a problem only.
+    Close,
     Read,
     /// Ends the job if it still has these counters.
     End {
@@ -346,7 +353,7 @@ impl Protocol {
                 next.map(|(step, late_calls)| Process::Worker { batch, task, step, late_calls })
             }
             Process::Settler { task, step } => {
-                let next = self.settle(state, task, step);
+                let next = self.settle(state, step);
                 if next.is_none() && task {
                     state.answered(None);
                 }
@@ -375,7 +382,7 @@ impl Protocol {
             Work::Commit(open) => {
                 let item = first(open);
                 let chunk: Items = 1 << item;
-                let counts = matches!(job.status, Status::Running | Status::Cancelled);
+                let counts = matches!(job.status, Status::Running | Status::Cancelled) && !job.closing;
                 if counts && (job.receipts & chunk == 0 || !self.guards.receipt) {
                     job.receipts |= chunk;
                     if state.items[item] == Item::Unlabeled || !self.guards.unlabeled {
@@ -391,9 +398,13 @@ impl Protocol {
         }
     }
 
-    fn settle(&self, state: &mut State, task: bool, step: Settling) -> Option<Settling> {
+    fn settle(&self, state: &mut State, step: Settling) -> Option<Settling> {
         let job = state.job.as_mut()?;
         match step {
+            Settling::Close => {
+                job.closing |= self.guards.closing && job.status.is_active();
+                Some(Settling::Read)
+            }
             Settling::Read if job.status.is_active() => {
                 let running = job.status == Status::Running;
                 Some(Settling::End { running, successful: job.successful, skipped: job.skipped })
@@ -407,13 +418,14 @@ impl Protocol {
                 }
                 let total = job.plan.map_or(0, Items::count_ones);
                 let all = running && u32::from(successful + skipped) == total;
-                job.status = if task && all { Status::Completed } else { Status::Failed };
+                job.status = if all { Status::Completed } else { Status::Failed };
                 state.ends += 1;
                 state.told = Some((successful, skipped));
                 if state.lock == Some(Holder::Job) {
                     state.lock = None;
                 }
                 job.in_sight = false;
+                job.closing = false;
                 if !self.guards.outbox {
                     return Some(Settling::Tell);
                 }
@@ -443,7 +455,7 @@ fn plan(state: &mut State, read: Option<Items>) -> Option<Process> {
     match read {
         None if job.plan.is_some() && job.status.is_active() => {}
         None if job.status.is_active() => return Some(Process::Planner(Some(unlabeled))),
-        Some(items) if job.status == Status::Pending => {
+        Some(items) if job.status == Status::Pending && !job.closing => {
             job.status = Status::Running;
             job.plan = Some(items);
         }
@@ -569,6 +581,7 @@ impl Model for Protocol {
                             receipts: 0,
                             labeled: 0,
                             in_sight: true,
+                            closing: false,
                         });
                         state.spawn(Process::Starting);
                     } else {
@@ -612,7 +625,7 @@ impl Model for Protocol {
                 if state.execution != Execution::None {
                     state.execution = Execution::Over;
                 }
-                state.spawn(Process::Settler { task: false, step: Settling::Read });
+                state.spawn(Process::Settler { task: false, step: Settling::Close });
             }
             Action::Receive => {
                 state.messages -= 1;
