@@ -54,9 +54,12 @@ keys:
 logs:
 	@$(PY) -m local logs
 
+# Times of the direct run, counts of the system run: one table, and bench/results.json. Every cell, an hour: make bench ALL=1
 bench: setup build
+	@echo "-- infer as it ships (the first build takes minutes)" >&2
+	@cargo build --quiet --release --workspace --bin infer --bin direct --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null
-	@$(PY) -m local bench
+	@$(PY) -m local bench $(if $(ALL),--all)
 
 # Made-up requests with the keys of two tenants, 20,000 or more; prints its figures. Another run: make fuzz SEED=7
 fuzz: setup build
@@ -88,10 +91,10 @@ coverage: setup
 lint: setup
 	cargo fmt --all -- --check
 	cargo check -p shared --target $(TARGET)
-	cargo clippy --workspace --all-targets --target $(TARGET) -- -D warnings
+	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
 	cd infra && npm run --silent check && npm run --silent format:check
 	cd examples/endpoint && npm run --silent check
-	$(VENV)/bin/ruff check local tests && $(VENV)/bin/ruff format --check local tests
+	$(VENV)/bin/ruff check local tests bench && $(VENV)/bin/ruff format --check local tests bench
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 

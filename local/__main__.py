@@ -19,7 +19,9 @@ def main() -> int:
     keys = commands.add_parser("keys", help="administer API keys, as in: keys list --organization demo")
     keys.add_argument("arguments", nargs=argparse.REMAINDER)
     commands.add_parser("demo", help="run one job on the sample pictures, from key to drawn drafts")
-    commands.add_parser("bench", help="run jobs of three sizes; prints what they cost and how fast they were")
+    bench = commands.add_parser("bench", help="run jobs of several sizes; prints what they cost and how fast they were")
+    bench.add_argument("--all", action="store_true", help="the runs too that take minutes each")
+    bench.add_argument("--show", action="store_true", help="print the table of the last run instead")
     coverage = commands.add_parser("coverage", help="write which tests hold which decision of the contract")
     coverage.add_argument("--check", action="store_true", help="fail if that is not what the page says")
     commands.add_parser("emulator", help="(process of the stack) the emulator")
@@ -45,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "bench":
             from local import bench
 
-            bench.run()
+            bench.show() if arguments.show else bench.run(arguments.all)
         case "coverage":
             from local import coverage
 

@@ -45,6 +45,17 @@ def map_seconds(events: list[Event]) -> float:
     return float((exited["timestamp"] - entered["timestamp"]).total_seconds())
 
 
+def task_seconds(events: list[Event]) -> float:
+    """How long the tasks took, added up: from each one's start to its success."""
+    began = {event["id"]: event["timestamp"] for event in events if event["type"] == "TaskStarted"}
+    succeeded = [event for event in events if event["type"] == "TaskSucceeded"]
+    return sum(
+        float((event["timestamp"] - began[event["previousEventId"]]).total_seconds())
+        for event in succeeded
+        if event["previousEventId"] in began
+    )
+
+
 def reports(events: list[Event]) -> list[dict[str, Any]]:
     """What the workers say of their batches: calls, refused, busy_ms, wall_ms, slots …"""
     succeeded = [e["taskSucceededEventDetails"]["output"] for e in events if e["type"] == "TaskSucceeded"]

@@ -1,0 +1,6 @@
+"""One item after the other."""
+
+from common import items, label
+
+for item in items():
+    label(item)

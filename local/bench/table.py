@@ -1,0 +1,138 @@
+"""The results as a table."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from local.bench.prices import Prices
+
+Measured = dict[str, Any]
+
+
+def lines(results: Measured) -> Iterator[str]:
+    """Line by line."""
+    yield f"{results['taken_at']}, {results['processors']} processors, load before: {results['load_before']}"
+    yield from _times(results["direct"])
+    yield from _changing(results["changing"])
+    yield from _peers(results["direct"], results["peer"])
+    yield from _counts(results["system"], results["direct"], Prices(**results["prices"]))
+
+
+def _times(runs: list[Measured]) -> Iterator[str]:
+    yield "\nDirect run: the Map phase, from the start of the process to its last answer."
+    yield "Efficiency = items x latency / slots / seconds."
+    yield _row(
+        "items",
+        "model ms",
+        "slots",
+        "seconds",
+        "efficiency",
+        "first draft s",
+        "its share",
+        "peak MiB",
+        "calls/1,000",
+        "units/item",
+    )
+    for run in runs:
+        calls = sum(cost["calls"] for cost in run["dynamodb"].values())
+        units = sum(cost["write_units"] for cost in run["dynamodb"].values())
+        first = run["first_draft_seconds"]
+        yield _row(
+            f"{run['items']:,}",
+            run["latency_ms"],
+            run["slots"],
+            f"{run['map_seconds']:.2f}",
+            f"{run['efficiency']:.3f}",
+            f"{first:.2f}",
+            f"{first / run['map_seconds']:.1%}",
+            f"{run['peak_memory_mib']:.1f}",
+            f"{1_000 * calls / run['items']:.1f}",
+            f"{units / run['items']:.2f}",
+        )
+
+
+def _changing(runs: list[Measured]) -> Iterator[str]:
+    for run in runs:
+        met = run["changing"]
+        steps = ", ".join(f"{room} from {second:.0f} s on" for second, room in met["capacity"])
+        yield f"\nDirect run: a job with {run['slots']} slots and an endpoint that takes {steps}, and refuses the rest:"
+        yield (
+            f"goodput {met['goodput']:.3f} of its capacity after two seconds, "
+            f"{met['refused']:.1%} of {met['calls']:,} calls refused, {run['failed']} items failed"
+        )
+
+
+def _peers(direct: list[Measured], peers: list[Measured]) -> Iterator[str]:
+    yield "\nSide by side, against the same endpoint and stand-ins: from the first call to the last write."
+    yield _row("", "model ms", "slots", "items", "items/s", "efficiency", "ours", "ratio")
+    for peer in peers:
+        ours = _ours(direct, peer["latency_ms"], 16 if peer["slots"] == 1 else peer["slots"])
+        rate = ours["items"] / ours["map_seconds"] if ours else 0.0
+        yield _row(
+            peer["script"],
+            peer["latency_ms"],
+            peer["slots"],
+            f"{peer['items']:,}",
+            f"{peer['items_per_second']:.1f}",
+            f"{peer['efficiency']:.3f}",
+            f"{rate:.1f}",
+            f"{rate / peer['items_per_second']:.1f}x",
+        )
+    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots."
+
+
+def _ours(direct: list[Measured], latency_ms: int, slots: int) -> Measured | None:
+    return next((r for r in direct if (r["items"], r["latency_ms"], r["slots"]) == (5_000, latency_ms, slots)), None)
+
+
+def _counts(system: list[Measured], direct: list[Measured], prices: Prices) -> Iterator[str]:
+    yield "\nSystem run: counts of a whole job, from its creation to its webhook."
+    yield "Of the direct run are what infer is billed and reads, and the calls of S3."
+    beside = {(run["items"], run["latency_ms"], run["slots"]): run for run in direct}
+    pairs = [(run, beside.get((run["items"], run["latency_ms"], run["slots"]))) for run in system]
+    operations = sorted({operation for run in system for operation in run["dynamodb_calls"]})
+    functions = list(system[0]["peak_mib"]) if system else []
+
+    def per_thousand(run: Measured, count: float) -> str:
+        return f"{1_000 * count / run['items']:.1f}"
+
+    def of_direct(show: Any) -> list[str]:
+        return [show(run, other) if other else "-" for run, other in pairs]
+
+    def cost(run: Measured, other: Measured) -> float:
+        return sum(prices.of_job(other, run).values())
+
+    runs = [run for run, _ in pairs]
+    rows = [
+        ("items", [f"{run['items']:,}" for run in runs]),
+        ("model, ms", [str(run["latency_ms"]) for run in runs]),
+        ("slots", [str(run["slots"]) for run in runs]),
+        ("write units per item", [f"{run['write_units'] / run['items']:.2f}" for run in runs]),
+        ("write units per draft", [f"{run['write_units'] / run['drafts']:.2f}" for run in runs]),
+        ("DynamoDB calls per 1,000 items", [per_thousand(run, sum(run["dynamodb_calls"].values())) for run in runs]),
+        *(
+            (f"  {operation}", [per_thousand(run, run["dynamodb_calls"].get(operation, 0)) for run in runs])
+            for operation in operations
+        ),
+        ("S3 calls per 1,000 items", of_direct(lambda run, o: per_thousand(run, o["s3_puts"] + o["s3_gets"] + 1))),
+        ("Lambda invocations", [str(run["invocations"]) for run in runs]),
+        ("billed ms of infer", of_direct(lambda _, o: f"{o['billed_ms']:,}")),
+        ("state transitions per 1,000 items", [per_thousand(run, run["transitions"]) for run in runs]),
+        ("history events", [str(run["history_events"]) for run in runs]),
+        *(
+            (f"peak MiB of {name}, as run locally", [f"{run['peak_mib'][name]:.1f}" for run in runs])
+            for name in functions
+        ),
+        ("dollars per 1,000 items", of_direct(lambda run, o: f"{1_000 * cost(run, o) / run['items']:.5f}")),
+        (
+            "share of the ideal GPU cost",
+            of_direct(lambda run, o: f"{cost(run, o) / prices.of_model(run['items'], run['latency_ms']):.3f}"),
+        ),
+    ]
+    for name, cells in rows:
+        yield name.ljust(36) + "".join(cell.rjust(9) for cell in cells)
+    yield f"List prices of {prices.region}, {prices.date}; GPU: {prices.gpu}, {prices.gpu_hour} dollars an hour."
+
+
+def _row(*cells: Any) -> str:
+    first, *others = (str(cell) for cell in cells)
+    return first.rjust(13) + "".join(cell.rjust(14) for cell in others)
