@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct ScriptedModel {
     /// What it says of every item.
     says: Option<Vec<u8>>,
     reading: Reading,
+    /// Has no room for these, ever.
+    refuses: HashSet<ItemUid>,
     /// Calls that it takes at once; 0: any number.
     places: usize,
     /// What it asks of those it does not take.
@@ -93,9 +95,15 @@ impl ScriptedModel {
         Self { places, retry_after, ..Self::default() }
     }
 
+    /// Has no room for these items, whatever else is there.
+    #[must_use]
+    pub fn refusing(items: impl IntoIterator<Item = ItemUid>) -> Self {
+        Self { refuses: items.into_iter().collect(), ..Self::default() }
+    }
+
     /// Somebody else has one of its places, until [`ScriptedModel::vacate`].
     pub fn occupy(&self) {
-        self.enter();
+        self.enter(true);
     }
 
     /// Nobody else has.
@@ -109,11 +117,11 @@ impl ScriptedModel {
     }
 
     /// Whether there is room for one more.
-    fn enter(&self) -> bool {
+    fn enter(&self, room_for_it: bool) -> bool {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         load.in_flight += 1;
         load.most_in_flight = load.most_in_flight.max(load.in_flight);
-        let room = self.places == 0 || load.in_flight <= self.places;
+        let room = room_for_it && (self.places == 0 || load.in_flight <= self.places);
         if !room {
             load.in_flight -= 1;
             load.refused.push(tokio::time::Instant::now());
@@ -147,7 +155,7 @@ impl Model for ScriptedModel {
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
-        if !self.enter() {
+        if !self.enter(!self.refuses.contains(&request.asset_id)) {
             return Err(InferenceError::busy("The model answered status 429.", self.retry_after));
         }
         let calls = {
