@@ -15,7 +15,7 @@ use shared::domain::outcome::FailureCode;
 use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
 use shared::domain::{limits, rle};
-use shared::ports::{Ledger, Model, Objects};
+use shared::ports::{Model, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
     a_mask, a_png, an_item,
@@ -199,14 +199,14 @@ async fn the_raw_objects_have_a_line_for_every_item_and_what_was_below_the_thres
 
     worker.run(&batch, "a", far()).await.unwrap();
 
-    let lines = raw(&worker, &batch).await;
+    let lines = raw(&worker).await;
     assert_eq!(lines.lines().count(), ITEMS);
     assert!(lines.contains("\"confidence\":0.1"));
 }
 
 /// The lines of the batch's raw objects.
-async fn raw(worker: &TestWorker, batch: &Batch) -> String {
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+async fn raw(worker: &TestWorker) -> String {
+    let receipts = worker.store.committed_receipts();
     let keys: BTreeSet<&str> = receipts.iter().flat_map(|receipt| &receipt.raw).map(String::as_str).collect();
     let mut lines = String::new();
     for key in keys {
@@ -243,7 +243,7 @@ async fn a_draft_that_is_too_large_for_its_row_is_kept_beside_the_raw_prediction
 
     let drafts = worker.store.committed_drafts();
     assert_eq!(drafts.len(), 3);
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let receipts = worker.store.committed_receipts();
     assert_eq!((receipts[0].predictions, receipts[0].labels[0].count), (120, 120));
     for draft in drafts {
         let place = draft.elsewhere.unwrap();
@@ -286,7 +286,7 @@ async fn what_is_kept_is_written_before_it_takes_much_memory() {
         .collect();
     assert_eq!(worker.store.now().state.counters.successful, 8);
     assert!(sizes.len() == 2 && sizes.iter().all(|size| *size < 2 * limits::OBJECT_BYTES), "{sizes:?}");
-    assert_eq!(worker.store.receipts(batch.job).await.unwrap().len(), 1);
+    assert_eq!(worker.store.committed_receipts().len(), 1);
 }
 
 /// Bytes of the first lines of a manifest.
@@ -326,7 +326,7 @@ async fn wanted_masks_are_fetched_one_at_a_time_and_kept_as_runs() {
     // Column by column: two columns of 100, a pixel, the mark.
     let runs = rle::encode([201, 1, 9_798]);
     let expected = json!([{"format": "coco_rle", "size": [100, 100], "counts": runs}]);
-    for line in raw(&worker, &batch).await.lines() {
+    for line in raw(&worker).await.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let masks: Vec<&Value> = line["predictions"].as_array().unwrap().iter().map(|one| &one["mask"]).collect();
         assert_eq!(json!(masks), expected);
@@ -344,14 +344,14 @@ async fn a_mask_that_cannot_be_had_is_dropped_and_noted() {
     worker.run(&batch, "a", far()).await.unwrap();
 
     assert_eq!(worker.store.now().state.counters.successful, 3);
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let receipts = worker.store.committed_receipts();
     let notes: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.notes).map(|note| note.message).collect();
     let gone = "annotations[0].mask: Could not be fetched. The server answered status 404. (and 1 more)";
     assert_eq!(notes, [gone; 3]);
 
     let (alone, batch) = masking(vec![pictured(LARGE, 0.9)]).await;
     alone.run(&batch, "a", far()).await.unwrap();
-    let receipts = alone.store.receipts(batch.job).await.unwrap();
+    let receipts = alone.store.committed_receipts();
     let failures: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.failures).collect();
     assert_eq!(failures.len(), 3);
     assert!(failures[0].message.ends_with("mask: Has 200 x 100 pixels, and the item 100 x 100."), "{failures:?}");
@@ -461,7 +461,7 @@ async fn an_item_whose_file_is_missing_or_no_picture_fails_alone_and_the_model_i
     let counters = worker.store.now().state.counters;
     assert_eq!((counters.successful, counters.failed), (1, 2));
     assert_eq!(worker.models.0.asked(), [assets[2].uid]);
-    let failures = worker.store.receipts(batch.job).await.unwrap().into_iter().flat_map(|receipt| receipt.failures);
+    let failures = worker.store.committed_receipts().into_iter().flat_map(|receipt| receipt.failures);
     for failure in failures {
         assert_eq!(failure.code, FailureCode::FileUnreadable, "{}", failure.message);
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::domain::Error;
 use crate::domain::connection::{Reading, SageMaker};
@@ -13,7 +14,7 @@ use crate::domain::item::Size;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::source::Source;
-use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
+use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects, Upload};
 use crate::testing::Fault;
 
 /// What the model was told of an item.
@@ -252,6 +253,26 @@ impl Objects for MemoryObjects {
     async fn put(&self, key: &str, _: &str, bytes: Vec<u8>) -> Result<(), Error> {
         self.fault.around(|| {
             self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), bytes);
+            Ok(())
+        })
+    }
+
+    async fn begin(&self, key: &str, _: &str) -> Result<Upload, Error> {
+        self.fault.around(|| Ok(Upload { key: key.to_owned(), id: Uuid::now_v7().to_string(), parts: Vec::new() }))
+    }
+
+    async fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), Error> {
+        let part = format!("{}/{}", upload.id, upload.parts.len());
+        self.put(&part, "", bytes).await?;
+        upload.parts.push(part);
+        Ok(())
+    }
+
+    async fn complete(&self, upload: Upload) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            let whole = upload.parts.iter().filter_map(|part| objects.remove(part)).collect::<Vec<_>>().concat();
+            objects.insert(upload.key, whole);
             Ok(())
         })
     }

@@ -40,7 +40,7 @@ async fn an_item_that_is_refused_with_nothing_else_in_flight_fails_at_the_third_
     worker.run(&batch, "a", far()).await.unwrap();
 
     assert_eq!(worker.models.0.load().refused.len(), 3);
-    let failures = worker.store.receipts(batch.job).await.unwrap().remove(0).failures;
+    let failures = worker.store.committed_receipts().remove(0).failures;
     assert_eq!(
         (failures[0].code, &*failures[0].message),
         (FailureCode::ModelUnavailable, "The model answered status 429.")
