@@ -8,8 +8,10 @@ use shared::domain::id::JobUid;
 use shared::domain::item::Asset;
 use shared::domain::job::{JobSpec, ModelType};
 use shared::domain::plan::{Batch, Cut, Plan, Workers};
-use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers};
+use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, Uploads};
 use tracing::info;
+
+use crate::pick::Pick;
 
 /// The execution's input.
 #[derive(Debug, Deserialize)]
@@ -33,7 +35,7 @@ pub struct Planner<S, O, C> {
     pub max_concurrency: u32,
 }
 
-impl<S: Jobs + Items + Ledger + Providers, O: Objects, C: Clock> Planner<S, O, C> {
+impl<S: Jobs + Items + Ledger + Providers + Uploads, O: Objects, C: Clock> Planner<S, O, C> {
     /// Plans a job and sets it running. A repeated call answers the first plan again: batches must never be cut twice.
     ///
     /// # Errors
@@ -46,7 +48,8 @@ impl<S: Jobs + Items + Ledger + Providers, O: Objects, C: Clock> Planner<S, O, C
         if let Some(plan) = self.store.plan(input.job).await? {
             return Ok(plan);
         }
-        let (assets, truncated) = self.pick(&job.spec).await?;
+        let now = self.clock.now();
+        let Pick { assets, truncated, uploads } = self.pick(&job.spec, now).await?;
         let latency_ms = job.spec.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
         let concurrency = self.concurrency(&job.spec).await?;
         let cut = Cut::of(assets.len(), self.workers, concurrency, latency_ms);
@@ -58,7 +61,11 @@ impl<S: Jobs + Items + Ledger + Providers, O: Objects, C: Clock> Planner<S, O, C
         }
         let plan = Plan { job: input.job, workers: cut.workers, batches, truncated };
         let total = u32::try_from(assets.len()).map_err(Error::internal)?;
-        let plan = self.store.start_job(&plan, total, self.clock.now()).await?;
+        let plan = self.store.start_job(&plan, total, uploads.as_ref(), now).await?;
+        let is_all = !truncated && job.spec.uploads.as_ref().is_some_and(|run| run.until.is_none());
+        if let Some(picked) = uploads.filter(|_| is_all) {
+            self.store.forget_arrivals(picked.organization, picked.project, 0).await?;
+        }
         info!(job.uid = %input.job, items = total, batches = plan.batches.len(), truncated, "job planned");
         Ok(plan)
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -15,7 +16,7 @@ use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, limits};
-use crate::ports::{Drafts, Items, Page, Results, Slice};
+use crate::ports::{Drafts, Items, Page, Results, Slice, Stretch};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
 const PUTS: usize = 32;
@@ -60,13 +61,8 @@ impl Items for Store {
     }
 
     async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
-        let shards = stream::iter(0..keys::UNLABELED_SHARDS)
-            .map(|shard| self.unlabeled_in(keys::unlabeled_of(project, shard), cap + 1))
-            .buffered(usize::from(keys::UNLABELED_SHARDS));
-        let mut waiting: Vec<(String, Asset)> = shards.try_concat().await?;
-        waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let more = waiting.len() > cap;
-        Ok((waiting.into_iter().take(cap).map(|(_, asset)| asset).collect(), more))
+        let (waiting, more) = self.waiting_items(project, &Stretch::default(), cap).await?;
+        Ok((waiting.into_iter().map(|(_, asset)| asset).collect(), more))
     }
 }
 
@@ -117,12 +113,7 @@ impl Results for Store {
         // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
         // person is not told that somebody else was quicker.
         let mut actions = if reviewed.status == ResultStatus::Rejected {
-            let (pk, sk) = unlabeled_place(of);
-            let left = written
-                // `generation` stays: the next result has another uid.
-                .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
-                .expression_attribute_values(":pk", text(pk))
-                .expression_attribute_values(":sk", text(sk));
+            let left = without_result(of, written);
             let history = item(&RejectedRow::new(reviewed.uid(of.asset.uid), row))?;
             vec![update(left)?, put(self.put(history))?]
         } else {
@@ -139,27 +130,36 @@ impl Results for Store {
 impl Drafts for Store {
     async fn discard_draft(&self, of: &Item) -> Result<bool, Error> {
         let Some(draft) = &of.result else { return Err(Error::internal("a draft of no result")) };
-        let (pk, sk) = unlabeled_place(of);
         let discarded = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::item(of.asset.uid).into()))
-            // `generation` stays: the next result has another uid.
-            .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
             .condition_expression("generation = :generation AND #result.#status = :draft") // never over a person's work (I3)
             .expression_attribute_names("#result", "result")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":generation", number(draft.generation))
-            .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?)
-            .expression_attribute_values(":pk", text(pk))
-            .expression_attribute_values(":sk", text(sk));
+            .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?);
+        let discarded = without_result(of, discarded);
         // A transaction of one action, as a review is: a lost answer must not make it look like somebody else's work.
         Ok(matches!(self.transact(vec![update(discarded)?]).await?, Transacted::Done))
     }
 }
 
+/// Takes an item's result, and puts it back to its place among the unlabeled ones, unless its file is gone. `generation`
+/// stays: the next result has another uid.
+fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
+    if of.is_deleted() {
+        return update.update_expression("REMOVE #result");
+    }
+    let (pk, sk) = unlabeled_place(of);
+    update
+        .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
+        .expression_attribute_values(":pk", text(pk))
+        .expression_attribute_values(":sk", text(sk))
+}
+
 /// Where a page of items ends.
 fn place(item: &Item) -> String {
-    keys::item_place(item.project, item.created_at, item.asset.uid)
+    keys::project_place(item.project, item.created_at, item.asset.uid)
 }
 
 impl Store {
@@ -170,15 +170,46 @@ impl Store {
         keys.into_iter().filter_map(|key| found.remove(&key.pk)).map(read).collect()
     }
 
+    /// The first `cap` unlabeled items of a stretch, each with its place, and whether there are more.
+    pub(super) async fn waiting_items(
+        &self,
+        project: ProjectUid,
+        stretch: &Stretch,
+        cap: usize,
+    ) -> Result<(Vec<(String, Asset)>, bool), Error> {
+        // A place begins with digits: `!` is before all of them, `~` behind. With it the end of one place is behind that place.
+        let after = stretch.after.as_ref().map_or_else(|| "!".to_owned(), |place| format!("{place}!"));
+        let until = stretch.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
+        if until <= after {
+            return Ok((Vec::new(), false)); // DynamoDB would refuse a range that ends before it begins
+        }
+        let shards = stream::iter(0..keys::UNLABELED_SHARDS)
+            .map(|shard| self.waiting_in(keys::unlabeled_of(project, shard), (&after, &until), cap + 1))
+            .buffered(usize::from(keys::UNLABELED_SHARDS));
+        let mut waiting: Vec<(String, Asset)> = shards.try_concat().await?;
+        waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let more = waiting.len() > cap;
+        waiting.truncate(cap);
+        Ok((waiting, more))
+    }
+
     /// At most `cap` items of a shard, each with its place in the order.
-    async fn unlabeled_in(&self, shard: String, cap: usize) -> Result<Vec<(String, Asset)>, Error> {
+    async fn waiting_in(
+        &self,
+        shard: String,
+        (after, until): (&str, &str),
+        cap: usize,
+    ) -> Result<Vec<(String, Asset)>, Error> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(UNLABELED.name)
-            .key_condition_expression(format!("{} = :shard", UNLABELED.pk))
+            .key_condition_expression(format!("{} = :shard AND {} BETWEEN :after AND :until", UNLABELED.pk, UNLABELED.sk))
             .expression_attribute_values(":shard", text(shard))
+            .expression_attribute_values(":after", text(after))
+            .expression_attribute_values(":until", text(until))
+            .limit(i32::try_from(cap).unwrap_or(i32::MAX))
             .into_paginator()
             .items()
             .send();

@@ -6,20 +6,30 @@ use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Items, Page, Projects, Providers, Slice};
+use crate::testing::Fault;
+use crate::testing::uploads::Uploaded;
 
 /// Projects, their items and providers in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTenants {
-    projects: Arc<Mutex<Vec<Project>>>,
-    items: Arc<Mutex<Vec<Item>>>,
+    pub(super) projects: Arc<Mutex<Vec<Project>>>,
+    pub(super) items: Arc<Mutex<Vec<Item>>>,
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
+    pub(super) uploads: Arc<Mutex<Uploaded>>,
+    pub(super) fault: Arc<Fault>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MemoryTenants {
+    /// One of the calls about items, uploads or jobs fails.
+    #[must_use]
+    pub fn failing(self, fault: &Arc<Fault>) -> Self {
+        Self { fault: Arc::clone(fault), ..self }
+    }
+
     fn with_project<T>(
         &self,
         organization: OrganizationUid,
@@ -103,12 +113,12 @@ impl Items for MemoryTenants {
             }
             Ok(there)
         };
-        items.iter().map(&mut add).collect()
+        items.iter().map(|item| self.fault.around(|| add(item))).collect()
     }
 
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
         let stored = lock(&self.items);
-        Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect())
+        self.fault.around(|| Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect()))
     }
 
     async fn items_of(
@@ -124,7 +134,7 @@ impl Items for MemoryTenants {
 
     async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
         let stored = lock(&self.items);
-        let waiting = stored.iter().filter(|item| item.project == project && item.result.is_none());
+        let waiting = stored.iter().filter(|item| item.project == project && item.waits());
         Ok((waiting.clone().take(cap).map(|item| item.asset.clone()).collect(), waiting.count() > cap))
     }
 }

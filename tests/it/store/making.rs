@@ -50,6 +50,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         dry_run: false,
         created_at: at(second),
         retry_of: None,
+        uploads: None,
     }
 }
 
@@ -69,7 +70,7 @@ pub(crate) async fn pending(store: &Store, spec: &JobSpec) {
 /// A job in the table, running, with `total` items.
 pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
     pending(store, spec).await;
-    store.start_job(&a_plan(spec.uid, "manifest"), total, at(1)).await.unwrap();
+    store.start_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
 }
 
 /// How a job ends that told `deliveries`.
@@ -101,7 +102,7 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
         let size = Some(Size { width: 640, height: 480 });
         let asset = Asset { uid: ItemUid::of(project, &key), kind: AssetType::Image, size, source };
         let created_at = at(0) + std::time::Duration::from_micros(n as u64);
-        Item { organization: acme(), project, key, asset, created_at, result: None }
+        Item { organization: acme(), project, key, asset, file: None, created_at, result: None }
     };
     (0..count).map(item).collect()
 }
