@@ -19,7 +19,7 @@ from tests.system.system import Json, System
 
 UPLOADED_SECONDS = 60.0
 POLL_SECONDS = 0.3
-AT_ONCE = 16
+AT_ONCE = 10  # connections that a client keeps
 
 
 def a_picture(number: int = 0) -> bytes:
@@ -55,9 +55,10 @@ def labeling(system: System, **setting: Any) -> str:
 def items(system: System, project: str, count: int, seconds: float = UPLOADED_SECONDS) -> dict[str, Json]:
     """The project's items by their keys, as soon as there are so many."""
     deadline = time.monotonic() + seconds
-    while len(found := system.items(project)) < count:
-        assert time.monotonic() < deadline, f"only {len(found)} items after {seconds:.0f} s"
+    while (counted := system.ok("GET", f"/projects/{project}/")["item_count"]) < count:
+        assert time.monotonic() < deadline, f"only {counted} items after {seconds:.0f} s"
         time.sleep(POLL_SECONDS)
+    found = system.items(project)
     assert len(found) == count
     return {item["key"]: item for item in found}
 

@@ -149,7 +149,10 @@ mod tests {
 
         async fn message(&self, delivery: &Delivery) -> Failures {
             let body = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-            self.deliver(Records { records: vec![Record { message_id: "m".into(), body, attributes: Default::default() }] }).await
+            self.deliver(Records {
+                records: vec![Record { message_id: "m".into(), body, attributes: Default::default() }],
+            })
+            .await
         }
 
         async fn stored(&self, delivery: &Delivery) -> Delivery {
@@ -324,10 +327,11 @@ mod tests {
         let app = an_app(a_webhook(), []);
         let delivery = app.pending();
         let good = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-        let records = ["{\"V2\":{}}", &good, ""]
-            .into_iter()
-            .enumerate()
-            .map(|(n, body)| Record { message_id: n.to_string(), body: body.into(), attributes: Default::default() });
+        let records = ["{\"V2\":{}}", &good, ""].into_iter().enumerate().map(|(n, body)| Record {
+            message_id: n.to_string(),
+            body: body.into(),
+            attributes: Default::default(),
+        });
 
         let failures = app.deliver(Records { records: records.collect() }).await;
 

@@ -175,7 +175,10 @@ mod tests {
         ] {
             deleted["detail"]["deletion-type"] = json!(kind);
             deleted["detail"]["object"]["version-id"] = version;
-            assert!(matches!(read(&deleted).unwrap(), Message::Deleted(object) if object.is_version == is_version), "{kind}");
+            assert!(
+                matches!(read(&deleted).unwrap(), Message::Deleted(object) if object.is_version == is_version),
+                "{kind}"
+            );
         }
     }
 

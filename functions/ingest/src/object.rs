@@ -54,11 +54,7 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
             project: place.project,
             key: place.key.to_owned(),
             asset: Asset { uid: ItemUid::of(place.project, place.key), kind, size, source: place.source.clone() },
-            file: Some(FileVersion {
-                etag: object.etag.clone(),
-                sequence: object.sequence.clone(),
-                deleted: false,
-            }),
+            file: Some(FileVersion { etag: object.etag.clone(), sequence: object.sequence.clone(), deleted: false }),
             created_at: self.clock.now(),
             result: None,
         };
@@ -66,9 +62,8 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
     }
 
     async fn store_upload(&self, place: &Place<'_>, object: &Object, new: Item) -> Result<Option<Landed>, Error> {
-        let landed = |added, waits| {
-            Ok(Some(Landed { organization: place.organization, project: place.project, added, waits }))
-        };
+        let landed =
+            |added, waits| Ok(Some(Landed { organization: place.organization, project: place.project, added, waits }));
         let mut there = match self.store.add_items(std::slice::from_ref(&new)).await.pop().transpose()?.flatten() {
             // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
             Some(there) if there != new => there,
@@ -128,7 +123,6 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
     }
 
     /// What the file is by its content. `Ok(Ok(None))`: it is not there any more.
-    #[expect(clippy::type_complexity, reason = "an answer, no answer, a refusal, or a failure")]
     async fn recognize(
         &self,
         source: &Source,
@@ -136,7 +130,8 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
         match recognize(&self.files, source).await {
             Ok(Some(recognized)) => Ok(Ok(Some(recognized))),
             Ok(None) => {
-                let sentence = "By its content it is no JPEG, PNG, WebP, GIF, BMP or TIFF picture and no PCD or LAS point cloud.";
+                let sentence =
+                    "By its content it is no JPEG, PNG, WebP, GIF, BMP or TIFF picture and no PCD or LAS point cloud.";
                 Ok(Err((Rejection::UnknownContent, sentence.into())))
             }
             Err(NoFile::Unreadable(_)) if matches!(source, Source::Bucket(_)) => Ok(Ok(None)),

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use shared::domain::{Error, Timestamp};
 use shared::domain::id::{ItemUid, JobUid};
 use shared::domain::item::{Asset, Item};
 use shared::domain::job::{JobSpec, UploadRun};
 use shared::domain::outcome::Receipt;
 use shared::domain::plan::Plan;
+use shared::domain::{Error, Timestamp};
 use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, Uploads};
 
 use crate::Planner;

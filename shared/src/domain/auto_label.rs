@@ -60,8 +60,7 @@ impl AutoLabel {
         let max_items_per_day = fields.optional("max_items_per_day", per_day).unwrap_or(10_000);
         fields.finish()?;
         let model_type = model_type.or(if provider_id.is_none() { Some(ModelType::Yolo) } else { None });
-        let setting =
-            Self { provider_id, model_type, confidence_threshold, labels, quiet_seconds, max_items_per_day };
+        let setting = Self { provider_id, model_type, confidence_threshold, labels, quiet_seconds, max_items_per_day };
         Ok(enabled.then_some(setting))
     }
 
@@ -117,7 +116,8 @@ mod tests {
 
     #[test]
     fn every_complaint_names_its_field() {
-        let error = read(json!({"quiet_seconds": 0, "max_items_per_day": 1.5, "provider_id": "x", "model_type": "gpt"}));
+        let error =
+            read(json!({"quiet_seconds": 0, "max_items_per_day": 1.5, "provider_id": "x", "model_type": "gpt"}));
         assert_eq!(
             error.unwrap_err(),
             "auto_label_on_upload.provider_id: Must be the uid of a provider.; \

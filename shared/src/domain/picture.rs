@@ -50,7 +50,9 @@ impl Head {
     pub fn is_point_cloud(&self) -> bool {
         let Some((_, first)) = self.pieces.iter().find(|(offset, _)| *offset == 0) else { return false };
         let starts = |word: &[u8]| first.starts_with(word);
-        starts(b"LASF") || starts(b"# .PCD v") || (starts(b"VERSION ") && first.windows(8).take(64).any(|w| w == b"\nFIELDS "))
+        starts(b"LASF")
+            || starts(b"# .PCD v")
+            || (starts(b"VERSION ") && first.windows(8).take(64).any(|w| w == b"\nFIELDS "))
     }
 
     /// Reads what is there.

@@ -5,9 +5,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::auto_label::{self, AutoLabel};
+use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid};
-use super::error::FieldError;
 use super::{Error, Timestamp, limits};
 
 /// The statuses of the original (contract, 11.1).

@@ -284,7 +284,8 @@ mod tests {
 
     #[test]
     fn an_item_is_one_files() {
-        let other = Item { asset: Asset { source: Source::Url("https://x/y".into()), ..an_item(None).asset }, ..an_item(None) };
+        let other =
+            Item { asset: Asset { source: Source::Url("https://x/y".into()), ..an_item(None).asset }, ..an_item(None) };
         assert_eq!(other.uploaded(&an_item(Some(("one", "1")))), Effect::Taken);
         assert_eq!(other.deleted(&an_item(None).asset.source, &Sequence::of("1")), None);
     }

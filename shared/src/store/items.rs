@@ -205,7 +205,10 @@ impl Store {
             .query()
             .table_name(&self.table)
             .index_name(UNLABELED.name)
-            .key_condition_expression(format!("{} = :shard AND {} BETWEEN :after AND :until", UNLABELED.pk, UNLABELED.sk))
+            .key_condition_expression(format!(
+                "{} = :shard AND {} BETWEEN :after AND :until",
+                UNLABELED.pk, UNLABELED.sk
+            ))
             .expression_attribute_values(":shard", text(shard))
             .expression_attribute_values(":after", text(after))
             .expression_attribute_values(":until", text(until))

@@ -78,13 +78,7 @@ impl Jobs for Store {
         Ok(jobs)
     }
 
-    async fn start_job(
-        &self,
-        plan: &Plan,
-        total: u32,
-        picked: Option<&Picked>,
-        now: Timestamp,
-    ) -> Result<Plan, Error> {
+    async fn start_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job(plan.job).into()))

@@ -86,7 +86,11 @@ impl Uploads for Store {
         now: Timestamp,
     ) -> Result<Arrivals, Error> {
         let request = self
-            .count_added(Key::project(organization, project), added, ", uploads_waiting :waiting SET uploads_last_at = :now")
+            .count_added(
+                Key::project(organization, project),
+                added,
+                ", uploads_waiting :waiting SET uploads_last_at = :now",
+            )
             .expression_attribute_values(":waiting", number(waiting))
             .expression_attribute_values(":now", attribute(&now)?)
             .return_values(ReturnValue::AllNew);
@@ -116,7 +120,12 @@ impl Uploads for Store {
         is_done(request.send().await)
     }
 
-    async fn forget_arrivals(&self, organization: OrganizationUid, project: ProjectUid, seen: u64) -> Result<(), Error> {
+    async fn forget_arrivals(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        seen: u64,
+    ) -> Result<(), Error> {
         let request = self
             .client
             .update_item()

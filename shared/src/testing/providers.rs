@@ -118,7 +118,9 @@ impl Items for MemoryTenants {
 
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
         let stored = lock(&self.items);
-        self.fault.around(|| Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect()))
+        self.fault.around(|| {
+            Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect())
+        })
     }
 
     async fn items_of(

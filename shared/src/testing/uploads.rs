@@ -10,9 +10,7 @@ use crate::domain::result::LabelResult;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{
-    Arrivals, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, Stretch, UploadQueue, Uploads,
-};
+use crate::ports::{Arrivals, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, Stretch, UploadQueue, Uploads};
 use crate::testing::Fault;
 use crate::testing::providers::{MemoryTenants, lock};
 
@@ -205,7 +203,8 @@ impl Jobs for MemoryTenants {
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<(), Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
-            let holder = uploads.jobs.iter().find(|job| job.spec.project == spec.project && job.state.status.is_active());
+            let holder =
+                uploads.jobs.iter().find(|job| job.spec.project == spec.project && job.state.status.is_active());
             if let Some(holder) = holder {
                 return Err(Error::JobActive(holder.spec.uid));
             }
@@ -215,9 +214,8 @@ impl Jobs for MemoryTenants {
     }
 
     async fn job(&self, uid: JobUid) -> Result<Job, Error> {
-        self.fault.around(|| {
-            lock(&self.uploads).jobs.iter().find(|job| job.spec.uid == uid).cloned().ok_or(Error::NotFound)
-        })
+        self.fault
+            .around(|| lock(&self.uploads).jobs.iter().find(|job| job.spec.uid == uid).cloned().ok_or(Error::NotFound))
     }
 
     async fn jobs(&self, _: OrganizationUid, _: JobFilter, _: &Slice) -> Result<Page<Job>, Error> {
