@@ -136,7 +136,7 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
             }
             Err(NoFile::Unreadable(_)) if matches!(source, Source::Bucket(_)) => Ok(Ok(None)),
             Err(NoFile::Unreadable(sentence)) => Ok(Err((Rejection::Unreadable, sentence))),
-            Err(error @ NoFile::Busy) => Err(Error::ObjectsUnavailable(error.into())),
+            Err(error @ NoFile::Busy(_)) => Err(Error::ObjectsUnavailable(error.into())),
         }
     }
 

@@ -257,7 +257,7 @@ impl Jobs for MemoryTenants {
         })
     }
 
-    async fn close_job(&self, _: JobUid) -> Result<(), Error> {
+    async fn close_job(&self, _: JobUid, _: &[JobStatus]) -> Result<(), Error> {
         Ok(())
     }
 
