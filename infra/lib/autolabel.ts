@@ -416,7 +416,7 @@ export class AutoLabel extends Construct {
   }
 
   private subscribe(): void {
-    const { settle, deliver, ingest } = this.functions;
+    const { settle, deliver } = this.functions;
     new lambda.EventSourceMapping(this, 'WebhookRecords', {
       target: deliver,
       eventSourceArn: this.webhookQueue.queueArn,

@@ -47,7 +47,7 @@ const HANDLERS: [&str; 12] = [
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{same_origin, url_field}",
-    "queue::{Message, UploadMessage, Failures, Record, Records}",
+    "queue::{Message, UploadMessage, Failures, Record, Records, Attributes}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];
