@@ -27,7 +27,10 @@ SEED_QUICKSTART: Final = ROOT / "examples" / "quickstart" / "seed.py"
 STATE_MACHINE: Final = ROOT / "statemachine.asl.json"
 DEMO_OUTPUT: Final = ROOT / "demo-output"
 
-FUNCTIONS: Final = ("jobs", "catalog", "providers", "webhooks", "plan", "infer", "finalize", "settle", "deliver")
+FUNCTIONS: Final = (
+    *("jobs", "catalog", "providers", "webhooks"),
+    *("plan", "infer", "finalize", "settle", "deliver", "ingest"),
+)
 
 
 def _path(name: str, default: Path) -> Path:

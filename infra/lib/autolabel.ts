@@ -31,7 +31,8 @@ export type { Settings } from './settings.ts';
 /** Every setting has a default; see `Settings`. */
 export type AutoLabelProps = Partial<Settings>;
 
-type FunctionName = 'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'infer' | 'finalize' | 'settle' | 'deliver';
+type FunctionName =
+  'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'infer' | 'finalize' | 'settle' | 'deliver' | 'ingest';
 
 /** A Lambda's environment takes 4 KB in all. */
 const MOST_ROOTS_CHARS = 2_500;
@@ -43,6 +44,7 @@ const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 const API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
+const INGEST = { timeoutSeconds: 60, memoryMiB: 256 };
 
 export class AutoLabel extends Construct {
   readonly api: HttpApi;
@@ -53,6 +55,10 @@ export class AutoLabel extends Construct {
   readonly webhookQueue: WorkQueue;
   /** Webhook deliveries that were given up. */
   readonly deadLetters: DeadLetterQueue;
+  /** What S3 tells, and what else makes somebody look at uploads. */
+  readonly uploadQueue: WorkQueue;
+  /** Messages about uploads that nothing could be made of, each with its reason. */
+  readonly uploadDeadLetters: DeadLetterQueue;
   /** Ends of executions that settle was never told of. */
   readonly lostEnds: DeadLetterQueue;
   /** Encrypts provider credentials and webhook secrets. */
@@ -80,6 +86,11 @@ export class AutoLabel extends Construct {
       consumerTimeoutSeconds: DELIVER.timeoutSeconds,
       deadLetters: this.deadLetters,
     });
+    this.uploadDeadLetters = new DeadLetterQueue(this, 'UploadDeadLetters');
+    this.uploadQueue = new WorkQueue(this, 'UploadQueue', {
+      consumerTimeoutSeconds: INGEST.timeoutSeconds,
+      deadLetters: this.uploadDeadLetters,
+    });
     const steps = this.workflowFunctions();
     this.machine = new Workflow(this, 'Machine', {
       file: this.existing('stateMachineFile', this.settings.stateMachineFile),
@@ -98,6 +109,7 @@ export class AutoLabel extends Construct {
     this.route();
     this.grant();
     this.subscribe();
+    this.subscribeIngest();
     this.alarms = this.watch();
     this.acknowledgeFindings();
   }
@@ -176,6 +188,14 @@ export class AutoLabel extends Construct {
         DEAD_LETTER_QUEUE_URL: this.deadLetters.queueUrl,
         SECRETS_KEY_ID: this.secretsKey.keyId,
         WEBHOOK_RETRY_SECONDS: this.settings.webhookRetrySeconds.join(','),
+      }),
+      ingest: this.rustFunction('ingest', 'Makes items of uploads, and starts jobs for them', INGEST, {
+        BUCKET_NAME: this.bucket.bucketName,
+        SOURCE_BUCKETS: this.sourceBuckets(),
+        STATE_MACHINE_ARN: this.machine.stateMachineArn,
+        SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
+        UPLOAD_QUEUE_URL: this.uploadQueue.queueUrl,
+        UPLOAD_DEAD_LETTER_QUEUE_URL: this.uploadDeadLetters.queueUrl,
       }),
     };
   }
@@ -279,7 +299,7 @@ export class AutoLabel extends Construct {
   }
 
   private grant(): void {
-    const { jobs, catalog, providers, webhooks, plan, infer, finalize, settle, deliver } = this.functions;
+    const { jobs, catalog, providers, webhooks, plan, infer, finalize, settle, deliver, ingest } = this.functions;
     const table = this.table.tableArn;
     const listing = this.table.indexArn('listing');
     const items = this.bucket.arnForObjects('projects/*');
@@ -348,10 +368,19 @@ export class AutoLabel extends Construct {
     deliver.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], this.webhookQueue.queueArn);
     deliver.allow(['kms:Decrypt'], key);
 
+    // A job that was created and could not be started is cancelled, which frees its project: a DeleteItem.
+    ingest.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], table);
+    ingest.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);
+    ingest.allow(['dynamodb:Query'], this.table.indexArn('active'), this.table.indexArn('unlabeled'));
+    ingest.allow(['s3:GetObject'], items);
+    ingest.allow(['states:StartExecution'], machine);
+    ingest.allow(['sqs:SendMessage'], this.uploadQueue.queueArn, this.uploadDeadLetters.queueArn);
+    ingest.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], this.uploadQueue.queueArn);
+
     // Exactly the buckets of the setting. Which tenant may name which, the functions see to: one role serves them all.
     const sources = this.sourceObjects();
     if (sources.length > 0) {
-      for (const reader of [catalog, infer]) reader.allow(['s3:GetObject'], ...sources);
+      for (const reader of [catalog, infer, ingest]) reader.allow(['s3:GetObject'], ...sources);
     }
 
     // A definition read from a file grants nothing by itself.
@@ -445,8 +474,52 @@ export class AutoLabel extends Construct {
     });
   }
 
+  /** All that makes `ingest` work comes by its queue: so nothing is lost while it cannot, and what fails is found in one place. */
+  private subscribeIngest(): void {
+    new lambda.EventSourceMapping(this, 'UploadRecords', {
+      target: this.functions.ingest,
+      eventSourceArn: this.uploadQueue.queueArn,
+      // Uploads come in bursts, and what lands in one project is counted by one call for all of a batch.
+      batchSize: 100,
+      maxBatchingWindow: Duration.seconds(1),
+      // A burst is worked off, not let loose on the table.
+      maxConcurrency: 10,
+      reportBatchItemFailures: true,
+    });
+    const queue = () => new targets.SqsQueue(this.uploadQueue, { deadLetterQueue: this.uploadDeadLetters });
+    new events.Rule(this, 'Uploads', {
+      description: 'Autolabel: an object was written or deleted',
+      eventPattern: {
+        source: ['aws.s3'],
+        detailType: ['Object Created', 'Object Deleted'],
+        detail: {
+          bucket: { name: [this.bucket.bucketName, ...Object.keys(this.settings.sourceBuckets)] },
+          object: { key: [{ prefix: 'projects/' }] },
+        },
+      },
+      targets: [queue()],
+    });
+    new events.Rule(this, 'ProjectFreed', {
+      description: 'Autolabel: an execution ended, and uploads may have waited for it',
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: {
+          stateMachineArn: [this.machine.stateMachineArn],
+          status: ['SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED'],
+        },
+      },
+      targets: [queue()],
+    });
+    new events.Rule(this, 'UploadSchedule', {
+      description: 'Autolabel: looks at uploads that wait',
+      schedule: events.Schedule.rate(Duration.minutes(this.settings.settleScheduleMinutes)),
+      targets: [queue()],
+    });
+  }
+
   private watch(): cloudwatch.Alarm[] {
-    const { infer, finalize, settle } = this.functions;
+    const { infer, finalize, settle, ingest } = this.functions;
     const sum = { period: Duration.minutes(5), statistic: 'Sum' };
     return [
       this.alarm(
@@ -459,6 +532,12 @@ export class AutoLabel extends Construct {
         'settle was not told of an ended execution',
         this.lostEnds.metricApproximateNumberOfMessagesVisible(),
       ),
+      this.alarm(
+        'UploadDeadLettersAlarm',
+        'nothing could be made of messages about uploads',
+        this.uploadDeadLetters.metricApproximateNumberOfMessagesVisible(),
+      ),
+      this.alarm('IngestErrorsAlarm', 'ingest fails', ingest.metricErrors(sum)),
       this.alarm('InferErrorsAlarm', 'infer fails', infer.metricErrors(sum)),
       this.alarm('FinalizeErrorsAlarm', 'finalize fails', finalize.metricErrors(sum)),
       this.alarm('SettleErrorsAlarm', 'settle fails', settle.metricErrors(sum)),
@@ -480,17 +559,18 @@ export class AutoLabel extends Construct {
 
   /** What `cdk-nag` finds and we accept. A finding that is not named here ends the synthesis. */
   private acknowledgeFindings(): void {
-    const { jobs, catalog, providers, plan, infer, settle } = this.functions;
+    const { jobs, catalog, providers, plan, infer, settle, ingest } = this.functions;
     const items = this.bucket.arnForObjects('projects/*');
     const work = this.bucket.arnForObjects('jobs/*');
 
     acknowledgeWildcard(catalog.role!, items, 'Items are one object each, under keys made at run time.');
     const drafts = this.bucket.arnForObjects('jobs/*/drafts/*');
     acknowledgeWildcard(catalog.role!, drafts, 'Annotations that are too large for the table lie under the uid of their job.');
+    acknowledgeWildcard(ingest.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, items, 'Items are one object each, under keys made at run time.');
     acknowledgeWildcard(infer.role!, work, 'Manifests and raw predictions lie under the uid of their job.');
     for (const source of this.sourceObjects()) {
-      for (const { role } of [catalog, infer]) {
+      for (const { role } of [catalog, infer, ingest]) {
         acknowledgeWildcard(role!, source, 'The deployment opens the bucket to tenants, who name its objects at run time.');
       }
     }

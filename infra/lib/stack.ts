@@ -10,7 +10,20 @@ export class AutoLabelStack extends Stack {
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, props);
     this.autoLabel = new AutoLabel(this, 'AutoLabel', settingsFromContext(this.node));
-    const { api, apiUrl, table, bucket, machine, webhookQueue, deadLetters, lostEnds, secretsKey, functions } = this.autoLabel;
+    const {
+      api,
+      apiUrl,
+      table,
+      bucket,
+      machine,
+      webhookQueue,
+      deadLetters,
+      uploadQueue,
+      uploadDeadLetters,
+      lostEnds,
+      secretsKey,
+      functions,
+    } = this.autoLabel;
     const outputs = {
       ApiUrl: apiUrl,
       ApiId: api.apiId,
@@ -19,6 +32,8 @@ export class AutoLabelStack extends Stack {
       StateMachineArn: machine.stateMachineArn,
       WebhookQueueUrl: webhookQueue.queueUrl,
       DeadLetterQueueUrl: deadLetters.queueUrl,
+      UploadQueueUrl: uploadQueue.queueUrl,
+      UploadDeadLetterQueueUrl: uploadDeadLetters.queueUrl,
       LostEndsQueueUrl: lostEnds.queueUrl,
       SecretsKeyId: secretsKey.keyId,
       ...Object.fromEntries(

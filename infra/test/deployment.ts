@@ -9,7 +9,18 @@ import { after } from 'node:test';
 import type { RustFunction } from '../lib/constructs/rust-function.ts';
 import { AutoLabelStack } from '../lib/stack.ts';
 
-export const FUNCTIONS = ['jobs', 'catalog', 'providers', 'webhooks', 'plan', 'infer', 'finalize', 'settle', 'deliver'] as const;
+export const FUNCTIONS = [
+  'jobs',
+  'catalog',
+  'providers',
+  'webhooks',
+  'plan',
+  'infer',
+  'finalize',
+  'settle',
+  'deliver',
+  'ingest',
+] as const;
 
 /** A part of the template, which has no types. */
 export type Json = any;

@@ -4,7 +4,7 @@ import { Deployment, FUNCTIONS, type Json } from './deployment.ts';
 
 const deployment = new Deployment();
 const { stack, autoLabel } = deployment;
-const { table, bucket, machine, webhookQueue, deadLetters, secretsKey, functions } = autoLabel;
+const { table, bucket, machine, webhookQueue, deadLetters, uploadQueue, uploadDeadLetters, secretsKey, functions } = autoLabel;
 
 /** The names that the expectations below use for the ARNs of the template. */
 const NAMES = new Map<string, string>(
@@ -21,6 +21,8 @@ const NAMES = new Map<string, string>(
     machine: machine.stateMachineArn,
     queue: webhookQueue.queueArn,
     deadLetters: deadLetters.queueArn,
+    uploads: uploadQueue.queueArn,
+    uploadDeadLetters: uploadDeadLetters.queueArn,
     key: secretsKey.keyArn,
     ...Object.fromEntries(FUNCTIONS.map((name) => [name, functions[name].functionArn])),
   }).map(([name, arn]) => [JSON.stringify(stack.resolve(arn)), name]),
@@ -103,6 +105,19 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     'sqs:GetQueueAttributes queue',
     'kms:Decrypt key',
   ],
+  ingest: [
+    ...KEPT,
+    'dynamodb:BatchGetItem table',
+    'dynamodb:Query active',
+    'dynamodb:Query unlabeled',
+    's3:GetObject items',
+    'states:StartExecution machine',
+    'sqs:SendMessage uploads',
+    'sqs:SendMessage uploadDeadLetters',
+    'sqs:ReceiveMessage uploads',
+    'sqs:DeleteMessage uploads',
+    'sqs:GetQueueAttributes uploads',
+  ],
 };
 
 describe('each function may do exactly what it is for', () => {
@@ -117,7 +132,7 @@ describe('each function may do exactly what it is for', () => {
   }
 });
 
-test('a bucket of the setting is read by catalog and infer, and by nobody else', () => {
+test('a bucket of the setting is read by catalog, infer and ingest, and by nobody else', () => {
   const sourced = new Deployment({ sourceBuckets: { pictures: ['acme'], scans: ['acme', 'other'] } });
   const policies: Json[] = Object.values(sourced.template.findResources('AWS::IAM::Policy'));
   const readers = policies.flatMap(({ Properties }) => {
@@ -129,7 +144,7 @@ test('a bucket of the setting is read by catalog and infer, and by nobody else',
   const roleOf = (name: (typeof FUNCTIONS)[number]) =>
     sourced.resource(sourced.autoLabel.functions[name]).Properties.Role['Fn::GetAtt'][0];
 
-  assert.deepEqual(readers.map(([role]) => role).sort(), [roleOf('catalog'), roleOf('infer')].sort());
+  assert.deepEqual(readers.map(([role]) => role).sort(), [roleOf('catalog'), roleOf('infer'), roleOf('ingest')].sort());
   for (const [, statement] of readers) {
     assert.equal(statement.Action, 's3:GetObject');
     assert.match(JSON.stringify(statement.Resource), /^\[.*":s3:::pictures\/\*".*":s3:::scans\/\*".*\]$/);

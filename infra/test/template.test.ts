@@ -59,7 +59,7 @@ test('the bucket and every queue refuse requests without TLS', () => {
     ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
   ];
 
-  assert.equal(policies.length, 4);
+  assert.equal(policies.length, 6);
   for (const { Properties } of policies) {
     const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
     assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
@@ -80,6 +80,60 @@ test('a webhook record that fails five times goes to the dead-letter queue, and 
     EventSourceArn: stack.resolve(autoLabel.webhookQueue.queueArn),
     FunctionName: stack.resolve(autoLabel.functions.deliver.functionName),
     BatchSize: 10,
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+});
+
+test('what S3 tells of uploads, the ends of jobs and the schedule come to ingest by its queue', () => {
+  const queued = [
+    Match.objectLike({
+      Arn: stack.resolve(autoLabel.uploadQueue.queueArn),
+      DeadLetterConfig: { Arn: stack.resolve(autoLabel.uploadDeadLetters.queueArn) },
+    }),
+  ];
+  const objects = (...buckets: unknown[]) => ({
+    EventPattern: {
+      source: ['aws.s3'],
+      'detail-type': ['Object Created', 'Object Deleted'],
+      detail: { bucket: { name: buckets }, object: { key: [{ prefix: 'projects/' }] } },
+    },
+  });
+
+  template.hasResourceProperties('AWS::Events::Rule', {
+    ...objects(stack.resolve(autoLabel.bucket.bucketName)),
+    Targets: queued,
+  });
+  template.hasResourceProperties('AWS::Events::Rule', {
+    EventPattern: {
+      detail: {
+        stateMachineArn: [stack.resolve(autoLabel.machine.stateMachineArn)],
+        status: ['SUCCEEDED', 'FAILED', 'TIMED_OUT', 'ABORTED'],
+      },
+    },
+    Targets: queued,
+  });
+  template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)', Targets: queued });
+
+  const sourced = new Deployment({ sourceBuckets: { pictures: ['acme'] } });
+  const own = sourced.stack.resolve(sourced.autoLabel.bucket.bucketName);
+  sourced.template.hasResourceProperties('AWS::Events::Rule', objects(own, 'pictures'));
+});
+
+test('a record about uploads that fails five times goes to the dead-letter queue', () => {
+  const queue = resources[stack.getLogicalId(autoLabel.uploadQueue.node.defaultChild as never)].Properties;
+  const ingest = deployment.resource(autoLabel.functions.ingest).Properties;
+
+  assert.deepEqual(queue.RedrivePolicy, {
+    deadLetterTargetArn: stack.resolve(autoLabel.uploadDeadLetters.queueArn),
+    maxReceiveCount: 5,
+  });
+  assert.ok(queue.VisibilityTimeout > 6 * ingest.Timeout);
+  template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: stack.resolve(autoLabel.uploadQueue.queueArn),
+    FunctionName: stack.resolve(autoLabel.functions.ingest.functionName),
+    BatchSize: 100,
+    MaximumBatchingWindowInSeconds: 1,
+    ScalingConfig: { MaximumConcurrency: 10 },
     FunctionResponseTypes: ['ReportBatchItemFailures'],
   });
 });
@@ -163,6 +217,16 @@ describe('each function has its environment and its size', () => {
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
     settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
     deliver: [60, 256, 'WEBHOOK_QUEUE_URL', 'DEAD_LETTER_QUEUE_URL', 'SECRETS_KEY_ID', 'WEBHOOK_RETRY_SECONDS'],
+    ingest: [
+      60,
+      256,
+      'BUCKET_NAME',
+      'SOURCE_BUCKETS',
+      'STATE_MACHINE_ARN',
+      'SAGEMAKER_ENDPOINTS',
+      'UPLOAD_QUEUE_URL',
+      'UPLOAD_DEAD_LETTER_QUEUE_URL',
+    ],
   };
   for (const name of FUNCTIONS) {
     test(name, () => {
@@ -192,6 +256,8 @@ test('an alarm watches each way in which work is lost', () => {
   assert.deepEqual(metrics.sort(), [
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
+    'ApproximateNumberOfMessagesVisible',
+    'Errors',
     'Errors',
     'Errors',
     'Errors',
@@ -201,7 +267,7 @@ test('an alarm watches each way in which work is lost', () => {
 });
 
 test('one message in a dead-letter queue rings its alarm', () => {
-  for (const queue of [autoLabel.deadLetters, autoLabel.lostEnds]) {
+  for (const queue of [autoLabel.deadLetters, autoLabel.uploadDeadLetters, autoLabel.lostEnds]) {
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: 'ApproximateNumberOfMessagesVisible',
       Dimensions: [{ Name: 'QueueName', Value: stack.resolve(queue.queueName) }],
@@ -227,6 +293,8 @@ test('the outputs name what clients and tools need', () => {
     'StateMachineArn',
     'WebhookQueueUrl',
     'DeadLetterQueueUrl',
+    'UploadQueueUrl',
+    'UploadDeadLetterQueueUrl',
     'SecretsKeyId',
   ]) {
     assert.ok(Outputs[name], name);

@@ -4,6 +4,7 @@
 //! other module is an adapter behind a cargo feature of its own. Adapters never import one another.
 
 pub mod domain;
+pub mod launch;
 pub mod measure;
 pub mod ports;
 pub mod settle;

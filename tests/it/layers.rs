@@ -12,11 +12,12 @@ use crate::repository;
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
-const SHARED: [(&str, &[&str]); 17] = [
+const SHARED: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("ports", &["domain"]),
     ("tell", &["ports", "domain"]),
     ("settle", &["tell", "ports", "domain"]),
+    ("launch", &["ports", "domain"]),
     ("measure", &["ports", "domain"]),
     // What the errors of all AWS clients mean.
     ("sdk", &["domain"]),
@@ -35,9 +36,10 @@ const SHARED: [(&str, &[&str]); 17] = [
 ];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
-const HANDLERS: [&str; 11] = [
+const HANDLERS: [&str; 12] = [
     "domain",
     "ports",
+    "launch",
     "settle",
     "tell",
     "measure",
@@ -45,7 +47,7 @@ const HANDLERS: [&str; 11] = [
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{same_origin, url_field}",
-    "queue::Message",
+    "queue::{Message, UploadMessage, Failures, Record, Records, Attributes}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];

@@ -146,6 +146,7 @@ async fn planned(case: &Case, store: &Store, objects: Bucket) -> Result<Plan, Bo
         dry_run: false,
         created_at: now,
         retry_of: None,
+        uploads: None,
     };
     store.create_job(&spec, &JobState::new(now)).await?;
     let planner = Planner {
@@ -171,5 +172,5 @@ fn item(n: usize, organization: OrganizationUid, project: ProjectUid, now: Times
         source: Source::Bucket(Item::object_key(project, &key)),
     };
     let created_at = Timestamp::from_microsecond(now.as_microsecond() + i64::try_from(n)?)?;
-    Ok(Item { organization, project, key, asset, created_at, result: None })
+    Ok(Item { organization, project, key, asset, created_at, file: None, result: None })
 }

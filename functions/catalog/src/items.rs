@@ -35,6 +35,11 @@ pub(crate) struct ItemView {
     height: Option<u32>,
     /// `none`, or the status of its result, `draft` or `accepted`.
     status: &'static str,
+    /// The ETag of its file, as S3 has told of it last; `null` if it has not.
+    #[schema(required)]
+    version: Option<String>,
+    /// Its file was deleted: no job takes it until it is uploaded again.
+    is_deleted: bool,
     created_at: Timestamp,
 }
 
@@ -48,6 +53,8 @@ impl From<&Item> for ItemView {
             width: item.asset.size.map(|size| size.width),
             height: item.asset.size.map(|size| size.height),
             status: status(item),
+            version: item.file.as_ref().map(|file| file.etag.clone()),
+            is_deleted: item.is_deleted(),
             created_at: item.created_at,
         }
     }

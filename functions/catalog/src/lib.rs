@@ -9,6 +9,7 @@ mod items;
 mod projects;
 mod results;
 mod tasks;
+mod uploads;
 mod whole;
 mod workspace;
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get};
 use shared::domain::source::SourceBuckets;
-use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Webhooks};
+use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Uploads, Webhooks};
 use utoipa::OpenApi;
 
 pub use results::{Description as ReviewDescription, Review};
@@ -39,6 +40,7 @@ pub use results::{Description as ReviewDescription, Review};
     projects::change_mine,
     items::add,
     items::list,
+    uploads::list,
     tasks::list,
     tasks::get,
     datasets::list,
@@ -68,7 +70,7 @@ pub struct App<S, O, F, C> {
 /// The routes, below `/api/v1` and without the last slash.
 pub fn routes<S, O, F, W, Q, C>(app: App<S, O, F, C>, review: Review<S, O, W, Q, C>) -> Router
 where
-    S: Organizations + Projects + Items + Results + 'static,
+    S: Organizations + Projects + Items + Results + Uploads + 'static,
     O: Objects + Files + 'static,
     F: Files + 'static,
     W: Webhooks + 'static,
@@ -86,6 +88,7 @@ where
             get(projects::get_mine::<S, O, F, C>).patch(projects::change_mine::<S, O, F, C>),
         )
         .route("/projects/{uid}/items", get(items::list::<S, O, F, C>).post(items::add::<S, O, F, C>))
+        .route("/projects/{uid}/uploads", get(uploads::list::<S, O, F, C>))
         .route("/datasets", get(datasets::list::<S, O, F, C>))
         .route("/datasets/{uid}", get(datasets::get::<S, O, F, C>))
         .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug::<S, O, F, C>))

@@ -7,7 +7,9 @@ use axum::response::Response;
 use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::Timestamp;
-use shared::domain::id::ProjectUid;
+use shared::domain::auto_label::AutoLabel;
+use shared::domain::id::{ProjectUid, ProviderUid};
+use shared::domain::job::ModelType;
 use shared::domain::key::Scope;
 use shared::domain::project::{Project, ProjectChange, ProjectStatus};
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, respond};
@@ -34,6 +36,9 @@ pub(crate) struct ProjectView {
     /// Items that were added. A call that broke off half-way may have left some uncounted.
     item_count: u64,
     created_at: Timestamp,
+    /// How uploads are labeled by themselves; `null`: they are not.
+    #[schema(required)]
+    auto_label_on_upload: Option<AutoLabel>,
     updated_at: Timestamp,
 }
 
@@ -46,6 +51,7 @@ impl From<Project> for ProjectView {
             status: project.status,
             labels: project.labels,
             is_active: project.status == ProjectStatus::Active,
+            auto_label_on_upload: project.auto_label_on_upload,
             created_at: project.created_at,
             updated_at: project.updated_at,
         }
@@ -62,6 +68,32 @@ pub(crate) struct NewProject {
     /// The label set; empty: any label.
     #[schema(max_items = 1_000)]
     labels: Option<Vec<String>>,
+    auto_label_on_upload: Option<NewAutoLabel>,
+}
+
+/// How uploads are to be labeled. It is replaced as a whole: what is not sent is as by default.
+// For the API's description alone: `AutoLabel::read` reads it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never built")]
+pub(crate) struct NewAutoLabel {
+    /// `false` turns it off.
+    #[schema(default = true)]
+    enabled: Option<bool>,
+    /// As of a job.
+    provider_id: Option<ProviderUid>,
+    /// As of a job.
+    model_type: Option<ModelType>,
+    #[schema(minimum = 0.0, maximum = 1.0, default = 0.5)]
+    confidence_threshold: Option<f64>,
+    /// Labels to keep; empty: all of the project.
+    #[schema(default = json!([]), max_items = 1_000)]
+    labels: Option<Vec<String>>,
+    /// Seconds without an upload before a job starts.
+    #[schema(minimum = 1, maximum = 900, default = 60)]
+    quiet_seconds: Option<u32>,
+    /// Items that these jobs send to the model in a day, UTC.
+    #[schema(minimum = 1, maximum = 1_000_000, default = 10_000)]
+    max_items_per_day: Option<u32>,
 }
 
 /// What a project can be changed to. Fields that are not sent stay.
@@ -76,6 +108,7 @@ pub(crate) struct ChangedProject {
     #[schema(max_items = 1_000)]
     labels: Option<Vec<String>>,
     status: Option<ProjectStatus>,
+    auto_label_on_upload: Option<NewAutoLabel>,
 }
 
 /// Create a project.
@@ -186,6 +219,7 @@ impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn create_project(&self, caller: &Caller, body: &[u8]) -> Result<Project, Error> {
         caller.needs(WRITE)?;
         let project = Project::read(body, caller.organization, self.clock.now())?;
+        project.check_auto_label()?;
         self.store.add_project(&project).await?;
         info!(project.uid = %project.uid, "project created");
         Ok(project)
@@ -194,6 +228,10 @@ impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn change_project(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<Project, Error> {
         caller.needs(WRITE)?;
         let (uid, change) = (ProjectUid::parse(uid)?, ProjectChange::read(body)?);
+        if change.auto_label_on_upload.is_some() {
+            let before = self.store.project(caller.organization, uid).await?;
+            change.clone().applied_to(before, self.clock.now()).check_auto_label()?;
+        }
         self.store.change_project(caller.organization, uid, &change, self.clock.now()).await
     }
 

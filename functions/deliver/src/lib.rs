@@ -3,19 +3,15 @@
 //! The record in the table is the truth and a message only says "look at it". So nothing is lost if a message comes
 //! twice, early or late, and after a crash at any line the message that was not deleted comes again.
 
-mod queue;
-
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use shared::ports::{Clock, Queue, Receivers, Secrets, Webhooks};
-use shared::queue::Message;
+use shared::queue::{Failures, Message, Record, Records};
 use shared::webhooks::{ATTEMPT, Schedule};
 use tracing::{error, info, warn};
-
-pub use queue::{Failures, Record, Records};
 
 /// How long a worker has a delivery to itself: an attempt, and the record of it with the store's own retries.
 const LEASE: Duration = ATTEMPT.saturating_add(Duration::from_secs(25));
@@ -153,7 +149,10 @@ mod tests {
 
         async fn message(&self, delivery: &Delivery) -> Failures {
             let body = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-            self.deliver(Records { records: vec![Record { message_id: "m".into(), body }] }).await
+            self.deliver(Records {
+                records: vec![Record { message_id: "m".into(), body, attributes: Default::default() }],
+            })
+            .await
         }
 
         async fn stored(&self, delivery: &Delivery) -> Delivery {
@@ -328,10 +327,11 @@ mod tests {
         let app = an_app(a_webhook(), []);
         let delivery = app.pending();
         let good = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-        let records = ["{\"V2\":{}}", &good, ""]
-            .into_iter()
-            .enumerate()
-            .map(|(n, body)| Record { message_id: n.to_string(), body: body.into() });
+        let records = ["{\"V2\":{}}", &good, ""].into_iter().enumerate().map(|(n, body)| Record {
+            message_id: n.to_string(),
+            body: body.into(),
+            attributes: Default::default(),
+        });
 
         let failures = app.deliver(Records { records: records.collect() }).await;
 

@@ -1,10 +1,10 @@
 //! Wiring of the deliver function.
 
-use deliver::{App, Records};
+use deliver::App;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use shared::egress::Egress;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
-use shared::queue::WebhookQueue;
+use shared::queue::{Records, WebhookQueue};
 use shared::secrets::Vault;
 use shared::store::Store;
 use shared::webhooks::{Courier, Schedule};

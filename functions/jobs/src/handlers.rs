@@ -5,25 +5,21 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
-use shared::domain::error::FieldError;
-use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
-use shared::domain::job::{Job, JobRequest, JobSpec, JobState, JobStatus};
+use shared::domain::id::{JobUid, ProjectUid};
+use shared::domain::job::{Job, JobRequest, JobStatus};
 use shared::domain::key::Scope;
-use shared::domain::project::Project;
-use shared::domain::provider::default_for;
 use shared::domain::webhook::Event;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Queue, Slice, Webhooks};
+use shared::launch;
+use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Queue, Webhooks};
 use shared::tell;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::view::NewJob;
 use crate::{App, JobView};
 
 pub(crate) const READ: &[Scope] = &[Scope::ProjectsRead];
 pub(crate) const WRITE: &[Scope] = &[Scope::ProjectsWrite];
-/// Providers of an organization that the default is chosen from.
-const PROVIDERS: usize = 1_000;
 
 /// Start a job: runs a model over the project's unlabeled items and leaves drafts. The work happens after the response.
 #[utoipa::path(
@@ -110,67 +106,8 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         caller.needs(WRITE)?;
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
         let request = JobRequest::read(body)?;
-        request.fits(&project)?;
-        let now = self.clock.now();
-        let spec = JobSpec {
-            uid: JobUid::at(now),
-            organization: caller.organization,
-            project: project.uid,
-            provider: self.provider(&request, &project).await?,
-            model_type: request.model_type,
-            confidence_threshold: request.confidence_threshold,
-            label_thresholds: request.label_thresholds,
-            wanted: if request.labels.is_empty() { project.labels } else { request.labels.clone() },
-            labels: request.labels,
-            dry_run: request.dry_run,
-            created_at: now,
-            retry_of: None,
-        };
-        self.launch(spec).await
-    }
-
-    /// Creates a job and starts its execution.
-    pub(crate) async fn launch(&self, spec: JobSpec) -> Result<Job, Error> {
-        let state = JobState::new(spec.created_at);
-        self.store.create_job(&spec, &state).await?;
-        // A job that nothing carries must not hold its project until the watchdog comes. If only the answer was lost, the
-        // execution finds the job cancelled and ends.
-        if let Err(error) = self.executions.start(spec.uid).await {
-            warn!(job.uid = %spec.uid, causes = error.chain(), "execution of job not started");
-            // No event: to the client this job never was.
-            self.store.cancel_job(&Job { spec, state }, &[], self.clock.now()).await?;
-            return Err(error);
-        }
-        info!(job.uid = %spec.uid, project.uid = %spec.project, "job created");
-        Ok(Job { spec, state })
-    }
-
-    /// Which provider serves the request (contract, D7; design.md, section 6). `None` is the deployment's own endpoint.
-    async fn provider(&self, request: &JobRequest, project: &Project) -> Result<Option<ProviderUid>, Error>
-    where
-        S: Providers,
-    {
-        if let Some(uid) = &request.provider {
-            let refused = || {
-                Error::Validation(vec![FieldError::new(
-                    "provider_id",
-                    "Must be an active provider of this project or its organization.",
-                )])
-            };
-            let uid = ProviderUid::parse(uid).map_err(|_| refused())?;
-            return match self.store.provider(project.organization, uid).await {
-                Ok(provider) if provider.serves(project.uid) => Ok(Some(uid)),
-                Ok(_) | Err(Error::NotFound) => Err(refused()),
-                Err(error) => Err(error),
-            };
-        }
-        let all = Slice { after: None, limit: PROVIDERS, ascending: false };
-        let providers = self.store.providers(project.organization, &all).await?.entries;
-        match default_for(project.uid, &providers) {
-            Some(provider) => Ok(Some(provider.uid)),
-            None if request.model_type.is_some_and(|model| self.endpoints.contains(&model)) => Ok(None),
-            None => Err(Error::NoInferenceProvider),
-        }
+        let App { store, executions, clock, endpoints, .. } = self;
+        launch::create(store, executions, clock, endpoints, project, request, None).await
     }
 
     pub(crate) async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {

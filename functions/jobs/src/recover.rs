@@ -11,6 +11,7 @@ use shared::domain::id::JobUid;
 use shared::domain::job::{Job, JobSpec};
 use shared::domain::outcome::{ItemReport, OutcomeKind};
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
+use shared::launch;
 use shared::ports::{Clock, Executions, Jobs, Projects, Providers, Queue, Reports};
 
 use crate::handlers::{READ, WRITE};
@@ -83,7 +84,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         if !self.is_served(&spec).await? {
             return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
         }
-        self.launch(spec).await
+        launch::launch(&self.store, &self.executions, &self.clock, spec).await
     }
 
     /// Whether the model of a job that is over would serve it again.

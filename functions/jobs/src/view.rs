@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
-use shared::domain::job::{Job, JobStatus, ModelType};
+use shared::domain::job::{Job, JobStatus, ModelType, Trigger};
 use shared::domain::summary::Summary;
 use utoipa::ToSchema;
 
@@ -53,6 +53,8 @@ pub struct JobView {
     /// The job whose failed and unprocessed items it takes; `null`: it takes all unlabeled ones.
     #[schema(required)]
     retry_of: Option<JobUid>,
+    /// Who caused it: a call, or uploads to its project. Of the latter it takes those that no such job has taken before.
+    trigger: Trigger,
 }
 
 /// The threshold of a label. The label is a value: the TypeScript client renames keys (contract, 1.4).
@@ -117,6 +119,7 @@ impl JobView {
             project: spec.project,
             provider: spec.provider,
             retry_of: spec.retry_of,
+            trigger: spec.trigger(),
         }
     }
 }

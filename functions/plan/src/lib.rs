@@ -8,7 +8,7 @@ use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::{JobSpec, ModelType};
 use shared::domain::plan::{Cut, Plan, Planned, Workers};
-use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers};
+use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, Uploads};
 use tracing::info;
 
 use crate::manifest::Manifest;
@@ -39,7 +39,7 @@ pub struct Planner<S, T, O, C> {
     pub max_concurrency: u32,
 }
 
-impl<S: Jobs + Ledger, T: Items + Providers, O: Objects, C: Clock> Planner<S, T, O, C> {
+impl<S: Jobs + Ledger, T: Items + Providers + Uploads, O: Objects, C: Clock> Planner<S, T, O, C> {
     /// Plans a job and sets it running. A repeated call answers the first plan again: batches must never be cut twice.
     ///
     /// # Errors
@@ -65,13 +65,18 @@ impl<S: Jobs + Ledger, T: Items + Providers, O: Objects, C: Clock> Planner<S, T,
         // Named by the attempt: a late second attempt must not write over lines that workers already read.
         let key = format!("jobs/{}/manifest-{attempt}.jsonl", job.spec.uid);
         let mut manifest = Manifest::begin(&self.objects, key, self.item_cap);
-        self.pick(&job.spec, &mut manifest).await?;
+        let now = self.clock.now();
+        let uploads = self.pick(&job.spec, &mut manifest, now).await?;
         let lines = manifest.finish().await?;
         let latency_ms = job.spec.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
         let cut = Cut::of(lines.count(), self.workers, self.concurrency(&job.spec).await?, latency_ms);
         let (total, truncated) = (u32::try_from(lines.count()).map_err(Error::internal)?, lines.truncated);
         let plan = Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated };
-        let plan = self.store.start_job(&plan, total, self.clock.now()).await?;
+        let plan = self.store.start_job(&plan, total, uploads.as_ref(), now).await?;
+        let is_all = !truncated && job.spec.uploads.as_ref().is_some_and(|run| run.until.is_none());
+        if let Some(picked) = uploads.filter(|_| is_all) {
+            self.tenants.forget_arrivals(picked.organization, picked.project, 0).await?;
+        }
         info!(job.uid = %input.job, items = total, batches = plan.batches.len(), truncated, "job planned");
         Ok(plan)
     }

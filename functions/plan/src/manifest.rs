@@ -36,6 +36,16 @@ impl<'a, O: Objects> Manifest<'a, O> {
         Self { objects, upload: None, open: Vec::new(), cap, lines }
     }
 
+    /// Takes no more than this, if it would have.
+    pub(crate) fn take_at_most(&mut self, cap: usize) {
+        self.cap = self.cap.min(cap);
+    }
+
+    /// How many lines there are.
+    pub(crate) const fn count(&self) -> usize {
+        self.lines.count()
+    }
+
     /// The next lines. `Break`: there are more than it takes, and no others are wanted.
     pub(crate) async fn add(&mut self, assets: Vec<Asset>) -> Result<ControlFlow<()>, Error> {
         for asset in assets {

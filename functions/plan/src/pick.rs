@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
-use shared::domain::Error;
 use shared::domain::id::ItemUid;
-use shared::domain::item::Asset;
-use shared::domain::job::JobSpec;
+use shared::domain::item::{Asset, Item};
+use shared::domain::job::{JobSpec, UploadRun};
 use shared::domain::plan::{Batch, Plan};
-use shared::ports::{Items, Jobs, Ledger, Manifests, Objects};
+use shared::domain::{Error, Timestamp};
+use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, Uploads};
 
 use crate::Planner;
 use crate::manifest::Manifest;
@@ -17,25 +17,72 @@ use crate::manifest::Manifest;
 /// Items that are read at once.
 const ITEMS: usize = 100;
 
-impl<S: Jobs + Ledger, T: Items, O: Objects, C> Planner<S, T, O, C> {
+impl<S: Jobs + Ledger, T: Items + Uploads, O: Objects, C> Planner<S, T, O, C> {
     /// Fills the manifest with the job's items in the order of their creation: the unlabeled ones of its project, or what the
-    /// job that it retries has left behind.
-    pub(crate) async fn pick(&self, spec: &JobSpec, manifest: &mut Manifest<'_, O>) -> Result<(), Error> {
+    /// job that it retries has left behind, or uploads. Answers what it takes of those.
+    pub(crate) async fn pick(
+        &self,
+        spec: &JobSpec,
+        manifest: &mut Manifest<'_, O>,
+        now: Timestamp,
+    ) -> Result<Option<Picked>, Error> {
+        if let Some(run) = &spec.uploads {
+            return self.pick_uploads(spec, run, manifest, now).await.map(Some);
+        }
         let mut retries = spec.retry_of;
         while let Some(retried) = retries {
             if let Some(plan) = self.store.plan(retried).await? {
-                return self.pick_left(&plan, manifest).await;
+                self.pick_left(&plan, manifest).await?;
+                return Ok(None);
             }
             // One that was never planned leaves behind what it was to pick itself.
             retries = self.store.job(retried).await?.spec.retry_of;
         }
-        let mut unlabeled = pin!(self.tenants.unlabeled(spec.project));
-        while let Some(assets) = unlabeled.try_next().await? {
-            if manifest.add(assets).await?.is_break() {
+        self.pick_unlabeled(spec, Stretch::default(), manifest).await?;
+        Ok(None)
+    }
+
+    /// Answers the place of the last one.
+    async fn pick_unlabeled(
+        &self,
+        spec: &JobSpec,
+        stretch: Stretch,
+        manifest: &mut Manifest<'_, O>,
+    ) -> Result<Option<String>, Error> {
+        let mut last = None;
+        let mut unlabeled = pin!(self.tenants.unlabeled(spec.project, stretch));
+        while let Some(waiting) = unlabeled.try_next().await? {
+            let (mut places, assets): (Vec<String>, Vec<Asset>) = waiting.into_iter().unzip();
+            let before = manifest.count();
+            let more = manifest.add(assets).await?;
+            places.truncate(manifest.count() - before);
+            last = places.pop().or(last);
+            if more.is_break() {
                 break;
             }
         }
-        Ok(())
+        Ok(last)
+    }
+
+    /// What came behind the last such job, as much as the day has room for.
+    async fn pick_uploads(
+        &self,
+        spec: &JobSpec,
+        run: &UploadRun,
+        manifest: &mut Manifest<'_, O>,
+        now: Timestamp,
+    ) -> Result<Picked, Error> {
+        let arrivals = self.tenants.arrivals(spec.organization, spec.project).await?;
+        let room = run.max_items_per_day.saturating_sub(self.tenants.taken_today(spec.project, now).await?);
+        manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
+        let stretch = Stretch { after: arrivals.taken_until, until: run.until };
+        Ok(Picked {
+            organization: spec.organization,
+            project: spec.project,
+            max_items_per_day: run.max_items_per_day,
+            until: self.pick_unlabeled(spec, stretch, manifest).await?,
+            waited: arrivals.waiting,
+        })
     }
 
     async fn pick_left(&self, plan: &Plan, manifest: &mut Manifest<'_, O>) -> Result<(), Error> {
@@ -59,7 +106,7 @@ impl<S: Jobs + Ledger, T: Items, O: Objects, C> Planner<S, T, O, C> {
         let mut left = Vec::new();
         for uids in open.chunks(ITEMS) {
             let items = self.tenants.items(uids).await?;
-            left.extend(items.into_iter().filter(|item| item.result.is_none()).map(|item| item.asset));
+            left.extend(items.into_iter().filter(Item::waits).map(|item| item.asset));
         }
         Ok(left)
     }

@@ -6,7 +6,8 @@ use shared::domain::item::{Asset, AssetType, Item, Size, Source};
 use shared::domain::limits;
 use shared::domain::plan::Batch;
 use shared::domain::provider::InferenceProvider;
-use shared::ports::{Manifests, Page, Slice, Upload};
+use shared::domain::upload::RejectedUpload;
+use shared::ports::{Arrivals, Manifests, Page, Slice, Stretch, Upload};
 use shared::testing::{MemoryJob, MemoryObjects, StoppedClock, a_job};
 use tokio::sync::Mutex;
 
@@ -31,8 +32,10 @@ fn asset(n: u64) -> Asset {
 }
 
 impl Items for Project {
-    fn unlabeled(&self, _: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
-        let pages = (0..self.0).step_by(1_000).map(|from| Ok((from..self.0.min(from + 1_000)).map(asset).collect()));
+    fn unlabeled(&self, _: ProjectUid, _: Stretch) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
+        let entry = |n| (format!("{n:016}"), asset(n));
+        let pages =
+            (0..self.0).step_by(1_000).map(move |from| Ok((from..self.0.min(from + 1_000)).map(entry).collect()));
         stream::iter(pages)
     }
 
@@ -46,6 +49,61 @@ impl Items for Project {
 
     async fn items_of(&self, _: OrganizationUid, _: Option<ProjectUid>, _: &Slice) -> Result<Page<Item>, Error> {
         unreachable!("a plan walks the index")
+    }
+}
+
+/// No upload causes the job.
+impl Uploads for Project {
+    async fn owner(&self, _: ProjectUid) -> Result<Option<OrganizationUid>, Error> {
+        unreachable!("a job knows its organization")
+    }
+
+    async fn change_file(&self, _: &Item, _: &Item, _: Timestamp) -> Result<bool, Error> {
+        unreachable!("a plan changes nothing")
+    }
+
+    async fn reject_upload(&self, _: &RejectedUpload) -> Result<(), Error> {
+        unreachable!("a plan rejects nothing")
+    }
+
+    async fn rejected_uploads(
+        &self,
+        _: OrganizationUid,
+        _: ProjectUid,
+        _: &Slice,
+    ) -> Result<Page<RejectedUpload>, Error> {
+        unreachable!("a plan rejects nothing")
+    }
+
+    async fn count_uploads(
+        &self,
+        _: OrganizationUid,
+        _: ProjectUid,
+        _: &[AssetType],
+        _: u64,
+        _: Timestamp,
+    ) -> Result<Arrivals, Error> {
+        unreachable!("a plan adds nothing")
+    }
+
+    async fn arrivals(&self, _: OrganizationUid, _: ProjectUid) -> Result<Arrivals, Error> {
+        unreachable!("no upload causes the job")
+    }
+
+    async fn await_pause(&self, _: OrganizationUid, _: ProjectUid, _: Timestamp) -> Result<bool, Error> {
+        unreachable!("no upload causes the job")
+    }
+
+    async fn forget_arrivals(&self, _: OrganizationUid, _: ProjectUid, _: u64) -> Result<(), Error> {
+        unreachable!("no upload causes the job")
+    }
+
+    async fn awaited_projects(&self, _: usize) -> Result<Vec<(OrganizationUid, ProjectUid)>, Error> {
+        unreachable!("no upload causes the job")
+    }
+
+    async fn taken_today(&self, _: ProjectUid, _: Timestamp) -> Result<u32, Error> {
+        unreachable!("no upload causes the job")
     }
 }
 

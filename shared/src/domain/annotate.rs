@@ -71,6 +71,7 @@ mod tests {
             dry_run: false,
             created_at: now,
             retry_of: None,
+            uploads: None,
         }
     }
 

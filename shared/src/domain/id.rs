@@ -89,6 +89,10 @@ uid!(
     /// One delivery of one event to one subscription.
     DeliveryUid
 );
+uid!(
+    /// An upload that was rejected, derived from its project and object.
+    UploadUid
+);
 created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
@@ -200,6 +204,14 @@ impl ResultUid {
     #[must_use]
     pub fn item(self) -> ItemUid {
         ItemUid(Uuid::from_u128(self.0.as_u128() & !GENERATION))
+    }
+}
+
+impl UploadUid {
+    /// The upload of this object to this project; no bucket: the system's own.
+    #[must_use]
+    pub fn of(project: ProjectUid, bucket: Option<&str>, key: &str) -> Self {
+        Self(derived(&[b"upload", project.0.as_bytes(), bucket.unwrap_or_default().as_bytes(), key.as_bytes()]))
     }
 }
 

@@ -9,6 +9,7 @@ use super::fields::{self, Fields};
 use super::id::{ItemUid, OrganizationUid, ProjectUid};
 use super::result::LabelResult;
 pub use super::source::Source;
+use super::upload::FileVersion;
 use super::{Error, Timestamp, limits};
 
 /// What an item is (contract, 10.1).
@@ -59,6 +60,8 @@ pub struct Item {
     pub key: String,
     /// What the model gets to see.
     pub asset: Asset,
+    /// What S3 has told of its file; `None`: nothing yet, or it is not in a bucket that tells.
+    pub file: Option<FileVersion>,
     /// Where items of one project are in order, with the uid.
     pub created_at: Timestamp,
     /// Draft, accepted, or nothing. A rejected one is history: only a question by its uid finds it here.
@@ -70,6 +73,14 @@ impl Item {
     #[must_use]
     pub fn object_key(project: ProjectUid, key: &str) -> String {
         format!("projects/{project}/{key}")
+    }
+
+    /// Whether an item may have this key, to the letter.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn check_key(key: &str) -> Result<(), String> {
+        if item_key(key.into())? == key { Ok(()) } else { Err("May not begin or end with a blank.".into()) }
     }
 
     /// Reads one entry of `items`. `source` reads its `url`.
@@ -92,7 +103,7 @@ impl Item {
         fields.finish()?;
         let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
         let asset = Asset { uid: ItemUid::of(project, &key), kind, size, source };
-        Ok(Self { organization, project, key, asset, created_at: now, result: None })
+        Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
     }
 
     /// Whether adding `again` is a repetition. What it does not say it does not contradict: a size may have been read

@@ -209,7 +209,7 @@ fn known<'a>(field: &str, labels: impl IntoIterator<Item = &'a String>, project:
     vec![FieldError::new(field, format!("The project does not have: {}.", unknown.join(", ")))]
 }
 
-fn model_type(value: Value) -> Result<ModelType, String> {
+pub(super) fn model_type(value: Value) -> Result<ModelType, String> {
     match value.as_str() {
         Some("yolo") => Ok(ModelType::Yolo),
         Some("sam3") => Ok(ModelType::Sam3),
@@ -247,6 +247,36 @@ pub struct JobSpec {
     /// The job whose failed and unprocessed items it takes, instead of all unlabeled ones of the project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobUid>,
+    /// The uploads that it takes, instead of all unlabeled items of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<UploadRun>,
+}
+
+/// Who caused a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A call.
+    Api,
+    /// The project's uploads.
+    Upload,
+}
+
+/// Which uploads a job takes: those that no such job has taken before (docs/decisions/0021).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRun {
+    /// Not what came later: uploads have not paused. `None`: they have, and all that is there is meant.
+    pub until: Option<Timestamp>,
+    /// Of the project.
+    pub max_items_per_day: u32,
+}
+
+impl JobSpec {
+    /// Who caused it.
+    #[must_use]
+    pub const fn trigger(&self) -> Trigger {
+        if self.uploads.is_some() { Trigger::Upload } else { Trigger::Api }
+    }
 }
 
 /// The counters of a job. `processed` is not among them: it is their sum, so that I2 cannot be broken.
@@ -344,7 +374,7 @@ impl Job {
             return Err(Error::NotRetryable("The job has no failed and no unprocessed items."));
         }
         let uid = JobUid::at(now);
-        Ok(JobSpec { uid, created_at: now, retry_of: Some(self.spec.uid), ..self.spec.clone() })
+        Ok(JobSpec { uid, created_at: now, retry_of: Some(self.spec.uid), uploads: None, ..self.spec.clone() })
     }
 }
 
@@ -441,6 +471,7 @@ mod tests {
             dry_run: true,
             created_at: now,
             retry_of: None,
+            uploads: None,
         };
         let started_at = started.then_some(now);
         Job { spec, state: JobState { status, counters, started_at, ..JobState::new(now) } }

@@ -63,6 +63,16 @@ pub const NAME_CHARS: usize = 255;
 pub const LABELS: usize = 1_000;
 /// See [`LABELS`].
 pub const LABEL_CHARS: usize = 255;
+/// Bytes of an upload that becomes an item: a model fetches it whole (issue 7).
+pub const UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Uploads that wait at most before a job starts without a pause (issue 7).
+pub const UPLOADS_WAITING: u64 = 5_000;
+/// The longest pause that a project may wait for, seconds: what SQS delays a message by at most (AWS, "Amazon SQS delay queues").
+pub const QUIET_SECONDS: u32 = 900;
+/// Items a day that a project may have labeled on upload.
+pub const UPLOADS_PER_DAY: u32 = 1_000_000;
+/// Seconds that the note of a rejected upload is kept: 30 days.
+pub const REJECTED_UPLOAD_SECONDS: i64 = 30 * 24 * 3_600;
 /// Items that one call adds (issue 3).
 pub const ITEMS_PER_CALL: usize = 1_000;
 /// Bytes of an item key: an S3 key takes 1,024, less our prefix.

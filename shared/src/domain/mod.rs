@@ -1,6 +1,7 @@
 //! The rules of auto-labeling. Pure: no I/O, no clock, no AWS.
 
 pub mod annotate;
+pub mod auto_label;
 pub mod breaker;
 pub mod connection;
 pub mod decode;
@@ -31,6 +32,7 @@ pub mod rle;
 pub mod source;
 pub mod summary;
 pub mod trust;
+pub mod upload;
 pub mod webhook;
 
 pub use error::{Error, ErrorCode};

@@ -45,6 +45,16 @@ impl Head {
         self.pieces.push((offset, piece));
     }
 
+    /// Whether the file's first bytes are those of a point cloud: LAS (also as LAZ), or PCD, whose header is text.
+    #[must_use]
+    pub fn is_point_cloud(&self) -> bool {
+        let Some((_, first)) = self.pieces.iter().find(|(offset, _)| *offset == 0) else { return false };
+        let starts = |word: &[u8]| first.starts_with(word);
+        starts(b"LASF")
+            || starts(b"# .PCD v")
+            || (starts(b"VERSION ") && first.windows(8).take(64).any(|w| w == b"\nFIELDS "))
+    }
+
     /// Reads what is there.
     #[must_use]
     pub fn look(&self) -> Look {
@@ -213,6 +223,22 @@ mod tests {
         for file in [&b""[..], b"hello", b"\x89PNG", b"%PDF-1.7 and more of it", &[0; 200_000]] {
             assert_eq!(read(file).0, None, "{:?}", &file[..file.len().min(20)]);
         }
+    }
+
+    #[test]
+    fn point_clouds_are_known_by_their_first_bytes() {
+        let is = |file: &[u8]| {
+            let mut head = Head::default();
+            head.add(0, file.to_vec());
+            head.is_point_cloud()
+        };
+        for cloud in [&b"LASF\0\0"[..], b"# .PCD v0.7 - Point Cloud Data\nVERSION 0.7", b"VERSION .7\nFIELDS x y z\n"] {
+            assert!(is(cloud));
+        }
+        for other in [&b""[..], b"LAS", b"VERSION 2 of my notes", b"# PCD", &a_png(1, 1)] {
+            assert!(!is(other));
+        }
+        assert!(!Head::default().is_point_cloud());
     }
 
     #[test]

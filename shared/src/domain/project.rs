@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::auto_label::{self, AutoLabel};
+use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid};
 use super::{Error, Timestamp, limits};
@@ -47,6 +49,9 @@ pub struct Project {
     pub status: ProjectStatus,
     /// The label set; empty: any label.
     pub labels: Vec<String>,
+    /// Whether and how uploads are labeled by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_label_on_upload: Option<AutoLabel>,
     /// Items that are pictures.
     #[serde(default)]
     pub image_count: u64,
@@ -71,6 +76,7 @@ impl Project {
         let mut fields = Fields::of_body(body)?;
         let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
         let labels = fields.optional("labels", fields::labels).unwrap_or_default();
+        let auto_label_on_upload = auto_label(&mut fields).flatten();
         fields.finish()?;
         let uid = ProjectUid::at(now);
         Ok(Self {
@@ -79,12 +85,30 @@ impl Project {
             name,
             status: ProjectStatus::Active,
             labels,
+            auto_label_on_upload,
             image_count: 0,
             video_frame_count: 0,
             point_cloud_count: 0,
             created_at: now,
             updated_at: now,
         })
+    }
+
+    /// Holds what is said of uploads against the project's own labels.
+    ///
+    /// # Errors
+    /// `Validation` for labels that the project does not have.
+    pub fn check_auto_label(&self) -> Result<(), Error> {
+        let Some(setting) = &self.auto_label_on_upload else { return Ok(()) };
+        match setting.request().fits(self) {
+            Err(Error::Validation(complaints)) => {
+                let named = |complaint: FieldError| {
+                    FieldError::new(format!("{}.{}", auto_label::FIELD, complaint.field), complaint.message)
+                };
+                Err(Error::Validation(complaints.into_iter().map(named).collect()))
+            }
+            _ => Ok(()), // whether it takes jobs is a matter of the day
+        }
     }
 
     /// All its items.
@@ -116,7 +140,7 @@ impl Project {
 }
 
 /// What a change call asks for: what is not sent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProjectChange {
     /// Another name.
     pub name: Option<String>,
@@ -124,6 +148,8 @@ pub struct ProjectChange {
     pub labels: Option<Vec<String>>,
     /// Another status. Any: the owner decides, and a job that runs is not touched.
     pub status: Option<ProjectStatus>,
+    /// Another way to label uploads; `Some(None)`: none any more.
+    pub auto_label_on_upload: Option<Option<AutoLabel>>,
 }
 
 impl ProjectChange {
@@ -137,6 +163,7 @@ impl ProjectChange {
             name: fields.optional("name", fields::text(1, limits::NAME_CHARS)),
             labels: fields.optional("labels", fields::labels),
             status: fields.optional("status", status),
+            auto_label_on_upload: auto_label(&mut fields),
         };
         fields.finish()?;
         Ok(change)
@@ -149,10 +176,17 @@ impl ProjectChange {
             name: self.name.unwrap_or(before.name),
             labels: self.labels.unwrap_or(before.labels),
             status: self.status.unwrap_or(before.status),
+            auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
             updated_at: now,
             ..before
         }
     }
+}
+
+/// `Some(None)`: it is turned off.
+fn auto_label(fields: &mut Fields) -> Option<Option<AutoLabel>> {
+    let sent = fields.optional(auto_label::FIELD, fields::object)?;
+    AutoLabel::read(sent).map_err(|error| fields.absorb(Err(error))).ok()
 }
 
 fn status(value: Value) -> Result<ProjectStatus, String> {

@@ -67,9 +67,13 @@ where
 impl Store {
     /// One row, as of now.
     pub(super) async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Error> {
+        self.get_row(key).await?.map(read).transpose()
+    }
+
+    /// See [`Store::get`].
+    pub(super) async fn get_row(&self, key: Key) -> Result<Option<Row>, Error> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into())).consistent_read(true);
-        let answer = request.send().await.map_err(classify)?;
-        answer.item.map(read).transpose()
+        Ok(request.send().await.map_err(classify)?.item)
     }
 
     /// A new row. `false`: there is one.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::Update;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use futures_util::{Stream, StreamExt, stream};
 
 use super::Store;
@@ -15,7 +16,7 @@ use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, limits};
-use crate::ports::{Drafts, Items, Page, Results, Slice};
+use crate::ports::{Drafts, Items, Page, Results, Slice, Stretch};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
 const PUTS: usize = 32;
@@ -59,8 +60,12 @@ impl Items for Store {
         Ok(page)
     }
 
-    fn unlabeled(&self, project: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
-        self.unlabeled_items(project)
+    fn unlabeled(
+        &self,
+        project: ProjectUid,
+        stretch: Stretch,
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
+        self.unlabeled_items(project, stretch)
     }
 }
 
@@ -111,12 +116,7 @@ impl Results for Store {
         // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
         // person is not told that somebody else was quicker.
         let mut actions = if reviewed.status == ResultStatus::Rejected {
-            let (pk, sk) = unlabeled_place(of);
-            let left = written
-                // `generation` stays: the next result has another uid.
-                .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
-                .expression_attribute_values(":pk", text(pk))
-                .expression_attribute_values(":sk", text(sk));
+            let left = without_result(of, written);
             let history = item(&RejectedRow::new(reviewed.uid(of.asset.uid), row))?;
             vec![update(left)?, put(self.put(history))?]
         } else {
@@ -133,27 +133,36 @@ impl Results for Store {
 impl Drafts for Store {
     async fn discard_draft(&self, of: &Item) -> Result<bool, Error> {
         let Some(draft) = &of.result else { return Err(Error::internal("a draft of no result")) };
-        let (pk, sk) = unlabeled_place(of);
         let discarded = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::item(of.asset.uid).into()))
-            // `generation` stays: the next result has another uid.
-            .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
             .condition_expression("generation = :generation AND #result.#status = :draft") // never over a person's work (I3)
             .expression_attribute_names("#result", "result")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":generation", number(draft.generation))
-            .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?)
-            .expression_attribute_values(":pk", text(pk))
-            .expression_attribute_values(":sk", text(sk));
+            .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?);
+        let discarded = without_result(of, discarded);
         // A transaction of one action, as a review is: a lost answer must not make it look like somebody else's work.
         Ok(matches!(self.transact(vec![update(discarded)?]).await?, Transacted::Done))
     }
 }
 
+/// Takes an item's result, and puts it back to its place among the unlabeled ones, unless its file is gone. `generation`
+/// stays: the next result has another uid.
+fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
+    if of.is_deleted() {
+        return update.update_expression("REMOVE #result");
+    }
+    let (pk, sk) = unlabeled_place(of);
+    update
+        .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
+        .expression_attribute_values(":pk", text(pk))
+        .expression_attribute_values(":sk", text(sk))
+}
+
 /// Where a page of items ends.
 fn place(item: &Item) -> String {
-    keys::item_place(item.project, item.created_at, item.asset.uid)
+    keys::project_place(item.project, item.created_at, item.asset.uid)
 }
 
 impl Store {

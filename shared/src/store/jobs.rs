@@ -13,7 +13,7 @@ use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::plan::Plan;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Ending, JobFilter, Jobs, Page, Slice};
+use crate::ports::{Ending, JobFilter, Jobs, Page, Picked, Slice};
 
 impl Jobs for Store {
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<(), Error> {
@@ -78,7 +78,7 @@ impl Jobs for Store {
         Ok(jobs)
     }
 
-    async fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> Result<Plan, Error> {
+    async fn start_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job(plan.job).into()))
@@ -90,8 +90,15 @@ impl Jobs for Store {
             .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
             .expression_attribute_values(":total", number(total))
             .expression_attribute_values(":now", attribute(&now)?);
-        match self.transact(vec![update(state)?, put(self.put(item(&PlanRow::new(plan)?)?))?]).await? {
+        let mut actions = vec![update(state)?, put(self.put(item(&PlanRow::new(plan)?)?))?];
+        if let Some(picked) = picked {
+            actions.extend(self.taken(picked, total, now)?);
+        }
+        match self.transact(actions).await? {
             Transacted::Done => Ok(plan.clone()),
+            Transacted::Refused(reasons) if !refused(&reasons, 0) => {
+                Err(Error::StoreUnavailable("the day's uploads have changed".into()))
+            }
             Transacted::Refused(_) => {
                 let status = self.job(plan.job).await?.state.status;
                 match self.plan(plan.job).await? {

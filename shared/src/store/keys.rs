@@ -5,7 +5,7 @@
 
 use crate::domain::Timestamp;
 use crate::domain::id::{
-    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, WebhookUid,
+    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, UploadUid, WebhookUid,
 };
 use crate::domain::key::KeyHash;
 use crate::domain::outcome::ChunkId;
@@ -89,6 +89,27 @@ impl Key {
         Self::new(format!("PROJECT#{project}"), "LOCK")
     }
 
+    /// Whose the project is, for whoever knows its uid alone: S3 tells of an object and not of a tenant.
+    pub(super) fn owner(project: ProjectUid) -> Self {
+        Self::new(format!("PROJECT#{project}"), "OWNER")
+    }
+
+    /// What jobs have taken of a project's uploads in a day of the Unix epoch.
+    pub(super) fn taken(project: ProjectUid, day: i64) -> Self {
+        Self::new(format!("PROJECT#{project}"), format!("TAKEN#{day}"))
+    }
+
+    /// The note of a rejected upload, by a uid that is derived from its project and object.
+    pub(super) fn rejected_upload(uid: UploadUid) -> Self {
+        Self::new(format!("UPLOAD#{uid}"), "REJECTED")
+    }
+
+    /// The project in its own row's key.
+    pub(super) fn project_uid(&self) -> Option<(OrganizationUid, ProjectUid)> {
+        let organization = OrganizationUid::parse(self.pk.strip_prefix("ORG#")?).ok()?;
+        Some((organization, ProjectUid::parse(self.sk.strip_prefix(PROJECT)?).ok()?))
+    }
+
     /// An item and its result are one row: "has no result" is one condition, and one write labels it (I3). Keyed
     /// by item, so that a project's drafts spread over all partitions.
     pub(super) fn item(uid: ItemUid) -> Self {
@@ -146,6 +167,9 @@ pub(super) const ACTIVE_JOBS: &str = "JOB";
 /// Deliveries of all tenants that were never claimed: few, unless the queue is down, and read by the watchdog alone.
 pub(super) const OUTBOX: &str = "DELIVERY";
 
+/// Projects of all tenants with uploads that wait for a job: read on a schedule alone.
+pub(super) const AWAITED_UPLOADS: &str = "UPLOADS";
+
 /// Shards of a project's unlabeled items. Labeling takes one index write per item, and one partition of the
 /// index takes 1,000 a second.
 pub(super) const UNLABELED_SHARDS: u8 = 4;
@@ -186,8 +210,13 @@ pub(super) fn items_of(organization: OrganizationUid, project: Option<ProjectUid
     List { pk: format!("ORG#{organization}#ITEMS"), prefix }
 }
 
-/// Where an item stands in [`items_of`].
-pub(super) fn item_place(project: ProjectUid, created_at: Timestamp, uid: ItemUid) -> String {
+/// The rejected uploads of a project, looked for below its organization as [`items_of`] are.
+pub(super) fn rejected_uploads_of(organization: OrganizationUid, project: ProjectUid) -> List {
+    List { pk: format!("ORG#{organization}#UPLOADS"), prefix: format!("{project}#") }
+}
+
+/// Where an item stands in [`items_of`], and a rejected upload in its list.
+pub(super) fn project_place(project: ProjectUid, created_at: Timestamp, uid: impl std::fmt::Display) -> String {
     format!("{project}#{}", in_time(created_at, uid))
 }
 

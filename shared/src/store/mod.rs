@@ -12,6 +12,7 @@ mod reports;
 mod rows;
 mod tenants;
 mod unlabeled;
+mod uploads;
 mod webhooks;
 
 use aws_sdk_dynamodb::Client;

@@ -21,6 +21,7 @@ use crate::domain::plan::Plan;
 use crate::domain::prediction::Prediction;
 use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::summary::Summary;
+use crate::domain::upload::{FileVersion, RejectedUpload};
 use crate::domain::webhook::{Delivery, DeliveryStatus};
 use crate::domain::{Error, Timestamp, limits};
 
@@ -69,6 +70,8 @@ pub(super) struct ItemRow {
     project: ProjectUid,
     key: String,
     pub(super) item: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<FileVersion>,
     created_at_us: i64,
     listing_pk: String,
     listing_sk: String,
@@ -223,9 +226,10 @@ impl ItemRow {
             project: item.project,
             key: item.key.clone(),
             item: packed(&item.asset)?,
+            file: item.file.clone(),
             created_at_us: item.created_at.as_microsecond(),
             listing_pk: keys::items_of(item.organization, None).pk,
-            listing_sk: keys::item_place(item.project, item.created_at, uid),
+            listing_sk: keys::project_place(item.project, item.created_at, uid),
             unlabeled_pk: Some(unlabeled_pk),
             unlabeled_sk: Some(unlabeled_sk),
             generation: 0,
@@ -245,6 +249,7 @@ impl ItemRow {
             project: self.project,
             asset: asset(ItemUid::of(self.project, &self.key), &self.item)?,
             key: self.key,
+            file: self.file,
             created_at: Timestamp::from_microsecond(self.created_at_us).map_err(Error::internal)?,
             result,
         };
@@ -447,6 +452,62 @@ impl<'a> DeliveryRow<'a> {
             listing_sk: place,
             expires_at: delivery.created_at.as_second() + limits::DELIVERY_SECONDS,
             delivery,
+        }
+    }
+}
+
+/// Whose a project is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct OwnerRow {
+    pk: String,
+    sk: String,
+    pub(super) organization: OrganizationUid,
+}
+
+impl OwnerRow {
+    pub(super) fn new(project: ProjectUid, organization: OrganizationUid) -> Self {
+        let Key { pk, sk } = Key::owner(project);
+        Self { pk, sk, organization }
+    }
+}
+
+/// What a project's row says of its uploads, beside the project.
+#[derive(Deserialize)]
+pub(super) struct ArrivalsRow {
+    #[serde(default)]
+    pub(super) uploads_waiting: i64,
+    #[serde(default)]
+    pub(super) uploads_last_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) uploads_taken_until: Option<String>,
+    #[serde(default)]
+    pub(super) active_pk: Option<String>,
+}
+
+/// The note of a rejected upload, listed by project, gone after 30 days.
+#[derive(Serialize)]
+pub(super) struct RejectedUploadRow<'a> {
+    pk: String,
+    sk: String,
+    listing_pk: String,
+    listing_sk: String,
+    /// Seconds.
+    expires_at: i64,
+    #[serde(flatten)]
+    upload: &'a RejectedUpload,
+}
+
+impl<'a> RejectedUploadRow<'a> {
+    pub(super) fn new(upload: &'a RejectedUpload) -> Self {
+        let Key { pk, sk } = Key::rejected_upload(upload.uid());
+        let list = keys::rejected_uploads_of(upload.organization, upload.project);
+        Self {
+            pk,
+            sk,
+            listing_pk: list.pk,
+            listing_sk: keys::project_place(upload.project, upload.uploaded_at, upload.uid()),
+            expires_at: upload.uploaded_at.as_second() + limits::REJECTED_UPLOAD_SECONDS,
+            upload,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Organizations, projects and providers: small rows in their organization's partition.
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::Store;
-use super::calls::{attribute, classify, number, read};
-use super::keys::{self, Key};
-use super::rows::{Keyed, item};
+use super::calls::{attribute, classify, number, read, text};
+use super::keys::{self, ACTIVE, Key};
+use super::rows::{Keyed, OwnerRow, item};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::AssetType;
 use crate::domain::organization::Organization;
@@ -31,6 +31,8 @@ impl Organizations for Store {
 
 impl Projects for Store {
     async fn add_project(&self, project: &Project) -> Result<(), Error> {
+        // First whose it is: an owner of nothing does no harm, and a project without one takes no uploads.
+        self.own(project.organization, project.uid).await?;
         self.add(Key::project(project.organization, project.uid), project).await
     }
 
@@ -65,8 +67,24 @@ impl Projects for Store {
                 .expression_attribute_names(format!("#{name}"), name)
                 .expression_attribute_values(format!(":{name}"), value);
         }
-        let request = request.update_expression(expression).return_values(ReturnValue::AllNew);
+        let mut removed = String::new();
+        match &change.auto_label_on_upload {
+            Some(Some(setting)) => {
+                expression += ", auto_label_on_upload = :setting, uploads_taken_until = if_not_exists(uploads_taken_until, :from)";
+                request = request
+                    .expression_attribute_values(":setting", attribute(setting)?)
+                    .expression_attribute_values(":from", text(keys::in_time(now, ""))); // what was there before waits for a person
+            }
+            Some(None) => {
+                removed = format!(" REMOVE auto_label_on_upload, uploads_taken_until, {}, {}", ACTIVE.pk, ACTIVE.sk);
+            }
+            None => {}
+        }
+        let request = request.update_expression(expression + &removed).return_values(ReturnValue::AllNew);
         let answer = request.send().await.map_err(missing)?;
+        if change.auto_label_on_upload.is_some() {
+            self.own(organization, uid).await?; // it is the organization's, and may be older than the rows of owners
+        }
         read(answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"))?)
     }
 
@@ -76,14 +94,7 @@ impl Projects for Store {
         uid: ProjectUid,
         added: &[AssetType],
     ) -> Result<(), Error> {
-        let count = |kind: AssetType| number(added.iter().filter(|added| **added == kind).count());
-        let request = self
-            .update_there(Key::project(organization, uid))
-            .update_expression("ADD image_count :images, video_frame_count :frames, point_cloud_count :clouds")
-            .expression_attribute_values(":images", count(AssetType::Image))
-            .expression_attribute_values(":frames", count(AssetType::VideoFrame))
-            .expression_attribute_values(":clouds", count(AssetType::PointCloud));
-        request.send().await.map(|_| ()).map_err(missing)
+        self.count_added(Key::project(organization, uid), added, "").send().await.map(|_| ()).map_err(missing)
     }
 }
 
@@ -133,14 +144,40 @@ impl Providers for Store {
 }
 
 /// A refused condition of [`Store::update_there`] is a row that is not there.
-fn missing(error: SdkError<UpdateItemError>) -> Error {
+pub(super) fn missing(error: SdkError<UpdateItemError>) -> Error {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(_)) => Error::NotFound,
         _ => classify(error),
     }
 }
 
+/// Whether a conditional update was made.
+pub(super) fn is_done(answer: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, Error> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
+        Err(error) => Err(classify(error)),
+    }
+}
+
 impl Store {
+    /// Counts items that were added to a project, and does what `also` says.
+    pub(super) fn count_added(&self, project: Key, added: &[AssetType], also: &str) -> UpdateItemFluentBuilder {
+        let count = |kind: AssetType| number(added.iter().filter(|added| **added == kind).count());
+        self.update_there(project)
+            .update_expression(format!(
+                "ADD image_count :images, video_frame_count :frames, point_cloud_count :clouds{also}"
+            ))
+            .expression_attribute_values(":images", count(AssetType::Image))
+            .expression_attribute_values(":frames", count(AssetType::VideoFrame))
+            .expression_attribute_values(":clouds", count(AssetType::PointCloud))
+    }
+
+    /// Says whose a project is.
+    pub(super) async fn own(&self, organization: OrganizationUid, project: ProjectUid) -> Result<(), Error> {
+        self.put_new(item(&OwnerRow::new(project, organization))?).await.map(|_new| ())
+    }
+
     /// An update of a row that must be there: alone, it would make one.
     fn update_there(&self, key: Key) -> UpdateItemFluentBuilder {
         let request = self.client.update_item().table_name(&self.table).set_key(Some(key.into()));

@@ -13,6 +13,7 @@ use super::rows::asset;
 use crate::domain::Error;
 use crate::domain::id::{ItemUid, ProjectUid};
 use crate::domain::item::Asset;
+use crate::ports::Stretch;
 
 /// Entries of one read: some 2 MB in memory, of each shard. A job of up to four times as many costs one read a shard.
 const ENTRIES: i32 = 1_000;
@@ -21,23 +22,37 @@ const ENTRIES: i32 = 1_000;
 type Read<T, C> = (VecDeque<(String, T)>, Option<C>);
 
 impl Store {
-    /// The items in the order of their creation, some thousands at a time.
+    /// The items of a stretch in the order of their creation, each with its place, some thousands at a time.
     pub(super) fn unlabeled_items(
         &self,
         project: ProjectUid,
-    ) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send + use<'_> {
-        let shards = (0..keys::UNLABELED_SHARDS).map(|shard| keys::unlabeled_of(project, shard)).collect();
-        merged(shards, move |shard, after| self.unlabeled_in(shard, after))
+        stretch: Stretch,
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send + use<'_> {
+        // A place begins with digits: `!` is before all of them, `~` behind. With it the end of one place is behind that place.
+        let begin = stretch.after.map_or_else(|| "!".to_owned(), |place| format!("{place}!"));
+        let end = stretch.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
+        // DynamoDB would refuse a range that ends before it begins.
+        let shards = if begin < end { keys::UNLABELED_SHARDS } else { 0 };
+        let shards = (0..shards).map(|shard| keys::unlabeled_of(project, shard)).collect();
+        merged(shards, move |shard, after| self.unlabeled_in(shard, begin.clone(), end.clone(), after))
     }
 
-    async fn unlabeled_in(&self, shard: String, after: Option<Row>) -> Result<Read<Asset, Row>, Error> {
+    async fn unlabeled_in(
+        &self,
+        shard: String,
+        begin: String,
+        end: String,
+        after: Option<Row>,
+    ) -> Result<Read<Asset, Row>, Error> {
         let request = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(UNLABELED.name)
-            .key_condition_expression(format!("{} = :shard", UNLABELED.pk))
+            .key_condition_expression(format!("{} = :shard AND {} BETWEEN :begin AND :end", UNLABELED.pk, UNLABELED.sk))
             .expression_attribute_values(":shard", text(shard))
+            .expression_attribute_values(":begin", text(begin))
+            .expression_attribute_values(":end", text(end))
             .set_exclusive_start_key(after)
             .limit(ENTRIES);
         let answer = request.send().await.map_err(classify)?;
@@ -89,7 +104,7 @@ impl<T, C> Shard<T, C> {
 fn merged<T: Send, C: Send, F>(
     shards: Vec<String>,
     read: impl Fn(String, Option<C>) -> F + Send + Sync,
-) -> impl Stream<Item = Result<Vec<T>, Error>> + Send
+) -> impl Stream<Item = Result<Vec<(String, T)>, Error>> + Send
 where
     F: Future<Output = Result<Read<T, C>, Error>> + Send,
 {
@@ -99,7 +114,7 @@ where
         try_join_all(shards.iter_mut().map(|shard| shard.fill(&read))).await?;
         let mut entries = Vec::new();
         while let Some(first) = first(&mut shards) {
-            entries.extend(first.waiting.pop_front().map(|(_, entry)| entry));
+            entries.extend(first.waiting.pop_front());
             if first.has_run_out() {
                 break;
             }
@@ -148,8 +163,8 @@ mod tests {
             async move { Ok((page, next)) }
         };
         let names = (0..shards.len()).map(|shard| shard.to_string()).collect();
-        let merged = merged(names, read).try_concat().await.unwrap();
-        (merged, reads.into_inner())
+        let merged: Vec<(String, u16)> = merged(names, read).try_concat().await.unwrap();
+        (merged.into_iter().map(|(_, entry)| entry).collect(), reads.into_inner())
     }
 
     proptest! {

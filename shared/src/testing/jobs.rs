@@ -13,7 +13,7 @@ use crate::domain::outcome::{Outcome, Receipt, SkipReason};
 use crate::domain::plan::Plan;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Chunk, Commit, Ending, JobFilter, Jobs, Ledger, Page, Slice};
+use crate::ports::{Chunk, Commit, Ending, JobFilter, Jobs, Ledger, Page, Picked, Slice};
 use crate::testing::{Fault, MemoryWebhooks};
 
 /// One job, its receipts and its drafts, by the rules of the table: what is one transaction there is one lock here.
@@ -147,7 +147,7 @@ impl Jobs for MemoryJob {
         })
     }
 
-    async fn start_job(&self, plan: &Plan, total: u32, now: Timestamp) -> Result<Plan, Error> {
+    async fn start_job(&self, plan: &Plan, total: u32, _: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         self.fault.around(|| {
             let mut state = self.lock();
             let job = state.job()?;
@@ -305,6 +305,7 @@ pub fn a_job() -> Job {
         dry_run: false,
         created_at: now,
         retry_of: None,
+        uploads: None,
     };
     Job { state: JobState::new(now), spec }
 }

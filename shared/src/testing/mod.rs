@@ -10,6 +10,7 @@ mod models;
 mod providers;
 #[cfg(feature = "http")]
 mod requests;
+mod uploads;
 mod webhooks;
 
 #[cfg(feature = "http")]
@@ -22,4 +23,5 @@ pub use models::{MemoryObjects, MemoryWeb, ScriptedModel, ScriptedModels, a_mask
 pub use providers::MemoryTenants;
 #[cfg(feature = "http")]
 pub use requests::MemoryRequests;
+pub use uploads::MemoryUploadQueue;
 pub use webhooks::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, a_webhook};

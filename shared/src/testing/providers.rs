@@ -7,21 +7,31 @@ use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Items, Page, Projects, Providers, Slice};
+use crate::ports::{Items, Page, Projects, Providers, Slice, Stretch};
+use crate::testing::Fault;
+use crate::testing::uploads::Uploaded;
 
 /// Projects, their items and providers in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTenants {
-    projects: Arc<Mutex<Vec<Project>>>,
-    items: Arc<Mutex<Vec<Item>>>,
+    pub(super) projects: Arc<Mutex<Vec<Project>>>,
+    pub(super) items: Arc<Mutex<Vec<Item>>>,
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
+    pub(super) uploads: Arc<Mutex<Uploaded>>,
+    pub(super) fault: Arc<Fault>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MemoryTenants {
+    /// One of the calls about items, uploads or jobs fails.
+    #[must_use]
+    pub fn failing(self, fault: &Arc<Fault>) -> Self {
+        Self { fault: Arc::clone(fault), ..self }
+    }
+
     fn with_project<T>(
         &self,
         organization: OrganizationUid,
@@ -105,12 +115,14 @@ impl Items for MemoryTenants {
             }
             Ok(there)
         };
-        items.iter().map(&mut add).collect()
+        items.iter().map(|item| self.fault.around(|| add(item))).collect()
     }
 
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error> {
         let stored = lock(&self.items);
-        Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect())
+        self.fault.around(|| {
+            Ok(uids.iter().filter_map(|uid| stored.iter().find(|item| item.asset.uid == *uid).cloned()).collect())
+        })
     }
 
     async fn items_of(
@@ -124,12 +136,16 @@ impl Items for MemoryTenants {
         Ok(Page { entries: lock(&self.items).iter().rev().filter(listed).cloned().collect(), next: None })
     }
 
-    fn unlabeled(&self, project: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
-        let stored = lock(&self.items);
-        let waiting = stored.iter().filter(|item| item.project == project && item.result.is_none());
-        let pages: Vec<Vec<Asset>> =
-            waiting.map(|item| item.asset.clone()).collect::<Vec<_>>().chunks(100).map(<[Asset]>::to_vec).collect();
-        stream::iter(pages.into_iter().map(Ok))
+    fn unlabeled(
+        &self,
+        project: ProjectUid,
+        stretch: Stretch,
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
+        let pages = match self.fault.around(|| Ok(self.waiting_in(project, &stretch))) {
+            Ok(waiting) => waiting.chunks(100).map(|page| Ok(page.to_vec())).collect(),
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(pages)
     }
 }
 

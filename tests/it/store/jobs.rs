@@ -50,7 +50,7 @@ async fn a_job_that_was_never_created_is_not_found(store: Store) {
 
     assert!(matches!(store.job(unknown).await, Err(Error::NotFound)));
     assert!(matches!(store.status(unknown).await, Err(Error::NotFound)));
-    assert!(matches!(store.start_job(&a_plan(unknown, "m"), 1, at(1)).await, Err(Error::NotFound)));
+    assert!(matches!(store.start_job(&a_plan(unknown, "m"), 1, None, at(1)).await, Err(Error::NotFound)));
     assert_eq!(store.plan(unknown).await.unwrap(), None);
     assert_eq!(receipts(&store, unknown).await, []);
 }
@@ -93,9 +93,9 @@ async fn the_first_plan_wins(store: Store) {
     let spec = a_spec(a_project(), 0);
     pending(&store, &spec).await;
     let first = a_plan(spec.uid, "first");
-    assert_eq!(store.start_job(&first, 4, at(1)).await.unwrap(), first);
+    assert_eq!(store.start_job(&first, 4, None, at(1)).await.unwrap(), first);
 
-    assert_eq!(store.start_job(&a_plan(spec.uid, "second"), 5, at(2)).await.unwrap(), first);
+    assert_eq!(store.start_job(&a_plan(spec.uid, "second"), 5, None, at(2)).await.unwrap(), first);
 
     assert_eq!(store.plan(spec.uid).await.unwrap(), Some(first));
     let state = store.job(spec.uid).await.unwrap().state;
@@ -109,7 +109,7 @@ async fn a_cancelled_job_does_not_start(store: Store) {
     pending(&store, &spec).await;
     store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(1)).await.unwrap();
 
-    let answer = store.start_job(&a_plan(spec.uid, "m"), 4, at(2)).await;
+    let answer = store.start_job(&a_plan(spec.uid, "m"), 4, None, at(2)).await;
 
     assert!(matches!(answer, Err(Error::JobFinished(JobStatus::Cancelled))), "{answer:?}");
     assert_eq!(store.plan(spec.uid).await.unwrap(), None);
@@ -275,7 +275,7 @@ async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Sto
 
     let chunk = a_chunk(specs[0].uid, 0, vec![drafted(items[0])]);
     assert_eq!(store.commit(&specs[0], "bot", chunk, at(2)).await.unwrap(), Commit::JobOver);
-    assert!(store.start_job(&a_plan(specs[1].uid, "m"), 1, at(2)).await.is_err());
+    assert!(store.start_job(&a_plan(specs[1].uid, "m"), 1, None, at(2)).await.is_err());
 
     for spec in &specs {
         assert_eq!(counters(&store, spec.uid).await.processed(), 0);

@@ -13,7 +13,7 @@ use shared::domain::prediction::{Geometry, Prediction, Rect};
 use shared::domain::summary::Summary;
 use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Webhooks};
+use shared::ports::{Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Stretch, Webhooks};
 use shared::store::Store;
 
 /// A second of these tests' own time.
@@ -51,6 +51,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         dry_run: false,
         created_at: at(second),
         retry_of: None,
+        uploads: None,
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) async fn pending(store: &Store, spec: &JobSpec) {
 /// A job in the table, running, with `total` items.
 pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
     pending(store, spec).await;
-    store.start_job(&a_plan(spec.uid, "manifest"), total, at(1)).await.unwrap();
+    store.start_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
 }
 
 /// How a job ends that told `deliveries`.
@@ -102,7 +103,7 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
         let size = Some(Size { width: 640, height: 480 });
         let asset = Asset { uid: ItemUid::of(project, &key), kind: AssetType::Image, size, source };
         let created_at = at(0) + std::time::Duration::from_micros(n as u64);
-        Item { organization: acme(), project, key, asset, created_at, result: None }
+        Item { organization: acme(), project, key, asset, file: None, created_at, result: None }
     };
     (0..count).map(item).collect()
 }
@@ -126,7 +127,8 @@ pub(crate) async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> 
 
 /// The same, all that a job is told of it.
 pub(crate) async fn waiting_assets(store: &Store, project: ProjectUid) -> Vec<Asset> {
-    store.unlabeled(project).try_concat().await.unwrap()
+    let waiting = store.unlabeled(project, Stretch::default()).try_concat().await.unwrap();
+    waiting.into_iter().map(|(_, asset)| asset).collect()
 }
 
 /// A job's receipts, in order.

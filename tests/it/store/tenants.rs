@@ -98,6 +98,7 @@ fn project(organization: OrganizationUid, second: i64) -> Project {
         name: format!("Street {second}"),
         status: ProjectStatus::PendingApproval,
         labels: vec!["car".into(), "tree".into()],
+        auto_label_on_upload: None,
         image_count: 0,
         video_frame_count: 0,
         point_cloud_count: 0,

@@ -112,6 +112,7 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         project: a_job().spec.project,
         key: format!("{n:05}.jpg"),
         asset: an_item(n),
+        file: None,
         created_at: Timestamp::UNIX_EPOCH,
         result: Some(result),
     }

@@ -8,6 +8,7 @@ use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Asset;
 use shared::domain::outcome::ItemReport;
 use shared::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus, Verdict};
+use shared::ports::Stretch;
 use shared::testing::{MemoryExecutions, MemoryQueue, StoppedClock, a_job, an_item};
 
 use super::*;
@@ -57,7 +58,7 @@ impl Items for Contended {
         unreachable!("an undo walks its job")
     }
 
-    fn unlabeled(&self, _: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
+    fn unlabeled(&self, _: ProjectUid, _: Stretch) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
         stream::once(async { unreachable!("an undo walks its job") })
     }
 }
@@ -108,6 +109,7 @@ fn a_draft(n: usize) -> Item {
         project: a_job().spec.project,
         key: format!("{n:05}.jpg"),
         asset: an_item(n),
+        file: None,
         created_at: Timestamp::UNIX_EPOCH,
         result: Some(result),
     }

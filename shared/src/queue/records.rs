@@ -1,9 +1,9 @@
-//! What Lambda hands over from the queue and takes back (AWS, "Using Lambda with Amazon SQS"). Two fields of it: the
+//! What Lambda hands over from the queue and takes back (AWS, "Using Lambda with Amazon SQS"). A few fields of it: the
 //! crate that has all of them brings a macro library along.
 
 use serde::{Deserialize, Serialize};
 
-/// Records of the queue, ten at most.
+/// Records of a queue.
 #[derive(Debug, Deserialize)]
 pub struct Records {
     /// In no order.
@@ -19,6 +19,18 @@ pub struct Record {
     pub message_id: String,
     /// What was sent.
     pub body: String,
+    /// What the queue knows of it.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// What the queue knows of a message.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Attributes {
+    /// How often it was received, this time included: a number, as text.
+    #[serde(default)]
+    pub approximate_receive_count: String,
 }
 
 /// The records that come again; all others are deleted.

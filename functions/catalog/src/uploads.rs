@@ -1,0 +1,102 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+use shared::domain::id::{ProjectUid, UploadUid};
+use shared::domain::upload::{RejectedUpload, Rejection};
+use shared::domain::{Error, Timestamp};
+use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
+use shared::ports::{Clock, Files, Objects, Projects, Uploads};
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::projects::READ;
+
+/// What becomes of an upload. Those that are items are listed as such.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UploadStatus {
+    /// It is no item.
+    Rejected,
+}
+
+/// An upload that became no item.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Upload)]
+pub(crate) struct UploadView {
+    uid: UploadUid,
+    project: ProjectUid,
+    status: UploadStatus,
+    /// The object's bucket; `null`: the system's own.
+    #[schema(required)]
+    bucket: Option<String>,
+    /// The object's key in its bucket.
+    key: String,
+    size_bytes: u64,
+    /// Why, in a word.
+    reason: Rejection,
+    /// Why, in a sentence.
+    detail: String,
+    uploaded_at: Timestamp,
+}
+
+impl From<RejectedUpload> for UploadView {
+    fn from(upload: RejectedUpload) -> Self {
+        Self {
+            uid: upload.uid(),
+            project: upload.project,
+            status: UploadStatus::Rejected,
+            bucket: upload.bucket,
+            key: upload.key,
+            size_bytes: upload.size_bytes,
+            reason: upload.reason,
+            detail: upload.detail,
+            uploaded_at: upload.uploaded_at,
+        }
+    }
+}
+
+/// List the uploads of a project that became no items, with the reasons. They are kept for 30 days.
+#[utoipa::path(
+    get, path = "/projects/{uid}/uploads/", tag = "items", operation_id = "uploads",
+    params(
+        ("uid" = ProjectUid, Path),
+        PagingParameters,
+        ("status" = Option<UploadStatus>, Query, description = "`rejected`, which is also what is listed without it."),
+    ),
+    responses(
+        (status = 200, description = "A page of rejected uploads.", body = PageView<UploadView>),
+        (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
+    ),
+)]
+pub(crate) async fn list<S: Projects + Uploads, O: Objects, F: Files, C: Clock>(
+    State(app): State<Arc<App<S, O, F, C>>>,
+    caller: Caller,
+    Path(project): Path<String>,
+    request: ListRequest,
+) -> Response {
+    respond(app.list_uploads(&caller, &project, &request).await.map(Json))
+}
+
+impl<S: Projects + Uploads, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
+    async fn list_uploads(
+        &self,
+        caller: &Caller,
+        project: &str,
+        request: &ListRequest,
+    ) -> Result<PageView<UploadView>, Error> {
+        caller.needs(READ)?;
+        let paging = request.paging(&["status"])?;
+        if paging.filter("status").is_some_and(|status| status != "rejected") {
+            return Err(Error::field("status", "Must be rejected."));
+        }
+        let project = ProjectUid::parse(project)?;
+        let page = self.store.rejected_uploads(caller.organization, project, &paging.slice()).await?;
+        if page.entries.is_empty() {
+            self.store.project(caller.organization, project).await?; // I10
+        }
+        Ok(paging.view(page, UploadView::from))
+    }
+}

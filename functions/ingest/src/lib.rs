@@ -1,0 +1,171 @@
+//! Ingest: objects that appear in S3 become items by themselves, and items become drafts if their project wants it so
+//! (docs/decisions/0021).
+//!
+//! S3 tells of an object at least once, late, and in no order. Every write here is conditional on what was known before, so
+//! that a record may come again at any time, and whoever dies leaves nothing but a record that does.
+
+mod look;
+mod message;
+mod object;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use shared::domain::Error;
+use shared::domain::id::{OrganizationUid, ProjectUid};
+use shared::domain::item::AssetType;
+use shared::domain::job::ModelType;
+use shared::domain::limits;
+use shared::domain::source::SourceBuckets;
+use shared::ports::{Clock, Executions, Files, Items, Jobs, Projects, Providers, UploadQueue, Uploads};
+use shared::queue::{Failures, Record, Records};
+use tracing::{error, info};
+
+use message::Message;
+use object::Landed;
+
+/// Records that are worked on at once.
+const AT_ONCE: usize = 16;
+/// How often the queue hands out a record (infra, `WorkQueue`): the last time it is buried with the reason.
+const RECEPTIONS: u32 = 5;
+/// Projects whose owners a process remembers: they never change.
+const OWNERS: usize = 10_000;
+
+/// What the handler works with.
+pub struct App<S, O, E, Q, C> {
+    /// The table.
+    pub store: S,
+    /// The bucket, and those that tenants name.
+    pub files: O,
+    /// The state machine.
+    pub executions: E,
+    /// The queue of uploads.
+    pub queue: Q,
+    /// The time.
+    pub clock: C,
+    /// Name of the system's own bucket.
+    pub bucket: String,
+    /// What of S3 each organization may name.
+    pub buckets: SourceBuckets,
+    /// The deployment's own endpoints: the last choice of a job without a provider.
+    pub endpoints: Vec<ModelType>,
+    /// Whose projects are, as far as somebody has asked.
+    pub owners: Mutex<HashMap<ProjectUid, OrganizationUid>>,
+}
+
+/// What of a batch landed in one project.
+#[derive(Default)]
+struct Group {
+    added: Vec<AssetType>,
+    waiting: u64,
+    /// Places of the records in the batch.
+    records: Vec<usize>,
+}
+
+impl<S, O, E, Q, C> App<S, O, E, Q, C>
+where
+    S: Projects + Items + Jobs + Providers + Uploads,
+    O: Files,
+    E: Executions,
+    Q: UploadQueue,
+    C: Clock,
+{
+    /// Works through a batch of the queue. Each record fails by itself; what landed in one project is counted by one call.
+    pub async fn ingest(&self, records: Records) -> Failures {
+        let records = records.records;
+        let mut results: Vec<Result<Option<Landed>, Error>> =
+            stream::iter(&records).map(|record| self.record(record)).buffered(AT_ONCE).collect().await;
+        let mut groups: HashMap<(OrganizationUid, ProjectUid), Group> = HashMap::new();
+        for (place, landed) in results.iter().enumerate() {
+            let Ok(Some(landed)) = landed else { continue };
+            let group = groups.entry((landed.organization, landed.project)).or_default();
+            group.added.extend(landed.added);
+            group.waiting += u64::from(landed.waits);
+            group.records.push(place);
+        }
+        for ((organization, project), group) in groups {
+            if let Err(error) = self.count(organization, project, &group).await {
+                let cause = error.chain();
+                for place in group.records {
+                    results[place] = Err(Error::StoreUnavailable(cause.clone().into()));
+                }
+            }
+        }
+        let mut failures = Failures::default();
+        for (record, result) in records.iter().zip(results) {
+            if let Err(error) = result
+                && !self.is_buried(record, &error).await
+            {
+                failures.add(record);
+            }
+        }
+        info!(records = records.len(), failures = failures.len(), "records handled");
+        failures
+    }
+
+    async fn record(&self, record: &Record) -> Result<Option<Landed>, Error> {
+        match Message::read(&record.body)? {
+            Message::Created(object) => return self.created(&object).await,
+            Message::Deleted(object) => self.deleted(&object).await?,
+            Message::ExecutionEnded(job) => self.job_ended(job).await?,
+            Message::Look(organization, project) => self.look(organization, project, true).await?,
+            Message::Tick => self.round().await?,
+        }
+        Ok(None)
+    }
+
+    /// Counts what landed in a project, and has it looked after if the project labels uploads.
+    async fn count(&self, organization: OrganizationUid, project: ProjectUid, group: &Group) -> Result<(), Error> {
+        if group.added.is_empty() && group.waiting == 0 {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let counted = self.store.count_uploads(organization, project, &group.added, group.waiting, now).await?;
+        let Some(setting) = counted.project.auto_label_on_upload.as_ref().filter(|_| group.waiting > 0) else {
+            return Ok(());
+        };
+        if !counted.are_awaited && self.store.await_pause(organization, project, now).await? {
+            // If this is lost, the schedule comes.
+            let quiet = Duration::from_secs(setting.quiet_seconds.into());
+            self.queue.look_at(organization, project, quiet).await?;
+        }
+        let before = counted.waiting.saturating_sub(group.waiting);
+        if before < limits::UPLOADS_WAITING && counted.waiting >= limits::UPLOADS_WAITING {
+            self.look(organization, project, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts a record that nothing can be made of, or that has failed for the last time, where people look, with the reason.
+    async fn is_buried(&self, record: &Record, failure: &Error) -> bool {
+        let is_last = record.attributes.approximate_receive_count.parse().is_ok_and(|count: u32| count >= RECEPTIONS);
+        let will_never_do = matches!(failure, Error::Internal(_));
+        let buried = will_never_do || is_last;
+        error!(message.id = record.message_id, causes = failure.chain(), buried, "record failed");
+        buried && self.queue.bury(&record.body, &failure.chain()).await.is_ok()
+    }
+}
+
+impl<S: Uploads, O, E, Q, C> App<S, O, E, Q, C> {
+    /// Whose a project is.
+    async fn owner(&self, project: ProjectUid) -> Result<Option<OrganizationUid>, Error> {
+        let known = self.owners.lock().unwrap_or_else(PoisonError::into_inner).get(&project).copied();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let owner = self.store.owner(project).await?;
+        if let Some(owner) = owner {
+            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            if owners.len() >= OWNERS {
+                owners.clear();
+            }
+            owners.insert(project, owner);
+        }
+        Ok(owner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! Wiring of the ingest function.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use lambda_runtime::{LambdaEvent, run, service_fn};
+use shared::domain::job::ModelType;
+use shared::domain::source::SourceBuckets;
+use shared::executions::StateMachine;
+use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::objects::Bucket;
+use shared::queue::{Records, UploadMessages};
+use shared::store::Store;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start_log();
+    let mut env = Env::new();
+    let table = env.text("TABLE_NAME");
+    let bucket = env.text("BUCKET_NAME");
+    let machine = env.text("STATE_MACHINE_ARN");
+    let queue = env.text("UPLOAD_QUEUE_URL");
+    let dead_letters = env.text("UPLOAD_DEAD_LETTER_QUEUE_URL");
+    let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
+    let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
+    env.finish()?;
+    let aws = Aws::in_lambda().await;
+    let app = &ingest::App {
+        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        files: Bucket::new(aws_sdk_s3::Client::new(aws.config()), &bucket),
+        executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
+        queue: UploadMessages::new(aws_sdk_sqs::Client::new(aws.config()), queue, dead_letters),
+        clock: SystemClock,
+        bucket,
+        buckets,
+        endpoints: endpoints.into_keys().collect(),
+        owners: Default::default(),
+    };
+    run(service_fn(async |event: LambdaEvent<Records>| Ok::<_, Infallible>(app.ingest(event.payload).await))).await
+}

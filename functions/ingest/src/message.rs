@@ -1,0 +1,211 @@
+//! What comes by the queue of uploads: what S3 tells through EventBridge, ends of executions, the schedule, and our own
+//! requests for a look.
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::domain::id::{JobUid, OrganizationUid, ProjectUid};
+use shared::domain::upload::Sequence;
+use shared::domain::{Error, Timestamp};
+use shared::queue::UploadMessage;
+
+/// A message, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// An object was written.
+    Created(Object),
+    /// An object was deleted.
+    Deleted(Object),
+    /// The execution of a job has ended, however.
+    ExecutionEnded(JobUid),
+    /// The schedule.
+    Tick,
+    /// A pause of a project's uploads may be over.
+    Look(OrganizationUid, ProjectUid),
+}
+
+/// What S3 says of an object (AWS, "EventBridge event message structure"). Its key comes as it is: unlike those of S3's own
+/// notifications, it is not URL-encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) etag: String,
+    pub(crate) sequence: Sequence,
+    pub(crate) at: Timestamp,
+    /// What was deleted is one version of several: another one may be there.
+    pub(crate) is_version: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Own(UploadMessage),
+    Event(Event),
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "detail-type")]
+    kind: String,
+    source: String,
+    time: Timestamp,
+    #[serde(default)]
+    detail: Value,
+}
+
+#[derive(Deserialize)]
+struct ObjectDetail {
+    bucket: Bucket,
+    object: Described,
+    #[serde(rename = "deletion-type", default)]
+    deletion_type: String,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    key: String,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    etag: String,
+    #[serde(rename = "version-id", default)]
+    version: Option<String>,
+    sequencer: String,
+}
+
+#[derive(Deserialize)]
+struct ExecutionDetail {
+    name: JobUid,
+}
+
+impl Message {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// `Internal` if it is none of ours: it will never be.
+    pub(crate) fn read(body: &str) -> Result<Self, Error> {
+        let event = match serde_json::from_str(body).map_err(|_| unreadable("no message that we know"))? {
+            Body::Own(UploadMessage::V1 { organization, project }) => return Ok(Self::Look(organization, project)),
+            Body::Event(event) => event,
+        };
+        match (event.source.as_str(), event.kind.as_str()) {
+            ("aws.s3", "Object Created") => event.object().map(Self::Created),
+            ("aws.s3", "Object Deleted") => event.object().map(Self::Deleted),
+            ("aws.states", _) => {
+                let ended: ExecutionDetail =
+                    serde_json::from_value(event.detail).map_err(|_| unreadable("no execution of a job"))?;
+                Ok(Self::ExecutionEnded(ended.name))
+            }
+            ("aws.events", _) => Ok(Self::Tick),
+            _ => Err(unreadable("an event that nobody here waits for")),
+        }
+    }
+}
+
+impl Event {
+    fn object(self) -> Result<Object, Error> {
+        let ObjectDetail { bucket, object, deletion_type } =
+            serde_json::from_value(self.detail).map_err(|_| unreadable("an event of S3 without its object"))?;
+        Ok(Object {
+            bucket: bucket.name,
+            key: object.key,
+            size_bytes: object.size,
+            etag: object.etag,
+            sequence: Sequence::of(&object.sequencer),
+            at: self.time,
+            is_version: object.version.is_some() && deletion_type == "Permanently Deleted",
+        })
+    }
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::internal(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// As AWS shows it.
+    fn created() -> Value {
+        json!({
+            "version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "Object Created", "source": "aws.s3",
+            "account": "111122223333", "time": "2021-11-12T00:00:00Z", "region": "ca-central-1",
+            "resources": ["arn:aws:s3:::bucket"],
+            "detail": {
+                "version": "0", "bucket": {"name": "bucket"},
+                "object": {
+                    "key": "projects/x/a+b c%20.jpg", "size": 5, "etag": "b1946ac92492d2347c6235b4d2611184",
+                    "version-id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e", "sequencer": "617f08299329d189"
+                },
+                "request-id": "N4N7GDK58NMKJ12R", "requester": "123456789012", "source-ip-address": "1.2.3.4", "reason": "PutObject"
+            }
+        })
+    }
+
+    fn read(body: &Value) -> Result<Message, Error> {
+        Message::read(&body.to_string())
+    }
+
+    #[test]
+    fn an_object_is_read_and_its_key_taken_as_it_is() {
+        let Message::Created(object) = read(&created()).unwrap() else { panic!("not created") };
+
+        assert_eq!((object.bucket.as_str(), object.key.as_str()), ("bucket", "projects/x/a+b c%20.jpg"));
+        assert_eq!((object.size_bytes, object.is_version), (5, false));
+        assert_eq!(object.sequence, Sequence::of("617F08299329D189"));
+    }
+
+    #[test]
+    fn of_a_deletion_it_is_read_whether_other_versions_may_be_there() {
+        let mut deleted = created();
+        deleted["detail-type"] = json!("Object Deleted");
+        for (kind, version, is_version) in [
+            ("Permanently Deleted", json!("v"), true),
+            ("Permanently Deleted", json!(null), false),
+            ("Delete Marker Created", json!("v"), false),
+        ] {
+            deleted["detail"]["deletion-type"] = json!(kind);
+            deleted["detail"]["object"]["version-id"] = version;
+            assert!(
+                matches!(read(&deleted).unwrap(), Message::Deleted(object) if object.is_version == is_version),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_other_messages_are_read() {
+        let job = "0192b1c0-0000-7000-8000-00000000000a";
+        let ended = json!({"detail-type": "Step Functions Execution Status Change", "source": "aws.states",
+            "time": "2021-11-12T00:00:00Z", "detail": {"name": job, "status": "SUCCEEDED"}});
+        assert_eq!(read(&ended).unwrap(), Message::ExecutionEnded(JobUid::parse(job).unwrap()));
+
+        let tick = json!({"detail-type": "Scheduled Event", "source": "aws.events", "time": "2021-11-12T00:00:00Z", "detail": {}});
+        assert_eq!(read(&tick).unwrap(), Message::Tick);
+
+        let (organization, project) = (OrganizationUid::named("acme"), ProjectUid::parse(job).unwrap());
+        let own = serde_json::to_value(UploadMessage::V1 { organization, project }).unwrap();
+        assert_eq!(read(&own).unwrap(), Message::Look(organization, project));
+    }
+
+    #[test]
+    fn what_is_no_message_of_ours_is_refused() {
+        let mut without_object = created();
+        without_object["detail"]["object"] = json!({"key": 7});
+        let mut of_others = created();
+        of_others["source"] = json!("my.app");
+        for body in [json!("x"), json!({}), json!({"V2": {}}), without_object, of_others] {
+            assert!(read(&body).is_err(), "{body}");
+        }
+        assert!(Message::read("not JSON").is_err());
+    }
+}

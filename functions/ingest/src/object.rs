@@ -1,0 +1,171 @@
+//! One object: what it says of an item. An object names its project and nothing else of who is to have it, so who may put
+//! something there is asked here: everything in the system's own bucket was signed for its project, and another bucket must
+//! be open to the project's organization (I10).
+
+use shared::domain::Error;
+use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use shared::domain::item::{Asset, AssetType, Item, Size};
+use shared::domain::source::{S3Object, Source};
+use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, check, place_of};
+use shared::measure::recognize;
+use shared::ports::{Clock, Files, Items, NoFile, Uploads};
+use tracing::info;
+
+use crate::App;
+use crate::message::Object;
+
+/// Writers of one item that may come in between before the table counts as busy.
+const ROUNDS: usize = 5;
+
+/// What an object has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Landed {
+    pub(crate) organization: OrganizationUid,
+    pub(crate) project: ProjectUid,
+    /// It is a new item.
+    pub(crate) added: Option<AssetType>,
+    /// It waits for a job. Also if it is heard of again: whoever said so first may have died of it before it was counted.
+    pub(crate) waits: bool,
+}
+
+/// An object of a project.
+struct Place<'a> {
+    organization: OrganizationUid,
+    project: ProjectUid,
+    key: &'a str,
+    source: Source,
+}
+
+impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
+    /// An object was written.
+    pub(crate) async fn created(&self, object: &Object) -> Result<Option<Landed>, Error> {
+        let Some(place) = self.place(object).await? else { return Ok(None) };
+        let recognized = match check(place.key, object.size_bytes) {
+            Ok(()) => self.recognize(&place.source).await?,
+            Err(refusal) => Err(refusal),
+        };
+        let (kind, size) = match recognized {
+            Ok(Some(recognized)) => recognized,
+            Ok(None) => return Ok(None), // gone again, which S3 tells as well
+            Err(refusal) => return self.reject(&place, object, refusal).await,
+        };
+        let new = Item {
+            organization: place.organization,
+            project: place.project,
+            key: place.key.to_owned(),
+            asset: Asset { uid: ItemUid::of(place.project, place.key), kind, size, source: place.source.clone() },
+            file: Some(FileVersion { etag: object.etag.clone(), sequence: object.sequence.clone(), deleted: false }),
+            created_at: self.clock.now(),
+            result: None,
+        };
+        self.store_upload(&place, object, new).await
+    }
+
+    async fn store_upload(&self, place: &Place<'_>, object: &Object, new: Item) -> Result<Option<Landed>, Error> {
+        let landed =
+            |added, waits| Ok(Some(Landed { organization: place.organization, project: place.project, added, waits }));
+        let mut there = match self.store.add_items(std::slice::from_ref(&new)).await.pop().transpose()?.flatten() {
+            // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
+            Some(there) if there != new => there,
+            _ => return landed(Some(new.asset.kind), true),
+        };
+        for _ in 0..ROUNDS {
+            let after = match there.uploaded(&new) {
+                Effect::Known => return landed(None, there.waits()),
+                Effect::Taken => {
+                    let sentence = "There is an item of this key with another file; it stays as it is.";
+                    return self.reject(place, object, (Rejection::KeyTaken, sentence.into())).await;
+                }
+                Effect::Changed(after) => after,
+            };
+            if self.store.change_file(&there, &after, self.clock.now()).await? {
+                return landed(None, after.waits());
+            }
+            there = self.store.items(&[new.asset.uid]).await?.pop().ok_or_else(busy)?;
+        }
+        Err(busy())
+    }
+
+    /// An object was deleted: its item says so, and waits for no job.
+    pub(crate) async fn deleted(&self, object: &Object) -> Result<(), Error> {
+        let Some(place) = self.place(object).await? else { return Ok(()) };
+        if object.is_version && self.files.piece(&place.source, 0, 1).await.is_ok() {
+            return Ok(()); // another version is there
+        }
+        let uid = ItemUid::of(place.project, place.key);
+        for _ in 0..ROUNDS {
+            let Some(item) = self.store.items(&[uid]).await?.pop() else { return Ok(()) };
+            let Some(after) = item.deleted(&place.source, &object.sequence) else { return Ok(()) };
+            if self.store.change_file(&item, &after, self.clock.now()).await? {
+                return Ok(());
+            }
+        }
+        Err(busy())
+    }
+
+    /// Whose an object is, and which item. `None`: nobody's who may have it, and so there is nobody to tell.
+    async fn place<'a>(&self, object: &'a Object) -> Result<Option<Place<'a>>, Error> {
+        let nobody = |why: &str| {
+            info!(bucket = object.bucket, why, "upload that is nobody's");
+            Ok(None)
+        };
+        let Some((project, key)) = place_of(&object.key) else { return nobody("no project's prefix") };
+        let Some(organization) = self.owner(project).await? else { return nobody("an unknown project") };
+        let source = if object.bucket == self.bucket {
+            Source::Bucket(object.key.clone())
+        } else {
+            Source::S3(S3Object { bucket: object.bucket.clone(), key: object.key.clone() })
+        };
+        if !self.buckets.open(&source, organization) {
+            return nobody("a bucket that is not open to the project's organization");
+        }
+        Ok(Some(Place { organization, project, key, source }))
+    }
+
+    /// What the file is by its content. `Ok(Ok(None))`: it is not there any more.
+    async fn recognize(
+        &self,
+        source: &Source,
+    ) -> Result<Result<Option<(AssetType, Option<Size>)>, (Rejection, String)>, Error> {
+        match recognize(&self.files, source).await {
+            Ok(Some(recognized)) => Ok(Ok(Some(recognized))),
+            Ok(None) => {
+                let sentence =
+                    "By its content it is no JPEG, PNG, WebP, GIF, BMP or TIFF picture and no PCD or LAS point cloud.";
+                Ok(Err((Rejection::UnknownContent, sentence.into())))
+            }
+            Err(NoFile::Unreadable(_)) if matches!(source, Source::Bucket(_)) => Ok(Ok(None)),
+            Err(NoFile::Unreadable(sentence)) => Ok(Err((Rejection::Unreadable, sentence))),
+            Err(error @ NoFile::Busy(_)) => Err(Error::ObjectsUnavailable(error.into())),
+        }
+    }
+
+    async fn reject(
+        &self,
+        place: &Place<'_>,
+        object: &Object,
+        (reason, detail): (Rejection, String),
+    ) -> Result<Option<Landed>, Error> {
+        let bucket = match &place.source {
+            Source::S3(object) => Some(object.bucket.clone()),
+            Source::Bucket(_) | Source::Url(_) => None,
+        };
+        let rejected = RejectedUpload {
+            organization: place.organization,
+            project: place.project,
+            bucket,
+            key: object.key.clone(),
+            size_bytes: object.size_bytes,
+            reason,
+            detail,
+            uploaded_at: object.at,
+        };
+        self.store.reject_upload(&rejected).await?;
+        info!(project.uid = %place.project, ?reason, "upload rejected");
+        Ok(None)
+    }
+}
+
+fn busy() -> Error {
+    Error::StoreUnavailable("the item keeps changing".into())
+}

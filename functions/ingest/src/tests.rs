@@ -1,0 +1,380 @@
+//! What becomes of batches, with events in any order and calls that fail.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::domain::Timestamp;
+use shared::domain::item::Item;
+use shared::domain::project::Project;
+use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
+use shared::domain::upload::Rejection;
+use shared::ports::Objects;
+use shared::queue::{Attributes, UploadMessage};
+use shared::testing::{Fault, MemoryExecutions, MemoryObjects, MemoryTenants, MemoryUploadQueue, StoppedClock, a_png};
+
+use super::*;
+
+type TestApp = App<MemoryTenants, MemoryObjects, MemoryExecutions, MemoryUploadQueue, TickingClock>;
+
+/// Goes on by a microsecond whenever it is looked at: no two records are handled at the same moment.
+struct TickingClock(StoppedClock);
+
+impl Clock for TickingClock {
+    fn now(&self) -> Timestamp {
+        self.0.pass(Duration::from_micros(1));
+        self.0.now()
+    }
+}
+
+const BUCKET: &str = "own";
+const OPEN_TO_ACME: &str = "pictures";
+const QUIET: Duration = Duration::from_secs(10);
+
+/// A function, and a project of "acme" that labels uploads if `setting` says so.
+async fn an_app(setting: Option<Value>) -> (TestApp, ProjectUid) {
+    an_app_failing(setting, &Arc::default()).await
+}
+
+async fn an_app_failing(setting: Option<Value>, fault: &Arc<Fault>) -> (TestApp, ProjectUid) {
+    let body = json!({"name": "Camera", "auto_label_on_upload": setting}).to_string();
+    let project = Project::read(body.as_bytes(), OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap();
+    let store = MemoryTenants::default();
+    store.add_project(&project).await.unwrap();
+    let app = App {
+        store: store.failing(fault),
+        files: MemoryObjects::default(),
+        executions: MemoryExecutions::default(),
+        queue: MemoryUploadQueue::default().failing(fault),
+        clock: TickingClock(StoppedClock::at(1_000)),
+        bucket: BUCKET.into(),
+        buckets: SourceBuckets::new([(OPEN_TO_ACME.to_owned(), vec!["acme".to_owned()])].into(), BUCKET),
+        endpoints: vec![ModelType::Yolo],
+        owners: Mutex::default(),
+    };
+    (app, project.uid)
+}
+
+fn quiet() -> Option<Value> {
+    Some(json!({"quiet_seconds": QUIET.as_secs(), "max_items_per_day": 100}))
+}
+
+fn event(kind: &str, bucket: &str, key: &str, size: u64, etag: &str, sequencer: u32) -> String {
+    let object = json!({"key": key, "size": size, "etag": etag, "sequencer": format!("{sequencer:018X}")});
+    json!({
+        "detail-type": kind, "source": "aws.s3", "time": "2026-11-22T10:00:00Z",
+        "detail": {"bucket": {"name": bucket}, "object": object},
+    })
+    .to_string()
+}
+
+/// The event of a picture in the system's bucket.
+fn created(project: ProjectUid, key: &str, etag: &str, sequencer: u32) -> String {
+    event("Object Created", BUCKET, &Item::object_key(project, key), 33, etag, sequencer)
+}
+
+fn records(bodies: impl IntoIterator<Item = String>) -> Records {
+    let record =
+        |(n, body): (usize, String)| Record { message_id: n.to_string(), body, attributes: Attributes::default() };
+    Records { records: bodies.into_iter().enumerate().map(record).collect() }
+}
+
+impl TestApp {
+    async fn put(&self, project: ProjectUid, key: &str) {
+        self.files.put(&Item::object_key(project, key), "", a_png(30, 40)).await.unwrap();
+    }
+
+    /// Uploads a picture and hears of it.
+    async fn upload(&self, project: ProjectUid, key: &str, sequencer: u32) {
+        self.put(project, key).await;
+        self.handle([created(project, key, "etag", sequencer)]).await;
+    }
+
+    async fn handle(&self, bodies: impl IntoIterator<Item = String>) {
+        assert!(self.ingest(records(bodies)).await.is_empty());
+    }
+
+    async fn come_to(&self, project: ProjectUid) {
+        let own = UploadMessage::V1 { organization: OrganizationUid::named("acme"), project };
+        self.handle([serde_json::to_string(&own).unwrap()]).await;
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.store.all_items().into_iter().map(|item| item.key).collect()
+    }
+}
+
+fn a_draft() -> LabelResult {
+    LabelResult {
+        generation: 1,
+        revision: 0,
+        status: ResultStatus::Draft,
+        source: ResultSource::AutoLabel,
+        created_by: "bot".into(),
+        reviewed_by: None,
+        lineage: None,
+        annotations: vec![],
+        elsewhere: None,
+        created_at: Timestamp::UNIX_EPOCH,
+        updated_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_an_item_by_its_content() {
+    let (app, project) = an_app(None).await;
+    app.put(project, "a b+c/ü.bin").await;
+    app.files.put(&Item::object_key(project, "scan.jpg"), "", b"# .PCD v0.7".to_vec()).await.unwrap();
+
+    app.handle([created(project, "a b+c/ü.bin", "one", 1), created(project, "scan.jpg", "two", 1)]).await;
+
+    let [picture, scan] = &app.store.all_items()[..] else { panic!("{:?}", app.keys()) };
+    assert_eq!((picture.key.as_str(), picture.asset.kind), ("a b+c/ü.bin", AssetType::Image));
+    assert_eq!(picture.asset.size.unwrap().width, 30);
+    assert_eq!(picture.file.as_ref().unwrap().etag, "one");
+    assert_eq!((scan.asset.kind, scan.asset.size), (AssetType::PointCloud, None));
+    let project = app.store.project(OrganizationUid::named("acme"), project).await.unwrap();
+    assert_eq!((project.image_count, project.point_cloud_count), (1, 1));
+}
+
+#[tokio::test]
+async fn what_is_no_item_is_noted_and_no_neighbour_is_lost() {
+    let (app, project) = an_app(None).await;
+    app.files.put(&Item::object_key(project, "text.jpg"), "", b"no picture".to_vec()).await.unwrap();
+    app.put(project, "good.png").await;
+    let in_place = |key: &str, size| event("Object Created", BUCKET, &Item::object_key(project, key), size, "e", 1);
+
+    app.handle([
+        in_place("text.jpg", 10),
+        in_place("empty.jpg", 0),
+        in_place("huge.tiff", 10_000_000_000),
+        in_place("a/../b.jpg", 10),
+        in_place("gone.jpg", 10),
+        event("Object Created", BUCKET, "elsewhere/a.jpg", 10, "e", 1),
+        event("Object Created", BUCKET, "projects/0192b1c0-0000-7000-8000-000000000001/a.jpg", 10, "e", 1),
+        created(project, "good.png", "e", 1),
+    ])
+    .await;
+
+    assert_eq!(app.keys(), ["good.png"]);
+    let mut rejected = app.store.rejected(); // in any order
+    rejected.sort_by(|a, b| a.key.cmp(&b.key));
+    let reasons: Vec<Rejection> = rejected.into_iter().map(|upload| upload.reason).collect();
+    assert_eq!(reasons, [Rejection::BadKey, Rejection::Empty, Rejection::TooLarge, Rejection::UnknownContent]);
+    assert!(app.queue.buried().is_empty());
+}
+
+#[tokio::test]
+async fn another_bucket_is_heard_if_it_is_open_to_the_projects_organization() {
+    let (app, project) = an_app(None).await;
+    let key = Item::object_key(project, "a.png");
+    for bucket in [OPEN_TO_ACME, "foreign"] {
+        app.files.put(&format!("{bucket}/{key}"), "", a_png(1, 1)).await.unwrap();
+    }
+
+    app.handle([event("Object Created", "foreign", &key, 10, "e", 1)]).await;
+    assert!(app.keys().is_empty() && app.store.rejected().is_empty(), "I10");
+
+    app.handle([event("Object Created", OPEN_TO_ACME, &key, 10, "e", 1)]).await;
+    assert_eq!(app.keys(), ["a.png"]);
+
+    // The system's own object of that key is another file.
+    app.upload(project, "a.png", 9).await;
+    assert_eq!(app.store.rejected()[0].reason, Rejection::KeyTaken);
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_understands_is_buried_with_the_reason() {
+    let (app, project) = an_app(None).await;
+    app.put(project, "a.png").await;
+
+    app.handle(["poison".to_owned(), created(project, "a.png", "e", 1)]).await;
+
+    assert_eq!(app.keys(), ["a.png"]);
+    let [(body, reason)] = &app.queue.buried()[..] else { panic!("{:?}", app.queue.buried()) };
+    assert_eq!((body.as_str(), reason.contains("no message that we know")), ("poison", true));
+}
+
+#[tokio::test]
+async fn what_fails_comes_again_and_is_buried_the_last_time() {
+    for (received, buried) in [("1", 0), ("5", 1)] {
+        let (app, project) = an_app_failing(None, &Arc::new(Fault::at(1, false))).await;
+        let attributes = Attributes { approximate_receive_count: received.into() };
+        let record = Record { message_id: "1".into(), body: created(project, "a.png", "e", 1), attributes };
+
+        let failures = app.ingest(Records { records: vec![record] }).await;
+
+        assert_eq!((failures.len(), app.queue.buried().len()), (1 - buried, buried));
+    }
+}
+
+#[tokio::test]
+async fn whatever_call_fails_the_upload_is_an_item_once_and_is_looked_after() {
+    for answer_lost in [false, true] {
+        for call in 1.. {
+            let fault = Arc::new(Fault::at(call, answer_lost));
+            let (app, project) = an_app_failing(quiet(), &fault).await;
+            app.put(project, "a.png").await;
+
+            let tick =
+                json!({"detail-type": "Scheduled Event", "source": "aws.events", "time": "2026-11-22T10:00:00Z"});
+            // Nobody but the schedule looks: whatever was asked for is lost.
+            for body in [created(project, "a.png", "e", 1), tick.to_string(), tick.to_string()] {
+                let mut tries = 0;
+                while !app.ingest(records([body.clone()])).await.is_empty() {
+                    tries += 1;
+                    assert!(tries < 2, "one call fails, call {call}");
+                }
+                app.clock.0.pass(QUIET);
+            }
+
+            assert_eq!(app.keys(), ["a.png"], "call {call}");
+            assert_eq!(app.store.jobs_created().len(), 1, "call {call}, answer lost: {answer_lost}");
+            if !fault.struck() {
+                assert!(call > 8, "the fault must have had several chances");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_starts_once_uploads_have_paused() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+    assert_eq!(app.queue.take_looks(), [(project, QUIET)]);
+    app.clock.0.pass(Duration::from_secs(7));
+    app.upload(project, "b.png", 1).await;
+    assert_eq!(app.queue.take_looks(), [], "somebody comes already");
+
+    app.clock.0.pass(Duration::from_secs(3));
+    app.come_to(project).await;
+    let [(_, rest)] = app.queue.take_looks()[..] else { panic!("it comes again") };
+    assert!(app.store.jobs_created().is_empty() && rest.as_millis().div_ceil(1_000) == 7, "{rest:?}");
+    app.clock.0.pass(Duration::from_secs(7));
+    app.come_to(project).await;
+
+    let [job] = &app.store.jobs_created()[..] else { panic!("one job") };
+    assert_eq!((job.spec.project, job.spec.uploads.as_ref().unwrap().until), (project, None));
+    app.come_to(project).await;
+    app.come_to(project).await;
+    assert_eq!(app.store.jobs_created().len(), 1, "who looks again changes nothing");
+}
+
+#[tokio::test]
+async fn what_arrives_during_a_job_waits_for_its_end() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+    app.clock.0.pass(QUIET);
+    app.come_to(project).await;
+    let running = app.store.jobs_created()[0].spec.uid;
+    let ended = json!({"detail-type": "Step Functions Execution Status Change", "source": "aws.states",
+        "time": "2026-11-22T10:00:00Z", "detail": {"name": running, "status": "SUCCEEDED"}});
+
+    app.clock.0.pass(Duration::from_secs(1));
+    app.upload(project, "b.png", 1).await;
+    app.clock.0.pass(QUIET);
+    app.come_to(project).await;
+    assert_eq!(app.store.jobs_created().len(), 1, "no 409, and nothing lost");
+
+    app.store.end_jobs();
+    app.handle([ended.to_string(), ended.to_string()]).await;
+    assert_eq!(app.store.jobs_created().len(), 2);
+}
+
+#[tokio::test]
+async fn too_many_wait_for_no_pause() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+    app.clock.0.pass(Duration::from_secs(9));
+    let organization = OrganizationUid::named("acme");
+    let most = limits::UPLOADS_WAITING - 2; // and the one before makes one less
+    app.store.count_uploads(organization, project, &[], most, app.clock.now()).await.unwrap();
+    assert!(app.store.jobs_created().is_empty());
+
+    app.upload(project, "b.png", 1).await;
+
+    let [job] = &app.store.jobs_created()[..] else { panic!("one job") };
+    assert!(job.spec.uploads.as_ref().unwrap().until.is_some(), "what came this moment is left to the next");
+}
+
+#[tokio::test]
+async fn the_day_ends_what_uploads_may_ask_of_a_model() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+    app.clock.0.pass(QUIET);
+
+    app.store.take_today(100);
+    app.come_to(project).await;
+    assert!(app.store.jobs_created().is_empty());
+
+    app.store.take_today(99);
+    app.come_to(project).await;
+    assert_eq!(app.store.jobs_created().len(), 1, "they went on waiting");
+}
+
+#[tokio::test]
+async fn a_project_that_labels_no_uploads_starts_no_job() {
+    for setting in [None, Some(json!({"enabled": false}))] {
+        let (app, project) = an_app(setting).await;
+        app.upload(project, "a.png", 1).await;
+        app.clock.0.pass(Duration::from_secs(1_000));
+        app.come_to(project).await;
+        assert!(app.store.jobs_created().is_empty() && app.queue.take_looks().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_file_takes_its_item_out_of_the_queue_for_jobs() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+
+    app.handle([event("Object Deleted", BUCKET, &Item::object_key(project, "a.png"), 0, "", 2)]).await;
+    app.clock.0.pass(QUIET);
+    app.come_to(project).await;
+
+    assert!(app.store.all_items()[0].is_deleted());
+    assert!(app.store.jobs_created().is_empty(), "there is nothing to label");
+}
+
+#[tokio::test]
+async fn other_bytes_make_a_draft_wait_again() {
+    let (app, project) = an_app(None).await;
+    app.upload(project, "a.png", 1).await;
+    app.store.label(app.store.all_items()[0].asset.uid, a_draft());
+
+    app.handle([created(project, "a.png", "etag", 1)]).await;
+    assert!(app.store.all_items()[0].result.is_some(), "the same event again");
+    app.handle([created(project, "a.png", "other", 2)]).await;
+    assert!(app.store.all_items()[0].result.is_none());
+}
+
+proptest! {
+    #[test]
+    fn in_whatever_order_and_however_often_events_come_the_table_is_the_same(
+        order in Just((0..8usize).flat_map(|n| [n, n]).collect::<Vec<_>>()).prop_shuffle(), cut in 1..16usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (app, project) = an_app(None).await;
+            for key in ["a.png", "b.png", "c.png"] {
+                app.put(project, key).await;
+            }
+            let events = [
+                created(project, "a.png", "a1", 1), created(project, "a.png", "a2", 2), created(project, "a.png", "a3", 3),
+                created(project, "b.png", "b1", 1), created(project, "b.png", "b2", 7),
+                created(project, "c.png", "c1", 1), created(project, "c.png", "c2", 5), created(project, "c.png", "c2", 9),
+            ];
+            for batch in order.chunks(cut) {
+                app.handle(batch.iter().map(|n| events[*n].clone())).await;
+            }
+            let mut table: Vec<(String, String)> =
+                app.store.all_items().into_iter().map(|item| (item.key, item.file.unwrap().etag)).collect();
+            table.sort();
+            let expected = [("a.png", "a3"), ("b.png", "b2"), ("c.png", "c2")];
+            assert_eq!(table, expected.map(|(key, etag)| (key.to_owned(), etag.to_owned())));
+            let project = app.store.project(OrganizationUid::named("acme"), project).await.unwrap();
+            assert_eq!(project.item_count(), 3);
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! What a project does with uploads: label them by itself, in jobs that wait for a pause and never exceed a day's items
+//! (docs/decisions/0021).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::fields::{self, Fields};
+use super::id::ProviderUid;
+use super::job::{JobRequest, ModelType, model_type};
+use super::{Error, Timestamp, limits};
+
+/// The field of a project.
+pub const FIELD: &str = "auto_label_on_upload";
+
+/// How uploads are labeled.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AutoLabelOnUpload)]
+pub struct AutoLabel {
+    /// The provider to ask; `null`: as for a job that names none.
+    #[serde(default)]
+    #[schema(required)]
+    pub provider_id: Option<ProviderUid>,
+    /// `null` if only a provider was named.
+    #[serde(default)]
+    #[schema(required)]
+    pub model_type: Option<ModelType>,
+    /// Predictions below it are dropped.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    pub confidence_threshold: f64,
+    /// Labels to keep; empty: all of the project.
+    pub labels: Vec<String>,
+    /// Seconds without an upload before a job starts.
+    #[schema(minimum = 1, maximum = 900)]
+    pub quiet_seconds: u32,
+    /// Items that these jobs send to the model in a day, UTC.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    pub max_items_per_day: u32,
+}
+
+impl AutoLabel {
+    /// Reads the setting: `None` turns it off. What is not sent is as by default, not as before: it is replaced as a whole.
+    ///
+    /// # Errors
+    /// `Validation` with every complaint.
+    pub fn read(sent: Map<String, Value>) -> Result<Option<Self>, Error> {
+        let mut fields = Fields::of(format!("{FIELD}."), sent);
+        let enabled = fields.optional("enabled", fields::boolean).unwrap_or(true);
+        let provider_id = fields.optional("provider_id", |value| {
+            let text = fields::text(1, 64)(value)?;
+            ProviderUid::parse(&text).map_err(|_| "Must be the uid of a provider.".to_owned())
+        });
+        let model_type = fields.optional("model_type", model_type);
+        let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
+        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
+        let quiet_seconds = fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60);
+        let per_day = fields::whole(1, limits::UPLOADS_PER_DAY);
+        let max_items_per_day = fields.optional("max_items_per_day", per_day).unwrap_or(10_000);
+        fields.finish()?;
+        let model_type = model_type.or(if provider_id.is_none() { Some(ModelType::Yolo) } else { None });
+        let setting = Self { provider_id, model_type, confidence_threshold, labels, quiet_seconds, max_items_per_day };
+        Ok(enabled.then_some(setting))
+    }
+
+    /// What its jobs are asked for, as a client would.
+    #[must_use]
+    pub fn request(&self) -> JobRequest {
+        JobRequest {
+            model_type: self.model_type,
+            confidence_threshold: self.confidence_threshold,
+            label_thresholds: Default::default(),
+            labels: self.labels.clone(),
+            dry_run: false,
+            provider: self.provider_id.map(|uid| uid.to_string()),
+        }
+    }
+
+    /// How long it still is until uploads have paused, if the last one was then.
+    #[must_use]
+    pub fn pause_in(&self, last: Timestamp, now: Timestamp) -> Duration {
+        let quiet = Duration::from_secs(self.quiet_seconds.into());
+        let since = Duration::try_from(now.duration_since(last)).unwrap_or_default(); // two clocks may differ
+        quiet.saturating_sub(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: Value) -> Result<Option<AutoLabel>, String> {
+        AutoLabel::read(fields::object(value).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn it_asks_for_what_a_job_asks_for_by_default() {
+        let setting = read(json!({})).unwrap().unwrap();
+
+        assert_eq!(setting.request(), JobRequest::read(b"{}").unwrap());
+        assert_eq!((setting.quiet_seconds, setting.max_items_per_day), (60, 10_000));
+        assert_eq!(read(json!({"enabled": false})).unwrap(), None);
+    }
+
+    #[test]
+    fn a_provider_alone_leaves_the_model_type_open() {
+        let provider = "0192b1c0-0000-7000-8000-00000000000c";
+        let setting = read(json!({"provider_id": provider})).unwrap().unwrap();
+
+        assert_eq!(setting.model_type, None);
+        assert_eq!(setting.request().provider.as_deref(), Some(provider));
+    }
+
+    #[test]
+    fn every_complaint_names_its_field() {
+        let error =
+            read(json!({"quiet_seconds": 0, "max_items_per_day": 1.5, "provider_id": "x", "model_type": "gpt"}));
+        assert_eq!(
+            error.unwrap_err(),
+            "auto_label_on_upload.provider_id: Must be the uid of a provider.; \
+             auto_label_on_upload.model_type: Must be \"sam3\" or \"yolo\".; \
+             auto_label_on_upload.quiet_seconds: Must be a whole number from 1 to 900.; \
+             auto_label_on_upload.max_items_per_day: Must be a whole number from 1 to 1000000."
+        );
+    }
+
+    #[test]
+    fn a_pause_is_counted_from_the_last_upload() {
+        let setting = read(json!({"quiet_seconds": 10})).unwrap().unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+
+        assert_eq!(setting.pause_in(at(100), at(103)), Duration::from_secs(7));
+        assert_eq!(setting.pause_in(at(100), at(110)), Duration::ZERO);
+        assert_eq!(setting.pause_in(at(100), at(99)), Duration::from_secs(10), "of two clocks one is behind");
+    }
+}

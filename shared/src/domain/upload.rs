@@ -1,0 +1,343 @@
+//! Uploads: objects that appear in S3 by themselves and become items (docs/decisions/0021).
+//!
+//! S3 tells of an object at least once, in no order, and late. What is kept of each file is the sequence of the newest event
+//! that was heard of it, so that one that is older, or the same again, changes nothing.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Timestamp;
+use super::id::{OrganizationUid, ProjectUid, UploadUid};
+use super::item::{AssetType, Item};
+use super::limits;
+use super::result::ResultStatus;
+use super::source::Source;
+
+/// Where an event stands among those of its object.
+///
+/// Hexadecimal. The shorter of two is padded with zeros at its right end, and then they compare as texts (AWS, "Event message
+/// structure"); without the zeros at their ends they compare so as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(String);
+
+impl Sequence {
+    /// Of S3's `sequencer`.
+    #[must_use]
+    pub fn of(sequencer: &str) -> Self {
+        Self(sequencer.to_ascii_uppercase().trim_end_matches('0').to_owned())
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What S3 has said of an item's file, last. Short names: a draft pays for every byte of its item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// Which bytes: the object's ETag.
+    #[serde(rename = "e")]
+    pub etag: String,
+    /// Of the event that said so.
+    #[serde(rename = "s")]
+    pub sequence: Sequence,
+    /// The object was deleted.
+    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// The project and the item's key that an object's key names; `None`: it names no project.
+#[must_use]
+pub fn place_of(object_key: &str) -> Option<(ProjectUid, &str)> {
+    let (project, key) = object_key.strip_prefix("projects/")?.split_once('/')?;
+    Some((ProjectUid::parse(project).ok()?, key))
+}
+
+/// What an upload makes of an item that is there already.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Nothing: it is late, or repeated.
+    Known,
+    /// It becomes this.
+    Changed(Box<Item>),
+    /// Nothing: the item is another file's.
+    Taken,
+}
+
+impl Item {
+    /// Whether its file is gone.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.deleted)
+    }
+
+    /// Whether a job could label it.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.result.is_none() && !self.is_deleted()
+    }
+
+    /// What an upload of `new` under its key makes of it.
+    #[must_use]
+    pub fn uploaded(&self, new: &Self) -> Effect {
+        let Some(version) = &new.file else { return Effect::Known };
+        if self.asset.source != new.asset.source {
+            return Effect::Taken;
+        }
+        if self.file.as_ref().is_some_and(|known| version.sequence <= known.sequence) {
+            return Effect::Known;
+        }
+        let mut after = Self { file: new.file.clone(), ..self.clone() };
+        let same_bytes = self.file.as_ref().is_some_and(|known| known.etag == version.etag && !known.deleted);
+        if !same_bytes {
+            // The bytes do not say that a picture is a frame of a video; who added the item did.
+            let is_frame = (self.asset.kind, new.asset.kind) == (AssetType::VideoFrame, AssetType::Image);
+            after.asset.kind = if is_frame { AssetType::VideoFrame } else { new.asset.kind };
+            after.asset.size = new.asset.size;
+            // The first version of an item that was added by a call may have its draft already: of these bytes.
+            let is_next_version = self.file.is_some();
+            let is_draft = self.result.as_ref().is_some_and(|result| result.status == ResultStatus::Draft);
+            if is_next_version && is_draft {
+                after.result = None; // nobody has touched it (I3)
+            }
+        }
+        Effect::Changed(Box::new(after))
+    }
+
+    /// What the deletion of its file makes of it; `None`: nothing, it is late, repeated, or another file's.
+    #[must_use]
+    pub fn deleted(&self, source: &Source, sequence: &Sequence) -> Option<Self> {
+        let known = self.file.as_ref();
+        if self.asset.source != *source || known.is_some_and(|known| *sequence <= known.sequence) {
+            return None;
+        }
+        let etag = known.map(|known| known.etag.clone()).unwrap_or_default();
+        let file = FileVersion { etag, sequence: sequence.clone(), deleted: true };
+        Some(Self { file: Some(file), ..self.clone() })
+    }
+}
+
+/// Why an upload became no item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rejection {
+    /// Its key is no key of an item.
+    BadKey,
+    /// It has no bytes.
+    Empty,
+    /// It has too many.
+    TooLarge,
+    /// It is neither a picture nor a point cloud that we know.
+    UnknownContent,
+    /// It could not be read.
+    Unreadable,
+    /// There is an item of this key, with another file.
+    KeyTaken,
+}
+
+/// An upload that became no item: a note for its owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectedUpload {
+    /// The tenant.
+    pub organization: OrganizationUid,
+    /// The project.
+    pub project: ProjectUid,
+    /// The object's bucket; `None`: the system's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// The object's key, in that bucket.
+    pub key: String,
+    /// As S3 says.
+    pub size_bytes: u64,
+    /// Why, in a word.
+    pub reason: Rejection,
+    /// Why, in a sentence.
+    pub detail: String,
+    /// When it was uploaded.
+    pub uploaded_at: Timestamp,
+}
+
+impl RejectedUpload {
+    /// Its identifier.
+    #[must_use]
+    pub fn uid(&self) -> UploadUid {
+        UploadUid::of(self.project, self.bucket.as_deref(), &self.key)
+    }
+}
+
+/// Checks what is said of an object before anything is read of it.
+///
+/// # Errors
+/// Why it becomes no item: a word, and a sentence.
+pub fn check(key: &str, size_bytes: u64) -> Result<(), (Rejection, String)> {
+    Item::check_key(key).map_err(|sentence| (Rejection::BadKey, sentence))?;
+    match size_bytes {
+        0 => Err((Rejection::Empty, "The file is empty.".into())),
+        bytes if bytes > limits::UPLOAD_BYTES => {
+            let most = limits::UPLOAD_BYTES / (1024 * 1024 * 1024);
+            Err((Rejection::TooLarge, format!("The file has {bytes} bytes, and may have {most} GiB at most.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::id::ItemUid;
+    use crate::domain::item::{Asset, Size};
+    use crate::domain::result::{LabelResult, ResultSource};
+
+    fn a_project() -> ProjectUid {
+        ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap()
+    }
+
+    fn an_item(version: Option<(&str, &str)>) -> Item {
+        let source = Source::Bucket(Item::object_key(a_project(), "a.jpg"));
+        let size = Some(Size { width: 3, height: 4 });
+        Item {
+            organization: OrganizationUid::named("acme"),
+            project: a_project(),
+            key: "a.jpg".into(),
+            asset: Asset { uid: ItemUid::of(a_project(), "a.jpg"), kind: AssetType::Image, size, source },
+            file: version.map(|(etag, sequencer)| FileVersion {
+                etag: etag.into(),
+                sequence: Sequence::of(sequencer),
+                deleted: false,
+            }),
+            created_at: Timestamp::UNIX_EPOCH,
+            result: None,
+        }
+    }
+
+    fn labeled(item: Item, status: ResultStatus) -> Item {
+        let result = LabelResult {
+            generation: 1,
+            revision: 0,
+            status,
+            source: ResultSource::AutoLabel,
+            created_by: "bot".into(),
+            reviewed_by: None,
+            lineage: None,
+            annotations: vec![],
+            elsewhere: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        Item { result: Some(result), ..item }
+    }
+
+    fn after(item: &Item, upload: (&str, &str)) -> Item {
+        match item.uploaded(&an_item(Some(upload))) {
+            Effect::Changed(after) => *after,
+            effect => panic!("{effect:?}"),
+        }
+    }
+
+    #[test]
+    fn an_object_names_its_project_and_the_items_key() {
+        let key = format!("projects/{}/a b/ü+c.jpg", a_project());
+        assert_eq!(place_of(&key), Some((a_project(), "a b/ü+c.jpg")));
+        for outside in ["a.jpg", "projects/x/a.jpg", "projects//a", &key.to_uppercase(), "jobs/0192/x", "projects/"] {
+            assert_eq!(place_of(outside), None, "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_is_late_or_repeated_changes_nothing() {
+        let item = an_item(Some(("new", "0055AED6DCD90281E6")));
+        for sequencer in ["0055AED6DCD90281E6", "0055aed6dcd90281e6", "0055AED6DCD90281E5", "0055AED6", ""] {
+            assert_eq!(item.uploaded(&an_item(Some(("old", sequencer)))), Effect::Known, "{sequencer}");
+            assert_eq!(item.deleted(&item.asset.source, &Sequence::of(sequencer)), None, "{sequencer}");
+        }
+    }
+
+    #[test]
+    fn other_bytes_take_the_draft_and_leave_what_a_person_made() {
+        let draft = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
+        assert!(after(&draft, ("two", "2")).waits());
+        assert!(after(&draft, ("one", "2")).result.is_some(), "the same bytes again");
+
+        let accepted = labeled(an_item(Some(("one", "1"))), ResultStatus::Accepted);
+        let kept = after(&accepted, ("two", "2"));
+        assert_eq!((kept.result, kept.file.unwrap().etag.as_str()), (accepted.result, "two")); // I3
+
+        let drafted_before_s3_told = labeled(an_item(None), ResultStatus::Draft);
+        assert!(after(&drafted_before_s3_told, ("one", "1")).result.is_some());
+    }
+
+    #[test]
+    fn a_deleted_file_waits_for_no_job_until_it_is_uploaded_again() {
+        let item = an_item(Some(("one", "1")));
+        let deleted = item.deleted(&item.asset.source, &Sequence::of("2")).unwrap();
+
+        assert!(item.waits() && deleted.is_deleted() && !deleted.waits());
+        assert_eq!(deleted.uploaded(&an_item(Some(("one", "15")))), Effect::Known, "what was before the deletion");
+        assert!(after(&deleted, ("one", "3")).waits());
+    }
+
+    #[test]
+    fn an_item_is_one_files() {
+        let other =
+            Item { asset: Asset { source: Source::Url("https://x/y".into()), ..an_item(None).asset }, ..an_item(None) };
+        assert_eq!(other.uploaded(&an_item(Some(("one", "1")))), Effect::Taken);
+        assert_eq!(other.deleted(&an_item(None).asset.source, &Sequence::of("1")), None);
+    }
+
+    #[test]
+    fn a_frame_stays_a_frame() {
+        let item = an_item(None);
+        let frame = Item { asset: Asset { kind: AssetType::VideoFrame, ..item.asset.clone() }, ..item };
+        assert_eq!(after(&frame, ("one", "1")).asset.kind, AssetType::VideoFrame);
+    }
+
+    #[test]
+    fn an_upload_that_can_be_no_item_says_why() {
+        for (key, bytes, reason) in [
+            ("a.jpg", 0, Rejection::Empty),
+            ("a.jpg", 10_000_000_000, Rejection::TooLarge),
+            ("a/../b.jpg", 1, Rejection::BadKey),
+            ("folder/", 0, Rejection::BadKey),
+            (" a.jpg", 1, Rejection::BadKey),
+            ("", 1, Rejection::BadKey),
+        ] {
+            assert_eq!(check(key, bytes).unwrap_err().0, reason, "{key}");
+        }
+        for key in ["a b.jpg", "a+b%20c.jpg", "東京/ü.jpg", "..a"] {
+            assert_eq!(check(key, 1), Ok(()), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_short_in_its_row() {
+        let version = an_item(Some(("9b2cf5", "00ABC0"))).file.unwrap();
+        assert_eq!(json!(version), json!({"e": "9b2cf5", "s": "00ABC"}));
+    }
+
+    proptest! {
+        #[test]
+        fn sequences_compare_as_s3_says(a in "[0-9A-F]{0,18}", b in "[0-9A-F]{0,18}") {
+            let padded = |text: &str| format!("{text:0<18}");
+            prop_assert_eq!(Sequence::of(&a).cmp(&Sequence::of(&b)), padded(&a).cmp(&padded(&b)));
+        }
+
+        #[test]
+        fn in_whatever_order_events_come_the_newest_counts(order in Just(vec![1u8, 2, 3, 4, 5]).prop_shuffle()) {
+            let mut item = an_item(None);
+            for n in order {
+                if n == 4 {
+                    item = item.deleted(&item.asset.source.clone(), &Sequence::of("4")).unwrap_or(item);
+                } else if let Effect::Changed(after) = item.uploaded(&an_item(Some((&format!("v{n}"), &n.to_string())))) {
+                    item = *after;
+                }
+            }
+            prop_assert_eq!(item.file, an_item(Some(("v5", "5"))).file);
+        }
+    }
+}
