@@ -20,7 +20,14 @@ const HOST: &str = "localhost";
 
 pub(crate) struct Endpoint {
     pub(crate) url: String,
-    calls: Arc<AtomicUsize>,
+    seen: Arc<Seen>,
+}
+
+/// What came: a run with the same calls but one more connection was slow, and took a handshake more.
+#[derive(Debug, Default)]
+struct Seen {
+    connections: AtomicUsize,
+    calls: AtomicUsize,
 }
 
 impl Endpoint {
@@ -29,26 +36,27 @@ impl Endpoint {
         let acceptor = TlsAcceptor::from(Arc::new(certified(bundle)?));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("https://{HOST}:{}", listener.local_addr()?.port());
-        let calls = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&calls);
+        let seen = Arc::new(Seen::default());
+        let count = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                count.connections.fetch_add(1, Ordering::Relaxed);
                 let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
                     let handler = async |call| {
-                        count.fetch_add(1, Ordering::Relaxed);
+                        count.calls.fetch_add(1, Ordering::Relaxed);
                         answer(&call)
                     };
                     serve(acceptor.accept(stream).await?, &handler).await
                 });
             }
         });
-        Ok(Self { url, calls })
+        Ok(Self { url, seen })
     }
 
-    /// Calls since the last look.
-    pub(crate) fn calls(&self) -> usize {
-        self.calls.swap(0, Ordering::Relaxed)
+    /// Connections and calls since the last look.
+    pub(crate) fn seen(&self) -> (usize, usize) {
+        (self.seen.connections.swap(0, Ordering::Relaxed), self.seen.calls.swap(0, Ordering::Relaxed))
     }
 }
 

@@ -110,11 +110,12 @@ impl Bench {
         let mut function = Function::start(again(&command)).await?;
         self.answered(case, &mut function).await?;
         let memory_bytes = function.peak_memory_bytes()?;
-        let first_calls = self.endpoint.calls();
+        let (connections, first_calls) = self.endpoint.seen();
         self.answered(case, &mut function).await?;
-        let further_calls = self.endpoint.calls();
-        let cold = self.counted(&command, case, 0, first_calls).await?;
-        let warm = self.counted(&command, case, WARM_CALLS, first_calls + WARM_CALLS as usize * further_calls).await?;
+        let (_, further_calls) = self.endpoint.seen();
+        let cold = self.counted(&command, case, 0, (connections, first_calls)).await?;
+        let calls = first_calls + WARM_CALLS as usize * further_calls;
+        let warm = self.counted(&command, case, WARM_CALLS, (connections, calls)).await?;
         Ok(Figures {
             name: case.name.to_owned(),
             cold_instructions: cold,
@@ -125,8 +126,14 @@ impl Bench {
     }
 
     /// Instructions up to the first answer, or up to a further one. Under callgrind a process is fifty times slower, and may
-    /// call the table anew because it has waited too long: such a run says nothing.
-    async fn counted(&self, command: &Command, case: &Case, further: u64, calls: usize) -> Result<u64, Box<dyn Error>> {
+    /// connect or call anew because it has waited too long: such a run says nothing.
+    async fn counted(
+        &self,
+        command: &Command,
+        case: &Case,
+        further: u64,
+        as_usual: (usize, usize),
+    ) -> Result<u64, Box<dyn Error>> {
         let mut failure = "never tried".into();
         for _ in 0..TRIES {
             let file = self.scratch.join(format!("{}-{}.callgrind", case.name, 1 + further));
@@ -135,10 +142,10 @@ impl Bench {
             for _ in 0..=further {
                 answered = answered.and(self.answered(case, counted.function()).await);
             }
-            let seen = self.endpoint.calls();
+            let seen = self.endpoint.seen();
             match answered {
-                Ok(()) if seen == calls => return counted.instructions(),
-                Ok(()) => failure = format!("{}: {seen} calls of the table instead of {calls}", case.name).into(),
+                Ok(()) if seen == as_usual => return counted.instructions(),
+                Ok(()) => failure = format!("{}: {seen:?} connections and calls, not {as_usual:?}", case.name).into(),
                 Err(error) => failure = error,
             }
         }

@@ -87,7 +87,7 @@ impl Aws {
 }
 
 /// The one HTTP client, as clients of services get it. Each of those has it checked when it is made, which hyper's does by
-/// building a connector, roots and all, to throw it away: 0.3 M instructions for each of two to five clients.
+/// building a connector, roots and all, to throw it away: 0.27 M instructions for each of two to five clients (decision 0019).
 #[derive(Debug)]
 struct Unchecked(SharedHttpClient);
 

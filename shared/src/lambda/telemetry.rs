@@ -21,7 +21,7 @@ pub fn start_log() {
 }
 
 /// Levels, for all or by module, as `warn,infer=debug`; errors alone if it cannot be read. `EnvFilter` would also filter by
-/// the values of fields, which takes an engine for regular expressions: 0.3 MB of every binary (decision 0019).
+/// the values of fields, for which every binary would carry an engine for regular expressions (decision 0019).
 fn filter(levels: &str) -> Targets {
     let filter = levels.parse().unwrap_or_else(|_| Targets::new().with_default(Level::ERROR));
     filter.with_target(REQUEST_IDS, Level::INFO)
