@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench growth fuzz fuzz-answers chaos faults logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers chaos faults logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -68,6 +68,19 @@ growth: setup build
 	@AUTOLABEL_ITEM_CAP=1000000 $(PY) -m local up >/dev/null
 	@AUTOLABEL_ITEM_CAP=1000000 $(PY) -m local growth $(if $(ITEMS),--items $(ITEMS))
 	@$(PY) -m local down
+
+# What the functions as they ship take to start, in instructions, memory and bytes; fails above the bounds. Prints a table and
+# writes bench/coldstart.json.
+coldstart: release /usr/bin/valgrind
+	@echo "-- what they are measured beside" >&2
+	@cargo build --quiet --release --locked --manifest-path bench/baselines/Cargo.toml --target-dir target/baselines
+	@cargo build --quiet --workspace --bin direct --features bench/direct --target $(TARGET)
+	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
+	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
+
+/usr/bin/valgrind:
+	@echo "-- valgrind" >&2
+	@apt-get install --yes --quiet valgrind >/dev/null
 
 # Made-up requests with the keys of two tenants, 20,000 or more; prints its figures. Another run: make fuzz SEED=7
 fuzz: setup build

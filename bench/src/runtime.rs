@@ -21,6 +21,7 @@ use std::fs;
 use std::io::{Error, Result};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
+use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ const API: &str = "/2018-06-01/runtime/";
 const ARN: &str = "arn:aws:lambda:us-east-1:123456789012:function:bench";
 /// How soon the end of a process is noticed.
 const WATCH: Duration = Duration::from_millis(50);
+/// How long a process may take to end.
+const LEAVE: Duration = Duration::from_secs(10);
 /// What an invocation may take longer than it was given, as Lambda itself is not exact either.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -136,7 +139,13 @@ impl Function {
 }
 
 impl Drop for Function {
+    /// Asked first: what counts instructions writes down what it has counted only then.
     fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.id().to_string()).status();
+        let patience = Instant::now() + LEAVE;
+        while matches!(self.process.try_wait(), Ok(None)) && Instant::now() < patience {
+            sleep(WATCH);
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

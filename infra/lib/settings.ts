@@ -55,7 +55,7 @@ export interface Settings {
   readonly settleScheduleMinutes: number;
   /** Seconds without progress after which an active job is looked into, 1 to 86,400. @default 900 */
   readonly staleJobSeconds: number;
-  /** Filter of the functions' logs in RUST_LOG's syntax. @default info */
+  /** Level of the functions' logs, by module too: `warn,infer=debug`. @default info */
   readonly logLevel: string;
 }
 
@@ -94,7 +94,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   loopbackHttp: oneOf('deny', 'allow'),
   settleScheduleMinutes: wholeNumber(1, 1, 1_440),
   staleJobSeconds: wholeNumber(900, 1, 86_400),
-  logLevel: text('info', /^[\w:=,[\]{}-]+$/, 'a filter such as info or info,jobs=debug'),
+  logLevel: text('info', /^[\w:=,-]+$/, 'a filter such as info or info,jobs=debug'),
 };
 
 const NAMES = Object.keys(RULES) as (keyof Settings)[];

@@ -36,6 +36,9 @@ struct Arguments {
     /// Items, model latency in ms and slots of the only run.
     #[arg(long, num_args = 3)]
     only: Option<Vec<usize>>,
+    /// The only run is this script's, not `infer`'s.
+    #[arg(long, requires = "only")]
+    script: Option<String>,
     /// Only the scripts.
     #[arg(long)]
     only_peers: bool,
@@ -62,7 +65,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         bucket: Duration::from_millis(arguments.bucket_ms),
     };
     if let Some([items, latency_ms, slots]) = arguments.only.as_deref() {
-        return told(&worker::run(&case(*items, *latency_ms as u64, *slots), &arguments.infer).await?);
+        let case = case(*items, *latency_ms as u64, *slots);
+        return match &arguments.script {
+            Some(script) => told(&peers::run(script, &case, &arguments.python).await?),
+            None => told(&worker::run(&case, &arguments.infer).await?),
+        };
     }
     if !arguments.only_peers && !arguments.only_changing {
         for latency_ms in [50, 200] {

@@ -4,6 +4,7 @@
 //! endpoints need five roots), the credentials chain (Lambda gives both region and credentials in the environment),
 //! and aws-lc (422 M instructions of entropy at start-up; ring needs none).
 
+use std::fs;
 use std::time::Duration;
 
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
@@ -12,6 +13,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use tracing::error;
+
+use super::env;
 
 /// The roots of AWS's endpoints (Amazon Trust Services, "Certificate authorities"): Amazon Root CA 1–4 and Starfield
 /// Services Root CA G2.
@@ -79,10 +86,24 @@ impl Aws {
     }
 }
 
+/// The one HTTP client, as clients of services get it. Each of those has it checked when it is made, which hyper's does by
+/// building a connector, roots and all, to throw it away: 0.27 M instructions for each of two to five clients (decision 0019).
+#[derive(Debug)]
+struct Unchecked(SharedHttpClient);
+
+impl HttpClient for Unchecked {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
 fn loader() -> ConfigLoader {
-    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
     #[expect(clippy::expect_used, reason = "the roots are part of the binary: a test reads them")]
-    let tls = TlsContext::builder().with_trust_store(roots).build().expect("the roots can be read");
+    let tls = TlsContext::builder().with_trust_store(roots()).build().expect("the roots can be read");
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
@@ -90,9 +111,23 @@ fn loader() -> ConfigLoader {
         .operation_timeout(OPERATION)
         .build();
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(Unchecked(http))
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(4))
+}
+
+/// AWS's own, and those in the file `AWS_CA_BUNDLE`, which the AWS command line knows by the same name: for a way to AWS
+/// that ends at somebody else's certificate.
+fn roots() -> TrustStore {
+    let roots = TrustStore::empty().with_pem_certificate(ROOTS);
+    let Some(file) = env::ca_bundle() else { return roots };
+    match fs::read(file) {
+        Ok(bundle) => roots.with_pem_certificate(bundle),
+        Err(error) => {
+            error!(%error, "AWS_CA_BUNDLE cannot be read: only AWS's own authorities are trusted");
+            roots
+        }
+    }
 }
 
 #[cfg(test)]

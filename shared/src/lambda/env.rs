@@ -1,6 +1,17 @@
 //! The environment, read once. Nothing else in the system reads it.
 
+use std::ffi::OsString;
 use std::str::FromStr;
+
+/// Levels of the log: there must be one before the rest of the environment is complained about.
+pub(super) fn log_levels() -> String {
+    std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into())
+}
+
+/// A file of authorities, as the AWS command line has it.
+pub(super) fn ca_bundle() -> Option<OsString> {
+    std::env::var_os("AWS_CA_BUNDLE")
+}
 
 /// Names that are not set, or not set to what they must be: all of them, so that one failed start says everything.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,252 @@
+//! `make coldstart`: what each function takes to start, in instructions, bytes and memory (issue 6, 5).
+//!
+//! The binaries are the ones that ship, and each is its own process with a Runtime API of its own. From exec to the first
+//! answer it reads a key from a DynamoDB that has a certificate: name resolution, handshake and signature are all in it.
+
+mod callgrind;
+mod endpoint;
+mod functions;
+mod warm;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::{fmt, fs};
+
+use bench::runtime::{Function, bootstrap};
+use callgrind::{Counted, PATIENCE};
+use clap::Parser;
+use endpoint::Endpoint;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use functions::Case;
+use serde::Serialize;
+use serde_json::json;
+use warm::{Warm, Who};
+
+/// Calls after the first one, to tell a warm call by.
+const WARM_CALLS: u64 = 10;
+/// On Debian, and so on what GitHub and GitLab run; 140 authorities, as on Lambda.
+const MACHINE_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Runs under callgrind until one of them is as it would be without.
+const TRIES: u32 = 3;
+const MOST_INSTRUCTIONS: u64 = 8_000_000;
+const MOST_INSTRUCTIONS_OF_AN_ITEM: u64 = 1_000_000;
+const LEAST_RATIO_TO_BOTO3: u64 = 10;
+const MOST_ZIPPED_BYTES: u64 = 4 * 1024 * 1024;
+const MOST_MEMORY_BYTES: u64 = 32 * 1024 * 1024;
+
+/// What one binary takes.
+#[derive(Debug, Serialize)]
+struct Figures {
+    name: String,
+    /// From exec to the first answer.
+    cold_instructions: u64,
+    /// Of the same call again.
+    warm_instructions: u64,
+    /// The most in use, up to the first answer.
+    memory_bytes: u64,
+    zipped_bytes: u64,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, cold_instructions, warm_instructions, memory_bytes, zipped_bytes } = self;
+        let megabytes = *memory_bytes as f64 / 1_048_576.0;
+        write!(f, "{name:<12}{cold_instructions:>16}{warm_instructions:>16}{megabytes:>12.1}{zipped_bytes:>14}")
+    }
+}
+
+impl Figures {
+    /// What is above its bound.
+    fn excess(&self) -> Vec<String> {
+        let bounds = [
+            ("instructions to the first answer", self.cold_instructions, MOST_INSTRUCTIONS),
+            ("bytes of memory", self.memory_bytes, MOST_MEMORY_BYTES),
+            ("bytes zipped", self.zipped_bytes, MOST_ZIPPED_BYTES),
+        ];
+        let above = bounds.into_iter().filter(|(_, figure, most)| figure > most);
+        above.map(|(what, figure, most)| format!("{}: {figure} {what}, above {most}", self.name)).collect()
+    }
+}
+
+/// Where the counts are kept, and what the functions talk to.
+struct Bench {
+    scratch: PathBuf,
+    endpoint: Endpoint,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Bench {
+    async fn in_folder(scratch: &str) -> Result<Self, Box<dyn Error>> {
+        fs::create_dir_all(scratch)?;
+        let scratch = fs::canonicalize(scratch)?;
+        let bundle = scratch.join("authority.pem");
+        let endpoint = Endpoint::start(&bundle).await?;
+        // What the SDK reads by default is this machine's store, and then only this one file.
+        let everybody = scratch.join("everybody.pem");
+        let machine = fs::read_to_string(MACHINE_ROOTS).unwrap_or_default();
+        fs::write(&everybody, machine + &fs::read_to_string(&bundle)?)?;
+        let environment = vec![
+            ("AWS_ENDPOINT_URL", endpoint.url.clone()),
+            ("AWS_CA_BUNDLE", bundle.display().to_string()),
+            ("SSL_CERT_FILE", everybody.display().to_string()),
+        ];
+        Ok(Self { scratch, endpoint, environment })
+    }
+
+    async fn told(&self, binary: &Path, case: &Case) -> Result<Figures, Box<dyn Error>> {
+        let figures = self.measure(binary, case).await?;
+        println!("{figures}");
+        Ok(figures)
+    }
+
+    async fn measure(&self, binary: &Path, case: &Case) -> Result<Figures, Box<dyn Error>> {
+        let mut command = bootstrap(binary);
+        command.envs(functions::EVERYWHERE).envs(case.environment.iter().copied());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let mut function = Function::start(again(&command)).await?;
+        self.answered(case, &mut function).await?;
+        let memory_bytes = function.peak_memory_bytes()?;
+        let (connections, first_calls) = self.endpoint.seen();
+        self.answered(case, &mut function).await?;
+        let (_, further_calls) = self.endpoint.seen();
+        let cold = self.counted(&command, case, 0, (connections, first_calls)).await?;
+        let calls = first_calls + WARM_CALLS as usize * further_calls;
+        let warm = self.counted(&command, case, WARM_CALLS, (connections, calls)).await?;
+        Ok(Figures {
+            name: case.name.to_owned(),
+            cold_instructions: cold,
+            warm_instructions: warm.saturating_sub(cold) / WARM_CALLS,
+            memory_bytes,
+            zipped_bytes: zipped_bytes(binary)?,
+        })
+    }
+
+    /// Instructions up to the first answer, or up to a further one. Under callgrind a process is fifty times slower, and may
+    /// connect or call anew because it has waited too long: such a run says nothing.
+    async fn counted(
+        &self,
+        command: &Command,
+        case: &Case,
+        further: u64,
+        as_usual: (usize, usize),
+    ) -> Result<u64, Box<dyn Error>> {
+        let mut failure = "never tried".into();
+        for _ in 0..TRIES {
+            let file = self.scratch.join(format!("{}-{}.callgrind", case.name, 1 + further));
+            let mut counted = Counted::start(command, file).await?;
+            let mut answered = Ok(());
+            for _ in 0..=further {
+                answered = answered.and(self.answered(case, counted.function()).await);
+            }
+            let seen = self.endpoint.seen();
+            match answered {
+                Ok(()) if seen == as_usual => return counted.instructions(),
+                Ok(()) => failure = format!("{}: {seen:?} connections and calls, not {as_usual:?}", case.name).into(),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    /// A function that does not reach the table answers too, and sooner: that is no figure.
+    async fn answered(&self, case: &Case, function: &mut Function) -> Result<(), Box<dyn Error>> {
+        let answer = function.invoke(case.event.to_string(), PATIENCE).await?;
+        let (Ok(body) | Err(body)) = &answer.result;
+        let body = String::from_utf8_lossy(body);
+        let expected = if answer.result.is_ok() { !body.contains("unavailable") } else { body.contains("NotFound") };
+        if expected { Ok(()) } else { Err(format!("{} answers {body}", case.name).into()) }
+    }
+}
+
+fn again(command: &Command) -> Command {
+    let mut same = Command::new(command.get_program());
+    same.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdout(Stdio::null());
+    same
+}
+
+/// A zip of one file is its deflated bytes, and some two hundred more.
+fn zipped_bytes(binary: &Path) -> Result<u64, Box<dyn Error>> {
+    let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
+    packed.write_all(&fs::read(binary)?)?;
+    Ok(packed.finish()?.len() as u64 + 200)
+}
+
+/// Where everything is that was built for this.
+#[derive(Parser)]
+struct Arguments {
+    /// The folder with a folder for each function.
+    #[arg(long, default_value = "target/lambda")]
+    functions: PathBuf,
+    /// The folder of what they are measured beside (`bench/baselines`).
+    #[arg(long, default_value = "target/baselines/release")]
+    baselines: PathBuf,
+    /// The direct run (`bench/src/direct`).
+    #[arg(long)]
+    direct: PathBuf,
+    /// The Python that has boto3.
+    #[arg(long, default_value = ".venv/bin/python")]
+    python: PathBuf,
+    /// Only these; then nothing is written.
+    names: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let Arguments { functions, baselines, direct, python, names } = Arguments::parse();
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let bench = Bench::in_folder("target/coldstart").await?;
+    println!("{:<12}{:>16}{:>16}{:>12}{:>14}", "", "first answer", "warm call", "memory", "zip");
+    println!("{:<12}{:>16}{:>16}{:>12}{:>14}", "", "instructions", "instructions", "MB", "bytes");
+    let mut measured = Vec::new();
+    for case in functions::all().iter().filter(|case| wanted(case.name)) {
+        measured.push(bench.told(&functions.join(case.name).join("bootstrap"), case).await?);
+    }
+    let mut excess: Vec<String> = measured.iter().flat_map(Figures::excess).collect();
+    let mut others = Vec::new();
+    for case in functions::baselines().iter().filter(|case| wanted(case.name)) {
+        others.push(bench.told(&baselines.join(case.name), case).await?);
+    }
+    let mut items = BTreeMap::new();
+    if wanted("items") {
+        let warm = Warm { direct, scratch: bench.scratch };
+        println!("\n{:<12}{:>16}", "", "an item more");
+        for (name, who, sizes) in [
+            ("infer", Who::Infer(&functions.join("infer").join("bootstrap")), [100, 500]),
+            ("naive", Who::Script("naive", &python), [10, 40]),
+            ("batched", Who::Script("batched", &python), [25, 75]),
+        ] {
+            let instructions = warm.per_item(&who, sizes)?;
+            println!("{name:<12}{instructions:>16}");
+            items.insert(name, instructions);
+        }
+        excess.extend(excess_of(&items));
+    }
+    if names.is_empty() {
+        let table = json!({ "functions": measured, "baselines": others, "instructions_per_item": items });
+        fs::write("bench/coldstart.json", serde_json::to_string_pretty(&table)? + "\n")?;
+    }
+    for line in &excess {
+        eprintln!("{line}");
+    }
+    Ok(if excess.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What an item takes too much of, by itself or beside the best of the scripts.
+fn excess_of(items: &BTreeMap<&str, u64>) -> Vec<String> {
+    let of = |name| items.get(name).copied().unwrap_or_default();
+    let (ours, theirs) = (of("infer"), of("batched").min(of("naive")));
+    let mut excess = Vec::new();
+    if ours > MOST_INSTRUCTIONS_OF_AN_ITEM {
+        excess.push(format!("infer: {ours} instructions an item, above {MOST_INSTRUCTIONS_OF_AN_ITEM}"));
+    }
+    if ours * LEAST_RATIO_TO_BOTO3 > theirs {
+        excess.push(format!(
+            "infer: {ours} instructions an item, and boto3 {theirs}: less than {LEAST_RATIO_TO_BOTO3} times"
+        ));
+    }
+    excess
+}

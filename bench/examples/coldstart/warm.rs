@@ -1,0 +1,62 @@
+//! What a further item takes, of the worker and of the scripts beside it: the difference between two sizes of a job, in which
+//! starting, planning and ending are the same.
+
+use std::error::Error;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{self, Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::callgrind::{VALGRIND, total};
+
+/// Who works through the items.
+pub(crate) enum Who<'a> {
+    /// The bootstrap of `infer`.
+    Infer(&'a Path),
+    /// A script of `bench/peers`, by name, and the Python that has boto3.
+    Script(&'a str, &'a Path),
+}
+
+/// The direct run (`bench/src/direct`), which has the table, the bucket and the endpoint; and where the counts are kept.
+pub(crate) struct Warm {
+    pub(crate) direct: PathBuf,
+    pub(crate) scratch: PathBuf,
+}
+
+impl Warm {
+    /// Instructions for each item between the one size and the other.
+    pub(crate) fn per_item(&self, who: &Who, sizes: [u64; 2]) -> Result<u64, Box<dyn Error>> {
+        let [few, many] = sizes.map(|items| self.counted(who, items));
+        Ok(many?.saturating_sub(few?) / (sizes[1] - sizes[0]))
+    }
+
+    fn counted(&self, who: &Who, items: u64) -> Result<u64, Box<dyn Error>> {
+        let (binary, name) = match who {
+            Who::Infer(binary) => (*binary, "infer"),
+            Who::Script(name, python) => (*python, *name),
+        };
+        let file = self.scratch.join(format!("{name}-{items}-items.callgrind"));
+        let counting = self.counting(binary, &file)?;
+        let mut command = Command::new(&self.direct);
+        command.args(["--table-ms", "0", "--bucket-ms", "0", "--only", &items.to_string(), "0", "4"]);
+        command.arg("--infer").arg(&counting).arg("--python").arg(&counting).stdout(Stdio::null());
+        if let Who::Script(name, _) = who {
+            command.args(["--script", name]);
+        }
+        if !command.status()?.success() {
+            return Err(format!("{name} did not work through {items} items").into());
+        }
+        total(&file).ok_or_else(|| format!("{} has no total", file.display()).into())
+    }
+
+    /// A command like this binary, counted: who starts it clears its environment, and knows nothing of callgrind.
+    fn counting(&self, binary: &Path, file: &Path) -> Result<PathBuf, Box<dyn Error>> {
+        let script = self.scratch.join("counting");
+        let (binary, file) = (path::absolute(binary)?, file.display());
+        let line =
+            format!("exec {VALGRIND} --tool=callgrind --quiet --callgrind-out-file={file} {} \"$@\"", binary.display());
+        fs::write(&script, format!("#!/bin/sh\nrm -f {file}\n{line}\n"))?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+        Ok(script)
+    }
+}
