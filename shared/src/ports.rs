@@ -269,9 +269,9 @@ pub trait Jobs: Send + Sync {
         deliveries: &[Delivery],
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Takes no more outcomes for a job that is about to end: its workers may still run, and each chunk that they committed would
-    /// put its end off. A job that has ended stays as it is.
-    fn close_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
+    /// stays as it is.
+    fn close_job(&self, job: JobUid, status: &[JobStatus]) -> impl Future<Output = Result<(), Error>> + Send;
     /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
     fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
@@ -436,17 +436,17 @@ pub trait Webhooks: Send + Sync {
     ) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
     /// Stores a delivery that tells nothing that was written: a test.
     fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
-    /// The first `limit` deliveries, oldest first, that have been pending since before `before` and were never claimed: the
-    /// outbox of every tenant.
+    /// The first `limit` pending deliveries that were due before `before`, the first due first: the outbox of every tenant.
     fn waiting_deliveries(
         &self,
         before: Timestamp,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<DeliveryUid>, Error>> + Send;
+    /// Has [`Webhooks::waiting_deliveries`] pass over a delivery until then; nothing else changes.
+    fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a delivery back to where it began, if it still is as `before` says. `false`: it is not, read it again.
     fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Takes a pending delivery until `lease`, and out of the outbox, if it still is as `delivery` says. `false`: somebody
-    /// else has it.
+    /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
     fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp)
     -> impl Future<Output = Result<bool, Error>> + Send;
     /// Stores what came of an attempt: status, attempts, next retry, response. `false`: the lease has passed on, and

@@ -26,7 +26,8 @@ pub async fn settle(
     problem: Option<&str>,
 ) -> Result<JobStatus, Error> {
     if problem.is_some() {
-        store.close_job(uid).await?; // whatever carried the job has stopped, and its workers may not know
+        // Whatever carried the job has stopped. Each chunk that a worker committed now would put the end off.
+        store.close_job(uid, &JobStatus::ACTIVE).await?;
     }
     for _ in 0..ROUNDS {
         let job = store.job(uid).await?;
@@ -177,7 +178,7 @@ mod tests {
             raw: vec!["raw".into()],
         };
 
-        store.close_job(uid).await.unwrap();
+        store.close_job(uid, &JobStatus::ACTIVE).await.unwrap();
 
         let late = store.commit(&spec, "bot", chunk, spec.created_at).await.unwrap();
         assert_eq!((late, store.now().state.counters.processed()), (Commit::JobOver, 1));

@@ -1,8 +1,9 @@
 //! Telling: how an event reaches every subscription that wants it (I6).
 //!
-//! A delivery is written in the transaction of what it tells, and stays in the table's outbox until `deliver` first claims
-//! it. The queue is the quick way from the one to the other. Whoever dies before the queue has a delivery, or finds the
-//! queue down, loses nothing but time: the schedule sends what has been waiting.
+//! A delivery is written in the transaction of what it tells, and stands in the table's outbox, in the order of what is due
+//! first, until it is delivered or given up. The queue is the quick way to `deliver`. Whoever dies before the queue has a
+//! delivery, or finds the queue down, or lets a message end among the dead letters, loses nothing but time: the schedule
+//! sends what is overdue.
 
 use std::time::Duration;
 
@@ -13,8 +14,11 @@ use crate::domain::webhook::{Delivery, Event, Webhook};
 use crate::domain::{Error, Timestamp, limits};
 use crate::ports::{Clock, Queue, Slice, Webhooks};
 
-/// A delivery that waits longer than this in the outbox has been forgotten, and is not just on its way.
+/// A delivery that is overdue by more than this has been forgotten, and is not just on its way.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+/// The schedule sends it again after this: while nobody takes messages, they must not pile up, and others must have their
+/// turn.
+const AGAIN: Duration = Duration::from_secs(900);
 /// Deliveries that one round of the schedule sends: what a queue's outage leaves behind is worked off over several.
 const ROUND: usize = 1_000;
 
@@ -50,7 +54,7 @@ pub async fn send(queue: &impl Queue, deliveries: &[Delivery]) {
     }
 }
 
-/// Sends what has been waiting in the outbox, the oldest first. Twice is fine: `deliver` claims before it tells. Answers
+/// Sends what is overdue in the outbox, what was due first first. Twice is fine: `deliver` claims before it tells. Answers
 /// how many.
 ///
 /// # Errors
@@ -59,6 +63,7 @@ pub async fn send_waiting(webhooks: &impl Webhooks, queue: &impl Queue, clock: &
     let waiting = webhooks.waiting_deliveries(clock.now() - FORGOTTEN, ROUND).await?;
     for delivery in &waiting {
         queue.send(*delivery, Duration::ZERO).await?;
+        webhooks.put_off_delivery(*delivery, clock.now() + AGAIN).await?;
     }
     Ok(waiting.len())
 }

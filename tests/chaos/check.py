@@ -1,13 +1,15 @@
 """The invariants I1 to I7 of design.md, each as a function that gives the sentences in which the evidence breaks it."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.chaos.evidence import ACTIVE, ENDED, Evidence, State
 
-SUCCESSFUL, LABELED, UNPROCESSED = "s", "l", "-"
+SUCCESSFUL, FAILED, LABELED, UNPROCESSED = "s", "f", "l", "-"
 COUNTED = {"successful": "s", "failed": "f", "skipped": "bl"}
+TOLD = ("total_items", "successful", "failed", "skipped")
 EVENTS = {"completed": "auto_label.completed", "failed": "auto_label.failed"}
 
 
@@ -31,8 +33,30 @@ def i1_one_outcome_per_item(evidence: Evidence) -> Iterator[str]:
                 yield f"item {item} has no outcome in the completed job {job.uid}"
         for uid, seen in evidence.items.items():
             drafts = sum(result.job == job.uid for result in seen.results)
-            if drafts != (outcomes.get(uid) == SUCCESSFUL):
+            expected = int(outcomes.get(uid) == SUCCESSFUL)
+            if drafts != expected and not (job.uid in evidence.undone and drafts < expected):
                 yield f"item {uid} has {drafts} drafts of job {job.uid}, and the outcome {outcomes.get(uid)}"
+
+    yield from _recovered_rightly(evidence)
+
+
+def _recovered_rightly(evidence: Evidence) -> Iterator[str]:
+    """A retry has what is left of the job that it retries, and an undone one no draft that nobody has touched."""
+    jobs = {job.uid: job for job in evidence.jobs}
+    for job in evidence.jobs:
+        retried = jobs.get(job.retry_of or "")
+        while retried and not retried.planned:
+            retried = jobs.get(retried.retry_of or "")
+        # After a cancel the retry may have been planned before the last outcome was there.
+        if retried is None or retried.state.status == "cancelled":
+            continue
+        outcomes = dict(retried.outcomes())
+        for item in job.planned:
+            if outcomes.get(item, UNPROCESSED if item in retried.planned else None) not in (FAILED, UNPROCESSED):
+                yield f"item {item} is retried in job {job.uid}, and was {outcomes.get(item)} in {retried.uid}"
+    for uid, seen in evidence.items.items():
+        if seen.result and seen.result.status == "draft" and evidence.undone.get(seen.result.job or ""):
+            yield f"item {uid} has a draft of job {seen.result.job}, which was undone"
 
 
 def i2_counters_tell_the_truth(evidence: Evidence) -> Iterator[str]:
@@ -79,7 +103,7 @@ def i3_never_over_a_persons_work(evidence: Evidence) -> Iterator[str]:
     for job in evidence.jobs:
         for item, letter in job.outcomes():
             drafted_before = any(result.job not in (None, job.uid) for result in evidence.items[item].results)
-            if letter == LABELED and item not in touched and not drafted_before:
+            if letter == LABELED and not (item in touched or drafted_before or evidence.undone):
                 yield f"item {item} counts as labeled meanwhile in job {job.uid}, and nobody labeled it"
 
 
@@ -132,6 +156,10 @@ def i6_every_finished_job_tells(evidence: Evidence) -> Iterator[str]:
         status = jobs[told.job].state.status
         if told.event != EVENTS.get(status):
             yield f"job {told.job} is {status}, and told {told.event}"
+        payload, state = json.loads(told.body)["payload"], jobs[told.job].state
+        counted = State(payload["status"], *(payload[name] for name in TOLD))
+        if counted != state:
+            yield f"job {told.job} is {state}, and told {counted}"
 
 
 def _told_rightly(uid: str, status: str, received: list[bytes], body: bytes, buried: bool) -> Iterator[str]:

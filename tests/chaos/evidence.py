@@ -44,6 +44,7 @@ class JobSeen:
     planned: list[str]  # items, in the manifest's order
     chunks: dict[tuple[int, int], range]  # of the plan: places in `planned`
     receipts: dict[tuple[int, int], str]  # a letter for each item: see domain/outcome.rs
+    retry_of: str | None = None
 
     def outcomes(self) -> list[tuple[str, str]]:
         """(item, letter) of every receipt."""
@@ -124,6 +125,9 @@ class Evidence:
     subscriptions: list[str]
     cancels: list[Cancelled]
     created: list[str]  # jobs that a client was answered with 202
+    undone: dict[str, bool] = field(
+        default_factory=dict
+    )  # jobs whose drafts were discarded; whether all were, as answered
     fired: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)  # by deed and HTTP status
     seconds: float = 0.0

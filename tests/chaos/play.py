@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 import time
 import uuid
@@ -15,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from local import admin, project, settings
+from local import admin, aws, project, settings
 from local.aws import client
 from local.project import client_of
 from local.receiver import Delivery, Receiver
@@ -23,7 +24,7 @@ from local.up import Stack
 from tests.chaos.evidence import ENDED, Cancelled, Evidence, ItemSeen, JobSeen, Look, Reviewed, Told
 from tests.chaos.faulty import Faults
 from tests.chaos.proxy import UID
-from tests.chaos.schedule import LATE, SLOW_MS, Act, Deed, Kind, Schedule
+from tests.chaos.schedule import LATE, RECOVERY, SLOW_MS, Act, Deed, Kind, Schedule
 from tests.chaos.table import Table, receipts_of, state_of
 from tests.system.system import System
 
@@ -105,6 +106,7 @@ class Play:
         self._reviews: list[Reviewed] = []
         self._created: list[str] = []
         self._cancels: dict[str, int] = {}  # where the endpoint's log stood once a cancel had to be seen
+        self._undone: dict[str, bool] = {}
         self._answers: Counter[str] = Counter()
 
     def play(self) -> Evidence:
@@ -149,7 +151,7 @@ class Play:
         began = time.monotonic()
         deadline = began + BOUND_SECONDS
         begun_running: float | None = None
-        waiting = [act for act in self._schedule.acts if act.deed not in LATE]
+        waiting = [act for act in self._schedule.acts if act.deed not in (*LATE, *RECOVERY)]
         begun: list[Future[None]] = []
         while (now := time.monotonic()) < deadline:
             if begun_running is None and (self._has_run() or now - began > RUNNING_SECONDS):
@@ -182,6 +184,8 @@ class Play:
                 self._create()
             case Deed.CANCEL:
                 self._cancel()
+            case Deed.STOP:
+                self._stop()
             case Deed.LABEL:
                 first = int(act.choice * len(self._items))
                 for item in self._items[first : first + LABELED]:
@@ -217,6 +221,14 @@ class Play:
             if response and not response.is_server_error:
                 return
             time.sleep(0.1)
+
+    def _stop(self) -> None:
+        if job := self._newest_job():
+            execution = aws.execution_arn(self._system.stack.outputs["StateMachineArn"], job)
+            try:
+                client("stepfunctions").stop_execution(executionArn=execution)
+            except client("stepfunctions").exceptions.ExecutionDoesNotExist:
+                return  # its start was lost
 
     def _until_seen(self) -> float:
         """Seconds that a worker may take to see a cancel: its own, and what the schedule delays it by."""
@@ -277,8 +289,10 @@ class Play:
         client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
 
     def _repeat(self, at: float) -> None:
-        """What comes once more after the end."""
+        """What comes once more after the end, and what people do about it."""
         for act in self._schedule.acts:
+            if act.deed in RECOVERY and self._looks[-1].jobs:
+                self._recover(act, chosen(list(self._looks[-1].jobs), act))
             for job in self._looks[-1].jobs if act.deed in LATE else ():
                 match act.deed:
                     case Deed.FINALIZE_AGAIN:
@@ -289,6 +303,30 @@ class Play:
                         self._invoke("Settle", {"detail-type": kind, "detail": detail})
                     case Deed.MESSAGE_AGAIN:
                         self._send_again(job, at)
+
+    def _recover(self, act: Act, job: str) -> None:
+        if act.deed == Deed.RETRY:
+            response = self._call(act.deed, "POST", f"/auto-label-jobs/{job}/retry/")
+            if response and response.status_code == httpx.codes.ACCEPTED:
+                self._created.append(response.json()["uid"])
+            deadline = time.monotonic() + BOUND_SECONDS
+            while not self._look() and time.monotonic() < deadline:
+                time.sleep(LOOK_SECONDS)
+        else:
+            with ThreadPoolExecutor(2) as both:
+                done = list(both.map(self._discard, [job, job]))
+            self._undone[job] = self._undone.get(job, False) or any(done)
+
+    def _discard(self, job: str) -> bool:
+        """Whether it was answered that all is done."""
+        cursor: Json = {}
+        for _ in range(TRIES):
+            response = self._call(Deed.DISCARD, "POST", f"/auto-label-jobs/{job}/discard-drafts/", cursor)
+            if response and response.is_success:
+                if response.json()["done"]:
+                    return True
+                cursor = {"cursor": response.json()["cursor"]}
+        return False
 
     def _send_again(self, job: str, at: float) -> None:
         queues, url = client("sqs"), self._system.stack.outputs["WebhookQueueUrl"]
@@ -308,7 +346,8 @@ class Play:
             if len(self._looks) != looks or pending or not ended:
                 quiet_since = time.monotonic()
             for row in pending:
-                if time.time() - at > OUTBOX_SECONDS and "active_pk" in row:
+                due = float(row["active_sk"]["S"].partition("#")[0]) / 1e6 if "active_sk" in row else math.inf
+                if time.time() - max(at, due) > OUTBOX_SECONDS:
                     self._table.age_in_outbox(row["uid"]["S"])
             if time.monotonic() - quiet_since > QUIET_SECONDS:
                 return
@@ -331,6 +370,7 @@ class Play:
             subscriptions=list(self._lane.receivers),
             cancels=[self._cancelled(job, since) for job, since in self._cancels.items()],
             created=self._created,
+            undone=self._undone,
             fired=fired,
             answers=self._answers,
             seconds=seconds,
@@ -353,7 +393,7 @@ class Play:
         plan = json.loads(rows["PLAN"]["plan"]["S"]) if "PLAN" in rows else {"batches": []}
         planned, chunks = self._table.planned(plan)
         state, shown = state_of(rows["JOB"]), self._answered("GET", f"/auto-label-jobs/{uid}/")
-        return JobSeen(uid, state, shown, planned, chunks, receipts_of(rows))
+        return JobSeen(uid, state, shown, planned, chunks, receipts_of(rows), shown["retry_of"])
 
     def _told(self, at: float) -> list[Told]:
         received: dict[str, list[Delivery]] = {}

@@ -145,6 +145,7 @@ class Deed(StrEnum):
 
     CREATE = "create"
     CANCEL = "cancel"
+    STOP = "stop"  # somebody stops the execution from the console
     LABEL = "label"  # a person gives a few items results of her own
     ACCEPT = "accept"
     CORRECT = "correct"
@@ -154,9 +155,12 @@ class Deed(StrEnum):
     FINALIZE_AGAIN = "finalize again"  # once the job has ended
     SETTLE_AGAIN = "settle again"
     MESSAGE_AGAIN = "message again"
+    RETRY = "retry"  # of a job that has ended
+    DISCARD = "discard"  # the drafts of one, by two at once
 
 
 LATE = (Deed.FINALIZE_AGAIN, Deed.SETTLE_AGAIN, Deed.MESSAGE_AGAIN)
+RECOVERY = (Deed.RETRY, Deed.DISCARD)
 PERSON = (Deed.LABEL, Deed.ACCEPT, Deed.CORRECT, Deed.REJECT)
 
 
@@ -228,6 +232,9 @@ def schedule_of(seed: int) -> Schedule:
     weights = [site.weight for site in SITES]
     faults = [_fault(rng, site) for site in rng.choices(SITES, weights, k=rng.choice((1, 2, 2, 3, 3, 4, 5)))]
     answers = rng.choice(((), (), (), (500,), (503, 500), (410,)))
+    maybe(0.25, *RECOVERY)
+    if rng.random() < 0.1:
+        acts.append(Act(rng.randrange(span), Deed.STOP, 0.0, once_running=True))
     acts.sort(key=lambda act: act.at_ms)
     return Schedule(seed, items, model_ms, tuple(faults), tuple(acts), answers)
 

@@ -64,10 +64,10 @@ class Table:
             self._dynamodb.update_item(
                 TableName=self._name,
                 Key=key(f"ITEM#{item}", "ITEM"),
-                UpdateExpression="SET #result = :result REMOVE unlabeled_pk, unlabeled_sk",
+                UpdateExpression="SET #result = :result ADD generation :one REMOVE unlabeled_pk, unlabeled_sk",
                 ConditionExpression="attribute_not_exists(#result)",
                 ExpressionAttributeNames={"#result": "result"},
-                ExpressionAttributeValues={":result": {"M": result}},
+                ExpressionAttributeValues={":result": {"M": result}, ":one": {"N": "1"}},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return None

@@ -1,5 +1,6 @@
 """The checker can fail: each invariant is broken once, and found."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ ITEMS = ("a", "b", "c", "d", "e", "f")
 JOB, OTHER, HOOK = "job-1", "job-2", "hook-1"
 DRAFT = Result("draft", JOB, 0)
 END = State("completed", total=5, successful=3, failed=1, skipped=1)
-BODY = b'{"event":"auto_label.completed"}'
+PAYLOAD = {"status": "completed", "total_items": 5, "successful": 3, "failed": 1, "skipped": 1}
+BODY = json.dumps({"payload": PAYLOAD}).encode()
 
 
 def healthy() -> Evidence:
@@ -82,6 +84,14 @@ def cancelled(asked_after: list[str], status: str = "cancelled") -> Callable[[Ev
     return changed
 
 
+def with_retry(planned: list[str]) -> Callable[[Evidence], Evidence]:
+    """Another job, which retries the job."""
+    state = State("failed", len(planned), 0, 0, 0)
+    shown = dict.fromkeys(healthy().jobs[0].shown, 0) | {"total_items": len(planned)}
+    retry = JobSeen(OTHER, state, shown, planned, {}, {}, retry_of=JOB)
+    return lambda seen: replace(seen, jobs=[*seen.jobs, retry])
+
+
 RUNNING = State("running", 5, 3, 0, 0)
 BREAKAGES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "a draft is missing": ("I1", with_item("c")),
@@ -92,6 +102,9 @@ BREAKAGES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
         "I1",
         with_item("b", DRAFT, rejected=(Result("rejected", JOB, 1),)),
     ),
+    "an undone job has a draft": ("I1", lambda seen: replace(seen, undone={JOB: True})),
+    "a retry of what is done": ("I1", with_retry(planned=["a"])),
+    "a retry of what was never planned": ("I1", with_retry(planned=["f"])),
     "an item is planned twice": ("I1", with_job(planned=list("abcda"))),
     "an item without an outcome": ("I1", with_job(receipts={(0, 0): "sss", (0, 1): "-l"})),
     "a receipt of another size": ("I1", with_job(receipts={(0, 0): "ssss", (0, 1): "fl"})),
@@ -124,6 +137,10 @@ BREAKAGES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "other bytes the second time": ("I6", with_told(received=[BODY, b"{}"])),
     "delivered, and never received": ("I6", with_told(received=[])),
     "pending for ever": ("I6", with_told(status="pending")),
+    "an event with other numbers": (
+        "I6",
+        with_told(body=json.dumps({"payload": {**PAYLOAD, "skipped": 0}}).encode(), received=[]),
+    ),
     "failed, and not buried": ("I6", with_told(status="failed")),
     "asked after the cancel": ("I7", cancelled(asked_after=["d"])),
     "a cancel that did not hold": ("I7", cancelled(asked_after=[], status="completed")),
@@ -146,3 +163,11 @@ def test_a_cancelled_job_that_stops_breaks_nothing() -> None:
 def test_a_seed_gives_one_schedule_and_another_seed_another() -> None:
     assert [schedule_of(seed) for seed in range(200)] == [schedule_of(seed) for seed in range(200)]
     assert len({str(schedule_of(seed)) for seed in range(200)}) == 200
+
+
+def test_an_undone_job_may_have_lost_drafts_and_a_retry_takes_what_failed() -> None:
+    undone = replace(with_item("c")(healthy()), undone={JOB: True})
+
+    assert violations(undone) == []
+    wrong = violations(with_retry(planned=["d"])(healthy()))
+    assert [one for one in wrong if one.startswith("I1")] == []

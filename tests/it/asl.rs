@@ -34,7 +34,7 @@ const TASKS: [Task; 3] = [
     Task {
         name: "Infer",
         function_seconds: 900,
-        repeatable: &["BatchStuck", "StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
+        repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
     },
     Task { name: "Finalize", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
 ];

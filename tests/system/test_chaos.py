@@ -12,7 +12,7 @@ from tests.chaos.schedule import KILLED, NOBODY, Deed, Kind
 from tests.system.system import Json, System
 
 SCHEDULES = 25
-SEED = 20_260_101
+SEED = 20_262_564
 ITEMS = 500
 # The state machine repeats a task five times, so a sixth kill might end the job.
 # Each time after so many calls of the model, so that workers are at work; more than 100 of them commit something.
@@ -26,13 +26,13 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     print(f"\n{report}")
     assert not report.broken, "replay one with: make chaos SCHEDULES=1 SEED=…"
     struck = {kind for kind in Kind if report.fired[kind]}
-    # These seeds have nine, one of them in a single schedule.
-    assert len(struck) >= 7, "most kinds of faults must have struck for the rest to mean something"
+    # These seeds have nine, each at least four times.
+    assert len(struck) >= 8, "most kinds of faults must have struck for the rest to mean something"
     assert struck.issuperset(KILLED)
     assert report.fired[NOBODY] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
     assert report.fired.total() >= SCHEDULES
-    assert {"completed", "cancelled"} <= set(report.statuses)
-    assert {Deed.CANCEL, Deed.LABEL, Deed.INFER_AGAIN, Deed.MESSAGE_AGAIN} <= set(report.deeds)
+    assert {"completed", "failed", "cancelled"} <= set(report.statuses)
+    assert set(Deed) == set(report.deeds)
 
 
 def test_a_job_whose_workers_are_all_killed_five_times_completes_with_exact_counts(system: System) -> None:

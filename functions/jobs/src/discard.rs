@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, JobUid};
 use shared::domain::item::Item;
+use shared::domain::job::JobStatus;
 use shared::domain::outcome::OutcomeKind;
 use shared::domain::result::{Kept, Undo};
 use shared::domain::{Error, limits};
@@ -132,6 +133,8 @@ impl<S: Jobs + Reports + Items + Drafts, E: Executions, Q: Queue, C: Clock> App<
     async fn discard_drafts(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<DiscardedDrafts, Error> {
         let job = self.get(caller, WRITE, uid).await?;
         job.finished()?;
+        // What was in flight at the cancel would leave drafts behind the undo.
+        self.store.close_job(job.spec.uid, &[JobStatus::Cancelled]).await?;
         self.undo(Undoing::read(body, job.spec.uid)?).await
     }
 }

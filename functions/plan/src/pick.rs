@@ -19,13 +19,16 @@ impl<S: Jobs + Items + Ledger, O: Objects, C> Planner<S, O, C> {
     /// The job's items in the order of their creation, and whether there are more than one job takes: the unlabeled ones of
     /// its project, or what the job that it retries has left behind.
     pub(crate) async fn pick(&self, spec: &JobSpec) -> Result<(Vec<Asset>, bool), Error> {
-        if let Some(retried) = spec.retry_of
-            && let Some(plan) = self.store.plan(retried).await?
-        {
-            let mut left = self.left_by(retried, &plan).await?;
-            let more = left.len() > self.item_cap;
-            left.truncate(self.item_cap);
-            return Ok((left, more));
+        let mut retries = spec.retry_of;
+        while let Some(retried) = retries {
+            if let Some(plan) = self.store.plan(retried).await? {
+                let mut left = self.left_by(retried, &plan).await?;
+                let more = left.len() > self.item_cap;
+                left.truncate(self.item_cap);
+                return Ok((left, more));
+            }
+            // One that was never planned leaves behind what it was to pick itself.
+            retries = self.store.job(retried).await?.spec.retry_of;
         }
         self.store.unlabeled(spec.project, self.item_cap).await
     }

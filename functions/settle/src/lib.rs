@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
@@ -30,6 +31,8 @@ pub enum Event {
 
 /// A job whose execution is not running is given this long: it may just be being created, or settled.
 const GRACE: Duration = Duration::from_secs(60);
+/// Jobs that a round looks after at once: a call to a service that is down takes 20 s, and a round has 120.
+const AT_ONCE: usize = 16;
 
 /// What settling works with.
 pub struct Watchdog<S, W, Q, E, C> {
@@ -58,7 +61,7 @@ where
     /// Handles an event.
     ///
     /// # Errors
-    /// See [`settle`]; of a round, the last error, after all jobs and the outbox have had their turn.
+    /// See [`settle`]; of a round, an error, after all jobs and the outbox have had their turn.
     pub async fn handle(&self, event: Event) -> Result<(), Error> {
         match event {
             // A cancelled job's execution ends as aborted: settle finds the job ended and changes nothing.
@@ -76,21 +79,24 @@ where
     }
 
     async fn round(&self) -> Result<(), Error> {
-        let mut outcome = Ok(());
-        for uid in self.store.active_jobs().await? {
-            if let Err(error) = self.look_after(uid).await {
-                warn!(job.uid = %uid, causes = error.chain(), "job not looked after");
-                outcome = Err(error); // one job's trouble must not keep the others waiting
-            }
+        let (jobs, sent) =
+            tokio::join!(self.look_after_all(), tell::send_waiting(&self.webhooks, &self.queue, &self.clock));
+        if let Ok(sent @ 1..) = sent {
+            warn!(sent, "waiting deliveries sent");
         }
-        match tell::send_waiting(&self.webhooks, &self.queue, &self.clock).await {
-            Ok(0) => outcome,
-            Ok(sent) => {
-                warn!(sent, "waiting deliveries sent");
-                outcome
-            }
-            Err(error) => Err(error),
-        }
+        jobs.and(sent.map(|_| ()))
+    }
+
+    /// # Errors
+    /// The first one: one job's trouble must not keep the others waiting.
+    async fn look_after_all(&self) -> Result<(), Error> {
+        let jobs = self.store.active_jobs().await?.into_iter();
+        let looks = jobs.map(async |uid| {
+            self.look_after(uid)
+                .await
+                .inspect_err(|error| warn!(job.uid = %uid, causes = error.chain(), "job not looked after"))
+        });
+        stream::iter(looks).buffer_unordered(AT_ONCE).fold(Ok(()), async |all, one| all.and(one)).await
     }
 
     async fn look_after(&self, uid: JobUid) -> Result<(), Error> {
@@ -122,9 +128,8 @@ where
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::Timestamp;
     use shared::domain::job::{Job, JobStatus};
-    use shared::domain::webhook::{Delivery, Event as Told};
+    use shared::domain::webhook::{Delivery, Event as Told, Response};
     use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
 
     use super::*;
@@ -177,8 +182,8 @@ mod tests {
 
     /// I6.
     #[tokio::test]
-    async fn a_delivery_that_waits_is_sent_until_somebody_claims_it() {
-        let watchdog = watchdog(running, Duration::ZERO);
+    async fn a_delivery_that_is_overdue_is_sent_until_somebody_delivers_it() {
+        let watchdog = Watchdog { stale: Duration::MAX, ..watchdog(running, Duration::ZERO) };
         let now = watchdog.clock.now();
         let event = Told::of_job(&a_job(), JobStatus::Completed, None).unwrap();
         let delivery = Delivery::of(&event, &a_webhook(), now);
@@ -191,8 +196,20 @@ mod tests {
         assert_eq!(sent_by_a_round().await, [], "it may be on its way");
         watchdog.clock.pass(Duration::from_secs(61));
         assert_eq!(sent_by_a_round().await, [(delivery.uid, Duration::ZERO)]);
+        assert_eq!(sent_by_a_round().await, [], "nobody takes messages: they do not pile up");
+        watchdog.clock.pass(Duration::from_secs(961));
         assert_eq!(sent_by_a_round().await, [(delivery.uid, Duration::ZERO)]);
-        assert!(watchdog.webhooks.claim_delivery(&delivery, Timestamp::MAX).await.unwrap());
+
+        // Whoever claims it may die of it, and its message end among the dead letters.
+        let lease = watchdog.clock.now() + Duration::from_secs(30);
+        assert!(watchdog.webhooks.claim_delivery(&delivery, lease).await.unwrap());
+        watchdog.clock.pass(Duration::from_secs(91));
+        assert_eq!(sent_by_a_round().await, [(delivery.uid, Duration::ZERO)]);
+
+        let mut told = delivery;
+        told.attempted(Response::of(204, b""), None, watchdog.clock.now());
+        assert!(watchdog.webhooks.record_delivery(&told, lease).await.unwrap());
+        watchdog.clock.pass(Duration::from_secs(961));
         assert_eq!(sent_by_a_round().await, []);
     }
 

@@ -266,7 +266,7 @@ impl ErrorCode {
             Self::TooMany => ("too_many", 409, "TooMany", false),
             Self::ProviderRefused => ("provider_refused", 502, "ProviderRefused", false),
             Self::BatchUnfinished => ("batch_unfinished", 503, "BatchUnfinished", false),
-            Self::BatchStuck => ("batch_stuck", 503, "BatchStuck", true),
+            Self::BatchStuck => ("batch_stuck", 503, "BatchStuck", false),
             Self::StoreUnavailable => ("unavailable", 503, "StoreUnavailable", true),
             Self::ObjectsUnavailable => ("unavailable", 503, "ObjectsUnavailable", true),
             Self::QueueUnavailable => ("unavailable", 503, "QueueUnavailable", true),

@@ -63,6 +63,9 @@ impl JobStatus {
     /// Every status, in the order of a life.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Cancelled];
 
+    /// Those of a job that has not ended.
+    pub const ACTIVE: [Self; 2] = [Self::Pending, Self::Running];
+
     /// The status after `event`. An allow-list: a pair that is not named is refused.
     ///
     /// # Errors

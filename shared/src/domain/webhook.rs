@@ -345,6 +345,12 @@ impl Delivery {
         Self::new(DeliveryUid::at(now), TEST, body, webhook, now)
     }
 
+    /// When it is to be attempted next, or should have been.
+    #[must_use]
+    pub fn due(&self) -> Timestamp {
+        self.next_retry_at.unwrap_or(self.updated_at)
+    }
+
     /// How long until its next attempt; zero: now.
     #[must_use]
     pub fn due_in(&self, now: Timestamp) -> Duration {

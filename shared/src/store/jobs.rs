@@ -130,16 +130,18 @@ impl Jobs for Store {
         }
     }
 
-    async fn close_job(&self, job: JobUid) -> Result<(), Error> {
-        let closing = Update::builder()
+    async fn close_job(&self, job: JobUid, status: &[JobStatus]) -> Result<(), Error> {
+        let places: Vec<String> = (0..status.len()).map(|n| format!(":status{n}")).collect();
+        let mut closing = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job(job).into()))
             .update_expression("SET closing = :closing")
-            .condition_expression("#status IN (:pending, :running)") // what has ended is closed
+            .condition_expression(format!("#status IN ({})", places.join(", ")))
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":closing", attribute(&true)?)
-            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
-            .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
+            .expression_attribute_values(":closing", attribute(&true)?);
+        for (place, status) in places.into_iter().zip(status) {
+            closing = closing.expression_attribute_values(place, attribute(status)?);
+        }
         // In a transaction, since it meets those of the workers: it is they that are repeated with patience.
         self.transact(vec![update(closing)?]).await?;
         Ok(())

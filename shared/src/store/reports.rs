@@ -27,6 +27,11 @@ impl Place {
         Ok(Self { receipt: receipt.to_owned(), line: line.parse().map_err(|_| Error::InvalidCursor)? })
     }
 
+    /// Behind the last line of a receipt.
+    const fn end_of(receipt: String, ascending: bool) -> Self {
+        Self { receipt, line: if ascending { usize::MAX } else { 0 } }
+    }
+
     /// As a cursor carries it.
     fn text(self) -> String {
         format!("{}#{}", self.receipt, self.line)
@@ -45,6 +50,7 @@ impl Reports for Store {
         let mut more = true;
         for _ in 0..ROUNDS {
             let (receipts, further) = self.receipts_from(job, place.as_ref(), slice.ascending).await?;
+            let read = receipts.last().map(|(receipt, _)| Place::end_of(receipt.clone(), slice.ascending));
             for (place_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, slice.ascending)) {
                 if place.as_ref().is_some_and(|last| {
                     last.receipt == place_of.receipt && !last.is_before(place_of.line, slice.ascending)
@@ -60,6 +66,7 @@ impl Reports for Store {
                 }
                 place = Some(place_of);
             }
+            place = read.or(place); // a receipt may have no lines
             more = further;
             if !more {
                 break;

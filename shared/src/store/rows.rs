@@ -424,7 +424,7 @@ pub(super) struct DeliveryRow<'a> {
     listing_sk: String,
     /// Seconds.
     expires_at: i64,
-    /// The outbox. Whoever claims the delivery takes it out.
+    /// The outbox, while the delivery is pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     active_pk: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -87,6 +87,13 @@ impl Webhooks for Store {
         Ok(waiting)
     }
 
+    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp) -> Result<(), Error> {
+        let update = format!("SET {} = :place", ACTIVE.sk);
+        let waits = format!("attribute_exists({})", ACTIVE.pk);
+        let values = [(":place", text(keys::in_time(until, uid)))];
+        self.update_delivery(uid, update, &waits, &[], values).await.map(|_waits| ())
+    }
+
     async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error> {
         let as_read = "#status = :before AND next_retry_at = :seen"; // a claim, or another restart, may be quicker
         let values: [(&'static str, AttributeValue); 8] = [
@@ -108,13 +115,13 @@ impl Webhooks for Store {
 
     async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {
         let as_read = "#status = :pending AND next_retry_at = :seen"; // two messages about one delivery race here
-        let values: [(&'static str, AttributeValue); 3] = [
+        let values: [(&'static str, AttributeValue); 4] = [
             (":pending", attribute(&DeliveryStatus::Pending)?),
             (":seen", attribute(&delivery.next_retry_at)?), // NULL equals NULL
             (":lease", attribute(&lease)?),
+            (":place", text(keys::in_time(lease, delivery.uid))),
         ];
-        // From here on a message exists that comes again until it is answered.
-        let update = format!("SET next_retry_at = :lease REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk);
+        let update = format!("SET next_retry_at = :lease, {} = :place", ACTIVE.sk);
         self.update_delivery(delivery.uid, update, as_read, &[("#status", "status")], values).await
     }
 
@@ -122,7 +129,7 @@ impl Webhooks for Store {
         // A worker that was frozen past its lease must not undo what the next one has recorded. A record that has
         // expired meanwhile fails the same condition, so no half of one is made.
         let still_ours = "#status = :pending AND next_retry_at = :lease";
-        let values: [(&'static str, AttributeValue); 7] = [
+        let mut values: Vec<(&'static str, AttributeValue)> = vec![
             (":pending", attribute(&DeliveryStatus::Pending)?),
             (":lease", attribute(&lease)?),
             (":status", attribute(&delivery.status)?),
@@ -132,6 +139,12 @@ impl Webhooks for Store {
             (":updated", attribute(&delivery.updated_at)?),
         ];
         let update = "SET #status = :status, attempts = :attempts, next_retry_at = :next, #response = :response, updated_at = :updated";
+        let update = if delivery.status == DeliveryStatus::Pending {
+            values.push((":place", text(keys::in_time(delivery.due(), delivery.uid))));
+            format!("{update}, {} = :place", ACTIVE.sk)
+        } else {
+            format!("{update} REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk)
+        };
         let names = [("#status", "status"), ("#response", "response")];
         self.update_delivery(delivery.uid, update, still_ours, &names, values).await
     }

@@ -169,10 +169,10 @@ impl Jobs for MemoryJob {
         })
     }
 
-    async fn close_job(&self, _: JobUid) -> Result<(), Error> {
+    async fn close_job(&self, _: JobUid, status: &[JobStatus]) -> Result<(), Error> {
         self.fault.around(|| {
             let mut state = self.lock();
-            state.is_closed |= state.job()?.state.status.is_active();
+            state.is_closed |= status.contains(&state.job()?.state.status);
             Ok(())
         })
     }

@@ -68,9 +68,21 @@ impl MemoryWebhooks {
     /// Puts a delivery there.
     pub fn put(&self, delivery: Delivery) {
         if delivery.status == DeliveryStatus::Pending {
-            lock(&self.outbox).push((delivery.created_at, delivery.uid));
+            lock(&self.outbox).push((delivery.due(), delivery.uid));
         }
         lock(&self.deliveries).push(delivery);
+    }
+
+    /// Gives a delivery that is in the outbox another place there, or none.
+    fn put_in_outbox(&self, uid: DeliveryUid, due: Option<Timestamp>) {
+        let mut outbox = lock(&self.outbox);
+        let before = outbox.len();
+        outbox.retain(|(_, waiting)| *waiting != uid);
+        if let Some(due) = due
+            && outbox.len() < before
+        {
+            outbox.push((due, uid));
+        }
     }
 
     fn find(
@@ -145,6 +157,13 @@ impl Webhooks for MemoryWebhooks {
         })
     }
 
+    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp) -> Result<(), Error> {
+        self.fault.around(|| {
+            self.put_in_outbox(uid, Some(until));
+            Ok(())
+        })
+    }
+
     async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error> {
         let unchanged = |d: &&mut Delivery| {
             d.uid == before.uid && d.status == before.status && d.next_retry_at == before.next_retry_at
@@ -153,7 +172,7 @@ impl Webhooks for MemoryWebhooks {
             let restarted =
                 lock(&self.deliveries).iter_mut().find(unchanged).map(|delivery| *delivery = anew.clone()).is_some();
             if restarted {
-                lock(&self.outbox).push((anew.updated_at, anew.uid));
+                lock(&self.outbox).push((anew.due(), anew.uid));
             }
             Ok(restarted)
         })
@@ -170,7 +189,7 @@ impl Webhooks for MemoryWebhooks {
                 .map(|delivery| delivery.next_retry_at = Some(lease))
                 .is_some();
             if claimed {
-                lock(&self.outbox).retain(|(_, uid)| *uid != seen.uid);
+                self.put_in_outbox(seen.uid, Some(lease));
             }
             Ok(claimed)
         })
@@ -181,7 +200,12 @@ impl Webhooks for MemoryWebhooks {
             d.uid == new.uid && d.status == DeliveryStatus::Pending && d.next_retry_at == Some(lease)
         };
         self.fault.around(|| {
-            Ok(lock(&self.deliveries).iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some())
+            let recorded =
+                lock(&self.deliveries).iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some();
+            if recorded {
+                self.put_in_outbox(new.uid, (new.status == DeliveryStatus::Pending).then(|| new.due()));
+            }
+            Ok(recorded)
         })
     }
 }

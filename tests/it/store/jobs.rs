@@ -26,7 +26,7 @@ on_both!(
     the_end_of_a_job_tells_fifty_subscriptions,
     a_job_ends_once,
     a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned,
-    closing_changes_nothing_of_a_job_that_has_ended,
+    a_cancelled_job_is_closed_by_whoever_means_it,
     jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
     an_active_job_is_never_forgotten,
     lists_of_jobs_lose_none_and_repeat_none,
@@ -269,8 +269,8 @@ async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Sto
     pending(&store, &specs[1]).await;
     let items = unlabeled(&store, specs[0].project, 1).await;
     for spec in &specs {
-        store.close_job(spec.uid).await.unwrap();
-        store.close_job(spec.uid).await.unwrap();
+        store.close_job(spec.uid, &JobStatus::ACTIVE).await.unwrap();
+        store.close_job(spec.uid, &JobStatus::ACTIVE).await.unwrap();
     }
 
     let chunk = a_chunk(specs[0].uid, 0, vec![drafted(items[0])]);
@@ -284,17 +284,22 @@ async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Sto
     assert_eq!(store.active_jobs().await.unwrap(), []);
 }
 
-async fn closing_changes_nothing_of_a_job_that_has_ended(store: Store) {
+async fn a_cancelled_job_is_closed_by_whoever_means_it(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 2).await;
-    let items = unlabeled(&store, spec.project, 1).await;
+    let items = unlabeled(&store, spec.project, 2).await;
     store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(2)).await.unwrap();
+    let commit = async |chunk: u32| {
+        let chunk = a_chunk(spec.uid, chunk, vec![drafted(items[chunk as usize])]);
+        store.commit(&spec, "bot", chunk, at(3)).await.unwrap()
+    };
 
-    store.close_job(spec.uid).await.unwrap();
+    store.close_job(spec.uid, &JobStatus::ACTIVE).await.unwrap();
+    assert!(matches!(commit(0).await, Commit::Done(_)), "what was in flight at the cancel still counts");
 
-    // What was in flight at the cancel still counts.
-    let chunk = a_chunk(spec.uid, 0, vec![drafted(items[0])]);
-    assert!(matches!(store.commit(&spec, "bot", chunk, at(3)).await.unwrap(), Commit::Done(_)));
+    store.close_job(spec.uid, &[JobStatus::Cancelled]).await.unwrap();
+    assert_eq!(commit(1).await, Commit::JobOver);
+    assert_eq!(counters(&store, spec.uid).await.processed(), 1);
 }
 
 async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(store: Store) {

@@ -14,6 +14,7 @@ use super::making::*;
 on_both!(
     a_report_loses_no_item_and_repeats_none,
     a_report_goes_on_past_receipts_without_a_match,
+    a_report_goes_on_past_receipts_without_lines,
     a_report_says_why,
     a_cursor_of_nobody_is_refused,
     items_that_a_job_did_not_get_to_are_not_reported,
@@ -80,6 +81,29 @@ async fn a_report_goes_on_past_receipts_without_a_match(store: Store) {
     let second = store.report(spec.uid, failures, &Slice { after: first.next, ..everything() }).await.unwrap();
     assert_eq!(second.entries.iter().map(|line| line.item).collect::<Vec<_>>(), items[count as usize - 1..]);
     assert_eq!(second.next, None);
+}
+
+/// A worker that is refused commits what it has begun: receipts of items that it did not get to.
+async fn a_report_goes_on_past_receipts_without_lines(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    let count = 120;
+    running(&store, &spec, count).await;
+    let items = unlabeled(&store, spec.project, count as usize).await;
+    for (chunk, item) in (0..count).zip(&items) {
+        let outcome = if [0, count - 1].contains(&chunk) { skipped(*item) } else { None };
+        commits(&store, &spec, 0, chunk, vec![outcome]).await;
+    }
+
+    for ascending in [true, false] {
+        let mut expected = vec![items[0], items[count as usize - 1]];
+        if !ascending {
+            expected.reverse();
+        }
+        let slice = Slice { ascending, ..everything() };
+        let page = store.report(spec.uid, None, &slice).await.unwrap();
+        assert_eq!(page.entries.iter().map(|line| line.item).collect::<Vec<_>>(), expected);
+        assert_eq!(page.next, None);
+    }
 }
 
 async fn a_report_says_why(store: Store) {

@@ -15,7 +15,7 @@ on_both!(
     a_subscription_that_was_changed_since_is_not_written_over,
     an_organization_has_so_many_subscriptions_and_no_more,
     lists_of_deliveries_lose_none_and_repeat_none,
-    a_delivery_waits_in_the_outbox_until_somebody_claims_it,
+    a_delivery_waits_in_the_outbox_until_it_has_ended,
     a_delivery_that_begins_anew_waits_again,
     a_delivery_that_has_changed_since_does_not_begin_anew,
     of_two_claims_on_a_delivery_one_wins,
@@ -117,7 +117,7 @@ async fn pending_delivery(store: &Store) -> Delivery {
 }
 
 /// I6.
-async fn a_delivery_waits_in_the_outbox_until_somebody_claims_it(store: Store) {
+async fn a_delivery_waits_in_the_outbox_until_it_has_ended(store: Store) {
     let deliveries: Vec<Delivery> = [2, 0, 1].map(|n| Delivery::of_test(&a_webhook(acme(), 0), at(n))).into();
     for delivery in &deliveries {
         store.add_delivery(delivery).await.unwrap();
@@ -131,8 +131,21 @@ async fn a_delivery_waits_in_the_outbox_until_somebody_claims_it(store: Store) {
     assert_eq!(store.waiting_deliveries(at(2), 10).await.unwrap(), [early, middle]);
     assert_eq!(store.waiting_deliveries(at(3), 1).await.unwrap(), [early]);
 
-    assert!(store.claim_delivery(&deliveries[1], at(60)).await.unwrap());
-    assert_eq!(store.waiting_deliveries(at(3), 10).await.unwrap(), [middle, late]);
+    let mut claimed = deliveries[1].clone();
+    assert!(store.claim_delivery(&claimed, at(60)).await.unwrap());
+    assert_eq!(store.waiting_deliveries(at(60), 10).await.unwrap(), [middle, late]);
+    assert_eq!(store.waiting_deliveries(at(61), 10).await.unwrap(), [middle, late, early]);
+    store.put_off_delivery(middle, at(90)).await.unwrap();
+    claimed.attempted(Response::of(500, b""), Some(Duration::from_secs(60)), at(10));
+    assert!(store.record_delivery(&claimed, at(60)).await.unwrap());
+    assert_eq!(store.waiting_deliveries(at(71), 10).await.unwrap(), [late, early]);
+    assert_eq!(store.waiting_deliveries(at(91), 10).await.unwrap(), [late, early, middle]);
+
+    assert!(store.claim_delivery(&claimed, at(100)).await.unwrap());
+    claimed.attempted(Response::of(204, b""), None, at(90));
+    assert!(store.record_delivery(&claimed, at(100)).await.unwrap());
+    store.put_off_delivery(early, at(90)).await.unwrap();
+    assert_eq!(store.waiting_deliveries(at(1_000), 10).await.unwrap(), [late, middle]);
 }
 
 /// I6.
@@ -152,7 +165,7 @@ async fn a_delivery_that_begins_anew_waits_again(store: Store) {
     assert_eq!(store.waiting_deliveries(at(100), 10).await.unwrap(), []);
     assert_eq!(store.waiting_deliveries(at(101), 10).await.unwrap(), [delivery.uid]);
     assert!(store.claim_delivery(&anew, at(160)).await.unwrap());
-    assert!(outbox(&store).await.is_empty());
+    assert_eq!(store.waiting_deliveries(at(160), 10).await.unwrap(), []);
 }
 
 async fn a_delivery_that_has_changed_since_does_not_begin_anew(store: Store) {
