@@ -1,5 +1,7 @@
-"""What 5,000 items cost, counted by the stand-ins of the direct run (issue 6; design.md, section 9): the real binary of `infer`,
-and a table that charges as DynamoDB does. It needs no stack."""
+"""What 5,000 items cost, counted by the stand-ins of the direct run (issue 6; design.md, section 9).
+
+The binary of `infer` is the real one, and the table charges as DynamoDB does. It needs no stack.
+"""
 
 from typing import Any
 
