@@ -488,8 +488,8 @@ pub enum NoFile {
     #[error("{0}")]
     Unreadable(String),
     /// Trying again may.
-    #[error("The file cannot be read just now.")]
-    Busy,
+    #[error("{0}")]
+    Busy(String),
 }
 
 /// Files of items, read in part.

@@ -28,8 +28,9 @@ use crate::raw::Raw;
 const URL_VALID: Duration = Duration::from_secs(3_600);
 /// Calls about an item that may fail for what may pass (contract, D26).
 const TRIES: u32 = 3;
-/// An item that has taken this long is not tried again.
-const RETRY_WITHIN: Duration = Duration::from_secs(60);
+/// An item that has taken this long is not tried again: there is time for three timeouts of the usual 30 seconds, for two of
+/// SageMaker's 60.
+const RETRY_WITHIN: Duration = Duration::from_secs(75);
 /// The calls about an item and the fetching of its masks take at most this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in
 /// `domain::plan`. Waits for its turn are not among it.
 pub(crate) const LONGEST: Duration = Duration::from_secs(125);
@@ -239,7 +240,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     async fn measure(&self, asset: &Asset) -> Result<Size, InferenceError> {
         measure(self.objects, &asset.source).await.map_err(|reason| match reason {
             NoFile::Unreadable(sentence) => unreadable(sentence),
-            NoFile::Busy => transient(&reason.to_string()),
+            NoFile::Busy(sentence) => transient(&sentence),
         })
     }
 
@@ -295,7 +296,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         // One byte more shows that there are too many.
         let fetch = || self.web.piece(&source, 0, limits::MASK_BYTES as u64 + 1);
         let patience = ConstantBuilder::default().with_delay(MASK_RETRY).with_max_times(1);
-        let file = fetch.retry(patience).when(|reason| matches!(reason, NoFile::Busy)).await;
+        let file = fetch.retry(patience).when(|reason| matches!(reason, NoFile::Busy(_))).await;
         let file = file.map_err(|reason| format!("Could not be fetched. {reason}"))?;
         mask::of_png(&file, picture.size).map_err(|bad| bad.to_string())
     }

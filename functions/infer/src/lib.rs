@@ -177,6 +177,7 @@ where
         let mut watch = std::pin::pin!(self.watch(spec).fuse());
         let mut committed = 0;
         let mut end = None;
+        let unfinished = |committed| if committed > 0 { Error::BatchUnfinished } else { Error::BatchStuck };
         loop {
             let begin = Instant::now() + gate.expects(batch.chunk_items) < last_call;
             while calls.len() < AT_HAND * batch.slots as usize
@@ -209,16 +210,16 @@ where
                     Err(error) => Some(End::of(error)),
                 },
                 Some(done) = commits.next() => match done {
-                    Ok((kept, count)) => {
+                    Ok((kept, count, over)) => {
                         raw = Some(kept);
                         committed += count;
-                        None
+                        over.then_some(End::JobOver)
                     }
                     Err(error) => Some(End::Broken(error)),
                 },
                 over = &mut watch => Some(over.map_or_else(End::Broken, |()| End::JobOver)),
                 () = tokio::time::sleep_until(last_call), if end.is_none() => Some(End::Late),
-                () = tokio::time::sleep_until(deadline - LAST_COMMIT) => return Err(Error::BatchUnfinished),
+                () = tokio::time::sleep_until(deadline - LAST_COMMIT) => return Err(unfinished(committed)),
             };
             if let Some(ends) = ends {
                 gate.shut();
@@ -232,9 +233,7 @@ where
         info!(job.uid = %batch.job, batch.no = batch.batch, items = batch.items, calls = report.calls, refused = report.refused, chunks = committed, duration_ms = report.wall_ms, "batch worked");
         match end {
             Some(End::Refused(error) | End::Broken(error)) => Err(error),
-            None | Some(End::Late) if !chunks.is_done() => {
-                Err(if committed > 0 { Error::BatchUnfinished } else { Error::BatchStuck })
-            }
+            None | Some(End::Late) if !chunks.is_done() => Err(unfinished(committed)),
             _ => Ok(report),
         }
     }
@@ -261,15 +260,16 @@ where
         Err(Error::ProviderRefused(sentence))
     }
 
-    /// Writes what was kept, then commits: a draft never points at what is not there.
+    /// Writes what was kept, then commits: a draft never points at what is not there. Answers how many chunks it committed, and
+    /// whether the job takes none any more.
     async fn commit<'a>(
         &self,
         spec: &JobSpec,
         raw: &'a Raw,
         ready: Vec<chunks::Ready>,
-    ) -> Result<(&'a Raw, u32), Error> {
+    ) -> Result<(&'a Raw, u32, bool), Error> {
         raw.write(&self.objects).await?;
-        let mut committed = 0;
+        let (mut committed, mut over) = (0, false);
         for chunk in ready {
             let chunk = Chunk {
                 id: chunk.id,
@@ -281,10 +281,11 @@ where
             };
             match self.store.commit(spec, &self.bot, chunk, self.clock.now()).await? {
                 Commit::Done(_) => committed += 1,
-                Commit::Already | Commit::JobOver => {}
+                Commit::Already => {}
+                Commit::JobOver => over = true,
             }
         }
-        Ok((raw, committed))
+        Ok((raw, committed, over))
     }
 
     /// Ends when the job does.

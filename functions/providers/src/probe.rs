@@ -153,7 +153,7 @@ async fn mask_of<W: Files>(web: &W, picture: &Picture) -> Result<Mask, String> {
     let source = Source::Url(picture.url.clone());
     let fetch = || web.piece(&source, 0, limits::MASK_BYTES as u64 + 1);
     let file = match fetch().await {
-        Err(NoFile::Busy) => {
+        Err(NoFile::Busy(_)) => {
             sleep(MASK_RETRY).await;
             fetch().await
         }

@@ -1,6 +1,6 @@
 //! The breaker: a job whose first items all fail alike is not worth the rest.
 
-use super::outcome::{Failure, Outcome};
+use super::outcome::{Failure, FailureCode, Outcome};
 
 /// Items that must have failed alike. A job with fewer is no case for it.
 pub const ITEMS: u32 = 20;
@@ -21,6 +21,10 @@ impl Breaker {
 
     /// Something has become of an item. Answers the failure once so many have failed like it and with nothing else.
     pub fn record(&mut self, outcome: &Outcome) -> Option<&Failure> {
+        // The model was not asked: that says nothing of it, neither good nor bad.
+        if matches!(outcome, Outcome::Failed(failure) if failure.code == FailureCode::FileUnreadable) {
+            return None;
+        }
         self.alike = match (self.alike.take(), outcome) {
             (Some((None, _)), Outcome::Failed(failure)) => Some((Some(failure.clone()), 1)),
             (Some((Some(first), count)), Outcome::Failed(failure)) if first == *failure => {
@@ -41,7 +45,7 @@ impl Breaker {
 mod tests {
     use super::*;
     use crate::domain::draft::Draft;
-    use crate::domain::outcome::{FailureCode, SkipReason};
+    use crate::domain::outcome::SkipReason;
 
     fn failed(message: &str) -> Outcome {
         Outcome::Failed(Failure::new(FailureCode::ModelError, message))
@@ -68,5 +72,14 @@ mod tests {
                 assert_eq!(breaks_after(true, outcomes), None, "{other:?} at {place}");
             }
         }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_neither_count_nor_absolve_the_model() {
+        let missing = || Outcome::Failed(Failure::new(FailureCode::FileUnreadable, "The file was not uploaded yet."));
+
+        assert_eq!(breaks_after(true, std::iter::repeat_with(missing).take(100)), None);
+        let outcomes = (0..100).map(|n| if n % 2 == 0 { missing() } else { failed("no") });
+        assert_eq!(breaks_after(true, outcomes), Some(40));
     }
 }

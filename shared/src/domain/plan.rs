@@ -72,7 +72,8 @@ const CHUNK_MS: usize = 2_000;
 const CHUNKS_PER_BATCH: usize = 4;
 
 /// Even if every call takes the longest that is allowed, two minutes with its retries, a chunk must be committed within
-/// one Lambda: what is not committed is asked again, and a job without progress is ended.
+/// one Lambda: what is not committed is asked again, and a job without progress is ended. A worker begins with a few of its
+/// slots: with many it takes a round more, and calls of up to 108 seconds.
 const ROUNDS_PER_CHUNK: usize = 6;
 
 impl Cut {

@@ -67,6 +67,16 @@ impl EgressError {
         }
     }
 
+    /// Whether the next call would fare no better: an address that may not be called, a certificate that does not hold. A
+    /// handshake that breaks off may be one node's of several, or a load balancer's without any.
+    #[must_use]
+    pub const fn lasts(self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Tls(TlsError::Expired | TlsError::WrongName | TlsError::UnknownAuthority) => true,
+            Self::Tls(TlsError::Other) | Self::Dns | Self::Connect | Self::Timeout | Self::Broken => false,
+        }
+    }
+
     /// Keeps the kind and drops the error: its text has the URL.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         if let Some(refusal) = cause::<Refusal>(error) {

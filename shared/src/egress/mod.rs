@@ -209,9 +209,13 @@ impl Files for Egress {
         match self.get(Get { url, offset, length }).await {
             Ok((200 | 206, body)) => Ok(body),
             Ok((416, _)) => Ok(Vec::new()), // behind the end
-            Ok((429 | 500.., _)) => Err(NoFile::Busy),
-            Ok((status, _)) => Err(NoFile::Unreadable(format!("The server answered status {status}."))),
-            Err(error) => Err(NoFile::Unreadable(error.to_string())),
+            Ok((status, _)) => {
+                let sentence = format!("The server answered status {status}.");
+                Err(if matches!(status, 429 | 500..) { NoFile::Busy(sentence) } else { NoFile::Unreadable(sentence) })
+            }
+            // Who took all the time there is would take it once more, and a worker fetches one mask at a time.
+            Err(error) if error.lasts() || error == EgressError::Timeout => Err(NoFile::Unreadable(error.to_string())),
+            Err(error) => Err(NoFile::Busy(error.to_string())),
         }
     }
 }

@@ -251,6 +251,28 @@ async fn every_way_to_fail_has_its_own_name() {
     }
 }
 
+/// Contract D29.
+#[tokio::test]
+async fn a_file_is_worth_another_look_where_the_way_to_it_may_be_better_next_time() {
+    let (speechless, _) = answering("").await;
+    let (busy, _) = answering("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
+    let (gone, _) = answering("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let egress = Egress::with(Misled, true, super::tls::config("").unwrap());
+    let again = |sentence: &str| NoFile::Busy(sentence.into());
+    let lost = |sentence: &str| NoFile::Unreadable(sentence.into());
+    for (url, expected) in [
+        (format!("http://127.0.0.1:{busy}"), again("The server answered status 503.")),
+        (format!("http://127.0.0.1:{speechless}"), again("The connection broke before the answer was complete.")),
+        (format!("http://127.0.0.1:{nobody}"), again("The host could not be connected to.")),
+        ("https://unknown.test".to_owned(), again("The host name could not be resolved.")),
+        (format!("http://127.0.0.1:{gone}"), lost("The server answered status 410.")),
+        ("https://private.test".to_owned(), lost(&EgressError::Refused(Refusal::NotPublic).to_string())),
+    ] {
+        assert_eq!(egress.piece(&Source::Url(url.clone()), 0, 10).await, Err(expected), "{url}");
+    }
+}
+
 #[tokio::test]
 async fn a_connection_serves_one_call_after_the_other() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::connection::{Credentials, Http, Reading};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
-use crate::egress::{Answer, Egress, EgressError, Post, TlsError};
+use crate::egress::{Answer, Egress, EgressError, Post};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
 /// An answer may have as many bytes as one of a SageMaker endpoint (AWS, "InvokeEndpoint"); the next one shows that it has more.
@@ -110,23 +110,13 @@ fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-/// An address that may not be called, or whose certificate does not hold, is no better for the next item. A handshake that
-/// breaks off may be: one node of several does that, or a load balancer without any.
+/// What lasts is no better for the next item.
 fn not_answered(error: EgressError) -> InferenceError {
-    match error {
-        EgressError::Refused(_)
-        | EgressError::Tls(TlsError::Expired | TlsError::WrongName | TlsError::UnknownAuthority) => {
-            InferenceError::job(
-                error.diagnosis(),
-                format!("The inference provider's endpoint cannot be called. {error}"),
-            )
-        }
-        EgressError::Tls(TlsError::Other)
-        | EgressError::Dns
-        | EgressError::Connect
-        | EgressError::Timeout
-        | EgressError::Broken => InferenceError::transient(error.diagnosis(), error.to_string()),
+    if error.lasts() {
+        let message = format!("The inference provider's endpoint cannot be called. {error}");
+        return InferenceError::job(error.diagnosis(), message);
     }
+    InferenceError::transient(error.diagnosis(), error.to_string())
 }
 
 fn failed(code: FailureCode, message: impl Into<String>) -> InferenceError {
@@ -144,6 +134,7 @@ mod tests {
     use crate::domain::connection::{Connection, ProviderType};
     use crate::domain::id::ItemUid;
     use crate::domain::item::{AssetType, Size};
+    use crate::egress::TlsError;
 
     /// A server for one request: its port, and what it was sent.
     async fn answering(answer: Vec<u8>) -> (u16, JoinHandle<String>) {

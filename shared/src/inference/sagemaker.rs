@@ -16,7 +16,8 @@ use crate::ports::{InferenceError, InferenceRequest, Model};
 /// Characters of a model's own words that are shown.
 const QUOTE_CHARS: usize = 200;
 
-/// The service loads a model, or provisions a serverless one: that takes minutes, and no item is to fail for it.
+/// The service loads a model, or starts a serverless one or one that was scaled to zero: that takes minutes, and no item is to
+/// fail for it.
 const LOADING: Duration = Duration::from_secs(300);
 /// What a model that is loading is given before the next look.
 const LOADING_WAIT: Duration = Duration::from_secs(5);
@@ -49,13 +50,12 @@ impl Endpoint {
     fn meaning(&self, error: &InvokeEndpointError) -> InferenceError {
         match error {
             InvokeEndpointError::ModelError(model) => failed(model),
-            InvokeEndpointError::ModelNotReadyException(_) => InferenceError::Busy {
-                diagnosis: Diagnosis::EndpointNotInService,
-                message: "The model is not ready yet.".into(),
-                retry_after: Some(LOADING_WAIT),
-                patience: LOADING,
-            },
+            InvokeEndpointError::ModelNotReadyException(_) => loading("The model is not ready yet."),
             InvokeEndpointError::ServiceUnavailable(_) => InferenceError::busy("The endpoint is busy.", None),
+            // The call is what makes its scaling policy start one (AWS, "Scale an endpoint to zero instances").
+            InvokeEndpointError::ValidationError(invalid) if invalid.message().is_some_and(has_no_copy) => {
+                loading("The model is scaled to zero: no copy of its inference component is in service yet.")
+            }
             InvokeEndpointError::ValidationError(invalid) => self.invalid(invalid.message().unwrap_or_default()),
             other => match other.code() {
                 Some("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded") => {
@@ -132,6 +132,20 @@ impl Model for Endpoint {
     }
 }
 
+/// "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if configured) …"
+fn has_no_copy(message: &str) -> bool {
+    message.to_ascii_lowercase().contains("no capacity")
+}
+
+fn loading(message: &str) -> InferenceError {
+    InferenceError::Busy {
+        diagnosis: Diagnosis::EndpointNotInService,
+        message: message.into(),
+        retry_after: Some(LOADING_WAIT),
+        patience: LOADING,
+    }
+}
+
 /// What the model's container answered.
 fn failed(error: &ModelError) -> InferenceError {
     let status = error.original_status_code().unwrap_or(500);
@@ -149,11 +163,15 @@ fn failed(error: &ModelError) -> InferenceError {
     }
 }
 
+/// What addresses have in them, whole, without their host, and as a part of another.
+const ADDRESS: [&str; 7] = ["://", "%3a%2f%2f", "url:", "x-amz-", "signature=", "sig=", "token="];
+
 /// A model's own words, as far as they may be shown: short, one line, and without addresses, since a signed URL is a
 /// secret (I11).
 fn quote(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
-    if ["://", "x-amz-", "signature="].iter().any(|sign| lower.contains(sign)) {
+    let has_query = lower.split_once('?').is_some_and(|(_, query)| query.contains('='));
+    if has_query || ADDRESS.iter().any(|sign| lower.contains(sign)) {
         return None;
     }
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS).collect();
@@ -191,6 +209,12 @@ mod tests {
         InvokeEndpointError::generic(ErrorMetadata::builder().code(code).build())
     }
 
+    fn scaled_to_zero() -> InvokeEndpointError {
+        let words = "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if \
+             configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API.";
+        InvokeEndpointError::ValidationError(ValidationError::builder().message(words).build())
+    }
+
     /// Contract D26.
     #[test]
     fn each_error_of_the_service_has_its_kind() {
@@ -218,6 +242,7 @@ mod tests {
                 "transient",
             ),
             (InvokeEndpointError::ValidationError(ValidationError::builder().build()), "job"),
+            (scaled_to_zero(), "loading"),
             (of_code("ThrottlingException"), "busy"),
             (of_code("AccessDeniedException"), "job"),
             (of_code("ExpiredTokenException"), "job"),
@@ -261,7 +286,17 @@ mod tests {
     fn a_models_words_are_short_and_carry_no_address() {
         assert_eq!(quote("cannot decode\nthe picture").as_deref(), Some("cannot decode the picture"));
         assert_eq!(quote("GET https://bucket/x failed"), None);
-        assert_eq!(quote("Max retries exceeded with url: /key?X-Amz-Credential=c"), None);
+        for words in [
+            "Max retries exceeded with url: /key?X-Amz-Credential=c",
+            "Max retries exceeded with url: /c/a.jpg?sv=2022-11-02&sig=s",
+            "cannot open /c/a.jpg?sv=2022-11-02&se=2026",
+            "cannot open &sig=s",
+            "no picture at https%3A%2F%2Fbucket%2Fkey",
+            "no picture for access_token=t",
+        ] {
+            assert_eq!(quote(words), None, "{words}");
+        }
+        assert_eq!(quote("what? a tensor of 3 channels").as_deref(), Some("what? a tensor of 3 channels"));
         assert_eq!(quote(&"x".repeat(1_000)).map(|q| q.len()), Some(200));
     }
 }

@@ -74,8 +74,9 @@ impl Files for Bucket {
             return Err(NoFile::Unreadable("The file is not in S3.".into()));
         };
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
+        let busy = || NoFile::Busy("The file cannot be read just now.".into());
         let error = match self.client.get_object().bucket(bucket).key(key).range(range).send().await {
-            Ok(answer) => return answer.body.collect().await.map(|bytes| bytes.to_vec()).map_err(|_| NoFile::Busy),
+            Ok(answer) => return answer.body.collect().await.map(|bytes| bytes.to_vec()).map_err(|_| busy()),
             Err(error) => error,
         };
         match error.raw_response().map(|response| response.status().as_u16()) {
@@ -85,7 +86,7 @@ impl Files for Bucket {
                 Source::Bucket(_) => "The file was not uploaded yet.".into(),
                 _ => "There is no such file, or this deployment may not read it.".into(),
             })),
-            _ => Err(NoFile::Busy),
+            _ => Err(busy()),
         }
     }
 }

@@ -31,7 +31,9 @@ pub struct ScriptedModel {
     asked: Arc<Mutex<Vec<Asked>>>,
     /// Refuses the job at this call, counted from 1; 0: never.
     refuses_at: usize,
-    /// Never answers.
+    /// How long it takes.
+    latency: Option<Duration>,
+    /// Does not answer in that time.
     silent: bool,
     /// What it says of every item.
     says: Option<Vec<u8>>,
@@ -64,7 +66,13 @@ impl ScriptedModel {
     /// Takes calls and never answers.
     #[must_use]
     pub fn silent() -> Self {
-        Self { silent: true, ..Self::default() }
+        Self::timing_out(Duration::MAX)
+    }
+
+    /// Takes calls that are given up after so long.
+    #[must_use]
+    pub fn timing_out(latency: Duration) -> Self {
+        Self { silent: true, latency: Some(latency), ..Self::default() }
     }
 
     /// Says the same of every item.
@@ -147,8 +155,11 @@ impl Model for ScriptedModel {
             asked.push(Asked { item: request.asset_id, size: request.size, labels: request.labels.to_vec() });
             asked.len()
         };
-        tokio::time::sleep(if self.silent { Duration::MAX } else { Duration::from_millis(50) }).await;
+        tokio::time::sleep(self.latency.unwrap_or(Duration::from_millis(50))).await;
         self.leave();
+        if self.silent {
+            return Err(InferenceError::transient(Diagnosis::Timeout, "No complete answer came in time."));
+        }
         if calls == self.refuses_at {
             return Err(InferenceError::job(Diagnosis::EndpointNotInService, "The endpoint is gone."));
         }
@@ -261,6 +272,7 @@ impl Objects for MemoryObjects {
 impl Files for MemoryObjects {
     /// Objects of other buckets lie under `{bucket}/{key}`, pages of the web under their URL.
     async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
+        tokio::time::sleep(self.latency).await;
         let name = match source {
             Source::Bucket(name) | Source::Url(name) => name.clone(),
             Source::S3(object) => format!("{}/{}", object.bucket, object.key),
@@ -330,7 +342,7 @@ impl Files for MemoryWeb {
         tokio::time::sleep(self.takes).await;
         self.at_once.fetch_sub(1, Ordering::Relaxed);
         match self.pages.get(url) {
-            Some(_) if first => Err(NoFile::Busy),
+            Some(_) if first => Err(NoFile::Busy("The server answered status 503.".into())),
             Some(page) => Ok(page.clone()),
             None => Err(NoFile::Unreadable("The server answered status 404.".into())),
         }

@@ -22,7 +22,7 @@ impl Files for Web {
     async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
         match source {
             Source::Url(url) if url.contains("slow") => std::future::pending().await,
-            Source::Url(url) if url.contains("busy") => Err(NoFile::Busy),
+            Source::Url(url) if url.contains("busy") => Err(NoFile::Busy("The file cannot be read just now.".into())),
             _ => self.0.piece(source, offset, length).await,
         }
     }

@@ -95,6 +95,21 @@ async fn a_job_whose_first_twenty_items_fail_alike_is_ended_and_what_was_process
     assert_eq!((counters.failed as usize, counters.processed() as usize), (asked, asked));
 }
 
+/// As many as are looked for at once come before the first answer of the model.
+#[tokio::test(start_paused = true)]
+async fn files_that_were_not_uploaded_end_no_job_whose_model_is_fine() {
+    let assets = uploads(40);
+    let (worker, batch) = worker_on(&assets).await;
+    for asset in &assets[25..] {
+        worker.objects.put(key(asset), "image/png", a_png(10, 10)).await.unwrap();
+    }
+
+    worker.run(&Batch { slots: 16, ..batch }, "a", far()).await.unwrap();
+
+    let counters = worker.store.now().state.counters;
+    assert_eq!((counters.failed, counters.successful), (25, 15));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_that_has_a_success_goes_on_whatever_a_worker_meets() {
     let mut job = running();
@@ -116,6 +131,46 @@ async fn a_batch_in_which_nothing_could_be_done_is_told_apart_from_one_that_goes
 
     assert_eq!(worker.models.0.load().in_flight, 4, "a model that does not answer still has them");
     assert_eq!(worker.store.now().state.counters.processed(), 0);
+}
+
+/// Whatever it was that took the time: a file that is looked into, here.
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_time_ends_before_a_commit_is_stuck_as_well() {
+    let (worker, batch) = worker_on(&uploads(3)).await;
+    let slow = Duration::from_secs(200);
+    let worker = Worker { objects: worker.objects.slow(slow), ..worker };
+
+    let soon = Instant::now() + slow + LAST_CALL + Duration::from_secs(1);
+    assert!(matches!(worker.run(&batch, "a", soon).await, Err(Error::BatchStuck)));
+
+    assert_eq!(Instant::now(), soon - LAST_COMMIT);
+}
+
+/// Contract D26.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_times_out_is_tried_three_times_as_far_as_two_minutes_allow() {
+    for (seconds, tries) in [(1, 3), (30, 3), (60, 2), (120, 1)] {
+        let (mut worker, batch) = worker_on(&[an_item(0)]).await;
+        worker.models = ScriptedModels(ScriptedModel::timing_out(Duration::from_secs(seconds)));
+
+        worker.run(&batch, "a", far()).await.unwrap();
+
+        assert_eq!(worker.models.0.asked().len(), tries, "{seconds} s");
+        assert_eq!(worker.store.now().state.counters.failed, 1);
+    }
+}
+
+/// A job is closed before it is ended, and takes no commit from then on.
+#[tokio::test(start_paused = true)]
+async fn a_worker_of_a_closed_job_stops_at_the_first_commit_that_is_refused() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    worker.store.close_job(batch.job, &JobStatus::ACTIVE).await.unwrap();
+
+    let report = worker.run(&batch, "a", far()).await.unwrap();
+
+    assert_eq!((report.committed, worker.models.0.load().in_flight), (0, 0));
+    let asked = worker.models.0.asked().len();
+    assert!(asked <= 3 * CHUNK as usize, "{asked}");
 }
 
 #[tokio::test(start_paused = true)]
