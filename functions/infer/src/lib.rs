@@ -135,16 +135,19 @@ where
     /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
         let looked = Instant::now();
-        let job = self.store.job(batch.job).await?;
+        // None of these needs another, and the model waits for all of them (decision 0018).
+        let (job, committed, assets) = tokio::try_join!(
+            self.store.job(batch.job),
+            self.store.committed(batch.job, batch.batch),
+            self.objects.assets(batch),
+        )?;
         if job.state.status != JobStatus::Running {
             return Ok(Report::default()); // cancelled or ended meanwhile: nothing to do, and nothing wrong
         }
-        let committed = self.store.committed(batch.job, batch.batch).await?;
         if committed.len() >= batch.items.div_ceil(batch.chunk_items) as usize {
             return Ok(Report::default());
         }
         let model = self.model(&job.spec).await?;
-        let assets = self.objects.assets(batch).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
         // A read whose answer is lost takes seconds, and the job may be over since (I7).
