@@ -42,7 +42,6 @@ RUNNING_SECONDS = 20.0  # a job that does not run by then never does
 LABELED = 6  # items that a person labels, one after the other
 # A cancel may take a second and the model's latency to reach a worker (design.md, 9); half a second is the machine's.
 SEEN_SECONDS = 1.0 + settings.ENDPOINT_LATENCY_MS / 1_000 + 0.5
-SDK_BACKOFF_SECONDS = 8.0
 
 
 @dataclass
@@ -234,9 +233,8 @@ class Play:
         """Seconds that a worker may take to see a cancel: its own, and what the schedule delays it by."""
         of_worker = [fault for fault in self._schedule.faults if fault.site.function == "infer"]
         slow = sum(fault.times for fault in of_worker if fault.kind == Kind.SLOW)
-        looks = [fault for fault in of_worker if fault.site.operation == "GetItem" and fault.kind != Kind.SLOW]
         held = (self._schedule.model_ms + slow * SLOW_MS) / 1_000
-        return SEEN_SECONDS + held + (SDK_BACKOFF_SECONDS if looks else 0)
+        return SEEN_SECONDS + held
 
     def _review(self, act: Act) -> None:
         """A person takes up a draft, if there is one soon."""

@@ -109,9 +109,9 @@ pub(crate) struct Asking<'a, M, O, W> {
     /// What of S3 the job's organization may name.
     pub(crate) buckets: &'a SourceBuckets,
     /// The way to the model.
-    pub(crate) gate: &'a Gate,
+    pub(crate) gate: Gate,
     /// Set when the job is over: from then on nothing is fetched for it (I7).
-    pub(crate) stopped: &'a Cell<bool>,
+    pub(crate) stopped: Cell<bool>,
     /// Where answers are kept.
     pub(crate) raw: &'a Raw,
     /// Held for the masks of an item: a file and its pixels may take half of the worker's memory (design.md, section 9).

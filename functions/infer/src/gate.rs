@@ -4,9 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use shared::domain::pace::{Call, Pace, backoff};
+use shared::domain::plan::Batch;
 use shared::ports::InferenceError;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::STALE;
 
 /// The longest wait that an endpoint may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -34,6 +37,8 @@ pub(crate) struct Gate {
     shut: watch::Sender<bool>,
     /// Nobody passes before: a lone call was refused.
     opens: Cell<Instant>,
+    /// When the job was last known to go on; nobody passes long after (I7).
+    looked: Cell<Instant>,
     /// Lone calls that were refused since the last answer.
     lone: Cell<u32>,
     /// When the endpoint last answered a call.
@@ -43,18 +48,19 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// For a worker that may have `slots` calls in flight, one of `workers`.
-    pub(crate) fn new(slots: u32, workers: u32) -> Self {
+    /// For the worker of this batch, whose job was `looked` at then.
+    pub(crate) fn new(batch: &Batch, looked: Instant) -> Self {
         let now = Instant::now();
         Self {
-            pace: RefCell::new(Pace::new(slots)),
+            pace: RefCell::new(Pace::new(batch.slots)),
             line: Mutex::default(),
             moved: Notify::new(),
             shut: watch::Sender::new(false),
             opens: Cell::new(now),
+            looked: Cell::new(looked),
             lone: Cell::new(0),
             answered: Cell::new(now),
-            patience: if workers > 1 { SIBLINGS } else { Duration::ZERO },
+            patience: if batch.workers > 1 { SIBLINGS } else { Duration::ZERO },
             load: Cell::default(),
         }
     }
@@ -66,9 +72,13 @@ impl Gate {
             if self.is_shut() {
                 return None;
             }
-            let opens = self.opens.get();
-            let closed = Instant::now() < opens;
-            if !closed && let Some(call) = self.pace.borrow_mut().begin() {
+            let (opens, now) = (self.opens.get(), Instant::now());
+            let closed = now < opens;
+            let stale = now > self.looked.get() + STALE; // until the next look
+            if !closed
+                && !stale
+                && let Some(call) = self.pace.borrow_mut().begin()
+            {
                 return Some(call);
             }
             tokio::select! {
@@ -115,6 +125,17 @@ impl Gate {
     fn pause(&self, retry_after: Option<Duration>) {
         self.lone.set(self.lone.get() + 1);
         self.opens.set(Instant::now() + wait(self.lone.get(), retry_after));
+    }
+
+    /// When the job was last known to go on.
+    pub(crate) fn looked(&self) -> Instant {
+        self.looked.get()
+    }
+
+    /// The job goes on.
+    pub(crate) fn look(&self) {
+        self.looked.set(Instant::now());
+        self.moved.notify_one();
     }
 
     /// Nobody passes any more, and nobody waits.

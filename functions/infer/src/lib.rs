@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
 use shared::domain::breaker::{self, Breaker};
 use shared::domain::connection::SageMaker;
@@ -23,7 +23,7 @@ use shared::domain::source::SourceBuckets;
 use shared::domain::{Error, ErrorCode};
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 use tracing::info;
 
 use ask::{Answer, Asking, LONGEST};
@@ -33,6 +33,8 @@ use raw::Raw;
 
 /// How often a worker looks whether its job goes on (I7: a cancel is seen within one model latency and a second).
 const WATCH: Duration = Duration::from_millis(500);
+/// No call begins if the last look was longer ago: one whose answer is lost takes seconds, and the job may be over since (I7).
+const STALE: Duration = WATCH.saturating_mul(2);
 /// What is still to be committed so long before the end of the Lambda's time is handed back.
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 /// No call begins after this: when a batch is handed back none is in flight, or the next worker's would come on top.
@@ -134,10 +136,9 @@ where
     /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open; `BatchStuck`:
     /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
-        let looked = Instant::now();
         // None of these needs another, and the model waits for all of them (decision 0018).
-        let (job, committed, assets) = tokio::try_join!(
-            self.store.job(batch.job),
+        let ((job, looked), committed, assets) = tokio::try_join!(
+            self.store.job(batch.job).map_ok(|job| (job, Instant::now())),
             self.store.committed(batch.job, batch.batch),
             self.objects.assets(batch),
         )?;
@@ -150,34 +151,27 @@ where
         let model = self.model(&job.spec).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
-        // A read whose answer is lost takes seconds, and the job may be over since (I7).
-        if looked.elapsed() > WATCH && self.store.status(batch.job).await? != JobStatus::Running {
-            return Ok(Report::default());
-        }
-        self.work(&job, batch, &model, chunks, &raw, deadline).await
+        let (spec, gate, stopped, fetching) = (&job.spec, Gate::new(batch, looked), Cell::new(false), Mutex::default());
+        let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
+        let asking = Asking { spec, model: &model, objects, web, buckets, gate, stopped, raw: &raw, fetching };
+        self.work(&job, batch, &asking, chunks, deadline).await
     }
 
     async fn work(
         &self,
         job: &Job,
         batch: &Batch,
-        model: &M::Model,
+        asking: &Asking<'_, M::Model, O, W>,
         mut chunks: Chunks,
-        raw: &Raw,
         deadline: Instant,
     ) -> Result<Report, Error> {
-        let (spec, begun) = (&job.spec, Instant::now());
+        let (spec, gate, begun) = (&job.spec, &asking.gate, Instant::now());
         let last_call = deadline.checked_sub(LAST_CALL).unwrap_or(begun);
-        let gate = Gate::new(batch.slots, batch.workers);
-        let stopped = Cell::new(false);
-        let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
-        let fetching = Mutex::default();
-        let asking = Asking { spec, model, objects, web, buckets, gate: &gate, stopped: &stopped, raw, fetching };
         let mut breaker = Breaker::new(job.state.counters.successful + job.state.counters.skipped == 0);
-        let mut raw = Some(raw);
+        let mut raw = Some(asking.raw);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();
-        let mut watch = std::pin::pin!(self.watch(spec).fuse());
+        let mut watch = std::pin::pin!(self.watch(spec, gate).fuse());
         let mut committed = 0;
         let mut end = None;
         let unfinished = |committed| if committed > 0 { Error::BatchUnfinished } else { Error::BatchStuck };
@@ -221,12 +215,12 @@ where
                     Err(error) => Some(End::Broken(error)),
                 },
                 over = &mut watch => Some(over.map_or_else(End::Broken, |()| End::JobOver)),
-                () = tokio::time::sleep_until(last_call), if end.is_none() => Some(End::Late),
-                () = tokio::time::sleep_until(deadline - LAST_COMMIT) => return Err(unfinished(committed)),
+                () = sleep_until(last_call), if end.is_none() => Some(End::Late),
+                () = sleep_until(deadline - LAST_COMMIT) => return Err(unfinished(committed)),
             };
             if let Some(ends) = ends {
                 gate.shut();
-                stopped.set(stopped.get() || ends.is_final());
+                asking.stopped.set(asking.stopped.get() || ends.is_final());
                 if end.as_ref().is_none_or(|end| end.rank() < ends.rank()) {
                     end = Some(ends);
                 }
@@ -291,13 +285,14 @@ where
         Ok((raw, committed, over))
     }
 
-    /// Ends when the job does.
-    async fn watch(&self, spec: &JobSpec) -> Result<(), Error> {
+    /// Ends when the job does. Until then each look lets calls begin for a while.
+    async fn watch(&self, spec: &JobSpec, gate: &Gate) -> Result<(), Error> {
         loop {
-            sleep(WATCH).await;
+            sleep_until(gate.looked() + WATCH).await;
             if self.store.status(spec.uid).await? != JobStatus::Running {
                 return Ok(());
             }
+            gate.look();
         }
     }
 

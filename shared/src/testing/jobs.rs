@@ -1,6 +1,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::domain::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
@@ -19,6 +20,7 @@ pub struct MemoryJob {
     state: Mutex<State>,
     webhooks: MemoryWebhooks,
     fault: Arc<Fault>,
+    latency: Mutex<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,11 @@ impl MemoryJob {
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { fault: Arc::clone(fault), ..self }
+    }
+
+    /// From now on a look at its status takes so long; it sees what there is at its end.
+    pub fn slow_down(&self, latency: Duration) {
+        *self.latency.lock().unwrap_or_else(PoisonError::into_inner) = latency;
     }
 
     /// Whose end is recorded there.
@@ -257,6 +264,8 @@ impl Ledger for MemoryJob {
     }
 
     async fn status(&self, _: JobUid) -> Result<JobStatus, Error> {
+        let latency = *self.latency.lock().unwrap_or_else(PoisonError::into_inner);
+        tokio::time::sleep(latency).await;
         Ok(self.lock().job()?.state.status)
     }
 }
