@@ -132,6 +132,7 @@ test-endpoint: setup
 	cd examples/endpoint && npm test
 
 test-system: setup build
+	@cargo build --quiet --workspace --bin direct --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null
 	$(VENV)/bin/pytest
 	@$(PY) -m local down

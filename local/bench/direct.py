@@ -9,8 +9,9 @@ from local import settings
 from local.errors import Unusable
 from local.progress import step
 
+TARGET: Final = settings.ROOT / "target" / "x86_64-unknown-linux-gnu"
 # As it ships: built by `make bench`.
-RELEASE: Final = settings.ROOT / "target" / "x86_64-unknown-linux-gnu" / "release"
+RELEASE: Final = TARGET / "release"
 # Runs of at least this many seconds are left out unless all are wanted.
 LONGEST_SECONDS: Final = 70
 
@@ -29,6 +30,13 @@ def run(everything: bool) -> dict[str, list[dict[str, Any]]]:
     if process.returncode:
         raise Unusable(f"The direct run failed with status {process.returncode}.")
     return runs
+
+
+def one(items: int, latency_ms: int, slots: int) -> dict[str, Any]:
+    """One run of the binaries that the local stack runs: for its counts, its times are none to speak of."""
+    command = [TARGET / "debug" / "direct", "--infer", settings.BINARIES / "infer" / "bootstrap"]
+    only = ["--python", sys.executable, "--only", str(items), str(latency_ms), str(slots)]
+    return dict(json.loads(subprocess.run([*map(str, command), *only], check=True, stdout=subprocess.PIPE).stdout))
 
 
 def _said(measured: dict[str, Any]) -> str:

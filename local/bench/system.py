@@ -44,7 +44,7 @@ class Run:
     case: Case
     drafts: int
     map_seconds: float
-    other_seconds: float
+    other_seconds: float  # of the execution: Plan's and Finalize's
     invocations: int
     history_events: int
     most_at_once: int  # calls, as the endpoint saw it
@@ -100,7 +100,7 @@ def _run(stack: Stack, api: httpx.Client, subscription: str, case: Case) -> Run:
         case=case,
         drafts=ended["successful_items"],
         map_seconds=aws.map_seconds(history),
-        other_seconds=aws.task_seconds(history) - sum(report["wall_ms"] / 1_000 for report in aws.reports(history)),
+        other_seconds=aws.seconds(history) - aws.map_seconds(history),
         invocations=tasks + 1,  # Deliver's
         history_events=len(history),
         most_at_once=seen["max_in_flight"],

@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
 use shared::domain::breaker::{self, Breaker};
 use shared::domain::connection::SageMaker;
@@ -136,17 +136,19 @@ where
     /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open; `BatchStuck`:
     /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
-        let job = self.store.job(batch.job).await?;
-        let looked = Instant::now();
+        // None of these needs another, and the model waits for all of them (decision 0018).
+        let ((job, looked), committed, assets) = tokio::try_join!(
+            self.store.job(batch.job).map_ok(|job| (job, Instant::now())),
+            self.store.committed(batch.job, batch.batch),
+            self.objects.assets(batch),
+        )?;
         if job.state.status != JobStatus::Running {
             return Ok(Report::default()); // cancelled or ended meanwhile: nothing to do, and nothing wrong
         }
-        let committed = self.store.committed(batch.job, batch.batch).await?;
         if committed.len() >= batch.items.div_ceil(batch.chunk_items) as usize {
             return Ok(Report::default());
         }
         let model = self.model(&job.spec).await?;
-        let assets = self.objects.assets(batch).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
         let (spec, gate, stopped, fetching) = (&job.spec, Gate::new(batch, looked), Cell::new(false), Mutex::default());
