@@ -32,4 +32,5 @@ mod recover;
 mod requests;
 mod review;
 mod tenants;
+mod uploads;
 mod webhooks;

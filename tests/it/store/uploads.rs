@@ -1,0 +1,190 @@
+use futures_util::TryStreamExt;
+use shared::domain::Timestamp;
+use shared::domain::id::{ItemUid, ProjectUid};
+use shared::domain::item::{Asset, AssetType, Item, Size};
+use shared::domain::job::{JobSpec, JobState, UploadRun};
+use shared::domain::project::{Project, ProjectChange};
+use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence};
+use shared::ports::{Items, Jobs, Picked, Projects, Stretch, Uploads};
+use shared::store::Store;
+
+use super::making::*;
+
+on_both!(
+    a_project_is_its_owners_alone,
+    a_file_is_changed_only_as_it_was_read,
+    a_deleted_file_leaves_the_unlabeled_items_and_comes_back,
+    uploads_are_counted_and_looked_after_until_they_are_forgotten,
+    a_stretch_begins_behind_a_place_and_ends_at_a_time,
+    what_a_job_takes_is_counted_within_the_day,
+    notes_of_rejected_uploads_are_their_projects_own,
+);
+
+async fn a_stored_project(store: &Store) -> Project {
+    let body = br#"{"name": "Camera", "auto_label_on_upload": {}}"#;
+    let project = Project::read(body, acme(), at(0)).unwrap();
+    store.add_project(&project).await.unwrap();
+    project
+}
+
+fn version(etag: &str, sequencer: &str) -> Option<FileVersion> {
+    Some(FileVersion { etag: etag.into(), sequence: Sequence::of(sequencer), deleted: false })
+}
+
+async fn read(store: &Store, uid: ItemUid) -> Item {
+    store.items(&[uid]).await.unwrap().remove(0)
+}
+
+async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
+    let found: Vec<(String, Asset)> = store.unlabeled(project, Stretch::default()).try_concat().await.unwrap();
+    found.into_iter().map(|(_, asset)| asset.uid).collect()
+}
+
+async fn a_project_is_its_owners_alone(store: Store) {
+    let project = a_stored_project(&store).await;
+
+    assert_eq!(store.owner(project.uid).await.unwrap(), Some(acme()));
+    assert_eq!(store.owner(a_project()).await.unwrap(), None);
+
+    // I10: who changes what is not theirs does not own it.
+    let change = ProjectChange { auto_label_on_upload: Some(None), ..ProjectChange::default() };
+    assert!(store.change_project(other(), project.uid, &change, at(1)).await.is_err());
+    let unknown = a_project();
+    assert!(store.change_project(other(), unknown, &change, at(1)).await.is_err());
+    assert_eq!(store.owner(unknown).await.unwrap(), None);
+}
+
+async fn a_file_is_changed_only_as_it_was_read(store: Store) {
+    let project = a_project();
+    let item = some_items(project, 1).remove(0);
+    stored(store.add_items(std::slice::from_ref(&item)).await);
+    let size = Some(Size { width: 7, height: 8 });
+    let new = Item { file: version("two", "2"), asset: Asset { size, ..item.asset.clone() }, ..item.clone() };
+    let Effect::Changed(after) = item.uploaded(&new) else { panic!("news") };
+
+    assert!(store.change_file(&item, &after, at(5)).await.unwrap());
+    assert!(!store.change_file(&item, &after, at(5)).await.unwrap(), "it is not as it was read any more");
+    assert_eq!(read(&store, item.asset.uid).await, *after);
+
+    // A draft of the bytes before goes, and the item waits again.
+    let spec = a_spec(project, 0);
+    running(&store, &spec, 1).await;
+    let chunk = a_chunk(spec.uid, 0, vec![drafted(item.asset.uid)]);
+    shared::ports::Ledger::commit(&store, &spec, "bot", chunk, at(6)).await.unwrap();
+    let labeled = read(&store, item.asset.uid).await;
+    assert!(!store.change_file(&after, &after, at(7)).await.unwrap(), "somebody has labeled it meanwhile (I3)");
+    let Effect::Changed(after) = labeled.uploaded(&Item { file: version("three", "3"), ..new }) else { panic!("news") };
+    assert!(store.change_file(&labeled, &after, at(8)).await.unwrap());
+    assert_eq!(waiting(&store, project).await, [item.asset.uid]);
+    assert!(read(&store, item.asset.uid).await.result.is_none());
+}
+
+async fn a_deleted_file_leaves_the_unlabeled_items_and_comes_back(store: Store) {
+    let project = a_project();
+    let item = some_items(project, 1).remove(0);
+    stored(store.add_items(std::slice::from_ref(&item)).await);
+
+    let deleted = item.deleted(&item.asset.source, &Sequence::of("5")).unwrap();
+    assert!(store.change_file(&item, &deleted, at(1)).await.unwrap());
+    assert!(waiting(&store, project).await.is_empty());
+
+    let Effect::Changed(back) = deleted.uploaded(&Item { file: version("new", "6"), ..item.clone() }) else {
+        panic!("news")
+    };
+    assert!(store.change_file(&deleted, &back, at(2)).await.unwrap());
+    assert_eq!(waiting(&store, project).await, [item.asset.uid]);
+}
+
+async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: Store) {
+    let Project { uid, .. } = a_stored_project(&store).await;
+
+    let counted = store.count_uploads(acme(), uid, &[AssetType::Image, AssetType::PointCloud], 3, at(4)).await.unwrap();
+    assert_eq!((counted.waiting, counted.last_at, counted.are_awaited), (3, Some(at(4)), false));
+    assert_eq!(counted.project.item_count(), 2);
+    assert!(store.count_uploads(other(), uid, &[], 1, at(4)).await.is_err(), "I10");
+
+    assert!(store.await_pause(acme(), uid, at(5)).await.unwrap());
+    assert!(!store.await_pause(acme(), uid, at(6)).await.unwrap(), "once");
+    assert_eq!(store.awaited_projects(10).await.unwrap(), [(acme(), uid)]);
+
+    store.forget_arrivals(acme(), uid, 2).await.unwrap();
+    assert!(store.arrivals(acme(), uid).await.unwrap().are_awaited, "one has come meanwhile");
+    store.forget_arrivals(acme(), uid, 3).await.unwrap();
+    let forgotten = store.arrivals(acme(), uid).await.unwrap();
+    assert_eq!((forgotten.waiting, forgotten.are_awaited), (0, false));
+    assert!(store.awaited_projects(10).await.unwrap().is_empty());
+}
+
+async fn a_stretch_begins_behind_a_place_and_ends_at_a_time(store: Store) {
+    let project = a_project();
+    let uids = unlabeled(&store, project, 9).await; // a microsecond apart
+    let within = async |after: Option<String>, until: Option<Timestamp>| -> Vec<(String, Asset)> {
+        store.unlabeled(project, Stretch { after, until }).try_concat().await.unwrap()
+    };
+    let keys = |found: &[(String, Asset)]| found.iter().map(|(_, asset)| asset.uid).collect::<Vec<_>>();
+
+    let all = within(None, None).await;
+    assert_eq!(keys(&all), uids);
+    let place = all[3].0.clone();
+    assert_eq!(keys(&within(Some(place.clone()), None).await), uids[4..]);
+    let until = at(0) + std::time::Duration::from_micros(6);
+    assert_eq!(keys(&within(Some(place.clone()), Some(until)).await), uids[4..7]);
+    assert!(within(Some(place), Some(at(-1))).await.is_empty());
+}
+
+async fn what_a_job_takes_is_counted_within_the_day(store: Store) {
+    let Project { uid, .. } = a_stored_project(&store).await;
+    store.count_uploads(acme(), uid, &[], 5, at(0)).await.unwrap();
+    let run = UploadRun { until: None, max_items_per_day: 10 };
+    let picked = |until: &str| Picked {
+        organization: acme(),
+        project: uid,
+        max_items_per_day: 10,
+        until: Some(until.into()),
+        waited: 5,
+    };
+    let start = async |second, total, picked: &Picked| {
+        let spec = JobSpec { uploads: Some(run.clone()), ..a_spec(uid, second) };
+        store.create_job(&spec, &JobState::new(at(second))).await.unwrap();
+        let started = store.start_job(&a_plan(spec.uid, "m"), total, Some(picked), at(second)).await;
+        // Again: the first plan counts, and nothing twice.
+        if started.is_ok() {
+            store.start_job(&a_plan(spec.uid, "n"), total, Some(picked), at(second)).await.unwrap();
+        }
+        let job = store.job(spec.uid).await.unwrap();
+        store.cancel_job(&job, &[], at(second)).await.unwrap();
+        started
+    };
+
+    start(1, 6, &picked("place 6")).await.unwrap();
+    let taken = store.arrivals(acme(), uid).await.unwrap();
+    assert_eq!((taken.waiting, taken.taken_until.as_deref()), (0, Some("place 6")));
+    assert_eq!(store.taken_today(uid, at(1)).await.unwrap(), 6);
+
+    assert!(start(2, 5, &picked("place 11")).await.is_err(), "the day has room for four");
+    assert_eq!(store.arrivals(acme(), uid).await.unwrap().taken_until.as_deref(), Some("place 6"));
+    start(3, 4, &picked("place 10")).await.unwrap();
+    assert_eq!(store.taken_today(uid, at(3)).await.unwrap(), 10);
+    assert_eq!(store.taken_today(uid, at(24 * 3_600)).await.unwrap(), 0);
+}
+
+async fn notes_of_rejected_uploads_are_their_projects_own(store: Store) {
+    let (project, another) = (a_project(), a_project());
+    let note = |project, key: &str, second| RejectedUpload {
+        organization: acme(),
+        project,
+        bucket: None,
+        key: key.into(),
+        size_bytes: 10_000_000_000,
+        reason: Rejection::TooLarge,
+        detail: "Too large.".into(),
+        uploaded_at: at(second),
+    };
+    let notes: Vec<RejectedUpload> = (0..5).map(|n| note(project, &n.to_string(), n)).collect();
+    for note in notes.iter().chain([&note(another, "x", 0), &notes[2]]) {
+        store.reject_upload(note).await.unwrap();
+    }
+
+    assert_pages(async |slice| store.rejected_uploads(acme(), project, &slice).await, |note| note, &notes).await;
+    assert!(store.rejected_uploads(other(), project, &everything()).await.unwrap().entries.is_empty()); // I10
+}
