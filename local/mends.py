@@ -16,6 +16,9 @@ from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway, dynamodb, stepfunctions
 
 WRITTEN_FOR = "1.5.33"
+BETWEEN = "BETWEEN :from AND :to"
+# Behind any sort key of ours.
+LAST = "\uffff"
 
 
 def apply() -> None:
@@ -127,25 +130,31 @@ def invocations_wait_for_nothing() -> None:
 
 
 class _Range:
-    """The entries of an index that a query of a range of sort keys can be about: the first so many of them."""
+    """The entries of an index that a page of a query can be about: the first so many of its range of sort keys, or of
+    what comes after the page before."""
 
     def __init__(self, members: Any, table: dict[str, Any], request: dict[str, Any], sort_key: str) -> None:
         self._members, self._table, self._request, self._sort_key = members, table, request, sort_key
 
     def get(self, partition: Any, default: Any = ()) -> Iterable[tuple[str, str]]:
-        values, rows = self._request["ExpressionAttributeValues"], self._table["items"]
-        first, last = values[":from"]["S"], values[":to"]["S"]
+        rows, (first, last) = self._table["items"], self._ends()
         keyed = ((rows[pk][sk][self._sort_key]["S"], pk, sk) for pk, sk in self._members.get(partition, default))
         within = (entry for entry in keyed if first <= entry[0] <= last)
         nearest = heapq.nsmallest if self._request.get("ScanIndexForward", True) else heapq.nlargest
-        return [(pk, sk) for _, pk, sk in nearest(int(self._request["Limit"]) + 1, within)]
+        return [(pk, sk) for _, pk, sk in nearest(int(self._request["Limit"]) + 2, within)]
+
+    def _ends(self) -> tuple[str, str]:
+        if BETWEEN in self._request["KeyConditionExpression"]:
+            values = self._request["ExpressionAttributeValues"]
+            return values[":from"]["S"], values[":to"]["S"]
+        return self._request.get("ExclusiveStartKey", {}).get(self._sort_key, {"S": ""})["S"], LAST
 
 
 _query: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("query", default=None)
 
 
 def a_page_of_an_index_reads_a_page() -> None:
-    """A query of a range of an index takes what its page takes.
+    """A query of an index takes what its page takes.
 
     The emulator sorts the whole partition and evaluates the condition on each of its entries, however small the page: a
     second for 10,000. Here only the page and the entry behind it are handed to it, and it judges those.
@@ -153,8 +162,9 @@ def a_page_of_an_index_reads_a_page() -> None:
     query, index_members = dynamodb._query, dynamodb._index_members
 
     def queried(request: dict[str, Any]) -> Any:
-        ranged = "BETWEEN :from AND :to" in request.get("KeyConditionExpression", "") and "Limit" in request
-        token = _query.set(request if ranged else None)
+        forward = BETWEEN in request.get("KeyConditionExpression", "") or request.get("ScanIndexForward", True)
+        paged = "IndexName" in request and "Limit" in request and forward
+        token = _query.set(request if paged else None)
         try:
             return query(request)
         finally:
