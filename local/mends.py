@@ -7,6 +7,7 @@ against one version and refuse any other: `check_version` fails before anything 
 import contextvars
 import heapq
 import importlib.metadata
+import re
 import socketserver
 from collections.abc import Iterable
 from typing import Any
@@ -16,9 +17,6 @@ from ministack.core import iam_evaluator, lambda_runtime
 from ministack.services import apigateway, dynamodb, stepfunctions
 
 WRITTEN_FOR = "1.5.33"
-BETWEEN = "BETWEEN :from AND :to"
-# Behind any sort key of ours.
-LAST = "\uffff"
 
 
 def apply() -> None:
@@ -131,7 +129,7 @@ def invocations_wait_for_nothing() -> None:
 
 class _Range:
     """The entries of an index that a page of a query can be about: the first so many of its range of sort keys, or of
-    what comes after the page before."""
+    what is left of it behind the page before."""
 
     def __init__(self, members: Any, table: dict[str, Any], request: dict[str, Any], sort_key: str) -> None:
         self._members, self._table, self._request, self._sort_key = members, table, request, sort_key
@@ -144,17 +142,25 @@ class _Range:
         return [(pk, sk) for _, pk, sk in nearest(int(self._request["Limit"]) + 2, within)]
 
     def _ends(self) -> tuple[str, str]:
-        if BETWEEN in self._request["KeyConditionExpression"]:
-            values = self._request["ExpressionAttributeValues"]
-            return values[":from"]["S"], values[":to"]["S"]
-        return self._request.get("ExclusiveStartKey", {}).get(self._sort_key, {"S": ""})["S"], LAST
+        values, range_of = self._request["ExpressionAttributeValues"], _range_of(self._request)
+        first, last = (values[name]["S"] for name in range_of)
+        if "ExclusiveStartKey" not in self._request:
+            return first, last
+        begun = self._request["ExclusiveStartKey"][self._sort_key]["S"]
+        return (max(first, begun), last) if self._request.get("ScanIndexForward", True) else (first, min(last, begun))
+
+
+def _range_of(request: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the values between which a query's sort keys are; none if it is about something else."""
+    found = re.search(r"BETWEEN (:\w+) AND (:\w+)$", request.get("KeyConditionExpression", ""))
+    return found.groups() if found else ()
 
 
 _query: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("query", default=None)
 
 
 def a_page_of_an_index_reads_a_page() -> None:
-    """A query of an index takes what its page takes.
+    """A query of a range of an index takes what its page takes.
 
     The emulator sorts the whole partition and evaluates the condition on each of its entries, however small the page: a
     second for 10,000. Here only the page and the entry behind it are handed to it, and it judges those.
@@ -162,9 +168,8 @@ def a_page_of_an_index_reads_a_page() -> None:
     query, index_members = dynamodb._query, dynamodb._index_members
 
     def queried(request: dict[str, Any]) -> Any:
-        forward = BETWEEN in request.get("KeyConditionExpression", "") or request.get("ScanIndexForward", True)
-        paged = "IndexName" in request and "Limit" in request and forward
-        token = _query.set(request if paged else None)
+        ranged = _range_of(request) and "IndexName" in request and "Limit" in request
+        token = _query.set(request if ranged else None)
         try:
             return query(request)
         finally:
