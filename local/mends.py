@@ -7,6 +7,7 @@ against one version and refuse any other: `check_version` fails before anything 
 import contextvars
 import heapq
 import importlib.metadata
+import re
 import socketserver
 from collections.abc import Iterable
 from typing import Any
@@ -127,18 +128,32 @@ def invocations_wait_for_nothing() -> None:
 
 
 class _Range:
-    """The entries of an index that a query of a range of sort keys can be about: the first so many of them."""
+    """The entries of an index that a page of a query can be about: the first so many of its range of sort keys, or of
+    what is left of it behind the page before."""
 
     def __init__(self, members: Any, table: dict[str, Any], request: dict[str, Any], sort_key: str) -> None:
         self._members, self._table, self._request, self._sort_key = members, table, request, sort_key
 
     def get(self, partition: Any, default: Any = ()) -> Iterable[tuple[str, str]]:
-        values, rows = self._request["ExpressionAttributeValues"], self._table["items"]
-        first, last = values[":from"]["S"], values[":to"]["S"]
+        rows, (first, last) = self._table["items"], self._ends()
         keyed = ((rows[pk][sk][self._sort_key]["S"], pk, sk) for pk, sk in self._members.get(partition, default))
         within = (entry for entry in keyed if first <= entry[0] <= last)
         nearest = heapq.nsmallest if self._request.get("ScanIndexForward", True) else heapq.nlargest
-        return [(pk, sk) for _, pk, sk in nearest(int(self._request["Limit"]) + 1, within)]
+        return [(pk, sk) for _, pk, sk in nearest(int(self._request["Limit"]) + 2, within)]
+
+    def _ends(self) -> tuple[str, str]:
+        values, range_of = self._request["ExpressionAttributeValues"], _range_of(self._request)
+        first, last = (values[name]["S"] for name in range_of)
+        if "ExclusiveStartKey" not in self._request:
+            return first, last
+        begun = self._request["ExclusiveStartKey"][self._sort_key]["S"]
+        return (max(first, begun), last) if self._request.get("ScanIndexForward", True) else (first, min(last, begun))
+
+
+def _range_of(request: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the values between which a query's sort keys are; none if it is about something else."""
+    found = re.search(r"BETWEEN (:\w+) AND (:\w+)$", request.get("KeyConditionExpression", ""))
+    return found.groups() if found else ()
 
 
 _query: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("query", default=None)
@@ -153,7 +168,7 @@ def a_page_of_an_index_reads_a_page() -> None:
     query, index_members = dynamodb._query, dynamodb._index_members
 
     def queried(request: dict[str, Any]) -> Any:
-        ranged = "BETWEEN :from AND :to" in request.get("KeyConditionExpression", "") and "Limit" in request
+        ranged = _range_of(request) and "IndexName" in request and "Limit" in request
         token = _query.set(request if ranged else None)
         try:
             return query(request)
