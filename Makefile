@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench fuzz fuzz-answers chaos faults logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench growth fuzz fuzz-answers chaos faults logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -60,6 +60,14 @@ bench: setup build
 	@cargo build --quiet --release --workspace --bin infer --bin direct --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m local bench $(if $(ALL),--all)
+
+# A job of 1,000 items and one of 100,000, which takes a quarter of an hour or more: memory, calls per item, history. Fails if
+# a bound is broken; keeps its figures in docs/growth.txt. Another size: make growth ITEMS=20000
+growth: setup build
+	@$(PY) -m local down
+	@AUTOLABEL_ITEM_CAP=1000000 $(PY) -m local up >/dev/null
+	@AUTOLABEL_ITEM_CAP=1000000 $(PY) -m local growth $(if $(ITEMS),--items $(ITEMS))
+	@$(PY) -m local down
 
 # Made-up requests with the keys of two tenants, 20,000 or more; prints its figures. Another run: make fuzz SEED=7
 fuzz: setup build

@@ -22,6 +22,8 @@ def main() -> int:
     bench = commands.add_parser("bench", help="run jobs of several sizes; prints what they cost and how fast they were")
     bench.add_argument("--all", action="store_true", help="the runs too that take minutes each")
     bench.add_argument("--show", action="store_true", help="print the table of the last run instead")
+    growth = commands.add_parser("growth", help="run a small job and a large one; prints and keeps what they cost")
+    growth.add_argument("--items", type=int, default=100_000, help="of the large one")
     coverage = commands.add_parser("coverage", help="write which tests hold which decision of the contract")
     coverage.add_argument("--check", action="store_true", help="fail if that is not what the page says")
     commands.add_parser("emulator", help="(process of the stack) the emulator")
@@ -48,6 +50,10 @@ def _run(arguments: argparse.Namespace) -> int:
             from local import bench
 
             bench.show() if arguments.show else bench.run(arguments.all)
+        case "growth":
+            from local import growth
+
+            growth.run(arguments.items)
         case "coverage":
             from local import coverage
 

@@ -60,7 +60,8 @@ def reports(events: list[Event]) -> list[dict[str, Any]]:
 def transitions(events: list[Event]) -> int:
     """AWS counts each step that is carried out, a retry as one more; with the start and the end of the execution."""
     kinds = Counter(event["type"] for event in events)
-    return kinds["TaskScheduled"] + kinds["MapStateEntered"] + kinds["PassStateEntered"] + 2
+    states = ("MapStateEntered", "PassStateEntered", "ChoiceStateEntered")
+    return kinds["TaskScheduled"] + sum(kinds[state] for state in states) + 2
 
 
 def _first(events: list[Event], kind: str) -> Event:

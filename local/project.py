@@ -17,6 +17,7 @@ from local.progress import step
 LABELS = ("person", "car", "pedestrian", "cup", "cat", "dog", "horse", "motorcycle", "dining table")
 ITEMS_PER_CALL = 1_000
 UPLOADS_AT_ONCE = 8
+RETRIES = 5
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,17 @@ def create_bare(client: httpx.Client, items: int = 0, name: str = "Bare", labels
     for start in range(0, items, ITEMS_PER_CALL):
         numbers = range(start, min(start + ITEMS_PER_CALL, items))
         entries = [{"key": f"{n:05}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in numbers]
-        checked(client.post(f"/projects/{uid}/items/", json={"items": entries}))
+        _add_bare(client, uid, {"items": entries})
     return uid
+
+
+def _add_bare(client: httpx.Client, project: str, items: dict[str, Any]) -> None:
+    """Items that are there already stay as they are, so a call that a busy machine had no time for is made again."""
+    for _ in range(RETRIES):
+        response = client.post(f"/projects/{project}/items/", json=items, timeout=60)
+        if not response.is_server_error:
+            break
+    checked(response)
 
 
 def create_load(client: httpx.Client, items: int, name: str = "Load") -> str:

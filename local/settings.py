@@ -63,12 +63,16 @@ LOAD_ENDPOINT: Final = "autolabel-load"
 # Where the development server of a web page would be.
 CORS_ORIGIN: Final = "http://localhost:5173"
 
+# A job takes no more than the contract says, unless a run is about more.
+ITEM_CAP: Final = os.environ.get("AUTOLABEL_ITEM_CAP", "5000")
+
 # What the deployed construct is told for this machine. Retries and caches are short, so that a person (or a test)
 # sees the second attempt, and a revoked key, within seconds. Limits are out of the way of tests that poll; a test that
 # is about them has a key of its own.
 CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
+    "itemCap": ITEM_CAP,
     "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
     "sourceBuckets": json.dumps(SOURCE_BUCKETS),
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),

@@ -87,6 +87,7 @@ export class AutoLabel extends Construct {
         PlanArn: steps.plan.functionArn,
         InferArn: steps.infer.functionArn,
         FinalizeArn: steps.finalize.functionArn,
+        BucketName: this.bucket.bucketName,
       },
     });
     this.functions = { ...this.apiFunctions(), ...steps, ...this.eventFunctions() };
@@ -139,6 +140,7 @@ export class AutoLabel extends Construct {
         {
           BUCKET_NAME: this.bucket.bucketName,
           ITEM_CAP: String(this.settings.itemCap),
+          INLINE_BATCHES: String(this.settings.inlineBatches),
           WORKERS: String(this.settings.workers),
           SLOTS_PER_WORKER: String(this.settings.slotsPerWorker),
           MAX_CONCURRENCY: String(this.settings.maxConcurrency),
@@ -359,6 +361,27 @@ export class AutoLabel extends Construct {
         resources: [plan.functionArn, infer.functionArn, finalize.functionArn],
       }),
     );
+    this.machine.addToRolePolicy(new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: [this.listsArn()] }));
+    // A Distributed Map starts executions of its own machine. In the role's default policy, which the machine waits for, that
+    // is a cycle. No right to redrive: a job whose execution has ended is settled.
+    const mapRuns = new iam.Policy(this, 'MapRuns', {
+      roles: [this.machine.role],
+      statements: [
+        new iam.PolicyStatement({ actions: ['states:StartExecution'], resources: [machine] }),
+        new iam.PolicyStatement({
+          actions: ['states:DescribeExecution', 'states:StopExecution'],
+          resources: [this.executionsArn(), this.batchesArn()],
+        }),
+      ],
+    });
+    for (const executions of [this.executionsArn(), this.batchesArn()]) {
+      acknowledgeWildcard(mapRuns, executions, 'Step Functions names the executions of batches; all are of this machine.');
+    }
+  }
+
+  /** The lists of batches that a Distributed Map reads. */
+  private listsArn(): string {
+    return this.bucket.arnForObjects('jobs/*/batches.json');
   }
 
   private sourceObjects(): string[] {
@@ -366,11 +389,21 @@ export class AutoLabel extends Construct {
     return Object.keys(this.settings.sourceBuckets).map((resource) => Stack.of(this).formatArn({ ...inS3, resource }));
   }
 
+  /** Of jobs. */
   private executionsArn(): string {
+    return this.executionArn(`${this.machine.stateMachineName}:*`);
+  }
+
+  /** Of single batches, as a Distributed Map starts them: its label stands in their names. */
+  private batchesArn(): string {
+    return this.executionArn(`${this.machine.stateMachineName}/Batches:*`);
+  }
+
+  private executionArn(resourceName: string): string {
     return Stack.of(this).formatArn({
       service: 'states',
       resource: 'execution',
-      resourceName: `${this.machine.stateMachineName}:*`,
+      resourceName,
       arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
   }
@@ -470,6 +503,7 @@ export class AutoLabel extends Construct {
     }
     acknowledgeWildcard(jobs.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');
     acknowledgeWildcard(settle.role!, this.executionsArn(), 'An execution is named by its job; all are of this machine.');
+    acknowledgeWildcard(this.machine.role, this.listsArn(), 'A list of batches lies under the uid of its job.');
     acknowledgeWildcard(this.machine.role, '*', 'Log delivery and X-Ray have no resource to name; Lambda functions are named.');
     acknowledge(this.machine, 'SF1', 'Failures are enough here: the functions log their work, and each event more is paid for.');
     acknowledge(this.lostEnds, 'SQS3', 'It is a dead-letter queue, of a rule: the check knows only those of queues.');

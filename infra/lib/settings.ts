@@ -11,7 +11,7 @@ import type { Node } from 'constructs';
 export interface Settings {
   /** Folder with one folder per function, each holding a `bootstrap` built for `architecture` (path). @default ../target/lambda */
   readonly binaries: string;
-  /** Definition of the workflow, with the placeholders `${PlanArn}`, `${InferArn}` and `${FinalizeArn}` (path). @default ../statemachine.asl.json */
+  /** Definition of the workflow, with the placeholders `${PlanArn}`, `${InferArn}`, `${FinalizeArn}` and `${BucketName}` (path). @default ../statemachine.asl.json */
   readonly stateMachineFile: string;
   /** Processor of all functions: `x86_64` or `arm64`. @default x86_64 */
   readonly architecture: Architecture;
@@ -19,8 +19,10 @@ export interface Settings {
   readonly sagemakerEndpoints: Partial<Record<ModelType, string>>;
   /** Buckets that items may come from, each with the slugs of the organizations that may name it. @default {} (none) */
   readonly sourceBuckets: Readonly<Record<string, readonly string[]>>;
-  /** Items that one job takes at most, 1 to 350,000 (what an inline Map carries). @default 5000 */
+  /** Items that one job takes at most, 1 to 1,000,000 (docs/scaling.md). @default 5000 */
   readonly itemCap: number;
+  /** Batches of a job that an inline Map takes, 0 to 500: a job of more, 5,000 items each, has a Distributed Map. @default 100 */
+  readonly inlineBatches: number;
   /** Map iterations at once at most, 1 to 40: a job has as few as its provider's limit takes. @default 4 */
   readonly workers: number;
   /** Model calls in flight that one of them drives, 1 to 1,000. @default 64 */
@@ -74,7 +76,8 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   architecture: oneOf('x86_64', 'arm64'),
   sagemakerEndpoints: { fallback: {}, read: readEndpoints },
   sourceBuckets: { fallback: {}, read: readBuckets },
-  itemCap: wholeNumber(5_000, 1, 350_000),
+  itemCap: wholeNumber(5_000, 1, 1_000_000),
+  inlineBatches: wholeNumber(100, 0, 500),
   workers: wholeNumber(4, 1, 40),
   slotsPerWorker: wholeNumber(64, 1, 1_000),
   maxConcurrency: wholeNumber(16, 1, 1_000),

@@ -16,6 +16,7 @@ const NAMES = new Map<string, string>(
     items: bucket.arnForObjects('projects/*'),
     work: bucket.arnForObjects('jobs/*'),
     drafts: bucket.arnForObjects('jobs/*/drafts/*'),
+    lists: bucket.arnForObjects('jobs/*/batches.json'),
     probe: bucket.arnForObjects('probes/picture.jpg'),
     machine: machine.stateMachineArn,
     queue: webhookQueue.queueArn,
@@ -135,7 +136,7 @@ test('a bucket of the setting is read by catalog and infer, and by nobody else',
   }
 });
 
-test('the state machine may invoke the three functions of its tasks, deliver its log, trace, and nothing else', () => {
+test('the state machine may invoke the three functions of its tasks, run batches apart, deliver its log, trace, and nothing else', () => {
   const role = deployment.only('AWS::StepFunctions::StateMachine').RoleArn['Fn::GetAtt'][0];
   const delivery = ['Create', 'Get', 'Update', 'Delete', 'List'].map(
     (verb) => `logs:${verb}LogDeliver${verb === 'List' ? 'ies' : 'y'} *`,
@@ -146,7 +147,13 @@ test('the state machine may invoke the three functions of its tasks, deliver its
   );
   const invoke = ['plan', 'infer', 'finalize'].map((name) => `lambda:InvokeFunction ${name}`);
 
-  assert.deepEqual(grantsOf(role), [...invoke, ...delivery, ...policies, ...trace].sort());
+  const apart = [
+    's3:GetObject lists',
+    'states:StartExecution machine',
+    ...['Describe', 'Stop'].flatMap((verb) => ['executions', 'batches'].map((of) => `states:${verb}Execution ${of}`)),
+  ];
+
+  assert.deepEqual(grantsOf(role), [...invoke, ...apart, ...delivery, ...policies, ...trace].sort());
 });
 
 test('no role has a managed policy, and no statement a wildcard for its action', () => {
@@ -178,11 +185,12 @@ function statements(role?: string): Json[] {
 function nameOf(resource: Json, logGroup?: string): string {
   if (resource === '*') return '*';
   const arn = JSON.stringify(resource);
-  if (resource['Fn::GetAtt']?.[0] === logGroup) return 'own log group';
+  if (logGroup !== undefined && resource['Fn::GetAtt']?.[0] === logGroup) return 'own log group';
   if (arn.includes(':sagemaker:*:') && arn.endsWith(':endpoint/*"]]}')) return 'endpoints';
   if (arn.includes(':sagemaker:*:') && arn.endsWith(':inference-component/*"]]}')) return 'inference components';
   if (arn.includes(':iam::*:role/*')) return 'roles';
   const machineName = JSON.stringify(stack.resolve(machine.stateMachineName));
   if (arn.includes(':states:') && arn.endsWith(`:execution:",${machineName},":*"]]}`)) return 'executions';
+  if (arn.includes(':states:') && arn.endsWith(`:execution:",${machineName},"/Batches:*"]]}`)) return 'batches';
   return NAMES.get(arn) ?? arn;
 }

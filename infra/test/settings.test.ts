@@ -20,6 +20,7 @@ test('settings that are not given have their documented defaults', () => {
   const deployment = new Deployment();
 
   assert.equal(deployment.environment('plan').ITEM_CAP, '5000');
+  assert.equal(deployment.environment('plan').INLINE_BATCHES, '100');
   assert.equal(deployment.environment('plan').WORKERS, '4');
   assert.equal(deployment.environment('plan').SLOTS_PER_WORKER, '64');
   assert.equal(deployment.environment('plan').MAX_CONCURRENCY, '16');
@@ -47,6 +48,7 @@ test('settings given as text, as the command line does, arrive', () => {
     sagemakerEndpoints: '{"yolo":"yolo-endpoint","sam3":"sam3-endpoint"}',
     sourceBuckets: '{"acmes-pictures":["acme","acme-2"]}',
     itemCap: '200',
+    inlineBatches: '0',
     workers: '8',
     slotsPerWorker: '32',
     maxConcurrency: '100',
@@ -71,6 +73,7 @@ test('settings given as text, as the command line does, arrive', () => {
   }
   assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
   assert.equal(deployment.environment('plan').ITEM_CAP, '200');
+  assert.equal(deployment.environment('plan').INLINE_BATCHES, '0');
   assert.equal(deployment.environment('plan').WORKERS, '8');
   assert.equal(deployment.environment('plan').SLOTS_PER_WORKER, '32');
   assert.equal(deployment.environment('plan').MAX_CONCURRENCY, '100');
@@ -149,7 +152,8 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['sourceBuckets', { pictures: 'acme' }, /^Setting sourceBuckets must be/],
     ['sourceBuckets', { pictures: ['Acme Inc'] }, /^Setting sourceBuckets must be/],
     ['sourceBuckets', { 'pictures/*': ['acme'] }, /^Setting sourceBuckets must be/],
-    ['itemCap', '0', /^Setting itemCap must be a whole number from 1 to 350000; it is "0"\.$/],
+    ['itemCap', '0', /^Setting itemCap must be a whole number from 1 to 1000000; it is "0"\.$/],
+    ['inlineBatches', 501, /^Setting inlineBatches must be a whole number from 0 to 500; it is 501\.$/],
     ['itemCap', '5e3', /^Setting itemCap must be/],
     ['itemCap', '', /^Setting itemCap must be/],
     ['slotsPerWorker', 0, /^Setting slotsPerWorker must be a whole number from 1 to 1000; it is 0\.$/],

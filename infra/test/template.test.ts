@@ -95,6 +95,7 @@ test('the state machine is the ASL file with its placeholders filled', () => {
     PlanArn: stack.resolve(plan.functionArn),
     InferArn: stack.resolve(infer.functionArn),
     FinalizeArn: stack.resolve(finalize.functionArn),
+    BucketName: stack.resolve(autoLabel.bucket.bucketName),
   });
   assert.equal(machine.StateMachineType, 'STANDARD');
   assert.equal(machine.LoggingConfiguration.IncludeExecutionData, false); // I11
@@ -157,7 +158,7 @@ describe('each function has its environment and its size', () => {
     catalog: [29, 256, ...http, 'BUCKET_NAME', 'SOURCE_BUCKETS', 'WEBHOOK_QUEUE_URL'],
     providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
-    plan: [300, 512, 'BUCKET_NAME', 'ITEM_CAP', 'MAX_CONCURRENCY', 'SLOTS_PER_WORKER', 'WORKERS'],
+    plan: [300, 512, 'BUCKET_NAME', 'INLINE_BATCHES', 'ITEM_CAP', 'MAX_CONCURRENCY', 'SLOTS_PER_WORKER', 'WORKERS'],
     infer: [900, 512, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'SOURCE_BUCKETS', 'BOT_USER', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
     settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use futures_util::Stream;
+
 use crate::domain::connection::{Credentials, Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::{
@@ -161,12 +163,8 @@ pub trait Items: Send + Sync {
         project: Option<ProjectUid>,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
-    /// The first `cap` unlabeled items in the order of their creation, and whether there are more.
-    fn unlabeled(
-        &self,
-        project: ProjectUid,
-        cap: usize,
-    ) -> impl Future<Output = Result<(Vec<Asset>, bool), Error>> + Send;
+    /// The unlabeled items in the order of their creation, some thousands at a time: a project may have any number.
+    fn unlabeled(&self, project: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send;
 }
 
 /// Inference providers.
@@ -320,8 +318,9 @@ pub trait Ledger: Send + Sync {
         chunk: Chunk,
         now: Timestamp,
     ) -> impl Future<Output = Result<Commit, Error>> + Send;
-    /// All receipts of a job, in order.
-    fn receipts(&self, job: JobUid) -> impl Future<Output = Result<Vec<Receipt>, Error>> + Send;
+    /// The receipts of a job, or of one batch of it, in order. There is no end to how many a job may have, so they are never
+    /// in memory together.
+    fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send;
     /// Where the job is: the cheap read that workers repeat (I7).
     fn status(&self, job: JobUid) -> impl Future<Output = Result<JobStatus, Error>> + Send;
 }
@@ -468,10 +467,28 @@ pub trait Executions: Send + Sync {
     fn is_running(&self, job: JobUid) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
+/// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
+/// bucket drops it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upload {
+    /// The object's key.
+    pub key: String,
+    /// What the bucket calls it.
+    pub id: String,
+    /// What the bucket answered to each part, in order.
+    pub parts: Vec<String>,
+}
+
 /// Objects in the system's bucket.
 pub trait Objects: Send + Sync {
     /// Writes an object, over one that is there.
     fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Begins an object that is too large to be in memory.
+    fn begin(&self, key: &str, content_type: &str) -> impl Future<Output = Result<Upload, Error>> + Send;
+    /// Its next part: of [`limits::PART_BYTES`](crate::domain::limits::PART_BYTES) at least, unless it is the last.
+    fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Makes it an object, over one that is there.
+    fn complete(&self, upload: Upload) -> impl Future<Output = Result<(), Error>> + Send;
     /// The bytes of a range.
     fn get_range(&self, key: &str, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
     /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. Whether the

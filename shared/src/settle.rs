@@ -1,10 +1,14 @@
 //! Settle: how a job ends (I5) and tells (I6). One idempotent function, called by Finalize, by the
 //! execution-status rule and by the schedule; whoever comes first ends the job, the others change nothing.
 
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+
 use crate::domain::Error;
 use crate::domain::id::JobUid;
 use crate::domain::job::{Job, JobStatus};
-use crate::domain::summary::Summary;
+use crate::domain::summary::{Sum, Summary};
 use crate::domain::webhook::Event;
 use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
 use crate::tell;
@@ -51,9 +55,13 @@ async fn ending(
     job: &Job,
     problem: Option<&str>,
 ) -> Result<Ending, Error> {
-    let receipts = store.receipts(job.spec.uid).await?;
+    let mut sum = Sum::default();
+    let mut receipts = pin!(store.receipts(job.spec.uid, None));
+    while let Some(receipt) = receipts.try_next().await? {
+        sum.add(receipt);
+    }
     let truncated = store.plan(job.spec.uid).await?.is_some_and(|plan| plan.truncated);
-    let summary = Summary::of(&receipts, truncated);
+    let summary = sum.summary(truncated);
     let error_message = verdict(job, problem, &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
     let event = Event::of_job(job, status, error_message.as_deref());

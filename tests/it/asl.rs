@@ -29,14 +29,20 @@ struct Task {
     repeatable: &'static [&'static str],
 }
 
-const TASKS: [Task; 3] = [
+const TASKS: [Task; 5] = [
     Task { name: "Plan", function_seconds: 300, repeatable: &["StoreUnavailable", "ObjectsUnavailable"] },
     Task {
         name: "Infer",
         function_seconds: 900,
         repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
     },
+    Task {
+        name: "InferApart",
+        function_seconds: 900,
+        repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
+    },
     Task { name: "Finalize", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
+    Task { name: "Refuse", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
 ];
 
 fn text() -> String {
@@ -163,10 +169,12 @@ fn the_definition_is_written_in_json_path() {
 
 #[test]
 fn the_plan_says_how_many_workers_there_are() {
-    let label = &states()["Label"];
+    for map in ["Label", "LabelApart"] {
+        let map = &states()[map];
 
-    assert_eq!(label["MaxConcurrencyPath"], "$.workers");
-    assert!(label.get("MaxConcurrency").is_none());
+        assert_eq!(map["MaxConcurrencyPath"], "$.workers");
+        assert!(map.get("MaxConcurrency").is_none());
+    }
 }
 
 /// I5: a state of the machine's own level that fails hands the job to Finalize, which settles it. Inside the Map
@@ -175,7 +183,9 @@ fn the_plan_says_how_many_workers_there_are() {
 fn whatever_fails_before_it_finalize_settles_the_job() {
     let machine = machine();
     for (name, state) in machine["States"].as_object().unwrap() {
-        if name != "Finalize" {
+        if state["Type"] == "Choice" {
+            assert!(state["Default"].is_string(), "{name} has a way on for whatever it is given");
+        } else if name != "Finalize" {
             let last = state["Catch"].as_array().and_then(|rules| rules.last()).expect(name);
             assert_eq!(last["ErrorEquals"], Value::from(vec!["States.ALL"]), "{name}");
         }
@@ -184,7 +194,41 @@ fn whatever_fails_before_it_finalize_settles_the_job() {
         }
     }
     let ends = |name: &str| machine["States"][name]["End"] == true;
-    assert!(ends("Finalize") && !ends("Plan") && !ends("Label"));
+    assert!(ends("Finalize") && !ends("Plan") && !ends("Label") && !ends("LabelApart"));
+}
+
+/// The same worker with the same patience; what differs is where its failure goes.
+#[test]
+fn a_batch_apart_is_worked_as_one_of_an_inline_map() {
+    let states = states();
+    let (inline, apart) = (&states["Infer"], &states["InferApart"]);
+
+    for part in ["Resource", "Parameters", "TimeoutSeconds", "Retry", "End"] {
+        assert_eq!(inline[part], apart[part], "{part}");
+    }
+    assert_eq!(states["Refuse"]["Parameters"], states["Finalize"]["Parameters"]);
+    assert_eq!(states["Refuse"]["Retry"], states["Finalize"]["Retry"]);
+}
+
+/// I5: a Distributed Map fails under a name of its own, so the reason is told before it does.
+#[test]
+fn a_batch_apart_that_fails_ends_the_job_and_then_the_map() {
+    let states = states();
+
+    assert_eq!(error_names(&states["InferApart"], "Catch"), ["BatchUnfinished", "States.ALL"]);
+    let caught = &states["InferApart"]["Catch"];
+    assert_eq!((&caught[0]["Next"], &caught[0]["ResultPath"]), (&"GoOnApart".into(), &Value::Null));
+    assert_eq!((&caught[1]["Next"], &caught[1]["ResultPath"]), (&"Refuse".into(), &"$.error".into()));
+    assert_eq!((&states["GoOnApart"]["Type"], &states["GoOnApart"]["Next"]), (&"Pass".into(), &"InferApart".into()));
+    assert_eq!((&states["Refuse"]["Next"], &states["Refused"]["Type"]), (&"Refused".into(), &"Fail".into()));
+}
+
+/// What an iteration answers is kept until all have: none may weigh anything.
+#[test]
+fn a_batch_apart_answers_nothing() {
+    let apart = &states()["InferApart"];
+
+    assert_eq!((apart.get("ResultPath"), apart.get("OutputPath")), (Some(&Value::Null), Some(&Value::Null)));
 }
 
 /// A retrier counts its attempts from the time a state is entered: a batch of many rounds gets them anew in each.

@@ -150,13 +150,16 @@ async fn planned(case: &Case, store: &Store, objects: Bucket) -> Result<Plan, Bo
     store.create_job(&spec, &JobState::new(now)).await?;
     let planner = Planner {
         store: store.clone(),
+        tenants: store.clone(),
         objects,
         clock: SystemClock,
         item_cap: case.items,
+        inline_batches: 100,
         workers: USUAL,
         max_concurrency: u32::try_from(case.slots)?,
     };
-    Ok(planner.plan(serde_json::from_value(json!({"job": spec.uid}))?, "1").await?)
+    planner.plan(serde_json::from_value(json!({"job": spec.uid}))?, "1").await?;
+    Ok(store.plan(spec.uid).await?.ok_or("the job has no plan")?)
 }
 
 fn item(n: usize, organization: OrganizationUid, project: ProjectUid, now: Timestamp) -> Result<Item, Box<dyn Error>> {

@@ -122,6 +122,8 @@ pub(crate) struct Asking<'a, M, O, W> {
 #[derive(Default)]
 struct Tries {
     failed: u32,
+    /// Calls that the endpoint had no room for, and that did not count.
+    refused: u32,
     /// Of the endpoint's time.
     spent: Duration,
 }
@@ -201,9 +203,11 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             Ok(body) => Ok(self.understand(asset, &body, until).await),
             Err(error) => Err(error),
         };
-        if self.gate.leave(place, took, &said) {
+        if self.gate.leave(place, took, tries.refused, &said) {
             tries.failed += 1;
             tries.spent += took;
+        } else {
+            tries.refused += 1;
         }
         said.map(Some)
     }

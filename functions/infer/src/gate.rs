@@ -17,6 +17,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// long, it is not.
 const SIBLINGS: Duration = Duration::from_secs(300);
 
+/// Refusals of an item that this worker's own calls may be the reason of: a crowd that fills an endpoint takes four or five to
+/// sort itself out. After that it is the item.
+const CROWDED: u32 = 8;
+
 /// What went through.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Load {
@@ -89,19 +93,32 @@ impl Gate {
         }
     }
 
-    /// A call that took so long has ended. Answers whether its failure counts against its item: a refusal does not, if it may
-    /// be this job's own calls that left no room (docs/decisions/0013).
-    pub(crate) fn leave<T>(&self, call: Call, took: Duration, result: &Result<T, InferenceError>) -> bool {
+    /// A call that took so long has ended, about an item that was refused so many times before. Answers whether its failure
+    /// counts against the item: a refusal does not, if it may be this job's own calls that left no room (docs/decisions/0013).
+    pub(crate) fn leave<T>(
+        &self,
+        call: Call,
+        took: Duration,
+        refusals: u32,
+        result: &Result<T, InferenceError>,
+    ) -> bool {
         let mut load = self.load.get();
         load.calls += 1;
         let counts = match result {
             Err(InferenceError::Busy { retry_after, patience, .. }) => {
                 load.refused += 1;
-                let lone = self.pace.borrow_mut().refused(call);
-                if lone {
+                let mut pace = self.pace.borrow_mut();
+                if pace.is_alone(&call) {
+                    pace.refused(call);
                     self.pause(*retry_after);
+                    self.answered.get().elapsed() >= self.patience.max(*patience)
+                } else if refusals >= CROWDED {
+                    pace.ended(call);
+                    true
+                } else {
+                    pace.refused(call);
+                    false
                 }
-                lone && self.answered.get().elapsed() >= self.patience.max(*patience)
             }
             Err(InferenceError::Transient { .. } | InferenceError::Job { .. }) => {
                 load.busy += took;

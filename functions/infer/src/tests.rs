@@ -15,7 +15,7 @@ use shared::domain::outcome::FailureCode;
 use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
 use shared::domain::{limits, rle};
-use shared::ports::{Ledger, Model, Objects};
+use shared::ports::{Model, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
     a_mask, a_png, an_item,
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod cancel;
 mod conformance;
 mod labels;
 mod load;
@@ -151,74 +152,6 @@ async fn an_item_that_a_person_labeled_meanwhile_is_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_cancel_nothing_new_is_asked_and_what_is_done_counts() {
-    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
-    let cancel = async {
-        tokio::time::sleep(Duration::from_millis(120)).await;
-        worker.store.cancel();
-        worker.models.0.asked().len()
-    };
-
-    let (report, asked_before) = tokio::join!(worker.run(&batch, "a", far()), cancel);
-
-    // I7: a worker looks every half second; 4 slots of 50 ms calls get through 40 items until then.
-    let asked = worker.models.0.asked().len();
-    assert!(report.is_ok() && asked_before < asked && asked <= 44, "{asked}");
-    assert_eq!(worker.store.now().state.counters.processed() as usize, asked);
-    assert_eq!(worker.run(&batch, "b", far()).await.unwrap(), Report::default());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_job_that_is_cancelled_while_its_batch_is_read_asks_nothing() {
-    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
-    let worker = Worker { objects: worker.objects.slow(Duration::from_secs(3)), ..worker };
-    let cancel = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        worker.store.cancel();
-    };
-
-    let (report, ()) = tokio::join!(worker.run(&batch, "a", far()), cancel);
-
-    assert_eq!((report.unwrap().calls, worker.store.now().state.counters.processed()), (0, 0));
-    assert_eq!(worker.models.0.asked(), []); // I7
-}
-
-/// I7: a read of the job whose answer is lost takes seconds.
-#[tokio::test(start_paused = true)]
-async fn while_nobody_knows_whether_the_job_goes_on_nothing_is_asked() {
-    let (worker, batch) = worker_on(&(0..500).map(an_item).collect::<Vec<_>>()).await;
-    let (begun, slow) = (Instant::now(), Duration::from_secs(20));
-    let asked_at = async |milliseconds| {
-        tokio::time::sleep_until(begun + Duration::from_millis(milliseconds)).await;
-        worker.models.0.asked().len()
-    };
-    let cancel = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
-        worker.store.slow_down(slow); // the look at 500 ms was answered, the next one takes long
-        let at_the_end_of_the_last_look = asked_at(1_600).await;
-        let later = asked_at(15_000).await;
-        worker.store.cancel();
-        (at_the_end_of_the_last_look, later)
-    };
-
-    let (report, (before, later)) = tokio::join!(worker.run(&batch, "a", far()), cancel);
-
-    assert!(before > 100 && before == later, "{before}, {later}");
-    assert_eq!((report.unwrap().calls as usize, worker.models.0.asked().len()), (before, before));
-    assert_eq!(begun.elapsed(), Duration::from_secs(1) + slow);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_late_answer_that_the_job_goes_on_lets_calls_begin_again() {
-    let (worker, batch) = worker_on(&(0..500).map(an_item).collect::<Vec<_>>()).await;
-    worker.store.slow_down(Duration::from_millis(1_800));
-
-    worker.run(&batch, "a", far()).await.unwrap();
-
-    assert_eq!(worker.models.0.asked().len(), 500);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_worker_short_of_time_hands_back_whole_chunks() {
     let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
 
@@ -266,14 +199,14 @@ async fn the_raw_objects_have_a_line_for_every_item_and_what_was_below_the_thres
 
     worker.run(&batch, "a", far()).await.unwrap();
 
-    let lines = raw(&worker, &batch).await;
+    let lines = raw(&worker).await;
     assert_eq!(lines.lines().count(), ITEMS);
     assert!(lines.contains("\"confidence\":0.1"));
 }
 
 /// The lines of the batch's raw objects.
-async fn raw(worker: &TestWorker, batch: &Batch) -> String {
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+async fn raw(worker: &TestWorker) -> String {
+    let receipts = worker.store.committed_receipts();
     let keys: BTreeSet<&str> = receipts.iter().flat_map(|receipt| &receipt.raw).map(String::as_str).collect();
     let mut lines = String::new();
     for key in keys {
@@ -310,7 +243,7 @@ async fn a_draft_that_is_too_large_for_its_row_is_kept_beside_the_raw_prediction
 
     let drafts = worker.store.committed_drafts();
     assert_eq!(drafts.len(), 3);
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let receipts = worker.store.committed_receipts();
     assert_eq!((receipts[0].predictions, receipts[0].labels[0].count), (120, 120));
     for draft in drafts {
         let place = draft.elsewhere.unwrap();
@@ -353,7 +286,7 @@ async fn what_is_kept_is_written_before_it_takes_much_memory() {
         .collect();
     assert_eq!(worker.store.now().state.counters.successful, 8);
     assert!(sizes.len() == 2 && sizes.iter().all(|size| *size < 2 * limits::OBJECT_BYTES), "{sizes:?}");
-    assert_eq!(worker.store.receipts(batch.job).await.unwrap().len(), 1);
+    assert_eq!(worker.store.committed_receipts().len(), 1);
 }
 
 /// Bytes of the first lines of a manifest.
@@ -393,7 +326,7 @@ async fn wanted_masks_are_fetched_one_at_a_time_and_kept_as_runs() {
     // Column by column: two columns of 100, a pixel, the mark.
     let runs = rle::encode([201, 1, 9_798]);
     let expected = json!([{"format": "coco_rle", "size": [100, 100], "counts": runs}]);
-    for line in raw(&worker, &batch).await.lines() {
+    for line in raw(&worker).await.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let masks: Vec<&Value> = line["predictions"].as_array().unwrap().iter().map(|one| &one["mask"]).collect();
         assert_eq!(json!(masks), expected);
@@ -411,14 +344,14 @@ async fn a_mask_that_cannot_be_had_is_dropped_and_noted() {
     worker.run(&batch, "a", far()).await.unwrap();
 
     assert_eq!(worker.store.now().state.counters.successful, 3);
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let receipts = worker.store.committed_receipts();
     let notes: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.notes).map(|note| note.message).collect();
     let gone = "annotations[0].mask: Could not be fetched. The server answered status 404. (and 1 more)";
     assert_eq!(notes, [gone; 3]);
 
     let (alone, batch) = masking(vec![pictured(LARGE, 0.9)]).await;
     alone.run(&batch, "a", far()).await.unwrap();
-    let receipts = alone.store.receipts(batch.job).await.unwrap();
+    let receipts = alone.store.committed_receipts();
     let failures: Vec<_> = receipts.into_iter().flat_map(|receipt| receipt.failures).collect();
     assert_eq!(failures.len(), 3);
     assert!(failures[0].message.ends_with("mask: Has 200 x 100 pixels, and the item 100 x 100."), "{failures:?}");
@@ -462,23 +395,6 @@ async fn masks_do_not_take_longer_than_an_item_may() {
 
     assert!(begun.elapsed() < Duration::from_secs(130), "{:?}", begun.elapsed());
     assert_eq!(worker.store.now().state.counters.failed, 3);
-}
-
-/// I7.
-#[tokio::test(start_paused = true)]
-async fn after_a_cancel_no_mask_is_fetched_and_the_item_is_not_reached() {
-    let (worker, batch) = masking(vec![pictured(GOOD, 0.9); limits::MASK_PICTURES]).await;
-    let cancel = async {
-        tokio::time::sleep(Duration::from_millis(1_200)).await;
-        worker.store.cancel();
-        worker.web.looks().len()
-    };
-
-    let (report, looks) = tokio::join!(worker.run(&batch, "a", far()), cancel);
-
-    // A worker looks every half second: five more masks, and the one of each that is under way.
-    assert!(report.is_ok() && worker.web.looks().len() <= looks + 7, "{}", worker.web.looks().len());
-    assert_eq!(worker.store.now().state.counters.processed(), 0);
 }
 
 /// A model that never answers costs each item its time, and no more.
@@ -545,7 +461,7 @@ async fn an_item_whose_file_is_missing_or_no_picture_fails_alone_and_the_model_i
     let counters = worker.store.now().state.counters;
     assert_eq!((counters.successful, counters.failed), (1, 2));
     assert_eq!(worker.models.0.asked(), [assets[2].uid]);
-    let failures = worker.store.receipts(batch.job).await.unwrap().into_iter().flat_map(|receipt| receipt.failures);
+    let failures = worker.store.committed_receipts().into_iter().flat_map(|receipt| receipt.failures);
     for failure in failures {
         assert_eq!(failure.code, FailureCode::FileUnreadable, "{}", failure.message);
     }

@@ -13,15 +13,19 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let table = env.text("TABLE_NAME");
     let bucket = env.text("BUCKET_NAME");
     let item_cap = env.parsed("ITEM_CAP");
+    let inline_batches = env.parsed("INLINE_BATCHES");
     let workers = Workers { most: env.parsed("WORKERS"), slots_each: env.parsed("SLOTS_PER_WORKER") };
     let max_concurrency = env.parsed("MAX_CONCURRENCY");
     env.finish()?;
     let aws = Aws::in_lambda().await;
+    let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let planner = &plan::Planner {
-        store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
+        store: store.clone(),
+        tenants: store,
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
         clock: SystemClock,
         item_cap,
+        inline_batches,
         workers,
         max_concurrency,
     };

@@ -29,6 +29,8 @@ pub const INLINE_BYTES: usize = 1024;
 pub const DRAFT_JSON_BYTES: u64 = 3 * 1024 * 1024;
 /// Bytes of an object of raw predictions or of drafts, about: so many are in memory.
 pub const OBJECT_BYTES: usize = 1024 * 1024;
+/// Bytes of a part of an object that is written in parts, but for the last one (AWS, "Multipart upload limits").
+pub const PART_BYTES: usize = 5 * 1024 * 1024;
 /// Bytes of one result in its row, as a person may correct it.
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Predictions of one item that are read; what follows is dropped and said so.
@@ -45,6 +47,8 @@ pub const MASK_URL_CHARS: usize = 8_192;
 pub const SUMMARY_LABELS: usize = 200;
 /// The same of the labels that a job does not want.
 pub const DROPPED_LABELS: usize = 50;
+/// Different labels that are counted at once while receipts are added up; beyond it the rarest so far are forgotten.
+pub const LABELS_COUNTED: usize = 10_000;
 /// Labels of one item that are counted among those: far more, since what is cut here is missing in every sum.
 pub const DROPPED_LABELS_PER_ITEM: usize = LABELS;
 /// Characters of all labels of a project or a job together.

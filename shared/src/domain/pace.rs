@@ -1,9 +1,10 @@
 //! How many calls a worker has at its endpoint: as many as the endpoint takes, within the worker's share of the limit (docs/decisions/0013).
 //!
-//! Additive increase and multiplicative decrease with a memory. A refusal (429 and its kin) halves the limit, once a round
-//! trip. What the endpoint is known to take is then reached again by doubling, and from time to time exceeded on trial: a
-//! trial that is refused costs the calls that were too many, and no halving; one that holds for a round trip is the new
-//! measure, and the next trial takes twice the step.
+//! Additive increase and multiplicative decrease with a memory. A second refusal (429 and its kin) soon after another halves
+//! the limit, once a round trip; one by itself was about something else than load, and changes nothing. What the endpoint is
+//! known to take is then reached again by doubling, and from time to time exceeded on trial: a trial that is refused costs the
+//! calls that were too many, and no halving; one that holds for a round trip is the new measure, and the next trial takes
+//! twice the step.
 //!
 //! Invariant: never more in flight than the share. No clock and no chance in here: what is known is known from the order in
 //! which calls begin and end.
@@ -14,6 +15,8 @@ use std::time::Duration;
 const START: u32 = 8;
 /// Good answers between two trials: a refused trial is one refusal in so many, far below the 5 % that an endpoint may see.
 const HOLD: u32 = 40;
+/// Good answers after which a refusal is taken for one that had nothing to do with load: who is full refuses more often.
+const DOUBT: u32 = 6;
 /// The first wait of [`backoff`], on average half of it.
 const BACKOFF: Duration = Duration::from_millis(500);
 /// The longest.
@@ -40,13 +43,17 @@ pub struct Pace {
     since: u64,
     /// Good answers under the present limit.
     good: u32,
+    /// Good answers until the last refusal is forgotten.
+    doubt: u32,
 }
 
 /// A call that has begun and not ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[must_use = "a call that never ends keeps its place"]
 pub struct Call {
     number: u64,
+    /// No other one was in flight.
+    first: bool,
 }
 
 impl Pace {
@@ -66,6 +73,7 @@ impl Pace {
             begun: 0,
             since: 0,
             good: 0,
+            doubt: 0,
         }
     }
 
@@ -74,14 +82,16 @@ impl Pace {
         if self.in_flight >= self.limit {
             return None;
         }
+        let first = self.in_flight == 0;
         self.in_flight += 1;
         self.begun += 1;
         self.most.0 = self.most.0.max(self.in_flight);
-        Some(Call { number: self.begun })
+        Some(Call { number: self.begun, first })
     }
 
     /// The endpoint has taken the call, whatever came of it.
     pub fn answered(&mut self, call: Call) {
+        self.doubt = self.doubt.saturating_sub(1);
         if call.number > self.round {
             self.round = self.begun;
             self.most = (self.in_flight, self.most.0);
@@ -110,19 +120,31 @@ impl Pace {
         }
     }
 
-    /// The endpoint had no room for the call. Answers whether it was the only one in flight: then it was not this worker that
+    /// Whether the call has been the only one in flight from its begin until now: if it is refused, it was not this worker that
     /// had filled the endpoint.
-    pub fn refused(&mut self, call: Call) -> bool {
-        let tells = call.number > self.since;
+    #[must_use]
+    pub const fn is_alone(&self, call: &Call) -> bool {
+        call.first && call.number == self.begun
+    }
+
+    /// The endpoint had no room for the call.
+    pub fn refused(&mut self, call: Call) {
+        let number = call.number;
         self.ended(call);
-        if !tells {
-            // Of the same crowd as the refusal before it: there is even less room than that one said.
-            self.known = self.known.min(self.in_flight.max(self.limit));
-        } else {
-            self.set(if self.on_trial { self.known } else { (self.limit / 2).max(1) });
-            self.known = self.in_flight.max(self.limit);
+        if number <= self.since {
+            // Of the same crowd as the refusals before it: there is room for one less than they said.
+            self.known -= u32::from(self.known > self.limit);
+            return;
         }
-        self.in_flight == 0
+        if !self.on_trial && self.doubt == 0 {
+            self.doubt = DOUBT;
+            return;
+        }
+        let limit = if self.on_trial { self.known } else { (self.limit / 2).max(1) };
+        // Not those of this moment: many may just have been answered.
+        let room = self.most.0.max(self.most.1).min(self.limit).saturating_sub(1);
+        self.set(limit);
+        self.known = room.max(limit);
     }
 
     /// The call is over, and says nothing about the endpoint's room.
@@ -149,6 +171,7 @@ impl Pace {
         self.good = 0;
         self.on_trial = false;
         self.step = 1;
+        self.doubt = 0;
     }
 }
 
@@ -175,6 +198,8 @@ mod tests {
         latency: u64,
         /// How long a request, and how long an answer is under way.
         transit: u64,
+        /// Of a thousand calls so many are refused for nothing.
+        whims: u64,
     }
 
     #[derive(Debug, Default)]
@@ -198,10 +223,10 @@ mod tests {
 
     #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
     enum Event {
-        Arrives(usize, u64),
-        Leaves(usize, u64),
-        Refused(usize, u64),
-        Answered(usize, u64),
+        Arrives(usize, Call),
+        Leaves(usize, Call),
+        Refused(usize, Call),
+        Answered(usize, Call),
     }
 
     impl Endpoint {
@@ -225,10 +250,7 @@ mod tests {
             loop {
                 for (who, pace) in workers.iter_mut().enumerate() {
                     while let Some(call) = pace.begin() {
-                        events.push(Reverse((
-                            now + self.transit + jitter(self.transit),
-                            Event::Arrives(who, call.number),
-                        )));
+                        events.push(Reverse((now + self.transit + jitter(self.transit), Event::Arrives(who, call))));
                     }
                 }
                 seen.most_in_flight = seen.most_in_flight.max(workers.iter().map(|pace| pace.in_flight).sum());
@@ -244,7 +266,7 @@ mod tests {
                 }
                 let back = now + self.transit + jitter(self.transit);
                 match event {
-                    Event::Arrives(who, call) if busy < self.places(now) => {
+                    Event::Arrives(who, call) if busy < self.places(now) && jitter(1_000) >= self.whims => {
                         busy += 1;
                         let took = self.latency * 9 / 10 + jitter(self.latency / 5);
                         events.push(Reverse((now + took, Event::Leaves(who, call))));
@@ -255,10 +277,10 @@ mod tests {
                         seen.taken += u32::from(now >= from);
                         events.push(Reverse((back, Event::Answered(who, call))));
                     }
-                    Event::Answered(who, number) => workers[who].answered(Call { number }),
-                    Event::Refused(who, number) => {
+                    Event::Answered(who, call) => workers[who].answered(call),
+                    Event::Refused(who, call) => {
                         seen.refused += u32::from(now >= from);
-                        workers[who].refused(Call { number });
+                        workers[who].refused(call);
                     }
                 }
             }
@@ -270,7 +292,7 @@ mod tests {
     #[test]
     fn an_endpoint_with_room_for_all_is_full_at_once() {
         for (latency, slots) in [(50_000, 16), (200_000, 16), (50_000, 64)] {
-            let endpoint = Endpoint { places: vec![(0, 1_000)], latency, transit: 500 };
+            let endpoint = Endpoint { places: vec![(0, 1_000)], latency, transit: 500, whims: 0 };
             let seen = endpoint.meets(vec![Pace::new(slots)], 0, 5 * SECOND);
 
             assert_eq!((seen.refused, seen.most_in_flight), (0, slots));
@@ -284,7 +306,7 @@ mod tests {
     fn whatever_the_endpoint_takes_is_found_and_kept() {
         for latency in [20_000, 50_000, 200_000] {
             for places in [1, 2, 3, 4, 7, 16, 40] {
-                let endpoint = Endpoint { places: vec![(0, places)], latency, transit: latency / 100 };
+                let endpoint = Endpoint { places: vec![(0, places)], latency, transit: latency / 100, whims: 0 };
                 let seen = endpoint.meets(vec![Pace::new(64)], 2 * SECOND, 30 * SECOND);
 
                 assert!(seen.goodput() >= 0.9, "{places} places of {latency}: {}", seen.goodput());
@@ -301,7 +323,7 @@ mod tests {
             (50_000, vec![(0, 4), (8 * SECOND, 32), (16 * SECOND, 6), (24 * SECOND, 12)]),
             (200_000, vec![(0, 12), (10 * SECOND, 6), (20 * SECOND, 16)]),
         ] {
-            let endpoint = Endpoint { places, latency, transit: 1_000 };
+            let endpoint = Endpoint { places, latency, transit: 1_000, whims: 0 };
             let seen = endpoint.meets(vec![Pace::new(64)], 2 * SECOND, 32 * SECOND);
 
             assert!(seen.goodput() >= 0.9, "{:?}: {}", endpoint.places, seen.goodput());
@@ -311,11 +333,35 @@ mod tests {
 
     #[test]
     fn workers_that_share_an_endpoint_fill_it_together() {
-        let endpoint = Endpoint { places: vec![(0, 12)], latency: 50_000, transit: 500 };
+        let endpoint = Endpoint { places: vec![(0, 12)], latency: 50_000, transit: 500, whims: 0 };
         let seen = endpoint.meets(vec![Pace::new(20), Pace::new(20), Pace::new(20)], 2 * SECOND, 30 * SECOND);
 
         assert!(seen.goodput() >= 0.9, "{}", seen.goodput());
         assert!(seen.refusals() <= 0.1, "{}", seen.refusals());
+    }
+
+    /// Refusals that have nothing to do with load leave the endpoint as full as it can be.
+    #[test]
+    fn an_endpoint_that_refuses_now_and_then_is_kept_busy() {
+        for (whims, slots, busy) in
+            [(10, 16, 0.9), (20, 16, 0.85), (50, 16, 0.4), (10, 64, 0.8), (20, 64, 0.5), (50, 64, 0.1)]
+        {
+            let endpoint = Endpoint { places: vec![(0, slots as usize)], latency: 50_000, transit: 500, whims };
+            let seen = endpoint.meets(vec![Pace::new(slots)], 2 * SECOND, 60 * SECOND);
+
+            assert!(seen.goodput() >= busy, "{whims} of 1,000, {slots} slots: {}", seen.goodput());
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_refuses_now_and_then_and_when_it_is_full_is_kept_full() {
+        for places in [4, 12, 30] {
+            let endpoint = Endpoint { places: vec![(0, places)], latency: 50_000, transit: 500, whims: 20 };
+            let seen = endpoint.meets(vec![Pace::new(64)], 2 * SECOND, 60 * SECOND);
+
+            assert!(seen.goodput() >= 0.85, "{places} places: {}", seen.goodput());
+            assert!(seen.refusals() <= 0.05, "{places} places: {}", seen.refusals());
+        }
     }
 
     fn began(pace: &mut Pace) -> Vec<Call> {
@@ -323,15 +369,45 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_that_is_refused_halves_the_limit_once() {
+    fn one_refusal_changes_nothing_and_a_second_one_halves_the_limit_once() {
         let mut pace = Pace::new(64);
-        let calls = began(&mut pace);
+        let mut calls = began(&mut pace);
         assert_eq!(calls.len(), 8);
 
-        assert!(!calls.into_iter().map(|call| pace.refused(call)).take(3).any(|alone| alone));
+        pace.refused(calls.pop().unwrap());
+        assert_eq!(pace.limit(), 8);
+        calls.insert(0, pace.begin().unwrap());
+        for _ in 0..3 {
+            pace.refused(calls.pop().unwrap());
+            assert_eq!(pace.limit(), 4);
+        }
 
-        assert_eq!(pace.limit(), 4);
-        assert!(pace.begin().is_none(), "five are still there");
+        assert_eq!((pace.in_flight, pace.known), (5, 5), "five are still there");
+        assert!(pace.begin().is_none());
+    }
+
+    #[test]
+    fn refusals_far_between_change_nothing() {
+        let mut pace = Pace::new(8);
+        for _ in 0..10 {
+            let mut calls = began(&mut pace);
+            pace.refused(calls.pop().unwrap());
+            calls.into_iter().for_each(|call| pace.answered(call));
+        }
+        assert_eq!(pace.limit(), 8);
+    }
+
+    #[test]
+    fn no_call_of_a_crowd_is_alone_not_even_the_last_one() {
+        let mut pace = Pace::new(64);
+        for call in began(&mut pace) {
+            assert!(!pace.is_alone(&call));
+            pace.refused(call);
+        }
+        let after = pace.begin().unwrap();
+        assert!(pace.is_alone(&after));
+        let beside = pace.begin().unwrap();
+        assert!(!pace.is_alone(&after) && !pace.is_alone(&beside));
     }
 
     #[test]
@@ -340,7 +416,8 @@ mod tests {
         for _ in 0..3 {
             let call = pace.begin().unwrap();
             assert!(pace.begin().is_none());
-            assert!(pace.refused(call));
+            assert!(pace.is_alone(&call));
+            pace.refused(call);
         }
         assert_eq!(pace.limit(), 1);
     }
@@ -368,7 +445,7 @@ mod tests {
                     _ => {
                         let call = calls.swap_remove(which % calls.len());
                         let number = call.number;
-                        prop_assert_eq!(pace.refused(call), calls.is_empty());
+                        pace.refused(call);
                         prop_assert!(number > halved_since || pace.limit() >= limit, "twice in a round trip");
                         if pace.limit() < limit { halved_since = pace.begun; }
                     }

@@ -29,7 +29,7 @@ pub struct Batch {
     pub workers: u32,
 }
 
-/// What Plan answers, and what a repeated Plan answers again.
+/// How a job is worked through: made once, and kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The job.
@@ -40,6 +40,42 @@ pub struct Plan {
     pub batches: Vec<Batch>,
     /// There were more unlabeled items than one job takes.
     pub truncated: bool,
+}
+
+/// What Plan answers to the state machine: the batches, or where they are listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    /// The job.
+    pub job: JobUid,
+    /// Map iterations at once.
+    pub workers: u32,
+    /// In order; none if they are listed.
+    pub batches: Vec<Batch>,
+    /// The object that lists them, a JSON array, for a Map that is distributed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<String>,
+}
+
+impl Plan {
+    /// Whether an inline Map carries it: `most` is how many batches the deployment trusts one with. Descriptors of 300 bytes
+    /// are never near the 256 KiB of a state's input. What is used up is the history, 25,000 events of one execution (AWS,
+    /// "Step Functions service quotas"): a batch takes 7 of them for each 15 minutes of its work.
+    #[must_use]
+    pub const fn is_inline(&self, most: usize) -> bool {
+        self.batches.len() <= most
+    }
+
+    /// Answers with the batches themselves.
+    #[must_use]
+    pub fn inline(self) -> Planned {
+        Planned { job: self.job, workers: self.workers, batches: self.batches, listed: None }
+    }
+
+    /// Answers with the object that lists them.
+    #[must_use]
+    pub fn listed(self, key: String) -> Planned {
+        Planned { job: self.job, workers: self.workers, batches: Vec::new(), listed: Some(key) }
+    }
 }
 
 /// What a deployment says about workers.

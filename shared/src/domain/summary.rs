@@ -1,7 +1,7 @@
 //! The summary of a finished job (contract, 6.5), added up from its receipts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -67,30 +67,90 @@ pub struct Summary {
     pub truncated: bool,
 }
 
-impl Summary {
-    /// Adds receipts up.
+/// A summary in the making: receipts are added one by one, and what it holds does not grow with them.
+#[derive(Debug, Default)]
+pub struct Sum {
+    predictions: u32,
+    labels: Counts,
+    dropped_labels: Counts,
+    errors: Vec<ItemError>,
+    notes: Vec<ItemError>,
+}
+
+impl Sum {
+    /// Adds the next receipt.
+    pub fn add(&mut self, receipt: Receipt) {
+        self.predictions = self.predictions.saturating_add(receipt.predictions);
+        self.labels.add(receipt.labels);
+        self.dropped_labels.add(receipt.dropped_labels);
+        fill(&mut self.errors, receipt.failures);
+        fill(&mut self.notes, receipt.notes);
+    }
+
+    /// What they come to.
     #[must_use]
-    pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>, truncated: bool) -> Self {
-        let mut summary = Self { truncated, ..Self::default() };
-        let (mut labels, mut dropped, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        for receipt in receipts {
-            summary.predictions += receipt.predictions;
-            labels.extend(receipt.labels.iter().map(LabelCount::pair));
-            dropped.extend(receipt.dropped_labels.iter().map(LabelCount::pair));
-            summary.errors.extend(receipt.failures.iter().take(limits::SUMMARY_ERRORS).cloned());
-            notes.extend(receipt.notes.iter().take(limits::SUMMARY_ERRORS).cloned());
+    pub fn summary(self, truncated: bool) -> Summary {
+        let Self { predictions, labels, dropped_labels, mut errors, notes } = self;
+        fill(&mut errors, notes); // a failed item says more than a dropped prediction
+        Summary {
+            predictions,
+            labels: labels.most(limits::SUMMARY_LABELS),
+            dropped_labels: dropped_labels.most(limits::DROPPED_LABELS),
+            errors,
+            truncated,
         }
-        summary.labels = LabelCount::sum(labels, limits::SUMMARY_LABELS);
-        summary.dropped_labels = LabelCount::sum(dropped, limits::DROPPED_LABELS);
-        summary.errors.extend(notes); // a failed item says more than a dropped prediction
-        summary.errors.truncate(limits::SUMMARY_ERRORS);
-        summary
+    }
+}
+
+/// The first so many.
+fn fill(errors: &mut Vec<ItemError>, more: Vec<ItemError>) {
+    errors.extend(more.into_iter().take(limits::SUMMARY_ERRORS - errors.len()));
+}
+
+/// How often each label was met: exactly, until there are more than [`limits::LABELS_COUNTED`].
+#[derive(Debug, Default)]
+struct Counts(HashMap<String, u32>);
+
+impl Counts {
+    fn add(&mut self, counts: Vec<LabelCount>) {
+        for LabelCount { label, count } in counts {
+            let sum = self.0.entry(label).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        if self.0.len() > limits::LABELS_COUNTED {
+            // Half of them, so that it happens seldom; none of those that the summary will list, unless it is late.
+            self.0 = self.most(limits::LABELS_COUNTED / 2).into_iter().map(|sum| (sum.label, sum.count)).collect();
+        }
+    }
+
+    fn most(&self, most: usize) -> Vec<LabelCount> {
+        LabelCount::sum(self.0.iter().map(|(label, count)| (label.as_str(), *count)), most)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn sum(receipts: impl IntoIterator<Item = Receipt>) -> Summary {
+        let mut sum = Sum::default();
+        receipts.into_iter().for_each(|receipt| sum.add(receipt));
+        assert!(sum.labels.0.len() <= limits::LABELS_COUNTED);
+        sum.summary(false)
+    }
+
+    #[test]
+    fn a_frequent_label_is_counted_to_the_last_among_any_number_of_rare_ones() {
+        let label = |label: String| LabelCount { label, count: 1 };
+        let receipt = |n: usize| Receipt {
+            labels: (0..98).map(|place| label(format!("{n} {place}"))).chain([label("car".into())]).collect(),
+            ..Receipt::default()
+        };
+
+        let summary = sum((0..1_000).map(receipt));
+
+        assert_eq!(summary.labels[0], LabelCount { label: "car".into(), count: 1_000 });
+    }
 
     #[test]
     fn however_many_labels_a_model_has_the_summary_stays_small() {
@@ -106,7 +166,7 @@ mod tests {
             ..Receipt::default()
         });
 
-        let summary = Summary::of(&receipts, false);
+        let summary = sum(receipts);
 
         assert_eq!((summary.labels.len(), summary.predictions), (limits::SUMMARY_LABELS, 60 * 98 + 7));
         assert_eq!(summary.labels.first().map(|entry| entry.label.as_str()), Some("car"));
@@ -124,7 +184,7 @@ mod tests {
             Receipt { failures: vec![error(FailureCode::ModelError); 15], ..Receipt::default() },
         ];
 
-        let codes: Vec<FailureCode> = Summary::of(&receipts, true).errors.iter().map(|error| error.code).collect();
+        let codes: Vec<FailureCode> = sum(receipts).errors.iter().map(|error| error.code).collect();
 
         assert_eq!(codes, [vec![FailureCode::ModelError; 15], vec![FailureCode::BadAnswer; 5]].concat());
     }

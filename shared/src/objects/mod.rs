@@ -6,10 +6,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::domain::Error;
 use crate::domain::source::{S3Object, Source};
-use crate::ports::{Files, NoFile, Objects};
+use crate::ports::{Files, NoFile, Objects, Upload};
 use crate::sdk;
 
 /// The system's bucket.
@@ -36,6 +37,41 @@ impl Objects for Bucket {
             .key(key)
             .content_type(content_type)
             .body(ByteStream::from(bytes));
+        request.send().await.map_err(classify)?;
+        Ok(())
+    }
+
+    async fn begin(&self, key: &str, content_type: &str) -> Result<Upload, Error> {
+        let request = self.client.create_multipart_upload().bucket(&self.name).key(key).content_type(content_type);
+        let id = request.send().await.map_err(classify)?.upload_id;
+        let id = id.ok_or_else(|| Error::internal("an upload without an id"))?;
+        Ok(Upload { key: key.to_owned(), id, parts: Vec::new() })
+    }
+
+    async fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), Error> {
+        let request = self
+            .client
+            .upload_part()
+            .bucket(&self.name)
+            .key(&upload.key)
+            .upload_id(&upload.id)
+            .part_number(part_number(upload.parts.len()))
+            .body(ByteStream::from(bytes));
+        let tag = request.send().await.map_err(classify)?.e_tag;
+        upload.parts.push(tag.ok_or_else(|| Error::internal("a part without a tag"))?);
+        Ok(())
+    }
+
+    async fn complete(&self, upload: Upload) -> Result<(), Error> {
+        let part = |(place, tag)| CompletedPart::builder().part_number(part_number(place)).e_tag(tag).build();
+        let parts = upload.parts.into_iter().enumerate().map(part).collect();
+        let request = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.name)
+            .key(upload.key)
+            .upload_id(upload.id)
+            .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
         request.send().await.map_err(classify)?;
         Ok(())
     }
@@ -100,6 +136,11 @@ impl Bucket {
             Source::Url(url) => Err(url),
         }
     }
+}
+
+/// Parts are counted from 1.
+fn part_number(place: usize) -> i32 {
+    i32::try_from(place + 1).unwrap_or(i32::MAX)
 }
 
 fn classify<E>(error: SdkError<E>) -> Error

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use backon::{ExponentialBuilder, Retryable};
+use futures_util::{Stream, stream};
 use serde::de::DeserializeOwned;
 
 use uuid::Uuid;
@@ -172,13 +173,13 @@ impl Store {
         Ok(rows)
     }
 
-    /// All rows of a partition whose sort key begins so, in order.
-    pub(super) async fn query_prefix(
+    /// The rows of a partition whose sort key begins so, in order, read page by page.
+    pub(super) fn query_prefix(
         &self,
         pk: String,
         prefix: &str,
         projection: Option<&str>,
-    ) -> Result<Vec<Row>, Error> {
+    ) -> impl Stream<Item = Result<Row, Error>> + Send + use<> {
         let request = self
             .client
             .query()
@@ -188,12 +189,10 @@ impl Store {
             .expression_attribute_values(":pk", text(pk))
             .expression_attribute_values(":prefix", text(prefix))
             .set_projection_expression(projection.map(Into::into));
-        let mut rows = Vec::new();
-        let mut pages = request.into_paginator().items().send();
-        while let Some(row) = pages.next().await {
-            rows.push(row.map_err(classify)?);
-        }
-        Ok(rows)
+        stream::unfold(request.into_paginator().items().send(), |mut rows| async {
+            let row = rows.next().await?;
+            Some((row.map_err(classify), rows))
+        })
     }
 
     /// A page of a partition of the table, newest first: its uids sort by time.

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Update};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use aws_sdk_dynamodb::types::Update;
+use futures_util::{Stream, StreamExt, stream};
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, text};
+use super::calls::{Row, Transacted, attribute, key_of, number, read, text};
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
-use super::rows::{ItemRow, RejectedRow, ResultRow, asset, item, unlabeled_place};
+use super::rows::{ItemRow, RejectedRow, ResultRow, item, unlabeled_place};
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
@@ -59,14 +59,8 @@ impl Items for Store {
         Ok(page)
     }
 
-    async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
-        let shards = stream::iter(0..keys::UNLABELED_SHARDS)
-            .map(|shard| self.unlabeled_in(keys::unlabeled_of(project, shard), cap + 1))
-            .buffered(usize::from(keys::UNLABELED_SHARDS));
-        let mut waiting: Vec<(String, Asset)> = shards.try_concat().await?;
-        waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let more = waiting.len() > cap;
-        Ok((waiting.into_iter().take(cap).map(|(_, asset)| asset).collect(), more))
+    fn unlabeled(&self, project: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
+        self.unlabeled_items(project)
     }
 }
 
@@ -169,36 +163,4 @@ impl Store {
             self.get_many(keys.clone()).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
         keys.into_iter().filter_map(|key| found.remove(&key.pk)).map(read).collect()
     }
-
-    /// At most `cap` items of a shard, each with its place in the order.
-    async fn unlabeled_in(&self, shard: String, cap: usize) -> Result<Vec<(String, Asset)>, Error> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name(UNLABELED.name)
-            .key_condition_expression(format!("{} = :shard", UNLABELED.pk))
-            .expression_attribute_values(":shard", text(shard))
-            .into_paginator()
-            .items()
-            .send();
-        let mut assets = Vec::new();
-        while assets.len() < cap
-            && let Some(row) = pages.next().await
-        {
-            assets.push(waiting(&row.map_err(classify)?)?);
-        }
-        Ok(assets)
-    }
-}
-
-/// An entry of the sparse index.
-fn waiting(row: &Row) -> Result<(String, Asset), Error> {
-    let field = |name: &str| {
-        row.get(name)
-            .and_then(|value: &AttributeValue| value.as_s().ok())
-            .ok_or_else(|| Error::internal("index entry without its attributes"))
-    };
-    let uid = field("pk")?.strip_prefix("ITEM#").ok_or_else(|| Error::internal("index entry that is no item"))?;
-    Ok((field(UNLABELED.sk)?.clone(), asset(ItemUid::parse(uid)?, field("item")?)?))
 }

@@ -4,6 +4,7 @@
 //! it finds nothing. The price is double write units; what it buys is calls: one a chunk.
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use futures_util::{Stream, StreamExt, TryStreamExt};
 
 use super::Store;
 use super::calls::{Row, Transacted, attribute, classify, number, read, refused, text};
@@ -28,7 +29,7 @@ const DRAFTS: usize = 2;
 impl Ledger for Store {
     async fn committed(&self, job: JobUid, batch: u32) -> Result<Vec<u32>, Error> {
         let prefix = keys::receipts_of_batch(batch);
-        let rows = self.query_prefix(keys::job_pk(job), &prefix, Some("sk")).await?;
+        let rows: Vec<Row> = self.query_prefix(keys::job_pk(job), &prefix, Some("sk")).try_collect().await?;
         let chunk = |row: &Row| row.get("sk")?.as_s().ok()?.strip_prefix(&prefix)?.parse().ok();
         Ok(rows.iter().filter_map(chunk).collect())
     }
@@ -72,9 +73,10 @@ impl Ledger for Store {
         }
     }
 
-    async fn receipts(&self, job: JobUid) -> Result<Vec<Receipt>, Error> {
-        let rows = self.query_prefix(keys::job_pk(job), keys::RECEIPT, None).await?;
-        rows.into_iter().map(|row| read::<ReceiptRow>(row)?.read()).collect()
+    fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send {
+        let prefix = batch.map_or_else(|| keys::RECEIPT.to_owned(), keys::receipts_of_batch);
+        let rows = self.query_prefix(keys::job_pk(job), &prefix, None);
+        rows.map(|row| read::<ReceiptRow>(row?)?.read())
     }
 
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error> {

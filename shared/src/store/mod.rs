@@ -11,6 +11,7 @@ mod rate_limits;
 mod reports;
 mod rows;
 mod tenants;
+mod unlabeled;
 mod webhooks;
 
 use aws_sdk_dynamodb::Client;

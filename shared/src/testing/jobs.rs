@@ -3,6 +3,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::{Stream, StreamExt, stream};
+
 use crate::domain::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item, Size, Source};
@@ -71,6 +73,11 @@ impl MemoryJob {
     /// The drafts, in the order of their commits.
     pub fn committed_drafts(&self) -> Vec<Draft> {
         self.lock().drafts.clone()
+    }
+
+    /// The receipts, in order.
+    pub fn committed_receipts(&self) -> Vec<Receipt> {
+        self.lock().receipts.values().cloned().collect()
     }
 
     /// A person cancels the job.
@@ -259,8 +266,15 @@ impl Ledger for MemoryJob {
         })
     }
 
-    async fn receipts(&self, _: JobUid) -> Result<Vec<Receipt>, Error> {
-        self.fault.around(|| Ok(self.lock().receipts.values().cloned().collect()))
+    fn receipts(&self, _: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send {
+        let wanted = |&(of, _): &(u32, u32)| batch.is_none_or(|batch| batch == of);
+        let names: Result<Vec<(u32, u32)>, Error> =
+            self.fault.around(|| Ok(self.lock().receipts.keys().copied().filter(wanted).collect()));
+        let receipt = |name| self.lock().receipts.get(&name).cloned().ok_or(Error::NotFound);
+        match names {
+            Ok(names) => stream::iter(names).map(receipt).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        }
     }
 
     async fn status(&self, _: JobUid) -> Result<JobStatus, Error> {

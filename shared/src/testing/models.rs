@@ -1,9 +1,10 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::domain::Error;
 use crate::domain::connection::{Reading, SageMaker};
@@ -13,7 +14,7 @@ use crate::domain::item::Size;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::source::Source;
-use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
+use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects, Upload};
 use crate::testing::Fault;
 
 /// What the model was told of an item.
@@ -38,6 +39,8 @@ pub struct ScriptedModel {
     /// What it says of every item.
     says: Option<Vec<u8>>,
     reading: Reading,
+    /// Has no room for these, ever.
+    refuses: HashSet<ItemUid>,
     /// Calls that it takes at once; 0: any number.
     places: usize,
     /// What it asks of those it does not take.
@@ -93,9 +96,15 @@ impl ScriptedModel {
         Self { places, retry_after, ..Self::default() }
     }
 
+    /// Has no room for these items, whatever else is there.
+    #[must_use]
+    pub fn refusing(items: impl IntoIterator<Item = ItemUid>) -> Self {
+        Self { refuses: items.into_iter().collect(), ..Self::default() }
+    }
+
     /// Somebody else has one of its places, until [`ScriptedModel::vacate`].
     pub fn occupy(&self) {
-        self.enter();
+        self.enter(true);
     }
 
     /// Nobody else has.
@@ -109,11 +118,11 @@ impl ScriptedModel {
     }
 
     /// Whether there is room for one more.
-    fn enter(&self) -> bool {
+    fn enter(&self, room_for_it: bool) -> bool {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         load.in_flight += 1;
         load.most_in_flight = load.most_in_flight.max(load.in_flight);
-        let room = self.places == 0 || load.in_flight <= self.places;
+        let room = room_for_it && (self.places == 0 || load.in_flight <= self.places);
         if !room {
             load.in_flight -= 1;
             load.refused.push(tokio::time::Instant::now());
@@ -147,7 +156,7 @@ impl Model for ScriptedModel {
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
-        if !self.enter() {
+        if !self.enter(!self.refuses.contains(&request.asset_id)) {
             return Err(InferenceError::busy("The model answered status 429.", self.retry_after));
         }
         let calls = {
@@ -244,6 +253,26 @@ impl Objects for MemoryObjects {
     async fn put(&self, key: &str, _: &str, bytes: Vec<u8>) -> Result<(), Error> {
         self.fault.around(|| {
             self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), bytes);
+            Ok(())
+        })
+    }
+
+    async fn begin(&self, key: &str, _: &str) -> Result<Upload, Error> {
+        self.fault.around(|| Ok(Upload { key: key.to_owned(), id: Uuid::now_v7().to_string(), parts: Vec::new() }))
+    }
+
+    async fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), Error> {
+        let part = format!("{}/{}", upload.id, upload.parts.len());
+        self.put(&part, "", bytes).await?;
+        upload.parts.push(part);
+        Ok(())
+    }
+
+    async fn complete(&self, upload: Upload) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            let whole = upload.parts.iter().filter_map(|part| objects.remove(part)).collect::<Vec<_>>().concat();
+            objects.insert(upload.key, whole);
             Ok(())
         })
     }

@@ -1,5 +1,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::{Stream, stream};
+
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
@@ -122,10 +124,12 @@ impl Items for MemoryTenants {
         Ok(Page { entries: lock(&self.items).iter().rev().filter(listed).cloned().collect(), next: None })
     }
 
-    async fn unlabeled(&self, project: ProjectUid, cap: usize) -> Result<(Vec<Asset>, bool), Error> {
+    fn unlabeled(&self, project: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
         let stored = lock(&self.items);
         let waiting = stored.iter().filter(|item| item.project == project && item.result.is_none());
-        Ok((waiting.clone().take(cap).map(|item| item.asset.clone()).collect(), waiting.count() > cap))
+        let pages: Vec<Vec<Asset>> =
+            waiting.map(|item| item.asset.clone()).collect::<Vec<_>>().chunks(100).map(<[Asset]>::to_vec).collect();
+        stream::iter(pages.into_iter().map(Ok))
     }
 }
 

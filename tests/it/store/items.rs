@@ -10,7 +10,6 @@ use super::making::*;
 
 on_both!(
     unlabeled_items_come_in_the_order_of_their_creation,
-    a_job_takes_as_many_items_as_it_may_and_is_told_of_more,
     an_item_with_a_draft_is_not_unlabeled_any_more,
     an_item_added_twice_stays_as_it_was,
     an_item_added_again_keeps_its_result,
@@ -31,24 +30,9 @@ async fn unlabeled_items_come_in_the_order_of_their_creation(store: Store) {
     stored(store.add_items(&shuffled).await);
     stored(store.add_items(&some_items(a_project(), 3)).await);
 
-    let (assets, more) = store.unlabeled(project, MANY).await.unwrap();
-
-    assert_eq!(assets, items.into_iter().map(|item| item.asset).collect::<Vec<_>>());
-    assert!(!more);
-    assert_eq!(store.unlabeled(a_project(), MANY).await.unwrap(), (vec![], false));
-}
-
-/// Contract D11.
-async fn a_job_takes_as_many_items_as_it_may_and_is_told_of_more(store: Store) {
-    let project = a_project();
-    let items = unlabeled(&store, project, MANY).await;
-
-    for cap in [1, 7, MANY - 1] {
-        let (assets, more) = store.unlabeled(project, cap).await.unwrap();
-
-        assert_eq!(assets.iter().map(|asset| asset.uid).collect::<Vec<_>>(), items[..cap]);
-        assert!(more);
-    }
+    let assets: Vec<Asset> = items.into_iter().map(|item| item.asset).collect();
+    assert_eq!(waiting_assets(&store, project).await, assets);
+    assert_eq!(waiting(&store, a_project()).await, []);
 }
 
 /// Contract D10.
@@ -60,9 +44,7 @@ async fn an_item_with_a_draft_is_not_unlabeled_any_more(store: Store) {
     let outcomes = vec![drafted(items[0]), failed(items[1]), skipped(items[2])];
     store.commit(&spec, "bot", a_chunk(spec.uid, 0, outcomes), at(2)).await.unwrap();
 
-    let (assets, more) = store.unlabeled(spec.project, 3).await.unwrap();
-    assert_eq!(assets.iter().map(|asset| asset.uid).collect::<Vec<_>>(), items[1..]);
-    assert!(!more);
+    assert_eq!(waiting(&store, spec.project).await, items[1..]);
 }
 
 async fn an_item_added_twice_stays_as_it_was(store: Store) {
@@ -77,7 +59,7 @@ async fn an_item_added_twice_stays_as_it_was(store: Store) {
     assert_eq!(there, [Some(first[0].clone()), None]);
     let uids: Vec<ItemUid> = first.iter().map(|item| item.asset.uid).collect();
     assert_eq!(store.items(&uids).await.unwrap(), first);
-    assert_eq!(store.unlabeled(first[0].project, 9).await.unwrap().0.len(), 2);
+    assert_eq!(waiting(&store, first[0].project).await.len(), 2);
 }
 
 /// I3.
@@ -92,7 +74,7 @@ async fn an_item_added_again_keeps_its_result(store: Store) {
     stored(store.add_items(&some_items(spec.project, 1)).await);
 
     assert_eq!(store.items(&items).await.unwrap(), before);
-    assert_eq!(store.unlabeled(spec.project, 9).await.unwrap(), (vec![], false));
+    assert_eq!(waiting(&store, spec.project).await, []);
 }
 
 async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
@@ -114,7 +96,7 @@ async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
     let labeled = store.items(&uids[..1]).await.unwrap().remove(0);
     let rejected = labeled.result.clone().unwrap().reviewed(Verdict::Reject, "person", at(3)).unwrap().unwrap();
     assert!(store.review(&labeled, &rejected, &[]).await.unwrap());
-    assert_eq!(store.unlabeled(spec.project, 9).await.unwrap().0[0], Asset { size, ..items[0].asset.clone() });
+    assert_eq!(waiting_assets(&store, spec.project).await[0], Asset { size, ..items[0].asset.clone() });
 }
 
 async fn items_are_read_in_the_order_of_the_question(store: Store) {

@@ -1,5 +1,6 @@
 use std::fmt::Write;
 
+use futures_util::TryStreamExt;
 use shared::domain::draft::Draft;
 use shared::domain::id::ItemUid;
 use shared::domain::job::{JobSpec, JobStatus};
@@ -54,7 +55,7 @@ async fn a_commit_writes_drafts_receipt_and_counters(store: Store) {
     let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
 
     assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("sbfs", 2));
-    assert_eq!(store.receipts(spec.uid).await.unwrap(), [receipt]);
+    assert_eq!(receipts(&store, spec.uid).await, [receipt]);
     let state = store.job(spec.uid).await.unwrap().state;
     assert_eq!((state.counters, state.progressed_at), (counted(5, 2, 1, 1), at(5)));
     let draft = result(&store, items[0]).await.unwrap();
@@ -70,7 +71,7 @@ async fn a_chunk_committed_again_changes_nothing(store: Store) {
     running(&store, &spec, 2).await;
     let items = unlabeled(&store, spec.project, 2).await;
     done(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0]), skipped(items[1])])).await);
-    let (job, receipts) = (store.job(spec.uid).await.unwrap(), store.receipts(spec.uid).await.unwrap());
+    let (job, first) = (store.job(spec.uid).await.unwrap(), receipts(&store, spec.uid).await);
     let drafts = store.items(&items).await.unwrap();
 
     // The second worker's model said something else.
@@ -78,7 +79,7 @@ async fn a_chunk_committed_again_changes_nothing(store: Store) {
     assert_eq!(store.commit(&spec, "bot", again, at(8)).await.unwrap(), Commit::Already);
 
     assert_eq!(store.job(spec.uid).await.unwrap(), job);
-    assert_eq!(store.receipts(spec.uid).await.unwrap(), receipts);
+    assert_eq!(receipts(&store, spec.uid).await, first);
     assert_eq!(store.items(&items).await.unwrap(), drafts);
 }
 
@@ -138,7 +139,7 @@ async fn an_item_labeled_meanwhile_is_skipped_and_left_alone(store: Store) {
     let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
 
     assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("slfs", 2));
-    assert_eq!(store.receipts(spec.uid).await.unwrap(), [receipt]);
+    assert_eq!(receipts(&store, spec.uid).await, [receipt]);
     assert_eq!(counters(&store, spec.uid).await, counted(4, 2, 1, 1));
     assert_eq!(result(&store, items[1]).await, before);
     assert!(result(&store, items[0]).await.is_some() && result(&store, items[3]).await.is_some());
@@ -169,7 +170,7 @@ async fn a_told_end_takes_no_more_chunks(store: Store) {
         assert_eq!(commits(&store, &spec, a_chunk(spec.uid, 0, vec![drafted(items[0])])).await, Commit::JobOver);
 
         assert_eq!(store.job(spec.uid).await.unwrap(), ended);
-        assert_eq!(store.receipts(spec.uid).await.unwrap(), []);
+        assert_eq!(receipts(&store, spec.uid).await, []);
         assert_eq!(result(&store, items[0]).await, None);
     }
 }
@@ -216,7 +217,7 @@ async fn a_dry_run_counts_and_writes_no_draft(store: Store) {
     assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("sbf", 1));
     assert_eq!(counters(&store, spec.uid).await, counted(3, 1, 1, 1));
     assert_eq!(store.items(&items).await.unwrap(), before);
-    assert_eq!(store.unlabeled(spec.project, 10).await.unwrap().0.len(), 2);
+    assert_eq!(waiting(&store, spec.project).await.len(), 2);
 }
 
 /// An outcome whose draft is stored in some more than so many bytes: hex digits in no order hold half a byte each.
@@ -284,9 +285,10 @@ async fn receipts_are_read_in_order_and_told_apart_by_batch(store: Store) {
         done(commits(&store, &spec, chunk).await);
     }
 
-    let raws: Vec<String> =
-        store.receipts(spec.uid).await.unwrap().into_iter().flat_map(|receipt| receipt.raw).collect();
+    let raws: Vec<String> = receipts(&store, spec.uid).await.into_iter().flat_map(|receipt| receipt.raw).collect();
     assert_eq!(raws, ["0/1", "1/2", "1/10", "10/0"]);
+    let of_one: Vec<Receipt> = store.receipts(spec.uid, Some(1)).try_collect().await.unwrap();
+    assert_eq!(of_one.into_iter().flat_map(|receipt| receipt.raw).collect::<Vec<_>>(), ["1/2", "1/10"]);
     assert_eq!(store.committed(spec.uid, 1).await.unwrap(), [2, 10]);
     assert_eq!(store.committed(spec.uid, 10).await.unwrap(), [0]);
     assert!(store.committed(spec.uid, 2).await.unwrap().is_empty());

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::TryStreamExt;
 use shared::domain::draft::Draft;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
 use shared::domain::item::{Asset, AssetType, Item, Size, Source};
 use shared::domain::job::{Counters, Job, JobSpec, JobState, JobStatus, ModelType};
-use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcome, SkipReason};
+use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcome, Receipt, SkipReason};
 use shared::domain::plan::{Batch, Plan};
 use shared::domain::prediction::{Geometry, Prediction, Rect};
 use shared::domain::summary::Summary;
 use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Chunk, Ending, Items, Jobs, Page, Slice, Webhooks};
+use shared::ports::{Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Webhooks};
 use shared::store::Store;
 
 /// A second of these tests' own time.
@@ -116,6 +117,21 @@ pub(crate) async fn unlabeled(store: &Store, project: ProjectUid, count: usize) 
     let items = some_items(project, count);
     stored(store.add_items(&items).await);
     items.iter().map(|item| item.asset.uid).collect()
+}
+
+/// What the store says is unlabeled, in its order.
+pub(crate) async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
+    waiting_assets(store, project).await.into_iter().map(|asset| asset.uid).collect()
+}
+
+/// The same, all that a job is told of it.
+pub(crate) async fn waiting_assets(store: &Store, project: ProjectUid) -> Vec<Asset> {
+    store.unlabeled(project).try_concat().await.unwrap()
+}
+
+/// A job's receipts, in order.
+pub(crate) async fn receipts(store: &Store, job: JobUid) -> Vec<Receipt> {
+    store.receipts(job, None).try_collect().await.unwrap()
 }
 
 /// A prediction.

@@ -146,7 +146,7 @@ async fn items_that_a_job_did_not_get_to_are_not_reported(store: Store) {
         entries.iter().map(|line| (line.item, line.outcome)).collect::<Vec<_>>(),
         [(items[1], OutcomeKind::Successful)]
     );
-    let receipts = store.receipts(spec.uid).await.unwrap();
+    let receipts = receipts(&store, spec.uid).await;
     assert_eq!(receipts.iter().flat_map(|receipt| receipt.items.clone()).collect::<Vec<_>>(), [items[1]]);
 }
 
@@ -171,10 +171,6 @@ async fn drafts(store: &Store) -> (ProjectUid, Vec<ItemUid>) {
 
 async fn read(store: &Store, item: ItemUid) -> Item {
     store.items(&[item]).await.unwrap().remove(0)
-}
-
-async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
-    store.unlabeled(project, 100).await.unwrap().0.into_iter().map(|asset| asset.uid).collect()
 }
 
 async fn review(store: &Store, item: &Item, verdict: Verdict) -> bool {

@@ -58,10 +58,6 @@ async fn review(store: &Store, item: &Item, verdict: Verdict, second: i64) -> bo
     store.review(item, &judged(item, verdict, second), &[]).await.unwrap()
 }
 
-async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
-    store.unlabeled(project, 100).await.unwrap().0.into_iter().map(|asset| asset.uid).collect()
-}
-
 async fn a_result_is_found_by_its_uid(store: Store) {
     let (_, drafted) = drafts(&store, 2).await;
     let item = drafted.asset.uid;

@@ -8,7 +8,7 @@ use shared::domain::connection::{Reading, ResponseFormat};
 use shared::domain::item::{Asset, AssetType, Size};
 use shared::domain::outcome::Receipt;
 use shared::domain::summary::LabelCount;
-use shared::ports::{Ledger, Objects};
+use shared::ports::Objects;
 use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
 
 use super::{far, running, worker_on};
@@ -86,7 +86,7 @@ impl Case {
 
         worker.run(&batch, "a", far()).await.unwrap();
 
-        let receipt = worker.store.receipts(batch.job).await.unwrap().remove(0);
+        let receipt = worker.store.committed_receipts().remove(0);
         let mut annotations = None;
         for draft in worker.store.committed_drafts() {
             let kept = match &draft.elsewhere {

@@ -3,7 +3,6 @@
 use serde_json::json;
 use shared::domain::connection::Reading;
 use shared::domain::summary::LabelCount;
-use shared::ports::Ledger;
 use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
 
 use super::{far, masking, running, worker_on};
@@ -22,7 +21,7 @@ async fn labels_that_the_job_does_not_want_are_counted_and_a_label_may_have_a_th
 
     worker.run(&batch, "a", far()).await.unwrap();
 
-    let receipts = worker.store.receipts(batch.job).await.unwrap();
+    let receipts = worker.store.committed_receipts();
     let count = |label: &str, count| LabelCount { label: label.into(), count };
     assert_eq!(receipts[0].labels, [count("road", 3)]);
     assert_eq!(receipts[0].dropped_labels, [count("sky", 6)]);

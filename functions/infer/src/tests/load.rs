@@ -40,11 +40,32 @@ async fn an_item_that_is_refused_with_nothing_else_in_flight_fails_at_the_third_
     worker.run(&batch, "a", far()).await.unwrap();
 
     assert_eq!(worker.models.0.load().refused.len(), 3);
-    let failures = worker.store.receipts(batch.job).await.unwrap().remove(0).failures;
+    let failures = worker.store.committed_receipts().remove(0).failures;
     assert_eq!(
         (failures[0].code, &*failures[0].message),
         (FailureCode::ModelUnavailable, "The model answered status 429.")
     );
+}
+
+/// Contract D26.
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_refused_whatever_else_is_there_fails_and_slows_no_other() {
+    let assets: Vec<Asset> = (0..2_000).map(an_item).collect();
+    for (refused, within_ms) in [(1, 6_800), (2, 9_000)] {
+        let (mut worker, batch) = worker_on(&assets).await;
+        let items = (0..refused).map(|n| assets[100 + 50 * n].uid);
+        worker.models = ScriptedModels(ScriptedModel::refusing(items));
+
+        let report = worker.run(&Batch { slots: 16, ..batch }, "a", far()).await.unwrap();
+
+        assert!(report.refused as usize <= 11 * refused, "{refused} items: {}", report.refused);
+        assert_eq!(report.calls - report.refused, (assets.len() - refused) as u32);
+        let receipts = worker.store.committed_receipts();
+        let failures = receipts.iter().flat_map(|receipt| &receipt.failures);
+        assert_eq!(failures.filter(|failure| failure.code == FailureCode::ModelUnavailable).count(), refused);
+        // 2,000 calls of 50 ms through 16 slots.
+        assert!(report.wall_ms < within_ms, "{refused} items: {}", report.wall_ms);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use futures_util::Stream;
 use shared::domain::Timestamp;
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Asset;
@@ -56,8 +57,8 @@ impl Items for Contended {
         unreachable!("an undo walks its job")
     }
 
-    async fn unlabeled(&self, _: ProjectUid, _: usize) -> Result<(Vec<Asset>, bool), Error> {
-        unreachable!("an undo walks its job")
+    fn unlabeled(&self, _: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
+        stream::once(async { unreachable!("an undo walks its job") })
     }
 }
 

@@ -1,0 +1,216 @@
+use futures_util::{Stream, stream};
+use peak_alloc::PeakAlloc;
+use shared::domain::Timestamp;
+use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
+use shared::domain::item::{Asset, AssetType, Item, Size, Source};
+use shared::domain::limits;
+use shared::domain::plan::Batch;
+use shared::domain::provider::InferenceProvider;
+use shared::ports::{Manifests, Page, Slice, Upload};
+use shared::testing::{MemoryJob, MemoryObjects, StoppedClock, a_job};
+use tokio::sync::Mutex;
+
+use super::*;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Memory is counted of the whole process: one test at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// A project of so many unlabeled items, none of which exists before it is asked for.
+struct Project(u64);
+
+fn asset(n: u64) -> Asset {
+    Asset {
+        uid: ItemUid::of_bytes(u128::from(n).to_be_bytes()),
+        kind: AssetType::Image,
+        size: Some(Size { width: 640, height: 480 }),
+        source: Source::Bucket(format!("projects/0192b1c0-0000-7000-8000-00000000000b/items/{n:012}.jpg")),
+    }
+}
+
+impl Items for Project {
+    fn unlabeled(&self, _: ProjectUid) -> impl Stream<Item = Result<Vec<Asset>, Error>> + Send {
+        let pages = (0..self.0).step_by(1_000).map(|from| Ok((from..self.0.min(from + 1_000)).map(asset).collect()));
+        stream::iter(pages)
+    }
+
+    async fn items(&self, _: &[ItemUid]) -> Result<Vec<Item>, Error> {
+        unreachable!("no job is retried")
+    }
+
+    async fn add_items(&self, _: &[Item]) -> Vec<Result<Option<Item>, Error>> {
+        unreachable!("a plan adds nothing")
+    }
+
+    async fn items_of(&self, _: OrganizationUid, _: Option<ProjectUid>, _: &Slice) -> Result<Page<Item>, Error> {
+        unreachable!("a plan walks the index")
+    }
+}
+
+/// The deployment's own endpoint serves the job.
+impl Providers for Project {
+    async fn provider(&self, _: OrganizationUid, _: ProviderUid) -> Result<InferenceProvider, Error> {
+        Err(Error::NotFound)
+    }
+
+    async fn providers(&self, _: OrganizationUid, _: &Slice) -> Result<Page<InferenceProvider>, Error> {
+        unreachable!("a job names its provider")
+    }
+
+    async fn add_provider(&self, _: &InferenceProvider) -> Result<(), Error> {
+        unreachable!("a plan adds nothing")
+    }
+
+    async fn update_provider(&self, _: &InferenceProvider, _: &InferenceProvider) -> Result<bool, Error> {
+        unreachable!("a plan changes nothing")
+    }
+
+    async fn record_test(&self, _: &InferenceProvider, _: bool, _: Timestamp) -> Result<(), Error> {
+        unreachable!("a plan changes nothing")
+    }
+
+    async fn remove_provider(&self, _: OrganizationUid, _: ProviderUid) -> Result<(), Error> {
+        unreachable!("a plan removes nothing")
+    }
+}
+
+/// A bucket that forgets what it is given.
+struct Abyss;
+
+impl Objects for Abyss {
+    async fn put(&self, _: &str, _: &str, _: Vec<u8>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn begin(&self, _: &str, _: &str) -> Result<Upload, Error> {
+        Ok(Upload::default())
+    }
+
+    async fn append(&self, _: &mut Upload, _: Vec<u8>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn complete(&self, _: Upload) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn get_range(&self, _: &str, _: u64, _: u64) -> Result<Vec<u8>, Error> {
+        unreachable!("a plan reads no object")
+    }
+
+    async fn sign_get(&self, _: &Source, _: std::time::Duration) -> Result<String, Error> {
+        unreachable!("a plan signs nothing")
+    }
+
+    async fn sign_put(&self, _: &str, _: std::time::Duration) -> Result<String, Error> {
+        unreachable!("a plan signs nothing")
+    }
+}
+
+fn planner<O>(items: u64, objects: O) -> Planner<MemoryJob, Project, O, StoppedClock> {
+    Planner {
+        store: MemoryJob::of(a_job()),
+        tenants: Project(items),
+        objects,
+        clock: StoppedClock::at(2_000),
+        item_cap: 1_000_000,
+        inline_batches: 100,
+        workers: Workers { most: 4, slots_each: 4 },
+        max_concurrency: 16,
+    }
+}
+
+fn input() -> Input {
+    Input { job: a_job().spec.uid }
+}
+
+#[tokio::test]
+async fn every_item_is_in_exactly_one_batch_and_every_range_holds_its_lines() {
+    let _alone = ALONE.lock().await;
+    // None; one batch; a batch for each worker; more batches, in a manifest of two parts.
+    for (items, batches) in [(0, 0), (1, 1), (1_003, 4), (30_000, 6)] {
+        let planner = planner(items, MemoryObjects::default());
+
+        let plan = planner.plan(input(), "first").await.unwrap();
+
+        assert_eq!(plan.batches.len(), batches, "{items}");
+        assert_eq!(planner.objects.keys().len(), usize::from(items > 0));
+        assert_eq!(planner.store.now().state.counters.total, items as u32);
+        let mut seen = Vec::new();
+        for batch in &plan.batches {
+            let assets = planner.objects.assets(batch).await.unwrap();
+            assert_eq!(assets.len(), batch.items as usize);
+            seen.extend(assets);
+        }
+        assert_eq!(seen, (0..items).map(asset).collect::<Vec<_>>());
+    }
+}
+
+/// Contract D11.
+#[tokio::test]
+async fn a_job_takes_as_many_items_as_it_may_and_is_told_of_more() {
+    let _alone = ALONE.lock().await;
+    for (items, cap, taken, truncated) in
+        [(7, 8, 7, false), (8, 8, 8, false), (9, 8, 8, true), (2_500, 1_000, 1_000, true)]
+    {
+        let planner = Planner { item_cap: cap, ..planner(items, MemoryObjects::default()) };
+
+        planner.plan(input(), "first").await.unwrap();
+
+        let plan = planner.store.plan(input().job).await.unwrap().unwrap();
+        assert_eq!((planner.store.now().state.counters.total, plan.truncated), (taken, truncated), "{items}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_plan_is_the_first_one() {
+    let _alone = ALONE.lock().await;
+    for inline_batches in [100, 0] {
+        let planner = Planner { inline_batches, ..planner(10, MemoryObjects::default()) };
+        let first = planner.plan(input(), "first").await.unwrap();
+
+        assert_eq!(planner.plan(input(), "second").await.unwrap(), first);
+    }
+}
+
+#[tokio::test]
+async fn what_an_inline_map_does_not_take_is_listed_in_the_bucket() {
+    let _alone = ALONE.lock().await;
+    let batches = planner(30_000, MemoryObjects::default()).plan(input(), "first").await.unwrap().batches;
+    assert_eq!(batches.len(), 6);
+
+    for (inline_batches, inline) in [(6, true), (5, false)] {
+        let planner = Planner { inline_batches, ..planner(30_000, MemoryObjects::default()) };
+
+        let planned = planner.plan(input(), "first").await.unwrap();
+
+        if inline {
+            assert_eq!((planned.batches, planned.listed), (batches.clone(), None));
+        } else {
+            let listed = planner.objects.object(&planned.listed.unwrap()).unwrap();
+            assert_eq!(serde_json::from_slice::<Vec<Batch>>(&listed).unwrap(), batches);
+            assert_eq!((planned.batches, planned.workers), (vec![], 4));
+        }
+    }
+}
+
+/// What the memory of the function follows: parts and pages, and four bytes an item; not the items themselves.
+#[tokio::test]
+async fn a_plan_of_any_size_takes_the_same_memory() {
+    let _alone = ALONE.lock().await;
+    let mut peaks = Vec::new();
+    for items in [30_000, 150_000] {
+        let planner = planner(items, Abyss);
+        let before = MEMORY.current_usage();
+        MEMORY.reset_peak_usage();
+
+        planner.plan(input(), "first").await.unwrap();
+
+        peaks.push(MEMORY.peak_usage() - before);
+    }
+    println!("{} and {} bytes", peaks[0], peaks[1]);
+    assert!(peaks[0] < 2 * limits::PART_BYTES + 1024 * 1024, "{peaks:?}");
+    assert!(peaks[1] < peaks[0] + 2 * 1024 * 1024, "{peaks:?}"); // the items alone are 20 MB more
+}
