@@ -13,6 +13,7 @@ use shared::domain::annotate::too_large;
 use shared::domain::draft::{Draft, Place};
 use shared::domain::id::ItemUid;
 use shared::domain::outcome::{Failure, Outcome};
+use shared::domain::packed::write_json;
 use shared::domain::plan::Batch;
 use shared::domain::prediction::Prediction;
 use shared::domain::{Error, limits};
@@ -151,7 +152,7 @@ impl Pages {
 
     /// The object that has the line.
     fn line(&mut self, line: &Line<'_>) -> Result<String, Error> {
-        serde_json::to_writer(&mut self.predictions.bytes, line).map_err(Error::internal)?;
+        write_json(&mut self.predictions.bytes, line)?;
         self.predictions.bytes.write_all(b"\n").map_err(Error::internal)?;
         Ok(self.predictions.key())
     }

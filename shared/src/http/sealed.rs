@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
 use crate::domain::idempotency::IdempotencyKey;
+use crate::domain::packed::write_json;
 
 /// Tells this use of the API key from any other.
 const PURPOSE: &[u8] = b"autolabel: the answer to an idempotent request";
@@ -56,7 +57,7 @@ impl Seal {
         });
         let head = Head { status: status.as_u16(), headers: kept.collect() };
         let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
-        serde_json::to_writer(&mut deflate, &head).map_err(Error::internal)?;
+        write_json(&mut deflate, &head)?;
         deflate.write_all(b"\n").and_then(|()| deflate.write_all(body)).map_err(Error::internal)?;
         let mut packed = deflate.finish().map_err(Error::internal)?;
         // A released key may seal a second answer, so the nonce is a new one each time.
