@@ -32,8 +32,8 @@ LOOK_SECONDS = 2.0
 MOST_GROWTH = 1.05
 BY_THE_CLOCK = "GetItem"
 MOST_MIB = 32.0
-# What a page of the bucket's or the table's may differ by.
-MOST_MORE_MIB = 8.0
+# A small job fills neither a page of each shard nor a part of the manifest, and no job holds more than one of them.
+MOST_MORE_MIB = 12.0
 # AWS, "Step Functions service quotas" and "Lambda quotas": half of each.
 MOST_EVENTS = 25_000 // 2
 MOST_INPUT_BYTES = 256 * 1_024 // 2
