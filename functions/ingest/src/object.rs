@@ -89,8 +89,12 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
     /// An object was deleted: its item says so, and waits for no job.
     pub(crate) async fn deleted(&self, object: &Object) -> Result<(), Error> {
         let Some(place) = self.place(object).await? else { return Ok(()) };
-        if object.is_version && self.files.piece(&place.source, 0, 1).await.is_ok() {
-            return Ok(()); // another version is there
+        if object.is_version {
+            match self.files.piece(&place.source, 0, 1).await {
+                Ok(_) => return Ok(()), // another version is there
+                Err(NoFile::Unreadable(_)) => {}
+                Err(error @ NoFile::Busy(_)) => return Err(Error::ObjectsUnavailable(error.into())),
+            }
         }
         let uid = ItemUid::of(place.project, place.key);
         for _ in 0..ROUNDS {

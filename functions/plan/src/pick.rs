@@ -73,7 +73,10 @@ impl<S: Jobs + Ledger, T: Items + Uploads, O: Objects, C> Planner<S, T, O, C> {
         now: Timestamp,
     ) -> Result<Picked, Error> {
         let arrivals = self.tenants.arrivals(spec.organization, spec.project).await?;
-        let room = run.max_items_per_day.saturating_sub(self.tenants.taken_today(spec.project, now).await?);
+        let room = match arrivals.project.auto_label_on_upload {
+            Some(_) => run.max_items_per_day.saturating_sub(self.tenants.taken_today(spec.project, now).await?),
+            None => 0, // it was turned off since the job was asked for
+        };
         manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
         let stretch = Stretch { after: arrivals.taken_until, until: run.until };
         Ok(Picked {

@@ -29,11 +29,23 @@ impl Organizations for Store {
     }
 }
 
+/// The row of a project as it begins.
+#[derive(serde::Serialize)]
+struct NewProject<'a> {
+    #[serde(flatten)]
+    project: &'a Project,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uploads_taken_until: Option<String>,
+}
+
 impl Projects for Store {
     async fn add_project(&self, project: &Project) -> Result<(), Error> {
         // First whose it is: an owner of nothing does no harm, and a project without one takes no uploads.
         self.own(project.organization, project.uid).await?;
-        self.add(Key::project(project.organization, project.uid), project).await
+        // What comes from now on is an upload, however often the setting is changed before the first job.
+        let labels_uploads = project.auto_label_on_upload.is_some();
+        let uploads_taken_until = labels_uploads.then(|| keys::in_time(project.created_at, ""));
+        self.add(Key::project(project.organization, project.uid), &NewProject { project, uploads_taken_until }).await
     }
 
     async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error> {

@@ -12,6 +12,7 @@ use super::making::*;
 
 on_both!(
     a_project_is_its_owners_alone,
+    a_project_takes_uploads_from_the_moment_on_that_it_says_so,
     a_file_is_changed_only_as_it_was_read,
     a_deleted_file_leaves_the_unlabeled_items_and_comes_back,
     uploads_are_counted_and_looked_after_until_they_are_forgotten,
@@ -52,6 +53,24 @@ async fn a_project_is_its_owners_alone(store: Store) {
     let unknown = a_project();
     assert!(store.change_project(other(), unknown, &change, at(1)).await.is_err());
     assert_eq!(store.owner(unknown).await.unwrap(), None);
+}
+
+async fn a_project_takes_uploads_from_the_moment_on_that_it_says_so(store: Store) {
+    let project = a_stored_project(&store).await;
+    let taken_until = async || store.arrivals(acme(), project.uid).await.unwrap().taken_until;
+    let begun = taken_until().await;
+    assert!(begun.is_some());
+
+    let setting = project.auto_label_on_upload.clone();
+    let change = ProjectChange { auto_label_on_upload: Some(setting), ..ProjectChange::default() };
+    store.change_project(acme(), project.uid, &change, at(10)).await.unwrap();
+    assert_eq!(taken_until().await, begun, "what has arrived since still waits");
+
+    let off = ProjectChange { auto_label_on_upload: Some(None), ..ProjectChange::default() };
+    store.change_project(acme(), project.uid, &off, at(20)).await.unwrap();
+    assert_eq!(taken_until().await, None);
+    store.change_project(acme(), project.uid, &change, at(30)).await.unwrap();
+    assert!(taken_until().await > begun);
 }
 
 async fn a_file_is_changed_only_as_it_was_read(store: Store) {
