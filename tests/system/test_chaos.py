@@ -41,6 +41,7 @@ def test_a_job_whose_workers_are_all_killed_five_times_completes_with_exact_coun
 
     for calls in KILLED_AFTER:
         wait_for_calls(calls)
+        wait_for_an_outcome(system, job)  # the first chunk is asked about, and perhaps not committed yet
         died_before = len(exits(system, job))
         killed = kill_workers(system)
         wait_for_exits(system, job, died_before + 1)
@@ -62,6 +63,13 @@ def wait_for_calls(number: int) -> None:
     deadline, before = time.monotonic() + RETRIED_SECONDS, asked_since(0)[1]
     while asked_since(0)[1] < before + number:
         assert time.monotonic() < deadline, "the workers did not begin again"
+        time.sleep(0.02)
+
+
+def wait_for_an_outcome(system: System, job: str) -> None:
+    deadline = time.monotonic() + RETRIED_SECONDS
+    while not system.job(job)["processed_items"]:
+        assert time.monotonic() < deadline, "nothing is committed"
         time.sleep(0.02)
 
 
