@@ -1,0 +1,188 @@
+//! Models, the providers behind them and their secrets.
+
+use std::future::Future;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::domain::connection::{Credentials, Reading, SageMaker};
+use crate::domain::diagnosis::Diagnosis;
+use crate::domain::id::{ItemUid, OrganizationUid, ProviderUid};
+use crate::domain::item::{AssetType, Size};
+use crate::domain::job::ModelType;
+use crate::domain::outcome::{Failure, FailureCode};
+use crate::domain::provider::InferenceProvider;
+use crate::domain::{Error, Timestamp};
+use crate::ports::{Page, Slice};
+
+/// Inference providers.
+pub trait Providers: Send + Sync {
+    /// Stores a new provider.
+    fn add_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProviderUid,
+    ) -> impl Future<Output = Result<InferenceProvider, Error>> + Send;
+    /// The organization's providers.
+    fn providers(
+        &self,
+        organization: OrganizationUid,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
+    /// Stores a provider over what it was, if it still is as `before` says: neither changed nor tested. `false`: it is not,
+    /// read it again.
+    fn update_provider(
+        &self,
+        before: &InferenceProvider,
+        after: &InferenceProvider,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Stores how a test of it went, and nothing else: what was changed during the test stays changed.
+    ///
+    /// # Errors
+    /// `NotFound` if it was removed meanwhile.
+    fn record_test(
+        &self,
+        provider: &InferenceProvider,
+        success: bool,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn remove_provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProviderUid,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Sealing of provider credentials and webhook secrets (I11).
+pub trait Secrets: Send + Sync {
+    /// Ciphertext that opens only in the same context.
+    fn seal(&self, context: &str, secret: &str) -> impl Future<Output = Result<String, Error>> + Send;
+    /// The secret.
+    fn open(&self, context: &str, sealed: &str) -> impl Future<Output = Result<String, Error>> + Send;
+
+    /// The credentials of a provider; an endpoint without any has none.
+    fn credentials(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Credentials, Error>> + Send {
+        async {
+            match provider.connection.sealed() {
+                Some(sealed) => Credentials::of_text(&self.open(&provider.secret_context(), sealed).await?),
+                None => Ok(Credentials::default()),
+            }
+        }
+    }
+}
+
+/// What a model is sent about one item (contract, 10.1).
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct InferenceRequest<'a> {
+    /// The item's uid.
+    pub asset_id: ItemUid,
+    /// Signed.
+    pub asset_url: String,
+    /// What it is.
+    pub asset_type: AssetType,
+    /// Pixels.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// The labels to look for; empty: any.
+    pub labels: &'a [String],
+    /// A hint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_type: Option<ModelType>,
+}
+
+/// Why a model gave no answer. The kind decides what happens (design.md, section 6).
+#[derive(Debug, thiserror::Error)]
+pub enum InferenceError {
+    /// The item fails.
+    #[error("{}", .0.message)]
+    Item(Failure),
+    /// Worth another try, after what the model asks for.
+    #[error("{message}")]
+    Transient {
+        /// What is wrong.
+        diagnosis: Diagnosis,
+        /// A sentence.
+        message: String,
+        /// `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// The endpoint has no room for the call: 429 and its kin. A matter of the worker's pace first, of the item only if
+    /// nothing else was at the endpoint (docs/decisions/0013).
+    #[error("{message}")]
+    Busy {
+        /// What is wrong.
+        diagnosis: Diagnosis,
+        /// A sentence.
+        message: String,
+        /// `Retry-After`.
+        retry_after: Option<Duration>,
+        /// How long the endpoint may go on like this before it is held against an item.
+        patience: Duration,
+    },
+    /// The model cannot serve this job.
+    #[error("{message}")]
+    Job {
+        /// What is wrong.
+        diagnosis: Diagnosis,
+        /// A sentence that says what to do.
+        message: String,
+    },
+}
+
+impl InferenceError {
+    /// Worth another try; the model does not ask for a wait.
+    pub fn transient(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
+        Self::Transient { diagnosis, message: message.into(), retry_after: None }
+    }
+
+    /// Too many calls at once.
+    pub fn busy(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
+        Self::Busy { diagnosis: Diagnosis::Busy, message: message.into(), retry_after, patience: Duration::ZERO }
+    }
+
+    /// The end of the job.
+    pub fn job(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
+        Self::Job { diagnosis, message: message.into() }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub const fn diagnosis(&self) -> Diagnosis {
+        match self {
+            Self::Item(Failure { code: FailureCode::BadAnswer, .. }) => Diagnosis::BadAnswer,
+            Self::Item(_) => Diagnosis::ModelError,
+            Self::Transient { diagnosis, .. } | Self::Busy { diagnosis, .. } | Self::Job { diagnosis, .. } => {
+                *diagnosis
+            }
+        }
+    }
+}
+
+/// The one seam to models: an item goes in, the bytes of an answer come out.
+pub trait Model: Send + Sync {
+    /// How its answers are read.
+    fn reading(&self) -> &Reading {
+        static USUAL: LazyLock<Reading> = LazyLock::new(Reading::default);
+        &USUAL
+    }
+
+    /// One call.
+    fn infer(&self, request: &InferenceRequest<'_>) -> impl Future<Output = Result<Vec<u8>, InferenceError>> + Send;
+}
+
+/// The way to models.
+pub trait Connect: Send + Sync {
+    /// Either kind of model.
+    type Model: Model;
+    /// An endpoint of the deployment's own.
+    fn own(&self, endpoint: &SageMaker) -> Self::Model;
+    /// A provider's, with the provider's credentials.
+    ///
+    /// # Errors
+    /// `ProviderRefused` if there is no way; `SecretsUnavailable`.
+    fn connect(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Self::Model, Error>> + Send;
+}

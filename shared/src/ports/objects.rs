@@ -1,0 +1,71 @@
+//! Objects in S3, and files wherever they are.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::domain::Error;
+use crate::domain::item::Asset;
+use crate::domain::plan::Batch;
+use crate::domain::source::Source;
+
+/// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
+/// bucket drops it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upload {
+    /// The object's key.
+    pub key: String,
+    /// What the bucket calls it.
+    pub id: String,
+    /// What the bucket answered to each part, in order.
+    pub parts: Vec<String>,
+}
+
+/// Objects in the system's bucket.
+pub trait Objects: Send + Sync {
+    /// Writes an object, over one that is there.
+    fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Begins an object that is too large to be in memory.
+    fn begin(&self, key: &str, content_type: &str) -> impl Future<Output = Result<Upload, Error>> + Send;
+    /// Its next part: of [`limits::PART_BYTES`](crate::domain::limits::PART_BYTES) at least, unless it is the last.
+    fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Makes it an object, over one that is there.
+    fn complete(&self, upload: Upload) -> impl Future<Output = Result<(), Error>> + Send;
+    /// The bytes of a range.
+    fn get_range(&self, key: &str, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
+    /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. Whether the
+    /// item's owner may read there is the caller's question ([`SourceBuckets::open`](crate::domain::source::SourceBuckets)).
+    fn sign_get(&self, source: &Source, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+    /// A URL that writes an object.
+    fn sign_put(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+}
+
+/// Why a file could not be read: a sentence for its owner, without an address or anything of its content (I11).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoFile {
+    /// Trying again would not help.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Trying again may.
+    #[error("{0}")]
+    Busy(String),
+}
+
+/// Files of items, read in part.
+pub trait Files: Send + Sync {
+    /// At most `length` bytes from `offset` on; fewer, or none, at the end of the file.
+    fn piece(&self, source: &Source, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, NoFile>> + Send;
+}
+
+/// The lines of a batch.
+pub trait Manifests: Send + Sync {
+    /// The assets of a batch.
+    fn assets(&self, batch: &Batch) -> impl Future<Output = Result<Vec<Asset>, Error>> + Send;
+}
+
+impl<O: Objects> Manifests for O {
+    async fn assets(&self, batch: &Batch) -> Result<Vec<Asset>, Error> {
+        let lines = self.get_range(&batch.manifest, batch.offset, batch.length).await?;
+        let read: Result<Vec<Asset>, _> = serde_json::Deserializer::from_slice(&lines).into_iter().collect();
+        read.map_err(Error::internal)
+    }
+}

@@ -1,0 +1,37 @@
+//! What people make of drafts.
+
+use std::future::Future;
+
+use crate::domain::Error;
+use crate::domain::id::{OrganizationUid, ProjectUid, ResultUid};
+use crate::domain::item::Item;
+use crate::domain::result::LabelResult;
+use crate::domain::webhook::Delivery;
+use crate::ports::{Page, Slice};
+
+/// Results of items.
+pub trait Results: Send + Sync {
+    /// The project's items that have a result, walked in the order of creation. A page may have fewer entries
+    /// than asked for and still not be the last.
+    fn results(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        keep: impl Fn(&LabelResult) -> bool + Send,
+        slice: &Slice,
+    ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+    /// The result of this uid with its item, whosever it is; a rejected one is found as well.
+    fn result(&self, uid: ResultUid) -> impl Future<Output = Result<Option<Item>, Error>> + Send;
+    /// Stores what a person made of the item's result, if that still is as `item` says, and the deliveries that tell it, in
+    /// one step. A rejected one leaves the item, which is unlabeled again at its old place. `false`: it is not, read it
+    /// again.
+    ///
+    /// # Errors
+    /// `Validation` if the annotations are too large.
+    fn review(
+        &self,
+        item: &Item,
+        reviewed: &LabelResult,
+        deliveries: &[Delivery],
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+}
