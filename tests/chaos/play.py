@@ -224,10 +224,11 @@ class Play:
     def _stop(self) -> None:
         if job := self._newest_job():
             execution = aws.execution_arn(self._system.stack.outputs["StateMachineArn"], job)
+            machine = client("stepfunctions")
             try:
-                client("stepfunctions").stop_execution(executionArn=execution)
-            except client("stepfunctions").exceptions.ExecutionDoesNotExist:
-                return  # its start was lost
+                machine.stop_execution(executionArn=execution)
+            except (machine.exceptions.ExecutionDoesNotExist, machine.exceptions.ValidationException):
+                return  # its start was lost, or it has ended since
 
     def _until_seen(self) -> float:
         """Seconds that a worker may take to see a cancel: its own, and what the schedule delays it by."""

@@ -43,7 +43,14 @@ impl Executions for StateMachine {
     async fn stop(&self, job: JobUid) -> Result<(), Error> {
         match self.client.stop_execution().execution_arn(self.execution_arn(job)).send().await {
             Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_execution_does_not_exist()) => Ok(()),
+            // All that we ask with is a well-formed ARN: what is not valid is to stop what is over.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_execution_does_not_exist() || e.is_validation_exception()) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(classify(error)),
         }
     }
