@@ -1,4 +1,7 @@
-"""A thread pool that does nothing but ask; what came of it is written and counted beside it, 25 items at a time."""
+"""A thread pool that does nothing but ask; what came of it is written and counted beside it, 25 items at a time.
+
+There are twice as many threads as slots, so that one prepares its question while another one's is answered.
+"""
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
@@ -21,7 +24,7 @@ def write(outcomes: list[Item]) -> None:
     count(successful=drafts, skipped=len(outcomes) - drafts)
 
 
-with ThreadPoolExecutor(SLOTS) as asking, ThreadPoolExecutor(2) as writing:
+with ThreadPoolExecutor(2 * SLOTS) as asking, ThreadPoolExecutor(2) as writing:
     waiting: list[Item] = []
     writes = []
     for asked in as_completed([asking.submit(ask, item) for item in items()]):

@@ -1,11 +1,12 @@
 """What the three scripts share: the items, the clients, the call of the model, and what a draft looks like.
 
-One process each: a Lambda of the size of `infer` (512 MB, 0.3 processors) needs no more. Clients are made once and
+One process each: a Lambda of the size of `infer` has one processor. Clients are made once and
 have a connection for each thread. The pictures are in a private bucket, so a model needs a signed URL to read one.
 """
 
 import json
 import os
+from threading import BoundedSemaphore
 from typing import Any
 
 import boto3
@@ -17,6 +18,8 @@ BUCKET = os.environ["BUCKET_NAME"]
 ENDPOINT = os.environ["MODEL_ENDPOINT"]
 JOB = {"pk": {"S": "PEER"}, "sk": {"S": "JOB"}}
 THRESHOLD = 0.5
+# No more calls in flight than the endpoint has slots, as a job with that `max_concurrency`.
+PLACES = BoundedSemaphore(SLOTS)
 
 # Without the checks of parameters, which take a part of each call's time, and with a connection for each thread.
 CONFIG = Config(max_pool_connections=SLOTS + 2, parameter_validation=False, tcp_keepalive=True)
@@ -45,10 +48,13 @@ def predictions(item: Item) -> list[dict[str, Any]]:
         "labels": ["car", "person"],
         "model_type": "yolo",
     }
-    answer = MODEL.invoke_endpoint(
-        EndpointName=ENDPOINT, ContentType="application/json", Accept="application/json", Body=json.dumps(request)
-    )
-    return [p for p in json.loads(answer["Body"].read())["annotations"] if p["confidence"] >= THRESHOLD]
+    body = json.dumps(request)
+    with PLACES:
+        answer = MODEL.invoke_endpoint(
+            EndpointName=ENDPOINT, ContentType="application/json", Accept="application/json", Body=body
+        )
+        answered = answer["Body"].read()
+    return [p for p in json.loads(answered)["annotations"] if p["confidence"] >= THRESHOLD]
 
 
 def outcome(item: Item, annotations: list[dict[str, Any]]) -> Item:

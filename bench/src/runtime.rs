@@ -39,6 +39,8 @@ const WATCH: Duration = Duration::from_millis(50);
 const LEAVE: Duration = Duration::from_secs(10);
 /// What an invocation may take longer than it was given, as Lambda itself is not exact either.
 const GRACE: Duration = Duration::from_secs(5);
+/// The unit of processor time that Linux tells in: a hundredth of a second on every architecture that Lambda has.
+const TICK_MS: u64 = 10;
 
 /// What a process made of an event.
 #[derive(Clone, Debug)]
@@ -135,6 +137,18 @@ impl Function {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
         let kilobytes: u64 = peak.and_then(|text| text.parse().ok()).ok_or(Error::other("the process has ended"))?;
         Ok(kilobytes * 1024)
+    }
+
+    /// The processor time that it has taken, its own and the kernel's for it.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
+        // Behind the name, which may have blanks: user's and system's ticks are the 12th and 13th (proc_pid_stat(5)).
+        let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace().skip(11).take(2));
+        let ticks: Option<u64> = fields.and_then(|ticks| ticks.map(|text| text.parse::<u64>().ok()).sum());
+        Ok(Duration::from_millis(ticks.ok_or(Error::other("the process has ended"))? * TICK_MS))
     }
 }
 

@@ -25,6 +25,7 @@ async fn a_process_answers_one_event_after_the_other() {
         assert!(answer.taken < answer.came);
     }
     assert!(function.peak_memory_bytes().unwrap() > 100_000);
+    assert!(function.processor_time().unwrap() < TIME);
 }
 
 #[tokio::test]

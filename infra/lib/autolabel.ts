@@ -41,6 +41,9 @@ const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
 // Some calls wait for a receiver or a model, review or discard many drafts, or look into many files; the gateway gives up after
 // 30 seconds.
+// Neither Plan nor infer needs it for memory. It is what Lambda gives one whole processor for (AWS, "Configure Lambda function
+// memory"), and a GPU that waits for a third of one costs more: docs/decisions/0018.
+const ONE_PROCESSOR = 1_769;
 const API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
@@ -148,7 +151,7 @@ export class AutoLabel extends Construct {
       plan: this.rustFunction(
         'plan',
         'Picks the items of a job and cuts them into batches',
-        { timeoutSeconds: 300, memoryMiB: 512 },
+        { timeoutSeconds: 300, memoryMiB: ONE_PROCESSOR },
         {
           BUCKET_NAME: this.bucket.bucketName,
           ITEM_CAP: String(this.settings.itemCap),
@@ -161,7 +164,7 @@ export class AutoLabel extends Construct {
       infer: this.rustFunction(
         'infer',
         'Sends one batch to the model and commits its drafts',
-        { timeoutSeconds: 900, memoryMiB: 512 },
+        { timeoutSeconds: 900, memoryMiB: ONE_PROCESSOR },
         {
           BUCKET_NAME: this.bucket.bucketName,
           SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),

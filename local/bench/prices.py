@@ -7,8 +7,8 @@ from typing import Any, Final
 from local import settings
 
 FILE: Final = settings.ROOT / "bench" / "prices.json"
-INFER_GB: Final = 0.5  # of memory, as deployed (infra/lib/autolabel.ts)
-OTHERS_GB: Final = 0.5  # Plan's; Finalize and Deliver have half of it
+# Memory of Plan and infer, as deployed (infra/lib/autolabel.ts); the others have less.
+WORKERS_GB: Final = 1_769 / 1_024
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,14 @@ class Prices:
         """What a job costs by service: the counts of the system run, `infer`'s time and reads of the direct one."""
         infer_seconds = direct["billed_ms"] / 1_000
         reads = sum(cost["read_units"] for cost in direct["dynamodb"].values())
-        # A delivery is sent, received and deleted.
+        # Beside infer's own calls of S3: the model reads each picture by a URL that we have signed, and Plan writes the
+        # manifest. A delivery is sent, received and deleted.
         return {
             "dynamodb": system["write_units"] * self.dynamodb_write_unit + reads * self.dynamodb_read_unit,
-            "lambda": (infer_seconds * INFER_GB + system["other_seconds"] * OTHERS_GB) * self.lambda_gb_second
+            "lambda": (infer_seconds + system["other_seconds"]) * WORKERS_GB * self.lambda_gb_second
             + system["invocations"] * self.lambda_request,
             "step_functions": system["transitions"] * self.state_transition,
-            "s3": (direct["s3_puts"] + 1) * self.s3_put + direct["s3_gets"] * self.s3_get,
+            "s3": (direct["s3_puts"] + 1) * self.s3_put + (direct["s3_gets"] + direct["items"]) * self.s3_get,
             "sqs": 3 * self.sqs_request,
         }
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from local.bench.bounds import bounds
 from local.bench.prices import Prices
 
 Measured = dict[str, Any]
@@ -15,6 +16,8 @@ def lines(results: Measured) -> Iterator[str]:
     yield from _changing(results["changing"])
     yield from _peers(results["direct"], results["peer"])
     yield from _counts(results["system"], results["direct"], Prices(**results["prices"]))
+    yield "\nWhat a job of 5,000 items is held to:"
+    yield from map(str, bounds(results))
 
 
 def _times(runs: list[Measured]) -> Iterator[str]:
@@ -29,6 +32,9 @@ def _times(runs: list[Measured]) -> Iterator[str]:
         "first draft s",
         "its share",
         "peak MiB",
+        "CPU ms/item",
+        "processors",
+        "model late ms",
         "calls/1,000",
         "units/item",
     )
@@ -45,9 +51,14 @@ def _times(runs: list[Measured]) -> Iterator[str]:
             f"{first:.2f}",
             f"{first / run['map_seconds']:.1%}",
             f"{run['peak_memory_mib']:.1f}",
+            f"{1_000 * run['processor_seconds'] / run['items']:.2f}",
+            f"{run['processor_seconds'] / run['map_seconds']:.2f}",
+            f"{run['endpoint_late_ms']:.1f}",
             f"{1_000 * calls / run['items']:.1f}",
             f"{units / run['items']:.2f}",
         )
+    yield "Processors: how many infer kept busy, of the one that it has. Model late: what the endpoint itself took"
+    yield "above its latency (the 99th of 100 calls), since it shares this machine with the worker."
 
 
 def _changing(runs: list[Measured]) -> Iterator[str]:
@@ -77,7 +88,8 @@ def _peers(direct: list[Measured], peers: list[Measured]) -> Iterator[str]:
             f"{rate:.1f}",
             f"{rate / peer['items_per_second']:.1f}x",
         )
-    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots."
+    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots. Nobody has more calls in"
+    yield "flight than slots, and each is one process, as a Lambda of one processor would run it."
 
 
 def _ours(direct: list[Measured], latency_ms: int, slots: int) -> Measured | None:

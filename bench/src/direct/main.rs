@@ -18,8 +18,9 @@ use world::Case;
 
 /// The capacity of the endpoint whose capacity nobody is told, from these seconds on.
 const CHANGING: [(u64, usize); 4] = [(0, 24), (5, 8), (10, 32), (15, 12)];
-/// Runs of the scripts are short: their rates do not change with time.
-const ITEMS_OF_A_SCRIPT: usize = 1_000;
+/// As many as the job that they are set beside, so that beginning and end weigh the same.
+const ITEMS_OF_A_SCRIPT: usize = 5_000;
+/// One call after another has neither: its rate is the same from the first item on.
 const ITEMS_ONE_AT_A_TIME: usize = 200;
 
 #[derive(Parser)]

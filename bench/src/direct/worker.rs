@@ -44,6 +44,10 @@ pub(crate) struct Run {
     billed_ms: u128,
     invocations: usize,
     peak_memory_mib: f64,
+    /// Of all processes.
+    processor_seconds: f64,
+    /// What the endpoint took above its latency, the 99th of a hundred calls: what this machine adds that is not the worker's.
+    endpoint_late_ms: f64,
     dynamodb: BTreeMap<String, Cost>,
     s3_puts: u64,
     s3_gets: u64,
@@ -101,6 +105,8 @@ pub(crate) async fn run(case: &Case, infer: &Path) -> Result<Run, Box<dyn Error>
         billed_ms: worked.iter().map(|done| done.billed_ms).sum(),
         invocations: worked.iter().map(|done| done.reports.len()).sum(),
         peak_memory_mib: worked.iter().map(|done| done.peak_memory_bytes).max().unwrap_or(0) as f64 / 1_048_576.0,
+        processor_seconds: worked.iter().map(|done| done.processor_time.as_secs_f64()).sum(),
+        endpoint_late_ms: late(case, &calls).as_secs_f64() * 1_000.0,
         dynamodb: seen.costs,
         s3_puts,
         s3_gets,
@@ -114,6 +120,7 @@ struct Worked {
     ended: Instant,
     billed_ms: u128,
     peak_memory_bytes: u64,
+    processor_time: Duration,
     reports: Vec<Value>,
 }
 
@@ -134,7 +141,13 @@ async fn work(world: &World, infer: &Path, batches: &Mutex<VecDeque<&Batch>>) ->
     }
     let started = Instant::now();
     let mut function = Function::start(command).await?;
-    let mut worked = Worked { ended: started, billed_ms: 0, peak_memory_bytes: 0, reports: Vec::new() };
+    let mut worked = Worked {
+        ended: started,
+        billed_ms: 0,
+        peak_memory_bytes: 0,
+        processor_time: Duration::ZERO,
+        reports: Vec::new(),
+    };
     loop {
         let next = batches.lock().map_err(|_| "a worker panicked")?.pop_front();
         let Some(batch) = next else { return Ok(worked) };
@@ -144,8 +157,17 @@ async fn work(world: &World, infer: &Path, batches: &Mutex<VecDeque<&Batch>>) ->
         worked.billed_ms += (answer.came - since).as_micros().div_ceil(1_000);
         worked.ended = answer.came;
         worked.peak_memory_bytes = function.peak_memory_bytes()?;
+        worked.processor_time = function.processor_time()?;
         worked.reports.push(serde_json::from_slice(&report)?);
     }
+}
+
+fn late(case: &Case, calls: &[Call]) -> Duration {
+    let latency = Duration::from_millis(case.latency_ms);
+    let taken = calls.iter().filter(|call| !call.refused);
+    let mut late: Vec<Duration> = taken.map(|call| (call.left - call.came).saturating_sub(latency)).collect();
+    late.sort_unstable();
+    late.get(late.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 fn most_at_once(calls: &[Call]) -> usize {
