@@ -376,6 +376,7 @@ export class AutoLabel extends Construct {
     ingest.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], table);
     ingest.allow(['dynamodb:Query'], this.table.indexArn('active'), this.table.indexArn('unlabeled'));
     ingest.allow(['s3:GetObject'], items);
+    this.allowListing(this.bucket.bucketArn);
     ingest.allow(['states:StartExecution'], machine);
     ingest.allow(['sqs:SendMessage'], this.uploadQueue.queueArn, this.uploadDeadLetters.queueArn);
     ingest.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], this.uploadQueue.queueArn);
@@ -384,6 +385,7 @@ export class AutoLabel extends Construct {
     const sources = this.sourceObjects();
     if (sources.length > 0) {
       for (const reader of [catalog, infer, ingest]) reader.allow(['s3:GetObject'], ...sources);
+      this.allowListing(...sources.map((objects) => objects.replace(/\/\*$/, '')));
     }
 
     // A definition read from a file grants nothing by itself.
@@ -414,6 +416,17 @@ export class AutoLabel extends Construct {
   /** The lists of batches that a Distributed Map reads. */
   private listsArn(): string {
     return this.bucket.arnForObjects('jobs/*/batches.json');
+  }
+
+  /**
+   * What cannot be read may be gone or forbidden: S3 answers 403 of both to whoever may not list the bucket. A `GetObject` has
+   * no prefix, so this right does not make it a 404: `ingest` looks into the list.
+   */
+  private allowListing(...buckets: string[]): void {
+    const conditions = { StringLike: { 's3:prefix': 'projects/*' } };
+    this.functions.ingest.addToRolePolicy(
+      new iam.PolicyStatement({ actions: ['s3:ListBucket'], resources: buckets, conditions }),
+    );
   }
 
   private sourceObjects(): string[] {

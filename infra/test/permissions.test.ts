@@ -13,6 +13,7 @@ const NAMES = new Map<string, string>(
     listing: table.indexArn('listing'),
     unlabeled: table.indexArn('unlabeled'),
     active: table.indexArn('active'),
+    bucket: bucket.bucketArn,
     items: bucket.arnForObjects('projects/*'),
     work: bucket.arnForObjects('jobs/*'),
     drafts: bucket.arnForObjects('jobs/*/drafts/*'),
@@ -111,6 +112,7 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     'dynamodb:Query active',
     'dynamodb:Query unlabeled',
     's3:GetObject items',
+    's3:ListBucket bucket if s3:prefix projects/*',
     'states:StartExecution machine',
     'sqs:SendMessage uploads',
     'sqs:SendMessage uploadDeadLetters',
@@ -149,6 +151,10 @@ test('a bucket of the setting is read by catalog, infer and ingest, and by nobod
     assert.equal(statement.Action, 's3:GetObject');
     assert.match(JSON.stringify(statement.Resource), /^\[.*":s3:::pictures\/\*".*":s3:::scans\/\*".*\]$/);
   }
+  const [listing] = policies.flatMap(({ Properties }) =>
+    Properties.PolicyDocument.Statement.filter((statement: Json) => /:s3:::(pictures|scans)"/.test(JSON.stringify(statement))),
+  );
+  assert.deepEqual([listing.Action, listing.Condition], ['s3:ListBucket', { StringLike: { 's3:prefix': 'projects/*' } }]);
 });
 
 test('the state machine may invoke the three functions of its tasks, run batches apart, deliver its log, trace, and nothing else', () => {
@@ -185,8 +191,11 @@ test('no role has a managed policy, and no statement a wildcard for its action',
 function grantsOf(role: string, logGroup?: string): string[] {
   const own = statements(role).flatMap(({ Effect, Action, Resource, Condition }: Json) => {
     assert.equal(Effect, 'Allow');
-    assert.equal(Condition, undefined);
-    return [Action].flat().flatMap((action) => [Resource].flat().map((resource) => `${action} ${nameOf(resource, logGroup)}`));
+    if (Condition !== undefined) assert.deepEqual(Object.keys(Condition), ['StringLike']);
+    const only = Object.entries(Condition?.StringLike ?? {}).map(([key, value]) => ` if ${key} ${value}`);
+    return [Action]
+      .flat()
+      .flatMap((action) => [Resource].flat().map((resource) => `${action} ${nameOf(resource, logGroup)}${only.join()}`));
   });
   return own.sort();
 }

@@ -176,10 +176,7 @@ mod tests {
         let (uid, spec) = (store.now().spec.uid, store.now().spec);
         let chunk = Chunk {
             id: ChunkId { job: uid, batch: 0, chunk: 1 },
-            outcomes: vec![Some(ItemOutcome {
-                item: an_item(1).uid,
-                outcome: Outcome::Skipped(SkipReason::BelowThreshold),
-            })],
+            outcomes: vec![Some(ItemOutcome::of(&an_item(1), Outcome::Skipped(SkipReason::BelowThreshold)))],
             dropped_labels: vec![],
             notes: vec![],
             measured: vec![],

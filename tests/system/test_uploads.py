@@ -1,5 +1,6 @@
 """Files arrive in S3, and items and drafts appear, without a call of the API (docs/decisions/0021)."""
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -95,6 +96,28 @@ def test_every_event_twice_and_shuffled_leaves_the_same_table(system: System, co
     uploads.wait_until_heard(system)
 
     assert everything_of(system, copied.project) == before
+
+
+def test_events_that_come_twice_and_in_no_order_from_the_first_on_are_each_files_newest(system: System) -> None:
+    project = uploads.labeling(system)
+    files = {f"{number:02}.png": uploads.a_picture(number) for number in range(40)}
+    with uploads.overheard(system, project, at_least=51) as told, uploads.unheard(system):
+        uploads.put(system, project, {key: uploads.a_picture(90) for key in list(files)[:10]})
+        uploads.put(system, project, files)
+        uploads.delete(system, project, "00.png")
+    assert (len(told.bodies), system.items(project)) == (51, [])
+
+    uploads.tell(system, told.twice_and_shuffled(SEED))
+    found = uploads.items(system, project, len(files) - 1)
+    jobs = uploads.finished_jobs(system, project, len(files) - 1)
+
+    assert {key: item["version"] for key, item in found.items()} == {
+        key: hashlib.md5(content).hexdigest() for key, content in files.items() if key != "00.png"
+    }
+    assert sum(job["total_items"] for job in jobs) == len(files) - 1
+    drafts = [draft["item"] for draft in system.rows(f"/projects/{project}/results/")]
+    assert len(drafts) == len(set(drafts)) == sum(job["successful_items"] for job in jobs)
+    assert list(system.rows(f"/projects/{project}/uploads/")) == []
 
 
 def everything_of(system: System, project: str) -> list[object]:
@@ -289,10 +312,18 @@ def test_a_connected_bucket_of_a_customer_is_heard_for_its_own_projects_alone(
 ) -> None:
     mine, foreign = system.project(0), own.project(0)
     s3 = client("s3")
-    for project in (mine, foreign):
+    for project in (foreign, mine):
         s3.put_object(Bucket=source_bucket, Key=f"projects/{project}/a.png", Body=uploads.a_picture(9))
     uploads.items(system, mine, 1)
     uploads.wait_until_heard(system)
 
-    assert own.items(foreign) == []  # I10
+    # I10: it is heard and dropped. The other tenant's project takes files under that key too, and cannot name the bucket.
+    assert own.items(foreign) == []
+    uploads.put(own, foreign, {"a.png": uploads.a_picture(1)})
+    assert uploads.items(own, foreign, 1)["a.png"]["width"] == 9
     assert list(own.rows(f"/projects/{foreign}/uploads/")) == []
+    named = {"key": "b.png", "url": f"s3://{source_bucket}/projects/{foreign}/a.png"}
+    assert_refused(own.api.post(f"/projects/{foreign}/items/", json=named), 400, naming="url")
+    assert_refused(own.api.get(f"/projects/{mine}/uploads/"), 404)
+    assert_refused(own.api.get(f"/projects/{mine}/items/"), 404)
+    assert system.ok("GET", f"/projects/{mine}/")["item_count"] == 1

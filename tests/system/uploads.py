@@ -127,8 +127,8 @@ class Told:
 
 
 @contextmanager
-def overheard(system: System, project: str) -> Iterator[Told]:
-    """Listens to what S3 tells of the project's objects; at the end all of it is there."""
+def overheard(system: System, project: str, at_least: int = 0) -> Iterator[Told]:
+    """Listens to what S3 tells of the project's objects; at the end all of it is there, and so many events."""
     sqs, events, name = client("sqs"), client("events"), f"overheard-{uuid.uuid4().hex[:8]}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -144,7 +144,13 @@ def overheard(system: System, project: str) -> Iterator[Told]:
     told = Told()
     try:
         yield told
-        while got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        deadline = time.monotonic() + UPLOADED_SECONDS
+        while (
+            got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        ) or len(told.bodies) < at_least:
+            assert time.monotonic() < deadline, f"only {len(told.bodies)} events"
+            if not got:
+                continue
             told.bodies += [message["Body"] for message in got]
             entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(got)]
             sqs.delete_message_batch(QueueUrl=url, Entries=entries)
@@ -152,6 +158,23 @@ def overheard(system: System, project: str) -> Iterator[Told]:
         events.remove_targets(Rule=name, Ids=["1"])
         events.delete_rule(Name=name)
         sqs.delete_queue(QueueUrl=url)
+
+
+@contextmanager
+def unheard(system: System) -> Iterator[None]:
+    """Nothing that S3 tells meanwhile comes to the queue of uploads."""
+    events = client("events")
+    bucket = system.stack.outputs["BucketName"]
+    (name,) = (
+        rule["Name"]
+        for rule in events.list_rules()["Rules"]
+        if "Object Deleted" in rule.get("EventPattern", "") and bucket in rule["EventPattern"]
+    )
+    events.disable_rule(Name=name)
+    try:
+        yield
+    finally:
+        events.enable_rule(Name=name)
 
 
 def aws_environment() -> dict[str, str]:

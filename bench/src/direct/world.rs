@@ -170,6 +170,7 @@ fn item(n: usize, organization: OrganizationUid, project: ProjectUid, now: Times
         kind: AssetType::Image,
         size: Some(Size { width: 640, height: 480 }),
         source: Source::Bucket(Item::object_key(project, &key)),
+        changes: 0,
     };
     let created_at = Timestamp::from_microsecond(now.as_microsecond() + i64::try_from(n)?)?;
     Ok(Item { organization, project, key, asset, created_at, file: None, result: None })

@@ -38,7 +38,7 @@ pub(crate) struct ItemView {
     /// The ETag of its file, as S3 has told of it last; `null` if it has not.
     #[schema(required)]
     version: Option<String>,
-    /// Its file was deleted: no job takes it until it is uploaded again.
+    /// Its file was deleted, or written over by what can be no item: no job takes it until it is uploaded again.
     is_deleted: bool,
     created_at: Timestamp,
 }

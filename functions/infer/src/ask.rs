@@ -69,7 +69,7 @@ impl Answer {
     }
 
     fn failed(asset: &Asset, failure: Failure) -> Self {
-        let outcome = Some(ItemOutcome { item: asset.uid, outcome: Outcome::Failed(failure) });
+        let outcome = Some(ItemOutcome::of(asset, Outcome::Failed(failure)));
         Self { outcome, ..Self::none() }
     }
 
@@ -260,7 +260,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         match decoded.complete(masks) {
             Err(error) => bad(error),
             Ok(decoded) => Answer {
-                outcome: Some(ItemOutcome { item: asset.uid, outcome: judge(self.spec, &decoded.predictions) }),
+                outcome: Some(ItemOutcome::of(asset, judge(self.spec, &decoded.predictions))),
                 dropped: note(&decoded.dropped),
                 dropped_labels,
                 predictions: decoded.predictions,

@@ -152,6 +152,25 @@ async fn an_item_that_a_person_labeled_meanwhile_is_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_item_whose_file_changed_meanwhile_gets_no_draft_of_the_bytes_before() {
+    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    let changed = (0..ITEMS).map(an_item).find(|item| item.uid.shard(4) == 0).unwrap();
+    worker.store.change_file(changed.uid);
+
+    worker.run(&batch, "a", far()).await.unwrap();
+
+    let counters = worker.store.now().state.counters;
+    assert_eq!((counters.successful, counters.skipped), (expected().successful - 1, expected().skipped + 1));
+    assert!(!worker.store.drafts().contains(&changed.uid));
+
+    // A job that was planned since knows of it.
+    let (worker, batch) = worker_on(&[Asset { changes: 1, ..changed.clone() }]).await;
+    worker.store.change_file(changed.uid);
+    worker.run(&batch, "a", far()).await.unwrap();
+    assert_eq!(worker.store.drafts(), [changed.uid]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_short_of_time_hands_back_whole_chunks() {
     let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
 

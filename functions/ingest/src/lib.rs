@@ -19,7 +19,7 @@ use shared::domain::item::AssetType;
 use shared::domain::job::ModelType;
 use shared::domain::limits;
 use shared::domain::source::SourceBuckets;
-use shared::ports::{Clock, Executions, Files, Items, Jobs, Projects, Providers, UploadQueue, Uploads};
+use shared::ports::{Clock, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, Uploads};
 use shared::queue::{Failures, Record, Records};
 use tracing::{error, info};
 
@@ -67,7 +67,7 @@ struct Group {
 impl<S, O, E, Q, C> App<S, O, E, Q, C>
 where
     S: Projects + Items + Jobs + Providers + Uploads,
-    O: Files,
+    O: Files + Listings,
     E: Executions,
     Q: UploadQueue,
     C: Clock,
@@ -108,7 +108,7 @@ where
     async fn record(&self, record: &Record) -> Result<Option<Landed>, Error> {
         match Message::read(&record.body)? {
             Message::Created(object) => return self.created(&object).await,
-            Message::Deleted(object) => self.deleted(&object).await?,
+            Message::Deleted(object) => return self.deleted(&object).await,
             Message::ExecutionEnded(job) => self.job_ended(job).await?,
             Message::Look(organization, project) => self.look(organization, project, true).await?,
             Message::Tick => self.round().await?,

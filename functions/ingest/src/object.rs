@@ -8,7 +8,7 @@ use shared::domain::item::{Asset, AssetType, Item, Size};
 use shared::domain::source::{S3Object, Source};
 use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, check, place_of};
 use shared::measure::recognize;
-use shared::ports::{Clock, Files, Items, NoFile, Uploads};
+use shared::ports::{Clock, Files, Items, Listing, Listings, NoFile, Uploads};
 use tracing::info;
 
 use crate::App;
@@ -17,6 +17,11 @@ use crate::message::Object;
 /// Writers of one item that may come in between before the table counts as busy.
 const ROUNDS: usize = 5;
 
+const THERE_AND_UNREADABLE: &str = "The file is there, and this deployment may not read it. Look at the rights on its KMS key, \
+    at its storage class (an archived file must be restored first) and at the policies of its bucket.";
+const THERE_OR_NOT: &str = "There is no such file, or this deployment may not read it. Look at the policy of its bucket, which \
+    must let it read and list, at the bucket's region and at the rights on its KMS key.";
+
 /// What an object has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Landed {
@@ -24,7 +29,7 @@ pub(crate) struct Landed {
     pub(crate) project: ProjectUid,
     /// It is a new item.
     pub(crate) added: Option<AssetType>,
-    /// It waits for a job. Also if it is heard of again: whoever said so first may have died of it before it was counted.
+    /// It waits for a job. Also if the same is heard again: whoever heard it first may have died before it was counted.
     pub(crate) waits: bool,
 }
 
@@ -36,7 +41,7 @@ struct Place<'a> {
     source: Source,
 }
 
-impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
+impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C> {
     /// An object was written.
     pub(crate) async fn created(&self, object: &Object) -> Result<Option<Landed>, Error> {
         let Some(place) = self.place(object).await? else { return Ok(None) };
@@ -53,7 +58,13 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
             organization: place.organization,
             project: place.project,
             key: place.key.to_owned(),
-            asset: Asset { uid: ItemUid::of(place.project, place.key), kind, size, source: place.source.clone() },
+            asset: Asset {
+                uid: ItemUid::of(place.project, place.key),
+                kind,
+                size,
+                source: place.source.clone(),
+                changes: 0,
+            },
             file: Some(FileVersion { etag: object.etag.clone(), sequence: object.sequence.clone(), deleted: false }),
             created_at: self.clock.now(),
             result: None,
@@ -71,7 +82,7 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
         };
         for _ in 0..ROUNDS {
             let after = match there.uploaded(&new) {
-                Effect::Known => return landed(None, there.waits()),
+                Effect::Known => return landed(None, there.waits() && there.file == new.file),
                 Effect::Taken => {
                     let sentence = "There is an item of this key with another file; it stays as it is.";
                     return self.reject(place, object, (Rejection::KeyTaken, sentence.into())).await;
@@ -79,27 +90,40 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
                 Effect::Changed(after) => after,
             };
             if self.store.change_file(&there, &after, self.clock.now()).await? {
-                return landed(None, after.waits());
+                return landed(None, after.waits_anew(&there));
             }
             there = self.store.items(&[new.asset.uid]).await?.pop().ok_or_else(busy)?;
         }
         Err(busy())
     }
 
-    /// An object was deleted: its item says so, and waits for no job.
-    pub(crate) async fn deleted(&self, object: &Object) -> Result<(), Error> {
-        let Some(place) = self.place(object).await? else { return Ok(()) };
+    /// An object was deleted: its item says so, and waits for no job. Of one version that was deleted S3 does not say which one
+    /// is the object now, or whether there is any: also a delete marker that is taken back is told so.
+    pub(crate) async fn deleted(&self, object: &Object) -> Result<Option<Landed>, Error> {
+        let Some(place) = self.place(object).await? else { return Ok(None) };
         if object.is_version {
-            match self.files.piece(&place.source, 0, 1).await {
-                Ok(_) => return Ok(()), // another version is there
-                Err(NoFile::Unreadable(_)) => {}
+            match self.files.listed(&place.source).await {
+                Ok(None) => {}
+                Ok(Some(Listing { etag, size_bytes })) => {
+                    return self.created(&Object { etag, size_bytes, ..object.clone() }).await;
+                }
+                Err(error @ NoFile::Unreadable(_)) => {
+                    info!(project.uid = %place.project, why = %error, "deleted version of an object that cannot be listed");
+                    return Ok(None);
+                }
                 Err(error @ NoFile::Busy(_)) => return Err(Error::ObjectsUnavailable(error.into())),
             }
         }
+        self.lose_file(&place, |item| item.deleted(&place.source, &object.sequence)).await?;
+        Ok(None)
+    }
+
+    /// Does to the item of a place what `lost` says, if there is one.
+    async fn lose_file(&self, place: &Place<'_>, lost: impl Fn(&Item) -> Option<Item>) -> Result<(), Error> {
         let uid = ItemUid::of(place.project, place.key);
         for _ in 0..ROUNDS {
             let Some(item) = self.store.items(&[uid]).await?.pop() else { return Ok(()) };
-            let Some(after) = item.deleted(&place.source, &object.sequence) else { return Ok(()) };
+            let Some(after) = lost(&item) else { return Ok(()) };
             if self.store.change_file(&item, &after, self.clock.now()).await? {
                 return Ok(());
             }
@@ -138,8 +162,12 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
                     "By its content it is no JPEG, PNG, WebP, GIF, BMP or TIFF picture and no PCD or LAS point cloud.";
                 Ok(Err((Rejection::UnknownContent, sentence.into())))
             }
-            Err(NoFile::Unreadable(_)) if matches!(source, Source::Bucket(_)) => Ok(Ok(None)),
-            Err(NoFile::Unreadable(sentence)) => Ok(Err((Rejection::Unreadable, sentence))),
+            Err(NoFile::Unreadable(_)) => match self.files.listed(source).await {
+                Ok(None) => Ok(Ok(None)),
+                Ok(Some(_)) => Ok(Err((Rejection::Unreadable, THERE_AND_UNREADABLE.into()))),
+                Err(NoFile::Unreadable(_)) => Ok(Err((Rejection::Unreadable, THERE_OR_NOT.into()))),
+                Err(error @ NoFile::Busy(_)) => Err(Error::ObjectsUnavailable(error.into())),
+            },
             Err(error @ NoFile::Busy(_)) => Err(Error::ObjectsUnavailable(error.into())),
         }
     }
@@ -165,6 +193,10 @@ impl<S: Items + Uploads, O: Files, E, Q, C: Clock> App<S, O, E, Q, C> {
             uploaded_at: object.at,
         };
         self.store.reject_upload(&rejected).await?;
+        if reason != Rejection::KeyTaken {
+            // What the item was is no longer there.
+            self.lose_file(place, |item| item.spoilt(&place.source, &object.sequence)).await?;
+        }
         info!(project.uid = %place.project, ?reason, "upload rejected");
         Ok(None)
     }

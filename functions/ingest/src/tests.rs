@@ -9,7 +9,7 @@ use shared::domain::item::Item;
 use shared::domain::project::Project;
 use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::upload::Rejection;
-use shared::ports::Objects;
+use shared::ports::{NoFile, Objects, Stretch};
 use shared::queue::{Attributes, UploadMessage};
 use shared::testing::{Fault, MemoryExecutions, MemoryObjects, MemoryTenants, MemoryUploadQueue, StoppedClock, a_png};
 
@@ -335,6 +335,98 @@ async fn a_deleted_file_takes_its_item_out_of_the_queue_for_jobs() {
 
     assert!(app.store.all_items()[0].is_deleted());
     assert!(app.store.jobs_created().is_empty(), "there is nothing to label");
+}
+
+/// The event of a version of a picture that was deleted for good.
+fn version_deleted(project: ProjectUid, key: &str, sequencer: u32) -> String {
+    let mut event: Value =
+        serde_json::from_str(&event("Object Deleted", BUCKET, &Item::object_key(project, key), 0, "", sequencer))
+            .unwrap();
+    event["detail"]["deletion-type"] = json!("Permanently Deleted");
+    event["detail"]["object"]["version-id"] = json!("v");
+    event.to_string()
+}
+
+#[tokio::test]
+async fn a_file_that_is_there_and_may_not_be_read_is_listed_for_its_owner() {
+    let (app, project) = an_app(None).await;
+    app.put(project, "foreign key.png").await;
+    let forbidden = NoFile::Unreadable("403".into());
+    app.files.refuse(&Item::object_key(project, "foreign key.png"), forbidden.clone());
+
+    app.handle([created(project, "foreign key.png", "e", 1), created(project, "gone.png", "e", 1)]).await;
+
+    let [rejected] = &app.store.rejected()[..] else { panic!("{:?}", app.store.rejected()) };
+    assert_eq!(rejected.key, Item::object_key(project, "foreign key.png"));
+    assert!(rejected.reason == Rejection::Unreadable && rejected.detail.contains("KMS"), "{}", rejected.detail);
+}
+
+#[tokio::test]
+async fn while_s3_is_busy_no_item_is_deleted_and_none_is_rejected() {
+    let (app, project) = an_app(None).await;
+    app.upload(project, "a.png", 1).await;
+    let before = app.store.all_items();
+    for key in ["a.png", "b.png"] {
+        app.files.refuse(&Item::object_key(project, key), NoFile::Busy("503".into()));
+    }
+
+    let failures = app.ingest(records([version_deleted(project, "a.png", 2), created(project, "b.png", "e", 1)])).await;
+
+    assert_eq!(failures.len(), 2, "both come again");
+    assert!(app.store.all_items() == before && app.store.rejected().is_empty());
+}
+
+#[tokio::test]
+async fn of_a_deleted_version_counts_what_is_there_now() {
+    let (app, project) = an_app(None).await;
+    app.upload(project, "a.png", 1).await;
+    let item = || app.store.all_items().remove(0);
+
+    app.handle([version_deleted(project, "a.png", 2)]).await;
+    let older = item();
+    assert!(older.asset.changes == 1 && older.file.unwrap().etag != "etag", "an older version is the object again");
+    app.store.label(older.asset.uid, a_draft());
+    app.handle([version_deleted(project, "a.png", 3)]).await;
+    assert!(item().asset.changes == 1 && item().result.is_some(), "one that nobody saw any more");
+
+    app.files.remove(&Item::object_key(project, "a.png"));
+    app.handle([version_deleted(project, "a.png", 4)]).await;
+    assert!(item().is_deleted(), "it was the last one");
+    app.put(project, "a.png").await;
+    app.handle([version_deleted(project, "a.png", 5)]).await;
+    assert!(item().waits(), "its delete marker was taken back");
+}
+
+#[tokio::test]
+async fn the_same_bytes_again_ask_nobody_again() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+    app.upload(project, "b.png", 1).await;
+    let waiting = async || app.store.arrivals(OrganizationUid::named("acme"), project).await.unwrap().waiting;
+    let places = || app.store.waiting_in(project, &Stretch::default());
+    let before = (waiting().await, places());
+
+    app.upload(project, "a.png", 2).await;
+
+    assert_eq!((waiting().await, places()), before);
+    app.handle([created(project, "a.png", "older", 1)]).await;
+    assert_eq!(app.store.all_items()[0].file.as_ref().unwrap().etag, "etag", "the newest event counts all the same");
+}
+
+#[tokio::test]
+async fn a_file_written_over_by_what_is_no_picture_takes_its_draft_along() {
+    let (app, project) = an_app(None).await;
+    app.upload(project, "a.png", 1).await;
+    app.store.label(app.store.all_items()[0].asset.uid, a_draft());
+    app.files.put(&Item::object_key(project, "a.png"), "", b"no picture".to_vec()).await.unwrap();
+
+    app.handle([created(project, "a.png", "text", 2)]).await;
+
+    let item = app.store.all_items().remove(0);
+    assert!(item.result.is_none() && item.is_deleted() && !item.waits());
+    assert_eq!(app.store.rejected()[0].reason, Rejection::UnknownContent);
+    app.upload(project, "a.png", 3).await;
+    assert!(app.store.all_items()[0].waits());
 }
 
 #[tokio::test]

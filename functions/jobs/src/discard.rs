@@ -31,6 +31,8 @@ use crate::handlers::WRITE;
 const TIME: Duration = Duration::from_secs(15);
 /// Drafts at once.
 const DISCARDS: usize = 16;
+/// Changes of one item that may come in between before the table counts as busy.
+const LOOKS: usize = 3;
 /// No cursor of ours is longer.
 const CURSOR_CHARS: usize = 1_024;
 
@@ -174,12 +176,18 @@ impl<S: Reports + Items + Drafts, E, Q, C: Clock> App<S, E, Q, C> {
 
     async fn undo_item(&self, job: JobUid, item: &Item) -> Result<Undo, Error> {
         let undo = |item: &Item| item.result.as_ref().map_or(Undo::Gone, |result| result.undo(job));
-        if undo(item) != Undo::Discard || self.store.discard_draft(item).await? {
-            return Ok(undo(item));
+        let mut seen = item.clone();
+        for _ in 0..LOOKS {
+            if undo(&seen) != Undo::Discard || self.store.discard_draft(&seen).await? {
+                return Ok(undo(&seen));
+            }
+            // A person was quicker, or the item's file was deleted. A job that is over makes no other draft.
+            match self.store.items(&[item.asset.uid]).await?.pop() {
+                Some(now) => seen = now,
+                None => return Ok(Undo::Gone),
+            }
         }
-        // Somebody was quicker. A job that is over makes no other draft, so what is there now is a person's.
-        let now = self.store.items(&[item.asset.uid]).await?;
-        Ok(now.first().map_or(Undo::Gone, undo))
+        Err(Error::StoreUnavailable("the item keeps changing".into()))
     }
 }
 

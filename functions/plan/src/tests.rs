@@ -28,6 +28,7 @@ fn asset(n: u64) -> Asset {
         kind: AssetType::Image,
         size: Some(Size { width: 640, height: 480 }),
         source: Source::Bucket(format!("projects/0192b1c0-0000-7000-8000-00000000000b/items/{n:012}.jpg")),
+        changes: 0,
     }
 }
 

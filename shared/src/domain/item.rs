@@ -47,6 +47,14 @@ pub struct Asset {
     /// Where it is.
     #[serde(flatten)]
     pub source: Source,
+    /// How often its file was changed or deleted since there is the item: a draft is of the bytes that were there (I3).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changes: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(crate) const fn is_zero(changes: &u32) -> bool {
+    *changes == 0
 }
 
 /// An item, with its result if it has one.
@@ -102,7 +110,7 @@ impl Item {
         let size = if kind == AssetType::PointCloud { None } else { size(&mut fields) };
         fields.finish()?;
         let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
-        let asset = Asset { uid: ItemUid::of(project, &key), kind, size, source };
+        let asset = Asset { uid: ItemUid::of(project, &key), kind, size, source, changes: 0 };
         Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
     }
 
@@ -268,6 +276,7 @@ mod tests {
             read(json!({"key": "c"})).unwrap().asset,
             Asset {
                 source: Source::S3(S3Object { bucket: "b".into(), key: "k".into() }),
+                changes: 7,
                 ..read(json!({"key": "d", "width": 1, "height": 2})).unwrap().asset
             },
         ] {

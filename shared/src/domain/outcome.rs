@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use super::draft::Draft;
 use super::id::{ItemUid, JobUid};
+use super::item::Asset;
 use super::limits;
 use super::summary::{ItemError, LabelCount};
 
@@ -60,6 +61,8 @@ pub enum SkipReason {
     BelowThreshold,
     /// A person labeled the item meanwhile (I3).
     AlreadyLabeled,
+    /// The item's file is not the one any more that the model may have seen.
+    FileChanged,
 }
 
 impl SkipReason {
@@ -69,6 +72,9 @@ impl SkipReason {
         match self {
             Self::BelowThreshold => "No prediction with a wanted label reached the confidence threshold.",
             Self::AlreadyLabeled => "The item got a result from somebody else while the job was running.",
+            Self::FileChanged => {
+                "The item's file was changed or deleted while the job was running; a later job takes what is there now."
+            }
         }
     }
 }
@@ -121,15 +127,25 @@ pub struct ChunkId {
 pub struct ItemOutcome {
     /// The item.
     pub item: ItemUid,
+    /// How often its file had been changed when the job was planned ([`Asset::changes`]).
+    pub changes: u32,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+impl ItemOutcome {
+    /// What became of this item.
+    #[must_use]
+    pub const fn of(asset: &Asset, outcome: Outcome) -> Self {
+        Self { item: asset.uid, changes: asset.changes, outcome }
+    }
 }
 
 /// Everything that is known about a committed chunk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// One letter per item, in the manifest's order: `s`uccessful, `b`elow threshold, `l`abeled meanwhile,
-    /// `f`ailed, `-` not processed because the job was cancelled.
+    /// file `c`hanged meanwhile, `f`ailed, `-` not processed because the job was cancelled.
     pub outcomes: String,
     /// Accepted predictions.
     pub predictions: u32,
@@ -205,6 +221,7 @@ impl Receipt {
                 None => '-',
                 Some((Outcome::Skipped(SkipReason::BelowThreshold), _)) => 'b',
                 Some((Outcome::Skipped(SkipReason::AlreadyLabeled), _)) => 'l',
+                Some((Outcome::Skipped(SkipReason::FileChanged), _)) => 'c',
                 Some((Outcome::Failed(failure), item)) => {
                     receipt.failures.push(ItemError { item, code: failure.code, message: failure.message.clone() });
                     'f'
@@ -262,6 +279,7 @@ impl Receipt {
             's' => Some((OutcomeKind::Successful, None)),
             'b' => Some((OutcomeKind::Skipped, Some(SkipReason::BelowThreshold))),
             'l' => Some((OutcomeKind::Skipped, Some(SkipReason::AlreadyLabeled))),
+            'c' => Some((OutcomeKind::Skipped, Some(SkipReason::FileChanged))),
             'f' => Some((OutcomeKind::Failed, None)),
             _ => None,
         };
@@ -285,7 +303,7 @@ mod tests {
         let outcomes: Vec<Option<ItemOutcome>> = outcomes
             .into_iter()
             .zip(&items)
-            .map(|(outcome, item)| outcome.map(|outcome| ItemOutcome { item: *item, outcome }))
+            .map(|(outcome, item)| outcome.map(|outcome| ItemOutcome { item: *item, changes: 0, outcome }))
             .collect();
         let note = ItemError { item: items[1], code: FailureCode::BadAnswer, message: "A circle was dropped.".into() };
         (Receipt::of(&outcomes, vec![], vec![note], vec!["raw".into()]), items)
@@ -299,6 +317,7 @@ mod tests {
             Some(Outcome::Skipped(SkipReason::AlreadyLabeled)),
             Some(Outcome::Failed(Failure::new(FailureCode::ModelError, "The model answered 400."))),
             Some(Outcome::Skipped(SkipReason::BelowThreshold)),
+            Some(Outcome::Skipped(SkipReason::FileChanged)),
         ]);
 
         let said = serde_json::to_value(receipt.report()).unwrap();
@@ -314,10 +333,11 @@ mod tests {
                 line(2, "skipped", Some(("already_labeled", SkipReason::AlreadyLabeled.message())), None),
                 line(3, "failed", Some(("model_error", "The model answered 400.")), None),
                 line(4, "skipped", Some(("below_threshold", SkipReason::BelowThreshold.message())), None),
+                line(5, "skipped", Some(("file_changed", SkipReason::FileChanged.message())), None),
             ])
         );
         let settled: Vec<ItemUid> = receipt.settled().collect();
-        assert_eq!(settled, [items[1], items[2], items[4]]);
-        assert_eq!(receipt.tally(), Tally { successful: 1, failed: 1, skipped: 2 });
+        assert_eq!(settled, [items[1], items[2], items[4], items[5]]);
+        assert_eq!(receipt.tally(), Tally { successful: 1, failed: 1, skipped: 3 });
     }
 }

@@ -80,6 +80,12 @@ impl Item {
         self.result.is_none() && !self.is_deleted()
     }
 
+    /// Whether a job that took what waited `before` could not know of it: its file is another one now, or known at last.
+    #[must_use]
+    pub fn waits_anew(&self, before: &Self) -> bool {
+        self.waits() && (self.asset.changes != before.asset.changes || before.file.is_none())
+    }
+
     /// What an upload of `new` under its key makes of it.
     #[must_use]
     pub fn uploaded(&self, new: &Self) -> Effect {
@@ -97,11 +103,10 @@ impl Item {
             let is_frame = (self.asset.kind, new.asset.kind) == (AssetType::VideoFrame, AssetType::Image);
             after.asset.kind = if is_frame { AssetType::VideoFrame } else { new.asset.kind };
             after.asset.size = new.asset.size;
-            // The first version of an item that was added by a call may have its draft already: of these bytes.
-            let is_next_version = self.file.is_some();
-            let is_draft = self.result.as_ref().is_some_and(|result| result.status == ResultStatus::Draft);
-            if is_next_version && is_draft {
-                after.result = None; // nobody has touched it (I3)
+            // The first version of an item that was added by a call may have its draft already, or be at the model: these bytes.
+            if self.file.is_some() {
+                after.asset.changes += 1;
+                after.drop_draft();
             }
         }
         Effect::Changed(Box::new(after))
@@ -116,7 +121,23 @@ impl Item {
         }
         let etag = known.map(|known| known.etag.clone()).unwrap_or_default();
         let file = FileVersion { etag, sequence: sequence.clone(), deleted: true };
-        Some(Self { file: Some(file), ..self.clone() })
+        let mut after = Self { file: Some(file), ..self.clone() };
+        after.asset.changes += u32::from(!self.is_deleted());
+        Some(after)
+    }
+
+    /// What a file that can be no item's makes of it, written over its own: that is gone, and so is a draft of it. `None` as
+    /// of a deletion.
+    #[must_use]
+    pub fn spoilt(&self, source: &Source, sequence: &Sequence) -> Option<Self> {
+        let mut after = self.deleted(source, sequence)?;
+        after.drop_draft();
+        Some(after)
+    }
+
+    /// Nobody has touched it (I3).
+    fn drop_draft(&mut self) {
+        self.result.take_if(|result| result.status == ResultStatus::Draft);
     }
 }
 
@@ -205,7 +226,7 @@ mod tests {
             organization: OrganizationUid::named("acme"),
             project: a_project(),
             key: "a.jpg".into(),
-            asset: Asset { uid: ItemUid::of(a_project(), "a.jpg"), kind: AssetType::Image, size, source },
+            asset: Asset { uid: ItemUid::of(a_project(), "a.jpg"), kind: AssetType::Image, size, source, changes: 0 },
             file: version.map(|(etag, sequencer)| FileVersion {
                 etag: etag.into(),
                 sequence: Sequence::of(sequencer),
@@ -263,10 +284,12 @@ mod tests {
         let draft = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
         assert!(after(&draft, ("two", "2")).waits());
         assert!(after(&draft, ("one", "2")).result.is_some(), "the same bytes again");
+        assert!(draft.spoilt(&draft.asset.source, &Sequence::of("2")).unwrap().result.is_none());
 
         let accepted = labeled(an_item(Some(("one", "1"))), ResultStatus::Accepted);
         let kept = after(&accepted, ("two", "2"));
-        assert_eq!((kept.result, kept.file.unwrap().etag.as_str()), (accepted.result, "two")); // I3
+        assert_eq!((kept.result, kept.file.unwrap().etag.as_str()), (accepted.result.clone(), "two")); // I3
+        assert!(accepted.spoilt(&accepted.asset.source, &Sequence::of("2")).unwrap().result.is_some());
 
         let drafted_before_s3_told = labeled(an_item(None), ResultStatus::Draft);
         assert!(after(&drafted_before_s3_told, ("one", "1")).result.is_some());
@@ -280,6 +303,21 @@ mod tests {
         assert!(item.waits() && deleted.is_deleted() && !deleted.waits());
         assert_eq!(deleted.uploaded(&an_item(Some(("one", "15")))), Effect::Known, "what was before the deletion");
         assert!(after(&deleted, ("one", "3")).waits());
+    }
+
+    #[test]
+    fn a_change_is_counted_unless_it_is_none_that_a_model_could_have_missed() {
+        let first = after(&an_item(None), ("one", "1"));
+        let again = after(&first, ("one", "2"));
+        let other = after(&again, ("two", "3"));
+        let gone = other.deleted(&other.asset.source, &Sequence::of("4")).unwrap();
+        let gone_again = gone.deleted(&other.asset.source, &Sequence::of("5")).unwrap();
+        let back = after(&gone_again, ("two", "6"));
+
+        let steps = [&an_item(None), &first, &again, &other, &gone, &gone_again, &back];
+        assert_eq!(steps.map(|item| item.asset.changes), [0, 0, 0, 1, 2, 2, 3]);
+        let anew: Vec<bool> = steps.windows(2).map(|pair| pair[1].waits_anew(pair[0])).collect();
+        assert_eq!(anew, [true, false, true, false, false, true]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::domain::Error;
 use crate::domain::source::{S3Object, Source};
-use crate::ports::{Files, NoFile, Objects, Upload};
+use crate::ports::{Files, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;
 
 /// The system's bucket.
@@ -124,6 +124,27 @@ impl Files for Bucket {
             })),
             _ => Err(busy()),
         }
+    }
+}
+
+impl Listings for Bucket {
+    async fn listed(&self, source: &Source) -> Result<Option<Listing>, NoFile> {
+        let Ok((bucket, key)) = self.place(source) else {
+            return Err(NoFile::Unreadable("The file is not in S3.".into()));
+        };
+        // Of all keys that begin so, the key itself comes first.
+        let answer = self.client.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
+        let listed = answer.map_err(|error| match error.raw_response().map(|response| response.status().as_u16()) {
+            Some(301 | 307 | 400 | 403 | 404) => {
+                NoFile::Unreadable("This deployment may not list the file's bucket.".into())
+            }
+            _ => NoFile::Busy("The file's bucket cannot be listed just now.".into()),
+        })?;
+        let first = listed.contents.unwrap_or_default().into_iter().next();
+        Ok(first.filter(|object| object.key.as_deref() == Some(key)).map(|object| Listing {
+            etag: object.e_tag.unwrap_or_default().trim_matches('"').to_owned(),
+            size_bytes: object.size.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+        }))
     }
 }
 

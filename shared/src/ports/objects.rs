@@ -56,6 +56,21 @@ pub trait Files: Send + Sync {
     fn piece(&self, source: &Source, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, NoFile>> + Send;
 }
 
+/// What a bucket says of an object in its list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Which bytes.
+    pub etag: String,
+    /// How many.
+    pub size_bytes: u64,
+}
+
+/// What is in a bucket, whether it can be read or not.
+pub trait Listings: Send + Sync {
+    /// The object of this place as it is now; `None`: there is none.
+    fn listed(&self, source: &Source) -> impl Future<Output = Result<Option<Listing>, NoFile>> + Send;
+}
+
 /// The lines of a batch.
 pub trait Manifests: Send + Sync {
     /// The assets of a batch.

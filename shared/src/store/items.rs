@@ -11,6 +11,7 @@ use super::calls::{Row, Transacted, attribute, key_of, number, read, text};
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ItemRow, RejectedRow, ResultRow, item, unlabeled_place};
+use super::uploads::{as_read, of_same_file};
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
@@ -99,20 +100,10 @@ impl Results for Store {
         if reviewed.annotations != before.annotations && !row.fits() {
             return Err(Error::field("annotations", "Are too large to be stored."));
         }
-        let written = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Key::item(of.asset.uid).into()))
-            .expression_attribute_names("#result", "result")
-            .expression_attribute_values(":generation", number(before.generation));
-        // Of two people who review at once, the second must lose, and look again.
-        let written = match before.revision {
-            0 => written.condition_expression(
-                "generation = :generation AND attribute_exists(#result) AND attribute_not_exists(#result.revision)",
-            ),
-            revision => written
-                .condition_expression("generation = :generation AND #result.revision = :revision")
-                .expression_attribute_values(":revision", number(revision)),
-        };
+        // Of two people who review at once, the second must lose, and look again; also if the file was deleted meanwhile.
+        let (written, as_read) = as_read(of, Update::builder());
+        let written =
+            written.table_name(&self.table).set_key(Some(Key::item(of.asset.uid).into())).condition_expression(as_read);
         // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
         // person is not told that somebody else was quicker.
         let mut actions = if reviewed.status == ResultStatus::Rejected {
@@ -133,10 +124,12 @@ impl Results for Store {
 impl Drafts for Store {
     async fn discard_draft(&self, of: &Item) -> Result<bool, Error> {
         let Some(draft) = &of.result else { return Err(Error::internal("a draft of no result")) };
-        let discarded = Update::builder()
+        let (discarded, same_file) = of_same_file(of.asset.changes, Update::builder());
+        let discarded = discarded
             .table_name(&self.table)
             .set_key(Some(Key::item(of.asset.uid).into()))
-            .condition_expression("generation = :generation AND #result.#status = :draft") // never over a person's work (I3)
+            // Never over a person's work (I3).
+            .condition_expression(format!("generation = :generation AND #result.#status = :draft AND {same_file}"))
             .expression_attribute_names("#result", "result")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":generation", number(draft.generation))

@@ -3,7 +3,7 @@
 //! All of it or none of it is there at every crash point, so a retry needs no repair: it finds the receipt, or
 //! it finds nothing. The price is double write units; what it buys is calls: one a chunk.
 
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
 use super::Store;
@@ -11,9 +11,10 @@ use super::calls::{Row, Transacted, attribute, classify, number, read, refused, 
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ReceiptRow, ResultRow, item, packed};
+use super::uploads::of_same_file;
 use crate::domain::annotate::too_large;
 use crate::domain::draft::Draft;
-use crate::domain::id::{ItemUid, JobUid};
+use crate::domain::id::JobUid;
 use crate::domain::item::Asset;
 use crate::domain::job::{JobSpec, JobStatus};
 use crate::domain::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
@@ -44,7 +45,7 @@ impl Ledger for Store {
             for (place, draft) in &drafts {
                 if let Some(outcome) = &chunk.outcomes[*place] {
                     let measured = chunk.measured.iter().find(|asset| asset.uid == outcome.item);
-                    actions.push(self.draft(outcome.item, draft, measured)?);
+                    actions.push(self.draft(outcome, draft, measured)?);
                 }
             }
             let reasons = match self.transact(actions).await? {
@@ -60,12 +61,14 @@ impl Ledger for Store {
             let mut action = DRAFTS;
             let before = drafts.len();
             drafts.retain(|(place, _)| {
-                let labeled = refused(&reasons, action);
+                let skipped = refused(&reasons, action).then(|| why_skipped(&reasons[action]));
                 action += 1;
-                if labeled && let Some(outcome) = &mut chunk.outcomes[*place] {
-                    outcome.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
+                if let Some(reason) = skipped
+                    && let Some(outcome) = &mut chunk.outcomes[*place]
+                {
+                    outcome.outcome = Outcome::Skipped(reason);
                 }
-                !labeled
+                skipped.is_none()
             });
             if drafts.len() == before {
                 return Err(Error::internal("a chunk refused for no reason that we know"));
@@ -145,12 +148,20 @@ impl Store {
     }
 
     /// The draft of an item, and the item's size if that is news.
-    fn draft(&self, uid: ItemUid, result: &ResultRow, measured: Option<&Asset>) -> Result<TransactWriteItem, Error> {
+    fn draft(
+        &self,
+        ItemOutcome { item, changes, .. }: &ItemOutcome,
+        result: &ResultRow,
+        measured: Option<&Asset>,
+    ) -> Result<TransactWriteItem, Error> {
         let mut set = "#result = :result, generation = if_not_exists(generation, :zero) + :one".to_owned();
-        let mut draft = Update::builder()
+        let (draft, same_file) = of_same_file(*changes, Update::builder());
+        let mut draft = draft
             .table_name(&self.table)
-            .set_key(Some(Key::item(uid).into()))
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(#result)") // never over a result (I3)
+            .set_key(Some(Key::item(*item).into()))
+            // Never over a result (I3), and never of bytes that are not there any more.
+            .condition_expression(format!("attribute_exists(pk) AND attribute_not_exists(#result) AND {same_file}"))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_names("#result", "result")
             .expression_attribute_values(":result", attribute(result)?)
             .expression_attribute_values(":zero", number(0))
@@ -162,6 +173,14 @@ impl Store {
                 .expression_attribute_values(":item", text(packed(asset)?));
         }
         update(draft.update_expression(format!("SET {set} REMOVE {}, {}", UNLABELED.pk, UNLABELED.sk)))
+    }
+}
+
+/// Why a draft was refused, from the row that stood against it.
+fn why_skipped(reason: &CancellationReason) -> SkipReason {
+    match reason.item() {
+        Some(row) if !row.contains_key("result") => SkipReason::FileChanged,
+        _ => SkipReason::AlreadyLabeled,
     }
 }
 

@@ -30,19 +30,21 @@ impl Uploads for Store {
         let mut change = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::item(after.asset.uid).into()))
-            .expression_attribute_names("#result", "result")
             .expression_attribute_names("#item", "item")
-            .expression_attribute_names("#file", "file")
             .expression_attribute_values(":item", text(packed(&after.asset)?))
             .expression_attribute_values(":file", attribute(&after.file)?);
-        if after.waits() {
+        if after.asset.changes > 0 {
+            set += ", changes = :changes";
+            change = change.expression_attribute_values(":changes", number(after.asset.changes));
+        }
+        if after.waits_anew(before) {
             // At the place of this moment: a job that takes what came behind the last one must meet it.
             set += &format!(", {} = :pk, {} = :sk", UNLABELED.pk, UNLABELED.sk);
             let shard = after.asset.uid.shard(keys::UNLABELED_SHARDS);
             change = change
                 .expression_attribute_values(":pk", text(keys::unlabeled_of(after.project, shard)))
                 .expression_attribute_values(":sk", text(keys::in_time(now, after.asset.uid)));
-        } else {
+        } else if !after.waits() {
             remove.extend([UNLABELED.pk, UNLABELED.sk]);
         }
         if after.result.is_none() && before.result.is_some() {
@@ -192,8 +194,18 @@ impl Store {
     }
 }
 
+/// The condition that an item's file has been changed so often and not since. It is a number of its own, since what the index
+/// carries of an item is packed, and conditions look at attributes alone.
+pub(super) fn of_same_file(changes: u32, update: UpdateBuilder) -> (UpdateBuilder, &'static str) {
+    match changes {
+        0 => (update, "attribute_not_exists(changes)"),
+        changes => (update.expression_attribute_values(":changes", number(changes)), "changes = :changes"),
+    }
+}
+
 /// The condition that an item has the file and the result that it was read with.
-fn as_read(item: &Item, update: UpdateBuilder) -> (UpdateBuilder, String) {
+pub(super) fn as_read(item: &Item, update: UpdateBuilder) -> (UpdateBuilder, String) {
+    let update = update.expression_attribute_names("#file", "file").expression_attribute_names("#result", "result");
     let (update, file) = match &item.file {
         None => (update, "attribute_not_exists(#file)"),
         Some(file) => (

@@ -33,6 +33,8 @@ struct State {
     /// Who labeled an item: a job, or `None` for a person.
     results: HashMap<ItemUid, Option<JobUid>>,
     drafts: Vec<Draft>,
+    /// How often files were changed.
+    changes: HashMap<ItemUid, u32>,
     /// Whose size came with a draft.
     measured: Vec<Asset>,
     project_is_taken: bool,
@@ -68,6 +70,11 @@ impl MemoryJob {
     /// A person labels an item.
     pub fn label(&self, item: ItemUid) {
         self.lock().results.insert(item, None);
+    }
+
+    /// An item's file is written over.
+    pub fn change_file(&self, item: ItemUid) {
+        *self.lock().changes.entry(item).or_default() += 1;
     }
 
     /// The drafts, in the order of their commits.
@@ -242,8 +249,12 @@ impl Ledger for MemoryJob {
                     && !spec.dry_run
                 {
                     let draft = draft.clone();
+                    let changes = state.changes.get(&entry.item).copied().unwrap_or_default();
                     match state.results.entry(entry.item) {
                         Entry::Occupied(_) => entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
+                        Entry::Vacant(_) if changes != entry.changes => {
+                            entry.outcome = Outcome::Skipped(SkipReason::FileChanged);
+                        }
                         Entry::Vacant(free) => {
                             free.insert(Some(spec.uid));
                             state.drafts.push(draft);
@@ -320,5 +331,6 @@ pub fn an_item(n: usize) -> Asset {
         kind: AssetType::Image,
         size: Some(Size { width: 100, height: 100 }),
         source: Source::Bucket(Item::object_key(project, &key)),
+        changes: 0,
     }
 }

@@ -14,7 +14,9 @@ use crate::domain::item::Size;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::source::Source;
-use crate::ports::{Connect, Files, InferenceError, InferenceRequest, Model, NoFile, Objects, Upload};
+use crate::ports::{
+    Connect, Files, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects, Upload,
+};
 use crate::testing::Fault;
 
 /// What the model was told of an item.
@@ -222,9 +224,20 @@ pub struct MemoryObjects {
     objects: Mutex<HashMap<String, Vec<u8>>>,
     fault: Arc<Fault>,
     latency: Duration,
+    refusals: Mutex<HashMap<String, NoFile>>,
 }
 
 impl MemoryObjects {
+    /// From now on the object of this key is read so.
+    pub fn refuse(&self, key: &str, reason: NoFile) {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), reason);
+    }
+
+    /// Deletes an object.
+    pub fn remove(&self, key: &str) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
     /// One of whose calls fails.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
@@ -298,18 +311,39 @@ impl Objects for MemoryObjects {
     }
 }
 
+/// Objects of other buckets lie under `{bucket}/{key}`, pages of the web under their URL.
+fn name_of(source: &Source) -> String {
+    match source {
+        Source::Bucket(name) | Source::Url(name) => name.clone(),
+        Source::S3(object) => format!("{}/{}", object.bucket, object.key),
+    }
+}
+
 impl Files for MemoryObjects {
-    /// Objects of other buckets lie under `{bucket}/{key}`, pages of the web under their URL.
     async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
         tokio::time::sleep(self.latency).await;
-        let name = match source {
-            Source::Bucket(name) | Source::Url(name) => name.clone(),
-            Source::S3(object) => format!("{}/{}", object.bucket, object.key),
-        };
+        let name = name_of(source);
+        if let Some(reason) = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Err(reason.clone());
+        }
         let object = self.object(&name).ok_or_else(|| NoFile::Unreadable("There is no such file.".into()))?;
         let begin = object.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
         let end = object.len().min(begin + usize::try_from(length).unwrap_or(usize::MAX));
         Ok(object[begin..end].to_vec())
+    }
+}
+
+impl Listings for MemoryObjects {
+    /// The ETag is the length in hexadecimal. A bucket that is busy says so of its list too.
+    async fn listed(&self, source: &Source) -> Result<Option<Listing>, NoFile> {
+        let name = name_of(source);
+        if let Some(busy @ NoFile::Busy(_)) = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Err(busy.clone());
+        }
+        Ok(self.object(&name).map(|object| Listing {
+            etag: format!("{:x}", object.len()),
+            size_bytes: u64::try_from(object.len()).unwrap_or(u64::MAX),
+        }))
     }
 }
 

@@ -66,7 +66,7 @@ impl MemoryTenants {
     }
 
     /// The unlabeled items of a stretch, each with its place.
-    pub(super) fn waiting_in(&self, project: ProjectUid, stretch: &Stretch) -> Vec<(String, Asset)> {
+    pub fn waiting_in(&self, project: ProjectUid, stretch: &Stretch) -> Vec<(String, Asset)> {
         let uploads = lock(&self.uploads);
         let place = |item: &Item| {
             let moved = uploads.places.get(&item.asset.uid).cloned();
@@ -102,7 +102,9 @@ impl Uploads for MemoryTenants {
             let mut items = lock(&self.items);
             let Some(item) = items.iter_mut().find(|item| *item == before) else { return Ok(false) };
             *item = after.clone();
-            lock(&self.uploads).places.insert(after.asset.uid, in_time(now, after.asset.uid));
+            if after.waits_anew(before) {
+                lock(&self.uploads).places.insert(after.asset.uid, in_time(now, after.asset.uid));
+            }
             Ok(true)
         })
     }

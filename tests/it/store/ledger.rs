@@ -8,7 +8,8 @@ use shared::domain::limits;
 use shared::domain::outcome::{ChunkId, FailureCode, ItemOutcome, Outcome, Receipt};
 use shared::domain::prediction::Prediction;
 use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
-use shared::ports::{Chunk, Commit, Items, Jobs, Ledger};
+use shared::domain::upload::Sequence;
+use shared::ports::{Chunk, Commit, Items, Jobs, Ledger, Uploads};
 use shared::store::Store;
 use tokio::task::JoinSet;
 
@@ -21,6 +22,7 @@ on_both!(
     chunks_committed_at_once_all_count,
     an_item_labeled_meanwhile_is_skipped_and_left_alone,
     a_chunk_of_labeled_items_alone_still_counts,
+    a_draft_of_bytes_that_are_there_no_more_is_refused,
     a_told_end_takes_no_more_chunks,
     what_was_in_flight_at_a_cancel_counts,
     items_that_a_cancelled_job_did_not_get_to_do_not_count,
@@ -132,8 +134,11 @@ async fn an_item_labeled_meanwhile_is_skipped_and_left_alone(store: Store) {
     label(&store, &spec, items[1]).await;
     running(&store, &spec, 4).await;
     let before = result(&store, items[1]).await;
-    let better =
-        Some(ItemOutcome { item: items[1], outcome: Outcome::Successful(Draft::of(vec![a_car(0.99), a_car(0.98)])) });
+    let better = Some(ItemOutcome {
+        item: items[1],
+        changes: 0,
+        outcome: Outcome::Successful(Draft::of(vec![a_car(0.99), a_car(0.98)])),
+    });
 
     let outcomes = vec![drafted(items[0]), better, failed(items[2]), drafted(items[3])];
     let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, outcomes)).await);
@@ -156,6 +161,46 @@ async fn a_chunk_of_labeled_items_alone_still_counts(store: Store) {
 
     assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("l", 0));
     assert_eq!(counters(&store, spec.uid).await, counted(1, 0, 0, 1));
+}
+
+/// I3: of the first item the file is written over, of the second it is deleted, of the third it is heard of for the first time,
+/// and of the fourth once more.
+async fn a_draft_of_bytes_that_are_there_no_more_is_refused(store: Store) {
+    let spec = a_spec(a_project(), 0);
+    let items = unlabeled(&store, spec.project, 4).await;
+    let heard = async |item: usize, version: (&str, &str)| {
+        let before = store.items(&[items[item]]).await.unwrap().remove(0);
+        let after = uploaded(&before, version);
+        assert!(store.change_file(&before, &after, at(2)).await.unwrap());
+        after
+    };
+    for item in [0, 1, 3] {
+        heard(item, ("one", "1")).await;
+    }
+    running(&store, &spec, 4).await;
+    let planned = waiting_assets(&store, spec.project).await;
+    let old = heard(0, ("two", "2")).await;
+    let before = store.items(&[items[1]]).await.unwrap().remove(0);
+    let deleted = before.deleted(&before.asset.source, &Sequence::of("2")).unwrap();
+    assert!(store.change_file(&before, &deleted, at(2)).await.unwrap());
+    heard(2, ("one", "1")).await;
+    heard(3, ("one", "2")).await;
+
+    let receipt =
+        done(commits(&store, &spec, a_chunk(spec.uid, 0, items.iter().map(|item| drafted(*item)).collect())).await);
+
+    assert!(planned.iter().all(|asset| asset.changes == 0));
+    assert_eq!((receipt.outcomes.as_str(), receipt.predictions), ("ccss", 2));
+    assert_eq!(counters(&store, spec.uid).await, counted(4, 2, 0, 2));
+    assert_eq!(waiting(&store, spec.project).await, [items[0]], "the deleted one waits for none");
+    // The next job knows of the change: it is in what it plans by.
+    end(&store, spec.uid, JobStatus::Completed).await;
+    let next = a_spec(spec.project, 30);
+    running(&store, &next, 1).await;
+    let [planned] = &waiting_assets(&store, spec.project).await[..] else { panic!("one waits") };
+    assert_eq!(*planned, old.asset);
+    let outcome = drafted(planned.uid).map(|outcome| ItemOutcome::of(planned, outcome.outcome));
+    assert_eq!(done(commits(&store, &next, a_chunk(next.uid, 0, vec![outcome])).await).outcomes, "s");
 }
 
 /// I5, I6.
@@ -231,7 +276,11 @@ fn drafted_in(item: ItemUid, bytes: usize) -> Option<ItemOutcome> {
         write!(noise, "{state:016x}").unwrap();
     }
     let attributes = [("note".to_owned(), noise.into())].into_iter().collect();
-    Some(ItemOutcome { item, outcome: Outcome::Successful(Draft::of(vec![Prediction { attributes, ..a_car(0.9) }])) })
+    Some(ItemOutcome {
+        item,
+        changes: 0,
+        outcome: Outcome::Successful(Draft::of(vec![Prediction { attributes, ..a_car(0.9) }])),
+    })
 }
 
 async fn a_draft_that_is_too_large_fails_its_item_alone(store: Store) {

@@ -11,6 +11,7 @@ use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcom
 use shared::domain::plan::{Batch, Plan};
 use shared::domain::prediction::{Geometry, Prediction, Rect};
 use shared::domain::summary::Summary;
+use shared::domain::upload::{Effect, FileVersion, Sequence};
 use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Stretch, Webhooks};
@@ -101,11 +102,20 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
         let key = format!("{n}.jpg");
         let source = Source::Bucket(Item::object_key(project, &key));
         let size = Some(Size { width: 640, height: 480 });
-        let asset = Asset { uid: ItemUid::of(project, &key), kind: AssetType::Image, size, source };
+        let asset = Asset { uid: ItemUid::of(project, &key), kind: AssetType::Image, size, source, changes: 0 };
         let created_at = at(0) + std::time::Duration::from_micros(n as u64);
         Item { organization: acme(), project, key, asset, file: None, created_at, result: None }
     };
     (0..count).map(item).collect()
+}
+
+/// An item after S3 has told of its file: ETag and sequencer.
+pub(crate) fn uploaded(item: &Item, (etag, sequencer): (&str, &str)) -> Item {
+    let file = FileVersion { etag: etag.into(), sequence: Sequence::of(sequencer), deleted: false };
+    match item.uploaded(&Item { file: Some(file), ..item.clone() }) {
+        Effect::Changed(after) => *after,
+        effect => panic!("{effect:?}"),
+    }
 }
 
 /// What was there already, of items that are all stored now.
@@ -145,18 +155,18 @@ pub(crate) fn a_car(confidence: f64) -> Prediction {
 
 /// An outcome with a draft of one prediction.
 pub(crate) fn drafted(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, outcome: Outcome::Successful(Draft::of(vec![a_car(0.9)])) })
+    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Successful(Draft::of(vec![a_car(0.9)])) })
 }
 
 /// An outcome without a draft.
 pub(crate) fn skipped(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, outcome: Outcome::Skipped(SkipReason::BelowThreshold) })
+    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Skipped(SkipReason::BelowThreshold) })
 }
 
 /// A failed item.
 pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
     let failure = Failure::new(FailureCode::ModelError, "The model answered 400.");
-    Some(ItemOutcome { item, outcome: Outcome::Failed(failure) })
+    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Failed(failure) })
 }
 
 /// A chunk of batch 0.

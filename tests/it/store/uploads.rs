@@ -4,8 +4,9 @@ use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::{Asset, AssetType, Item, Size};
 use shared::domain::job::{JobSpec, JobState, UploadRun};
 use shared::domain::project::{Project, ProjectChange};
+use shared::domain::result::Verdict;
 use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence};
-use shared::ports::{Items, Jobs, Picked, Projects, Stretch, Uploads};
+use shared::ports::{Drafts, Items, Jobs, Picked, Projects, Results, Stretch, Uploads};
 use shared::store::Store;
 
 use super::making::*;
@@ -15,6 +16,8 @@ on_both!(
     a_project_takes_uploads_from_the_moment_on_that_it_says_so,
     a_file_is_changed_only_as_it_was_read,
     a_deleted_file_leaves_the_unlabeled_items_and_comes_back,
+    the_same_bytes_again_leave_an_item_where_it_waits,
+    a_review_and_an_undo_at_the_moment_of_a_deletion_look_again,
     uploads_are_counted_and_looked_after_until_they_are_forgotten,
     a_stretch_begins_behind_a_place_and_ends_at_a_time,
     what_a_job_takes_is_counted_within_the_day,
@@ -112,6 +115,53 @@ async fn a_deleted_file_leaves_the_unlabeled_items_and_comes_back(store: Store) 
     };
     assert!(store.change_file(&deleted, &back, at(2)).await.unwrap());
     assert_eq!(waiting(&store, project).await, [item.asset.uid]);
+}
+
+async fn the_same_bytes_again_leave_an_item_where_it_waits(store: Store) {
+    let project = a_project();
+    let items = some_items(project, 2);
+    stored(store.add_items(&items).await);
+    let first = uploaded(&items[0], ("one", "1"));
+    assert!(store.change_file(&items[0], &first, at(5)).await.unwrap());
+    assert_eq!(waiting(&store, project).await, [items[1].asset.uid, items[0].asset.uid], "it was heard of at last");
+    let second = uploaded(&items[1], ("two", "1"));
+    assert!(store.change_file(&items[1], &second, at(6)).await.unwrap());
+
+    let again = uploaded(&first, ("one", "2"));
+    assert!(store.change_file(&first, &again, at(7)).await.unwrap());
+
+    assert_eq!(read(&store, items[0].asset.uid).await, again);
+    assert_eq!(waiting(&store, project).await, [items[0].asset.uid, items[1].asset.uid]);
+}
+
+/// Whoever takes back a result puts the item among the unlabeled ones: not if its file was deleted since.
+async fn a_review_and_an_undo_at_the_moment_of_a_deletion_look_again(store: Store) {
+    let project = a_project();
+    let items = unlabeled(&store, project, 2).await;
+    let spec = a_spec(project, 0);
+    running(&store, &spec, 2).await;
+    let chunk = a_chunk(spec.uid, 0, items.iter().map(|item| drafted(*item)).collect());
+    shared::ports::Ledger::commit(&store, &spec, "bot", chunk, at(6)).await.unwrap();
+    let rejected =
+        |item: &Item| item.result.as_ref().unwrap().reviewed(Verdict::Reject, "ann", at(9)).unwrap().unwrap();
+    let mut seen = Vec::new();
+    for item in &items {
+        let before = read(&store, *item).await;
+        let deleted = before.deleted(&before.asset.source, &Sequence::of("1")).unwrap();
+        assert!(store.change_file(&before, &deleted, at(7)).await.unwrap());
+        seen.push(before);
+    }
+
+    assert!(!store.review(&seen[0], &rejected(&seen[0]), &[]).await.unwrap());
+    assert!(!store.discard_draft(&seen[1]).await.unwrap());
+    for item in &mut seen {
+        *item = read(&store, item.asset.uid).await;
+    }
+    assert!(store.review(&seen[0], &rejected(&seen[0]), &[]).await.unwrap());
+    assert!(store.discard_draft(&seen[1]).await.unwrap());
+
+    assert!(waiting(&store, project).await.is_empty());
+    assert!(read(&store, items[0]).await.result.is_none() && read(&store, items[1]).await.result.is_none());
 }
 
 async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: Store) {
