@@ -4,6 +4,7 @@
 //! (conflicts between transactions, throttling) is the business of the tests with faults.
 
 mod dynamodb;
+mod faulty;
 mod making;
 
 /// Runs tests, each a function of an empty store, on both implementations. A test that is not named here is dead

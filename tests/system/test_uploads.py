@@ -317,7 +317,7 @@ def test_a_connected_bucket_of_a_customer_is_heard_for_its_own_projects_alone(
     uploads.items(system, mine, 1)
     uploads.wait_until_heard(system)
 
-    # I10: it is heard and dropped. The other tenant's project takes files under that key too, and cannot name the bucket.
+    # I10: it is heard and dropped. The other tenant's project takes files under that key too, and cannot name it.
     assert own.items(foreign) == []
     uploads.put(own, foreign, {"a.png": uploads.a_picture(1)})
     assert uploads.items(own, foreign, 1)["a.png"]["width"] == 9

@@ -21,6 +21,7 @@ use shared::domain::limits;
 use shared::domain::source::SourceBuckets;
 use shared::ports::{Clock, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, Uploads};
 use shared::queue::{Failures, Record, Records};
+use tokio::time::Instant;
 use tracing::{error, info};
 
 use message::Message;
@@ -28,6 +29,9 @@ use object::Landed;
 
 /// Records that are worked on at once.
 const AT_ONCE: usize = 16;
+/// A batch that has taken this long begins no other record: half of what the function has (infra, `INGEST`). What is in hand
+/// then has time to end and to be counted, and the rest comes again.
+const BEGINNING: Duration = Duration::from_secs(30);
 /// How often the queue hands out a record (infra, `WorkQueue`): the last time it is buried with the reason.
 const RECEPTIONS: u32 = 5;
 /// Projects whose owners a process remembers: they never change.
@@ -75,8 +79,9 @@ where
     /// Works through a batch of the queue. Each record fails by itself; what landed in one project is counted by one call.
     pub async fn ingest(&self, records: Records) -> Failures {
         let records = records.records;
+        let end = Instant::now() + BEGINNING;
         let mut results: Vec<Result<Option<Landed>, Error>> =
-            stream::iter(&records).map(|record| self.record(record)).buffered(AT_ONCE).collect().await;
+            stream::iter(&records).map(|record| self.record_until(end, record)).buffered(AT_ONCE).collect().await;
         let mut groups: HashMap<(OrganizationUid, ProjectUid), Group> = HashMap::new();
         for (place, landed) in results.iter().enumerate() {
             let Ok(Some(landed)) = landed else { continue };
@@ -103,6 +108,13 @@ where
         }
         info!(records = records.len(), failures = failures.len(), "records handled");
         failures
+    }
+
+    async fn record_until(&self, end: Instant, record: &Record) -> Result<Option<Landed>, Error> {
+        if Instant::now() >= end {
+            return Err(Error::StoreUnavailable("its batch has taken too long".into()));
+        }
+        self.record(record).await
     }
 
     async fn record(&self, record: &Record) -> Result<Option<Landed>, Error> {

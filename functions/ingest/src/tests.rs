@@ -337,6 +337,27 @@ async fn a_deleted_file_takes_its_item_out_of_the_queue_for_jobs() {
     assert!(app.store.jobs_created().is_empty(), "there is nothing to label");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_does_not_answer_keeps_no_neighbour_from_being_an_item() {
+    const FUNCTION: Duration = Duration::from_secs(60); // infra, `INGEST`
+    let (app, project) = an_app(None).await;
+    app.files.silence(OPEN_TO_ACME);
+    let silent =
+        |n: u32| event("Object Created", OPEN_TO_ACME, &Item::object_key(project, &format!("{n}.png")), 9, "e", n);
+    app.put(project, "good.png").await;
+    let begun = Instant::now();
+
+    // As many records as a batch has (infra, `UploadRecords`).
+    let failures = app.ingest(records((0..99).map(silent).chain([created(project, "good.png", "e", 1)]))).await;
+
+    assert!(begun.elapsed() < FUNCTION / 2, "{:?}", begun.elapsed());
+    assert_eq!((failures.len(), app.keys()), (99, vec!["good.png".to_owned()]));
+
+    // Were it not so, the batch would end all the same, and the rest would come again.
+    let all = app.ingest(records((0..1_000).map(silent))).await;
+    assert!(all.len() == 1_000 && begun.elapsed() < 2 * FUNCTION);
+}
+
 /// The event of a version of a picture that was deleted for good.
 fn version_deleted(project: ProjectUid, key: &str, sequencer: u32) -> String {
     let mut event: Value =

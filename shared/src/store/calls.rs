@@ -305,7 +305,6 @@ pub(super) fn refused(reasons: &[CancellationReason], action: usize) -> bool {
 impl Store {
     /// All or nothing. Conflicts with other writers and throttling are repeated for [`PATIENCE`].
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, Error> {
-        let begun = Instant::now();
         // One for all attempts: the second must not be refused by what the first one wrote.
         let token = Uuid::now_v7().to_string();
         let attempt = || async {
@@ -335,15 +334,25 @@ impl Store {
                 _ => Err(classify(error)),
             }
         };
-        let patience = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(20))
-            .with_max_delay(Duration::from_secs(2))
-            .with_max_times(8)
-            .with_jitter();
-        let attempts = attempt
-            .retry(patience)
-            .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < PATIENCE)
-            .into_future();
-        Box::pin(attempts).await // the SDK's futures are nested nearly as deep as the compiler follows
+        patiently(attempt).await
     }
+}
+
+/// Repeats a call that conflicts with other writers, or finds the table busy, for [`PATIENCE`]. It must bear that: an attempt
+/// whose answer was lost has been made.
+pub(super) async fn patiently<T, F>(attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let begun = Instant::now();
+    let patience = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(8)
+        .with_jitter();
+    let attempts = attempt
+        .retry(patience)
+        .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < PATIENCE)
+        .into_future();
+    Box::pin(attempts).await // the SDK's futures are nested nearly as deep as the compiler follows
 }

@@ -1,14 +1,16 @@
 //! Uploads: whose a project is, what S3 said of an item's file, what waits for a job (docs/decisions/0021).
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use uuid::Uuid;
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, classify, key_of, number, read, text};
+use super::calls::{Row, Transacted, attribute, classify, key_of, number, patiently, read, text};
 use super::jobs::update;
 use super::keys::{self, ACTIVE, Key, UNLABELED};
 use super::rows::{ArrivalsRow, OwnerRow, RejectedUploadRow, item, packed};
-use super::tenants::{is_done, missing};
+use super::tenants::is_done;
 use crate::domain::id::{OrganizationUid, ProjectUid};
 use crate::domain::item::{AssetType, Item};
 use crate::domain::upload::RejectedUpload;
@@ -87,17 +89,38 @@ impl Uploads for Store {
         waiting: u64,
         now: Timestamp,
     ) -> Result<Arrivals, Error> {
+        // A job that starts changes the row too, in a transaction, with which this conflicts. Repeated, it must not count twice:
+        // the row says whose count was the last one.
+        let call = text(Uuid::now_v7());
+        let not_yet = "attribute_exists(pk) AND (attribute_not_exists(uploads_call) OR uploads_call <> :call)";
         let request = self
             .count_added(
                 Key::project(organization, project),
                 added,
-                ", uploads_waiting :waiting SET uploads_last_at = :now",
+                ", uploads_waiting :waiting SET uploads_last_at = :now, uploads_call = :call",
             )
+            .condition_expression(not_yet)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .expression_attribute_values(":waiting", number(waiting))
             .expression_attribute_values(":now", attribute(&now)?)
+            .expression_attribute_values(":call", call.clone())
             .return_values(ReturnValue::AllNew);
-        let answer = request.send().await.map_err(missing)?;
-        arrivals(answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"))?)
+        let row = patiently(|| async {
+            let error = match request.clone().send().await {
+                Ok(answer) => {
+                    return answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"));
+                }
+                Err(error) => error,
+            };
+            match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
+                    Some(row) if row.get("uploads_call") == Some(&call) => Ok(row.clone()),
+                    _ => Err(Error::NotFound),
+                },
+                _ => Err(classify(error)),
+            }
+        });
+        arrivals(row.await?)
     }
 
     async fn arrivals(&self, organization: OrganizationUid, project: ProjectUid) -> Result<Arrivals, Error> {

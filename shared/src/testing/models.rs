@@ -225,12 +225,18 @@ pub struct MemoryObjects {
     fault: Arc<Fault>,
     latency: Duration,
     refusals: Mutex<HashMap<String, NoFile>>,
+    silent: Mutex<Option<String>>,
 }
 
 impl MemoryObjects {
     /// From now on the object of this key is read so.
     pub fn refuse(&self, key: &str, reason: NoFile) {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), reason);
+    }
+
+    /// From now on nothing is heard of what lies under this prefix.
+    pub fn silence(&self, prefix: &str) {
+        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(prefix.to_owned());
     }
 
     /// Deletes an object.
@@ -323,6 +329,10 @@ impl Files for MemoryObjects {
     async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
         tokio::time::sleep(self.latency).await;
         let name = name_of(source);
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if silent.is_some_and(|prefix| name.starts_with(&prefix)) {
+            std::future::pending::<()>().await;
+        }
         if let Some(reason) = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Err(reason.clone());
         }

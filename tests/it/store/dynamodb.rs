@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::types::{
 use shared::lambda::Aws;
 use shared::store::Store;
 
+use super::faulty::{Fate, way_to};
 use crate::repository;
 
 /// Generous: a cold disk reads a lot of Python.
@@ -29,8 +30,7 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 
 /// An empty table on the emulator that the local stack runs on.
 pub(crate) async fn ministack() -> Store {
-    static SERVER: Started = LazyLock::new(|| Server::start("ministack"));
-    a_store(&SERVER).await
+    a_store(&MINISTACK).await
 }
 
 /// An empty table on the second opinion.
@@ -39,8 +39,17 @@ pub(crate) async fn moto() -> Store {
     a_store(&SERVER).await
 }
 
+/// One table on the emulator, seen twice: as it is, and on a way on which the first calls meet these fates.
+pub(crate) async fn faulty(fates: &[Fate]) -> (Store, Store) {
+    let server = MINISTACK.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    let (client, table) = server.table().await;
+    (Store::new(client, &table), Store::new(server.client(way_to(&server.url, fates)).await, table))
+}
+
 /// By the first test that needs it; if it cannot be, every test says why.
 type Started = LazyLock<Result<Server, String>>;
+
+static MINISTACK: Started = LazyLock::new(|| Server::start("ministack"));
 
 async fn a_store(server: &Started) -> Store {
     match &**server {
@@ -88,20 +97,30 @@ impl Server {
         Ok(Self { url: format!("http://{address}"), tables: AtomicUsize::new(0), _process: process })
     }
 
-    /// A new table, seen with the HTTP client and the retries of a Lambda.
     async fn store(&self) -> Store {
+        let (client, table) = self.table().await;
+        Store::new(client, table)
+    }
+
+    /// A new table.
+    async fn table(&self) -> (Client, String) {
+        let client = self.client(self.url.clone()).await;
+        let table = format!("table-{}", self.tables.fetch_add(1, Ordering::Relaxed));
+        create(&client, &table).await;
+        (client, table)
+    }
+
+    /// With the HTTP client and the retries of a Lambda.
+    async fn client(&self, url: String) -> Client {
         let config = Builder::from(Aws::in_lambda().await.config())
-            .endpoint_url(&self.url)
+            .endpoint_url(url)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(credentials())
             .timeout_config(
                 TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ATTEMPT).build(),
             )
             .build();
-        let client = Client::from_conf(config);
-        let table = format!("table-{}", self.tables.fetch_add(1, Ordering::Relaxed));
-        create(&client, &table).await;
-        Store::new(client, table)
+        Client::from_conf(config)
     }
 }
 

@@ -9,6 +9,8 @@ use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Seq
 use shared::ports::{Drafts, Items, Jobs, Picked, Projects, Results, Stretch, Uploads};
 use shared::store::Store;
 
+use super::dynamodb;
+use super::faulty::Fate;
 use super::making::*;
 
 on_both!(
@@ -182,6 +184,22 @@ async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: St
     let forgotten = store.arrivals(acme(), uid).await.unwrap();
     assert_eq!((forgotten.waiting, forgotten.are_awaited), (0, false));
     assert!(store.awaited_projects(10).await.unwrap().is_empty());
+}
+
+/// A job that starts changes the project's row in a transaction.
+#[tokio::test]
+async fn what_is_counted_meets_a_conflict_and_a_lost_answer_and_counts_once() {
+    for fates in [[Fate::Conflict, Fate::AnswerLost], [Fate::AnswerLost, Fate::Conflict]] {
+        let (store, faulty) = dynamodb::faulty(&fates).await;
+        let Project { uid, .. } = a_stored_project(&store).await;
+
+        let counted = faulty.count_uploads(acme(), uid, &[AssetType::Image], 1, at(4)).await.unwrap();
+
+        assert_eq!(counted, store.arrivals(acme(), uid).await.unwrap());
+        assert_eq!((counted.waiting, counted.project.item_count()), (1, 1), "{fates:?}");
+        let next = faulty.count_uploads(acme(), uid, &[AssetType::Image], 1, at(5)).await.unwrap();
+        assert_eq!((next.waiting, next.project.item_count()), (2, 2), "another call counts anew");
+    }
 }
 
 async fn a_stretch_begins_behind_a_place_and_ends_at_a_time(store: Store) {
