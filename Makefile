@@ -80,6 +80,7 @@ coldstart: release /usr/bin/valgrind
 
 /usr/bin/valgrind:
 	@echo "-- valgrind" >&2
+	@apt-get update --quiet >/dev/null
 	@apt-get install --yes --quiet valgrind >/dev/null
 
 # Made-up requests with the keys of two tenants, 20,000 or more; prints its figures. Another run: make fuzz SEED=7

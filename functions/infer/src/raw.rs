@@ -4,8 +4,6 @@
 //! Answers are kept as they come, and an object is written when it is full, and before each commit: so what is in memory does
 //! not grow with the batch, and a draft never points at what is not there.
 
-use std::io::Write;
-
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
@@ -13,7 +11,7 @@ use shared::domain::annotate::too_large;
 use shared::domain::draft::{Draft, Place};
 use shared::domain::id::ItemUid;
 use shared::domain::outcome::{Failure, Outcome};
-use shared::domain::packed::write_json;
+use shared::domain::packed::write_line;
 use shared::domain::plan::Batch;
 use shared::domain::prediction::Prediction;
 use shared::domain::{Error, limits};
@@ -152,8 +150,7 @@ impl Pages {
 
     /// The object that has the line.
     fn line(&mut self, line: &Line<'_>) -> Result<String, Error> {
-        write_json(&mut self.predictions.bytes, line)?;
-        self.predictions.bytes.write_all(b"\n").map_err(Error::internal)?;
+        write_line(&mut self.predictions.bytes, line)?;
         Ok(self.predictions.key())
     }
 }

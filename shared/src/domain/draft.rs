@@ -59,6 +59,9 @@ impl Draft {
     /// # Errors
     /// `Internal`.
     pub fn large(&self) -> Result<Option<Packed>, Error> {
+        if packed::is_small(&self.annotations, limits::INLINE_BYTES) {
+            return Ok(None); // and smaller still when it is packed, for its row
+        }
         let (bytes, json_bytes) = packed::pack(&self.annotations)?;
         Ok((bytes.len() > limits::INLINE_BYTES).then_some(Packed { bytes, json_bytes }))
     }
