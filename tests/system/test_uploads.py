@@ -169,6 +169,23 @@ def test_a_deleted_file_is_sent_to_no_model_until_it_is_back(system: System) -> 
     assert system.run(project, dry_run=True)["total_items"] == 2
 
 
+def test_a_picture_written_over_by_a_text_loses_its_draft_and_is_sent_to_no_model(system: System) -> None:
+    project = system.load_project(0)
+    uploads.put(system, project, {"a.png": uploads.a_picture(1), "b.png": uploads.a_picture(2)})
+    uploads.items(system, project, 2)
+    system.run(project)
+    drafted = {item["key"] for item in system.items(project) if item["status"] == "draft"}
+
+    uploads.put(system, project, dict.fromkeys(drafted, b"This is a text."))
+    uploads.wait_until_heard(system)
+
+    assert drafted
+    assert {i["key"] for i in system.items(project) if i["is_deleted"] and i["status"] == "none"} == drafted
+    reasons = {upload["reason"] for upload in system.rows(f"/projects/{project}/uploads/?status=rejected")}
+    assert reasons == {"unknown_content"}
+    assert system.run(project, dry_run=True)["total_items"] == 2 - len(drafted)
+
+
 def test_an_upload_to_a_registered_item_is_that_item(system: System) -> None:
     project = system.project(0)
     added = system.ok("POST", f"/projects/{project}/items/", {"key": "a.png"}, expect=201)
