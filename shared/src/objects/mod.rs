@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Config, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::domain::Error;
 use crate::domain::source::{S3Object, Source};
 use crate::ports::{Files, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;
+
+/// To make an object of its parts may take S3 minutes, in which it says nothing but spaces (AWS, "CompleteMultipartUpload").
+const ASSEMBLY_ATTEMPT: Duration = Duration::from_secs(120);
+/// The same with a second attempt. Who plans has 300 seconds.
+const ASSEMBLY: Duration = Duration::from_secs(240);
 
 /// The system's bucket.
 #[derive(Clone, Debug)]
@@ -72,8 +79,17 @@ impl Objects for Bucket {
             .key(upload.key)
             .upload_id(upload.id)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
-        request.send().await.map_err(classify)?;
-        Ok(())
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(ASSEMBLY_ATTEMPT).operation_timeout(ASSEMBLY).build();
+        let patient = Config::builder()
+            .timeout_config(timeouts)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        match request.customize().config_override(patient).send().await {
+            Ok(_) => Ok(()),
+            // Most likely an attempt whose answer was lost has completed it. Another object is the way to be sure.
+            Err(error) if error.code() == Some("NoSuchUpload") => Err(Error::ObjectsUnavailable(error.into())),
+            Err(error) => Err(classify(error)),
+        }
     }
 
     async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
@@ -83,8 +99,7 @@ impl Objects for Bucket {
         let range = format!("bytes={offset}-{}", offset + length - 1);
         let answer =
             self.client.get_object().bucket(&self.name).key(key).range(range).send().await.map_err(classify)?;
-        let bytes = answer.body.collect().await.map_err(|error| Error::ObjectsUnavailable(error.into()))?;
-        Ok(bytes.to_vec())
+        whole(answer).await.map_err(|error| Error::ObjectsUnavailable(error.into()))
     }
 
     async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error> {
@@ -112,7 +127,7 @@ impl Files for Bucket {
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
         let busy = || NoFile::Busy("The file cannot be read just now.".into());
         let error = match self.client.get_object().bucket(bucket).key(key).range(range).send().await {
-            Ok(answer) => return answer.body.collect().await.map(|bytes| bytes.to_vec()).map_err(|_| busy()),
+            Ok(answer) => return whole(answer).await.map_err(|_| busy()),
             Err(error) => error,
         };
         match error.raw_response().map(|response| response.status().as_u16()) {
@@ -157,6 +172,16 @@ impl Bucket {
             Source::Url(url) => Err(url),
         }
     }
+}
+
+/// The bytes of an answer, none of them twice in memory.
+async fn whole(mut answer: GetObjectOutput) -> Result<Vec<u8>, ByteStreamError> {
+    let length = answer.content_length.and_then(|length| usize::try_from(length).ok());
+    let mut bytes = Vec::with_capacity(length.unwrap_or_default());
+    while let Some(piece) = answer.body.try_next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
 }
 
 /// Parts are counted from 1.
