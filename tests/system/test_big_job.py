@@ -91,7 +91,7 @@ def test_a_draft_costs_hardly_more_than_three_write_units_and_all_else_nothing(b
 
 
 def test_an_item_costs_hardly_more_than_two_write_units(big: BigJob) -> None:
-    """Seven of ten have a draft. The budget is 2.1 for 5,000 items; of 500 the job's own fifty or so are 0.1 more."""
+    """Seven of ten have a draft. The budget is 2.1 for 5,000 items; of 500 the job's own twenty or so are 0.04 more."""
     units = big.costs.write_units / ITEMS
 
     print(f"\n{units:.3f} write units per item")

@@ -84,12 +84,8 @@ impl Objects for Bucket {
         let patient = Config::builder()
             .timeout_config(timeouts)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        match request.customize().config_override(patient).send().await {
-            Ok(_) => Ok(()),
-            // Most likely an attempt whose answer was lost has completed it. Another object is the way to be sure.
-            Err(error) if error.code() == Some("NoSuchUpload") => Err(Error::ObjectsUnavailable(error.into())),
-            Err(error) => Err(classify(error)),
-        }
+        request.customize().config_override(patient).send().await.map_err(classify_completion)?;
+        Ok(())
     }
 
     async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>, Error> {
@@ -194,4 +190,37 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     sdk::classify(error, Error::ObjectsUnavailable)
+}
+
+/// An upload that S3 knows no more was completed, most likely, by an attempt whose answer was lost. To write another object is
+/// the way to be sure.
+fn classify_completion<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match error.code() {
+        Some("NoSuchUpload") => Error::ObjectsUnavailable(Box::new(error)),
+        _ => classify(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::config::http::HttpResponse;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_made_anew_if_its_upload_was_completed_by_a_call_whose_answer_was_lost() {
+        for (status, code, repeatable) in
+            [(404, "NoSuchUpload", true), (503, "SlowDown", true), (400, "InvalidPart", false)]
+        {
+            let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+            let error = SdkError::service_error(ErrorMetadata::builder().code(code).build(), response);
+
+            assert_eq!(classify_completion(error).code().facts().repeatable, repeatable, "{code}");
+        }
+    }
 }
