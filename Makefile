@@ -62,11 +62,14 @@ bench: setup build
 	@$(PY) -m local bench $(if $(ALL),--all)
 
 # A job of 1,000 items and one of 100,000, which takes a quarter of an hour or more: memory, calls per item, history. Fails if
-# a bound is broken; keeps its figures in docs/growth.txt. Another size: make growth ITEMS=20000
+# a bound is broken; keeps its figures in docs/growth.txt. Another size: make growth ITEMS=20000. With each batch in an execution
+# of its own, and the figures in docs/growth-apart.txt: make growth APART=1 ITEMS=5000
+growth: export AUTOLABEL_ITEM_CAP = 1000000
+growth: export AUTOLABEL_INLINE_BATCHES = $(if $(APART),0,100)
 growth: setup build
 	@$(PY) -m local down
-	@AUTOLABEL_ITEM_CAP=1000000 $(PY) -m local up >/dev/null
-	@AUTOLABEL_ITEM_CAP=1000000 $(PY) -m local growth $(if $(ITEMS),--items $(ITEMS))
+	@$(PY) -m local up >/dev/null
+	@$(PY) -m local growth $(if $(ITEMS),--items $(ITEMS))
 	@$(PY) -m local down
 
 # What the functions as they ship take to start, in instructions, memory and bytes; fails above the bounds. Prints a table and

@@ -29,9 +29,26 @@ def execution_arn(machine: str, job: str) -> str:
 
 def history(machine: str, job: str) -> list[Event]:
     """Every event of the job's execution."""
+    return _events(execution_arn(machine, job))
+
+
+def _events(arn: str) -> list[Event]:
     pages = client("stepfunctions").get_paginator("get_execution_history")
-    arn = execution_arn(machine, job)
     return [event for page in pages.paginate(executionArn=arn) for event in page["events"]]
+
+
+def histories(machine: str, job: str) -> list[list[Event]]:
+    """The events of the job's execution, then of each batch that a Distributed Map gave one of its own."""
+    states = client("stepfunctions")
+    runs = states.list_map_runs(executionArn=execution_arn(machine, job))["mapRuns"]
+    pages = states.get_paginator("list_executions")
+    arns = [
+        execution["executionArn"]
+        for run in runs
+        for page in pages.paginate(mapRunArn=run["mapRunArn"])
+        for execution in page["executions"]
+    ]
+    return [history(machine, job), *map(_events, arns)]
 
 
 def batches(events: list[Event]) -> list[dict[str, Any]]:

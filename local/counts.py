@@ -23,7 +23,7 @@ class Costs:
 
     calls: Counter[str]  # of the table, by operation, by the functions that carry the job
     write_units: float  # with those of the call that created the job
-    transitions: int
+    transitions: int  # with those of batches that have executions of their own
 
 
 def calls_so_far() -> int:
@@ -52,7 +52,7 @@ def costs(stack: Stack, job: str, since: int) -> Costs:
     return Costs(
         calls=Counter(call["operation"] for call in carried),
         write_units=sum(call["write_units"] for call in [*carried, *_creating(stack, calls)]),
-        transitions=aws.transitions(aws.history(stack.outputs["StateMachineArn"], job)),
+        transitions=sum(map(aws.transitions, aws.histories(stack.outputs["StateMachineArn"], job))),
     )
 
 

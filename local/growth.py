@@ -18,13 +18,14 @@ from local.load import LoadEndpoint
 from local.progress import step
 from local.project import checked
 from local.receiver import Receiver
-from local.settings import ROOT
+from local.settings import INLINE_BATCHES, ROOT
 from local.up import Stack
 
 SMALL = 1_000
 LATENCY_MS = 1
 SLOTS = 16
-LOG = ROOT / "docs" / "growth.txt"
+APART = INLINE_BATCHES == "0"
+LOG = ROOT / "docs" / ("growth-apart.txt" if APART else "growth.txt")
 JOB_SECONDS = 3_600.0
 LOOK_SECONDS = 2.0
 
@@ -50,7 +51,8 @@ class Run:
     plan_seconds: float
     calls: Counter[str]  # of the table, by operation
     write_units: float
-    events: int
+    transitions: int
+    events: int  # of the longest history
     input_bytes: int  # the most that a state was given
     own_mib: dict[str, float]  # the most of each function's processes since the stack was started, without the program
 
@@ -95,17 +97,18 @@ def _run(stack: Stack, api: httpx.Client, receiver: Receiver, items: int) -> Run
     if receiver.of_job(job, seconds=30) is None:
         raise Unusable(f"Nobody was told of job {job}.")
     ended = time.monotonic()
-    history = aws.history(stack.outputs["StateMachineArn"], job)
+    histories = aws.histories(stack.outputs["StateMachineArn"], job)
     costs = counts.costs(stack, job, before)
     return Run(
         items=items,
         adding_seconds=added - began,
         job_seconds=ended - added,
-        plan_seconds=_plan_seconds(history),
+        plan_seconds=_plan_seconds(histories[0]),
         calls=costs.calls,
         write_units=costs.write_units,
-        events=len(history),
-        input_bytes=max(len(_input(event)) for event in history),
+        transitions=costs.transitions,
+        events=max(map(len, histories)),
+        input_bytes=max(len(_input(event)) for history in histories for event in history),
         own_mib=_higher(peaks, _peaks(stack)),
     )
 
@@ -178,13 +181,15 @@ def _table(small: Run, large: Run) -> str:
             for operation in sorted(large.calls)
         ),
         ("write units per item", [f"{run.write_units / run.items:.3f}" for run in runs]),
-        ("events in the history", [f"{run.events:,}" for run in runs]),
+        ("state transitions per 1,000 items", [f"{1_000 * run.transitions / run.items:.2f}" for run in runs]),
+        ("events in the longest history", [f"{run.events:,}" for run in runs]),
         ("largest input of a state, bytes", [f"{run.input_bytes:,}" for run in runs]),
         *((f"own memory of {name.lower()}, MiB", [f"{run.own_mib[name]:.1f}" for run in runs]) for name in FUNCTIONS),
     ]
     carriers = ", ".join(name.lower() for name in CARRIERS)
+    asked = f"make growth{' APART=1' if APART else ''} ITEMS={large.items}"
     head = (
-        f"make growth ITEMS={large.items}, {date.today()}: a model of {LATENCY_MS} ms with {SLOTS} slots.",
+        f"{asked}, {date.today()}: a model of {LATENCY_MS} ms with {SLOTS} slots.",
         f"Calls and write units are those of {carriers}. Memory is the most that a process has had since the stack was",
         "started, less the pages of its program, which is a build for this machine.",
         "",

@@ -68,6 +68,8 @@ CORS_ORIGIN: Final = "http://localhost:5173"
 
 # A job takes no more than the contract says, unless a run is about more.
 ITEM_CAP: Final = os.environ.get("AUTOLABEL_ITEM_CAP", "5000")
+# As many batches as the construct says are worked inside the execution, unless a run is about those that are not.
+INLINE_BATCHES: Final = os.environ.get("AUTOLABEL_INLINE_BATCHES", "100")
 
 # What the deployed construct is told for this machine. Retries and caches are short, so that a person (or a test)
 # sees the second attempt, and a revoked key, within seconds. Limits are out of the way of tests that poll; a test that
@@ -76,6 +78,7 @@ CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
     "itemCap": ITEM_CAP,
+    "inlineBatches": INLINE_BATCHES,
     "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
     "sourceBuckets": json.dumps(SOURCE_BUCKETS),
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),

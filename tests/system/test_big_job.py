@@ -90,6 +90,14 @@ def test_a_draft_costs_hardly_more_than_three_write_units_and_all_else_nothing(b
     assert units <= 3.25 * drafts
 
 
+def test_an_item_costs_hardly_more_than_two_write_units(big: BigJob) -> None:
+    """Seven of ten have a draft. The budget is 2.1 for 5,000 items; of 500 the job's own twenty or so are 0.04 more."""
+    units = big.costs.write_units / ITEMS
+
+    print(f"\n{units:.3f} write units per item")
+    assert units <= 2.2
+
+
 def test_a_thousand_items_cost_at_most_150_calls_of_the_table(big: BigJob) -> None:
     calls = 1_000 * big.costs.calls.total() / ITEMS
 
@@ -97,20 +105,19 @@ def test_a_thousand_items_cost_at_most_150_calls_of_the_table(big: BigJob) -> No
     assert calls <= 150
 
 
-def test_a_thousand_items_cost_at_most_15_state_transitions(big: BigJob) -> None:
-    transitions = 1_000 * big.costs.transitions / ITEMS
-
-    print(f"\n{transitions:.0f} state transitions per 1,000 items")
-    assert transitions <= 15
+def test_a_job_of_one_batch_makes_seven_transitions(big: BigJob) -> None:
+    """The start, Plan, Choose, Label, Infer, Finalize and the end, of 5,000 items as well, which are one batch too
+    (domain/plan.rs): 1.4 for 1,000 items, where 5 are the budget."""
+    assert big.costs.transitions == 7
 
 
 def test_the_history_of_an_execution_is_short(system: System, big: BigJob) -> None:
-    """5,000 items are one batch as well (domain/plan.rs), and have the same history."""
+    """5,000 items are one batch as well, and have the same history: 25 events on AWS, some less here."""
     events = aws.history(system.stack.outputs["StateMachineArn"], big.job["uid"])
 
     print(f"\n{len(events)} events")
     assert len(system.batches(big.job["uid"])) == 1
-    assert len(events) <= 200
+    assert len(events) <= 20
 
 
 def everything_of(system: System, big: BigJob) -> list[object]:

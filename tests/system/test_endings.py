@@ -12,6 +12,7 @@ import pytest
 
 from local import aws
 from local.aws import client
+from local.load import LoadEndpoint
 from tests.system.conftest import Subscription
 from tests.system.interceptor import Call, configured, intercepted
 from tests.system.system import ACTIVE, Json, System
@@ -20,6 +21,8 @@ STALE_SECONDS = 3
 # Two rounds, and the job's own time before it gets stuck.
 FREE_SECONDS = 20.0
 THROTTLED_SECONDS = float(os.environ.get("AUTOLABEL_THROTTLED_SECONDS", "8"))
+# Twice as long as a transaction is tried again while a client waits.
+REFUSED_SECONDS = 6.0
 TABLE_USERS = ("Plan", "Infer", "Finalize", "Settle")
 
 
@@ -163,6 +166,33 @@ def test_a_table_that_is_throttled_for_a_while_costs_a_job_nothing_but_time(
     assert len(system.results(project, job)) == ended["successful_items"]
     assert_told_once(subscription, ended)
     assert_free(system, project)
+
+
+def test_a_chunk_that_a_throttled_table_refuses_is_asked_about_once_and_costs_no_attempt(system: System) -> None:
+    """DynamoDB refuses a transaction if it has no room for one of its rows."""
+    endpoint = LoadEndpoint().change(latency=20, slots=16)
+    project = system.project(items=500)
+    system.provider(project, endpoint.name, max_concurrency=16)
+    commits: list[float] = []
+
+    def refused(call: Call) -> bool:
+        if call.operation != "TransactWriteItems":
+            return False
+        commits.append(time.monotonic())
+        if commits[-1] > commits[0] + REFUSED_SECONDS:
+            return False
+        kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
+        call.answer(400, {"__type": kind, "CancellationReasons": [{"Code": "None"}, {"Code": "ThrottlingError"}]})
+        return True
+
+    with intercepted(system, "DYNAMODB", ("Infer",), refused):
+        job = system.run(project)
+
+    assert commits[-1] > commits[0] + REFUSED_SECONDS
+    assert (job["status"], job["processed_items"]) == ("completed", 500)
+    assert len(endpoint.calls()) == 500
+    history = aws.history(system.stack.outputs["StateMachineArn"], job["uid"])
+    assert not [event for event in history if event["type"] == "TaskFailed"]
 
 
 def ended_by_the_watchdog(system: System, job: str) -> Json:

@@ -92,8 +92,9 @@ impl Chunks {
         }
     }
 
-    pub(crate) fn any_ready(&self) -> bool {
-        !self.ready.is_empty()
+    /// How many wait for their commit.
+    pub(crate) const fn ready(&self) -> usize {
+        self.ready.len()
     }
 
     pub(crate) fn take_ready(&mut self) -> Vec<Ready> {

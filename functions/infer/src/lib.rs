@@ -24,7 +24,7 @@ use shared::domain::{Error, ErrorCode};
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
-use tracing::info;
+use tracing::{info, warn};
 
 use ask::{Answer, Asking, LONGEST};
 use chunks::Chunks;
@@ -39,6 +39,9 @@ const STALE: Duration = WATCH.saturating_mul(2);
 const LAST_COMMIT: Duration = Duration::from_secs(10);
 /// No call begins after this: when a batch is handed back none is in flight, or the next worker's would come on top.
 const LAST_CALL: Duration = LONGEST.saturating_add(LAST_COMMIT).saturating_add(Duration::from_secs(5));
+/// No chunk is begun while so many wait for their commit: what is in memory, and what another worker would ask about again,
+/// does not grow with the time that the table takes.
+const UNCOMMITTED: usize = 8;
 /// Items at hand for each call that may be in flight: while some are at the model, others are measured, read or wait.
 const AT_HAND: usize = 2;
 
@@ -134,7 +137,7 @@ where
     ///
     /// # Errors
     /// `ProviderRefused`: the model cannot serve this job. `BatchUnfinished`: call again, the rest is still open; `BatchStuck`:
-    /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`.
+    /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`: nothing was done either.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
         // None of these needs another, and the model waits for all of them (decision 0018).
         let ((job, looked), committed, assets) = tokio::try_join!(
@@ -169,14 +172,15 @@ where
         let last_call = deadline.checked_sub(LAST_CALL).unwrap_or(begun);
         let mut breaker = Breaker::new(job.state.counters.successful + job.state.counters.skipped == 0);
         let mut raw = Some(asking.raw);
+        let committed = Cell::new(0);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();
         let mut watch = std::pin::pin!(self.watch(spec, gate).fuse());
-        let mut committed = 0;
         let mut end = None;
-        let unfinished = |committed| if committed > 0 { Error::BatchUnfinished } else { Error::BatchStuck };
+        let unfinished = || if committed.get() > 0 { Error::BatchUnfinished } else { Error::BatchStuck };
         loop {
-            let begin = Instant::now() + gate.expects(batch.chunk_items) < last_call;
+            let in_time = Instant::now() + gate.expects(batch.chunk_items) < last_call;
+            let begin = in_time && chunks.ready() < UNCOMMITTED;
             while calls.len() < AT_HAND * batch.slots as usize
                 && end.is_none()
                 && let Some((place, asset)) = chunks.next(begin)
@@ -188,9 +192,9 @@ where
             }
             // One commit at a time carries all chunks that are ready: they share the write of the raw predictions.
             if !matches!(end, Some(End::Broken(_)))
-                && let Some(kept) = raw.take_if(|_| chunks.any_ready())
+                && let Some(kept) = raw.take_if(|_| chunks.ready() > 0)
             {
-                commits.push(self.commit(spec, kept, chunks.take_ready()));
+                commits.push(self.commit(spec, kept, chunks.take_ready(), &committed));
             }
             if calls.is_empty() && commits.is_empty() {
                 break;
@@ -207,16 +211,15 @@ where
                     Err(error) => Some(End::of(error)),
                 },
                 Some(done) = commits.next() => match done {
-                    Ok((kept, count, over)) => {
+                    Ok((kept, over)) => {
                         raw = Some(kept);
-                        committed += count;
                         over.then_some(End::JobOver)
                     }
                     Err(error) => Some(End::Broken(error)),
                 },
                 over = &mut watch => Some(over.map_or_else(End::Broken, |()| End::JobOver)),
                 () = sleep_until(last_call), if end.is_none() => Some(End::Late),
-                () = sleep_until(deadline - LAST_COMMIT) => return Err(unfinished(committed)),
+                () = sleep_until(deadline - LAST_COMMIT) => return Err(unfinished()),
             };
             if let Some(ends) = ends {
                 gate.shut();
@@ -226,11 +229,16 @@ where
                 }
             }
         }
-        let report = Report::of(gate.load(), committed, begun.elapsed(), batch.slots);
-        info!(job.uid = %batch.job, batch.no = batch.batch, items = batch.items, calls = report.calls, refused = report.refused, chunks = committed, duration_ms = report.wall_ms, "batch worked");
+        let report = Report::of(gate.load(), committed.get(), begun.elapsed(), batch.slots);
+        info!(job.uid = %batch.job, batch.no = batch.batch, items = batch.items, calls = report.calls, refused = report.refused, chunks = report.committed, duration_ms = report.wall_ms, "batch worked");
         match end {
+            // What it has committed is progress: it must not cost the batch one of its attempts.
+            Some(End::Broken(error)) if committed.get() > 0 && error.code().facts().repeatable => {
+                warn!(job.uid = %batch.job, batch.no = batch.batch, causes = error.chain(), "batch handed back");
+                Err(Error::BatchUnfinished)
+            }
             Some(End::Refused(error) | End::Broken(error)) => Err(error),
-            None | Some(End::Late) if !chunks.is_done() => Err(unfinished(committed)),
+            None | Some(End::Late) if !chunks.is_done() => Err(unfinished()),
             _ => Ok(report),
         }
     }
@@ -257,16 +265,17 @@ where
         Err(Error::ProviderRefused(sentence))
     }
 
-    /// Writes what was kept, then commits: a draft never points at what is not there. Answers how many chunks it committed, and
-    /// whether the job takes none any more.
+    /// Writes what was kept, then commits: a draft never points at what is not there. Counts the chunks that it `committed`, also if
+    /// the next one fails. Answers whether the job takes none any more.
     async fn commit<'a>(
         &self,
         spec: &JobSpec,
         raw: &'a Raw,
         ready: Vec<chunks::Ready>,
-    ) -> Result<(&'a Raw, u32, bool), Error> {
+        committed: &Cell<u32>,
+    ) -> Result<(&'a Raw, bool), Error> {
         raw.write(&self.objects).await?;
-        let (mut committed, mut over) = (0, false);
+        let mut over = false;
         for chunk in ready {
             let chunk = Chunk {
                 id: chunk.id,
@@ -277,12 +286,12 @@ where
                 outcomes: Answer::outcomes(chunk.answers),
             };
             match self.store.commit(spec, &self.bot, chunk, self.clock.now()).await? {
-                Commit::Done(_) => committed += 1,
+                Commit::Done(_) => committed.set(committed.get() + 1),
                 Commit::Already => {}
                 Commit::JobOver => over = true,
             }
         }
-        Ok((raw, committed, over))
+        Ok((raw, over))
     }
 
     /// Ends when the job does. Until then each look lets calls begin for a while.

@@ -97,7 +97,13 @@ impl Lines {
     pub(crate) fn batches(&self, job: JobUid, cut: Cut) -> Result<Vec<Batch>, Error> {
         let mut batches = Vec::new();
         let mut offset = 0;
-        for (batch, slice) in (0..).zip(self.lengths.chunks(cut.batch_items)) {
+        let mut rest = self.lengths.as_slice();
+        for batch in 0.. {
+            let (slice, after) = rest.split_at(in_one_batch(rest, cut.batch_items));
+            if slice.is_empty() {
+                break;
+            }
+            rest = after;
             let length = slice.iter().copied().map(u64::from).sum();
             batches.push(Batch {
                 job,
@@ -113,5 +119,46 @@ impl Lines {
             offset += length;
         }
         Ok(batches)
+    }
+}
+
+/// How many of these lines make a batch: as many as it takes items, of no more bytes than a worker holds, but one at least.
+fn in_one_batch(lengths: &[u32], items: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |length: &&u32| {
+        bytes += **length as usize;
+        bytes <= limits::BATCH_BYTES
+    };
+    lengths.iter().take(items).take_while(fits).count().max(lengths.len().min(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::plan::Workers;
+
+    use super::*;
+
+    fn batches(lengths: Vec<u32>) -> Vec<Batch> {
+        let cut = Cut::of(lengths.len(), Workers { most: 4, slots_each: 64 }, 16, 50);
+        let lines = Lines { key: "manifest".into(), lengths, truncated: false };
+        lines.batches(shared::testing::a_job().spec.uid, cut).unwrap()
+    }
+
+    fn items(batches: &[Batch]) -> Vec<u32> {
+        batches.iter().map(|batch| batch.items).collect()
+    }
+
+    #[test]
+    fn items_of_long_lines_are_more_batches_so_that_a_worker_can_hold_its_own() {
+        let batches = batches(vec![2_300; 5_000]);
+
+        assert_eq!(items(&batches), [911, 911, 911, 911, 911, 445]);
+        assert!(batches.iter().all(|batch| batch.length <= limits::BATCH_BYTES as u64));
+        assert!(batches.windows(2).all(|pair| pair[0].offset + pair[0].length == pair[1].offset));
+    }
+
+    #[test]
+    fn a_line_that_is_longer_than_a_batch_may_be_is_not_lost() {
+        assert_eq!(items(&batches(vec![3 << 20, 10, 3 << 20])), [1, 1, 1]);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::pin::pin;
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::id::ItemUid;
 use shared::domain::item::{Asset, Item};
 use shared::domain::job::{JobSpec, UploadRun};
@@ -14,8 +14,10 @@ use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, Up
 use crate::Planner;
 use crate::manifest::Manifest;
 
-/// Items that are read at once.
+/// Items that are read by one call.
 const ITEMS: usize = 100;
+/// Such calls at once: a batch of 5,000 items has 50.
+const READS: usize = 8;
 
 impl<S: Jobs + Ledger, T: Items + Uploads, O: Objects, C> Planner<S, T, O, C> {
     /// Fills the manifest with the job's items in the order of their creation: the unlabeled ones of its project, or what the
@@ -106,11 +108,8 @@ impl<S: Jobs + Ledger, T: Items + Uploads, O: Objects, C> Planner<S, T, O, C> {
         }
         let picked = self.objects.assets(batch).await?.into_iter().map(|asset| asset.uid);
         let open: Vec<ItemUid> = picked.filter(|item| !settled.contains(item)).collect();
-        let mut left = Vec::new();
-        for uids in open.chunks(ITEMS) {
-            let items = self.tenants.items(uids).await?;
-            left.extend(items.into_iter().filter(Item::waits).map(|item| item.asset));
-        }
-        Ok(left)
+        let reads = stream::iter(open.chunks(ITEMS).map(|uids| self.tenants.items(uids))).buffered(READS);
+        let waiting = |items: Vec<Item>| stream::iter(items.into_iter().filter(Item::waits).map(|item| Ok(item.asset)));
+        reads.map_ok(waiting).try_flatten().try_collect().await
     }
 }

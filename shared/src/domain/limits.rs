@@ -4,8 +4,11 @@
 pub const TRANSACTION_ACTIONS: usize = 100;
 /// Items of one chunk: a transaction, less the receipt and the counters.
 pub const CHUNK_ITEMS: usize = TRANSACTION_ACTIONS - 2;
-/// Items of one batch: the lines of the manifest that a worker holds are 2 MB or so.
+/// Items of one batch.
 pub const BATCH_ITEMS: usize = 5_000;
+/// Bytes of the manifest that are one batch: a worker holds its lines. [`BATCH_ITEMS`] of the usual length are less than half of
+/// it, those with long URLs are several batches.
+pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// A smaller batch costs a state transition without gaining anything.
 pub const BATCH_ITEMS_MIN: usize = 250;
 /// Bytes of a request body (issue 2; the gateway itself would take 10 MB).

@@ -83,7 +83,7 @@ impl Plan {
 pub struct Workers {
     /// Map iterations at once, at most.
     pub most: u32,
-    /// Model calls in flight that one of them drives.
+    /// Model calls in flight for which another one is worth it. Where there are not enough of them, each has more.
     pub slots_each: u32,
 }
 
@@ -171,6 +171,15 @@ mod tests {
         // With more batches than workers any three run at once.
         let cut = Cut::of(20_000, Workers { most: 4, slots_each: 4 }, 10, 50);
         assert_eq!([0, 1, 2, 3].map(|batch| cut.slots(batch)), [3; 4]);
+    }
+
+    /// The endpoint is the bill: a worker that has more calls than it drives with ease wastes less of it than calls nobody makes.
+    #[test]
+    fn what_the_workers_do_not_drive_with_ease_is_shared_among_them_and_not_left_unused() {
+        let cut = Cut::of(5_000, USUAL, 1_000, 50);
+
+        assert_eq!(cut.workers, 4);
+        assert_eq!([0, 1, 2, 3].map(|batch| cut.slots(batch)), [250; 4]);
     }
 
     #[test]

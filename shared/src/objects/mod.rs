@@ -3,15 +3,22 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Config, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::domain::Error;
 use crate::domain::source::{S3Object, Source};
 use crate::ports::{Files, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;
+
+/// To make an object of its parts may take S3 minutes, in which it says nothing but spaces (AWS, "CompleteMultipartUpload").
+const ASSEMBLY_ATTEMPT: Duration = Duration::from_secs(120);
+/// The same with a second attempt. Who plans has 300 seconds.
+const ASSEMBLY: Duration = Duration::from_secs(240);
 
 /// The system's bucket.
 #[derive(Clone, Debug)]
@@ -72,7 +79,12 @@ impl Objects for Bucket {
             .key(upload.key)
             .upload_id(upload.id)
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build());
-        request.send().await.map_err(classify)?;
+        let timeouts =
+            TimeoutConfig::builder().operation_attempt_timeout(ASSEMBLY_ATTEMPT).operation_timeout(ASSEMBLY).build();
+        let patient = Config::builder()
+            .timeout_config(timeouts)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        request.customize().config_override(patient).send().await.map_err(classify_completion)?;
         Ok(())
     }
 
@@ -83,8 +95,7 @@ impl Objects for Bucket {
         let range = format!("bytes={offset}-{}", offset + length - 1);
         let answer =
             self.client.get_object().bucket(&self.name).key(key).range(range).send().await.map_err(classify)?;
-        let bytes = answer.body.collect().await.map_err(|error| Error::ObjectsUnavailable(error.into()))?;
-        Ok(bytes.to_vec())
+        whole(answer).await.map_err(|error| Error::ObjectsUnavailable(error.into()))
     }
 
     async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error> {
@@ -112,7 +123,7 @@ impl Files for Bucket {
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
         let busy = || NoFile::Busy("The file cannot be read just now.".into());
         let error = match self.client.get_object().bucket(bucket).key(key).range(range).send().await {
-            Ok(answer) => return answer.body.collect().await.map(|bytes| bytes.to_vec()).map_err(|_| busy()),
+            Ok(answer) => return whole(answer).await.map_err(|_| busy()),
             Err(error) => error,
         };
         match error.raw_response().map(|response| response.status().as_u16()) {
@@ -159,6 +170,16 @@ impl Bucket {
     }
 }
 
+/// The bytes of an answer, none of them twice in memory.
+async fn whole(mut answer: GetObjectOutput) -> Result<Vec<u8>, ByteStreamError> {
+    let length = answer.content_length.and_then(|length| usize::try_from(length).ok());
+    let mut bytes = Vec::with_capacity(length.unwrap_or_default());
+    while let Some(piece) = answer.body.try_next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
 /// Parts are counted from 1.
 fn part_number(place: usize) -> i32 {
     i32::try_from(place + 1).unwrap_or(i32::MAX)
@@ -169,4 +190,37 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     sdk::classify(error, Error::ObjectsUnavailable)
+}
+
+/// An upload that S3 knows no more was completed, most likely, by an attempt whose answer was lost. To write another object is
+/// the way to be sure.
+fn classify_completion<E>(error: SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match error.code() {
+        Some("NoSuchUpload") => Error::ObjectsUnavailable(Box::new(error)),
+        _ => classify(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::config::http::HttpResponse;
+    use aws_sdk_s3::error::ErrorMetadata;
+    use aws_sdk_s3::primitives::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_made_anew_if_its_upload_was_completed_by_a_call_whose_answer_was_lost() {
+        for (status, code, repeatable) in
+            [(404, "NoSuchUpload", true), (503, "SlowDown", true), (400, "InvalidPart", false)]
+        {
+            let response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+            let error = SdkError::service_error(ErrorMetadata::builder().code(code).build(), response);
+
+            assert_eq!(classify_completion(error).code().facts().repeatable, repeatable, "{code}");
+        }
+    }
 }

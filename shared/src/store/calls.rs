@@ -27,7 +27,8 @@ pub(super) type Row = HashMap<String, AttributeValue>;
 const BATCH_GET: usize = 100;
 /// Answers with unprocessed keys that are accepted before the table counts as busy.
 const BATCH_GET_ROUNDS: usize = 8;
-/// A transaction that lost to others is tried again for so long. A client may be waiting; a task is repeated as a whole.
+/// A transaction that lost to others, or was throttled, is tried again for so long. A client may be waiting; a task is
+/// repeated as a whole.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -305,6 +306,15 @@ pub(super) fn refused(reasons: &[CancellationReason], action: usize) -> bool {
 impl Store {
     /// All or nothing. Conflicts with other writers and throttling are repeated for [`PATIENCE`].
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Transacted, Error> {
+        self.transact_within(PATIENCE, actions).await
+    }
+
+    /// The same with another patience: less than the ten minutes for which AWS knows a token.
+    pub(super) async fn transact_within(
+        &self,
+        patience: Duration,
+        actions: Vec<TransactWriteItem>,
+    ) -> Result<Transacted, Error> {
         // One for all attempts: the second must not be refused by what the first one wrote.
         let token = Uuid::now_v7().to_string();
         let attempt = || async {
@@ -334,7 +344,7 @@ impl Store {
                 _ => Err(classify(error)),
             }
         };
-        patiently(attempt).await
+        within(patience, attempt).await
     }
 }
 
@@ -344,15 +354,22 @@ pub(super) async fn patiently<T, F>(attempt: impl FnMut() -> F) -> Result<T, Err
 where
     F: Future<Output = Result<T, Error>>,
 {
+    within(PATIENCE, attempt).await
+}
+
+async fn within<T, F>(patience: Duration, attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let begun = Instant::now();
-    let patience = ExponentialBuilder::default()
+    let delays = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(20))
         .with_max_delay(Duration::from_secs(2))
-        .with_max_times(8)
+        .without_max_times()
         .with_jitter();
     let attempts = attempt
-        .retry(patience)
-        .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < PATIENCE)
+        .retry(delays)
+        .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < patience)
         .into_future();
     Box::pin(attempts).await // the SDK's futures are nested nearly as deep as the compiler follows
 }

@@ -3,6 +3,8 @@
 //! All of it or none of it is there at every crash point, so a retry needs no repair: it finds the receipt, or
 //! it finds nothing. The price is double write units; what it buys is calls: one a chunk.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 
@@ -27,6 +29,10 @@ const RECEIPT: usize = 0;
 const STATE: usize = 1;
 const DRAFTS: usize = 2;
 
+/// A chunk that the table is too busy for is tried again for so long. Whoever gave it up would ask the model about all of it
+/// once more (decision 0020).
+const PATIENCE: Duration = Duration::from_secs(120);
+
 impl Ledger for Store {
     async fn committed(&self, job: JobUid, batch: u32) -> Result<Vec<u32>, Error> {
         let prefix = keys::receipts_of_batch(batch);
@@ -48,7 +54,7 @@ impl Ledger for Store {
                     actions.push(self.draft(outcome, draft, measured)?);
                 }
             }
-            let reasons = match self.transact(actions).await? {
+            let reasons = match self.transact_within(PATIENCE, actions).await? {
                 Transacted::Done => return Ok(Commit::Done(receipt)),
                 Transacted::Refused(reasons) => reasons,
             };

@@ -23,6 +23,7 @@ pub struct MemoryJob {
     webhooks: MemoryWebhooks,
     fault: Arc<Fault>,
     latency: Mutex<Duration>,
+    commit_latency: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +60,12 @@ impl MemoryJob {
     /// From now on a look at its status takes so long; it sees what there is at its end.
     pub fn slow_down(&self, latency: Duration) {
         *self.latency.lock().unwrap_or_else(PoisonError::into_inner) = latency;
+    }
+
+    /// A commit takes so long.
+    #[must_use]
+    pub fn committing_in(self, commit_latency: Duration) -> Self {
+        Self { commit_latency, ..self }
     }
 
     /// Whose end is recorded there.
@@ -236,6 +243,7 @@ impl Ledger for MemoryJob {
     }
 
     async fn commit(&self, spec: &JobSpec, _: &str, mut chunk: Chunk, now: Timestamp) -> Result<Commit, Error> {
+        tokio::time::sleep(self.commit_latency).await;
         self.fault.around(|| {
             let mut state = self.lock();
             if state.receipts.contains_key(&(chunk.id.batch, chunk.id.chunk)) {

@@ -217,3 +217,34 @@ async fn five_thousand_items_leave_hardly_a_slot_empty() {
         assert_eq!(worker.models.0.load().most_in_flight, slots as usize);
     }
 }
+
+/// The state machine's attempts are for batches that get nowhere: a table that is throttled for half an hour must cost no job.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_got_somewhere_before_a_call_failed_is_handed_back_and_costs_no_attempt() {
+    let mut handed_back = BTreeSet::new();
+    for call in 1.. {
+        let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::at(call, false)).await;
+        let Err(error) = worker.run(&batch, "a", far()).await else { break };
+
+        let progress = !worker.store.committed_receipts().is_empty();
+        assert_eq!(error.code() == ErrorCode::BatchUnfinished, progress, "call {call}: {error}");
+        assert!(progress || error.code().facts().repeatable, "call {call}: {error}");
+        handed_back.insert(progress);
+    }
+    assert_eq!(handed_back.len(), 2, "calls fail before the first commit, and after it");
+}
+
+/// However long the table takes for a chunk, and however quick the model is.
+#[tokio::test(start_paused = true)]
+async fn no_more_than_a_few_chunks_wait_for_their_commits() {
+    let assets: Vec<Asset> = (0..2_000).map(an_item).collect();
+    let (worker, batch) = worker_on(&assets).await;
+    let worker = Worker { store: worker.store.committing_in(Duration::from_secs(100)), ..worker };
+
+    assert!(matches!(worker.run(&batch, "a", far()).await, Err(Error::BatchUnfinished)));
+
+    let (asked, processed) = (worker.models.0.asked().len(), worker.store.now().state.counters.processed() as usize);
+    assert!(processed > 0);
+    // As many as wait, as many with the commit under way, and those that had been begun.
+    assert!(asked - processed <= (2 * UNCOMMITTED + 2) * CHUNK as usize, "{asked} asked, {processed} processed");
+}
