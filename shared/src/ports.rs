@@ -16,7 +16,7 @@ pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledge
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
 pub use objects::{Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
-pub use uploads::{Arrivals, Picked, UploadQueue, Uploads};
+pub use uploads::{Arrivals, Picked, UploadQueue, UploadWatch, Uploads, WaitingUploads};
 pub use webhooks::{DeliveryFilter, Queue, Receivers, Webhooks};
 
 use crate::domain::Timestamp;

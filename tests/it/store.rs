@@ -26,6 +26,7 @@ macro_rules! on_both {
     };
 }
 
+mod arrivals;
 mod items;
 mod jobs;
 mod ledger;

@@ -19,7 +19,10 @@ use shared::domain::item::AssetType;
 use shared::domain::job::ModelType;
 use shared::domain::limits;
 use shared::domain::source::SourceBuckets;
-use shared::ports::{Clock, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, Uploads};
+use shared::ports::{
+    Clock, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, UploadWatch, Uploads,
+    WaitingUploads,
+};
 use shared::queue::{Failures, Record, Records};
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -70,7 +73,7 @@ struct Group {
 
 impl<S, O, E, Q, C> App<S, O, E, Q, C>
 where
-    S: Projects + Items + Jobs + Providers + Uploads,
+    S: Projects + Items + Jobs + Providers + Uploads + WaitingUploads + UploadWatch,
     O: Files + Listings,
     E: Executions,
     Q: UploadQueue,
@@ -123,7 +126,8 @@ where
             Message::Deleted(object) => return self.deleted(&object).await,
             Message::ExecutionEnded(job) => self.job_ended(job).await?,
             Message::Look(organization, project) => self.look(organization, project, true).await?,
-            Message::Tick => self.round().await?,
+            Message::Tick => self.round(None).await?,
+            Message::Round { after } => self.round(Some(&after)).await?,
         }
         Ok(None)
     }
@@ -138,13 +142,16 @@ where
         let Some(setting) = counted.project.auto_label_on_upload.as_ref().filter(|_| group.waiting > 0) else {
             return Ok(());
         };
-        if !counted.are_awaited && self.store.await_pause(organization, project, now).await? {
-            // If this is lost, the schedule comes.
-            let quiet = Duration::from_secs(setting.quiet_seconds.into());
-            self.queue.look_at(organization, project, quiet).await?;
+        let quiet = setting.quiet();
+        if !counted.are_awaited {
+            // What came while nobody looked after uploads is none of those that wait.
+            let settled = counted.counted.saturating_sub(group.waiting);
+            if self.store.await_pause(organization, project, settled, now + quiet).await? {
+                self.queue.look_at(organization, project, quiet).await?; // if this is lost, the schedule comes
+            }
         }
-        let before = counted.waiting.saturating_sub(group.waiting);
-        if before < limits::UPLOADS_WAITING && counted.waiting >= limits::UPLOADS_WAITING {
+        let before = counted.waiting().saturating_sub(group.waiting);
+        if before < limits::UPLOADS_WAITING && counted.waiting() >= limits::UPLOADS_WAITING {
             self.look(organization, project, false).await?;
         }
         Ok(())

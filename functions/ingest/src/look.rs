@@ -7,26 +7,42 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::TryStreamExt;
-use shared::domain::Error;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::auto_label::AutoLabel;
 use shared::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use shared::domain::job::UploadRun;
-use shared::domain::limits;
+use shared::domain::{Error, Timestamp, limits};
 use shared::launch;
-use shared::ports::{Arrivals, Clock, Executions, Items, Jobs, Projects, Providers, Stretch, UploadQueue, Uploads};
+use shared::ports::{
+    Arrivals, Clock, Executions, Items, Jobs, Projects, Providers, Stretch, UploadQueue, UploadWatch, WaitingUploads,
+};
 use tracing::{info, warn};
 
 use crate::App;
 
-/// Projects that a round of the schedule looks at.
-const ROUND: usize = 500;
-/// While uploads go on, what came within this time is left to the next job: an index may show it late, and clocks differ.
-const UNSETTLED: Duration = Duration::from_secs(5);
+/// Projects that one message of the schedule looks at; the next ones are another message's.
+const ROUND: usize = 100;
+/// Of them at once.
+const AT_ONCE: usize = 8;
+/// As long as that may take, beside the half of the function's time that may have passed. Who is not looked at is in the next.
+const ROUND_TIME: Duration = Duration::from_secs(20);
+/// See [`limits::UPLOAD_SETTLED_SECONDS`].
+const SETTLED: Duration = Duration::from_secs(limits::UPLOAD_SETTLED_SECONDS);
+/// See [`limits::UPLOAD_WRITE_SECONDS`].
+const WRITE: Duration = Duration::from_secs(limits::UPLOAD_WRITE_SECONDS);
+
+/// A write that gives an upload its place in the order of what waits. One that took effect later would be behind what a job
+/// has taken, where no other job by uploads looks.
+///
+/// # Errors
+/// `StoreUnavailable`: it comes again, with another place.
+pub(crate) async fn soon<T>(write: impl Future<Output = T>) -> Result<T, Error> {
+    tokio::time::timeout(WRITE, write).await.map_err(|_| Error::StoreUnavailable("a write that takes too long".into()))
+}
 
 impl<S, O, E, Q, C> App<S, O, E, Q, C>
 where
-    S: Projects + Items + Jobs + Providers + Uploads,
+    S: Projects + Items + Jobs + Providers + WaitingUploads + UploadWatch,
     E: Executions,
     Q: UploadQueue,
     C: Clock,
@@ -44,30 +60,31 @@ where
             Err(error) => return Err(error),
         };
         let Some(setting) = arrivals.project.auto_label_on_upload.clone() else {
-            return self.store.forget_arrivals(organization, project, arrivals.waiting).await;
+            return self.store.forget_arrivals(organization, project, arrivals.counted).await;
         };
-        let pause_in = arrivals.last_at.map_or(Duration::ZERO, |last| setting.pause_in(last, self.clock.now()));
-        if pause_in.is_zero() || arrivals.waiting >= limits::UPLOADS_WAITING {
-            self.launch(arrivals, setting, pause_in.is_zero()).await?;
+        let now = self.clock.now();
+        let pause_in = arrivals.last_at.map_or(Duration::ZERO, |last| setting.pause_in(last, now));
+        if pause_in.is_zero() || arrivals.waiting() >= limits::UPLOADS_WAITING {
+            self.launch(arrivals, setting, pause_in.is_zero(), now).await?;
         }
-        if again && !pause_in.is_zero() {
+        if again && !pause_in.is_zero() && self.store.look_again(organization, project, now, now + pause_in).await? {
             self.queue.look_at(organization, project, pause_in).await?;
         }
         Ok(())
     }
 
-    async fn launch(&self, arrivals: Arrivals, setting: AutoLabel, paused: bool) -> Result<(), Error> {
-        let now = self.clock.now();
-        let Arrivals { project, waiting, taken_until, .. } = arrivals;
+    async fn launch(&self, arrivals: Arrivals, setting: AutoLabel, paused: bool, now: Timestamp) -> Result<(), Error> {
+        let (waiting, until) = (arrivals.waiting(), now - SETTLED);
+        let Arrivals { project, counted, taken_until, .. } = arrivals;
         let (organization, uid) = (project.organization, project.uid);
         if self.store.taken_today(uid, now).await? >= setting.max_items_per_day {
             return Ok(()); // the schedule comes back, and one day it is the next day
         }
-        let until = if paused { None } else { Some(now - UNSETTLED) };
-        let stretch = Stretch { after: taken_until, until };
-        let waits = pin!(self.store.unlabeled(uid, stretch)).try_next().await?.is_some();
-        if !waits || !project.status.takes_jobs() {
-            return if paused { self.store.forget_arrivals(organization, uid, waiting).await } else { Ok(()) };
+        let takes_jobs = project.status.takes_jobs();
+        if !takes_jobs || !self.waits(uid, taken_until.as_ref(), Some(until)).await? {
+            // What is not settled was counted by a clock that is behind, or late.
+            let is_over = paused && (!takes_jobs || !self.waits(uid, taken_until.as_ref(), None).await?);
+            return if is_over { self.store.forget_arrivals(organization, uid, counted).await } else { Ok(()) };
         }
         let run = UploadRun { until, max_items_per_day: setting.max_items_per_day };
         let App { store, executions, clock, endpoints, .. } = self;
@@ -83,23 +100,44 @@ where
         Ok(())
     }
 
+    /// Whether any upload waits behind a place.
+    async fn waits(
+        &self,
+        project: ProjectUid,
+        after: Option<&String>,
+        until: Option<Timestamp>,
+    ) -> Result<bool, Error> {
+        let stretch = Stretch { after: after.cloned(), until, uploads: true, enough: Some(1) };
+        Ok(pin!(self.store.unlabeled(project, stretch)).try_next().await?.is_some())
+    }
+
     /// A job has ended: its project is free for what has arrived meanwhile.
     pub(crate) async fn job_ended(&self, job: JobUid) -> Result<(), Error> {
         match self.store.job(job).await {
+            // It has taken nothing. The next one would fare no better at once, and the one after it: the schedule has time.
+            Ok(job) if job.spec.uploads.is_some() && job.state.started_at.is_none() => Ok(()),
             Ok(job) => self.look(job.spec.organization, job.spec.project, true).await,
             Err(Error::NotFound) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// A round of the schedule.
-    pub(crate) async fn round(&self) -> Result<(), Error> {
-        for (organization, project) in self.store.awaited_projects(ROUND).await? {
+    /// A round of the schedule, behind a place: of so many projects, and the rest by a message of its own.
+    pub(crate) async fn round(&self, after: Option<&str>) -> Result<(), Error> {
+        let page = self.store.awaited_projects(after, ROUND).await?;
+        let passed_on = match &page.next {
+            Some(next) => self.queue.go_on(next).await,
+            None => Ok(()),
+        };
+        let looks = stream::iter(page.entries).for_each_concurrent(AT_ONCE, |(organization, project)| async move {
             if let Err(error) = self.look(organization, project, false).await {
                 // One project's trouble must not keep the others waiting; the next round comes anyway.
                 warn!(project.uid = %project, causes = error.chain(), "uploads not looked after");
             }
+        });
+        if tokio::time::timeout(ROUND_TIME, looks).await.is_err() {
+            warn!("a round of the schedule has taken too long");
         }
-        Ok(())
+        passed_on
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Message {
     ExecutionEnded(JobUid),
     /// The schedule.
     Tick,
+    /// The rest of a round of the schedule.
+    Round { after: String },
     /// A pause of a project's uploads may be over.
     Look(OrganizationUid, ProjectUid),
 }
@@ -92,6 +94,7 @@ impl Message {
     pub(crate) fn read(body: &str) -> Result<Self, Error> {
         let event = match serde_json::from_str(body).map_err(|_| unreadable("no message that we know"))? {
             Body::Own(UploadMessage::V1 { organization, project }) => return Ok(Self::Look(organization, project)),
+            Body::Own(UploadMessage::RoundV1 { after }) => return Ok(Self::Round { after }),
             Body::Event(event) => event,
         };
         match (event.source.as_str(), event.kind.as_str()) {
@@ -195,6 +198,8 @@ mod tests {
         let (organization, project) = (OrganizationUid::named("acme"), ProjectUid::parse(job).unwrap());
         let own = serde_json::to_value(UploadMessage::V1 { organization, project }).unwrap();
         assert_eq!(read(&own).unwrap(), Message::Look(organization, project));
+        let rest = serde_json::to_value(UploadMessage::RoundV1 { after: "place".into() }).unwrap();
+        assert_eq!(read(&rest).unwrap(), Message::Round { after: "place".into() });
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tracing::info;
 
 use crate::App;
+use crate::look::soon;
 use crate::message::Object;
 
 /// Writers of one item that may come in between before the table counts as busy.
@@ -82,7 +83,8 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
     async fn store_upload(&self, place: &Place<'_>, object: &Object, new: Item) -> Result<Option<Landed>, Error> {
         let landed =
             |added, waits| Ok(Some(Landed { organization: place.organization, project: place.project, added, waits }));
-        let mut there = match self.store.add_items(std::slice::from_ref(&new)).await.pop().transpose()?.flatten() {
+        let added = soon(self.store.add_items(std::slice::from_ref(&new))).await?.pop();
+        let mut there = match added.transpose()?.flatten() {
             // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
             Some(there) if there != new => there,
             _ => return landed(Some(new.asset.kind), true),
@@ -96,7 +98,7 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
                 }
                 Effect::Changed(after) => after,
             };
-            if self.store.change_file(&there, &after, self.clock.now()).await? {
+            if soon(self.store.change_file(&there, &after, self.clock.now())).await?? {
                 return landed(None, after.waits_anew(&there));
             }
             there = self.store.items(&[new.asset.uid]).await?.pop().ok_or_else(busy)?;

@@ -8,7 +8,7 @@ use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::{JobSpec, ModelType};
 use shared::domain::plan::{Cut, Plan, Planned, Workers};
-use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, Uploads};
+use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, WaitingUploads};
 use tracing::info;
 
 use crate::manifest::Manifest;
@@ -39,7 +39,7 @@ pub struct Planner<S, T, O, C> {
     pub max_concurrency: u32,
 }
 
-impl<S: Jobs + Ledger, T: Items + Providers + Uploads, O: Objects, C: Clock> Planner<S, T, O, C> {
+impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clock> Planner<S, T, O, C> {
     /// Plans a job and sets it running. A repeated call answers the first plan again: batches must never be cut twice.
     ///
     /// # Errors
@@ -73,10 +73,6 @@ impl<S: Jobs + Ledger, T: Items + Providers + Uploads, O: Objects, C: Clock> Pla
         let (total, truncated) = (u32::try_from(lines.count()).map_err(Error::internal)?, lines.truncated);
         let plan = Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated };
         let plan = self.store.start_job(&plan, total, uploads.as_ref(), now).await?;
-        let is_all = !truncated && job.spec.uploads.as_ref().is_some_and(|run| run.until.is_none());
-        if let Some(picked) = uploads.filter(|_| is_all) {
-            self.tenants.forget_arrivals(picked.organization, picked.project, 0).await?;
-        }
         info!(job.uid = %input.job, items = total, batches = plan.batches.len(), truncated, "job planned");
         Ok(plan)
     }

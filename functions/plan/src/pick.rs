@@ -9,7 +9,7 @@ use shared::domain::item::{Asset, Item};
 use shared::domain::job::{JobSpec, UploadRun};
 use shared::domain::plan::{Batch, Plan};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, Uploads};
+use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, WaitingUploads};
 
 use crate::Planner;
 use crate::manifest::Manifest;
@@ -19,7 +19,7 @@ const ITEMS: usize = 100;
 /// Such calls at once: a batch of 5,000 items has 50.
 const READS: usize = 8;
 
-impl<S: Jobs + Ledger, T: Items + Uploads, O: Objects, C> Planner<S, T, O, C> {
+impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O, C> {
     /// Fills the manifest with the job's items in the order of their creation: the unlabeled ones of its project, or what the
     /// job that it retries has left behind, or uploads. Answers what it takes of those.
     pub(crate) async fn pick(
@@ -80,13 +80,13 @@ impl<S: Jobs + Ledger, T: Items + Uploads, O: Objects, C> Planner<S, T, O, C> {
             None => 0, // it was turned off since the job was asked for
         };
         manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
-        let stretch = Stretch { after: arrivals.taken_until, until: run.until };
+        let stretch = Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, enough: None };
         Ok(Picked {
             organization: spec.organization,
             project: spec.project,
             max_items_per_day: run.max_items_per_day,
             until: self.pick_unlabeled(spec, stretch, manifest).await?,
-            waited: arrivals.waiting,
+            counted: arrivals.counted,
         })
     }
 

@@ -1,14 +1,17 @@
 use futures_util::{Stream, stream};
 use peak_alloc::PeakAlloc;
+use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
 use shared::domain::item::{Asset, AssetType, Item, Size, Source};
+use shared::domain::job::{Job, JobState, JobStatus, UploadRun};
 use shared::domain::limits;
 use shared::domain::plan::Batch;
+use shared::domain::project;
 use shared::domain::provider::InferenceProvider;
-use shared::domain::upload::RejectedUpload;
-use shared::ports::{Arrivals, Manifests, Page, Slice, Stretch, Upload};
-use shared::testing::{MemoryJob, MemoryObjects, StoppedClock, a_job};
+use shared::domain::upload::{FileVersion, Sequence};
+use shared::ports::{Arrivals, Manifests, Page, Projects, Slice, Stretch, Upload};
+use shared::testing::{MemoryJob, MemoryObjects, MemoryTenants, StoppedClock, a_job};
 use tokio::sync::Mutex;
 
 use super::*;
@@ -54,52 +57,8 @@ impl Items for Project {
 }
 
 /// No upload causes the job.
-impl Uploads for Project {
-    async fn owner(&self, _: ProjectUid) -> Result<Option<OrganizationUid>, Error> {
-        unreachable!("a job knows its organization")
-    }
-
-    async fn change_file(&self, _: &Item, _: &Item, _: Timestamp) -> Result<bool, Error> {
-        unreachable!("a plan changes nothing")
-    }
-
-    async fn reject_upload(&self, _: &RejectedUpload) -> Result<(), Error> {
-        unreachable!("a plan rejects nothing")
-    }
-
-    async fn rejected_uploads(
-        &self,
-        _: OrganizationUid,
-        _: ProjectUid,
-        _: &Slice,
-    ) -> Result<Page<RejectedUpload>, Error> {
-        unreachable!("a plan rejects nothing")
-    }
-
-    async fn count_uploads(
-        &self,
-        _: OrganizationUid,
-        _: ProjectUid,
-        _: &[AssetType],
-        _: u64,
-        _: Timestamp,
-    ) -> Result<Arrivals, Error> {
-        unreachable!("a plan adds nothing")
-    }
-
+impl WaitingUploads for Project {
     async fn arrivals(&self, _: OrganizationUid, _: ProjectUid) -> Result<Arrivals, Error> {
-        unreachable!("no upload causes the job")
-    }
-
-    async fn await_pause(&self, _: OrganizationUid, _: ProjectUid, _: Timestamp) -> Result<bool, Error> {
-        unreachable!("no upload causes the job")
-    }
-
-    async fn forget_arrivals(&self, _: OrganizationUid, _: ProjectUid, _: u64) -> Result<(), Error> {
-        unreachable!("no upload causes the job")
-    }
-
-    async fn awaited_projects(&self, _: usize) -> Result<Vec<(OrganizationUid, ProjectUid)>, Error> {
         unreachable!("no upload causes the job")
     }
 
@@ -272,4 +231,65 @@ async fn a_plan_of_any_size_takes_the_same_memory() {
     println!("{} and {} bytes", peaks[0], peaks[1]);
     assert!(peaks[0] < 2 * limits::PART_BYTES + 1024 * 1024, "{peaks:?}");
     assert!(peaks[1] < peaks[0] + 2 * 1024 * 1024, "{peaks:?}"); // the items alone are 20 MB more
+}
+
+/// Uploads of a project, a second apart, and an item that a call has added among them; and the planner of a job that takes
+/// uploads until the third second.
+async fn uploads_planner(setting: Option<Value>) -> Planner<MemoryJob, MemoryTenants, MemoryObjects, StoppedClock> {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let body = json!({"name": "Camera", "auto_label_on_upload": setting}).to_string();
+    let project = project::Project::read(body.as_bytes(), a_job().spec.organization, at(0)).unwrap();
+    let tenants = MemoryTenants::default();
+    tenants.add_project(&project).await.unwrap();
+    for second in 1..=5 {
+        let (key, owner) = (json!({"key": second.to_string()}), (project.organization, project.uid));
+        let mut item = Item::read(key, owner, at(second), |_| unreachable!("no source")).unwrap();
+        let file = FileVersion { etag: "e".into(), sequence: Sequence::of("1"), deleted: false };
+        item.file = Some(file).filter(|_| second != 2);
+        tenants.add_items(&[item]).await.pop().unwrap().unwrap();
+    }
+    let mut job = a_job();
+    job.spec.project = project.uid;
+    job.spec.uploads = Some(UploadRun { until: at(3), max_items_per_day: 10 });
+    let Planner { objects, clock, item_cap, inline_batches, workers, max_concurrency, .. } =
+        planner(0, MemoryObjects::default());
+    let store = MemoryJob::of(job);
+    Planner { store, tenants, objects, clock, item_cap, inline_batches, workers, max_concurrency }
+}
+
+async fn keys_planned(planner: Planner<MemoryJob, MemoryTenants, MemoryObjects, StoppedClock>) -> Vec<String> {
+    let mut assets = Vec::new();
+    for batch in planner.plan(input(), "first").await.unwrap().batches {
+        assets.extend(planner.objects.assets(&batch).await.unwrap());
+    }
+    let uids: Vec<ItemUid> = assets.iter().map(|asset| asset.uid).collect();
+    planner.tenants.items(&uids).await.unwrap().into_iter().map(|item| item.key).collect()
+}
+
+#[tokio::test]
+async fn a_job_by_uploads_takes_those_that_have_settled_and_no_other_items() {
+    let _alone = ALONE.lock().await;
+    assert_eq!(keys_planned(uploads_planner(Some(json!({}))).await).await, ["1", "3"]);
+}
+
+#[tokio::test]
+async fn the_day_holds_for_a_job_by_uploads_and_for_a_retry_of_it() {
+    let _alone = ALONE.lock().await;
+    let planner = uploads_planner(Some(json!({}))).await;
+    planner.tenants.take_today(9);
+    assert_eq!(keys_planned(planner).await, ["1"]);
+
+    let mut planner = uploads_planner(Some(json!({}))).await;
+    planner.tenants.take_today(9);
+    let retried = planner.store.now(); // never planned
+    let failed = Job { state: JobState { status: JobStatus::Failed, ..retried.state.clone() }, ..retried.clone() };
+    let spec = JobSpec { uid: retried.spec.uid, ..failed.retried(Timestamp::UNIX_EPOCH).unwrap() };
+    planner.store = MemoryJob::of(Job { spec, ..retried });
+    assert_eq!(keys_planned(planner).await, ["1"]);
+}
+
+#[tokio::test]
+async fn a_job_by_uploads_takes_nothing_once_the_project_labels_none() {
+    let _alone = ALONE.lock().await;
+    assert!(keys_planned(uploads_planner(None).await).await.is_empty());
 }

@@ -32,7 +32,7 @@ pub struct AutoLabel {
     pub confidence_threshold: f64,
     /// Labels to keep; empty: all of the project.
     pub labels: Vec<String>,
-    /// Seconds without an upload before a job starts.
+    /// Seconds without an upload before a job starts, which it does 12 seconds after the last one at the earliest.
     #[schema(minimum = 1, maximum = 900)]
     pub quiet_seconds: u32,
     /// Items that these jobs send to the model in a day, UTC.
@@ -77,12 +77,17 @@ impl AutoLabel {
         }
     }
 
+    /// How long no upload must have come, so that they have paused: at least until jobs could take the last one.
+    #[must_use]
+    pub fn quiet(&self) -> Duration {
+        Duration::from_secs(limits::UPLOAD_SETTLED_SECONDS.max(self.quiet_seconds.into()))
+    }
+
     /// How long it still is until uploads have paused, if the last one was then.
     #[must_use]
     pub fn pause_in(&self, last: Timestamp, now: Timestamp) -> Duration {
-        let quiet = Duration::from_secs(self.quiet_seconds.into());
         let since = Duration::try_from(now.duration_since(last)).unwrap_or_default(); // two clocks may differ
-        quiet.saturating_sub(since)
+        self.quiet().saturating_sub(since)
     }
 }
 
@@ -129,11 +134,18 @@ mod tests {
 
     #[test]
     fn a_pause_is_counted_from_the_last_upload() {
-        let setting = read(json!({"quiet_seconds": 10})).unwrap().unwrap();
+        let setting = read(json!({"quiet_seconds": 20})).unwrap().unwrap();
         let at = |second| Timestamp::from_second(second).unwrap();
 
-        assert_eq!(setting.pause_in(at(100), at(103)), Duration::from_secs(7));
-        assert_eq!(setting.pause_in(at(100), at(110)), Duration::ZERO);
-        assert_eq!(setting.pause_in(at(100), at(99)), Duration::from_secs(10), "of two clocks one is behind");
+        assert_eq!(setting.pause_in(at(100), at(103)), Duration::from_secs(17));
+        assert_eq!(setting.pause_in(at(100), at(120)), Duration::ZERO);
+        assert_eq!(setting.pause_in(at(100), at(99)), Duration::from_secs(20), "of two clocks one is behind");
+    }
+
+    #[test]
+    fn no_pause_is_over_before_jobs_could_take_the_last_upload() {
+        let setting = read(json!({"quiet_seconds": 1})).unwrap().unwrap();
+
+        assert_eq!(setting.quiet().as_secs(), limits::UPLOAD_SETTLED_SECONDS);
     }
 }

@@ -265,17 +265,17 @@ pub enum Trigger {
 /// Which uploads a job takes: those that no such job has taken before (docs/decisions/0021).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRun {
-    /// Not what came later: uploads have not paused. `None`: they have, and all that is there is meant.
-    pub until: Option<Timestamp>,
+    /// Not what came later: of that, some may be seen later still.
+    pub until: Timestamp,
     /// Of the project.
     pub max_items_per_day: u32,
 }
 
 impl JobSpec {
-    /// Who caused it.
+    /// Who caused it. A retry is a call's, whatever it takes.
     #[must_use]
     pub const fn trigger(&self) -> Trigger {
-        if self.uploads.is_some() { Trigger::Upload } else { Trigger::Api }
+        if self.uploads.is_some() && self.retry_of.is_none() { Trigger::Upload } else { Trigger::Api }
     }
 }
 
@@ -373,8 +373,10 @@ impl Job {
         if self.state.started_at.is_some() && !leaves_items {
             return Err(Error::NotRetryable("The job has no failed and no unprocessed items."));
         }
-        let uid = JobUid::at(now);
-        Ok(JobSpec { uid, created_at: now, retry_of: Some(self.spec.uid), uploads: None, ..self.spec.clone() })
+        // What uploads may send in a day holds for those that nobody has picked yet.
+        let uploads = self.spec.uploads.clone().filter(|_| self.state.started_at.is_none());
+        let (uid, retry_of) = (JobUid::at(now), Some(self.spec.uid));
+        Ok(JobSpec { uid, created_at: now, retry_of, uploads, ..self.spec.clone() })
     }
 }
 
@@ -487,6 +489,19 @@ mod tests {
         assert_ne!(retried.uid, job.spec.uid);
         let same = JobSpec { uid: retried.uid, created_at: now, retry_of: Some(job.spec.uid), ..job.spec };
         assert_eq!(retried, same);
+    }
+
+    #[test]
+    fn a_retry_of_uploads_that_were_never_picked_takes_these_within_the_day() {
+        let run = UploadRun { until: Timestamp::UNIX_EPOCH, max_items_per_day: 10 };
+        for (started, uploads) in [(false, Some(run.clone())), (true, None)] {
+            let mut job = ended(JobStatus::Failed, started, Counters { total: 1, ..Counters::default() });
+            job.spec.uploads = Some(run.clone());
+
+            let retried = job.retried(Timestamp::UNIX_EPOCH).unwrap();
+
+            assert_eq!((retried.trigger(), retried.uploads), (Trigger::Api, uploads));
+        }
     }
 
     #[test]

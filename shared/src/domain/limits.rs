@@ -70,6 +70,12 @@ pub const LABEL_CHARS: usize = 255;
 pub const UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Uploads that wait at most before a job starts without a pause (issue 7).
 pub const UPLOADS_WAITING: u64 = 5_000;
+/// Seconds within which an upload is written to the table, from the moment that gives it its place in the order of what waits:
+/// what takes longer is given up, and comes again with another place.
+pub const UPLOAD_WRITE_SECONDS: u64 = 8;
+/// Seconds after which every upload of a moment is where jobs look for it: it is written, and the index has had four to show it.
+/// Jobs take none that is younger, since they never look behind the last one that they took (docs/decisions/0021).
+pub const UPLOAD_SETTLED_SECONDS: u64 = UPLOAD_WRITE_SECONDS + 4;
 /// The longest pause that a project may wait for, seconds: what SQS delays a message by at most (AWS, "Amazon SQS delay queues").
 pub const QUIET_SECONDS: u32 = 900;
 /// Items a day that a project may have labeled on upload.

@@ -82,4 +82,8 @@ pub struct Stretch {
     pub after: Option<String>,
     /// Not what came later.
     pub until: Option<Timestamp>,
+    /// Only items whose files have come by upload, and that nobody has put back since.
+    pub uploads: bool,
+    /// So many are enough to know, as far as they go: nobody needs to read a thousand to see whether there is one.
+    pub enough: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! Objects that become items by themselves.
+//! Objects that become items by themselves, and what waits of them for jobs.
 
 use std::future::Future;
 use std::time::Duration;
@@ -15,14 +15,25 @@ use crate::ports::{Page, Slice};
 pub struct Arrivals {
     /// The project.
     pub project: Project,
-    /// Uploads since the last such job, about: one that S3 tells of twice may count twice.
-    pub waiting: u64,
-    /// When the last one arrived.
+    /// Uploads ever, about: one that S3 tells of twice may count twice. It only grows, so whoever has seen it knows later
+    /// whether anything has come since.
+    pub counted: u64,
+    /// As many of them as wait no more.
+    pub settled: u64,
+    /// When the last one was counted.
     pub last_at: Option<Timestamp>,
     /// Somebody looks after them.
     pub are_awaited: bool,
     /// Where the last such job ended, in the order of unlabeled items.
     pub taken_until: Option<String>,
+}
+
+impl Arrivals {
+    /// How many still wait, about.
+    #[must_use]
+    pub const fn waiting(&self) -> u64 {
+        self.counted.saturating_sub(self.settled)
+    }
 }
 
 /// What a job takes of its project's uploads.
@@ -36,11 +47,11 @@ pub struct Picked {
     pub max_items_per_day: u32,
     /// The place of the last one; `None`: there was none.
     pub until: Option<String>,
-    /// Uploads that waited when they were picked: they do not any more.
-    pub waited: u64,
+    /// Uploads ever ([`Arrivals::counted`]) when they were picked.
+    pub counted: u64,
 }
 
-/// Objects that become items by themselves, and the jobs that they cause.
+/// Objects that become items by themselves.
 pub trait Uploads: Send + Sync {
     /// Whose a project is; `None`: nobody's.
     fn owner(&self, project: ProjectUid) -> impl Future<Output = Result<Option<OrganizationUid>, Error>> + Send;
@@ -61,6 +72,23 @@ pub trait Uploads: Send + Sync {
         project: ProjectUid,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<RejectedUpload>, Error>> + Send;
+}
+
+/// Uploads that wait for a job, as whoever takes them sees them.
+pub trait WaitingUploads: Send + Sync {
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    fn arrivals(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+    ) -> impl Future<Output = Result<Arrivals, Error>> + Send;
+    /// Items of a project that jobs have taken on the day of `now`, UTC, because of uploads.
+    fn taken_today(&self, project: ProjectUid, now: Timestamp) -> impl Future<Output = Result<u32, Error>> + Send;
+}
+
+/// Uploads as they arrive, and who looks after them.
+pub trait UploadWatch: Send + Sync {
     /// Counts items that were added by upload, and uploads that wait for a job.
     ///
     /// # Errors
@@ -73,34 +101,37 @@ pub trait Uploads: Send + Sync {
         waiting: u64,
         now: Timestamp,
     ) -> impl Future<Output = Result<Arrivals, Error>> + Send;
-    /// # Errors
-    /// `NotFound` if unknown or another tenant's (I10).
-    fn arrivals(
-        &self,
-        organization: OrganizationUid,
-        project: ProjectUid,
-    ) -> impl Future<Output = Result<Arrivals, Error>> + Send;
-    /// Has a project's uploads looked after. `false`: they are already.
+    /// Has a project's uploads looked after: all but the first `settled`. Somebody is to look at them at `look_at`. `false`:
+    /// they are looked after already.
     fn await_pause(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
-        now: Timestamp,
+        settled: u64,
+        look_at: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Has them looked after no longer, if still so many wait as were `seen`: what has arrived since is not forgotten.
+    /// Notes when somebody is to look at them next. `false`: somebody is on the way already, later than `now`, or they are
+    /// looked after no longer.
+    fn look_again(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        now: Timestamp,
+        look_at: Timestamp,
+    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Has a project's uploads looked after no longer, if still no more were `counted`: what has arrived since is not forgotten.
     fn forget_arrivals(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
-        seen: u64,
+        counted: u64,
     ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// The first `limit` projects whose uploads are looked after, of every tenant.
+    /// Projects of every tenant whose uploads are looked after.
     fn awaited_projects(
         &self,
+        after: Option<&str>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<(OrganizationUid, ProjectUid)>, Error>> + Send;
-    /// Items of a project that jobs have taken on the day of `now`, UTC, because of uploads.
-    fn taken_today(&self, project: ProjectUid, now: Timestamp) -> impl Future<Output = Result<u32, Error>> + Send;
+    ) -> impl Future<Output = Result<Page<(OrganizationUid, ProjectUid)>, Error>> + Send;
 }
 
 /// The queue of what S3 tells.
@@ -112,6 +143,8 @@ pub trait UploadQueue: Send + Sync {
         project: ProjectUid,
         delay: Duration,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Asks for the rest of a round of the schedule, behind the project of this place.
+    fn go_on(&self, after: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a message that nothing can be made of where people look, with the reason.
     fn bury(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }

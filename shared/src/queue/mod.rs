@@ -87,6 +87,11 @@ pub enum UploadMessage {
         /// The project.
         project: ProjectUid,
     },
+    /// The rest of a round of the schedule.
+    RoundV1 {
+        /// Behind the project of this place.
+        after: String,
+    },
 }
 
 /// The queue of uploads and its dead letters.
@@ -103,14 +108,22 @@ impl UploadMessages {
     pub fn new(client: Client, url: impl Into<String>, dead_letters_url: impl Into<String>) -> Self {
         Self { client, url: url.into(), dead_letters_url: dead_letters_url.into() }
     }
+
+    async fn send(&self, message: &UploadMessage, delay: Duration) -> Result<(), Error> {
+        let body = serde_json::to_string(message).map_err(Error::internal)?;
+        let request = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds(delay));
+        request.send().await.map_err(classify)?;
+        Ok(())
+    }
 }
 
 impl UploadQueue for UploadMessages {
     async fn look_at(&self, organization: OrganizationUid, project: ProjectUid, delay: Duration) -> Result<(), Error> {
-        let body = serde_json::to_string(&UploadMessage::V1 { organization, project }).map_err(Error::internal)?;
-        let request = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds(delay));
-        request.send().await.map_err(classify)?;
-        Ok(())
+        self.send(&UploadMessage::V1 { organization, project }, delay).await
+    }
+
+    async fn go_on(&self, after: &str) -> Result<(), Error> {
+        self.send(&UploadMessage::RoundV1 { after: after.to_owned() }, Duration::ZERO).await
     }
 
     async fn bury(&self, body: &str, reason: &str) -> Result<(), Error> {

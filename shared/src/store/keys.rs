@@ -170,6 +170,9 @@ pub(super) const OUTBOX: &str = "DELIVERY";
 /// Projects of all tenants with uploads that wait for a job: read on a schedule alone.
 pub(super) const AWAITED_UPLOADS: &str = "UPLOADS";
 
+/// Behind the place of an item that has come by upload.
+const UPLOADED: &str = "#U";
+
 /// Shards of a project's unlabeled items. Labeling takes one index write per item, and one partition of the
 /// index takes 1,000 a second.
 pub(super) const UNLABELED_SHARDS: u8 = 4;
@@ -243,6 +246,16 @@ pub(super) fn unlabeled_of(project: ProjectUid, shard: u8) -> String {
 /// Order of things whose uid does not sort by time. Microseconds: the items of one call are a microsecond apart.
 pub(super) fn in_time(created_at: Timestamp, uid: impl std::fmt::Display) -> String {
     format!("{:016}#{uid}", created_at.as_microsecond())
+}
+
+/// Where an item stands among the unlabeled ones whose file has come by upload: among all others in time, and told from them.
+pub(super) fn uploaded(at: Timestamp, item: ItemUid) -> String {
+    in_time(at, item) + UPLOADED
+}
+
+/// Whether a place is one of [`uploaded`].
+pub(super) fn is_uploaded(place: &str) -> bool {
+    place.ends_with(UPLOADED)
 }
 
 #[cfg(test)]

@@ -221,7 +221,10 @@ impl ItemRow {
     pub(super) fn new(item: &Item) -> Result<Self, Error> {
         let uid = item.asset.uid;
         let Key { pk, sk } = Key::item(uid);
-        let (unlabeled_pk, unlabeled_sk) = unlabeled_place(item);
+        let (unlabeled_pk, mut unlabeled_sk) = unlabeled_place(item);
+        if item.file.is_some() {
+            unlabeled_sk = keys::uploaded(item.created_at, uid);
+        }
         Ok(Self {
             pk,
             sk,
@@ -478,7 +481,9 @@ impl OwnerRow {
 #[derive(Deserialize)]
 pub(super) struct ArrivalsRow {
     #[serde(default)]
-    pub(super) uploads_waiting: i64,
+    pub(super) uploads_counted: u64,
+    #[serde(default)]
+    pub(super) uploads_settled: u64,
     #[serde(default)]
     pub(super) uploads_last_at: Option<Timestamp>,
     #[serde(default)]

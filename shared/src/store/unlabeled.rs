@@ -16,7 +16,7 @@ use crate::domain::item::Asset;
 use crate::ports::Stretch;
 
 /// Entries of one read: some 2 MB in memory, of each shard. A job of up to four times as many costs one read a shard.
-const ENTRIES: i32 = 1_000;
+const ENTRIES: usize = 1_000;
 
 /// Entries of a shard, each with its place in the order, and where the next ones begin.
 type Read<T, C> = (VecDeque<(String, T)>, Option<C>);
@@ -31,18 +31,27 @@ impl Store {
         // A place begins with digits: `!` is before all of them, `~` behind. With it the end of one place is behind that place.
         let begin = stretch.after.map_or_else(|| "!".to_owned(), |place| format!("{place}!"));
         let end = stretch.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
+        let first_read = stretch.enough.map_or(ENTRIES, |enough| enough.clamp(1, ENTRIES));
         // DynamoDB would refuse a range that ends before it begins.
         let shards = if begin < end { keys::UNLABELED_SHARDS } else { 0 };
         let shards = (0..shards).map(|shard| keys::unlabeled_of(project, shard)).collect();
-        merged(shards, move |shard, after| self.unlabeled_in(shard, begin.clone(), end.clone(), after))
+        merged(shards, move |shard, after| {
+            let limit = if after.is_none() { first_read } else { ENTRIES };
+            let read = self.unlabeled_in(shard, (begin.clone(), end.clone()), after, limit);
+            async move {
+                let (mut entries, next) = read.await?;
+                entries.retain(|(place, _)| !stretch.uploads || keys::is_uploaded(place));
+                Ok((entries, next))
+            }
+        })
     }
 
     async fn unlabeled_in(
         &self,
         shard: String,
-        begin: String,
-        end: String,
+        (begin, end): (String, String),
         after: Option<Row>,
+        limit: usize,
     ) -> Result<Read<Asset, Row>, Error> {
         let request = self
             .client
@@ -54,7 +63,7 @@ impl Store {
             .expression_attribute_values(":begin", text(begin))
             .expression_attribute_values(":end", text(end))
             .set_exclusive_start_key(after)
-            .limit(ENTRIES);
+            .limit(i32::try_from(limit).map_err(Error::internal)?);
         let answer = request.send().await.map_err(classify)?;
         let entries = answer.items.unwrap_or_default().iter().map(waiting).collect::<Result<_, _>>()?;
         Ok((entries, answer.last_evaluated_key))

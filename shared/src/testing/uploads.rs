@@ -10,7 +10,10 @@ use crate::domain::result::LabelResult;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Arrivals, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, Stretch, UploadQueue, Uploads};
+use crate::ports::{
+    Arrivals, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, Stretch, UploadQueue, UploadWatch, Uploads,
+    WaitingUploads,
+};
 use crate::testing::Fault;
 use crate::testing::providers::{MemoryTenants, lock};
 
@@ -27,9 +30,11 @@ pub(super) struct Uploaded {
 
 #[derive(Clone, Debug, Default)]
 struct Waiting {
-    count: u64,
+    counted: u64,
+    settled: u64,
     last_at: Option<Timestamp>,
     are_awaited: bool,
+    look_at: Option<Timestamp>,
     taken_until: Option<String>,
 }
 
@@ -46,7 +51,16 @@ impl MemoryTenants {
     /// The job that has a project ends, having taken what it takes.
     pub fn end_jobs(&self) {
         let mut uploads = lock(&self.uploads);
-        uploads.jobs.iter_mut().for_each(|job| job.state.status = JobStatus::Completed);
+        for job in &mut uploads.jobs {
+            job.state.status = JobStatus::Completed;
+            job.state.started_at.get_or_insert(job.spec.created_at);
+        }
+    }
+
+    /// The job that has a project fails before anybody has planned it.
+    pub fn fail_jobs(&self) {
+        let mut uploads = lock(&self.uploads);
+        uploads.jobs.iter_mut().for_each(|job| job.state.status = JobStatus::Failed);
     }
 
     /// Jobs have taken so many today.
@@ -75,7 +89,7 @@ impl MemoryTenants {
         let until = stretch.until.map(|until| format!("{:016}~", until.as_microsecond()));
         let mut waiting: Vec<(String, Asset)> = lock(&self.items)
             .iter()
-            .filter(|item| item.project == project && item.waits())
+            .filter(|item| item.project == project && item.waits() && (item.file.is_some() || !stretch.uploads))
             .map(|item| (place(item), item.asset.clone()))
             .filter(|(place, _)| stretch.after.as_ref().is_none_or(|after| place > after))
             .filter(|(place, _)| until.as_ref().is_none_or(|until| place < until))
@@ -128,7 +142,24 @@ impl Uploads for MemoryTenants {
         let of_project = rejected.filter(|upload| (upload.organization, upload.project) == (organization, project));
         Ok(Page { entries: of_project.collect(), next: None })
     }
+}
 
+impl WaitingUploads for MemoryTenants {
+    async fn arrivals(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Arrivals, Error> {
+        let project = self.project(organization, uid).await?;
+        self.fault.around(|| {
+            let state = lock(&self.uploads).projects.get(&uid).cloned().unwrap_or_default();
+            let Waiting { counted, settled, last_at, are_awaited, taken_until, .. } = state;
+            Ok(Arrivals { project, counted, settled, last_at, are_awaited, taken_until })
+        })
+    }
+
+    async fn taken_today(&self, _: ProjectUid, _: Timestamp) -> Result<u32, Error> {
+        self.fault.around(|| Ok(lock(&self.uploads).taken))
+    }
+}
+
+impl UploadWatch for MemoryTenants {
     async fn count_uploads(
         &self,
         organization: OrganizationUid,
@@ -140,7 +171,7 @@ impl Uploads for MemoryTenants {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
-            state.count += waiting;
+            state.counted += waiting;
             state.last_at = Some(now);
             Ok(())
         })?;
@@ -148,47 +179,73 @@ impl Uploads for MemoryTenants {
         self.arrivals(organization, project).await
     }
 
-    async fn arrivals(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Arrivals, Error> {
-        let project = self.project(organization, uid).await?;
-        self.fault.around(|| {
-            let state = lock(&self.uploads).projects.get(&uid).cloned().unwrap_or_default();
-            let Waiting { count, last_at, are_awaited, taken_until } = state;
-            Ok(Arrivals { project, waiting: count, last_at, are_awaited, taken_until })
-        })
-    }
-
-    async fn await_pause(&self, _: OrganizationUid, project: ProjectUid, _: Timestamp) -> Result<bool, Error> {
+    async fn await_pause(
+        &self,
+        _: OrganizationUid,
+        project: ProjectUid,
+        settled: u64,
+        look_at: Timestamp,
+    ) -> Result<bool, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
-            Ok(!std::mem::replace(&mut state.are_awaited, true))
+            if state.are_awaited {
+                return Ok(false);
+            }
+            *state = Waiting { settled, are_awaited: true, look_at: Some(look_at), ..state.clone() };
+            Ok(true)
         })
     }
 
-    async fn forget_arrivals(&self, _: OrganizationUid, project: ProjectUid, seen: u64) -> Result<(), Error> {
+    async fn look_again(
+        &self,
+        _: OrganizationUid,
+        project: ProjectUid,
+        now: Timestamp,
+        look_at: Timestamp,
+    ) -> Result<bool, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
-            if state.count == seen {
-                state.count = 0;
+            let nobody_comes = state.are_awaited && state.look_at.is_some_and(|before| before <= now);
+            if nobody_comes {
+                state.look_at = Some(look_at);
+            }
+            Ok(nobody_comes)
+        })
+    }
+
+    async fn forget_arrivals(&self, _: OrganizationUid, project: ProjectUid, counted: u64) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut uploads = lock(&self.uploads);
+            let state = uploads.projects.entry(project).or_default();
+            if state.counted == counted {
+                state.settled = counted;
                 state.are_awaited = false;
             }
             Ok(())
         })
     }
 
-    async fn awaited_projects(&self, limit: usize) -> Result<Vec<(OrganizationUid, ProjectUid)>, Error> {
+    async fn awaited_projects(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<(OrganizationUid, ProjectUid)>, Error> {
         self.fault.around(|| {
             let uploads = lock(&self.uploads);
             let is_awaited = |uid: &ProjectUid| uploads.projects.get(uid).is_some_and(|state| state.are_awaited);
-            let projects = lock(&self.projects);
-            let awaited = projects.iter().filter(|project| is_awaited(&project.uid));
-            Ok(awaited.map(|project| (project.organization, project.uid)).take(limit).collect())
+            let mut awaited: Vec<(OrganizationUid, ProjectUid)> = lock(&self.projects)
+                .iter()
+                .map(|project| (project.organization, project.uid))
+                .filter(|(_, uid)| is_awaited(uid) && after.is_none_or(|after| uid.to_string().as_str() > after))
+                .collect();
+            awaited.sort_by_key(|(_, uid)| uid.to_string());
+            let more = awaited.len() > limit;
+            awaited.truncate(limit);
+            let next = awaited.last().filter(|_| more).map(|(_, uid)| uid.to_string());
+            Ok(Page { entries: awaited, next })
         })
-    }
-
-    async fn taken_today(&self, _: ProjectUid, _: Timestamp) -> Result<u32, Error> {
-        self.fault.around(|| Ok(lock(&self.uploads).taken))
     }
 }
 
@@ -221,16 +278,17 @@ impl Jobs for MemoryTenants {
         Ok(active.map(|job| job.spec.uid).collect())
     }
 
-    async fn start_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, _: Timestamp) -> Result<Plan, Error> {
+    async fn start_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let job = uploads.jobs.iter_mut().find(|job| job.spec.uid == plan.job).ok_or(Error::NotFound)?;
             job.state.status = JobStatus::Running;
+            job.state.started_at = Some(now);
             job.state.counters.total = total;
             if let Some(picked) = picked {
                 uploads.taken += total;
                 let state = uploads.projects.entry(picked.project).or_default();
-                state.count -= picked.waited;
+                state.settled = picked.counted;
                 state.taken_until = picked.until.clone().or_else(|| state.taken_until.clone());
             }
             Ok(plan.clone())
@@ -268,6 +326,7 @@ impl Jobs for MemoryTenants {
 #[derive(Debug, Default)]
 pub struct MemoryUploadQueue {
     looks: Mutex<Vec<(ProjectUid, Duration)>>,
+    rounds: Mutex<Vec<String>>,
     buried: Mutex<Vec<(String, String)>>,
     fault: Arc<Fault>,
 }
@@ -284,6 +343,11 @@ impl MemoryUploadQueue {
         std::mem::take(&mut lock(&self.looks))
     }
 
+    /// Where rounds of the schedule are to go on. They are taken.
+    pub fn take_rounds(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.rounds))
+    }
+
     /// What was buried, with its reasons.
     pub fn buried(&self) -> Vec<(String, String)> {
         lock(&self.buried).clone()
@@ -294,6 +358,13 @@ impl UploadQueue for MemoryUploadQueue {
     async fn look_at(&self, _: OrganizationUid, project: ProjectUid, delay: Duration) -> Result<(), Error> {
         self.fault.around(|| {
             lock(&self.looks).push((project, delay));
+            Ok(())
+        })
+    }
+
+    async fn go_on(&self, after: &str) -> Result<(), Error> {
+        self.fault.around(|| {
+            lock(&self.rounds).push(after.to_owned());
             Ok(())
         })
     }

@@ -1,16 +1,12 @@
 use futures_util::TryStreamExt;
-use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, ProjectUid};
-use shared::domain::item::{Asset, AssetType, Item, Size};
-use shared::domain::job::{JobSpec, JobState, UploadRun};
+use shared::domain::item::{Asset, Item, Size};
 use shared::domain::project::{Project, ProjectChange};
 use shared::domain::result::Verdict;
 use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence};
-use shared::ports::{Drafts, Items, Jobs, Picked, Projects, Results, Stretch, Uploads};
+use shared::ports::{Drafts, Items, Projects, Results, Stretch, Uploads, WaitingUploads};
 use shared::store::Store;
 
-use super::dynamodb;
-use super::faulty::Fate;
 use super::making::*;
 
 on_both!(
@@ -20,20 +16,17 @@ on_both!(
     a_deleted_file_leaves_the_unlabeled_items_and_comes_back,
     the_same_bytes_again_leave_an_item_where_it_waits,
     a_review_and_an_undo_at_the_moment_of_a_deletion_look_again,
-    uploads_are_counted_and_looked_after_until_they_are_forgotten,
-    a_stretch_begins_behind_a_place_and_ends_at_a_time,
-    what_a_job_takes_is_counted_within_the_day,
     notes_of_rejected_uploads_are_their_projects_own,
 );
 
-async fn a_stored_project(store: &Store) -> Project {
+pub(super) async fn a_stored_project(store: &Store) -> Project {
     let body = br#"{"name": "Camera", "auto_label_on_upload": {}}"#;
     let project = Project::read(body, acme(), at(0)).unwrap();
     store.add_project(&project).await.unwrap();
     project
 }
 
-fn version(etag: &str, sequencer: &str) -> Option<FileVersion> {
+pub(super) fn version(etag: &str, sequencer: &str) -> Option<FileVersion> {
     Some(FileVersion { etag: etag.into(), sequence: Sequence::of(sequencer), deleted: false })
 }
 
@@ -164,95 +157,6 @@ async fn a_review_and_an_undo_at_the_moment_of_a_deletion_look_again(store: Stor
 
     assert!(waiting(&store, project).await.is_empty());
     assert!(read(&store, items[0]).await.result.is_none() && read(&store, items[1]).await.result.is_none());
-}
-
-async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: Store) {
-    let Project { uid, .. } = a_stored_project(&store).await;
-
-    let counted = store.count_uploads(acme(), uid, &[AssetType::Image, AssetType::PointCloud], 3, at(4)).await.unwrap();
-    assert_eq!((counted.waiting, counted.last_at, counted.are_awaited), (3, Some(at(4)), false));
-    assert_eq!(counted.project.item_count(), 2);
-    assert!(store.count_uploads(other(), uid, &[], 1, at(4)).await.is_err(), "I10");
-
-    assert!(store.await_pause(acme(), uid, at(5)).await.unwrap());
-    assert!(!store.await_pause(acme(), uid, at(6)).await.unwrap(), "once");
-    assert_eq!(store.awaited_projects(10).await.unwrap(), [(acme(), uid)]);
-
-    store.forget_arrivals(acme(), uid, 2).await.unwrap();
-    assert!(store.arrivals(acme(), uid).await.unwrap().are_awaited, "one has come meanwhile");
-    store.forget_arrivals(acme(), uid, 3).await.unwrap();
-    let forgotten = store.arrivals(acme(), uid).await.unwrap();
-    assert_eq!((forgotten.waiting, forgotten.are_awaited), (0, false));
-    assert!(store.awaited_projects(10).await.unwrap().is_empty());
-}
-
-/// A job that starts changes the project's row in a transaction.
-#[tokio::test]
-async fn what_is_counted_meets_a_conflict_and_a_lost_answer_and_counts_once() {
-    for fates in [[Fate::Conflict, Fate::AnswerLost], [Fate::AnswerLost, Fate::Conflict]] {
-        let (store, faulty) = dynamodb::faulty(&fates).await;
-        let Project { uid, .. } = a_stored_project(&store).await;
-
-        let counted = faulty.count_uploads(acme(), uid, &[AssetType::Image], 1, at(4)).await.unwrap();
-
-        assert_eq!(counted, store.arrivals(acme(), uid).await.unwrap());
-        assert_eq!((counted.waiting, counted.project.item_count()), (1, 1), "{fates:?}");
-        let next = faulty.count_uploads(acme(), uid, &[AssetType::Image], 1, at(5)).await.unwrap();
-        assert_eq!((next.waiting, next.project.item_count()), (2, 2), "another call counts anew");
-    }
-}
-
-async fn a_stretch_begins_behind_a_place_and_ends_at_a_time(store: Store) {
-    let project = a_project();
-    let uids = unlabeled(&store, project, 9).await; // a microsecond apart
-    let within = async |after: Option<String>, until: Option<Timestamp>| -> Vec<(String, Asset)> {
-        store.unlabeled(project, Stretch { after, until }).try_concat().await.unwrap()
-    };
-    let keys = |found: &[(String, Asset)]| found.iter().map(|(_, asset)| asset.uid).collect::<Vec<_>>();
-
-    let all = within(None, None).await;
-    assert_eq!(keys(&all), uids);
-    let place = all[3].0.clone();
-    assert_eq!(keys(&within(Some(place.clone()), None).await), uids[4..]);
-    let until = at(0) + std::time::Duration::from_micros(6);
-    assert_eq!(keys(&within(Some(place.clone()), Some(until)).await), uids[4..7]);
-    assert!(within(Some(place), Some(at(-1))).await.is_empty());
-}
-
-async fn what_a_job_takes_is_counted_within_the_day(store: Store) {
-    let Project { uid, .. } = a_stored_project(&store).await;
-    store.count_uploads(acme(), uid, &[], 5, at(0)).await.unwrap();
-    let run = UploadRun { until: None, max_items_per_day: 10 };
-    let picked = |until: &str| Picked {
-        organization: acme(),
-        project: uid,
-        max_items_per_day: 10,
-        until: Some(until.into()),
-        waited: 5,
-    };
-    let start = async |second, total, picked: &Picked| {
-        let spec = JobSpec { uploads: Some(run.clone()), ..a_spec(uid, second) };
-        store.create_job(&spec, &JobState::new(at(second))).await.unwrap();
-        let started = store.start_job(&a_plan(spec.uid, "m"), total, Some(picked), at(second)).await;
-        // Again: the first plan counts, and nothing twice.
-        if started.is_ok() {
-            store.start_job(&a_plan(spec.uid, "n"), total, Some(picked), at(second)).await.unwrap();
-        }
-        let job = store.job(spec.uid).await.unwrap();
-        store.cancel_job(&job, &[], at(second)).await.unwrap();
-        started
-    };
-
-    start(1, 6, &picked("place 6")).await.unwrap();
-    let taken = store.arrivals(acme(), uid).await.unwrap();
-    assert_eq!((taken.waiting, taken.taken_until.as_deref()), (0, Some("place 6")));
-    assert_eq!(store.taken_today(uid, at(1)).await.unwrap(), 6);
-
-    assert!(start(2, 5, &picked("place 11")).await.is_err(), "the day has room for four");
-    assert_eq!(store.arrivals(acme(), uid).await.unwrap().taken_until.as_deref(), Some("place 6"));
-    start(3, 4, &picked("place 10")).await.unwrap();
-    assert_eq!(store.taken_today(uid, at(3)).await.unwrap(), 10);
-    assert_eq!(store.taken_today(uid, at(24 * 3_600)).await.unwrap(), 0);
 }
 
 async fn notes_of_rejected_uploads_are_their_projects_own(store: Store) {
