@@ -141,7 +141,7 @@ test-endpoint: setup
 	cd examples/endpoint && npm test
 
 test-system: setup build
-	@cargo build --quiet --workspace --bin direct --features bench/direct --target $(TARGET)
+	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null
 	$(VENV)/bin/pytest
 	@$(PY) -m local down

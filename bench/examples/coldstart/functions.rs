@@ -39,7 +39,14 @@ pub(crate) fn all() -> Vec<Case> {
         case("webhooks", &[API, KMS, QUEUE], get("webhooks")),
         case(
             "plan",
-            &[BUCKET, ("ITEM_CAP", "5000"), ("WORKERS", "4"), ("SLOTS_PER_WORKER", "64"), ("MAX_CONCURRENCY", "16")],
+            &[
+                BUCKET,
+                ("ITEM_CAP", "5000"),
+                ("INLINE_BATCHES", "100"),
+                ("WORKERS", "4"),
+                ("SLOTS_PER_WORKER", "64"),
+                ("MAX_CONCURRENCY", "16"),
+            ],
             json!({"job": UID}),
         ),
         case("infer", &[BUCKET, ENDPOINTS, SOURCES, ("BOT_USER", "autolabel-bot"), KMS, ROLES], batch()),
@@ -55,7 +62,25 @@ pub(crate) fn all() -> Vec<Case> {
         case(
             "deliver",
             &[QUEUE, ("DEAD_LETTER_QUEUE_URL", QUEUE.1), KMS, ("WEBHOOK_RETRY_SECONDS", "60,300,900")],
-            json!({"Records": [{"messageId": UID, "body": json!({"V1": {"delivery": UID}}).to_string()}]}),
+            records(&json!({"V1": {"delivery": UID}})),
+        ),
+        case(
+            "ingest",
+            &[
+                BUCKET,
+                SOURCES,
+                MACHINE,
+                ENDPOINTS,
+                ("UPLOAD_QUEUE_URL", QUEUE.1),
+                ("UPLOAD_DEAD_LETTER_QUEUE_URL", QUEUE.1),
+            ],
+            records(&json!({
+                "detail-type": "Object Deleted", "source": "aws.s3", "time": "2026-01-01T00:00:00Z",
+                "detail": {
+                    "bucket": {"name": BUCKET.1}, "object": {"key": format!("projects/{UID}/a.png"), "sequencer": "01"},
+                    "reason": "DeleteObject", "deletion-type": "Permanently Deleted",
+                },
+            })),
         ),
     ]
 }
@@ -82,6 +107,11 @@ fn get(collection: &str) -> Value {
             "timeEpoch": 1_767_225_600_000_u64,
         },
     })
+}
+
+/// AWS, "Using Lambda with Amazon SQS", with one record.
+fn records(body: &Value) -> Value {
+    json!({"Records": [{"messageId": UID, "attributes": {"ApproximateReceiveCount": "1"}, "body": body.to_string()}]})
 }
 
 fn batch() -> Value {

@@ -13,6 +13,7 @@ use std::error::Error;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 use bench::runtime::{Function, bootstrap};
@@ -26,6 +27,8 @@ use serde::Serialize;
 use serde_json::json;
 use warm::{Warm, Who};
 
+/// Of each function, to tell the time of one by.
+const STARTS: usize = 15;
 /// Calls after the first one, to tell a warm call by.
 const WARM_CALLS: u64 = 10;
 /// On Debian, and so on what GitHub and GitLab run; 140 authorities, as on Lambda.
@@ -44,6 +47,8 @@ struct Figures {
     name: String,
     /// From exec to the first answer.
     cold_instructions: u64,
+    /// The same in time, the median of some starts: to be set beside the others of the same run.
+    cold_ms: f64,
     /// Of the same call again.
     warm_instructions: u64,
     /// The most in use, up to the first answer.
@@ -53,9 +58,12 @@ struct Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, cold_instructions, warm_instructions, memory_bytes, zipped_bytes } = self;
+        let Self { name, cold_instructions, cold_ms, warm_instructions, memory_bytes, zipped_bytes } = self;
         let megabytes = *memory_bytes as f64 / 1_048_576.0;
-        write!(f, "{name:<12}{cold_instructions:>16}{warm_instructions:>16}{megabytes:>12.1}{zipped_bytes:>14}")
+        write!(
+            f,
+            "{name:<12}{cold_instructions:>16}{cold_ms:>16.1}{warm_instructions:>16}{megabytes:>12.1}{zipped_bytes:>14}"
+        )
     }
 }
 
@@ -97,16 +105,39 @@ impl Bench {
         Ok(Self { scratch, endpoint, environment })
     }
 
-    async fn told(&self, binary: &Path, case: &Case) -> Result<Figures, Box<dyn Error>> {
-        let figures = self.measure(binary, case).await?;
-        println!("{figures}");
-        Ok(figures)
+    /// Prints the figures, or why there are none.
+    async fn told(&self, binary: &Path, case: &Case) -> Result<Figures, String> {
+        let measured = self.measure(binary, case).await.map_err(|error| format!("{}: {error}", case.name));
+        match &measured {
+            Ok(figures) => println!("{figures}"),
+            Err(failure) => println!("{failure}"),
+        }
+        measured
     }
 
-    async fn measure(&self, binary: &Path, case: &Case) -> Result<Figures, Box<dyn Error>> {
+    fn command(&self, binary: &Path, case: &Case) -> Command {
         let mut command = bootstrap(binary);
         command.envs(functions::EVERYWHERE).envs(case.environment.iter().copied());
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// One start, and its time to the first answer.
+    async fn started(&self, binary: &Path, case: &Case) -> Result<Duration, Box<dyn Error>> {
+        let begun = Instant::now();
+        let mut function = Function::start(again(&self.command(binary, case))).await?;
+        self.answered(case, &mut function).await?;
+        Ok(begun.elapsed())
+    }
+
+    async fn measure(&self, binary: &Path, case: &Case) -> Result<Figures, Box<dyn Error>> {
+        let mut times = Vec::new();
+        for _ in 0..STARTS {
+            times.push(self.started(binary, case).await?);
+        }
+        times.sort_unstable();
+        let command = self.command(binary, case);
+        self.endpoint.seen();
         let mut function = Function::start(again(&command)).await?;
         self.answered(case, &mut function).await?;
         let memory_bytes = function.peak_memory_bytes()?;
@@ -119,6 +150,7 @@ impl Bench {
         Ok(Figures {
             name: case.name.to_owned(),
             cold_instructions: cold,
+            cold_ms: times[times.len() / 2].as_secs_f64() * 1_000.0,
             warm_instructions: warm.saturating_sub(cold) / WARM_CALLS,
             memory_bytes,
             zipped_bytes: zipped_bytes(binary)?,
@@ -190,25 +222,41 @@ struct Arguments {
     /// The Python that has boto3.
     #[arg(long, default_value = ".venv/bin/python")]
     python: PathBuf,
+    /// Starts each function once, and counts nothing: whether it has all that it needs.
+    #[arg(long)]
+    only_start: bool,
     /// Only these; then nothing is written.
     names: Vec<String>,
 }
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let Arguments { functions, baselines, direct, python, names } = Arguments::parse();
+    let Arguments { functions, baselines, direct, python, only_start, names } = Arguments::parse();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let bench = Bench::in_folder("target/coldstart").await?;
-    println!("{:<12}{:>16}{:>16}{:>12}{:>14}", "", "first answer", "warm call", "memory", "zip");
-    println!("{:<12}{:>16}{:>16}{:>12}{:>14}", "", "instructions", "instructions", "MB", "bytes");
-    let mut measured = Vec::new();
-    for case in functions::all().iter().filter(|case| wanted(case.name)) {
-        measured.push(bench.told(&functions.join(case.name).join("bootstrap"), case).await?);
+    let binary = |case: &Case| functions.join(case.name).join("bootstrap");
+    if only_start {
+        for case in functions::all().iter().filter(|case| wanted(case.name)) {
+            bench.started(&binary(case), case).await.map_err(|error| format!("{}: {error}", case.name))?;
+            println!("{}", case.name);
+        }
+        return Ok(ExitCode::SUCCESS);
     }
-    let mut excess: Vec<String> = measured.iter().flat_map(Figures::excess).collect();
-    let mut others = Vec::new();
+    println!("{:<12}{:>16}{:>16}{:>16}{:>12}{:>14}", "", "first answer", "first answer", "warm call", "memory", "zip");
+    println!("{:<12}{:>16}{:>16}{:>16}{:>12}{:>14}", "", "instructions", "ms", "instructions", "MB", "bytes");
+    let (mut measured, mut others, mut excess) = (Vec::new(), Vec::new(), Vec::new());
+    for case in functions::all().iter().filter(|case| wanted(case.name)) {
+        match bench.told(&binary(case), case).await {
+            Ok(figures) => measured.push(figures),
+            Err(failure) => excess.push(failure),
+        }
+    }
+    excess.extend(measured.iter().flat_map(Figures::excess));
     for case in functions::baselines().iter().filter(|case| wanted(case.name)) {
-        others.push(bench.told(&baselines.join(case.name), case).await?);
+        match bench.told(&baselines.join(case.name), case).await {
+            Ok(figures) => others.push(figures),
+            Err(failure) => excess.push(failure),
+        }
     }
     let mut items = BTreeMap::new();
     if wanted("items") {
