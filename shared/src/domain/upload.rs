@@ -127,9 +127,10 @@ impl Item {
     }
 
     /// What a file that can be no item's makes of it, written over its own: that is gone, and so is a draft of it. `None` as
-    /// of a deletion.
+    /// of a deletion, and of an item that a call has added and no good file was told of: what a job makes of it says more.
     #[must_use]
     pub fn spoilt(&self, source: &Source, sequence: &Sequence) -> Option<Self> {
+        self.file.as_ref()?;
         let mut after = self.deleted(source, sequence)?;
         after.drop_draft();
         Some(after)
@@ -285,6 +286,11 @@ mod tests {
         assert!(after(&draft, ("two", "2")).waits());
         assert!(after(&draft, ("one", "2")).result.is_some(), "the same bytes again");
         assert!(draft.spoilt(&draft.asset.source, &Sequence::of("2")).unwrap().result.is_none());
+        assert_eq!(
+            an_item(None).spoilt(&draft.asset.source, &Sequence::of("2")),
+            None,
+            "a job fails it, with a reason"
+        );
 
         let accepted = labeled(an_item(Some(("one", "1"))), ResultStatus::Accepted);
         let kept = after(&accepted, ("two", "2"));
