@@ -43,6 +43,7 @@ impl Endpoint {
                 count.connections.fetch_add(1, Ordering::Relaxed);
                 let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
+                    stream.set_nodelay(true)?; // an answer in two pieces would wait 40 ms for the first one to be acknowledged
                     let handler = async |call| {
                         count.calls.fetch_add(1, Ordering::Relaxed);
                         answer(&call)

@@ -29,6 +29,7 @@ use warm::{Warm, Who};
 
 /// Of each function, to tell the time of one by.
 const STARTS: usize = 15;
+const WORKER: &str = "infer";
 /// Calls after the first one, to tell a warm call by.
 const WARM_CALLS: u64 = 10;
 /// On Debian, and so on what GitHub and GitLab run; 140 authorities, as on Lambda.
@@ -49,8 +50,9 @@ struct Figures {
     cold_instructions: u64,
     /// The same in time, the median of some starts: to be set beside the others of the same run.
     cold_ms: f64,
-    /// Of the same call again.
-    warm_instructions: u64,
+    /// Of the same call again; `None` of a worker, whose reads side by side end with the first that fails: how many there are is
+    /// chance, and what an item more takes says more.
+    warm_instructions: Option<u64>,
     /// The most in use, up to the first answer.
     memory_bytes: u64,
     zipped_bytes: u64,
@@ -60,10 +62,8 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, cold_instructions, cold_ms, warm_instructions, memory_bytes, zipped_bytes } = self;
         let megabytes = *memory_bytes as f64 / 1_048_576.0;
-        write!(
-            f,
-            "{name:<12}{cold_instructions:>16}{cold_ms:>16.1}{warm_instructions:>16}{megabytes:>12.1}{zipped_bytes:>14}"
-        )
+        let warm = warm_instructions.map_or("-".to_owned(), |count| count.to_string());
+        write!(f, "{name:<12}{cold_instructions:>16}{cold_ms:>16.1}{warm:>16}{megabytes:>12.1}{zipped_bytes:>14}")
     }
 }
 
@@ -146,12 +146,15 @@ impl Bench {
         let (_, further_calls) = self.endpoint.seen();
         let cold = self.counted(&command, case, 0, (connections, first_calls)).await?;
         let calls = first_calls + WARM_CALLS as usize * further_calls;
-        let warm = self.counted(&command, case, WARM_CALLS, (connections, calls)).await?;
+        let warm = match case.name {
+            WORKER => None,
+            _ => Some(self.counted(&command, case, WARM_CALLS, (connections, calls)).await?),
+        };
         Ok(Figures {
             name: case.name.to_owned(),
             cold_instructions: cold,
             cold_ms: times[times.len() / 2].as_secs_f64() * 1_000.0,
-            warm_instructions: warm.saturating_sub(cold) / WARM_CALLS,
+            warm_instructions: warm.map(|count| count.saturating_sub(cold) / WARM_CALLS),
             memory_bytes,
             zipped_bytes: zipped_bytes(binary)?,
         })
