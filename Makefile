@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers chaos faults uploads logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers chaos faults uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -39,7 +39,7 @@ up: setup build
 	@$(PY) -m local up
 
 down:
-	@if [ -x $(PY) ]; then $(PY) -m local down; fi
+	@if [ -x $(PY) ]; then $(PY) -m local down && AUTOLABEL_STACK=1 $(PY) -m local down; fi
 
 demo: setup build
 	@$(PY) -m local demo
@@ -111,6 +111,11 @@ uploads: setup build
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_UPLOADS=2000 $(VENV)/bin/pytest -s tests/system/test_upload_bursts.py
 
+# The public bug reports of tests/cases, each as it came.
+cases: setup build
+	@$(PY) -m local up >/dev/null
+	$(VENV)/bin/pytest -s tests/system/test_cases.py
+
 openapi:
 	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
@@ -142,8 +147,10 @@ test-endpoint: setup
 
 test-system: setup build
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
-	@$(PY) -m local up >/dev/null
-	$(VENV)/bin/pytest
+	@$(PY) -m local up >/dev/null && AUTOLABEL_STACK=1 $(PY) -m local up >/dev/null
+	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not alone"
+	@AUTOLABEL_STACK=1 $(PY) -m local down
+	$(VENV)/bin/pytest -m alone
 	@$(PY) -m local down
 
 clean: down

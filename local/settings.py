@@ -1,7 +1,8 @@
 """Every port, folder and setting of the local stack, in one place.
 
 All state lives in `.local/` below the project root; `down` removes it. Paths are absolute, since they are handed to
-processes with other working directories.
+processes with other working directories. Several stacks run side by side if each has a number, `AUTOLABEL_STACK`: it
+has ports and a folder of its own.
 """
 
 import json
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-STATE: Final = ROOT / ".local"
+PORTS_APART: Final = 100
+STACK: Final = int(os.environ.get("AUTOLABEL_STACK", "0"))
+STATE: Final = ROOT / (f".local-{STACK}" if STACK else ".local")
 LOGS: Final = STATE / "logs"
 RUN: Final = STATE / "run"
 KEY_FILE: Final = STATE / "key"
@@ -38,7 +41,7 @@ def _path(name: str, default: Path) -> Path:
 
 
 def _port(name: str, default: int) -> int:
-    return int(os.environ.get(f"AUTOLABEL_{name}_PORT", default))
+    return int(os.environ.get(f"AUTOLABEL_{name}_PORT", default + PORTS_APART * STACK))
 
 
 BINARIES: Final = _path("BINARIES", ROOT / "target" / "lambda")

@@ -9,6 +9,8 @@ import pytest
 
 from local.bench import direct
 
+pytestmark = pytest.mark.alone
+
 ITEMS = 5_000
 LATENCY_MS = 10  # a quicker model changes no count but that of the looks at the job, two a second
 

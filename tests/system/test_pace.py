@@ -11,6 +11,8 @@ from local.aws import client
 from local.load import LoadEndpoint
 from tests.system.system import Json, System
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 10
 LATENCY_MS = 50
 

@@ -1,0 +1,55 @@
+"""The public bug reports of `tests/cases`, each played as it came. Several at once: most of their time is waiting."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from local import settings
+from tests.system.conftest import NewTenant
+
+pytestmark = pytest.mark.alone
+
+CASES = sorted(script.parent for script in (settings.ROOT / "tests" / "cases").glob("*/repro.py"))
+AT_ONCE = 4
+VERDICTS = ("ok:", "FAILS:")
+
+
+@pytest.fixture(scope="module")
+def played(new_tenant: NewTenant) -> Iterator[dict[str, Future[str]]]:
+    """What each case prints, by its name. Each has an organization of its own: events of one must not reach another."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {case.name: pool.submit(play, case, new_tenant().stack.key) for case in CASES}
+
+
+def play(case: Path, key: str) -> str:
+    own = {"STACK": str(settings.ROOT), "AVALA_BASE_URL": settings.BASE_URL, "AVALA_API_KEY": key}
+    done = subprocess.run(
+        [sys.executable, "repro.py"],
+        cwd=case,
+        env=os.environ | own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return f"{done.stdout}exit status {done.returncode}\n"
+
+
+def test_there_are_all_seventeen() -> None:
+    assert len(CASES) == 17
+
+
+@pytest.mark.parametrize("case", [case.name for case in CASES])
+def test_a_reported_fault_is_none_any_more(case: str, played: dict[str, Future[str]]) -> None:
+    said = played[case].result()
+    print(said)
+
+    verdicts = [line for line in said.splitlines() if line.startswith(VERDICTS)]
+    assert verdicts, said
+    assert not [line for line in verdicts if line.startswith("FAILS:")], said
+    assert said.endswith("exit status 0\n"), said
