@@ -28,6 +28,7 @@ def apply() -> None:
     preflights_reach_their_route()
     invocations_wait_for_nothing()
     a_page_of_an_index_reads_a_page()
+    a_task_without_concurrency_is_throttled()
 
 
 def check_version() -> None:
@@ -184,3 +185,23 @@ def a_page_of_an_index_reads_a_page() -> None:
         return {name: _Range(found[name], table, request, sort_key)}
 
     dynamodb._query, dynamodb._index_members = queried, members
+
+
+def a_task_without_concurrency_is_throttled() -> None:
+    """A task whose function has no concurrency left fails with `Lambda.TooManyRequestsException`.
+
+    The emulator refuses such an invocation as AWS does, and then calls the task's error `Lambda.Unknown`. The switch is
+    AWS's own: `PutFunctionConcurrency` with 0 refuses every invocation of a function, `DeleteFunctionConcurrency` ends
+    that.
+    """
+    call = stepfunctions._call_lambda
+
+    def called(function: str, event: Any) -> Any:
+        try:
+            return call(function, event)
+        except stepfunctions._ExecutionError as failed:
+            if failed.error == "Lambda.Unknown" and '"__type": "TooManyRequestsException"' in failed.cause:
+                raise stepfunctions._ExecutionError("Lambda.TooManyRequestsException", failed.cause) from failed
+            raise
+
+    stepfunctions._call_lambda = called
