@@ -68,7 +68,19 @@ pub async fn launch(
     spec: JobSpec,
 ) -> Result<Job, Error> {
     let state = JobState::new(spec.created_at);
-    store.create_job(&spec, &state).await?;
+    match store.create_job(&spec, &state).await {
+        Ok(()) => {}
+        Err(refused @ Error::JobActive(_)) => return Err(refused), // nothing was written
+        Err(error) => {
+            // It may have been: then the project is locked by a job of which the client knows nothing. If it cannot be taken back
+            // either, the watchdog ends it.
+            let job = Job { spec, state };
+            if let Err(error) = store.withdraw_job(&job, clock.now()).await {
+                warn!(job.uid = %job.spec.uid, causes = error.chain(), "job that may have been created not withdrawn");
+            }
+            return Err(error);
+        }
+    }
     // A job that nothing carries must not hold its project until the watchdog comes. If only the answer was lost, the
     // execution finds the job cancelled and ends.
     if let Err(error) = executions.start(spec.uid).await {
@@ -108,5 +120,46 @@ async fn provider(
         Some(provider) => Ok(Some(provider.uid)),
         None if request.model_type.is_some_and(|model| endpoints.contains(&model)) => Ok(None),
         None => Err(Error::NoInferenceProvider),
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::{Fault, MemoryExecutions, MemoryTenants, StoppedClock, a_job};
+
+    /// Hole 12: a client that was refused has no job, and its project is free.
+    #[tokio::test]
+    async fn a_create_that_fails_leaves_no_job_that_holds_the_project() {
+        for answer_lost in [false, true] {
+            let store = MemoryTenants::default().failing(&Arc::new(Fault::at(1, answer_lost)));
+            let (executions, clock) = (MemoryExecutions::default(), StoppedClock::at(1_000));
+            let spec = a_job().spec;
+
+            let refused = launch(&store, &executions, &clock, spec.clone()).await;
+
+            assert!(matches!(refused, Err(Error::StoreUnavailable(_))), "{refused:?}");
+            assert_eq!(store.active_jobs().await.unwrap(), [], "answer lost: {answer_lost}");
+            assert!(!executions.is_running(spec.uid).await.unwrap());
+            let next = JobSpec { uid: JobUid::at(clock.now()), ..spec };
+            assert!(launch(&store, &executions, &clock, next).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_create_that_meets_another_job_takes_nothing_back() {
+        let (store, executions, clock) =
+            (MemoryTenants::default(), MemoryExecutions::default(), StoppedClock::at(1_000));
+        let spec = a_job().spec;
+        launch(&store, &executions, &clock, spec.clone()).await.unwrap();
+
+        let second = JobSpec { uid: JobUid::at(clock.now()), ..spec.clone() };
+        assert!(
+            matches!(launch(&store, &executions, &clock, second).await, Err(Error::JobActive(uid)) if uid == spec.uid)
+        );
+
+        assert_eq!(store.active_jobs().await.unwrap(), [spec.uid]);
     }
 }
