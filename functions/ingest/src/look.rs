@@ -12,7 +12,7 @@ use shared::domain::auto_label::AutoLabel;
 use shared::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use shared::domain::job::UploadRun;
 use shared::domain::{Error, Timestamp, limits};
-use shared::launch;
+use shared::launch::{self, Cause};
 use shared::ports::{
     Arrivals, Clock, Executions, Items, Jobs, Projects, Providers, Stretch, UploadQueue, UploadWatch, WaitingUploads,
 };
@@ -88,7 +88,8 @@ where
         }
         let run = UploadRun { until, max_items_per_day: setting.max_items_per_day };
         let App { store, executions, clock, endpoints, .. } = self;
-        match launch::create(store, executions, clock, endpoints, project, setting.request(), Some(run)).await {
+        let (request, cause) = (setting.request(), Cause::Uploads(run));
+        match launch::create(store, executions, clock, endpoints, project, request, cause).await {
             Ok(job) => info!(job.uid = %job.spec.uid, project.uid = %uid, waiting, "job started by uploads"),
             Err(Error::JobActive(_)) => {} // its end makes somebody look
             Err(error @ (Error::NoInferenceProvider | Error::Validation(_))) => {
@@ -107,7 +108,7 @@ where
         after: Option<&String>,
         until: Option<Timestamp>,
     ) -> Result<bool, Error> {
-        let stretch = Stretch { after: after.cloned(), until, uploads: true, enough: Some(1) };
+        let stretch = Stretch { after: after.cloned(), until, uploads: true, enough: Some(1), ..Stretch::default() };
         Ok(pin!(self.store.unlabeled(project, stretch)).try_next().await?.is_some())
     }
 

@@ -38,11 +38,12 @@ pub struct Ending {
 
 /// Jobs and their life. A move that another writer has made impossible is refused, never forced.
 pub trait Jobs: Send + Sync {
-    /// Stores a new job and takes the project for it, in one step (I4).
+    /// Stores a new job and takes the project for it, in one step (I4). `false`: the job of this uid is there already, stored by
+    /// an attempt before.
     ///
     /// # Errors
     /// `JobActive` if another job has the project.
-    fn create_job(&self, spec: &JobSpec, state: &JobState) -> impl Future<Output = Result<(), Error>> + Send;
+    fn create_job(&self, spec: &JobSpec, state: &JobState) -> impl Future<Output = Result<bool, Error>> + Send;
     /// The job of this uid, whosever it is: for workers.
     fn job(&self, uid: JobUid) -> impl Future<Output = Result<Job, Error>> + Send;
     /// The organization's jobs.

@@ -142,7 +142,7 @@ impl State {
 }
 
 impl Jobs for MemoryJob {
-    async fn create_job(&self, _: &JobSpec, _: &JobState) -> Result<(), Error> {
+    async fn create_job(&self, _: &JobSpec, _: &JobState) -> Result<bool, Error> {
         Err(Error::internal("there is one job"))
     }
 
@@ -151,7 +151,7 @@ impl Jobs for MemoryJob {
     }
 
     async fn jobs(&self, _: OrganizationUid, _: JobFilter, _: &Slice) -> Result<Page<Job>, Error> {
-        Ok(Page { entries: self.lock().job.iter().cloned().collect(), next: None })
+        Ok(Page::whole(self.lock().job.iter().cloned().collect()))
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {

@@ -3,13 +3,16 @@ use std::collections::BTreeSet;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
-use shared::ports::{Commit, JobFilter, Jobs, Ledger, Webhooks};
+use shared::domain::limits;
+use shared::domain::summary::{LabelCount, Summary};
+use shared::ports::{Commit, Ending, JobFilter, Jobs, Ledger, Webhooks};
 use shared::store::Store;
 use tokio::task::JoinSet;
 
 use super::making::*;
 
 on_both!(
+    a_page_of_jobs_with_long_summaries_ends_by_its_bytes,
     a_job_is_read_as_it_was_created,
     a_job_that_was_never_created_is_not_found,
     the_second_job_of_a_project_is_told_who_has_it,
@@ -408,4 +411,30 @@ async fn jobs_of_other_tenants_are_never_listed(store: Store) {
 
     let acmes_project = JobFilter { project: Some(specs[0].project), status: None };
     assert_pages(async |slice| store.jobs(other(), acmes_project, &slice).await, |job| job.spec.uid, &[]).await;
+}
+
+/// An answer of Lambda has 6 MB at most.
+async fn a_page_of_jobs_with_long_summaries_ends_by_its_bytes(store: Store) {
+    let summary = Summary {
+        labels: (0..200).map(|n| LabelCount { label: format!("{n:03}{}", "x".repeat(997)), count: n }).collect(),
+        ..Summary::default()
+    };
+    let mut jobs = Vec::new();
+    for second in 0..25 {
+        let spec = a_spec(a_project(), second);
+        running(&store, &spec, 0).await;
+        let job = store.job(spec.uid).await.unwrap();
+        let ending = Ending { summary: summary.clone(), ..an_ending(JobStatus::Completed, Vec::new()) };
+        assert!(store.end_job(&job, &ending, at(9)).await.unwrap());
+        jobs.push(spec.uid);
+    }
+
+    let page = store.jobs(acme(), JobFilter::default(), &everything()).await.unwrap();
+
+    let bytes: usize = page.entries.iter().map(|job| serde_json::to_vec(&job.state.summary).unwrap().len()).sum();
+    assert!(bytes < limits::PAGE_BYTES && page.entries.len() > 15, "{bytes} bytes of {}", page.entries.len());
+    for status in [None, Some(JobStatus::Completed)] {
+        let filter = JobFilter { project: None, status };
+        assert_pages(async |slice| store.jobs(acme(), filter, &slice).await, |job| job.spec.uid, &jobs).await;
+    }
 }
