@@ -498,8 +498,8 @@ async fn a_provider_that_is_created_again_under_its_idempotency_key_is_one() {
     for answer_lost in [false, true] {
         let store = MemoryTenants::default().failing(&Arc::new(Fault::at(3, answer_lost))); // the projects of the world come first
         let world = World::of(store.clone(), TestModel::default(), PlainSecrets).await;
-        let config = json!({"endpoint_url": "https://models.example/", "auth_header": "Bearer hunter2"});
-        let body = json!({"name": "p", "provider_type": "http", "config": config});
+        let config = json!({"endpoint_name": "yolo", "region": "us-east-1"});
+        let body = json!({"name": "p", "provider_type": "sagemaker", "config": config});
         let create = async || world.api.call_once("k", "POST /inference-providers/", &body).await;
 
         assert_eq!(create().await.0, 503);

@@ -166,14 +166,18 @@ impl Store {
                 .build()
                 .map_err(Error::internal)?;
             let mut open = HashMap::from([(self.table.clone(), wanted)]);
-            let mut delays = delays().build();
+            let mut delays = backoff().build();
             loop {
                 let answer =
                     self.client.batch_get_item().set_request_items(Some(open)).send().await.map_err(classify)?;
+                let before = rows.len();
                 rows.extend(answer.responses.unwrap_or_default().into_values().flatten());
                 open = answer.unprocessed_keys.unwrap_or_default();
                 if open.is_empty() {
                     break;
+                }
+                if rows.len() > before {
+                    delays = backoff().build(); // the answer was full: 16 MB
                 }
                 match delays.next() {
                     Some(delay) if begun.elapsed() + delay < PATIENCE => sleep(delay).await,
@@ -393,7 +397,7 @@ where
 }
 
 /// Between the attempts: longer each time, and by chance, so that callers that were refused together do not come back so.
-fn delays() -> ExponentialBuilder {
+fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(20))
         .with_max_delay(Duration::from_secs(2))
@@ -407,7 +411,7 @@ where
 {
     let begun = Instant::now();
     let attempts = attempt
-        .retry(delays())
+        .retry(backoff())
         .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < patience)
         .into_future();
     Box::pin(attempts).await // the SDK's futures are nested nearly as deep as the compiler follows
