@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers chaos faults uploads logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers chaos faults outage hanging uploads logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -110,6 +110,16 @@ faults: setup build
 uploads: setup build
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_UPLOADS=2000 $(VENV)/bin/pytest -s tests/system/test_upload_bursts.py
+
+# Every invocation of a job's functions refused for five minutes; the system tests do it for 70 seconds.
+outage: setup build
+	@$(PY) -m local up >/dev/null
+	AUTOLABEL_OUTAGE_SECONDS=300 $(VENV)/bin/pytest tests/system/test_refused_invocations.py
+
+# 5,000 events for 50 receivers that never answer; the system tests make 1,000.
+hanging: setup build
+	@$(PY) -m local up >/dev/null
+	AUTOLABEL_HANGING_EVENTS=5000 $(VENV)/bin/pytest -s tests/system/test_hanging_receivers.py
 
 openapi:
 	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json

@@ -8,13 +8,18 @@ import contextvars
 import heapq
 import importlib.metadata
 import re
+import secrets
 import socketserver
+import time
+import zlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from ministack import app
 from ministack.core import iam_evaluator, lambda_runtime
-from ministack.services import apigateway, dynamodb, stepfunctions
+from ministack.services import apigateway, dynamodb, lambda_svc, sqs, stepfunctions
+from ministack.services.cloudformation import provisioners
 
 WRITTEN_FOR = "1.5.33"
 
@@ -28,6 +33,9 @@ def apply() -> None:
     preflights_reach_their_route()
     invocations_wait_for_nothing()
     a_page_of_an_index_reads_a_page()
+    a_task_without_concurrency_is_throttled()
+    standard_queues_are_fair()
+    chains_of_messages_are_counted()
 
 
 def check_version() -> None:
@@ -184,3 +192,145 @@ def a_page_of_an_index_reads_a_page() -> None:
         return {name: _Range(found[name], table, request, sort_key)}
 
     dynamodb._query, dynamodb._index_members = queried, members
+
+
+def a_task_without_concurrency_is_throttled() -> None:
+    """A task whose function has no concurrency left fails with `Lambda.TooManyRequestsException`.
+
+    The emulator refuses such an invocation as AWS does, and then calls the task's error `Lambda.Unknown`. The switch is
+    AWS's own: `PutFunctionConcurrency` with 0 refuses every invocation of a function, `DeleteFunctionConcurrency` ends
+    that.
+    """
+    call = stepfunctions._call_lambda
+
+    def called(function: str, event: Any) -> Any:
+        try:
+            return call(function, event)
+        except stepfunctions._ExecutionError as failed:
+            if failed.error == "Lambda.Unknown" and '"__type": "TooManyRequestsException"' in failed.cause:
+                raise stepfunctions._ExecutionError("Lambda.TooManyRequestsException", failed.cause) from failed
+            raise
+
+    stepfunctions._call_lambda = called
+
+
+def standard_queues_are_fair() -> None:
+    """A standard queue hands out messages of a group that has few in flight before those of one that has many.
+
+    AWS does so for messages with a `MessageGroupId` as soon as a group has an undue part of the consumers' capacity
+    ("How Amazon SQS fair queues work"). The emulator takes the group and hands out the oldest message. Here the group
+    with fewer messages in flight is always first: AWS's thresholds are approximate, and no test may hang on them.
+    """
+    collect = sqs._collect_msgs
+
+    def collected(queue: dict[str, Any], most: int, visibility_seconds: int) -> Any:
+        messages, now = queue["messages"], time.time()
+        grouped = [message for message in messages if message.get("group_id")]
+        if queue["is_fifo"] or not grouped:
+            return collect(queue, most, visibility_seconds)
+        in_flight = Counter(m["group_id"] for m in grouped if m.get("receive_count") and m["visible_at"] > now)
+        fair = sorted(messages, key=lambda message: in_flight[message.get("group_id")])
+        return collect({**queue, "messages": fair}, most, visibility_seconds)
+
+    sqs._collect_msgs = collected
+
+
+# What Lambda stops a chain of invocations after, and how the trace header counts it.
+_MOST_ROUNDS = 16
+_header: contextvars.ContextVar[str | None] = contextvars.ContextVar("trace header", default=None)
+_rounds: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("rounds", default=None)
+
+
+def chains_of_messages_are_counted() -> None:
+    """Lambda ends a chain function -> queue -> same function after 16 rounds, unless `RecursiveLoop` allows it.
+
+    As AWS describes it ("Use Lambda recursive loop detection"): the SDK sends the trace header of the invocation with
+    each call, SQS keeps it with the message, and Lambda counts in it. A message whose chain is over goes to the queue's
+    dead letters without an invocation. The emulator counts calls from function to function alone, gives custom runtimes
+    no trace header, and does not read `RecursiveLoop` from a template.
+    """
+    _keep_trace_headers()
+    _give_trace_headers()
+    _read_recursive_loop()
+    run = lambda_svc._run_sqs_batch
+
+    def counted(mapping: Any, function: Any, event: Any, batch: Any, *queue: str) -> None:
+        lineage = f"Lineage=1:{zlib.crc32(mapping['FunctionName'].encode()):08x}:"
+        rounds = {message["id"]: _rounds_of(message, lineage) for message in batch}
+        allowed = (function.get("recursive_loop") or "Terminate") == "Allow"
+        over = {id for id, count in rounds.items() if count >= _MOST_ROUNDS and not allowed}
+        for message in batch:
+            if message["id"] in over:
+                message.update(receive_count=1_000_000, visible_at=0.0)  # the queue's next look moves it
+        batch = [message for message in batch if message["id"] not in over]
+        if not batch:
+            return
+        records = [record for record in event["Records"] if record["messageId"] not in over]
+        token = _rounds.set((lineage, max(rounds[message["id"]] for message in batch) + 1))
+        try:
+            run(mapping, function, {**event, "Records": records}, batch, *queue)
+        finally:
+            _rounds.reset(token)
+
+    lambda_svc._run_sqs_batch = counted
+
+
+def _rounds_of(message: dict[str, Any], lineage: str) -> int:
+    _, found, count = (message.get("sys") or {}).get("AWSTraceHeader", "").partition(lineage)
+    return int(count) if found else 0
+
+
+def _keep_trace_headers() -> None:
+    """A message has the trace header of the call that sends it."""
+    pin, build = iam_evaluator.pin_request_caller, sqs._build_send_sys_attrs
+
+    def pinned(headers: dict[str, str], query: Any) -> Any:
+        _header.set(headers.get("x-amzn-trace-id"))
+        return pin(headers, query)
+
+    def built(now: float, attributes: Any) -> dict[str, Any]:
+        found: dict[str, Any] = build(now, attributes)
+        if header := _header.get():
+            found.setdefault("AWSTraceHeader", header)
+        return found
+
+    iam_evaluator.pin_request_caller = pinned
+    sqs._build_send_sys_attrs = built
+
+
+def _give_trace_headers() -> None:
+    """Every invocation has a trace header, sampled or not."""
+    make = lambda_svc._xray_trace_id_for_invocation
+
+    def made(config: Any, inbound: str | None = None) -> str:
+        header = make(config, inbound)
+        if header is None:
+            root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+            header = f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
+        lineage = _rounds.get()
+        return f"{header};{lineage[0]}{lineage[1]}" if lineage else header
+
+    lambda_svc._xray_trace_id_for_invocation = made
+
+
+def _read_recursive_loop() -> None:
+    """A function is as its template says."""
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+    create, update = handlers["create"], handlers["update"]
+
+    def is_as_said(name: str, properties: dict[str, Any]) -> None:
+        function = lambda_svc._functions[name]
+        function["recursive_loop"] = properties.get("RecursiveLoop", "Terminate")
+        function["concurrency"] = properties.get("ReservedConcurrentExecutions")
+
+    def created(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
+        made = create(logical_id, properties, stack)
+        is_as_said(made[0], properties)
+        return made
+
+    def updated(physical_id: str, old: Any, properties: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        made = update(physical_id, old, properties, *rest, **named)
+        is_as_said(made[0] if isinstance(made, tuple) else physical_id, properties)
+        return made
+
+    handlers.update(create=created, update=updated)

@@ -84,6 +84,9 @@ CONTEXT: Final = {
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),
     "loopbackHttp": "allow",
     "extraRoots": str(AUTHORITY_FILE),
+    # Each invocation at once is a process of its own here. An organization has a quarter of them.
+    "webhookConcurrency": "8",
+    "overflowConcurrency": "4",
     "webhookRetrySeconds": "1,2,3,4,5",
     "keyCacheSeconds": "2",
     "requestsPerMinute": "1000000",

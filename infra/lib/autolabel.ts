@@ -24,15 +24,12 @@ import { DeadLetterQueue, WorkQueue } from './constructs/queues.ts';
 import { RustFunction } from './constructs/rust-function.ts';
 import { Table } from './constructs/table.ts';
 import { Workflow } from './constructs/workflow.ts';
-import { resolveSettings, type Settings } from './settings.ts';
+import { type FunctionName, INGEST_CONCURRENCY, resolveSettings, type Settings } from './settings.ts';
 
 export type { Settings } from './settings.ts';
 
 /** Every setting has a default; see `Settings`. */
 export type AutoLabelProps = Partial<Settings>;
-
-type FunctionName =
-  'jobs' | 'catalog' | 'providers' | 'webhooks' | 'plan' | 'infer' | 'finalize' | 'settle' | 'deliver' | 'ingest';
 
 /** A Lambda's environment takes 4 KB in all. */
 const MOST_ROOTS_CHARS = 2_500;
@@ -44,6 +41,14 @@ const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 // Neither Plan nor infer needs it for memory. It is what Lambda gives one whole processor for (AWS, "Configure Lambda function
 // memory"), and a GPU that waits for a third of one costs more: docs/decisions/0018.
 const ONE_PROCESSOR = 1_769;
+/** Organizations whose receivers may all hang before they have taken the whole webhook queue. */
+const ORGANIZATIONS = 4;
+/**
+ * Functions that send messages to the queue which invokes them: Lambda would end such a chain after 16 rounds (AWS, "Use Lambda
+ * recursive loop detection"). A delivery's last attempts are further away than that, and so are uploads that never pause. Each
+ * counts the rounds in its messages and ends them itself.
+ */
+const RECURSIVE: readonly FunctionName[] = ['deliver', 'ingest'];
 const API = { timeoutSeconds: 29, memoryMiB: 256 };
 const BACKGROUND = { timeoutSeconds: 120, memoryMiB: 256 };
 const DELIVER = { timeoutSeconds: 60, memoryMiB: 256 };
@@ -56,6 +61,8 @@ export class AutoLabel extends Construct {
   readonly table: Table;
   readonly bucket: Bucket;
   readonly webhookQueue: WorkQueue;
+  /** Webhook deliveries that are tried again, or are more at once than their organization's part of the webhook queue. */
+  readonly webhookOverflow: WorkQueue;
   /** Webhook deliveries that were given up. */
   readonly deadLetters: DeadLetterQueue;
   /** What S3 tells, and what else makes somebody look at uploads. */
@@ -86,6 +93,10 @@ export class AutoLabel extends Construct {
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
     this.lostEnds = new DeadLetterQueue(this, 'LostEnds');
     this.webhookQueue = new WorkQueue(this, 'WebhookQueue', {
+      consumerTimeoutSeconds: DELIVER.timeoutSeconds,
+      deadLetters: this.deadLetters,
+    });
+    this.webhookOverflow = new WorkQueue(this, 'WebhookOverflow', {
       consumerTimeoutSeconds: DELIVER.timeoutSeconds,
       deadLetters: this.deadLetters,
     });
@@ -183,11 +194,14 @@ export class AutoLabel extends Construct {
     return {
       settle: this.rustFunction('settle', 'Settles jobs whose execution ended otherwise or got stuck', BACKGROUND, {
         WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl,
+        WEBHOOK_OVERFLOW_QUEUE_URL: this.webhookOverflow.queueUrl,
         STATE_MACHINE_ARN: this.machine.stateMachineArn,
         STALE_JOB_SECONDS: String(this.settings.staleJobSeconds),
       }),
       deliver: this.rustFunction('deliver', 'Signs and sends webhook deliveries', DELIVER, {
         WEBHOOK_QUEUE_URL: this.webhookQueue.queueUrl,
+        WEBHOOK_OVERFLOW_QUEUE_URL: this.webhookOverflow.queueUrl,
+        WEBHOOK_SLOTS: String(Math.floor(this.settings.webhookConcurrency / ORGANIZATIONS)),
         DEAD_LETTER_QUEUE_URL: this.deadLetters.queueUrl,
         SECRETS_KEY_ID: this.secretsKey.keyId,
         WEBHOOK_RETRY_SECONDS: this.settings.webhookRetrySeconds.join(','),
@@ -199,6 +213,7 @@ export class AutoLabel extends Construct {
         SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
         UPLOAD_QUEUE_URL: this.uploadQueue.queueUrl,
         UPLOAD_DEAD_LETTER_QUEUE_URL: this.uploadDeadLetters.queueUrl,
+        UPLOAD_WAIT_SECONDS: String(this.settings.uploadWaitSeconds),
       }),
     };
   }
@@ -211,6 +226,8 @@ export class AutoLabel extends Construct {
   ): RustFunction {
     return new RustFunction(this, name, {
       description: `Autolabel: ${does}`,
+      reservedConcurrency: this.settings.reservedConcurrency[name],
+      isRecursive: RECURSIVE.includes(name),
       binary: path.dirname(this.existing('binaries', path.join(this.settings.binaries, name, 'bootstrap'))),
       architecture: this.settings.architecture,
       ...size,
@@ -366,9 +383,11 @@ export class AutoLabel extends Construct {
     settle.allow(['states:DescribeExecution', 'states:StopExecution'], this.executionsArn());
 
     deliver.allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], table);
-    deliver.allow(['sqs:SendMessage'], this.webhookQueue.queueArn, this.deadLetters.queueArn);
-    // Lambda reads the queue in the function's name.
-    deliver.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], this.webhookQueue.queueArn);
+    settle.allow(['sqs:SendMessage'], this.webhookOverflow.queueArn);
+    deliver.allow(['sqs:SendMessage'], this.webhookOverflow.queueArn, this.deadLetters.queueArn);
+    // Lambda reads the queues in the function's name.
+    const webhookQueues = [this.webhookQueue.queueArn, this.webhookOverflow.queueArn];
+    deliver.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], ...webhookQueues);
     deliver.allow(['kms:Decrypt'], key);
 
     // A job that was created and could not be started is cancelled, which frees its project: a DeleteItem.
@@ -466,12 +485,20 @@ export class AutoLabel extends Construct {
 
   private subscribe(): void {
     const { settle, deliver } = this.functions;
-    new lambda.EventSourceMapping(this, 'WebhookRecords', {
-      target: deliver,
-      eventSourceArn: this.webhookQueue.queueArn,
-      batchSize: 10,
-      reportBatchItemFailures: true,
-    });
+    const { webhookConcurrency, overflowConcurrency } = this.settings;
+    for (const [id, queue, maxConcurrency] of [
+      ['WebhookRecords', this.webhookQueue, webhookConcurrency],
+      ['OverflowRecords', this.webhookOverflow, overflowConcurrency],
+    ] as const) {
+      new lambda.EventSourceMapping(this, id, {
+        target: deliver,
+        eventSourceArn: queue.queueArn,
+        batchSize: 10,
+        // Receivers that hang take what is theirs, and not the account's concurrency.
+        maxConcurrency,
+        reportBatchItemFailures: true,
+      });
+    }
     // SUCCEEDED is not among them: then Finalize has settled the job.
     new events.Rule(this, 'ExecutionEnded', {
       description: 'Autolabel: an execution ended without finalize',
@@ -499,7 +526,7 @@ export class AutoLabel extends Construct {
       batchSize: 100,
       maxBatchingWindow: Duration.seconds(1),
       // A burst is worked off, not let loose on the table.
-      maxConcurrency: 10,
+      maxConcurrency: INGEST_CONCURRENCY,
       reportBatchItemFailures: true,
     });
     const queue = () => new targets.SqsQueue(this.uploadQueue, { deadLetterQueue: this.uploadDeadLetters });
@@ -557,12 +584,25 @@ export class AutoLabel extends Construct {
       this.alarm('InferErrorsAlarm', 'infer fails', infer.metricErrors(sum)),
       this.alarm('FinalizeErrorsAlarm', 'finalize fails', finalize.metricErrors(sum)),
       this.alarm('SettleErrorsAlarm', 'settle fails', settle.metricErrors(sum)),
+      this.alarm('ThrottlesAlarm', 'invocations were refused for want of concurrency', this.throttles()),
       this.alarm('ExecutionsFailedAlarm', 'an execution failed', this.machine.metricFailed(sum)),
       this.alarm('ExecutionsTimedOutAlarm', 'an execution ran out of time', this.machine.metricTimedOut(sum)),
     ];
   }
 
-  private alarm(id: string, says: string, metric: cloudwatch.Metric): cloudwatch.Alarm {
+  /** Of all functions: they share the account's concurrency. */
+  private throttles(): cloudwatch.IMetric {
+    const sum = { period: Duration.minutes(5), statistic: 'Sum' };
+    const ofEach = Object.entries(this.functions).map(([name, lambda]) => [name, lambda.metricThrottles(sum)] as const);
+    return new cloudwatch.MathExpression({
+      expression: ofEach.map(([name]) => name).join(' + '),
+      usingMetrics: Object.fromEntries(ofEach),
+      label: 'Throttles',
+      period: Duration.minutes(5),
+    });
+  }
+
+  private alarm(id: string, says: string, metric: cloudwatch.IMetric): cloudwatch.Alarm {
     return new cloudwatch.Alarm(this, id, {
       alarmDescription: `Autolabel: ${says}`,
       metric,

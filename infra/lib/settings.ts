@@ -43,6 +43,15 @@ export interface Settings {
   readonly unauthenticatedPerMinute: number;
   /** Origin whose pages may call the API from a browser. @default '' (none) */
   readonly corsOrigin: string;
+  /**
+   * Concurrency that is reserved for a function, by its name: what others of the account do cannot take it, and the function takes
+   * no more. An account keeps 100 unreserved, and a new one has 10 in all. @default {} (none)
+   */
+  readonly reservedConcurrency: Readonly<Partial<Record<FunctionName, number>>>;
+  /** Invocations of `deliver` by the webhook queue at once, 4 to 1,000. One organization has a quarter of them at most. @default 20 */
+  readonly webhookConcurrency: number;
+  /** The same by the overflow queue, of what is tried again or beyond an organization's quarter, 2 to 1,000. @default 10 */
+  readonly overflowConcurrency: number;
   /** Seconds before each further attempt of a webhook delivery, 1 to 10 numbers up to 86,400. @default 60,300,900,3600,10800 */
   readonly webhookRetrySeconds: readonly number[];
   /** Origin, with an optional prefix, in front of `/api/v1` in `next` and `previous`. @default '' (the domain that was called) */
@@ -53,11 +62,32 @@ export interface Settings {
   readonly loopbackHttp: 'deny' | 'allow';
   /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 1 */
   readonly settleScheduleMinutes: number;
-  /** Seconds without progress after which an active job is looked into, 1 to 86,400. @default 900 */
+  /** Seconds that an upload waits for others at most before a job starts, 60 to 86,400. @default 900 */
+  readonly uploadWaitSeconds: number;
+  /**
+   * Seconds without progress after which an active job is looked into, 1 to 86,400. Longer than a task of it may wait for
+   * concurrency. @default 1800
+   */
   readonly staleJobSeconds: number;
   /** Level of the functions' logs, by module too: `warn,infer=debug`. @default info */
   readonly logLevel: string;
 }
+
+/** The functions, by the names of their folders and constructs. */
+export const FUNCTION_NAMES = [
+  'jobs',
+  'catalog',
+  'providers',
+  'webhooks',
+  'plan',
+  'infer',
+  'finalize',
+  'settle',
+  'deliver',
+  'ingest',
+] as const;
+
+export type FunctionName = (typeof FUNCTION_NAMES)[number];
 
 export type Architecture = 'x86_64' | 'arm64';
 export type ModelType = 'yolo' | 'sam3';
@@ -88,12 +118,16 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   requestsPerSecond: wholeNumber(20, 1, 1_000_000),
   unauthenticatedPerMinute: wholeNumber(30, 1, 1_000_000),
   corsOrigin: { fallback: '', read: readCorsOrigin },
+  reservedConcurrency: { fallback: {}, read: readReserved },
+  webhookConcurrency: wholeNumber(20, 4, 1_000),
+  overflowConcurrency: wholeNumber(10, 2, 1_000),
   webhookRetrySeconds: { fallback: [60, 300, 900, 3_600, 10_800], read: readDelays },
   publicBaseUrl: { fallback: '', read: readBaseUrl },
   extraRoots: text('', /^.*$/, 'the path of a PEM file, or empty'),
   loopbackHttp: oneOf('deny', 'allow'),
   settleScheduleMinutes: wholeNumber(1, 1, 1_440),
-  staleJobSeconds: wholeNumber(900, 1, 86_400),
+  uploadWaitSeconds: wholeNumber(900, 60, 86_400),
+  staleJobSeconds: wholeNumber(1_800, 1, 86_400),
   logLevel: text('info', /^[\w:=,-]+$/, 'a filter such as info or info,jobs=debug'),
 };
 
@@ -101,7 +135,21 @@ const NAMES = Object.keys(RULES) as (keyof Settings)[];
 
 /** All settings, the missing ones by default. Throws on the first illegal one. */
 export function resolveSettings(given: Partial<Settings>): Settings {
-  return Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
+  const settings = Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
+  // Lambda advises so: what a queue hands over beyond the reserve is throttled, and a message that is throttled five times is dead.
+  requireReserve(settings, 'deliver', settings.webhookConcurrency + settings.overflowConcurrency);
+  requireReserve(settings, 'ingest', INGEST_CONCURRENCY);
+  return settings;
+}
+
+/** Invocations of `ingest` by its queue at once. */
+export const INGEST_CONCURRENCY = 10;
+
+function requireReserve({ reservedConcurrency }: Settings, name: FunctionName, least: number): void {
+  const reserved = reservedConcurrency[name];
+  if (reserved !== undefined && reserved < least) {
+    throw new Error(`Setting reservedConcurrency gives ${name} ${reserved}, but its queues ask for ${least} at once.`);
+  }
 }
 
 /** The settings given as CDK context, by `-c name=value` or in `cdk.json`. */
@@ -169,6 +217,17 @@ function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
     if (typeof endpoint !== 'string' || !/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(endpoint)) throw new Refused(expected);
   }
   return endpoints;
+}
+
+function readReserved(value: unknown): Settings['reservedConcurrency'] {
+  const expected = `a JSON object that gives whole numbers from 1 to 10000 for any of ${FUNCTION_NAMES.join(', ')}`;
+  const reserved = typeof value === 'string' ? parseJson(value) : value;
+  if (typeof reserved !== 'object' || reserved === null || Array.isArray(reserved)) throw new Refused(expected);
+  for (const [name, count] of Object.entries(reserved)) {
+    if (!(FUNCTION_NAMES as readonly string[]).includes(name)) throw new Refused(expected);
+    readWhole(count, 1, 10_000, expected);
+  }
+  return Object.fromEntries(Object.entries(reserved).map(([name, count]) => [name, Number(count)]));
 }
 
 function readBuckets(value: unknown): Settings['sourceBuckets'] {

@@ -7,20 +7,10 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after } from 'node:test';
 import type { RustFunction } from '../lib/constructs/rust-function.ts';
+import { FUNCTION_NAMES } from '../lib/settings.ts';
 import { AutoLabelStack } from '../lib/stack.ts';
 
-export const FUNCTIONS = [
-  'jobs',
-  'catalog',
-  'providers',
-  'webhooks',
-  'plan',
-  'infer',
-  'finalize',
-  'settle',
-  'deliver',
-  'ingest',
-] as const;
+export const FUNCTIONS = FUNCTION_NAMES;
 
 /** A part of the template, which has no types. */
 export type Json = any;

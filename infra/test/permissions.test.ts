@@ -4,7 +4,18 @@ import { Deployment, FUNCTIONS, type Json } from './deployment.ts';
 
 const deployment = new Deployment();
 const { stack, autoLabel } = deployment;
-const { table, bucket, machine, webhookQueue, deadLetters, uploadQueue, uploadDeadLetters, secretsKey, functions } = autoLabel;
+const {
+  table,
+  bucket,
+  machine,
+  webhookQueue,
+  webhookOverflow,
+  deadLetters,
+  uploadQueue,
+  uploadDeadLetters,
+  secretsKey,
+  functions,
+} = autoLabel;
 
 /** The names that the expectations below use for the ARNs of the template. */
 const NAMES = new Map<string, string>(
@@ -21,6 +32,7 @@ const NAMES = new Map<string, string>(
     probe: bucket.arnForObjects('probes/picture.jpg'),
     machine: machine.stateMachineArn,
     queue: webhookQueue.queueArn,
+    overflow: webhookOverflow.queueArn,
     deadLetters: deadLetters.queueArn,
     uploads: uploadQueue.queueArn,
     uploadDeadLetters: uploadDeadLetters.queueArn,
@@ -93,17 +105,18 @@ const EXPECTED: Record<(typeof FUNCTIONS)[number], string[]> = {
     ...KEPT,
     'dynamodb:Query active',
     'sqs:SendMessage queue',
+    'sqs:SendMessage overflow',
     'states:DescribeExecution executions',
     'states:StopExecution executions',
   ],
   deliver: [
     'dynamodb:GetItem table',
     'dynamodb:UpdateItem table',
-    'sqs:SendMessage queue',
+    'sqs:SendMessage overflow',
     'sqs:SendMessage deadLetters',
-    'sqs:ReceiveMessage queue',
-    'sqs:DeleteMessage queue',
-    'sqs:GetQueueAttributes queue',
+    ...['queue', 'overflow'].flatMap((queue) =>
+      ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((action) => `sqs:${action} ${queue}`),
+    ),
     'kms:Decrypt key',
   ],
   ingest: [

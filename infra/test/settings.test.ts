@@ -38,7 +38,9 @@ test('settings that are not given have their documented defaults', () => {
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'deny');
   assert.equal(deployment.environment('deliver').EXTRA_ROOTS, '');
   assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '60,300,900,3600,10800');
-  assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '900');
+  assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '1800');
+  assert.equal(deployment.environment('ingest').UPLOAD_WAIT_SECONDS, '900');
+  assert.equal(deployment.environment('deliver').WEBHOOK_SLOTS, '5');
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['x86_64']);
 });
 
@@ -59,6 +61,10 @@ test('settings given as text, as the command line does, arrive', () => {
     requestsPerSecond: '50',
     unauthenticatedPerMinute: '5',
     corsOrigin: 'https://labels.example.com:8443',
+    reservedConcurrency: '{"jobs":20,"deliver":"14"}',
+    webhookConcurrency: '8',
+    overflowConcurrency: '6',
+    uploadWaitSeconds: '120',
     webhookRetrySeconds: '1,2,3',
     loopbackHttp: 'allow',
     settleScheduleMinutes: '1',
@@ -88,6 +94,11 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'allow');
   assert.equal(deployment.environment('deliver').RUST_LOG, 'info,deliver=debug');
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '30');
+  assert.equal(deployment.environment('ingest').UPLOAD_WAIT_SECONDS, '120');
+  assert.equal(deployment.environment('deliver').WEBHOOK_SLOTS, '2');
+  const reserved = (name: 'jobs' | 'deliver' | 'settle') =>
+    deployment.resource(deployment.autoLabel.functions[name]).Properties.ReservedConcurrentExecutions;
+  assert.deepEqual([reserved('jobs'), reserved('deliver'), reserved('settle')], [20, 14, undefined]);
   assert.equal(deployment.only('AWS::ApiGatewayV2::Stage').StageName, 'prod');
   deployment.template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)' });
   assert.match(JSON.stringify(deployment.template.toJSON().Outputs.ApiUrl.Value), /"\/prod\/api\/v1"/);
@@ -168,6 +179,18 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['corsOrigin', '*', /^Setting corsOrigin must be empty, or an https origin/],
     ['corsOrigin', 'http://labels.example.com', /^Setting corsOrigin must be/],
     ['corsOrigin', 'https://labels.example.com/', /^Setting corsOrigin must be/],
+    ['reservedConcurrency', '{"jobs":0}', /^Setting reservedConcurrency must be a JSON object that gives whole numbers/],
+    ['reservedConcurrency', { reports: 5 }, /^Setting reservedConcurrency must be/],
+    ['reservedConcurrency', '5', /^Setting reservedConcurrency must be/],
+    [
+      'reservedConcurrency',
+      { deliver: 29 },
+      /^Setting reservedConcurrency gives deliver 29, but its queues ask for 30 at once\.$/,
+    ],
+    ['reservedConcurrency', { ingest: 9 }, /^Setting reservedConcurrency gives ingest 9, but its queues ask for 10 at once\.$/],
+    ['webhookConcurrency', 3, /^Setting webhookConcurrency must be a whole number from 4 to 1000; it is 3\.$/],
+    ['overflowConcurrency', 1, /^Setting overflowConcurrency must be a whole number from 2 to 1000; it is 1\.$/],
+    ['uploadWaitSeconds', 59, /^Setting uploadWaitSeconds must be a whole number from 60 to 86400; it is 59\.$/],
     ['webhookRetrySeconds', '60,,300', /^Setting webhookRetrySeconds must be/],
     ['webhookRetrySeconds', [], /^Setting webhookRetrySeconds must be/],
     ['publicBaseUrl', 'http://labels.example.com', /^Setting publicBaseUrl must be/],

@@ -59,7 +59,7 @@ test('the bucket and every queue refuse requests without TLS', () => {
     ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
   ];
 
-  assert.equal(policies.length, 6);
+  assert.equal(policies.length, 7);
   for (const { Properties } of policies) {
     const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
     assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
@@ -67,21 +67,46 @@ test('the bucket and every queue refuse requests without TLS', () => {
 });
 
 test('a webhook record that fails five times goes to the dead-letter queue, and is not shown again while Lambda may still retry it', () => {
-  const queue = resources[stack.getLogicalId(autoLabel.webhookQueue.node.defaultChild as never)].Properties;
   const deliver = deployment.resource(autoLabel.functions.deliver).Properties;
+  for (const [workQueue, concurrency] of [
+    [autoLabel.webhookQueue, 20],
+    [autoLabel.webhookOverflow, 10],
+  ] as const) {
+    const queue = resources[stack.getLogicalId(workQueue.node.defaultChild as never)].Properties;
 
-  assert.deepEqual(queue.RedrivePolicy, {
-    deadLetterTargetArn: stack.resolve(autoLabel.deadLetters.queueArn),
-    maxReceiveCount: 5,
-  });
-  assert.ok(queue.VisibilityTimeout > 6 * deliver.Timeout);
-  assert.equal(queue.SqsManagedSseEnabled, true);
-  template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
-    EventSourceArn: stack.resolve(autoLabel.webhookQueue.queueArn),
-    FunctionName: stack.resolve(autoLabel.functions.deliver.functionName),
-    BatchSize: 10,
-    FunctionResponseTypes: ['ReportBatchItemFailures'],
-  });
+    assert.deepEqual(queue.RedrivePolicy, {
+      deadLetterTargetArn: stack.resolve(autoLabel.deadLetters.queueArn),
+      maxReceiveCount: 5,
+    });
+    assert.ok(queue.VisibilityTimeout > 6 * deliver.Timeout);
+    assert.equal(queue.SqsManagedSseEnabled, true);
+    assert.equal(queue.FifoQueue, undefined); // fair, by the group of each message
+    template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+      EventSourceArn: stack.resolve(workQueue.queueArn),
+      FunctionName: stack.resolve(autoLabel.functions.deliver.functionName),
+      BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: concurrency },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+    });
+  }
+});
+
+test('Lambda ends chains of messages but those of the two functions that count them', () => {
+  const allowed = FUNCTIONS.filter((name) => deployment.resource(autoLabel.functions[name]).Properties.RecursiveLoop === 'Allow');
+  assert.deepEqual(allowed, ['deliver', 'ingest']);
+});
+
+test('a throttled invocation of any function rings an alarm', () => {
+  const { Properties } = Object.values(template.findResources('AWS::CloudWatch::Alarm')).find(
+    ({ Properties }) => Properties.Metrics !== undefined,
+  )!;
+  const metrics = Properties.Metrics.filter(({ MetricStat }: Json) => MetricStat !== undefined);
+
+  assert.ok(metrics.every(({ MetricStat }: Json) => MetricStat.Metric.MetricName === 'Throttles' && MetricStat.Stat === 'Sum'));
+  assert.deepEqual(metrics.map(({ Id }: Json) => Id).sort(), [...FUNCTIONS].sort());
+  const [sum] = Properties.Metrics.filter(({ Expression }: Json) => Expression !== undefined);
+  assert.deepEqual(sum.Expression.split(' + ').sort(), [...FUNCTIONS].sort());
+  assert.deepEqual([Properties.Threshold, Properties.EvaluationPeriods], [1, 1]);
 });
 
 test('what S3 tells of uploads, the ends of jobs and the schedule come to ingest by its queue', () => {
@@ -215,8 +240,17 @@ describe('each function has its environment and its size', () => {
     plan: [300, 1769, 'BUCKET_NAME', 'INLINE_BATCHES', 'ITEM_CAP', 'MAX_CONCURRENCY', 'SLOTS_PER_WORKER', 'WORKERS'],
     infer: [900, 1769, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'SOURCE_BUCKETS', 'BOT_USER', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
-    settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
-    deliver: [60, 256, 'WEBHOOK_QUEUE_URL', 'DEAD_LETTER_QUEUE_URL', 'SECRETS_KEY_ID', 'WEBHOOK_RETRY_SECONDS'],
+    settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'WEBHOOK_OVERFLOW_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
+    deliver: [
+      60,
+      256,
+      'WEBHOOK_QUEUE_URL',
+      'WEBHOOK_OVERFLOW_QUEUE_URL',
+      'WEBHOOK_SLOTS',
+      'DEAD_LETTER_QUEUE_URL',
+      'SECRETS_KEY_ID',
+      'WEBHOOK_RETRY_SECONDS',
+    ],
     ingest: [
       60,
       256,
@@ -226,6 +260,7 @@ describe('each function has its environment and its size', () => {
       'SAGEMAKER_ENDPOINTS',
       'UPLOAD_QUEUE_URL',
       'UPLOAD_DEAD_LETTER_QUEUE_URL',
+      'UPLOAD_WAIT_SECONDS',
     ],
   };
   for (const name of FUNCTIONS) {
@@ -251,7 +286,8 @@ test('every log group ends its records, and no custom resource is at work', () =
 });
 
 test('an alarm watches each way in which work is lost', () => {
-  const metrics = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties.MetricName);
+  const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
+  const metrics = alarms.flatMap(({ Properties }) => Properties.MetricName ?? []); // throttles: a sum, see above
 
   assert.deepEqual(metrics.sort(), [
     'ApproximateNumberOfMessagesVisible',
@@ -292,6 +328,7 @@ test('the outputs name what clients and tools need', () => {
     'BucketName',
     'StateMachineArn',
     'WebhookQueueUrl',
+    'WebhookOverflowQueueUrl',
     'DeadLetterQueueUrl',
     'UploadQueueUrl',
     'UploadDeadLetterQueueUrl',

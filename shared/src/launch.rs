@@ -86,7 +86,7 @@ pub async fn launch(
     spec: JobSpec,
     naming: &Naming,
 ) -> Result<Job, Error> {
-    let job = match stored(store, spec, naming).await? {
+    let job = match stored(store, clock, spec, naming).await? {
         job if job.state.status != JobStatus::Pending => return Ok(job), // it has an execution, or has had one
         job => job,
     };
@@ -104,7 +104,7 @@ pub async fn launch(
 
 /// The job, which is stored: now, or by an attempt of the same request. One that ended before it was planned was never the
 /// client's, so that the request gets another one.
-async fn stored(store: &impl Jobs, spec: JobSpec, naming: &Naming) -> Result<Job, Error> {
+async fn stored(store: &impl Jobs, clock: &impl Clock, spec: JobSpec, naming: &Naming) -> Result<Job, Error> {
     let mut job = Job { state: JobState::new(spec.created_at), spec };
     for attempt in 0.. {
         // Ends: what is named by chance was never there.
@@ -115,7 +115,10 @@ async fn stored(store: &impl Jobs, spec: JobSpec, naming: &Naming) -> Result<Job
             Ok(true) => break,
             Ok(false) => None,
             Err(error @ Error::JobActive(_)) => Some(error), // the job of the attempt before may have ended since
-            Err(error) => return Err(error),
+            Err(error) => {
+                withdraw(store, clock, &job).await;
+                return Err(error);
+            }
         };
         match (store.job(job.spec.uid).await, active) {
             (Ok(before), _) if before.state.status.is_active() || before.state.started_at.is_some() => {
@@ -127,6 +130,17 @@ async fn stored(store: &impl Jobs, spec: JobSpec, naming: &Naming) -> Result<Job
         }
     }
     Ok(job)
+}
+
+/// A job that may have been created: then the project is locked by a job of which the client knows nothing. If it cannot be taken
+/// back, the watchdog ends it. One that an attempt before has created, and that runs, stays.
+async fn withdraw(store: &impl Jobs, clock: &impl Clock, job: &Job) {
+    if store.job(job.spec.uid).await.is_ok_and(|before| before.state.started_at.is_some()) {
+        return;
+    }
+    if let Err(error) = store.withdraw_job(job, clock.now()).await {
+        warn!(job.uid = %job.spec.uid, causes = error.chain(), "job that may have been created not withdrawn");
+    }
 }
 
 /// Which provider serves the request (contract, D7; design.md, section 6). `None` is the deployment's own endpoint.
@@ -188,7 +202,7 @@ mod tests {
     use crate::domain::id::OrganizationUid;
     use crate::domain::provider::InferenceProvider;
     use crate::ports::Projects;
-    use crate::testing::{Fault, MemoryTenants, StoppedClock};
+    use crate::testing::{Fault, MemoryExecutions, MemoryTenants, StoppedClock, a_job};
 
     /// Starts executions, some calls of which fail.
     struct Machine {
@@ -290,5 +304,38 @@ mod tests {
                 assert_eq!(make().await.unwrap().spec.uid, job.spec.uid, "and again");
             }
         }
+    }
+
+    /// Hole 12: a client that was refused has no job, and its project is free.
+    #[tokio::test]
+    async fn a_create_that_fails_leaves_no_job_that_holds_the_project() {
+        for answer_lost in [false, true] {
+            let store = MemoryTenants::default().failing(&Arc::new(Fault::at(1, answer_lost)));
+            let (executions, clock) = (MemoryExecutions::default(), StoppedClock::at(1_000));
+            let spec = a_job().spec;
+
+            let refused = launch(&store, &executions, &clock, spec.clone(), &Naming::default()).await;
+
+            assert!(matches!(refused, Err(Error::StoreUnavailable(_))), "{refused:?}");
+            assert_eq!(store.active_jobs().await.unwrap(), [], "answer lost: {answer_lost}");
+            assert!(!executions.is_running(spec.uid).await.unwrap());
+            let next = JobSpec { uid: JobUid::at(clock.now()), ..spec };
+            assert!(launch(&store, &executions, &clock, next, &Naming::default()).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_create_that_meets_another_job_takes_nothing_back() {
+        let (store, executions, clock) =
+            (MemoryTenants::default(), MemoryExecutions::default(), StoppedClock::at(1_000));
+        let spec = a_job().spec;
+        launch(&store, &executions, &clock, spec.clone(), &Naming::default()).await.unwrap();
+
+        let second = JobSpec { uid: JobUid::at(clock.now()), ..spec.clone() };
+        assert!(
+            matches!(launch(&store, &executions, &clock, second, &Naming::default()).await, Err(Error::JobActive(uid)) if uid == spec.uid)
+        );
+
+        assert_eq!(store.active_jobs().await.unwrap(), [spec.uid]);
     }
 }

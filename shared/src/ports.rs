@@ -17,7 +17,7 @@ pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Se
 pub use objects::{Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
 pub use uploads::{Arrivals, Picked, UploadQueue, UploadWatch, Uploads, WaitingUploads};
-pub use webhooks::{DeliveryFilter, Queue, Receivers, Webhooks};
+pub use webhooks::{DeliveryFilter, DeliveryRequest, Queue, Receivers, Webhooks};
 
 use crate::domain::Timestamp;
 

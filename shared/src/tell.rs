@@ -9,16 +9,22 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::domain::id::OrganizationUid;
+use crate::domain::id::{DeliveryUid, OrganizationUid};
 use crate::domain::webhook::{Delivery, Event, Webhook};
 use crate::domain::{Error, Timestamp, limits};
-use crate::ports::{Clock, Queue, Slice, Webhooks};
+use crate::ports::{Clock, DeliveryRequest, Queue, Slice, Webhooks};
 
 /// A delivery that is overdue by more than this has been forgotten, and is not just on its way.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 /// The schedule sends it again after this: while nobody takes messages, they must not pile up, and others must have their
 /// turn.
 const AGAIN: Duration = Duration::from_secs(900);
+/// So often. After that the time doubles with each message, up to [`SELDOM`]: a delivery of which every message fails leaves
+/// 10 dead letters on its first day and one a day after that, and what waits for an outage to end waits at most about as
+/// long again.
+const EVENLY: u32 = 4;
+/// See [`EVENLY`].
+const SELDOM: Duration = Duration::from_secs(24 * 3_600);
 /// Deliveries that one round of the schedule sends: what a queue's outage leaves behind is worked off over several.
 const ROUND: usize = 1_000;
 
@@ -46,11 +52,10 @@ pub async fn deliveries(
 
 /// Puts deliveries that are in the table on the queue. What it does not take now, the schedule brings.
 pub async fn send(queue: &impl Queue, deliveries: &[Delivery]) {
-    for delivery in deliveries {
-        if let Err(error) = queue.send(delivery.uid, Duration::ZERO).await {
-            warn!(delivery.uid = %delivery.uid, causes = error.chain(), "delivery not sent yet");
-            return; // it would take no more of them, and a client may be waiting
-        }
+    let requests: Vec<DeliveryRequest> = deliveries.iter().map(DeliveryRequest::of).collect();
+    if let Err(error) = queue.send(&requests).await {
+        let first = deliveries.first().map(|delivery| delivery.uid.to_string());
+        warn!(delivery.uid = first, deliveries = deliveries.len(), causes = error.chain(), "deliveries not sent yet");
     }
 }
 
@@ -61,9 +66,41 @@ pub async fn send(queue: &impl Queue, deliveries: &[Delivery]) {
 /// `StoreUnavailable`, `QueueUnavailable`.
 pub async fn send_waiting(webhooks: &impl Webhooks, queue: &impl Queue, clock: &impl Clock) -> Result<usize, Error> {
     let waiting = webhooks.waiting_deliveries(clock.now() - FORGOTTEN, ROUND).await?;
-    for delivery in &waiting {
-        queue.send(*delivery, Duration::ZERO).await?;
-        webhooks.put_off_delivery(*delivery, clock.now() + AGAIN).await?;
+    for (delivery, times) in &waiting {
+        queue.send_to_overflow(&[reminder(*delivery)], Duration::ZERO).await?;
+        webhooks.put_off_delivery(*delivery, clock.now() + again_in(*times), times.saturating_add(1)).await?;
     }
     Ok(waiting.len())
+}
+
+/// The outbox has keys alone, which do not say whose a delivery is.
+const fn reminder(delivery: DeliveryUid) -> DeliveryRequest {
+    DeliveryRequest { delivery, organization: None, hops: 0 }
+}
+
+/// When a delivery is sent again that was sent so many times already.
+fn again_in(times: u32) -> Duration {
+    let doublings = times.saturating_sub(EVENLY - 1).min(16);
+    (AGAIN * 2u32.pow(doublings)).min(SELDOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hole 30.
+    #[test]
+    fn a_delivery_that_nothing_can_deliver_leaves_ten_dead_letters_on_its_first_day_and_then_one_a_day() {
+        let day = Duration::from_secs(24 * 3_600);
+        let mut sent_at = vec![Duration::ZERO];
+        while sent_at[sent_at.len() - 1] < 30 * day {
+            let times = u32::try_from(sent_at.len() - 1).unwrap();
+            sent_at.push(sent_at[sent_at.len() - 1] + again_in(times));
+        }
+
+        assert_eq!(sent_at.iter().filter(|at| **at < day).count(), 10);
+        assert!(sent_at.len() < 42, "{}", sent_at.len());
+        assert_eq!([0, 1, 2, 3, 4, 5].map(again_in).map(|delay| delay.as_secs() / 60), [15, 15, 15, 15, 30, 60]);
+        assert_eq!(again_in(u32::MAX), SELDOM);
+    }
 }

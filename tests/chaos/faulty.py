@@ -104,13 +104,16 @@ def _redirected(stack: Stack, function: str, urls: dict[str, str]) -> Iterator[N
 @contextmanager
 def _impatient_queue(stack: Stack) -> Iterator[None]:
     """A message whose worker was killed comes again within seconds."""
-    queues, url = client("sqs"), stack.outputs["WebhookQueueUrl"]
-    before = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    queues.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
+    queues, urls = client("sqs"), [stack.outputs[name] for name in ("WebhookQueueUrl", "WebhookOverflowQueueUrl")]
+    names, impatient = ["VisibilityTimeout"], {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+    before = {url: queues.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls}
+    for url in urls:
+        queues.set_queue_attributes(QueueUrl=url, Attributes=impatient)
     try:
         yield
     finally:
-        queues.set_queue_attributes(QueueUrl=url, Attributes=before)
+        for url, attributes in before.items():
+            queues.set_queue_attributes(QueueUrl=url, Attributes=attributes)
 
 
 @contextmanager

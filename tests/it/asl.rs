@@ -20,6 +20,9 @@ const LAMBDA: [&str; 8] = [
     "Runtime.ExitError",
 ];
 
+/// The one of them that says nothing of the function: the account, or its reserve, has no concurrency left.
+const THROTTLED: &str = "Lambda.TooManyRequestsException";
+
 /// What is known of a task outside the state machine.
 struct Task {
     name: &'static str,
@@ -130,7 +133,33 @@ fn every_task_retries_exactly_the_repeatable_errors_that_it_can_raise() {
 
         let own: BTreeSet<&str> = retried.iter().copied().filter(|name| !LAMBDA.contains(name)).collect();
         assert_eq!(own, task.repeatable.iter().copied().collect(), "{}", task.name);
-        assert!(retried.contains("Lambda.TooManyRequestsException"), "{} outlives a throttled Lambda", task.name);
+        assert!(retried.contains(THROTTLED), "{} outlives a throttled Lambda", task.name);
+    }
+}
+
+/// Hole 2. A throttled function waits for another one to end, which may take a worker's whole time; and a retry with full jitter
+/// waits half of its delay in the mean.
+#[test]
+fn a_task_that_finds_no_concurrency_waits_longer_than_a_worker_takes_and_spends_no_other_retry() {
+    const WORKER_SECONDS: f64 = 900.0;
+    let states = states();
+    for task in &TASKS {
+        let rules = states[task.name]["Retry"].as_array().unwrap();
+        let names = |rule: &Value| rule["ErrorEquals"].as_array().unwrap().iter().any(|name| name == THROTTLED);
+        let [rule] = rules.iter().filter(|rule| names(rule)).collect::<Vec<_>>()[..] else { panic!("{}", task.name) };
+        assert_eq!(rule["ErrorEquals"].as_array().unwrap().len(), 1, "{}: its attempts are its own", task.name);
+        assert_eq!(rule["JitterStrategy"], "FULL", "{}: all tasks find none at the same time", task.name);
+
+        let number = |name: &str| rule[name].as_f64().expect(name);
+        let (most, rate, mut delay) = (number("MaxDelaySeconds"), number("BackoffRate"), number("IntervalSeconds"));
+        let (mut mean, mut variance) = (0.0, 0.0);
+        for _ in 0..rule["MaxAttempts"].as_u64().unwrap() {
+            mean += delay / 2.0;
+            variance += delay * delay / 12.0;
+            delay = (delay * rate).min(most);
+        }
+        assert!(most <= 60.0, "{}: nobody waits long for what is there", task.name);
+        assert!(mean - 5.0 * variance.sqrt() > WORKER_SECONDS, "{}: {mean} s, give or take", task.name);
     }
 }
 

@@ -130,13 +130,27 @@ class System:
     def no_deliveries(self) -> Iterator[None]:
         """Nobody takes messages from the webhook queue meanwhile."""
         lambdas, name = client("lambda"), self.stack.outputs["DeliverFunctionName"]
-        (mapping,) = lambdas.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-        lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        mappings = lambdas.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        for mapping in mappings:
+            lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
         time.sleep(POLLED_SECONDS)
         try:
             yield
         finally:
-            lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+            for mapping in mappings:
+                lambdas.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
+    @contextmanager
+    def refused_invocations(self, *functions: str) -> Iterator[None]:
+        """These functions, as `Infer`, find no concurrency meanwhile: whoever invokes them is throttled."""
+        lambdas, names = client("lambda"), [self.stack.outputs[f"{name}FunctionName"] for name in functions]
+        for name in names:
+            lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+        try:
+            yield
+        finally:
+            for name in names:
+                lambdas.delete_function_concurrency(FunctionName=name)
 
     def age_in_outbox(self, delivery: str) -> None:
         """As if nobody had claimed the delivery for long."""

@@ -13,6 +13,7 @@ pub(crate) struct Case {
 
 const BUCKET: (&str, &str) = ("BUCKET_NAME", "autolabel");
 const QUEUE: (&str, &str) = ("WEBHOOK_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/webhooks");
+const OVERFLOW: (&str, &str) = ("WEBHOOK_OVERFLOW_QUEUE_URL", QUEUE.1);
 const MACHINE: (&str, &str) = ("STATE_MACHINE_ARN", "arn:aws:states:us-east-1:123456789012:stateMachine:autolabel");
 const KMS: (&str, &str) = ("SECRETS_KEY_ID", UID);
 const ENDPOINTS: (&str, &str) = ("SAGEMAKER_ENDPOINTS", r#"{"yolo":"yolo","sam3":"sam3"}"#);
@@ -53,7 +54,7 @@ pub(crate) fn all() -> Vec<Case> {
         case("finalize", &[QUEUE], json!({"job": UID})),
         case(
             "settle",
-            &[QUEUE, MACHINE, ("STALE_JOB_SECONDS", "900")],
+            &[QUEUE, OVERFLOW, MACHINE, ("STALE_JOB_SECONDS", "1800")],
             json!({
                 "version": "0", "id": UID, "detail-type": "Scheduled Event", "source": "aws.events", "account": "123456789012",
                 "time": "2026-01-01T00:00:00Z", "region": "us-east-1", "resources": [], "detail": {},
@@ -61,7 +62,14 @@ pub(crate) fn all() -> Vec<Case> {
         ),
         case(
             "deliver",
-            &[QUEUE, ("DEAD_LETTER_QUEUE_URL", QUEUE.1), KMS, ("WEBHOOK_RETRY_SECONDS", "60,300,900")],
+            &[
+                QUEUE,
+                OVERFLOW,
+                ("WEBHOOK_SLOTS", "5"),
+                ("DEAD_LETTER_QUEUE_URL", QUEUE.1),
+                KMS,
+                ("WEBHOOK_RETRY_SECONDS", "60,300,900"),
+            ],
             records(&json!({"V1": {"delivery": UID}})),
         ),
         case(
@@ -73,6 +81,7 @@ pub(crate) fn all() -> Vec<Case> {
                 ENDPOINTS,
                 ("UPLOAD_QUEUE_URL", QUEUE.1),
                 ("UPLOAD_DEAD_LETTER_QUEUE_URL", QUEUE.1),
+                ("UPLOAD_WAIT_SECONDS", "900"),
             ],
             records(&json!({
                 "detail-type": "Object Deleted", "source": "aws.s3", "time": "2026-01-01T00:00:00Z",

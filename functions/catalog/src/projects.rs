@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::Timestamp;
-use shared::domain::auto_label::AutoLabel;
+use shared::domain::auto_label::{AutoLabel, AutoLabelPause};
 use shared::domain::id::{Naming, ProjectUid, ProviderUid};
 use shared::domain::job::ModelType;
 use shared::domain::key::Scope;
@@ -39,6 +39,9 @@ pub(crate) struct ProjectView {
     /// How uploads are labeled by themselves; `null`: they are not.
     #[schema(required)]
     auto_label_on_upload: Option<AutoLabel>,
+    /// Why jobs by uploads are held back; `null`: they are not.
+    #[schema(required)]
+    auto_label_pause: Option<AutoLabelPause>,
     updated_at: Timestamp,
 }
 
@@ -52,6 +55,7 @@ impl From<Project> for ProjectView {
             labels: project.labels,
             is_active: project.status == ProjectStatus::Active,
             auto_label_on_upload: project.auto_label_on_upload,
+            auto_label_pause: project.auto_label_pause,
             created_at: project.created_at,
             updated_at: project.updated_at,
         }

@@ -2,19 +2,30 @@
 //!
 //! The record in the table is the truth and a message only says "look at it". So nothing is lost if a message comes
 //! twice, early or late, and after a crash at any line the message that was not deleted comes again.
+//!
+//! One organization's receivers may all hang, and its events be thousands. So it has a few slots of the webhook queue's
+//! invocations at most, and what finds none goes on to the overflow queue, as does whatever is tried again: there it waits for
+//! nobody but itself (docs/decisions/0027).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use shared::domain::Error;
+use shared::domain::id::OrganizationUid;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
-use shared::ports::{Clock, Queue, Receivers, Secrets, Webhooks};
+use shared::ports::{Clock, DeliveryRequest, Queue, Receivers, Secrets, Webhooks};
 use shared::queue::{Failures, Message, Record, Records};
 use shared::webhooks::{ATTEMPT, Schedule};
 use tracing::{error, info, warn};
 
 /// How long a worker has a delivery to itself: an attempt, and the record of it with the store's own retries.
 const LEASE: Duration = ATTEMPT.saturating_add(Duration::from_secs(25));
+/// How long a slot is taken by an invocation that dies: longer than one may take (infra, `DELIVER`).
+const SLOT: Duration = Duration::from_secs(65);
+/// Messages, one after the other, that may ask for one attempt. A day's delay, the longest of the setting, takes 106. After
+/// that the schedule goes on: Lambda's own detection of loops is off for this function (infra, `RecursiveLoop`).
+const HOPS: u32 = 200;
 
 /// What the handler works with.
 pub struct App<S, V, Q, R, C> {
@@ -30,16 +41,38 @@ pub struct App<S, V, Q, R, C> {
     pub clock: C,
     /// When to try again.
     pub schedule: Schedule,
+    /// Name of the queue of what must not hold up others.
+    pub overflow_queue: String,
+    /// Invocations by the other queue that one organization may have at once.
+    pub slots: u32,
 }
+
+/// A record that was read.
+struct Asked<'a> {
+    record: &'a Record,
+    request: DeliveryRequest,
+}
+
+type Outcomes<'a> = Vec<(&'a Record, Result<(), Error>)>;
 
 impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, C> {
     /// Works through the records at once, so that a slow receiver holds up nobody else's event.
     pub async fn deliver(&self, records: Records) -> Failures {
         let records = records.records;
-        let results = join_all(records.iter().map(|record| self.record(record))).await;
+        let mut outcomes = Outcomes::new();
+        let mut groups: HashMap<Option<OrganizationUid>, Vec<Asked<'_>>> = HashMap::new();
+        for record in &records {
+            match serde_json::from_str::<Message>(&record.body).map(DeliveryRequest::from) {
+                Ok(request) => groups.entry(request.organization).or_default().push(Asked { record, request }),
+                // It fails until the queue moves it to the dead letters: it never vanishes.
+                Err(unreadable) => outcomes.push((record, Err(Error::internal(unreadable)))),
+            }
+        }
+        let groups = groups.into_iter().map(|(organization, group)| self.group(organization, group));
+        outcomes.extend(join_all(groups).await.into_iter().flatten());
         let mut failures = Failures::default();
-        for (record, result) in records.iter().zip(results) {
-            if let Err(error) = result {
+        for (record, outcome) in outcomes {
+            if let Err(error) = outcome {
                 error!(message.id = record.message_id, causes = error.chain(), "record failed and comes again");
                 failures.add(record);
             }
@@ -48,10 +81,42 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         failures
     }
 
-    async fn record(&self, record: &Record) -> Result<(), Error> {
-        // An unreadable one fails until the queue moves it to the dead letters: it never vanishes.
-        let Message::V1 { delivery } = serde_json::from_str(&record.body).map_err(Error::internal)?;
-        let Some(delivery) = self.store.delivery(delivery).await? else {
+    /// The records of an organization: by one of its slots, or else by the overflow queue. Records of that queue take none, and
+    /// those of before messages said whose they are.
+    async fn group<'a>(&self, organization: Option<OrganizationUid>, group: Vec<Asked<'a>>) -> Outcomes<'a> {
+        let overflowed = |asked: &Asked<'_>| asked.record.queue_arn.rsplit(':').next() == Some(&self.overflow_queue);
+        let Some(organization) = organization.filter(|_| !group.iter().any(overflowed)) else {
+            return self.records(group).await;
+        };
+        let now = self.clock.now();
+        let until = now + SLOT;
+        let slot = self.store.take_slot(organization, self.slots, now, until).await.unwrap_or_else(|error| {
+            warn!(causes = error.chain(), "no slot could be taken");
+            None
+        });
+        let Some(slot) = slot else { return self.overflow(group).await };
+        let outcomes = self.records(group).await;
+        if let Err(error) = self.store.free_slot(organization, slot, until).await {
+            warn!(causes = error.chain(), "a slot stays taken until its time is over");
+        }
+        outcomes
+    }
+
+    async fn overflow<'a>(&self, group: Vec<Asked<'a>>) -> Outcomes<'a> {
+        let requests: Vec<DeliveryRequest> = group.iter().map(|asked| asked.request.again()).collect();
+        let sent = self.queue.send_to_overflow(&requests, Duration::ZERO).await;
+        info!(records = requests.len(), "records sent on to the overflow queue");
+        let cause = sent.err().map(|error| error.chain());
+        let outcome = || cause.clone().map_or(Ok(()), |cause| Err(Error::QueueUnavailable(cause.into())));
+        group.into_iter().map(|asked| (asked.record, outcome())).collect()
+    }
+
+    async fn records<'a>(&self, group: Vec<Asked<'a>>) -> Outcomes<'a> {
+        join_all(group.into_iter().map(async |asked| (asked.record, self.request(asked.request).await))).await
+    }
+
+    async fn request(&self, request: DeliveryRequest) -> Result<(), Error> {
+        let Some(delivery) = self.store.delivery(request.delivery).await? else {
             return Ok(()); // its 30 days are over
         };
         if delivery.status != DeliveryStatus::Pending {
@@ -60,19 +125,28 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         let wait = delivery.due_in(self.clock.now());
         if !wait.is_zero() {
             // Early: the queue delays 15 minutes at most. Or another worker has it, and may have died of it.
-            return self.queue.send(delivery.uid, wait).await;
+            return self.ask_again(request, wait).await;
         }
-        self.attempt(delivery).await
+        self.attempt(request, delivery).await
+    }
+
+    /// Asks for the attempt that `request` asked for, later.
+    async fn ask_again(&self, request: DeliveryRequest, delay: Duration) -> Result<(), Error> {
+        if request.hops >= HOPS {
+            error!(delivery.uid = %request.delivery, "too many messages about one attempt: the schedule goes on");
+            return Ok(());
+        }
+        self.queue.send_to_overflow(&[request.again()], delay).await
     }
 
     /// One attempt under a lease. Whoever loses the delivery to another worker asks again after that one's lease: both
     /// may hold copies of one message, and deleting either deletes it. Or there is no other worker, and what was lost
     /// is the answer to a call that had its effect.
-    async fn attempt(&self, mut delivery: Delivery) -> Result<(), Error> {
+    async fn attempt(&self, request: DeliveryRequest, mut delivery: Delivery) -> Result<(), Error> {
         let receiver = self.receiver(&delivery).await?;
         let lease = self.clock.now() + LEASE;
         if !self.store.claim_delivery(&delivery, lease).await? {
-            return self.queue.send(delivery.uid, LEASE).await;
+            return self.ask_again(request, LEASE).await;
         }
         match receiver {
             Some((target_url, secret)) => {
@@ -92,10 +166,11 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
             None => delivery.abandoned("The subscription was deleted or deactivated.", self.clock.now()),
         }
         if !self.store.record_delivery(&delivery, lease).await? {
-            return self.queue.send(delivery.uid, LEASE).await;
+            return self.ask_again(request, LEASE).await;
         }
         if delivery.status == DeliveryStatus::Pending {
-            self.queue.send(delivery.uid, delivery.due_in(self.clock.now())).await?;
+            let next = DeliveryRequest::of(&delivery);
+            self.queue.send_to_overflow(&[next], delivery.due_in(self.clock.now())).await?;
         }
         Ok(())
     }
@@ -137,7 +212,18 @@ mod tests {
             receivers: ScriptedReceivers::answering(script),
             clock: StoppedClock::at(2_000),
             schedule: Schedule::of_seconds(vec![60, 3_600]),
+            overflow_queue: OVERFLOW.into(),
+            slots: 2,
         }
+    }
+
+    const OVERFLOW: &str = "AutoLabel-Overflow";
+
+    /// A message on a queue.
+    fn record(n: usize, request: DeliveryRequest, queue: &str) -> Record {
+        let body = serde_json::to_string(&Message::from(request)).unwrap();
+        let queue_arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
+        Record { message_id: n.to_string(), body, queue_arn, ..Record::default() }
     }
 
     impl TestApp {
@@ -148,11 +234,8 @@ mod tests {
         }
 
         async fn message(&self, delivery: &Delivery) -> Failures {
-            let body = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-            self.deliver(Records {
-                records: vec![Record { message_id: "m".into(), body, attributes: Default::default() }],
-            })
-            .await
+            self.deliver(Records { records: vec![record(0, DeliveryRequest::of(delivery), "AutoLabel-Webhooks")] })
+                .await
         }
 
         async fn stored(&self, delivery: &Delivery) -> Delivery {
@@ -233,7 +316,7 @@ mod tests {
 
         // The second worker read the delivery before the first one took it.
         assert!(app.store.claim_delivery(&delivery, app.clock.now() + LEASE).await.unwrap());
-        app.attempt(delivery.clone()).await.unwrap();
+        app.attempt(DeliveryRequest::of(&delivery), delivery.clone()).await.unwrap();
 
         assert!(app.receivers.told().is_empty());
         assert_eq!(app.queue.take_sent(), [(delivery.uid, LEASE)]);
@@ -322,18 +405,110 @@ mod tests {
         }
     }
 
+    /// Hole 3: whatever an organization's receivers do, it has so many invocations of the first queue and no more.
+    #[tokio::test]
+    async fn an_organization_without_a_free_slot_goes_on_by_the_overflow_queue() {
+        let app = an_app(a_webhook(), []);
+        let (delivery, organization) = (app.pending(), a_webhook().organization);
+        let now = app.clock.now();
+        for _ in 0..app.slots {
+            assert!(app.store.take_slot(organization, app.slots, now, now + SLOT).await.unwrap().is_some());
+        }
+        let foreign = OrganizationUid::named("other");
+        assert!(
+            app.store.take_slot(foreign, app.slots, now, now + SLOT).await.unwrap().is_some(),
+            "others have theirs"
+        );
+
+        assert!(app.message(&delivery).await.is_empty());
+        assert!(app.receivers.told().is_empty());
+        let [request] = app.queue.take_overflow()[..] else { panic!("one message") };
+        assert_eq!(request, DeliveryRequest::of(&delivery).again());
+
+        assert!(app.deliver(Records { records: vec![record(0, request, OVERFLOW)] }).await.is_empty());
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_free_again_after_its_invocation_and_after_one_that_died() {
+        let app = an_app(a_webhook(), []);
+        let (delivery, organization) = (app.pending(), a_webhook().organization);
+
+        app.message(&delivery).await;
+        assert_eq!(app.store.slots(), 0);
+
+        let dead = app.clock.now();
+        for _ in 0..app.slots {
+            app.store.take_slot(organization, app.slots, dead, dead + SLOT).await.unwrap();
+        }
+        app.clock.pass(SLOT + Duration::from_secs(1));
+        let delivery = app.pending();
+        app.message(&delivery).await;
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
+    }
+
+    #[tokio::test]
+    async fn whatever_is_tried_again_takes_no_slot() {
+        let app = an_app(a_webhook(), [Response::of(500, b"")]);
+        let delivery = app.pending();
+
+        app.message(&delivery).await;
+
+        assert_eq!(app.queue.take_overflow(), [DeliveryRequest::of(&delivery)]);
+    }
+
+    /// Hole 32: Lambda ends no chain of this function any more, so that it ends them itself. The schedule goes on.
+    #[tokio::test]
+    async fn a_chain_of_messages_about_one_attempt_ends() {
+        let app = an_app(a_webhook(), [Response::of(500, b"")]);
+        let delivery = app.pending();
+        app.message(&delivery).await;
+        let mut request = app.queue.take_overflow()[0];
+
+        let mut rounds = 0;
+        while let [next] = {
+            assert!(app.deliver(Records { records: vec![record(0, request, OVERFLOW)] }).await.is_empty());
+            app.queue.take_overflow()
+        }[..]
+        {
+            rounds += 1;
+            request = next; // early, each time
+        }
+
+        assert_eq!(rounds, HOPS);
+        app.clock.pass(Duration::from_secs(200));
+        let waiting = app.store.waiting_deliveries(app.clock.now(), 10).await.unwrap();
+        assert_eq!(waiting, [(delivery.uid, 0)], "it stands in the outbox");
+    }
+
+    #[test]
+    fn the_longest_delay_of_the_setting_takes_fewer_messages_than_may_ask() {
+        let longest = Duration::from_secs(86_400).mul_f64(1.1); // infra, `webhookRetrySeconds`, and the jitter
+        let hop = 900; // the longest delay of a message (AWS, "Amazon SQS delay queues")
+        assert!(longest.as_secs().div_ceil(hop) < u64::from(HOPS));
+    }
+
+    #[tokio::test]
+    async fn a_message_of_before_is_read() {
+        let app = an_app(a_webhook(), []);
+        let delivery = app.pending();
+        let body = format!(r#"{{"V1":{{"delivery":"{}"}}}}"#, delivery.uid);
+
+        assert!(app.deliver(Records { records: vec![Record { body, ..Record::default() }] }).await.is_empty());
+
+        assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
+    }
+
     #[tokio::test]
     async fn an_unreadable_record_fails_alone() {
         let app = an_app(a_webhook(), []);
         let delivery = app.pending();
-        let good = serde_json::to_string(&Message::V1 { delivery: delivery.uid }).unwrap();
-        let records = ["{\"V2\":{}}", &good, ""].into_iter().enumerate().map(|(n, body)| Record {
-            message_id: n.to_string(),
-            body: body.into(),
-            attributes: Default::default(),
-        });
+        let good = record(1, DeliveryRequest::of(&delivery), "AutoLabel-Webhooks");
+        let unreadable =
+            |n: usize, body: &str| Record { body: body.into(), message_id: n.to_string(), ..Record::default() };
 
-        let failures = app.deliver(Records { records: records.collect() }).await;
+        let failures =
+            app.deliver(Records { records: vec![unreadable(0, "{\"V2\":{}}"), good, unreadable(2, "")] }).await;
 
         assert_eq!(
             serde_json::to_value(failures).unwrap(),

@@ -15,6 +15,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let queue = env.text("WEBHOOK_QUEUE_URL");
+    let overflow = env.text("WEBHOOK_OVERFLOW_QUEUE_URL");
+    let slots = env.parsed("WEBHOOK_SLOTS");
     let dead_letters = env.text("DEAD_LETTER_QUEUE_URL");
     let key = env.text("SECRETS_KEY_ID");
     let schedule = Schedule::of_seconds(env.numbers("WEBHOOK_RETRY_SECONDS"));
@@ -25,10 +27,14 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let app = App {
         store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
-        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue).with_dead_letters(dead_letters),
+        overflow_queue: overflow.rsplit('/').next().unwrap_or_default().to_owned(),
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue)
+            .with_overflow(overflow)
+            .with_dead_letters(dead_letters),
         receivers: Courier::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         schedule,
+        slots,
     };
     let app = &app;
     run(service_fn(async move |event: LambdaEvent<Records>| {

@@ -58,6 +58,8 @@ pub struct App<S, O, E, Q, C> {
     pub buckets: SourceBuckets,
     /// The deployment's own endpoints: the last choice of a job without a provider.
     pub endpoints: Vec<ModelType>,
+    /// How long an upload waits for a pause at most.
+    pub longest_wait: Duration,
     /// Whose projects are, as far as somebody has asked.
     pub owners: Mutex<HashMap<ProjectUid, OrganizationUid>>,
 }
@@ -125,7 +127,7 @@ where
             Message::Created(object) => return self.created(&object).await,
             Message::Deleted(object) => return self.deleted(&object).await,
             Message::ExecutionEnded(job) => self.job_ended(job).await?,
-            Message::Look(organization, project) => self.look(organization, project, true).await?,
+            Message::Look(organization, project, hops) => self.look(organization, project, Some(hops)).await?,
             Message::Tick => self.round(None).await?,
             Message::Round { after } => self.round(Some(&after)).await?,
         }
@@ -146,13 +148,13 @@ where
         if !counted.are_awaited {
             // What came while nobody looked after uploads is none of those that wait.
             let settled = counted.counted.saturating_sub(group.waiting);
-            if self.store.await_pause(organization, project, settled, now + quiet).await? {
-                self.queue.look_at(organization, project, quiet).await?; // if this is lost, the schedule comes
+            if self.store.await_pause(organization, project, settled, now, now + quiet).await? {
+                self.queue.look_at(organization, project, quiet, 0).await?; // if this is lost, the schedule comes
             }
         }
         let before = counted.waiting().saturating_sub(group.waiting);
         if before < limits::UPLOADS_WAITING && counted.waiting() >= limits::UPLOADS_WAITING {
-            self.look(organization, project, false).await?;
+            self.look(organization, project, None).await?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use shared::domain::job::ModelType;
@@ -21,6 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let machine = env.text("STATE_MACHINE_ARN");
     let queue = env.text("UPLOAD_QUEUE_URL");
     let dead_letters = env.text("UPLOAD_DEAD_LETTER_QUEUE_URL");
+    let longest_wait = Duration::from_secs(env.parsed("UPLOAD_WAIT_SECONDS"));
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     env.finish()?;
@@ -34,6 +36,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         bucket,
         buckets,
         endpoints: endpoints.into_keys().collect(),
+        longest_wait,
         owners: Default::default(),
     };
     run(service_fn(async |event: LambdaEvent<Records>| Ok::<_, Infallible>(app.ingest(event.payload).await))).await

@@ -21,8 +21,8 @@ pub(crate) enum Message {
     Tick,
     /// The rest of a round of the schedule.
     Round { after: String },
-    /// A pause of a project's uploads may be over.
-    Look(OrganizationUid, ProjectUid),
+    /// A pause of a project's uploads may be over. So many looks led to this one.
+    Look(OrganizationUid, ProjectUid, u32),
 }
 
 /// What S3 says of an object (AWS, "EventBridge event message structure"). Its key comes as it is: unlike those of S3's own
@@ -93,7 +93,9 @@ impl Message {
     /// `Internal` if it is none of ours: it will never be.
     pub(crate) fn read(body: &str) -> Result<Self, Error> {
         let event = match serde_json::from_str(body).map_err(|_| unreadable("no message that we know"))? {
-            Body::Own(UploadMessage::V1 { organization, project }) => return Ok(Self::Look(organization, project)),
+            Body::Own(UploadMessage::V1 { organization, project, hops }) => {
+                return Ok(Self::Look(organization, project, hops));
+            }
             Body::Own(UploadMessage::RoundV1 { after }) => return Ok(Self::Round { after }),
             Body::Event(event) => event,
         };
@@ -196,8 +198,10 @@ mod tests {
         assert_eq!(read(&tick).unwrap(), Message::Tick);
 
         let (organization, project) = (OrganizationUid::named("acme"), ProjectUid::parse(job).unwrap());
-        let own = serde_json::to_value(UploadMessage::V1 { organization, project }).unwrap();
-        assert_eq!(read(&own).unwrap(), Message::Look(organization, project));
+        let own = serde_json::to_value(UploadMessage::V1 { organization, project, hops: 7 }).unwrap();
+        assert_eq!(read(&own).unwrap(), Message::Look(organization, project, 7));
+        let of_before = json!({"V1": {"organization": organization, "project": project}});
+        assert_eq!(read(&of_before).unwrap(), Message::Look(organization, project, 0));
         let rest = serde_json::to_value(UploadMessage::RoundV1 { after: "place".into() }).unwrap();
         assert_eq!(read(&rest).unwrap(), Message::Round { after: "place".into() });
     }

@@ -10,6 +10,8 @@ use shared::domain::id::JobUid;
 use shared::ports::{Clock, Executions, Jobs, Ledger, Queue, Webhooks};
 use shared::settle::settle;
 use shared::tell;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 /// An EventBridge event (AWS, "EventBridge events reference").
@@ -33,6 +35,12 @@ pub enum Event {
 const GRACE: Duration = Duration::from_secs(60);
 /// Jobs that a round looks after at once: a call to a service that is down takes 20 s, and a round has 120.
 const AT_ONCE: usize = 16;
+/// Between two looks at executions. An account has 10 to 15 `DescribeExecution` a second for all that it does (AWS, "Step
+/// Functions service quotas").
+const BETWEEN_LOOKS: Duration = Duration::from_millis(125);
+/// A round that has taken this long begins no other look: then what is in hand has time to end. Where a round begins is a matter
+/// of chance, so that in the long run no job is the one that is left out.
+const BEGINNING: Duration = Duration::from_secs(80);
 
 /// What settling works with.
 pub struct Watchdog<S, W, Q, E, C> {
@@ -88,23 +96,23 @@ where
     }
 
     /// # Errors
-    /// The first one: one job's trouble must not keep the others waiting.
+    /// See [`Round::end`].
     async fn look_after_all(&self) -> Result<(), Error> {
-        let jobs = self.store.active_jobs().await?.into_iter();
-        let looks = jobs.map(async |uid| {
-            self.look_after(uid)
-                .await
-                .inspect_err(|error| warn!(job.uid = %uid, causes = error.chain(), "job not looked after"))
-        });
-        stream::iter(looks).buffer_unordered(AT_ONCE).fold(Ok(()), async |all, one| all.and(one)).await
+        let mut jobs = self.store.active_jobs().await?;
+        let chance = usize::try_from(self.clock.now().as_microsecond()).unwrap_or(0);
+        let first = chance % jobs.len().max(1);
+        jobs.rotate_left(first);
+        let pace = Pace::new();
+        look_after_each(jobs, async |uid| self.look_after(uid, &pace).await).await
     }
 
-    async fn look_after(&self, uid: JobUid) -> Result<(), Error> {
+    async fn look_after(&self, uid: JobUid, pace: &Pace) -> Result<(), Error> {
         let job = self.store.job(uid).await?;
         let idle = self.clock.now().duration_since(job.state.progressed_at).unsigned_abs();
         if idle < GRACE.min(self.stale) {
             return Ok(());
         }
+        pace.turn().await;
         let runs = self.executions.is_running(uid).await?;
         let problem = if !job.state.status.is_active() {
             // Cancelled, and the call that stops its execution may have been lost.
@@ -126,8 +134,82 @@ where
     }
 }
 
+/// Keeps looks at executions apart.
+struct Pace(Mutex<Interval>);
+
+impl Pace {
+    fn new() -> Self {
+        let mut turns = interval(BETWEEN_LOOKS);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self(Mutex::new(turns))
+    }
+
+    async fn turn(&self) {
+        self.0.lock().await.tick().await;
+    }
+}
+
+/// What became of the jobs of a round.
+#[derive(Default)]
+struct Round {
+    looked_after: usize,
+    left: usize,
+    /// Passes by itself.
+    unavailable: Option<Error>,
+    /// Does not.
+    broken: Option<Error>,
+}
+
+impl Round {
+    fn add(mut self, look: Option<Result<(), Error>>) -> Self {
+        match look {
+            Some(Ok(())) => self.looked_after += 1,
+            None => self.left += 1,
+            Some(Err(error)) if error.code().facts().repeatable => {
+                self.left += 1;
+                self.unavailable.get_or_insert(error);
+            }
+            Some(Err(error)) => {
+                self.broken.get_or_insert(error);
+            }
+        }
+        self
+    }
+
+    /// # Errors
+    /// One that does not pass by itself; one that does, if there was nothing else: a round that was throttled for some has done
+    /// what it could, and the next one comes in a minute.
+    fn end(self) -> Result<(), Error> {
+        if self.left > 0 {
+            warn!(jobs = self.left, "jobs left to the next round");
+        }
+        match (self.broken, self.unavailable) {
+            (Some(broken), _) => Err(broken),
+            (None, Some(unavailable)) if self.looked_after == 0 => Err(unavailable),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One job's trouble must not keep the others waiting.
+async fn look_after_each(jobs: Vec<JobUid>, look: impl AsyncFn(JobUid) -> Result<(), Error>) -> Result<(), Error> {
+    let (look, end) = (&look, Instant::now() + BEGINNING);
+    let looks = jobs.into_iter().map(async |uid| {
+        if Instant::now() >= end {
+            return None;
+        }
+        let looked = look(uid).await;
+        Some(looked.inspect_err(|error| warn!(job.uid = %uid, causes = error.chain(), "job not looked after")))
+    });
+    let round =
+        stream::iter(looks).buffer_unordered(AT_ONCE).fold(Round::default(), async |round, look| round.add(look));
+    round.await.end()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use shared::domain::job::{Job, JobStatus};
     use shared::domain::webhook::{Delivery, Event as Told, Response};
     use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
@@ -211,6 +293,57 @@ mod tests {
         assert!(watchdog.webhooks.record_delivery(&told, lease).await.unwrap());
         watchdog.clock.pass(Duration::from_secs(961));
         assert_eq!(sent_by_a_round().await, []);
+    }
+
+    fn jobs(count: usize) -> Vec<JobUid> {
+        vec![a_job().spec.uid; count]
+    }
+
+    /// Hole 28.
+    #[tokio::test]
+    async fn a_round_that_is_throttled_for_some_jobs_looks_after_the_others() {
+        let looks = AtomicUsize::new(0);
+        let throttled_for_every_other = async |_| match looks.fetch_add(1, Ordering::Relaxed) % 2 {
+            0 => Err(Error::ExecutionsUnavailable("Rate exceeded".into())),
+            _ => Ok(()),
+        };
+        look_after_each(jobs(300), throttled_for_every_other).await.unwrap();
+        assert_eq!(looks.load(Ordering::Relaxed), 300);
+
+        let throttled = async |_| Err(Error::ExecutionsUnavailable("Rate exceeded".into()));
+        assert!(matches!(look_after_each(jobs(3), throttled).await, Err(Error::ExecutionsUnavailable(_))));
+        look_after_each(jobs(0), throttled).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_job_that_cannot_be_read_rings_after_all_others_had_their_turn() {
+        let looks = AtomicUsize::new(0);
+        let first_is_broken = async |_| match looks.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(Error::internal("a row that nobody can read")),
+            _ => Ok(()),
+        };
+        assert!(matches!(look_after_each(jobs(40), first_is_broken).await, Err(Error::Internal(_))));
+        assert_eq!(looks.load(Ordering::Relaxed), 40);
+    }
+
+    /// Hole 28: a bucket of 300 that is filled by 10 a second is not emptied.
+    #[tokio::test(start_paused = true)]
+    async fn looks_at_executions_are_eight_a_second_and_end_before_the_function_does() {
+        const FUNCTION: Duration = Duration::from_secs(120); // infra, `BACKGROUND`
+        let (pace, begun, looks) = (Pace::new(), Instant::now(), AtomicUsize::new(0));
+        let look = async |_| {
+            pace.turn().await;
+            looks.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        };
+
+        look_after_each(jobs(80), look).await.unwrap();
+        assert!(begun.elapsed() >= BETWEEN_LOOKS * 79 && begun.elapsed() < BETWEEN_LOOKS * 81, "{:?}", begun.elapsed());
+
+        let begun = Instant::now();
+        look_after_each(jobs(5_000), look).await.unwrap();
+        assert!(begun.elapsed() < FUNCTION - Duration::from_secs(20), "{:?}", begun.elapsed());
+        assert!(looks.load(Ordering::Relaxed) > 700, "{looks:?}");
     }
 
     #[tokio::test]

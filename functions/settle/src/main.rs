@@ -14,6 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let mut env = Env::new();
     let table = env.text("TABLE_NAME");
     let queue = env.text("WEBHOOK_QUEUE_URL");
+    let overflow = env.text("WEBHOOK_OVERFLOW_QUEUE_URL");
     let machine = env.text("STATE_MACHINE_ARN");
     let stale = Duration::from_secs(env.parsed("STALE_JOB_SECONDS"));
     env.finish()?;
@@ -22,7 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let watchdog = &settle::Watchdog {
         store: store.clone(),
         webhooks: store,
-        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue).with_overflow(overflow),
         executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
         clock: SystemClock,
         stale,

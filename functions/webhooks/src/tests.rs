@@ -266,7 +266,7 @@ async fn what_has_ended_is_delivered_anew_with_the_same_bytes() {
         assert_eq!((now.body, now.status, now.next_retry_at), (before.body, DeliveryStatus::Pending, None));
         // I6: whoever dies before the queue has it is made up for.
         let later = Timestamp::from_second(2_000).unwrap();
-        assert_eq!(store.waiting_deliveries(later, 10).await.unwrap(), [before.uid]);
+        assert_eq!(store.waiting_deliveries(later, 10).await.unwrap(), [(before.uid, 0)]);
     }
 }
 

@@ -13,6 +13,10 @@ export interface RustFunctionProps {
   readonly timeoutSeconds: number;
   readonly memoryMiB: number;
   readonly environment: Record<string, string>;
+  /** Of the account's concurrency; none if it is not given. */
+  readonly reservedConcurrency?: number | undefined;
+  /** It sends messages to a queue that invokes it, and sees to it that they end. */
+  readonly isRecursive: boolean;
 }
 
 /**
@@ -37,6 +41,8 @@ export class RustFunction extends lambda.Function {
       timeout: Duration.seconds(props.timeoutSeconds),
       memorySize: props.memoryMiB,
       environment: props.environment,
+      recursiveLoop: props.isRecursive ? lambda.RecursiveLoop.ALLOW : lambda.RecursiveLoop.TERMINATE,
+      ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency }),
       role,
       logGroup,
     });

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::fields::{self, Fields};
-use super::id::ProviderUid;
+use super::id::{JobUid, ProviderUid};
 use super::job::{JobRequest, ModelType, model_type};
 use super::{Error, Timestamp, limits};
 
@@ -91,6 +91,41 @@ impl AutoLabel {
     }
 }
 
+/// Why jobs by uploads are held back, and until when: the last ones ended before they took anything, or could not start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AutoLabelPause)]
+pub struct AutoLabelPause {
+    /// How many in a row.
+    #[schema(minimum = 1)]
+    pub failures: u32,
+    /// What was wrong with the last one, in a sentence.
+    pub reason: String,
+    /// When that was.
+    pub failed_at: Timestamp,
+    /// When the next one may start. Any change of the project or of its organization's providers ends the pause at once, and so
+    /// does a provider that passes its test.
+    pub retry_at: Timestamp,
+    /// That job; `null` if none could start.
+    #[serde(default)]
+    #[schema(required)]
+    pub job_uid: Option<JobUid>,
+}
+
+/// The first pause. Each one is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3_600);
+
+impl AutoLabelPause {
+    /// The pause after one more failure.
+    #[must_use]
+    pub fn after(before: Option<&Self>, reason: String, failed_at: Timestamp, job_uid: Option<JobUid>) -> Self {
+        let failures = before.map_or(0, |pause| pause.failures).saturating_add(1);
+        let pause = FIRST_PAUSE * 2u32.pow((failures - 1).min(16));
+        Self { failures, reason, failed_at, retry_at: failed_at + pause.min(LONGEST_PAUSE), job_uid }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -140,6 +175,21 @@ mod tests {
         assert_eq!(setting.pause_in(at(100), at(103)), Duration::from_secs(17));
         assert_eq!(setting.pause_in(at(100), at(120)), Duration::ZERO);
         assert_eq!(setting.pause_in(at(100), at(99)), Duration::from_secs(20), "of two clocks one is behind");
+    }
+
+    /// Hole 16.
+    #[test]
+    fn jobs_that_fail_at_once_follow_one_another_ever_more_slowly() {
+        let mut pause: Option<AutoLabelPause> = None;
+        let mut minutes = Vec::new();
+        for _ in 0..11 {
+            let at = Timestamp::from_second(1_000).unwrap();
+            let next = AutoLabelPause::after(pause.as_ref(), "The provider was deleted.".into(), at, None);
+            minutes.push(next.retry_at.duration_since(at).as_secs() / 60);
+            pause = Some(next);
+        }
+        assert_eq!(minutes, [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360]);
+        assert_eq!(pause.unwrap().failures, 11);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::auto_label::{self, AutoLabel};
+use super::auto_label::{self, AutoLabel, AutoLabelPause};
 use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid};
@@ -52,6 +52,9 @@ pub struct Project {
     /// Whether and how uploads are labeled by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label_on_upload: Option<AutoLabel>,
+    /// Whether and why its jobs by uploads are held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_label_pause: Option<AutoLabelPause>,
     /// Items that are pictures.
     #[serde(default)]
     pub image_count: u64,
@@ -86,6 +89,7 @@ impl Project {
             status: ProjectStatus::Active,
             labels,
             auto_label_on_upload,
+            auto_label_pause: None,
             image_count: 0,
             video_frame_count: 0,
             point_cloud_count: 0,
@@ -177,6 +181,7 @@ impl ProjectChange {
             labels: self.labels.unwrap_or(before.labels),
             status: self.status.unwrap_or(before.status),
             auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
+            auto_label_pause: None, // what was wrong may be right now
             updated_at: now,
             ..before
         }

@@ -129,6 +129,21 @@ impl Egress {
     /// # Errors
     /// If no complete answer came.
     pub async fn post(&self, request: Post<'_>) -> Result<Answer, EgressError> {
+        let (answer, end) = self.exchange(request).await?;
+        end.map(|()| answer)
+    }
+
+    /// The same for whoever needs the status: of the body as much as came. That it ends too early or never takes nothing
+    /// from what the status has said.
+    ///
+    /// # Errors
+    /// If no status came.
+    pub async fn post_for_status(&self, request: Post<'_>) -> Result<Answer, EgressError> {
+        self.exchange(request).await.map(|(answer, _)| answer)
+    }
+
+    /// Status and body, and how the body ended.
+    async fn exchange(&self, request: Post<'_>) -> Result<(Answer, Result<(), EgressError>), EgressError> {
         let url = check_url(request.url, self.loopback)?;
         let mut call = self.client.post(url).body(request.body.to_vec());
         for (name, value) in request.headers {
@@ -142,8 +157,9 @@ impl Egress {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        let body = self.beginning(&mut response, request.answer_bytes, &mut time).await?;
-        Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), body })
+        let mut body = Vec::new();
+        let end = self.beginning(&mut response, request.answer_bytes, &mut time, &mut body).await;
+        Ok((Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), body }, end))
     }
 
     /// Status and body of a part of a file, never more of it than is asked for.
@@ -160,22 +176,24 @@ impl Egress {
             return Ok((status, Vec::new()));
         }
         let wanted = usize::try_from(before + length).unwrap_or(usize::MAX);
-        let mut body = self.beginning(&mut response, wanted, &mut time).await?;
+        let mut body = Vec::new();
+        self.beginning(&mut response, wanted, &mut time, &mut body).await?;
         body.drain(..body.len().min(usize::try_from(before).unwrap_or(usize::MAX)));
         Ok((status, body))
     }
 
-    /// The first `most` bytes of a body. What follows is not waited for.
+    /// Reads the first `most` bytes of a body into `body`. What follows is not waited for.
     async fn beginning(
         &self,
         response: &mut reqwest::Response,
         most: usize,
         time: &mut Time,
-    ) -> Result<Vec<u8>, EgressError> {
+        body: &mut Vec<u8>,
+    ) -> Result<(), EgressError> {
         // What is announced is made room for at once: growing would take up to three times as much.
         let announced =
             response.content_length().map_or(most, |length| usize::try_from(length).unwrap_or(most)).min(most);
-        let mut body = Vec::with_capacity(announced.min(LONG_BYTES as usize));
+        body.reserve_exact(announced.min(LONG_BYTES as usize));
         let mut room = None;
         while body.len() < most
             && let Some(piece) = time.bound(response.chunk()).await?
@@ -187,7 +205,7 @@ impl Egress {
             }
             body.extend_from_slice(&piece[..piece.len().min(most - body.len())]);
         }
-        Ok(body)
+        Ok(())
     }
 }
 

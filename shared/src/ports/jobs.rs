@@ -79,6 +79,9 @@ pub trait Jobs: Send + Sync {
         deliveries: &[Delivery],
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Takes back a job whose creation failed and may have had its effect, or may yet have it: it is cancelled, or can be
+    /// created no more. Nobody is told of it.
+    fn withdraw_job(&self, job: &Job, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
     fn close_job(&self, job: JobUid, status: &[JobStatus]) -> impl Future<Output = Result<(), Error>> + Send;

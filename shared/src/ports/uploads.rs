@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::domain::id::{OrganizationUid, ProjectUid};
+use crate::domain::auto_label::AutoLabelPause;
+use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{AssetType, Item};
 use crate::domain::project::Project;
 use crate::domain::upload::RejectedUpload;
@@ -22,8 +23,12 @@ pub struct Arrivals {
     pub settled: u64,
     /// When the last one was counted.
     pub last_at: Option<Timestamp>,
+    /// Since when the oldest of those that wait does, at the earliest; `None`: none does, as far as is known.
+    pub waiting_since: Option<Timestamp>,
     /// Somebody looks after them.
     pub are_awaited: bool,
+    /// The job that they have started last, if it has taken nothing yet.
+    pub last_job: Option<JobUid>,
     /// Where the last such job ended, in the order of unlabeled items.
     pub taken_until: Option<String>,
 }
@@ -101,13 +106,14 @@ pub trait UploadWatch: Send + Sync {
         waiting: u64,
         now: Timestamp,
     ) -> impl Future<Output = Result<Arrivals, Error>> + Send;
-    /// Has a project's uploads looked after: all but the first `settled`. Somebody is to look at them at `look_at`. `false`:
-    /// they are looked after already.
+    /// Has a project's uploads looked after: all but the first `settled`. The first of them waits since `now`, and somebody is
+    /// to look at them at `look_at`. `false`: they are looked after already.
     fn await_pause(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         settled: u64,
+        now: Timestamp,
         look_at: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Notes when somebody is to look at them next. `false`: somebody is on the way already, later than `now`, or they are
@@ -126,6 +132,17 @@ pub trait UploadWatch: Send + Sync {
         project: ProjectUid,
         counted: u64,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Notes the job that uploads have started. It is forgotten when it takes them, and when the project is changed.
+    fn note_upload_job(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        job: JobUid,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Holds jobs by uploads back, if the project still is as `before` says. A job that takes them ends the pause, and so does
+    /// a change of the project.
+    fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause)
+    -> impl Future<Output = Result<(), Error>> + Send;
     /// Projects of every tenant whose uploads are looked after.
     fn awaited_projects(
         &self,
@@ -136,12 +153,13 @@ pub trait UploadWatch: Send + Sync {
 
 /// The queue of what S3 tells.
 pub trait UploadQueue: Send + Sync {
-    /// Asks for a look at a project's uploads, after `delay` (at most 15 minutes).
+    /// Asks for a look at a project's uploads, after `delay` (at most 15 minutes). `hops`: the looks that led to it.
     fn look_at(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         delay: Duration,
+        hops: u32,
     ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Asks for the rest of a round of the schedule, behind the project of this place.
     fn go_on(&self, after: &str) -> impl Future<Output = Result<(), Error>> + Send;

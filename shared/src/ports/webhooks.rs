@@ -29,6 +29,31 @@ impl DeliveryFilter {
     }
 }
 
+/// A message that asks for an attempt to deliver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeliveryRequest {
+    /// Which.
+    pub delivery: DeliveryUid,
+    /// The tenant, whose share of the queue it takes; `None`: the sender does not know it.
+    pub organization: Option<OrganizationUid>,
+    /// Messages that asked for the same attempt before this one.
+    pub hops: u32,
+}
+
+impl DeliveryRequest {
+    /// The first message about the next attempt.
+    #[must_use]
+    pub fn of(delivery: &Delivery) -> Self {
+        Self { delivery: delivery.uid, organization: Some(delivery.organization), hops: 0 }
+    }
+
+    /// The message after this one.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { hops: self.hops + 1, ..self }
+    }
+}
+
 /// Webhook subscriptions and deliveries.
 pub trait Webhooks: Send + Sync {
     /// Stores a new subscription. Answers the one of this uid that is there, if an attempt before has stored it.
@@ -70,13 +95,19 @@ pub trait Webhooks: Send + Sync {
     /// Stores a delivery that tells nothing that was written: a test.
     fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
     /// The first `limit` pending deliveries that were due before `before`, the first due first: the outbox of every tenant.
+    /// Each with the number of times that it was put off since anything else was recorded of it.
     fn waiting_deliveries(
         &self,
         before: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<DeliveryUid>, Error>> + Send;
-    /// Has [`Webhooks::waiting_deliveries`] pass over a delivery until then; nothing else changes.
-    fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(DeliveryUid, u32)>, Error>> + Send;
+    /// Has [`Webhooks::waiting_deliveries`] pass over a delivery until then, and counts that; nothing else changes.
+    fn put_off_delivery(
+        &self,
+        uid: DeliveryUid,
+        until: Timestamp,
+        times: u32,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a delivery back to where it began, if it still is as `before` says. `false`: it is not, read it again.
     fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
@@ -89,12 +120,35 @@ pub trait Webhooks: Send + Sync {
         delivery: &Delivery,
         lease: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
+    /// Takes one of the organization's `slots` for an invocation that delivers for it, until it is given back or its time is
+    /// over. `None`: all are taken.
+    fn take_slot(
+        &self,
+        organization: OrganizationUid,
+        slots: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<Option<u32>, Error>> + Send;
+    /// Gives a slot back that was taken `until` then.
+    fn free_slot(
+        &self,
+        organization: OrganizationUid,
+        slot: u32,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// The webhook queue.
+/// The webhook queues.
 pub trait Queue: Send + Sync {
-    /// Asks for an attempt to deliver, after `delay` (at most 15 minutes).
-    fn send(&self, delivery: DeliveryUid, delay: Duration) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Asks for attempts to deliver, now. After an error some may have been asked for.
+    fn send(&self, requests: &[DeliveryRequest]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Asks for attempts by the queue of what must not hold up others, after `delay` (at most 15 minutes). After an error some
+    /// may have been asked for.
+    fn send_to_overflow(
+        &self,
+        requests: &[DeliveryRequest],
+        delay: Duration,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a delivery that was given up where people look.
     fn bury(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::MessageAttributeValue;
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
 use crate::domain::id::{DeliveryUid, OrganizationUid, ProjectUid};
-use crate::ports::{Queue, UploadQueue};
+use crate::domain::item::is_zero;
+use crate::ports::{DeliveryRequest, Queue, UploadQueue};
 use crate::sdk;
 
 pub use records::{Attributes, Failures, Record, Records};
@@ -27,14 +28,39 @@ pub enum Message {
     V1 {
         /// Which.
         delivery: DeliveryUid,
+        /// The tenant, if the sender knows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization: Option<OrganizationUid>,
+        /// Messages that asked for the same attempt before this one.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hops: u32,
     },
 }
 
-/// The webhook queue and its dead letters.
+impl From<DeliveryRequest> for Message {
+    fn from(DeliveryRequest { delivery, organization, hops }: DeliveryRequest) -> Self {
+        Self::V1 { delivery, organization, hops }
+    }
+}
+
+impl From<Message> for DeliveryRequest {
+    fn from(Message::V1 { delivery, organization, hops }: Message) -> Self {
+        Self { delivery, organization, hops }
+    }
+}
+
+/// Messages of one call (AWS, "SendMessageBatch").
+const BATCH: usize = 10;
+
+/// The webhook queue, the one beside it, and their dead letters.
+///
+/// A message carries its organization as `MessageGroupId`: a standard queue is fair then, and hands out what others wait for before
+/// the rest of a tenant that has more under way than its part (AWS, "Amazon SQS fair queues").
 #[derive(Clone, Debug)]
 pub struct WebhookQueue {
     client: Client,
     url: String,
+    overflow_url: Option<String>,
     dead_letters_url: Option<String>,
 }
 
@@ -42,7 +68,14 @@ impl WebhookQueue {
     /// For those who only send.
     #[must_use]
     pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into(), dead_letters_url: None }
+        Self { client, url: url.into(), overflow_url: None, dead_letters_url: None }
+    }
+
+    /// For those who try again.
+    #[must_use]
+    pub fn with_overflow(mut self, url: impl Into<String>) -> Self {
+        self.overflow_url = Some(url.into());
+        self
     }
 
     /// For the one who also gives up.
@@ -52,28 +85,53 @@ impl WebhookQueue {
         self
     }
 
-    async fn put(&self, url: &str, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
-        let body = serde_json::to_string(&Message::V1 { delivery }).map_err(Error::internal)?;
-        self.client
-            .send_message()
-            .queue_url(url)
-            .message_body(body)
-            .delay_seconds(seconds(delay))
-            .send()
-            .await
-            .map_err(classify)?;
+    async fn put(&self, url: &str, requests: &[DeliveryRequest], delay: Duration) -> Result<(), Error> {
+        if let [request] = requests {
+            let body = body(*request)?;
+            let message = self.client.send_message().queue_url(url).message_body(body).delay_seconds(seconds(delay));
+            message.set_message_group_id(group(*request)).send().await.map_err(classify)?;
+            return Ok(());
+        }
+        for requests in requests.chunks(BATCH) {
+            let entries = requests.iter().enumerate().map(|(n, request)| {
+                let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(body(*request)?);
+                let entry = entry.delay_seconds(seconds(delay)).set_message_group_id(group(*request));
+                entry.build().map_err(Error::internal)
+            });
+            let entries = entries.collect::<Result<_, _>>()?;
+            let call = self.client.send_message_batch().queue_url(url).set_entries(Some(entries));
+            let answer = call.send().await.map_err(classify)?;
+            if let Some(refused) = answer.failed.first() {
+                return Err(Error::QueueUnavailable(
+                    format!("a message of a batch was refused: {}", refused.code).into(),
+                ));
+            }
+        }
         Ok(())
     }
 }
 
+fn body(request: DeliveryRequest) -> Result<String, Error> {
+    serde_json::to_string(&Message::from(request)).map_err(Error::internal)
+}
+
+fn group(request: DeliveryRequest) -> Option<String> {
+    request.organization.map(|organization| organization.to_string())
+}
+
 impl Queue for WebhookQueue {
-    async fn send(&self, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
-        self.put(&self.url, delivery, delay).await
+    async fn send(&self, requests: &[DeliveryRequest]) -> Result<(), Error> {
+        self.put(&self.url, requests, Duration::ZERO).await
+    }
+
+    async fn send_to_overflow(&self, requests: &[DeliveryRequest], delay: Duration) -> Result<(), Error> {
+        let url = self.overflow_url.as_deref().ok_or_else(|| Error::internal("no overflow queue configured"))?;
+        self.put(url, requests, delay).await
     }
 
     async fn bury(&self, delivery: DeliveryUid) -> Result<(), Error> {
         let url = self.dead_letters_url.as_deref().ok_or_else(|| Error::internal("no dead-letter queue configured"))?;
-        self.put(url, delivery, Duration::ZERO).await
+        self.put(url, &[DeliveryRequest { delivery, organization: None, hops: 0 }], Duration::ZERO).await
     }
 }
 
@@ -86,6 +144,9 @@ pub enum UploadMessage {
         organization: OrganizationUid,
         /// The project.
         project: ProjectUid,
+        /// Looks that led to this one without a pause between uploads.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        hops: u32,
     },
     /// The rest of a round of the schedule.
     RoundV1 {
@@ -118,8 +179,14 @@ impl UploadMessages {
 }
 
 impl UploadQueue for UploadMessages {
-    async fn look_at(&self, organization: OrganizationUid, project: ProjectUid, delay: Duration) -> Result<(), Error> {
-        self.send(&UploadMessage::V1 { organization, project }, delay).await
+    async fn look_at(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        delay: Duration,
+        hops: u32,
+    ) -> Result<(), Error> {
+        self.send(&UploadMessage::V1 { organization, project, hops }, delay).await
     }
 
     async fn go_on(&self, after: &str) -> Result<(), Error> {

@@ -12,7 +12,7 @@ pub struct Records {
 }
 
 /// A message.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// By which a failure names it.
@@ -22,6 +22,9 @@ pub struct Record {
     /// What the queue knows of it.
     #[serde(default)]
     pub attributes: Attributes,
+    /// The queue's ARN.
+    #[serde(default, rename = "eventSourceARN")]
+    pub queue_arn: String,
 }
 
 /// What the queue knows of a message.

@@ -10,8 +10,10 @@ use super::jobs::update;
 use super::keys::{self, ACTIVE, Key};
 use super::rows::ArrivalsRow;
 use super::tenants::is_done;
-use crate::domain::id::{OrganizationUid, ProjectUid};
+use crate::domain::auto_label::AutoLabelPause;
+use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::AssetType;
+use crate::domain::project::Project;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Arrivals, Page, Picked, UploadWatch, WaitingUploads};
 
@@ -78,6 +80,7 @@ impl UploadWatch for Store {
         organization: OrganizationUid,
         project: ProjectUid,
         settled: u64,
+        now: Timestamp,
         look_at: Timestamp,
     ) -> Result<bool, Error> {
         let request = self
@@ -86,14 +89,16 @@ impl UploadWatch for Store {
             .table_name(&self.table)
             .set_key(Some(Key::project(organization, project).into()))
             .update_expression(format!(
-                "SET {} = :uploads, {} = :place, uploads_look_at_ms = :look_at, uploads_settled = :settled",
+                "SET {} = :uploads, {} = :place, uploads_look_at_ms = :look_at, uploads_settled = :settled, \
+                 uploads_waiting_since = :now",
                 ACTIVE.pk, ACTIVE.sk
             ))
             .condition_expression(format!("attribute_exists(pk) AND attribute_not_exists({})", ACTIVE.pk))
             .expression_attribute_values(":uploads", text(keys::AWAITED_UPLOADS))
             .expression_attribute_values(":place", text(keys::in_time(look_at, project)))
             .expression_attribute_values(":look_at", number(look_at.as_millisecond()))
-            .expression_attribute_values(":settled", number(settled));
+            .expression_attribute_values(":settled", number(settled))
+            .expression_attribute_values(":now", attribute(&now)?);
         is_done(request.send().await)
     }
 
@@ -128,10 +133,49 @@ impl UploadWatch for Store {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(Key::project(organization, project).into()))
-            .update_expression(format!("SET uploads_settled = :counted REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
+            .update_expression(format!(
+                "SET uploads_settled = :counted REMOVE {}, {}, uploads_waiting_since",
+                ACTIVE.pk, ACTIVE.sk
+            ))
             .condition_expression("uploads_counted = :counted") // what arrives meanwhile must not be forgotten
             .expression_attribute_values(":counted", number(counted));
         is_done(request.send().await).map(|_forgotten| ())
+    }
+
+    async fn note_upload_job(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        job: JobUid,
+    ) -> Result<(), Error> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::project(organization, project).into()))
+            .update_expression("SET uploads_job = :job")
+            .condition_expression("attribute_exists(auto_label_on_upload)")
+            .expression_attribute_values(":job", text(job.to_string()));
+        is_done(request.send().await).map(|_noted| ())
+    }
+
+    async fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause) -> Result<(), Error> {
+        // Whoever changes the project meanwhile may have put it right; and of two who saw the same failure one counts it.
+        let as_read = "updated_at = :updated AND auto_label_pause = :before";
+        let first = "updated_at = :updated AND attribute_not_exists(auto_label_pause)";
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::project(before.organization, before.uid).into()))
+            .update_expression("SET auto_label_pause = :pause")
+            .condition_expression(if before.auto_label_pause.is_some() { as_read } else { first })
+            .expression_attribute_values(":updated", attribute(&before.updated_at)?)
+            .expression_attribute_values(":pause", attribute(pause)?);
+        if let Some(seen) = &before.auto_label_pause {
+            request = request.expression_attribute_values(":before", attribute(seen)?);
+        }
+        is_done(request.send().await).map(|_paused| ())
     }
 
     async fn awaited_projects(
@@ -177,12 +221,15 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(Key::project(picked.organization, picked.project).into()))
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":counted", number(picked.counted));
-        let mut set = "SET uploads_settled = :counted".to_owned();
+            .expression_attribute_values(":counted", number(picked.counted))
+            .expression_attribute_values(":now", attribute(&now)?);
+        // Whatever still waits came since then, or there was no room for it.
+        let mut set = "SET uploads_settled = :counted, uploads_waiting_since = :now".to_owned();
         if let Some(until) = &picked.until {
             set += ", uploads_taken_until = :until";
             taken = taken.expression_attribute_values(":until", text(until));
         }
+        set += " REMOVE auto_label_pause, uploads_job";
         Ok([update(counted)?, update(taken.update_expression(set))?])
     }
 }
@@ -194,7 +241,9 @@ fn arrivals(row: Row) -> Result<Arrivals, Error> {
         counted: uploads.uploads_counted,
         settled: uploads.uploads_settled,
         last_at: uploads.uploads_last_at,
+        waiting_since: uploads.waiting_since(),
         are_awaited: uploads.active_pk.is_some(),
+        last_job: uploads.uploads_job,
         taken_until: uploads.uploads_taken_until,
     })
 }

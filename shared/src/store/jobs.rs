@@ -139,6 +139,15 @@ impl Jobs for Store {
         }
     }
 
+    async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error> {
+        // The transaction that creates it may still be on its way. It finds a row there and is refused.
+        let row = item(&JobRow::withdrawn(&job.spec, &job.state, now)?)?;
+        if !self.put_new(row).await? {
+            self.cancel_job(job, &[], now).await?;
+        }
+        Ok(())
+    }
+
     async fn close_job(&self, job: JobUid, status: &[JobStatus]) -> Result<(), Error> {
         let places: Vec<String> = (0..status.len()).map(|n| format!(":status{n}")).collect();
         let mut closing = Update::builder()

@@ -158,6 +158,11 @@ impl Key {
         Self::new(format!("{DELIVERY}{uid}"), "DELIVERY")
     }
 
+    /// Who delivers for an organization just now, beside what it owns.
+    pub(super) fn slots(organization: OrganizationUid) -> Self {
+        Self::new(organization_pk(organization), "SLOTS")
+    }
+
     /// The uid in the key of a delivery's row.
     pub(super) fn delivery_uid(&self) -> Option<DeliveryUid> {
         DeliveryUid::parse(self.pk.strip_prefix(DELIVERY)?).ok()
@@ -258,6 +263,21 @@ pub(super) fn unlabeled_of(project: ProjectUid, shard: u8) -> String {
 /// Order of things whose uid does not sort by time. Microseconds: the items of one call are a microsecond apart.
 pub(super) fn in_time(created_at: Timestamp, uid: impl std::fmt::Display) -> String {
     format!("{:016}#{uid}", created_at.as_microsecond())
+}
+
+/// The time in a place of [`in_time`].
+pub(super) fn time_of(place: &str) -> Option<Timestamp> {
+    Timestamp::from_microsecond(place.split('#').next()?.parse().ok()?).ok()
+}
+
+/// Where a delivery stands in the outbox that was put off so many times: in time, as any other.
+pub(super) fn put_off(until: Timestamp, delivery: DeliveryUid, times: u32) -> String {
+    format!("{}#{times}", in_time(until, delivery))
+}
+
+/// The times in a place of [`put_off`]; `None`: it is another's.
+pub(super) fn times_put_off(place: &str) -> Option<u32> {
+    place.splitn(3, '#').nth(2)?.parse().ok()
 }
 
 /// Where an item stands among the unlabeled ones whose file has come by upload: among all others in time, and told from them.

@@ -332,13 +332,21 @@ pub(super) struct JobRow {
     summary: Option<Summary>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refusal: Option<String>,
-    listing_pk: String,
-    listing_sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing_sk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     active_pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     active_sk: Option<String>,
+    /// Seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<i64>,
 }
+
+/// Seconds that a job is in the way of its own creation: far longer than any call is under way.
+const WITHDRAWN_SECONDS: i64 = 24 * 3_600;
 
 impl JobRow {
     pub(super) fn new(spec: &JobSpec, state: &JobState) -> Result<Self, Error> {
@@ -359,10 +367,26 @@ impl JobRow {
             error_message: state.error_message.clone(),
             summary: state.summary.clone(),
             refusal: state.refusal.clone(),
-            listing_pk: keys::jobs_of_project(spec.project).pk,
-            listing_sk: spec.uid.to_string(),
+            listing_pk: Some(keys::jobs_of_project(spec.project).pk),
+            listing_sk: Some(spec.uid.to_string()),
             active_pk: Some(keys::ACTIVE_JOBS.to_owned()),
             active_sk: Some(spec.uid.to_string()),
+            expires_at: None,
+        })
+    }
+
+    /// What stands in the way of a job's creation: cancelled, in no list, and gone after a day.
+    pub(super) fn withdrawn(spec: &JobSpec, state: &JobState, now: Timestamp) -> Result<Self, Error> {
+        Ok(Self {
+            status: JobStatus::Cancelled,
+            progressed_at: now,
+            completed_at: Some(now),
+            listing_pk: None,
+            listing_sk: None,
+            active_pk: None,
+            active_sk: None,
+            expires_at: Some(now.as_second() + WITHDRAWN_SECONDS),
+            ..Self::new(spec, state)?
         })
     }
 
@@ -518,7 +542,20 @@ pub(super) struct ArrivalsRow {
     #[serde(default)]
     pub(super) uploads_taken_until: Option<String>,
     #[serde(default)]
+    uploads_waiting_since: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) uploads_job: Option<JobUid>,
+    #[serde(default)]
     pub(super) active_pk: Option<String>,
+    #[serde(default)]
+    active_sk: Option<String>,
+}
+
+impl ArrivalsRow {
+    /// A row of before says it by its place among those that are looked after.
+    pub(super) fn waiting_since(&self) -> Option<Timestamp> {
+        self.uploads_waiting_since.or_else(|| keys::time_of(self.active_sk.as_deref()?))
+    }
 }
 
 /// The note of a rejected upload, listed by project, gone after 30 days.

@@ -80,7 +80,7 @@ impl Projects for Store {
                 .expression_attribute_names(format!("#{name}"), name)
                 .expression_attribute_values(format!(":{name}"), value);
         }
-        let mut removed = String::new();
+        let mut removed = " REMOVE auto_label_pause, uploads_job".to_owned(); // what was wrong may be right now
         match &change.auto_label_on_upload {
             Some(Some(setting)) => {
                 expression += ", auto_label_on_upload = :setting, uploads_taken_until = if_not_exists(uploads_taken_until, :from)";
@@ -89,7 +89,10 @@ impl Projects for Store {
                     .expression_attribute_values(":from", text(keys::in_time(now, ""))); // what was there before waits for a person
             }
             Some(None) => {
-                removed = format!(" REMOVE auto_label_on_upload, uploads_taken_until, {}, {}", ACTIVE.pk, ACTIVE.sk);
+                removed += &format!(
+                    ", auto_label_on_upload, uploads_taken_until, uploads_waiting_since, {}, {}",
+                    ACTIVE.pk, ACTIVE.sk
+                );
             }
             None => {}
         }

@@ -1,11 +1,13 @@
 //! Webhook subscriptions and deliveries.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::Store;
-use super::calls::{Found, attribute, classify, key_of, looked_at, read, text};
+use super::calls::{Found, Row, attribute, classify, key_of, looked_at, number, read, text};
 use super::keys::{self, ACTIVE, Key, OUTBOX};
 use super::rows::{DeliveryRow, Keyed, item};
+use super::tenants::is_done;
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
 use crate::domain::{Error, Timestamp, limits};
@@ -71,7 +73,7 @@ impl Webhooks for Store {
         self.put_new(item(&DeliveryRow::new(delivery))?).await.map(|_added| ())
     }
 
-    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<DeliveryUid>, Error> {
+    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<(DeliveryUid, u32)>, Error> {
         let mut entries = self
             .client
             .query()
@@ -87,15 +89,18 @@ impl Webhooks for Store {
         while waiting.len() < limit
             && let Some(entry) = entries.next().await
         {
-            waiting.extend(key_of(&entry.map_err(classify)?).and_then(|key| key.delivery_uid()));
+            let entry = entry.map_err(classify)?;
+            let times = entry.get(ACTIVE.sk).and_then(|place| keys::times_put_off(place.as_s().ok()?)).unwrap_or(0);
+            waiting.extend(key_of(&entry).and_then(|key| Some((key.delivery_uid()?, times))));
         }
         Ok(waiting)
     }
 
-    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp) -> Result<(), Error> {
+    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp, times: u32) -> Result<(), Error> {
         let update = format!("SET {} = :place", ACTIVE.sk);
         let waits = format!("attribute_exists({})", ACTIVE.pk);
-        let values = [(":place", text(keys::in_time(until, uid)))];
+        // In the place itself: whatever else is recorded of the delivery puts it at another one, and the count ends.
+        let values = [(":place", text(keys::put_off(until, uid, times)))];
         self.update_delivery(uid, update, &waits, &[], values).await.map(|_waits| ())
     }
 
@@ -153,6 +158,67 @@ impl Webhooks for Store {
         let names = [("#status", "status"), ("#response", "response")];
         self.update_delivery(delivery.uid, update, still_ours, &names, values).await
     }
+
+    async fn take_slot(
+        &self,
+        organization: OrganizationUid,
+        slots: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<u32>, Error> {
+        // Any one first: those who come together must not all want the same.
+        let chance = u32::try_from(until.as_microsecond().rem_euclid(i64::from(slots.max(1)))).unwrap_or(0);
+        let mut slot = chance;
+        for _ in 0..2 {
+            let request = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(Key::slots(organization).into()))
+                .update_expression("SET #slot = :until")
+                // Whoever had it may have died. Our own write, if only its answer was lost, is no other's.
+                .condition_expression("attribute_not_exists(#slot) OR #slot < :now OR #slot = :until")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .expression_attribute_names("#slot", slot_name(slot))
+                .expression_attribute_values(":until", number(until.as_microsecond()))
+                .expression_attribute_values(":now", number(now.as_microsecond()));
+            let error = match request.send().await {
+                Ok(_) => return Ok(Some(slot)),
+                Err(error) => error,
+            };
+            let Some(UpdateItemError::ConditionalCheckFailedException(taken)) = error.as_service_error() else {
+                return Err(classify(error));
+            };
+            let row = taken.item().cloned().unwrap_or_default();
+            match (0..slots).find(|slot| is_free(&row, *slot, now)) {
+                Some(free) => slot = free,
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn free_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> Result<(), Error> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::slots(organization).into()))
+            .update_expression("REMOVE #slot")
+            .condition_expression("#slot = :until") // after its time it is another's
+            .expression_attribute_names("#slot", slot_name(slot))
+            .expression_attribute_values(":until", number(until.as_microsecond()));
+        is_done(request.send().await).map(|_freed| ())
+    }
+}
+
+fn slot_name(slot: u32) -> String {
+    format!("slot{slot}")
+}
+
+fn is_free(row: &Row, slot: u32, now: Timestamp) -> bool {
+    let until = row.get(&slot_name(slot)).and_then(|until| until.as_n().ok()?.parse::<i64>().ok());
+    until.is_none_or(|until| until < now.as_microsecond())
 }
 
 impl Store {

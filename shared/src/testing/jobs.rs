@@ -197,6 +197,10 @@ impl Jobs for MemoryJob {
         })
     }
 
+    async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error> {
+        self.cancel_job(job, &[], now).await.map(|_| ())
+    }
+
     async fn close_job(&self, _: JobUid, status: &[JobStatus]) -> Result<(), Error> {
         self.fault.around(|| {
             let mut state = self.lock();

@@ -87,6 +87,7 @@ impl Projects for MemoryTenants {
         change: &ProjectChange,
         now: Timestamp,
     ) -> Result<Project, Error> {
+        self.forget_upload_job(uid);
         self.with_project(organization, uid, |project| {
             *project = change.clone().applied_to(project.clone(), now);
             project.clone()

@@ -2,10 +2,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::domain::auto_label::AutoLabelPause;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
 use crate::domain::plan::Plan;
+use crate::domain::project::Project;
 use crate::domain::result::LabelResult;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::webhook::Delivery;
@@ -33,6 +35,8 @@ struct Waiting {
     counted: u64,
     settled: u64,
     last_at: Option<Timestamp>,
+    waiting_since: Option<Timestamp>,
+    last_job: Option<JobUid>,
     are_awaited: bool,
     look_at: Option<Timestamp>,
     taken_until: Option<String>,
@@ -58,9 +62,16 @@ impl MemoryTenants {
     }
 
     /// The job that has a project fails before anybody has planned it.
-    pub fn fail_jobs(&self) {
-        let mut uploads = lock(&self.uploads);
-        uploads.jobs.iter_mut().for_each(|job| job.state.status = JobStatus::Failed);
+    pub fn fail_jobs(&self, now: Timestamp) {
+        for job in lock(&self.uploads).jobs.iter_mut().filter(|job| job.state.status.is_active()) {
+            job.state.status = JobStatus::Failed;
+            job.state.completed_at = Some(now);
+        }
+    }
+
+    /// A change of the project ends what was known of its last job.
+    pub(super) fn forget_upload_job(&self, project: ProjectUid) {
+        lock(&self.uploads).projects.entry(project).or_default().last_job = None;
     }
 
     /// Jobs have taken so many today.
@@ -151,8 +162,8 @@ impl WaitingUploads for MemoryTenants {
         let project = self.project(organization, uid).await?;
         self.fault.around(|| {
             let state = lock(&self.uploads).projects.get(&uid).cloned().unwrap_or_default();
-            let Waiting { counted, settled, last_at, are_awaited, taken_until, .. } = state;
-            Ok(Arrivals { project, counted, settled, last_at, are_awaited, taken_until })
+            let Waiting { counted, settled, last_at, waiting_since, last_job, are_awaited, taken_until, .. } = state;
+            Ok(Arrivals { project, counted, settled, last_at, waiting_since, last_job, are_awaited, taken_until })
         })
     }
 
@@ -186,6 +197,7 @@ impl UploadWatch for MemoryTenants {
         _: OrganizationUid,
         project: ProjectUid,
         settled: u64,
+        now: Timestamp,
         look_at: Timestamp,
     ) -> Result<bool, Error> {
         self.fault.around(|| {
@@ -194,7 +206,8 @@ impl UploadWatch for MemoryTenants {
             if state.are_awaited {
                 return Ok(false);
             }
-            *state = Waiting { settled, are_awaited: true, look_at: Some(look_at), ..state.clone() };
+            let waiting_since = Some(now);
+            *state = Waiting { settled, are_awaited: true, waiting_since, look_at: Some(look_at), ..state.clone() };
             Ok(true)
         })
     }
@@ -224,7 +237,27 @@ impl UploadWatch for MemoryTenants {
             if state.counted == counted {
                 state.settled = counted;
                 state.are_awaited = false;
+                state.waiting_since = None;
             }
+            Ok(())
+        })
+    }
+
+    async fn note_upload_job(&self, _: OrganizationUid, project: ProjectUid, job: JobUid) -> Result<(), Error> {
+        self.fault.around(|| {
+            lock(&self.uploads).projects.entry(project).or_default().last_job = Some(job);
+            Ok(())
+        })
+    }
+
+    async fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut projects = lock(&self.projects);
+            let as_read = |project: &&mut Project| {
+                (project.uid, project.updated_at) == (before.uid, before.updated_at)
+                    && project.auto_label_pause == before.auto_label_pause
+            };
+            projects.iter_mut().filter(as_read).for_each(|project| project.auto_label_pause = Some(pause.clone()));
             Ok(())
         })
     }
@@ -292,7 +325,11 @@ impl Jobs for MemoryTenants {
             job.state.counters.total = total;
             if let Some(picked) = picked {
                 uploads.taken += total;
+                let mut projects = lock(&self.projects);
+                let taken = projects.iter_mut().filter(|project| project.uid == picked.project);
+                taken.for_each(|project| project.auto_label_pause = None);
                 let state = uploads.projects.entry(picked.project).or_default();
+                (state.waiting_since, state.last_job) = (Some(now), None);
                 state.settled = picked.counted;
                 state.taken_until = picked.until.clone().or_else(|| state.taken_until.clone());
             }
@@ -312,6 +349,11 @@ impl Jobs for MemoryTenants {
             job.state.status = JobStatus::Cancelled;
             Ok(true)
         })
+    }
+
+    async fn withdraw_job(&self, withdrawn: &Job, now: Timestamp) -> Result<(), Error> {
+        let cancelled = self.cancel_job(withdrawn, &[], now).await;
+        if matches!(cancelled, Err(Error::NotFound)) { Ok(()) } else { cancelled.map(|_| ()) }
     }
 
     async fn close_job(&self, _: JobUid, _: &[JobStatus]) -> Result<(), Error> {
@@ -364,7 +406,7 @@ impl MemoryUploadQueue {
 }
 
 impl UploadQueue for MemoryUploadQueue {
-    async fn look_at(&self, _: OrganizationUid, project: ProjectUid, delay: Duration) -> Result<(), Error> {
+    async fn look_at(&self, _: OrganizationUid, project: ProjectUid, delay: Duration, _: u32) -> Result<(), Error> {
         self.fault.around(|| {
             lock(&self.looks).push((project, delay));
             Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
-use crate::ports::{DeliveryFilter, Page, Queue, Receivers, Secrets, Slice, Webhooks};
+use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, Receivers, Secrets, Slice, Webhooks};
 use crate::testing::Fault;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -41,8 +41,10 @@ pub struct MemoryWebhooks {
     /// What somebody else makes of a subscription, each right before a write.
     others: Arc<Mutex<VecDeque<Webhook>>>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
-    /// Since when.
-    outbox: Arc<Mutex<Vec<(Timestamp, DeliveryUid)>>>,
+    /// Since when, and how often they were put off.
+    outbox: Arc<Mutex<Vec<(Timestamp, DeliveryUid, u32)>>>,
+    /// Whose, which, until when.
+    slots: Arc<Mutex<Vec<(OrganizationUid, u32, Timestamp)>>>,
     fault: Arc<Fault>,
 }
 
@@ -68,21 +70,26 @@ impl MemoryWebhooks {
     /// Puts a delivery there.
     pub fn put(&self, delivery: Delivery) {
         if delivery.status == DeliveryStatus::Pending {
-            lock(&self.outbox).push((delivery.due(), delivery.uid));
+            lock(&self.outbox).push((delivery.due(), delivery.uid, 0));
         }
         lock(&self.deliveries).push(delivery);
     }
 
     /// Gives a delivery that is in the outbox another place there, or none.
-    fn put_in_outbox(&self, uid: DeliveryUid, due: Option<Timestamp>) {
+    fn put_in_outbox(&self, uid: DeliveryUid, due: Option<Timestamp>, times: u32) {
         let mut outbox = lock(&self.outbox);
         let before = outbox.len();
-        outbox.retain(|(_, waiting)| *waiting != uid);
+        outbox.retain(|(_, waiting, _)| *waiting != uid);
         if let Some(due) = due
             && outbox.len() < before
         {
-            outbox.push((due, uid));
+            outbox.push((due, uid, times));
         }
+    }
+
+    /// Slots that are taken.
+    pub fn slots(&self) -> usize {
+        lock(&self.slots).len()
     }
 
     fn find(
@@ -155,17 +162,18 @@ impl Webhooks for MemoryWebhooks {
         Ok(())
     }
 
-    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<DeliveryUid>, Error> {
+    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<(DeliveryUid, u32)>, Error> {
         self.fault.around(|| {
             let mut waiting = lock(&self.outbox).clone();
             waiting.sort_unstable();
-            Ok(waiting.into_iter().filter(|(since, _)| *since < before).map(|(_, uid)| uid).take(limit).collect())
+            let due = waiting.into_iter().filter(|(since, ..)| *since < before);
+            Ok(due.map(|(_, uid, times)| (uid, times)).take(limit).collect())
         })
     }
 
-    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp) -> Result<(), Error> {
+    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp, times: u32) -> Result<(), Error> {
         self.fault.around(|| {
-            self.put_in_outbox(uid, Some(until));
+            self.put_in_outbox(uid, Some(until), times);
             Ok(())
         })
     }
@@ -178,7 +186,7 @@ impl Webhooks for MemoryWebhooks {
             let restarted =
                 lock(&self.deliveries).iter_mut().find(unchanged).map(|delivery| *delivery = anew.clone()).is_some();
             if restarted {
-                lock(&self.outbox).push((anew.due(), anew.uid));
+                lock(&self.outbox).push((anew.due(), anew.uid, 0));
             }
             Ok(restarted)
         })
@@ -195,7 +203,7 @@ impl Webhooks for MemoryWebhooks {
                 .map(|delivery| delivery.next_retry_at = Some(lease))
                 .is_some();
             if claimed {
-                self.put_in_outbox(seen.uid, Some(lease));
+                self.put_in_outbox(seen.uid, Some(lease), 0);
             }
             Ok(claimed)
         })
@@ -209,9 +217,33 @@ impl Webhooks for MemoryWebhooks {
             let recorded =
                 lock(&self.deliveries).iter_mut().find(ours).map(|delivery| *delivery = new.clone()).is_some();
             if recorded {
-                self.put_in_outbox(new.uid, (new.status == DeliveryStatus::Pending).then(|| new.due()));
+                self.put_in_outbox(new.uid, (new.status == DeliveryStatus::Pending).then(|| new.due()), 0);
             }
             Ok(recorded)
+        })
+    }
+
+    async fn take_slot(
+        &self,
+        organization: OrganizationUid,
+        slots: u32,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<u32>, Error> {
+        self.fault.around(|| {
+            let mut taken = lock(&self.slots);
+            taken.retain(|(_, _, end)| *end >= now);
+            let is_taken = |slot: &u32| taken.iter().any(|(whose, which, _)| (*whose, which) == (organization, slot));
+            let free = (0..slots).find(|slot| !is_taken(slot));
+            taken.extend(free.map(|slot| (organization, slot, until)));
+            Ok(free)
+        })
+    }
+
+    async fn free_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> Result<(), Error> {
+        self.fault.around(|| {
+            lock(&self.slots).retain(|taken| *taken != (organization, slot, until));
+            Ok(())
         })
     }
 }
@@ -239,6 +271,7 @@ impl Secrets for PlainSecrets {
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     sent: Mutex<Vec<(DeliveryUid, Duration)>>,
+    overflow: Mutex<Vec<DeliveryRequest>>,
     buried: Mutex<Vec<DeliveryUid>>,
     fault: Arc<Fault>,
 }
@@ -260,6 +293,11 @@ impl MemoryQueue {
         std::mem::take(&mut lock(&self.sent))
     }
 
+    /// Takes what was sent to the queue of what must not hold up others; it is among [`MemoryQueue::take_sent`] as well.
+    pub fn take_overflow(&self) -> Vec<DeliveryRequest> {
+        std::mem::take(&mut lock(&self.overflow))
+    }
+
     /// What was given up.
     pub fn buried(&self) -> Vec<DeliveryUid> {
         lock(&self.buried).clone()
@@ -267,9 +305,20 @@ impl MemoryQueue {
 }
 
 impl Queue for MemoryQueue {
-    async fn send(&self, delivery: DeliveryUid, delay: Duration) -> Result<(), Error> {
+    async fn send(&self, requests: &[DeliveryRequest]) -> Result<(), Error> {
+        if requests.is_empty() {
+            return Ok(());
+        }
         self.fault.around(|| {
-            lock(&self.sent).push((delivery, delay));
+            lock(&self.sent).extend(requests.iter().map(|request| (request.delivery, Duration::ZERO)));
+            Ok(())
+        })
+    }
+
+    async fn send_to_overflow(&self, requests: &[DeliveryRequest], delay: Duration) -> Result<(), Error> {
+        self.fault.around(|| {
+            lock(&self.sent).extend(requests.iter().map(|request| (request.delivery, delay)));
+            lock(&self.overflow).extend(requests);
             Ok(())
         })
     }

@@ -40,7 +40,8 @@ impl Receivers for Courier {
             ("webhook-signature", &standard_signature(secret, &uid, timestamp, body)),
         ];
         let request = Post { url: target_url, headers: &headers, body, timeout: ATTEMPT, answer_bytes: ANSWER_BYTES };
-        match self.egress.post(request).await {
+        // A receiver whose status came has answered: a 2xx is a delivery, however its body ends (contract, D23).
+        match self.egress.post_for_status(request).await {
             Ok(answer) => Response::of(answer.status, &answer.body),
             Err(error) => Response::none(error.to_string()),
         }
@@ -118,6 +119,44 @@ mod tests {
 
         assert_eq!(response, Response::none("No complete answer came in time."));
         assert!((10.0..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    }
+
+    /// Case 18.
+    #[tokio::test]
+    async fn an_answer_counts_by_its_status_however_its_body_ends() {
+        for (head, hangs, expected) in [
+            ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nok", true, Response::of(200, b"ok")),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nok", false, Response::of(200, b"ok")),
+            ("HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n", true, Response::of(201, b"ok")),
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n", false, Response::of(200, b"")),
+            ("HTTP/1.1 410 Gone\r\ncontent-length: 9\r\n\r\n", true, Response::of(410, b"")),
+            ("HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\nsorry", true, Response::of(500, b"sorry")),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://127.0.0.1:{}/hook", listener.local_addr().unwrap().port());
+            let receiver = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4_096];
+                let _ = stream.read(&mut request).await.unwrap();
+                stream.write_all(head.as_bytes()).await.unwrap();
+                if hangs {
+                    tokio::time::sleep(Duration::from_millis(100)).await; // until it is read
+                    tokio::time::pause();
+                    tokio::time::sleep(ATTEMPT * 3).await;
+                }
+            });
+            let begun = tokio::time::Instant::now();
+
+            let response =
+                Courier::new(Egress::new(true)).tell(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
+
+            if hangs {
+                tokio::time::resume();
+            }
+            assert_eq!(response, expected, "{head}");
+            assert!(begun.elapsed() < ATTEMPT + Duration::from_millis(100), "{head}: {:?}", begun.elapsed());
+            receiver.abort();
+        }
     }
 
     #[tokio::test]

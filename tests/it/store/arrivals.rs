@@ -1,11 +1,12 @@
 use futures_util::TryStreamExt;
 use shared::domain::Timestamp;
-use shared::domain::id::ItemUid;
+use shared::domain::auto_label::AutoLabelPause;
+use shared::domain::id::{ItemUid, JobUid, ProjectUid};
 use shared::domain::item::{Asset, AssetType, Item};
 use shared::domain::job::{JobSpec, JobState, UploadRun};
-use shared::domain::project::Project;
+use shared::domain::project::{Project, ProjectChange};
 use shared::domain::upload::Effect;
-use shared::ports::{Items, Jobs, Picked, Stretch, UploadWatch, Uploads, WaitingUploads};
+use shared::ports::{Items, Jobs, Picked, Projects, Stretch, UploadWatch, Uploads, WaitingUploads};
 use shared::store::Store;
 
 use super::dynamodb;
@@ -20,7 +21,74 @@ on_both!(
     a_stretch_begins_behind_a_place_and_ends_at_a_time,
     uploads_are_told_from_items_that_calls_have_added,
     what_a_job_takes_is_counted_within_the_day,
+    uploads_wait_since_the_first_of_them_or_since_a_job_took_the_others,
+    a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it,
 );
+
+fn picked_of(project: ProjectUid) -> Picked {
+    Picked { organization: acme(), project, max_items_per_day: 10, until: Some("place".into()), counted: 1 }
+}
+
+/// A job by uploads that is planned, and then cancelled.
+async fn a_job_takes_them(store: &Store, project: ProjectUid, second: i64) -> JobUid {
+    let run = UploadRun { until: at(0), max_items_per_day: 10 };
+    let spec = JobSpec { uploads: Some(run), ..a_spec(project, second) };
+    store.create_job(&spec, &JobState::new(at(second))).await.unwrap();
+    store.start_job(&a_plan(spec.uid, "m"), 1, Some(&picked_of(project)), at(second)).await.unwrap();
+    store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(second)).await.unwrap();
+    spec.uid
+}
+
+/// Hole 5.
+async fn uploads_wait_since_the_first_of_them_or_since_a_job_took_the_others(store: Store) {
+    let Project { uid, .. } = a_stored_project(&store).await;
+    let since = async || store.arrivals(acme(), uid).await.unwrap().waiting_since;
+    store.count_uploads(acme(), uid, &[], 1, at(1)).await.unwrap();
+    assert_eq!(since().await, None);
+
+    assert!(store.await_pause(acme(), uid, 0, at(1), at(61)).await.unwrap());
+    store.count_uploads(acme(), uid, &[], 1, at(50)).await.unwrap();
+    assert_eq!(since().await, Some(at(1)));
+    a_job_takes_them(&store, uid, 70).await;
+    assert_eq!(since().await, Some(at(70)));
+
+    store.forget_arrivals(acme(), uid, 2).await.unwrap();
+    assert_eq!(since().await, None);
+}
+
+/// Hole 16.
+async fn a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it(store: Store) {
+    let project = a_stored_project(&store).await;
+    let uid = project.uid;
+    let read = async || {
+        let arrivals = store.arrivals(acme(), uid).await.unwrap();
+        (arrivals.project.auto_label_pause, arrivals.last_job)
+    };
+    let job = JobUid::at(at(1));
+    store.note_upload_job(acme(), uid, job).await.unwrap();
+    let first = AutoLabelPause::after(None, "The provider was deleted.".into(), at(2), Some(job));
+    store.pause_uploads(&project, &first).await.unwrap();
+    assert_eq!(read().await, (Some(first.clone()), Some(job)));
+
+    // Of two who saw the same failure one counts it.
+    store.pause_uploads(&project, &AutoLabelPause { failures: 9, ..first.clone() }).await.unwrap();
+    assert_eq!(read().await.0, Some(first.clone()));
+    let paused = store.project(acme(), uid).await.unwrap();
+    let second = AutoLabelPause::after(Some(&first), "No provider.".into(), at(70), None);
+    store.pause_uploads(&paused, &second).await.unwrap();
+    assert_eq!(read().await, (Some(second.clone()), Some(job)));
+
+    let change = ProjectChange { name: Some("Other".into()), ..ProjectChange::default() };
+    assert_eq!(store.change_project(acme(), uid, &change, at(80)).await.unwrap().auto_label_pause, None);
+    store.pause_uploads(&paused, &second).await.unwrap();
+    assert_eq!(read().await, (None, None), "what is said of the project before the change does not count");
+
+    store.note_upload_job(acme(), uid, job).await.unwrap();
+    store.pause_uploads(&store.project(acme(), uid).await.unwrap(), &first).await.unwrap();
+    a_job_takes_them(&store, uid, 90).await;
+    assert_eq!(read().await, (None, None));
+    assert!(store.note_upload_job(other(), uid, job).await.is_ok() && read().await.1.is_none(), "I10");
+}
 
 async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: Store) {
     let Project { uid, .. } = a_stored_project(&store).await;
@@ -30,8 +98,8 @@ async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: St
     assert_eq!(counted.project.item_count(), 2);
     assert!(store.count_uploads(other(), uid, &[], 1, at(4)).await.is_err(), "I10");
 
-    assert!(store.await_pause(acme(), uid, 1, at(5)).await.unwrap());
-    assert!(!store.await_pause(acme(), uid, 2, at(6)).await.unwrap(), "once");
+    assert!(store.await_pause(acme(), uid, 1, at(2), at(5)).await.unwrap());
+    assert!(!store.await_pause(acme(), uid, 2, at(3), at(6)).await.unwrap(), "once");
     let counted = store.count_uploads(acme(), uid, &[], 1, at(6)).await.unwrap();
     assert_eq!((counted.waiting(), counted.are_awaited), (3, true), "one was there before");
 
@@ -65,7 +133,7 @@ async fn of_two_who_would_look_again_one_does(store: Store) {
     assert!(!again(1, 2).await, "nobody looks after it");
 
     store.count_uploads(acme(), uid, &[], 1, at(0)).await.unwrap();
-    assert!(store.await_pause(acme(), uid, 0, at(10)).await.unwrap());
+    assert!(store.await_pause(acme(), uid, 0, at(0), at(10)).await.unwrap());
     assert!(!again(9, 19).await, "somebody is on the way");
     assert!(again(10, 20).await);
     assert!(!again(10, 20).await && !again(15, 25).await);
@@ -79,7 +147,7 @@ async fn awaited_projects_come_page_by_page(store: Store) {
     let mut projects = Vec::new();
     for second in 0..5 {
         let Project { uid, .. } = a_stored_project(&store).await;
-        assert!(store.await_pause(acme(), uid, 0, at(second)).await.unwrap());
+        assert!(store.await_pause(acme(), uid, 0, at(0), at(second)).await.unwrap());
         projects.push((acme(), uid));
     }
 

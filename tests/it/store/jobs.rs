@@ -5,7 +5,7 @@ use shared::domain::id::JobUid;
 use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
 use shared::domain::limits;
 use shared::domain::summary::{LabelCount, Summary};
-use shared::ports::{Commit, Ending, JobFilter, Jobs, Ledger, Webhooks};
+use shared::ports::{Commit, Ending, JobFilter, Jobs, Ledger, Slice, Webhooks};
 use shared::store::Store;
 use tokio::task::JoinSet;
 
@@ -35,7 +35,41 @@ on_both!(
     lists_of_jobs_lose_none_and_repeat_none,
     a_list_by_status_goes_on_past_pages_without_a_match,
     jobs_of_other_tenants_are_never_listed,
+    a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created,
+    a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free,
 );
+
+/// Hole 12: a create whose call ran out of time may still be on its way.
+async fn a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created(store: Store) {
+    let project = a_project();
+    let spec = a_spec(project, 0);
+    let job = Job { spec: spec.clone(), state: JobState::new(at(0)) };
+
+    store.withdraw_job(&job, at(1)).await.unwrap();
+    store.withdraw_job(&job, at(2)).await.unwrap(); // its answer was lost
+
+    assert!(!store.create_job(&spec, &job.state).await.unwrap());
+    let next = a_spec(project, 3);
+    pending(&store, &next).await; // the project is free
+    assert_eq!(store.active_jobs().await.unwrap(), [next.uid]);
+    let withdrawn = store.job(spec.uid).await.unwrap();
+    assert_eq!((withdrawn.state.status, withdrawn.state.completed_at), (JobStatus::Cancelled, Some(at(1))));
+    let slice = Slice { limit: 10, ..Slice::default() };
+    let listed = store.jobs(acme(), JobFilter::default(), &slice).await.unwrap().entries;
+    assert!(listed.iter().all(|job| job.spec.uid != spec.uid), "it is in no list");
+}
+
+async fn a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free(store: Store) {
+    let project = a_project();
+    let spec = a_spec(project, 0);
+    pending(&store, &spec).await;
+
+    let job = store.job(spec.uid).await.unwrap();
+    store.withdraw_job(&job, at(1)).await.unwrap();
+
+    assert_eq!(store.job(spec.uid).await.unwrap().state.status, JobStatus::Cancelled);
+    pending(&store, &a_spec(project, 2)).await;
+}
 
 async fn a_job_is_read_as_it_was_created(store: Store) {
     let spec = a_spec(a_project(), 0);

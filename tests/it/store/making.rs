@@ -214,7 +214,7 @@ pub(crate) fn a_delivery(job: &Job, webhook: &Webhook) -> Delivery {
 
 /// The deliveries that nobody has claimed, of all time.
 pub(crate) async fn outbox(store: &Store) -> BTreeSet<DeliveryUid> {
-    store.waiting_deliveries(at(1_000_000), 1_000).await.unwrap().into_iter().collect()
+    store.waiting_deliveries(at(1_000_000), 1_000).await.unwrap().into_iter().map(|(uid, _)| uid).collect()
 }
 
 /// The first page of a list, long enough for all of it.

@@ -99,6 +99,7 @@ fn project(organization: OrganizationUid, second: i64) -> Project {
         status: ProjectStatus::PendingApproval,
         labels: vec!["car".into(), "tree".into()],
         auto_label_on_upload: None,
+        auto_label_pause: None,
         image_count: 0,
         video_frame_count: 0,
         point_cloud_count: 0,

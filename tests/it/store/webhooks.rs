@@ -22,7 +22,27 @@ on_both!(
     a_delivery_is_claimed_again_once_its_lease_is_seen,
     a_delivery_is_recorded_by_the_holder_of_its_lease,
     a_delivery_that_has_ended_is_not_claimed,
+    an_organization_has_so_many_slots_and_no_more,
 );
+
+/// Hole 3.
+async fn an_organization_has_so_many_slots_and_no_more(store: Store) {
+    const SLOTS: u32 = 3;
+    let taken = async |now: i64, until: i64| store.take_slot(acme(), SLOTS, at(now), at(until)).await.unwrap();
+    let mut slots = vec![taken(0, 60).await.unwrap(), taken(0, 61).await.unwrap(), taken(0, 62).await.unwrap()];
+    let first = slots[0];
+    slots.sort_unstable();
+    assert_eq!(slots, [0, 1, 2]);
+    assert_eq!(taken(0, 63).await, None);
+    assert!(store.take_slot(other(), SLOTS, at(0), at(60)).await.unwrap().is_some(), "others have their own");
+
+    store.free_slot(acme(), first, at(999)).await.unwrap();
+    assert_eq!(taken(0, 64).await, None, "it was another invocation's");
+    store.free_slot(acme(), first, at(60)).await.unwrap();
+    assert_eq!(taken(0, 65).await, Some(first));
+    assert_eq!(taken(60, 120).await, None);
+    assert!(taken(62, 121).await.is_some(), "one that died gives its slot back by its time");
+}
 
 /// I10.
 async fn subscriptions_are_their_tenants_own(store: Store) {
@@ -125,27 +145,35 @@ async fn a_delivery_waits_in_the_outbox_until_it_has_ended(store: Store) {
     let mut told = Delivery::of_test(&a_webhook(acme(), 0), at(0));
     told.attempted(Response::of(204, b""), None, at(1));
     store.add_delivery(&told).await.unwrap();
+    let waiting = async |before, limit| {
+        let waiting = store.waiting_deliveries(before, limit).await.unwrap();
+        waiting.into_iter().map(|(uid, _)| uid).collect::<Vec<DeliveryUid>>()
+    };
     let [late, early, middle] = [0, 1, 2].map(|place| deliveries[place].uid);
 
-    assert_eq!(store.waiting_deliveries(at(3), 10).await.unwrap(), [early, middle, late]);
-    assert_eq!(store.waiting_deliveries(at(2), 10).await.unwrap(), [early, middle]);
-    assert_eq!(store.waiting_deliveries(at(3), 1).await.unwrap(), [early]);
+    assert_eq!(waiting(at(3), 10).await, [early, middle, late]);
+    assert_eq!(waiting(at(2), 10).await, [early, middle]);
+    assert_eq!(waiting(at(3), 1).await, [early]);
 
     let mut claimed = deliveries[1].clone();
     assert!(store.claim_delivery(&claimed, at(60)).await.unwrap());
-    assert_eq!(store.waiting_deliveries(at(60), 10).await.unwrap(), [middle, late]);
-    assert_eq!(store.waiting_deliveries(at(61), 10).await.unwrap(), [middle, late, early]);
-    store.put_off_delivery(middle, at(90)).await.unwrap();
+    assert_eq!(waiting(at(60), 10).await, [middle, late]);
+    assert_eq!(waiting(at(61), 10).await, [middle, late, early]);
+    store.put_off_delivery(middle, at(90), 7).await.unwrap();
     claimed.attempted(Response::of(500, b""), Some(Duration::from_secs(60)), at(10));
     assert!(store.record_delivery(&claimed, at(60)).await.unwrap());
-    assert_eq!(store.waiting_deliveries(at(71), 10).await.unwrap(), [late, early]);
-    assert_eq!(store.waiting_deliveries(at(91), 10).await.unwrap(), [late, early, middle]);
+    assert_eq!(waiting(at(71), 10).await, [late, early]);
+    assert_eq!(waiting(at(91), 10).await, [late, early, middle]);
+    let put_off = store.waiting_deliveries(at(91), 10).await.unwrap();
+    assert_eq!(put_off, [(late, 0), (early, 0), (middle, 7)], "hole 30");
+    assert!(store.claim_delivery(&deliveries[2], at(80)).await.unwrap());
+    assert!(store.waiting_deliveries(at(81), 10).await.unwrap().contains(&(middle, 0)), "a claim ends the count");
 
     assert!(store.claim_delivery(&claimed, at(100)).await.unwrap());
     claimed.attempted(Response::of(204, b""), None, at(90));
     assert!(store.record_delivery(&claimed, at(100)).await.unwrap());
-    store.put_off_delivery(early, at(90)).await.unwrap();
-    assert_eq!(store.waiting_deliveries(at(1_000), 10).await.unwrap(), [late, middle]);
+    store.put_off_delivery(early, at(90), 1).await.unwrap();
+    assert_eq!(waiting(at(1_000), 10).await, [late, middle]);
 }
 
 /// I6.
@@ -163,7 +191,7 @@ async fn a_delivery_that_begins_anew_waits_again(store: Store) {
     assert_eq!((now.status, now.attempts, now.next_retry_at), (DeliveryStatus::Pending, 0, None));
     assert_eq!((now.body, now.response, now.updated_at), (delivery.body.clone(), delivery.response.clone(), at(100)));
     assert_eq!(store.waiting_deliveries(at(100), 10).await.unwrap(), []);
-    assert_eq!(store.waiting_deliveries(at(101), 10).await.unwrap(), [delivery.uid]);
+    assert_eq!(store.waiting_deliveries(at(101), 10).await.unwrap(), [(delivery.uid, 0)]);
     assert!(store.claim_delivery(&anew, at(160)).await.unwrap());
     assert_eq!(store.waiting_deliveries(at(160), 10).await.unwrap(), []);
 }

@@ -1,7 +1,14 @@
 //! Who looks at what waits, when, and what is taken then.
 
+use std::collections::HashMap;
+
 use shared::domain::auto_label::AutoLabel;
+use shared::domain::id::ItemUid;
+use shared::domain::item::Asset;
+use shared::domain::plan::Plan;
 use shared::domain::project::ProjectChange;
+use shared::domain::provider::InferenceProvider;
+use shared::ports::Picked;
 
 use super::*;
 
@@ -65,12 +72,150 @@ async fn a_job_that_nobody_could_plan_is_followed_by_the_schedules_alone() {
     app.come_to(project).await;
     let job = app.store.jobs_created()[0].spec.uid;
 
-    app.store.fail_jobs();
+    app.store.fail_jobs(app.clock.now());
     app.handle([ended(job)]).await;
     assert_eq!(app.store.jobs_created().len(), 1, "it would fail as fast as it starts");
 
+    app.clock.0.pass(Duration::from_secs(60));
     app.handle([tick()]).await;
     assert_eq!(app.store.jobs_created().len(), 2);
+}
+
+/// What Plan and the workers do: every job that waits to be planned labels what it takes, and ends.
+async fn label(app: &TestApp, project: ProjectUid) -> Vec<Asset> {
+    let mut labeled = Vec::new();
+    let organization = OrganizationUid::named("acme");
+    for job in app.store.jobs_created().into_iter().filter(|job| job.state.status == JobStatus::Pending) {
+        let (run, arrivals) = (job.spec.uploads.unwrap(), app.store.arrivals(organization, project).await.unwrap());
+        let stretch = Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, enough: None };
+        let taken = app.store.waiting_in(project, &stretch);
+        let picked = Picked {
+            organization,
+            project,
+            max_items_per_day: run.max_items_per_day,
+            until: taken.last().map(|(place, _)| place.clone()),
+            counted: arrivals.counted,
+        };
+        let plan = Plan { job: job.spec.uid, batches: vec![], workers: 1, truncated: false };
+        let total = u32::try_from(taken.len()).unwrap();
+        app.store.start_job(&plan, total, Some(&picked), app.clock.now()).await.unwrap();
+        for (_, asset) in taken {
+            app.store.label(asset.uid, a_draft());
+            labeled.push(asset);
+        }
+        app.store.end_jobs();
+        app.handle([ended(job.spec.uid)]).await;
+    }
+    labeled
+}
+
+/// Hole 5: one file every 59 s, and a pause of 60 that never comes. Each is labeled within 20 minutes, for two hours.
+#[tokio::test]
+async fn a_trickle_that_never_pauses_is_labeled_within_twenty_minutes() {
+    let (app, project) = an_app(Some(json!({}))).await;
+    let mut uploaded: HashMap<ItemUid, Timestamp> = HashMap::new();
+    let (mut longest, mut labeled, mut looks) = (Duration::ZERO, 0, Vec::new());
+    for second in 0..7_200 {
+        app.clock.0.pass(Duration::from_secs(1));
+        let now = app.clock.0.now();
+        if second % 59 == 0 {
+            let key = format!("{second}.png");
+            uploaded.insert(ItemUid::of(project, &key), now);
+            app.upload(project, &key, 1).await;
+        }
+        looks.extend(app.queue.take_looks().into_iter().map(|(_, delay)| now + delay));
+        let due = looks.iter().filter(|at| **at <= now).count();
+        looks.retain(|at| *at > now);
+        for _ in 0..due {
+            app.come_to(project).await;
+        }
+        if second % 60 == 30 {
+            app.handle([tick()]).await;
+        }
+        for asset in label(&app, project).await {
+            labeled += 1;
+            longest = longest.max(Duration::try_from(now.duration_since(uploaded[&asset.uid])).unwrap());
+        }
+    }
+
+    assert!(longest <= Duration::from_secs(20 * 60), "{longest:?}");
+    assert!(labeled > 120 - 20, "{labeled} of {}", uploaded.len());
+    let jobs = app.store.jobs_created().len();
+    assert!((6..=9).contains(&jobs), "{jobs} jobs: each takes what has gathered, and not a file at a time");
+}
+
+/// Hole 16.
+#[tokio::test]
+async fn jobs_that_end_before_they_take_anything_follow_one_another_ever_more_slowly() {
+    let (app, project) = an_app(quiet()).await;
+    let organization = OrganizationUid::named("acme");
+    app.upload(project, "a.png", 1).await;
+    let day = async |app: &TestApp| {
+        for _ in 0..24 * 60 {
+            app.clock.0.pass(Duration::from_secs(60));
+            app.handle([tick()]).await;
+            app.store.fail_jobs(app.clock.now());
+        }
+        app.store.jobs_created().len()
+    };
+
+    let on_the_first_day = day(&app).await;
+    assert!((10..=13).contains(&on_the_first_day), "{on_the_first_day} jobs on the first day");
+    let on_the_second_day = day(&app).await - on_the_first_day;
+    assert!((3..=5).contains(&on_the_second_day), "{on_the_second_day} jobs on the second day");
+    let pause = app.store.project(organization, project).await.unwrap().auto_label_pause.unwrap();
+    assert!(pause.failures >= 13 && pause.retry_at > app.clock.now() && pause.job_uid.is_some(), "{pause:?}");
+
+    // Its owner changes the project: the next look starts a job, and one that takes what waits ends the pause.
+    let change = ProjectChange { name: Some("Other".into()), ..ProjectChange::default() };
+    app.store.change_project(organization, project, &change, app.clock.now()).await.unwrap();
+    app.handle([tick()]).await;
+    assert_eq!(label(&app, project).await.len(), 1);
+    assert_eq!(app.store.project(organization, project).await.unwrap().auto_label_pause, None);
+}
+
+/// Hole 16: what is wrong is the provider, and its owner puts that right.
+#[tokio::test]
+async fn a_provider_that_is_added_or_changed_ends_the_pause() {
+    let (app, project) = an_app(quiet()).await;
+    let app = App { endpoints: vec![], ..app };
+    let organization = OrganizationUid::named("acme");
+    app.upload(project, "a.png", 1).await;
+    for _ in 0..60 {
+        app.clock.0.pass(Duration::from_secs(60));
+        app.handle([tick()]).await;
+    }
+    assert!(app.store.jobs_created().is_empty(), "no provider is there");
+    let pause = app.store.project(organization, project).await.unwrap().auto_label_pause.unwrap();
+    assert_eq!((pause.failures, pause.job_uid), (6, None));
+    assert!(pause.reason.contains("provider"), "{}", pause.reason);
+
+    let body =
+        json!({"name": "p", "provider_type": "sagemaker", "config": {"endpoint_name": "e", "region": "us-east-1"}});
+    let now = app.clock.now();
+    let read = InferenceProvider::read(body.to_string().as_bytes(), organization, now, |_| unreachable!());
+    app.store.add_provider(&read.ok().unwrap().0).await.unwrap();
+    app.handle([tick()]).await;
+    assert_eq!(app.store.jobs_created().len(), 1);
+}
+
+/// Hole 32.
+#[tokio::test]
+async fn a_chain_of_looks_ends_and_the_schedule_goes_on() {
+    let (app, project) = an_app(quiet()).await;
+    app.upload(project, "a.png", 1).await;
+    app.queue.take_looks();
+    for (hops, comes_back) in [(99, 1), (100, 0)] {
+        app.clock.0.pass(QUIET - Duration::from_secs(1));
+        app.upload(project, "b.png", hops).await;
+        app.clock.0.pass(Duration::from_secs(1));
+        app.come_after(project, hops).await;
+        assert_eq!(app.queue.take_looks().len(), comes_back, "{hops}");
+    }
+
+    app.clock.0.pass(QUIET);
+    app.handle([tick()]).await;
+    assert_eq!(app.store.jobs_created().len(), 1);
 }
 
 #[tokio::test]

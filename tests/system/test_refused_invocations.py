@@ -1,0 +1,27 @@
+"""An account without a free Lambda costs time and no job."""
+
+import os
+import time
+
+from tests.system.conftest import Subscription
+from tests.system.system import ACTIVE, System
+
+# More than the retries of an ordinary failure of an invocation bear. `make outage` takes five minutes.
+OUTAGE_SECONDS = float(os.environ.get("AUTOLABEL_OUTAGE_SECONDS", "70"))
+# A task tries again after a minute at most.
+RECOVERY_SECONDS = 90.0
+
+
+def test_jobs_outlive_an_account_without_concurrency(system: System, subscription: Subscription) -> None:
+    """One job is at work, its workers in the middle of their batches, and another one begins meanwhile."""
+    begun = system.start(system.load_project(items=1_500))["uid"]
+    system.wait_for(begun, processed=50)
+    with system.refused_invocations("Plan", "Infer", "Finalize"):
+        waiting = system.start(system.load_project(items=20))["uid"]
+        time.sleep(OUTAGE_SECONDS)
+        assert [system.job(job)["status"] in ACTIVE for job in (begun, waiting)] == [True, True]
+
+    for job, items in ((begun, 1_500), (waiting, 20)):
+        ended = system.finished(job, seconds=RECOVERY_SECONDS)
+        assert (ended["status"], ended["processed_items"], ended["failed_items"]) == ("completed", items, 0)
+        assert subscription.receiver.of_job(job) is not None
