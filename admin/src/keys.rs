@@ -62,7 +62,7 @@ pub(crate) async fn list(store: &impl KeyRing, organization: &str) -> Result<Vec
     let mut keys = Vec::new();
     let mut after = None;
     loop {
-        let page = store.keys(organization, &Slice { after, limit: limits::PAGE, ascending: false }).await?;
+        let page = store.keys(organization, &Slice { after, limit: limits::PAGE, ..Slice::default() }).await?;
         keys.extend(page.entries);
         after = page.next;
         if after.is_none() {

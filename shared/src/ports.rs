@@ -21,24 +21,72 @@ pub use webhooks::{DeliveryFilter, DeliveryRequest, Queue, Receivers, Webhooks};
 
 use crate::domain::Timestamp;
 
-/// A page of a list: the entries, and where the next page begins.
+/// A page of a list: the entries, and where its neighbours begin. Only our own cursors carry those places.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
-    /// Newest first.
+    /// In the list's order, newest first unless asked otherwise.
     pub entries: Vec<T>,
-    /// `None` on the last page. Only our own cursors carry it.
+    /// The [`Slice::after`] of the next page; `None` on the last one.
     pub next: Option<String>,
+    /// Where the page before is read from; `None` on the first one.
+    pub previous: Option<Before>,
+}
+
+/// Where a page is read from backward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// This place, which it does not hold.
+    Place(String),
+    /// The end of the list.
+    End,
 }
 
 /// Which part of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slice {
-    /// Where the page before ended.
+    /// The place that the read goes on from, and that the page does not hold. `None`: the list's begin, or its end if the read
+    /// goes backward.
     pub after: Option<String>,
     /// How many entries.
     pub limit: usize,
     /// Oldest first.
     pub ascending: bool,
+    /// The page holds what comes before `after` in the list's order, and not what comes behind it.
+    pub backward: bool,
+}
+
+impl Slice {
+    /// Whether the read goes from older entries to newer ones.
+    #[must_use]
+    pub const fn reads_upward(&self) -> bool {
+        self.ascending != self.backward
+    }
+}
+
+impl<T> Page<T> {
+    /// All of a list that has no second page.
+    #[must_use]
+    pub const fn whole(entries: Vec<T>) -> Self {
+        Self { entries, next: None, previous: None }
+    }
+
+    /// The page that a read of `slice` found: `entries` in the order of the read, and the place that it would go on from.
+    /// Nothing between `slice.after` and the first entry, or `further` if there is none, belongs to the list.
+    pub fn found(slice: &Slice, mut entries: Vec<T>, further: Option<String>, place: impl Fn(&T) -> String) -> Self {
+        let begin = entries.first().map(place).or_else(|| further.clone());
+        if slice.backward {
+            entries.reverse();
+            let next = begin.filter(|_| slice.after.is_some());
+            return Self { entries, next, previous: further.map(Before::Place) };
+        }
+        let previous = slice.after.is_some().then(|| begin.map_or(Before::End, Before::Place));
+        Self { entries, next: further, previous }
+    }
+
+    /// The same page with other entries: what they are shown as, or those of them that are wanted.
+    pub fn with<U>(self, other: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
+        Page { entries: other(self.entries), next: self.next, previous: self.previous }
+    }
 }
 
 /// The time.

@@ -33,7 +33,7 @@ const ROUND: usize = 1_000;
 /// # Errors
 /// `StoreUnavailable`.
 pub async fn listeners(webhooks: &impl Webhooks, organization: OrganizationUid) -> Result<Vec<Webhook>, Error> {
-    let all = Slice { after: None, limit: limits::TRANSACTION_ACTIONS - 2, ascending: true };
+    let all = Slice { limit: limits::TRANSACTION_ACTIONS - 2, ascending: true, ..Slice::default() };
     Ok(webhooks.webhooks(organization, &all).await?.entries)
 }
 

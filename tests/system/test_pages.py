@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from avala import errors
 
-from tests.system.system import System, assert_refused
+from tests.system.system import Json, System, assert_refused
 
 LISTS = ("jobs", "providers", "webhooks", "deliveries", "projects", "tasks", "datasets")
 PATHS = {
@@ -42,6 +42,11 @@ class Maker:
     def deliveries(self) -> str:
         # Nobody is at the address: the test fails, and is on record all the same.
         return str(self._system.ok("POST", f"/webhooks/{self._webhook}/test/")["delivery"])
+
+    @property
+    def tasks_project(self) -> str:
+        """Whose items the tasks and the jobs are."""
+        return self._project
 
     def projects(self) -> str:
         return self._system.project()
@@ -168,3 +173,77 @@ def test_a_cursor_that_is_not_ours_is_not_found(own: System, name: str, cursor: 
 def test_the_client_shows_a_bad_cursor_as_not_found(client: Any) -> None:
     with pytest.raises(errors.NotFoundError, match="Invalid cursor"):
         client.webhooks.list(cursor="not-ours")
+
+
+def uids(page: Any) -> list[str]:
+    return [row.uid for row in page.items]
+
+
+@pytest.mark.contract("D6")
+@pytest.mark.parametrize("name", LISTS)
+def test_the_client_goes_back_by_the_cursor_alone_and_forth_again(
+    client: Any, rows: dict[str, list[str]], name: str
+) -> None:
+    list_page = lister(client, name)
+    page = list_page(limit=2)
+    assert page.previous_cursor is None, "there is nothing before the first page"
+    while page.has_more:
+        page = list_page(cursor=page.next_cursor)
+
+    back = [page]
+    while back[0].previous_cursor is not None:
+        back.insert(0, list_page(cursor=back[0].previous_cursor))
+    forth = [back[0]]
+    while forth[-1].has_more:
+        forth.append(list_page(cursor=forth[-1].next_cursor))
+
+    pages = [rows[name][start : start + 2] for start in range(0, len(rows[name]), 2)]
+    assert [uids(page) for page in back] == pages
+    assert [uids(page) for page in forth] == pages
+
+
+def walked(system: System, page: Json, link: str) -> list[Json]:
+    """The pages from this one on, by their own links."""
+    pages = [page]
+    while pages[-1][link] is not None:
+        pages.append(system.ok("GET", pages[-1][link]))
+        assert len(pages) < 50, "a list without an end"
+    return pages
+
+
+def test_a_narrowed_list_has_the_same_rows_in_both_directions(
+    own: System, maker: Maker, rows: dict[str, list[str]]
+) -> None:
+    del rows
+    project = maker.tasks_project
+    paths = [
+        f"/projects/{project}/items/?limit=1",
+        f"/tasks/?project={project}&status=pending&limit=2",
+        f"/tasks/?project={project}&status=completed&limit=2",
+        f"/auto-label-jobs/?project={project}&status=completed&limit=1",
+        "/webhook-deliveries/?event_type=webhook.test&limit=2",
+        "/webhook-deliveries/?event_type=webhook.test&limit=2&ordering=created_at",
+        "/datasets/?data_type=lidar&limit=2",
+    ]
+    for path in paths:
+        forth = walked(own, own.ok("GET", path), "next")
+        back = walked(own, forth[-1], "previous")
+        again = walked(own, back[-1], "next")
+
+        def listed(pages: list[Json]) -> list[str]:
+            return [row["uid"] for page in pages for row in page["results"]]
+
+        assert listed(back[::-1]) == listed(forth), path
+        assert listed(again) == listed(forth), path
+
+
+def test_rows_that_are_added_meanwhile_come_before_the_first_page(own: System, maker: Maker) -> None:
+    path = f"/projects/{maker.tasks_project}/items/?limit=2"
+    before = [row["uid"] for page in walked(own, own.ok("GET", path), "next") for row in page["results"]]
+    last = walked(own, own.ok("GET", path), "next")[-1]
+
+    added = [maker.tasks() for _ in range(3)]
+    back = walked(own, last, "previous")
+
+    assert [row["uid"] for page in back[::-1] for row in page["results"]] == added[::-1] + before
+    assert back[-1]["previous"] is None

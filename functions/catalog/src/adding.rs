@@ -13,6 +13,7 @@ use shared::domain::error::FieldError;
 use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, OrganizationUid};
 use shared::domain::item::{AssetType, Item, Source, complaint_in_list};
+use shared::domain::packed::json_bytes;
 use shared::domain::project::Project;
 use shared::domain::{Error, limits};
 use shared::egress::url_field;
@@ -35,6 +36,9 @@ const FILES: usize = 32;
 const FILE_TIME: Duration = Duration::from_secs(5);
 /// And all files of a call: the gateway gives up after 30 seconds, and the items are still to be stored.
 const FILES_TIME: Duration = Duration::from_secs(15);
+
+/// Bytes of a line of the answer, beside its key, its URL and its complaints.
+const LINE_BYTES: usize = 700;
 
 /// What is to be added.
 // For the API's description alone: `Item::read` reads each.
@@ -147,6 +151,8 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
         let mut lines = self.read(entries, &project);
         refuse_repeated_keys(&mut lines);
         self.measure_files(&mut lines).await?;
+        let mut uploads = self.sign_uploads(&lines).await?;
+        check_room(&lines, &uploads)?;
         let created = self.store_lines(&mut lines, &project).await?;
         if !lines.is_empty() && lines.iter().all(|line| line.read.is_err()) {
             return Err(Error::Validation(complaints(lines, is_bare)));
@@ -154,7 +160,11 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
         let mut added = AddedItems { results: Vec::new(), errors: Vec::new() };
         for (place, Line { key, read }) in lines.into_iter().enumerate() {
             match read {
-                Ok(item) => added.results.push(self.added(&item, created.contains(&item.asset.uid)).await?),
+                Ok(item) => added.results.push(AddedView {
+                    item: ItemView::from(&item),
+                    created: created.contains(&item.asset.uid),
+                    upload_url: uploads.remove(&item.asset.uid),
+                }),
                 Err(complaints) => added.errors.push(line_error(place, key, complaints)),
             }
         }
@@ -246,13 +256,39 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
         failure.map_or(Ok(created), Err)
     }
 
-    async fn added(&self, item: &Item, created: bool) -> Result<AddedView, Error> {
-        let upload_url = match &item.asset.source {
-            Source::Bucket(key) => Some(self.objects.sign_put(key, UPLOAD_VALID).await?),
-            Source::S3(_) | Source::Url(_) => None,
-        };
-        Ok(AddedView { item: ItemView::from(item), created, upload_url })
+    /// Where the good lines without a file of their own are to be uploaded.
+    async fn sign_uploads(&self, lines: &[Line]) -> Result<HashMap<ItemUid, String>, Error> {
+        let mut uploads = HashMap::new();
+        for item in lines.iter().filter_map(|line| line.read.as_ref().ok()) {
+            if let Source::Bucket(key) = &item.asset.source {
+                uploads.insert(item.asset.uid, self.objects.sign_put(key, UPLOAD_VALID).await?);
+            }
+        }
+        Ok(uploads)
     }
+}
+
+/// Refuses a call whose answer would be too long, before any of it is stored: keys and credentials may make URLs of several KB.
+fn check_room(lines: &[Line], uploads: &HashMap<ItemUid, String>) -> Result<(), Error> {
+    let (mut bytes, mut fitting) = (0, 0);
+    for line in lines {
+        let more = match &line.read {
+            Ok(item) => uploads.get(&item.asset.uid).map_or(0, String::len),
+            // Each complaint is there by its field and in the sentence.
+            Err(complaints) => complaints.iter().map(|one| 2 * (one.field.len() + one.message.len())).sum(),
+        };
+        bytes += LINE_BYTES + line.key.as_ref().map(json_bytes).transpose()?.unwrap_or_default() + more;
+        fitting += usize::from(bytes <= limits::PAGE_BYTES);
+    }
+    if fitting == lines.len() {
+        return Ok(());
+    }
+    let (kib, most) = (bytes / 1024, limits::PAGE_BYTES / 1024);
+    let sentence = format!(
+        "The answer would have {kib} KiB, and may have {most}: its keys and upload URLs are long. Send at most the first {fitting} of these {} lines in a call. Nothing was added.",
+        lines.len()
+    );
+    Err(Error::field("items", sentence))
 }
 
 const fn uid(item: &Item) -> ItemUid {

@@ -18,7 +18,7 @@ use shared::domain::project::Project;
 use shared::domain::result::{ResultSource, ResultStatus};
 use shared::domain::{Error, Timestamp};
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, respond};
-use shared::ports::{Clock, Files, Items, Objects, Organizations, Page, Projects};
+use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects};
 use utoipa::ToSchema;
 
 use crate::{App, items, whole};
@@ -240,16 +240,18 @@ impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
         let paging = request.paging(&["data_type", "name", "status", "visibility"])?;
         let owner = self.owner(caller).await?;
         let page = self.store.projects(caller.organization, &paging.slice()).await?;
-        let entries = page.entries.into_iter().map(|project| DatasetView::of(project, owner.clone()));
         let is = |filter: &str, value: &str| paging.filter(filter).is_none_or(|wanted| wanted == value);
         let part = paging.filter("name").map(str::to_lowercase);
-        let entries = entries.filter(|dataset| {
+        let wanted = |dataset: &DatasetView| {
             is("data_type", dataset.data_type)
                 && is("status", dataset.status)
                 && is("visibility", dataset.visibility)
                 && part.as_ref().is_none_or(|part| dataset.name.to_lowercase().contains(part))
+        };
+        let datasets = page.with(|projects| {
+            projects.into_iter().map(|project| DatasetView::of(project, owner.clone())).filter(wanted).collect()
         });
-        Ok(paging.view(Page { entries: entries.collect(), next: page.next }, |view| view))
+        Ok(paging.view(datasets, |view| view))
     }
 
     async fn dataset(&self, caller: &Caller, uid: &str) -> Result<DatasetView, Error>
@@ -287,12 +289,12 @@ impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     {
         let uid = named(caller, owner, slug)?;
         let paging = request.paging(&[])?;
-        let page = items::own_items(&self.store, caller.organization, uid, &paging.slice()).await?;
+        let mut page = items::own_items(&self.store, caller.organization, uid, &paging.slice()).await?;
         let mut entries = Vec::with_capacity(page.entries.len());
-        for item in whole::all(&self.objects, page.entries).await? {
+        for item in whole::all(&self.objects, std::mem::take(&mut page.entries)).await? {
             entries.push(self.dataset_item_view(item, owner, slug).await?);
         }
-        Ok(paging.view(Page { entries, next: page.next }, |view| view))
+        Ok(paging.view(page.with(|_| entries), |view| view))
     }
 
     async fn dataset_item(

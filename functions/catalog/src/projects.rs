@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::Timestamp;
 use shared::domain::auto_label::{AutoLabel, AutoLabelPause};
-use shared::domain::id::{ProjectUid, ProviderUid};
+use shared::domain::id::{Naming, ProjectUid, ProviderUid};
 use shared::domain::job::ModelType;
 use shared::domain::key::Scope;
 use shared::domain::project::{Project, ProjectChange, ProjectStatus};
@@ -124,10 +124,13 @@ pub(crate) struct ChangedProject {
 pub(crate) async fn create<S: Projects, O: Objects, F: Files, C: Clock>(
     State(app): State<Arc<App<S, O, F, C>>>,
     caller: Caller,
+    naming: Naming,
     Body(body): Body,
 ) -> Response {
     respond(
-        app.create_project(&caller, &body).await.map(|project| (StatusCode::CREATED, Json(ProjectView::from(project)))),
+        app.create_project(&caller, &naming, &body)
+            .await
+            .map(|project| (StatusCode::CREATED, Json(ProjectView::from(project)))),
     )
 }
 
@@ -220,13 +223,14 @@ pub(crate) async fn list_mine<S: Projects, O: Objects, F: Files, C: Clock>(
 }
 
 impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
-    async fn create_project(&self, caller: &Caller, body: &[u8]) -> Result<Project, Error> {
+    async fn create_project(&self, caller: &Caller, naming: &Naming, body: &[u8]) -> Result<Project, Error> {
         caller.needs(WRITE)?;
-        let project = Project::read(body, caller.organization, self.clock.now())?;
+        let mut project = Project::read(body, caller.organization, self.clock.now())?;
+        project.uid = ProjectUid::named(naming, project.created_at, 0);
         project.check_auto_label()?;
-        self.store.add_project(&project).await?;
+        let before = self.store.add_project(&project).await?;
         info!(project.uid = %project.uid, "project created");
-        Ok(project)
+        Ok(before.unwrap_or(project))
     }
 
     async fn change_project(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<Project, Error> {

@@ -108,6 +108,6 @@ impl<S: Organizations, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     ) -> Result<PageView<OrganizationView>, Error> {
         let paging = request.paging(&[])?;
         let own = self.store.organization(caller.organization).await?;
-        Ok(paging.view(Page { entries: own.into_iter().collect(), next: None }, OrganizationView::from))
+        Ok(paging.view(Page::whole(own.into_iter().collect()), OrganizationView::from))
     }
 }

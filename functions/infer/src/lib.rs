@@ -17,8 +17,10 @@ use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
 use shared::domain::breaker::{self, Breaker};
 use shared::domain::connection::SageMaker;
+use shared::domain::id::ProviderUid;
 use shared::domain::job::{Job, JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
+use shared::domain::provider::InferenceProvider;
 use shared::domain::source::SourceBuckets;
 use shared::domain::{Error, ErrorCode};
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
@@ -33,6 +35,9 @@ use raw::Raw;
 
 /// How often a worker looks whether its job goes on (I7: a cancel is seen within one model latency and a second).
 const WATCH: Duration = Duration::from_millis(500);
+/// How often the worker reads the provider's row: a deleted or deactivated provider is called so much longer at most. The
+/// deployment's own endpoint has no row.
+const WATCH_PROVIDER: Duration = Duration::from_secs(5);
 /// No call begins if the last look was longer ago: one whose answer is lost takes seconds, and the job may be over since (I7).
 const STALE: Duration = WATCH.saturating_mul(2);
 /// What is still to be committed so long before the end of the Lambda's time is handed back.
@@ -151,6 +156,10 @@ where
         if committed.len() >= batch.items.div_ceil(batch.chunk_items) as usize {
             return Ok(Report::default());
         }
+        // A repeated invocation of a job that was given up: its chunks may be short of items, so it must not go on.
+        if let Some(refusal) = job.state.refusal {
+            return Err(Error::ProviderRefused(refusal));
+        }
         let model = self.model(&job.spec).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
@@ -217,12 +226,13 @@ where
                     }
                     Err(error) => Some(End::Broken(error)),
                 },
-                over = &mut watch => Some(over.map_or_else(End::Broken, |()| End::JobOver)),
+                over = &mut watch => Some(over.map_or_else(End::of, |()| End::JobOver)),
                 () = sleep_until(last_call), if end.is_none() => Some(End::Late),
                 () = sleep_until(deadline - LAST_COMMIT) => return Err(unfinished()),
             };
             if let Some(ends) = ends {
                 gate.shut();
+                let ends = self.recorded(spec, ends).await;
                 asking.stopped.set(asking.stopped.get() || ends.is_final());
                 if end.as_ref().is_none_or(|end| end.rank() < ends.rank()) {
                     end = Some(ends);
@@ -240,6 +250,16 @@ where
             Some(End::Refused(error) | End::Broken(error)) => Err(error),
             None | Some(End::Late) if !chunks.is_done() => Err(unfinished()),
             _ => Ok(report),
+        }
+    }
+
+    /// Records a refusal with the job before the chunks that were begun are committed short of items. The invocation's answer may
+    /// be lost, and the one that repeats it must end the job too.
+    async fn recorded(&self, spec: &JobSpec, end: End) -> End {
+        let End::Refused(Error::ProviderRefused(refusal)) = &end else { return end };
+        match self.store.refuse_job(spec.uid, refusal).await {
+            Ok(()) => end,
+            Err(error) => End::Broken(error),
         }
     }
 
@@ -295,13 +315,23 @@ where
     }
 
     /// Ends when the job does. Until then each look lets calls begin for a while.
+    ///
+    /// # Errors
+    /// `ProviderRefused` when the provider serves the project no more; `StoreUnavailable`.
     async fn watch(&self, spec: &JobSpec, gate: &Gate) -> Result<(), Error> {
+        let mut provider_read = Instant::now();
         loop {
             sleep_until(gate.looked() + WATCH).await;
             if self.store.status(spec.uid).await? != JobStatus::Running {
                 return Ok(());
             }
             gate.look();
+            if let Some(uid) = spec.provider
+                && provider_read.elapsed() >= WATCH_PROVIDER
+            {
+                self.serving_provider(spec, uid).await?;
+                provider_read = Instant::now();
+            }
         }
     }
 
@@ -313,8 +343,14 @@ where
                 Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into())
             });
         };
+        self.models.connect(&self.serving_provider(spec, uid).await?).await
+    }
+
+    /// # Errors
+    /// `ProviderRefused` if it is deleted, deactivated, or another project's; `StoreUnavailable`.
+    async fn serving_provider(&self, spec: &JobSpec, uid: ProviderUid) -> Result<InferenceProvider, Error> {
         match self.providers.provider(spec.organization, uid).await {
-            Ok(provider) if provider.serves(spec.project) => self.models.connect(&provider).await,
+            Ok(provider) if provider.serves(spec.project) => Ok(provider),
             Ok(_) => {
                 Err(Error::ProviderRefused("The inference provider is not active for this project any more.".into()))
             }

@@ -26,6 +26,7 @@ use super::*;
 
 mod cancel;
 mod conformance;
+mod given_up;
 mod labels;
 mod load;
 
@@ -432,7 +433,11 @@ async fn a_model_that_never_answers_is_given_up_item_by_item() {
 
 /// A worker on a batch of these assets alone.
 async fn worker_on(assets: &[Asset]) -> (TestWorker, Batch) {
-    let (worker, batch) = worker(running(), ScriptedModel::default(), Fault::default()).await;
+    worker_for(running(), assets).await
+}
+
+async fn worker_for(job: Job, assets: &[Asset]) -> (TestWorker, Batch) {
+    let (worker, batch) = worker(job, ScriptedModel::default(), Fault::default()).await;
     let lines: Vec<String> = assets.iter().map(|asset| serde_json::to_string(asset).unwrap() + "\n").collect();
     let lines = lines.concat().into_bytes();
     let batch = Batch { length: lines.len() as u64, items: assets.len() as u32, ..batch };

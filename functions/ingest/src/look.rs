@@ -17,7 +17,7 @@ use shared::domain::job::{Job, UploadRun};
 use shared::domain::project::Project;
 use shared::domain::provider::InferenceProvider;
 use shared::domain::{Error, Timestamp, limits};
-use shared::launch;
+use shared::launch::{self, Cause};
 use shared::ports::{
     Arrivals, Clock, Executions, Items, Jobs, Projects, Providers, Slice, Stretch, UploadQueue, UploadWatch,
     WaitingUploads,
@@ -112,7 +112,8 @@ where
         }
         let run = UploadRun { until, max_items_per_day: setting.max_items_per_day };
         let App { store, executions, clock, endpoints, .. } = self;
-        match launch::create(store, executions, clock, endpoints, project.clone(), setting.request(), Some(run)).await {
+        let (request, cause) = (setting.request(), Cause::Uploads(run));
+        match launch::create(store, executions, clock, endpoints, project.clone(), request, cause).await {
             Ok(job) => {
                 info!(job.uid = %job.spec.uid, project.uid = %uid, waiting, "job started by uploads");
                 self.store.note_upload_job(organization, uid, job.spec.uid).await
@@ -138,7 +139,7 @@ where
             pause = Some(self.hold_back(project, reason, failed_at, Some(uid)).await?);
         }
         let Some(pause) = pause.filter(|pause| now < pause.retry_at) else { return Ok(false) };
-        let all = Slice { after: None, limit: PROVIDERS, ascending: false };
+        let all = Slice { limit: PROVIDERS, ..Slice::default() };
         let providers = self.store.providers(project.organization, &all).await?.entries;
         let may_be_right_now = |provider: &InferenceProvider| {
             let tested = provider.last_test_at.filter(|_| provider.last_test_success == Some(true));
@@ -176,7 +177,7 @@ where
         after: Option<&String>,
         until: Option<Timestamp>,
     ) -> Result<bool, Error> {
-        let stretch = Stretch { after: after.cloned(), until, uploads: true, enough: Some(1) };
+        let stretch = Stretch { after: after.cloned(), until, uploads: true, enough: Some(1), ..Stretch::default() };
         Ok(pin!(self.store.unlabeled(project, stretch)).try_next().await?.is_some())
     }
 

@@ -148,8 +148,9 @@ impl<S: Reports + Items + Drafts, E, Q, C: Clock> App<S, E, Q, C> {
         let end = self.clock.now() + TIME;
         let mut progress = DiscardedDrafts::default();
         loop {
-            let slice = Slice { after: undoing.after.clone(), limit: limits::PAGE, ascending: true };
-            let Page { entries, next } = self.store.report(undoing.job, Some(OutcomeKind::Successful), &slice).await?;
+            let slice = Slice { after: undoing.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
+            let Page { entries, next, .. } =
+                self.store.report(undoing.job, Some(OutcomeKind::Successful), &slice).await?;
             let uids: Vec<ItemUid> = entries.into_iter().map(|line| line.item).collect();
             let undone = self.store.items(&uids).await?.into_iter().map(async |item| {
                 let late = self.clock.now() >= end;

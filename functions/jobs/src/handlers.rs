@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
-use shared::domain::id::{JobUid, ProjectUid};
+use shared::domain::id::{JobUid, Naming, ProjectUid};
 use shared::domain::job::{Job, JobRequest, JobStatus};
 use shared::domain::key::Scope;
 use shared::domain::webhook::Event;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::launch;
+use shared::launch::{self, Cause};
 use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Queue, Webhooks};
 use shared::tell;
 use tracing::warn;
@@ -34,6 +34,7 @@ pub(crate) const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 pub(crate) async fn create<S, E, Q, C>(
     State(app): State<Arc<App<S, E, Q, C>>>,
     caller: Caller,
+    naming: Naming,
     Path(project): Path<String>,
     Body(body): Body,
 ) -> Response
@@ -43,7 +44,9 @@ where
     Q: Queue,
     C: Clock,
 {
-    respond(app.create(&caller, &project, &body).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
+    respond(
+        app.create(&caller, &naming, &project, &body).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))),
+    )
 }
 
 /// Show a job.
@@ -99,7 +102,7 @@ pub(crate) async fn cancel<S: Jobs + Webhooks, E: Executions, Q: Queue, C: Clock
 }
 
 impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
-    async fn create(&self, caller: &Caller, project: &str, body: &[u8]) -> Result<Job, Error>
+    async fn create(&self, caller: &Caller, naming: &Naming, project: &str, body: &[u8]) -> Result<Job, Error>
     where
         S: Projects + Providers,
     {
@@ -107,7 +110,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
         let request = JobRequest::read(body)?;
         let App { store, executions, clock, endpoints, .. } = self;
-        launch::create(store, executions, clock, endpoints, project, request, None).await
+        launch::create(store, executions, clock, endpoints, project, request, Cause::Call(naming)).await
     }
 
     pub(crate) async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {

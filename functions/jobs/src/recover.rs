@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
-use shared::domain::id::JobUid;
+use shared::domain::id::{JobUid, Naming};
 use shared::domain::job::{Job, JobSpec};
 use shared::domain::outcome::{ItemReport, OutcomeKind};
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
@@ -52,9 +52,10 @@ pub(crate) async fn report<S: Jobs + Reports, E: Executions, Q: Queue, C: Clock>
 pub(crate) async fn retry<S: Jobs + Projects + Providers, E: Executions, Q: Queue, C: Clock>(
     State(app): State<Arc<App<S, E, Q, C>>>,
     caller: Caller,
+    naming: Naming,
     Path(uid): Path<String>,
 ) -> Response {
-    respond(app.retry(&caller, &uid).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
+    respond(app.retry(&caller, &naming, &uid).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
 }
 
 impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
@@ -72,7 +73,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         Ok(paging.view(page, |line| line))
     }
 
-    async fn retry(&self, caller: &Caller, uid: &str) -> Result<Job, Error>
+    async fn retry(&self, caller: &Caller, naming: &Naming, uid: &str) -> Result<Job, Error>
     where
         S: Projects + Providers,
     {
@@ -84,7 +85,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         if !self.is_served(&spec).await? {
             return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
         }
-        launch::launch(&self.store, &self.executions, &self.clock, spec).await
+        launch::launch(&self.store, &self.executions, &self.clock, spec, naming).await
     }
 
     /// Whether the model of a job that is over would serve it again.

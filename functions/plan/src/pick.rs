@@ -2,18 +2,21 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::id::ItemUid;
 use shared::domain::item::{Asset, Item};
 use shared::domain::job::{JobSpec, UploadRun};
 use shared::domain::plan::{Batch, Plan};
-use shared::domain::{Error, Timestamp};
+use shared::domain::{Error, Timestamp, limits};
 use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, WaitingUploads};
 
 use crate::Planner;
 use crate::manifest::Manifest;
 
+/// See [`limits::UPLOAD_SETTLED_SECONDS`].
+const SETTLED: Duration = Duration::from_secs(limits::UPLOAD_SETTLED_SECONDS);
 /// Items that are read by one call.
 const ITEMS: usize = 100;
 /// Such calls at once: a batch of 5,000 items has 50.
@@ -40,11 +43,11 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
             // One that was never planned leaves behind what it was to pick itself.
             retries = self.store.job(retried).await?.spec.retry_of;
         }
-        self.pick_unlabeled(spec, Stretch::default(), manifest).await?;
+        self.pick_waiting(spec, manifest, now).await?;
         Ok(None)
     }
 
-    /// Answers the place of the last one.
+    /// What waits in a stretch that nothing moves into any more. Answers the place of the last one.
     async fn pick_unlabeled(
         &self,
         spec: &JobSpec,
@@ -80,7 +83,8 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
             None => 0, // it was turned off since the job was asked for
         };
         manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
-        let stretch = Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, enough: None };
+        let stretch =
+            Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, ..Stretch::default() };
         Ok(Picked {
             organization: spec.organization,
             project: spec.project,
@@ -107,9 +111,43 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
             settled.extend(receipt.settled());
         }
         let picked = self.objects.assets(batch).await?.into_iter().map(|asset| asset.uid);
-        let open: Vec<ItemUid> = picked.filter(|item| !settled.contains(item)).collect();
+        // `insert`: a plan of before a job took each item once may name one twice.
+        let open: Vec<ItemUid> = picked.filter(|item| settled.insert(*item)).collect();
         let reads = stream::iter(open.chunks(ITEMS).map(|uids| self.tenants.items(uids))).buffered(READS);
         let waiting = |items: Vec<Item>| stream::iter(items.into_iter().filter(Item::waits).map(|item| Ok(item.asset)));
         reads.map_ok(waiting).try_flatten().try_collect().await
+    }
+}
+
+impl<S, T: Items, O: Objects, C> Planner<S, T, O, C> {
+    /// All that is unlabeled now, each item once.
+    ///
+    /// An item may move to the end of the index while this walks it: its file is heard of, or is another one. Found where it was
+    /// and where it went, it would be in the manifest twice (I1). So what is young is read first and held, and the walk leaves
+    /// out what is among it and ends before it. What moves after that goes behind all that is still read, unless clocks and the
+    /// index are further apart than [`SETTLED`]; met by the walk no more, it waits for the next job. What is held is what a
+    /// project's index takes in twice that time, however many items there are.
+    pub(crate) async fn pick_waiting(
+        &self,
+        spec: &JobSpec,
+        manifest: &mut Manifest<'_, O>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let settled = now - SETTLED;
+        let young = Stretch { since: Some(settled), until: Some(now + SETTLED), ..Stretch::default() };
+        let young: Vec<(String, Asset)> = self.tenants.unlabeled(spec.project, young).try_concat().await?;
+        let mut taken: HashSet<ItemUid> = young.iter().map(|(_, asset)| asset.uid).collect();
+        let mut old =
+            pin!(self.tenants.unlabeled(spec.project, Stretch { until: Some(settled), ..Stretch::default() }));
+        while let Some(waiting) = old.try_next().await? {
+            let assets =
+                waiting.into_iter().map(|(_, asset)| asset).filter(|asset| !taken.contains(&asset.uid)).collect();
+            if manifest.add(assets).await?.is_break() {
+                return Ok(());
+            }
+        }
+        // Of an item that moved while the young ones were read, the entry that comes first.
+        let once = young.into_iter().map(|(_, asset)| asset).filter(|asset| taken.remove(&asset.uid));
+        manifest.add(once.collect()).await.map(|_break| ())
     }
 }

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use futures_util::{Stream, stream};
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
@@ -36,10 +38,14 @@ fn asset(n: u64) -> Asset {
 }
 
 impl Items for Project {
-    fn unlabeled(&self, _: ProjectUid, _: Stretch) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
+    fn unlabeled(
+        &self,
+        _: ProjectUid,
+        stretch: Stretch,
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
         let entry = |n| (format!("{n:016}"), asset(n));
-        let pages =
-            (0..self.0).step_by(1_000).map(move |from| Ok((from..self.0.min(from + 1_000)).map(entry).collect()));
+        let items = if stretch.since.is_none() { self.0 } else { 0 }; // none is young
+        let pages = (0..items).step_by(1_000).map(move |from| Ok((from..items.min(from + 1_000)).map(entry).collect()));
         stream::iter(pages)
     }
 
@@ -77,7 +83,7 @@ impl Providers for Project {
         unreachable!("a job names its provider")
     }
 
-    async fn add_provider(&self, _: &InferenceProvider) -> Result<(), Error> {
+    async fn add_provider(&self, _: &InferenceProvider) -> Result<Option<InferenceProvider>, Error> {
         unreachable!("a plan adds nothing")
     }
 
@@ -292,4 +298,83 @@ async fn the_day_holds_for_a_job_by_uploads_and_for_a_retry_of_it() {
 async fn a_job_by_uploads_takes_nothing_once_the_project_labels_none() {
     let _alone = ALONE.lock().await;
     assert!(keys_planned(uploads_planner(None).await).await.is_empty());
+}
+
+/// I1. An index that is behind: an item has moved, and is found where it was and where it went, or moves between two reads.
+struct Moving {
+    places: Vec<(Timestamp, Asset)>,
+    /// Moves to this time when the first read is over.
+    moves: Option<(Asset, Timestamp)>,
+    reads: AtomicUsize,
+}
+
+impl Items for Moving {
+    fn unlabeled(
+        &self,
+        _: ProjectUid,
+        stretch: Stretch,
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
+        let mut places = self.places.clone();
+        if let Some((moved, at)) = self.moves.as_ref().filter(|_| self.reads.fetch_add(1, Ordering::Relaxed) > 0) {
+            places.retain(|(_, asset)| asset.uid != moved.uid);
+            places.push((*at, moved.clone()));
+        }
+        places.retain(|(at, _)| stretch.since.is_none_or(|since| *at > since));
+        places.retain(|(at, _)| stretch.until.is_none_or(|until| *at <= until));
+        places.sort_by_key(|(at, _)| *at);
+        let pages: Vec<_> =
+            places.into_iter().map(|(at, asset)| Ok(vec![(format!("{:016}", at.as_microsecond()), asset)])).collect();
+        stream::iter(pages)
+    }
+
+    async fn items(&self, _: &[ItemUid]) -> Result<Vec<Item>, Error> {
+        unreachable!("no job is retried")
+    }
+
+    async fn add_items(&self, _: &[Item]) -> Vec<Result<Option<Item>, Error>> {
+        unreachable!("a plan adds nothing")
+    }
+
+    async fn items_of(&self, _: OrganizationUid, _: Option<ProjectUid>, _: &Slice) -> Result<Page<Item>, Error> {
+        unreachable!("a plan walks the index")
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_moves_while_its_job_is_planned_is_in_the_manifest_once() {
+    let _alone = ALONE.lock().await;
+    let at = |second: f64| Timestamp::from_microsecond((second * 1e6) as i64).unwrap();
+    let (a, b, c, d) = (asset(1), asset(2), asset(3), asset(4));
+    // Planned at 2,000.
+    let still = [(at(100.0), a.clone()), (at(200.0), b.clone()), (at(1_995.0), c.clone())];
+    let with = |more: &[(Timestamp, Asset)]| [&still, more].concat();
+    let cases = [
+        (still.to_vec(), None, vec![&a, &b, &c]),
+        // The index shows it where it was still, and where it went: among the young ones, or twice among them.
+        (with(&[(at(1_999.0), a.clone())]), None, vec![&b, &c, &a]),
+        (with(&[(at(1_999.0), c.clone())]), None, vec![&a, &b, &c]),
+        // It moves after the young ones were read, by a clock that is a second behind.
+        (still.to_vec(), Some((b.clone(), at(1_999.0))), vec![&a, &c]),
+        (still.to_vec(), Some((c.clone(), at(2_001.0))), vec![&a, &b, &c]),
+        // One that a call has added a moment before, by a clock that is a second ahead.
+        (with(&[(at(2_001.0), d.clone())]), None, vec![&a, &b, &c, &d]),
+    ];
+    for (places, moves, expected) in cases {
+        let Planner { store, objects, clock, item_cap, inline_batches, workers, max_concurrency, .. } =
+            planner(0, MemoryObjects::default());
+        let tenants = Moving { places, moves, reads: AtomicUsize::new(0) };
+        let planner = Planner { store, tenants, objects, clock, item_cap, inline_batches, workers, max_concurrency };
+        let mut manifest = Manifest::begin(&planner.objects, "manifest".into(), 100);
+
+        planner.pick_waiting(&a_job().spec, &mut manifest, at(2_000.0)).await.unwrap();
+
+        manifest.finish().await.unwrap();
+        let lines = planner.objects.object("manifest").unwrap();
+        let picked: Vec<Asset> = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        assert_eq!(picked.iter().collect::<Vec<_>>(), expected);
+    }
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::connection::{Connection, Credentials};
-use shared::domain::id::ProviderUid;
+use shared::domain::id::{Naming, ProviderUid};
 use shared::domain::key::Scope;
 use shared::domain::provider::{InferenceProvider, UNKNOWN_PROJECT};
 use shared::egress::{same_origin, url_field};
@@ -31,8 +31,13 @@ type Shared<P> = State<Arc<App<P>>>;
     request_body = NewProvider,
     responses((status = 201, description = "The provider.", body = ProviderView)),
 )]
-pub(crate) async fn create<P: Ports>(State(app): Shared<P>, caller: Caller, Body(body): Body) -> Response {
-    respond(app.create(&caller, &body).await.map(|provider| (StatusCode::CREATED, Json(provider))))
+pub(crate) async fn create<P: Ports>(
+    State(app): Shared<P>,
+    caller: Caller,
+    naming: Naming,
+    Body(body): Body,
+) -> Response {
+    respond(app.create(&caller, &naming, &body).await.map(|provider| (StatusCode::CREATED, Json(provider))))
 }
 
 /// List providers.
@@ -96,16 +101,17 @@ pub(crate) async fn test<P: Ports>(State(app): Shared<P>, caller: Caller, Path(u
 }
 
 impl<P: Ports> App<P> {
-    async fn create(&self, caller: &Caller, body: &[u8]) -> Result<ProviderView, Error> {
+    async fn create(&self, caller: &Caller, naming: &Naming, body: &[u8]) -> Result<ProviderView, Error> {
         caller.needs(WRITE)?;
         let url = url_field(self.loopback_http);
-        let (provider, sent) = InferenceProvider::read(body, caller.organization, self.clock.now(), url)?;
+        let (mut provider, sent) = InferenceProvider::read(body, caller.organization, self.clock.now(), url)?;
+        provider.uid = ProviderUid::named(naming, provider.created_at, 0);
         let credentials = sent.completed(&Credentials::default())?;
         self.check_project(&provider).await?;
         let provider = self.seal(provider, &credentials).await?;
-        self.store.add_provider(&provider).await?;
+        let before = self.store.add_provider(&provider).await?;
         info!(provider.uid = %provider.uid, "provider created");
-        Ok(self.view(provider))
+        Ok(self.view(before.unwrap_or(provider)))
     }
 
     fn view(&self, provider: InferenceProvider) -> ProviderView {

@@ -14,7 +14,7 @@ use shared::domain::trust::Trust;
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets, Slice};
 use shared::testing::{
-    ACME_PROJECTS, MemoryObjects, MemoryTenants, MemoryWeb, OTHER, PlainSecrets, StoppedClock, TestApi,
+    ACME_PROJECTS, Fault, MemoryObjects, MemoryTenants, MemoryWeb, OTHER, PlainSecrets, StoppedClock, TestApi,
 };
 
 use crate::{App, routes};
@@ -115,7 +115,7 @@ impl Secrets for SlowSecrets {
     async fn seal(&self, context: &str, secret: &str) -> Result<String, Error> {
         let other = self.others.lock().unwrap().pop();
         if let Some(other) = other {
-            let newest = Slice { after: None, limit: 1, ascending: false };
+            let newest = Slice { limit: 1, ..Slice::default() };
             let page = self.store.providers(OrganizationUid::named("acme"), &newest).await?;
             let before = &page.entries[0];
             let now = before.updated_at; // in the same instant
@@ -491,4 +491,22 @@ async fn another_tenant_finds_nothing_and_a_key_without_the_scope_may_nothing() 
     assert_eq!(world.api.call_as(OTHER, "GET /inference-providers/", Value::Null).await.1["results"], json!([]));
     assert_eq!(world.api.call(&format!("GET {path}"), Value::Null).await.0, 200);
     assert!(world.model.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_provider_that_is_created_again_under_its_idempotency_key_is_one() {
+    for answer_lost in [false, true] {
+        let store = MemoryTenants::default().failing(&Arc::new(Fault::at(3, answer_lost))); // the projects of the world come first
+        let world = World::of(store.clone(), TestModel::default(), PlainSecrets).await;
+        let config = json!({"endpoint_name": "yolo", "region": "us-east-1"});
+        let body = json!({"name": "p", "provider_type": "sagemaker", "config": config});
+        let create = async || world.api.call_once("k", "POST /inference-providers/", &body).await;
+
+        assert_eq!(create().await.0, 503);
+        let (status, provider) = create().await;
+
+        assert_eq!(status, 201, "{provider}");
+        let listed = world.api.call("GET /inference-providers/", Value::Null).await.1;
+        assert_eq!(listed["results"], json!([provider]), "lost {answer_lost}");
+    }
 }

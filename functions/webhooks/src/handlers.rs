@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
-use shared::domain::id::{DeliveryUid, WebhookUid};
+use shared::domain::id::{DeliveryUid, Naming, WebhookUid};
 use shared::domain::key::Scope;
 use shared::domain::webhook::{Delivery, DeliveryStatus, NewWebhook, Webhook, WebhookChange};
 use shared::egress::url_field;
@@ -38,9 +38,10 @@ type Shared<S, V, Q, R, C> = State<Arc<App<S, V, Q, R, C>>>;
 pub(crate) async fn create<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
+    naming: Naming,
     Body(body): Body,
 ) -> Response {
-    respond(app.create(&caller, &body).await.map(|created| (StatusCode::CREATED, Json(created))))
+    respond(app.create(&caller, &naming, &body).await.map(|created| (StatusCode::CREATED, Json(created))))
 }
 
 /// List webhooks.
@@ -174,13 +175,14 @@ pub(crate) async fn redeliver<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C
 }
 
 impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, C> {
-    async fn create(&self, caller: &Caller, body: &[u8]) -> Result<CreatedView, Error> {
+    async fn create(&self, caller: &Caller, naming: &Naming, body: &[u8]) -> Result<CreatedView, Error> {
         caller.needs(WRITE)?;
         let new = NewWebhook::read(body, url_field(self.loopback_http))?;
         let secret = new.secret.map_or_else(new_secret, Ok)?;
         let now = self.clock.now();
-        let (organization, uid) = (caller.organization, WebhookUid::at(now));
-        let sealed_secret = self.secrets.seal(&Webhook::secret_context(organization, uid), &secret).await?;
+        let (organization, uid) = (caller.organization, WebhookUid::named(naming, now, 0));
+        let context = Webhook::secret_context(organization, uid);
+        let sealed_secret = self.secrets.seal(&context, &secret).await?;
         let webhook = Webhook {
             uid,
             organization,
@@ -191,9 +193,16 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
             created_at: now,
             updated_at: now,
         };
-        self.store.add_webhook(&webhook).await?;
+        let before = self.store.add_webhook(&webhook).await?;
         info!(webhook.uid = %uid, "webhook created");
-        Ok(CreatedView { webhook: WebhookView::of(webhook), secret })
+        match before {
+            None => Ok(CreatedView { webhook: WebhookView::of(webhook), secret }),
+            // An attempt of this request was the first one: its secret signs, and its client has not seen it yet.
+            Some(before) => {
+                let secret = self.secrets.open(&context, &before.sealed_secret).await?;
+                Ok(CreatedView { webhook: WebhookView::of(before), secret })
+            }
+        }
     }
 
     async fn list(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<WebhookView>, Error> {

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::job::JobStatus;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Event, Response, Webhook, WebhookChange};
-use shared::ports::Webhooks;
+use shared::ports::{Secrets, Slice, Webhooks};
 use shared::testing::{
-    ACME, ACME_PROJECTS, MemoryQueue, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock, TestApi,
-    a_job, a_webhook,
+    ACME, ACME_PROJECTS, Fault, MemoryQueue, MemoryWebhooks, OTHER, PlainSecrets, ScriptedReceivers, StoppedClock,
+    TestApi, a_job, a_webhook,
 };
 
 use crate::{App, routes};
@@ -328,4 +328,31 @@ async fn the_systems_own_event_can_be_subscribed_to() {
     body["events"] = json!(["auto_label.cancelled"]);
 
     assert_eq!(an_api([]).call("POST /webhooks/", body).await.0, 201);
+}
+
+/// The answer of the first attempt is lost, with the secret that signs.
+#[tokio::test]
+async fn a_webhook_that_is_created_again_under_its_idempotency_key_is_one_and_shows_the_secret_that_signs() {
+    for call in 1..=2 {
+        for answer_lost in [false, true] {
+            let store = MemoryWebhooks::default().failing(&Arc::new(Fault::at(call, answer_lost)));
+            let api = an_api_of(store.clone(), []);
+            let create = async || api.call_once("k", "POST /webhooks/", &a_body()).await;
+
+            let first = create().await;
+            if first.0 == 201 {
+                assert_eq!(call, 2);
+                continue;
+            }
+            let (status, webhook) = create().await;
+
+            assert_eq!((first.0, status), (503, 201));
+            let all = store.webhooks(a_webhook().organization, &Slice { limit: 10, ..Slice::default() }).await.unwrap();
+            assert_eq!(all.entries.len(), 1, "call {call}, lost {answer_lost}");
+            let stored = &all.entries[0];
+            let context = Webhook::secret_context(stored.organization, stored.uid);
+            let secret = PlainSecrets.open(&context, &stored.sealed_secret).await.unwrap();
+            assert_eq!((&webhook["uid"], &webhook["secret"]), (&json!(stored.uid), &json!(secret)));
+        }
+    }
 }

@@ -279,6 +279,12 @@ impl ErrorCode {
 }
 
 impl Error {
+    /// A body with bytes that are no text, from this place on.
+    #[must_use]
+    pub fn no_utf8(place: usize) -> Self {
+        Self::MalformedBody(format!("the body is not UTF-8: byte {place}, counted from 0, begins no character."))
+    }
+
     /// The error without its particulars.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {

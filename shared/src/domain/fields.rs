@@ -17,10 +17,13 @@ impl Fields {
     /// The fields of a request body; an empty body is an empty object.
     ///
     /// # Errors
-    /// `MalformedBody` if it is not JSON, `Validation` if it is not an object.
+    /// `MalformedBody` if it is not UTF-8 or not JSON, `Validation` if it is not an object.
     pub fn of_body(body: &[u8]) -> Result<Self, Error> {
         if body.is_empty() {
             return Ok(Self::of(String::new(), Map::new()));
+        }
+        if let Err(error) = std::str::from_utf8(body) {
+            return Err(Error::no_utf8(error.valid_up_to()));
         }
         match json::parse(body, limits::REQUEST_MEMORY) {
             Ok(Value::Object(values)) => Ok(Self::of(String::new(), values)),
@@ -242,6 +245,10 @@ mod tests {
     #[test]
     fn a_body_must_be_a_json_object() {
         assert!(matches!(Fields::of_body(b"{"), Err(Error::MalformedBody(_))));
+        for (body, place) in [(&b"{\"a\": \"\xff\"}"[..], 7), (b"\xe9", 0), (b"{\"a\": \"\xf0\x9f\x92\"}", 7)] {
+            let sentence = Fields::of_body(body).err().unwrap().to_string();
+            assert!(sentence.ends_with(&format!("byte {place}, counted from 0, begins no character.")), "{sentence}");
+        }
         assert!(matches!(Fields::of_body(b"[]"), Err(Error::Validation(_))));
         assert!(Fields::of_body(b"").is_ok());
     }

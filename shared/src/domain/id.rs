@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
-use uuid::{NoContext, Uuid};
+use uuid::{NoContext, Uuid, Version};
 
 use super::{Error, Timestamp};
 
@@ -45,12 +45,52 @@ macro_rules! created {
             /// A new uid that sorts by `now`.
             #[must_use]
             pub fn at(now: Timestamp) -> Self {
-                let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-                let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
-                Self(Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos)))
+                Self(uuid_at(now))
+            }
+
+            /// The uid of what a request creates. Repeated, the request names the same thing, unless that was given up and this
+            /// is a later `attempt`.
+            #[must_use]
+            pub fn named(naming: &Naming, now: Timestamp, attempt: u32) -> Self {
+                Self(naming.uuid(now, attempt))
             }
         }
     };
+}
+
+/// A new version 7 UUID that sorts by `now`.
+pub(super) fn uuid_at(now: Timestamp) -> Uuid {
+    let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+    let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
+}
+
+/// What a request calls the things that it creates. With an idempotency key they have the same uids each time that the request
+/// is made, so that one whose answer was lost is not done twice; without a key, new ones.
+#[derive(Clone, Debug, Default)]
+pub struct Naming(Option<Seed>);
+
+#[derive(Clone, Debug)]
+struct Seed {
+    /// Of the first attempt under the key. Version 7: what is created sorts by it.
+    first: Uuid,
+    fingerprint: String,
+}
+
+impl Naming {
+    /// Of a request with this fingerprint, whose `first` attempt has this uid.
+    #[must_use]
+    pub const fn repeatable(first: Uuid, fingerprint: String) -> Self {
+        Self(Some(Seed { first, fingerprint }))
+    }
+
+    fn uuid(&self, now: Timestamp, attempt: u32) -> Uuid {
+        let Some(Seed { first, fingerprint }) = &self.0 else { return uuid_at(now) };
+        let digest = derived(&[b"named", first.as_bytes(), fingerprint.as_bytes(), &attempt.to_be_bytes()]);
+        let mut bytes = *first.as_bytes();
+        bytes[6..].copy_from_slice(&digest.as_bytes()[6..]);
+        uuid::Builder::from_bytes(bytes).with_version(Version::SortRand).into_uuid()
+    }
 }
 
 uid!(
@@ -99,8 +139,13 @@ created!(ProviderUid);
 created!(WebhookUid);
 created!(DeliveryUid); // of a test; of an event it is derived
 
-/// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result.
+/// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result, as far as it fits.
 const GENERATION: u128 = 0x0fff << 64;
+/// The last generation that fits there.
+const LAST_SHORT: u32 = 0x0fff;
+/// The 48 bits before the version: where a result has a generation that does not fit there, and its item has the begin of its
+/// hash.
+const LONG_GENERATION: u32 = 80;
 
 fn derived(parts: &[&[u8]]) -> Uuid {
     let mut hash = Sha256::new();
@@ -180,6 +225,12 @@ impl ItemUid {
         Self(Uuid::from_bytes(bytes))
     }
 
+    /// The bits behind the variant: see [`ItemName::Tail`].
+    #[must_use]
+    pub fn tail(self) -> u64 {
+        self.0.as_u64_pair().1 & ((1 << 62) - 1)
+    }
+
     /// Which of `count` shards holds the item.
     #[must_use]
     pub fn shard(self, count: u8) -> u8 {
@@ -187,23 +238,53 @@ impl ItemUid {
     }
 }
 
+/// The part of an item's uid that all uids of its results have: what leads from a result to its item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ItemName {
+    /// All of it.
+    Whole(ItemUid),
+    /// The last 62 bits, of a result whose generation takes the place of the others.
+    Tail(u64),
+}
+
 impl ResultUid {
-    /// Generation 1 is the item's first result; a discarded one is never named again.
+    /// Generation 1 is the item's first result; a discarded one is never named again. After 4,095 the generation takes 48 other
+    /// bits, and those between version and variant are zero.
     #[must_use]
-    pub fn of(item: ItemUid, generation: u16) -> Self {
-        Self(Uuid::from_u128((item.0.as_u128() & !GENERATION) | ((u128::from(generation) << 64) & GENERATION)))
+    pub fn of(item: ItemUid, generation: u32) -> Self {
+        let (bare, generation) = (item.0.as_u128() & !GENERATION, u128::from(generation));
+        Self(Uuid::from_u128(if generation <= u128::from(LAST_SHORT) {
+            bare | (generation << 64)
+        } else {
+            (bare & ((1 << LONG_GENERATION) - 1)) | (generation << LONG_GENERATION)
+        }))
     }
 
-    /// Which of the item's results it is.
+    /// Which of the item's results it is. `None`: it is no uid of ours.
     #[must_use]
-    pub fn generation(self) -> u16 {
-        ((self.0.as_u128() & GENERATION) >> 64) as u16 // 12 bits
+    pub fn generation(self) -> Option<u32> {
+        let bits = self.0.as_u128();
+        match (bits & GENERATION) >> 64 {
+            0 => u32::try_from(bits >> LONG_GENERATION).ok(),
+            short => u32::try_from(short).ok(),
+        }
     }
 
-    /// The item that the result belongs to.
+    /// The item that the result belongs to, or what the uid says of it.
     #[must_use]
-    pub fn item(self) -> ItemUid {
-        ItemUid(Uuid::from_u128(self.0.as_u128() & !GENERATION))
+    pub fn item(self) -> ItemName {
+        let bits = self.0.as_u128();
+        if bits & GENERATION == 0 {
+            ItemName::Tail(ItemUid(self.0).tail())
+        } else {
+            ItemName::Whole(ItemUid(Uuid::from_u128(bits & !GENERATION)))
+        }
+    }
+
+    /// Whether the uids of results of this generation hold only the tail of their item's.
+    #[must_use]
+    pub const fn is_long(generation: u32) -> bool {
+        generation > LAST_SHORT
     }
 }
 
@@ -263,17 +344,42 @@ mod tests {
         assert!(early.to_string() < late.to_string());
     }
 
+    #[test]
+    fn a_repeated_request_names_the_same_things_and_another_one_others() {
+        let now = |second| Timestamp::from_second(second).unwrap();
+        let first = uuid_at(now(1_000));
+        let one = Naming::repeatable(first, "f".into());
+        let uid = ProjectUid::named(&one, now(1_500), 0);
+
+        assert_eq!(uid, ProjectUid::named(&one, now(9_000), 0));
+        assert_eq!((uid.0.get_version_num(), uid.0.get_variant()), (7, uuid::Variant::RFC4122));
+        assert!(ProjectUid::at(now(999)).to_string() < uid.to_string());
+        assert!(uid.to_string() < ProjectUid::at(now(1_001)).to_string());
+        for other in [
+            ProjectUid::named(&one, now(1_500), 1),
+            ProjectUid::named(&Naming::repeatable(first, "g".into()), now(1_500), 0),
+            ProjectUid::named(&Naming::repeatable(uuid_at(now(1_000)), "f".into()), now(1_500), 0),
+            ProjectUid::named(&Naming::default(), now(1_500), 0),
+        ] {
+            assert_ne!(uid, other);
+        }
+    }
+
     proptest! {
         #[test]
-        fn a_result_knows_its_item(key in ".{0,40}", generation in 1u16..4096) {
+        fn a_result_knows_its_item(key in ".{0,40}", generation in prop_oneof![1u32..5_000, any::<u32>().prop_map(|n| n.max(1))]) {
             let project = ProjectUid(Uuid::from_u128(7));
             let item = ItemUid::of(project, &key);
             let result = ResultUid::of(item, generation);
 
-            prop_assert_eq!((result.item(), result.generation()), (item, generation));
+            let name = if generation < 4_096 { ItemName::Whole(item) } else { ItemName::Tail(item.tail()) };
+            prop_assert_eq!((result.item(), result.generation()), (name, Some(generation)));
             prop_assert_eq!(item, ItemUid::of(project, &key));
             prop_assert_ne!(result.to_string(), item.to_string());
-            prop_assert_ne!(result, ResultUid::of(item, generation % 4095 + 1));
+            prop_assert_ne!(result, ResultUid::of(item, generation % 4_095 + 1));
+            prop_assert_ne!(result, ResultUid::of(item, generation ^ 0x1000));
+            prop_assert_eq!(result.0.get_version_num(), 8);
+            prop_assert_eq!(result.0.get_variant(), uuid::Variant::RFC4122);
         }
     }
 }

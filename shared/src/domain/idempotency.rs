@@ -5,6 +5,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::id::uuid_at;
 use super::key::KeyHash;
 use super::{Error, Timestamp};
 
@@ -62,17 +63,29 @@ pub struct Claim {
     pub key: String,
     /// [`fingerprint`].
     pub fingerprint: String,
-    /// Tells it from every other claim.
+    /// Tells it from every other claim. Version 7, and sorts by `at`.
     pub holder: Uuid,
     /// When it was made.
     pub at: Timestamp,
+}
+
+impl Claim {
+    /// A claim at this time, told from every other one.
+    #[must_use]
+    pub fn new(caller: KeyHash, key: String, fingerprint: String, at: Timestamp) -> Self {
+        Self { caller, key, fingerprint, holder: uuid_at(at), at }
+    }
 }
 
 /// Who has the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
     /// This request.
-    Now,
+    Now {
+        /// The holder of the first claim under the key that may have had an effect: this one, or that of an attempt before it
+        /// whose outcome its client does not know.
+        first: Uuid,
+    },
     /// One before it.
     Before {
         /// Whether it was the same request.

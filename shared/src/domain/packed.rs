@@ -29,6 +29,16 @@ pub fn is_small(value: &impl Serialize, most: usize) -> bool {
     serde_json::to_writer(&mut Room(most), value).is_ok()
 }
 
+/// Bytes of a value as JSON.
+///
+/// # Errors
+/// `Internal`.
+pub fn json_bytes(value: &impl Serialize) -> Result<usize, Error> {
+    let mut room = Room(usize::MAX);
+    serde_json::to_writer(&mut room, value).map_err(Error::internal)?;
+    Ok(usize::MAX - room.0)
+}
+
 /// Bytes that may still be written.
 struct Room(usize);
 

@@ -79,7 +79,7 @@ pub struct Lineage {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelResult {
     /// Counts the item's results, from 1.
-    pub generation: u16,
+    pub generation: u32,
     /// Counts its changes, from 0. Whoever writes names the one that was read, so that no change is lost.
     pub revision: u32,
     /// Where it is in its life.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{Paging, respond};
 use crate::domain::Error;
+use crate::domain::id::Naming;
 
 /// The public base URL, as the deployment knows it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -72,6 +73,15 @@ impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
         let query =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
         Ok(Self { base, path: format!("{}/", parts.uri.path()), query })
+    }
+}
+
+/// What the request calls what it creates; the layer of idempotency keys puts it there.
+impl<S: Send + Sync> FromRequestParts<S> for Naming {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
     }
 }
 

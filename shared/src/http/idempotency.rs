@@ -18,6 +18,7 @@ use super::frame::Frame;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY};
 use super::sealed::Seal;
 use super::{Caller, respond};
+use crate::domain::id::Naming;
 use crate::domain::idempotency::{Claim, Claimed, IdempotencyKey, Outcome, fingerprint};
 use crate::domain::{Error, limits};
 use crate::ports::{Clock, Idempotency};
@@ -51,33 +52,33 @@ impl<S: Idempotency, C: Clock> Frame<S, C> {
         let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let if_match = parts.headers.get(IF_MATCH).map_or(b"".as_slice(), |version| version.as_bytes());
-        let claim = Claim {
-            caller: caller.key_hash().clone(),
-            key: key.hash(),
-            fingerprint: fingerprint(parts.method.as_str(), path, if_match, &body),
-            holder: Uuid::now_v7(),
-            at: self.clock.now(),
-        };
+        let fingerprint = fingerprint(parts.method.as_str(), path, if_match, &body);
+        let claim = Claim::new(caller.key_hash().clone(), key.hash(), fingerprint, self.clock.now());
         let api_key = parts.headers.get(API_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
         let seal = Seal::of(api_key, key, &claim.fingerprint)?;
-        let request = Request::from_parts(parts, body.into());
+        let mut request = Request::from_parts(parts, body.into());
         match self.store.claim(&claim).await? {
             Claimed::Before { fingerprint, .. } if fingerprint != claim.fingerprint => Err(Error::IdempotencyKeyReused),
             Claimed::Before { outcome: None, .. } => Err(Error::IdempotencyInProgress),
             Claimed::Before { outcome: Some(Outcome::TooLarge), .. } => Err(Error::IdempotencyAnswerNotKept),
             Claimed::Before { outcome: Some(Outcome::Kept(answer)), .. } => seal.open(&answer),
             Claimed::Before { outcome: Some(Outcome::Repeatable), .. } => Ok(next.run(request).await),
-            Claimed::Now => self.record(&claim, &seal, next.run(request).await).await,
+            Claimed::Now { first } => {
+                request.extensions_mut().insert(Naming::repeatable(first, claim.fingerprint.clone()));
+                self.record(&claim, first, &seal, next.run(request).await).await
+            }
         }
     }
 
     /// Keeps the answer of a request that succeeded. The request has had its effect by now, so that a table which does not
-    /// answer is no reason to say otherwise.
-    async fn record(&self, claim: &Claim, seal: &Seal, response: Response) -> Result<Response, Error> {
+    /// answer is no reason to say otherwise. A request that a server's error ended may have had its effect too: made again, it
+    /// names what it creates as the `first` attempt did.
+    async fn record(&self, claim: &Claim, first: Uuid, seal: &Seal, response: Response) -> Result<Response, Error> {
         let (parts, body) = response.into_parts();
         let body: Bytes = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
         let recorded = if !parts.status.is_success() {
-            self.store.release(claim).await
+            let undone = !parts.status.is_server_error() && first == claim.holder;
+            self.store.release(claim, undone).await
         } else if parts.extensions.get::<Repeatable>().is_some() {
             self.store.keep(claim, Outcome::Repeatable).await
         } else {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::{Error, limits};
-use crate::ports::{Page, Slice};
+use crate::ports::{Before, Page, Slice};
 
 /// No cursor of ours is longer.
 const AFTER_BYTES: usize = 200;
@@ -17,8 +17,11 @@ const AFTER_BYTES: usize = 200;
 /// What a cursor says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    #[serde(rename = "a")]
-    after: String,
+    /// Absent: a page read backward from the end of the list.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
+    backward: bool,
     #[serde(rename = "l")]
     limit: usize,
     #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
@@ -34,6 +37,7 @@ pub struct Paging {
     limit: usize,
     ascending: bool,
     after: Option<String>,
+    backward: bool,
     filters: Vec<(String, String)>,
 }
 
@@ -42,8 +46,8 @@ pub struct Paging {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "described, never built")]
 pub struct PagingParameters {
-    /// Where to go on, as `next` of the page before says it. It carries that page's filters, order and size, which explicit
-    /// parameters override.
+    /// Where to go on, as `next` or `previous` of another page says it. It carries that page's filters, order and size, which
+    /// explicit parameters override.
     cursor: Option<String>,
     /// Rows of a page, at most 100. Anything else is 100.
     #[param(default = 100, value_type = Option<u32>)]
@@ -59,7 +63,8 @@ pub struct PageView<T> {
     /// Absolute URL of the next page; `null` on the last one.
     #[schema(required)]
     next: Option<String>,
-    /// Always `null`: lists go forward.
+    /// Absolute URL of the page before; `null` on the first one. It has the rows that come right before this page now: rows that
+    /// were added since are on it, or on one before it.
     #[schema(required)]
     previous: Option<String>,
     /// The rows. A page may be short and still not be the last.
@@ -81,7 +86,11 @@ impl Paging {
                 let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCursor)?;
                 let cursor: Cursor = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
                 // Ours are never so; DynamoDB would refuse them as keys.
-                if cursor.after.is_empty() || cursor.after.len() > AFTER_BYTES {
+                let is_ours = match &cursor.after {
+                    Some(after) => !after.is_empty() && after.len() <= AFTER_BYTES,
+                    None => cursor.backward,
+                };
+                if !is_ours {
                     return Err(Error::InvalidCursor);
                 }
                 Some(cursor)
@@ -103,7 +112,8 @@ impl Paging {
             url: format!("{}{path}", base.trim_end_matches('/')),
             limit: if (1..=limits::PAGE).contains(&limit) { limit } else { limits::PAGE },
             ascending,
-            after: cursor.map(|cursor| cursor.after),
+            after: known.after,
+            backward: known.backward,
             filters: filters.collect(),
         })
     }
@@ -117,14 +127,18 @@ impl Paging {
     /// The part of the list that is asked for.
     #[must_use]
     pub fn slice(&self) -> Slice {
-        Slice { after: self.after.clone(), limit: self.limit, ascending: self.ascending }
+        Slice { after: self.after.clone(), limit: self.limit, ascending: self.ascending, backward: self.backward }
     }
 
-    /// The page on the wire. `next` is absolute, as the TypeScript client needs it.
+    /// The page on the wire. The URLs are absolute, as the TypeScript client needs them.
     pub fn view<T, V>(&self, page: Page<T>, view: impl FnMut(T) -> V) -> PageView<V> {
+        let previous = page.previous.map(|before| match before {
+            Before::Place(place) => Some(place),
+            Before::End => None,
+        });
         PageView {
-            next: page.next.map(|after| self.next(after)),
-            previous: None,
+            next: page.next.map(|after| self.url_of(Some(after), false)),
+            previous: previous.map(|before| self.url_of(before, true)),
             results: page.entries.into_iter().map(view).collect(),
         }
     }
@@ -135,8 +149,9 @@ impl Paging {
         PageView { next: None, previous: None, results: Vec::new() }
     }
 
-    fn next(&self, after: String) -> String {
-        let cursor = Cursor { after, limit: self.limit, ascending: self.ascending, filters: self.filters.clone() };
+    fn url_of(&self, after: Option<String>, backward: bool) -> String {
+        let Self { limit, ascending, filters, .. } = self.clone();
+        let cursor = Cursor { after, backward, limit, ascending, filters };
         let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default());
         let mut query = form(&[("cursor", &cursor), ("limit", &self.limit.to_string())]);
         for (name, value) in &self.filters {
@@ -177,7 +192,8 @@ mod tests {
             &["project", "status"],
         )
         .unwrap();
-        let page = first.view(Page { entries: vec![1], next: Some("after".into()) }, |n| n);
+        let page = first.view(Page { entries: vec![1], next: Some("after".into()), previous: None }, |n| n);
+        assert_eq!(page.previous, None);
         let url = page.next.unwrap();
         assert!(
             url.starts_with("https://h/api/v1/auto-label-jobs/?cursor=") && url.ends_with("&limit=7&project=p+1"),
@@ -187,8 +203,26 @@ mod tests {
         let second =
             Paging::read(BASE, "/auto-label-jobs/", &query(&[("cursor", &cursor_of(&url))]), &["project", "status"])
                 .unwrap();
-        assert_eq!(second.slice(), Slice { after: Some("after".into()), limit: 7, ascending: false });
+        let slice = Slice { after: Some("after".into()), limit: 7, ..Slice::default() };
+        assert_eq!(second.slice(), slice);
         assert_eq!(second.filter("project"), Some("p 1"));
+
+        for (before, after) in [(Before::Place("first".into()), Some("first".into())), (Before::End, None)] {
+            let page = second.view(Page { entries: vec![2], next: None, previous: Some(before) }, |n| n);
+            let query = query(&[("cursor", &cursor_of(&page.previous.unwrap()))]);
+            let back = Paging::read(BASE, "/auto-label-jobs/", &query, &["project", "status"]).unwrap();
+            assert_eq!(back.slice(), Slice { after, backward: true, ..slice.clone() });
+            assert_eq!(back.filter("project"), Some("p 1"));
+        }
+    }
+
+    /// A cursor of before there were pages backward.
+    #[test]
+    fn an_older_cursor_still_reads() {
+        let older = URL_SAFE_NO_PAD.encode(r#"{"a":"x","l":5,"o":true}"#);
+        let slice = Paging::read(BASE, "/", &query(&[("cursor", &older)]), &[]).unwrap().slice();
+
+        assert_eq!(slice, Slice { after: Some("x".into()), limit: 5, ascending: true, backward: false });
     }
 
     /// Contract D6.
@@ -208,6 +242,8 @@ mod tests {
             let read = Paging::read(BASE, "/", &query(&[("cursor", &forged)]), &[]);
             assert!(matches!(read, Err(Error::InvalidCursor)));
         }
+        let nowhere = URL_SAFE_NO_PAD.encode(r#"{"l":1}"#);
+        assert!(matches!(Paging::read(BASE, "/", &query(&[("cursor", &nowhere)]), &[]), Err(Error::InvalidCursor)));
     }
 
     proptest! {

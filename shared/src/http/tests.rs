@@ -19,14 +19,15 @@ use tokio::sync::Notify;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
 use super::{Body, ListRequest, Path, Repeatable, Settings, respond, wrong_method};
 use crate::domain::fields::Fields;
+use crate::domain::id::{Naming, ProjectUid};
 use crate::domain::rate::RateLimit;
-use crate::domain::{Error, limits};
+use crate::domain::{Error, Timestamp, limits};
 use crate::testing::{ACME, Fault, MemoryRequests, OTHER, TestApi};
 
 /// Routes that do what is asked of them, and count how often.
 fn routes(made: &Arc<AtomicUsize>) -> Router {
     let count = |made: &Arc<AtomicUsize>| made.fetch_add(1, Ordering::Relaxed) + 1;
-    let [once, again, huge, fickle] = [(); 4].map(|()| Arc::clone(made));
+    let [once, again, huge, fickle, named] = [(); 5].map(|()| Arc::clone(made));
     Router::new()
         .route(
             "/things",
@@ -50,6 +51,19 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
             post(async move || match count(&fickle) {
                 1 => respond::<()>(Err(Error::internal("the first one fails"))),
                 n => Json(n).into_response(),
+            }),
+        )
+        .route(
+            "/named",
+            post(async move |naming: Naming, Body(body): Body| {
+                let uid = ProjectUid::named(&naming, Timestamp::UNIX_EPOCH, 0);
+                match body.as_ref() {
+                    b"fails" if count(&named) < 3 => {
+                        (StatusCode::INTERNAL_SERVER_ERROR, uid.to_string()).into_response()
+                    }
+                    b"refused" => respond::<()>(Err(Error::field("uid", uid.to_string()))),
+                    _ => uid.to_string().into_response(),
+                }
             }),
         )
         .route("/things/{uid}", get(async |Path(uid): Path<String>| uid))
@@ -333,6 +347,30 @@ mod idempotency_keys {
         others.headers_mut().insert(API_KEY, OTHER.parse().unwrap());
 
         assert_eq!(answer(api.send(others).await).await.2, json!({"made": 2}));
+    }
+
+    async fn text(response: Response) -> String {
+        let bytes = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// The answer may be lost, or a server's error may come after the effect.
+    #[tokio::test]
+    async fn a_request_made_again_after_a_servers_error_names_what_it_creates_alike() {
+        let api = an_api();
+        let mut uids = Vec::new();
+        for status in [500, 500, 200, 200] {
+            let response = api.send(named("k", "/named", "fails")).await;
+            assert_eq!(response.status(), status);
+            uids.push(text(response).await);
+        }
+        let uid = uids.pop().unwrap();
+        assert_eq!(uids, [uid.as_str(); 3]);
+        // By the first attempt, and not by the body alone.
+        assert_ne!(text(api.send(named("another", "/named", "fails")).await).await, uid);
+        // A refusal has had no effect: what comes after it is new.
+        let refused = text(api.send(named("r", "/named", "refused")).await).await;
+        assert_ne!(refused, text(api.send(named("r", "/named", "refused")).await).await);
     }
 
     #[tokio::test]

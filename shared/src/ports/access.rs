@@ -29,8 +29,9 @@ pub trait Idempotency: Send + Sync {
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Error>> + Send;
     /// Keeps what is left of the request, for a day. Whoever lost the key meanwhile keeps nothing.
     fn keep(&self, claim: &Claim, outcome: Outcome) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Frees the key again: the request came to nothing.
-    fn release(&self, claim: &Claim) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Frees the key again. `undone`: the request has had no effect, and neither had an attempt before it. Otherwise the next
+    /// claim is told of the first one.
+    fn release(&self, claim: &Claim, undone: bool) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// The administration of API keys.

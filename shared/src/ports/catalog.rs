@@ -12,8 +12,8 @@ use crate::ports::{Page, Slice};
 
 /// Projects.
 pub trait Projects: Send + Sync {
-    /// Stores a new project.
-    fn add_project(&self, project: &Project) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores a new project. Answers the one of this uid that is there, if an attempt before has stored it.
+    fn add_project(&self, project: &Project) -> impl Future<Output = Result<Option<Project>, Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn project(
@@ -80,6 +80,8 @@ pub trait Items: Send + Sync {
 pub struct Stretch {
     /// Behind this place.
     pub after: Option<String>,
+    /// What came later than this.
+    pub since: Option<Timestamp>,
     /// Not what came later.
     pub until: Option<Timestamp>,
     /// Only items whose files have come by upload, and that nobody has put back since.

@@ -38,11 +38,12 @@ pub struct Ending {
 
 /// Jobs and their life. A move that another writer has made impossible is refused, never forced.
 pub trait Jobs: Send + Sync {
-    /// Stores a new job and takes the project for it, in one step (I4).
+    /// Stores a new job and takes the project for it, in one step (I4). `false`: the job of this uid is there already, stored by
+    /// an attempt before.
     ///
     /// # Errors
     /// `JobActive` if another job has the project.
-    fn create_job(&self, spec: &JobSpec, state: &JobState) -> impl Future<Output = Result<(), Error>> + Send;
+    fn create_job(&self, spec: &JobSpec, state: &JobState) -> impl Future<Output = Result<bool, Error>> + Send;
     /// The job of this uid, whosever it is: for workers.
     fn job(&self, uid: JobUid) -> impl Future<Output = Result<Job, Error>> + Send;
     /// The organization's jobs.
@@ -84,6 +85,9 @@ pub trait Jobs: Send + Sync {
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
     fn close_job(&self, job: JobUid, status: &[JobStatus]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Records why a worker gives a running job up, unless another one has: [`JobState::refusal`]. A job that has ended stays as
+    /// it is.
+    fn refuse_job(&self, job: JobUid, refusal: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
     fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`

@@ -16,8 +16,11 @@ use crate::ports::{Page, Slice};
 
 /// Inference providers.
 pub trait Providers: Send + Sync {
-    /// Stores a new provider.
-    fn add_provider(&self, provider: &InferenceProvider) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Stores a new provider. Answers the one of this uid that is there, if an attempt before has stored it.
+    fn add_provider(
+        &self,
+        provider: &InferenceProvider,
+    ) -> impl Future<Output = Result<Option<InferenceProvider>, Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn provider(

@@ -11,6 +11,8 @@ use crate::ports::{Page, Slice};
 
 /// Results of items.
 pub trait Results: Send + Sync {
+    /// The place of an item in the lists of its project: [`Slice::after`] of what comes behind it.
+    fn place(&self, item: &Item) -> String;
     /// The project's items that have a result, walked in the order of creation. A page may have fewer entries
     /// than asked for and still not be the last.
     fn results(

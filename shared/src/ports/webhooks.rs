@@ -56,11 +56,11 @@ impl DeliveryRequest {
 
 /// Webhook subscriptions and deliveries.
 pub trait Webhooks: Send + Sync {
-    /// Stores a new subscription.
+    /// Stores a new subscription. Answers the one of this uid that is there, if an attempt before has stored it.
     ///
     /// # Errors
     /// `TooMany`.
-    fn add_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<(), Error>> + Send;
+    fn add_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<Option<Webhook>, Error>> + Send;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     fn webhook(

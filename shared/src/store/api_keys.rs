@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use super::Store;
-use super::calls::{Row, attribute, classify, key_of, read};
+use super::calls::{Found, Row, attribute, classify, key_of, read};
 use super::keys::{self, Key};
 use super::rows::item;
 use crate::domain::id::OrganizationUid;
@@ -49,15 +49,17 @@ impl KeyRing for Store {
     }
 
     async fn keys(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<IssuedKey>, Error> {
-        let Page { entries, next } = self.page_of_list(&keys::api_keys_of(organization), slice).await?;
-        let rows = self.get_many(entries.clone()).await?;
+        let Found { entries, further } = self.find_in_list(&keys::api_keys_of(organization), slice).await?;
+        let rows = self.get_many(entries.iter().map(|(_, key)| key.clone()).collect()).await?;
         let mut found: HashMap<String, Row> =
             rows.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
-        let issued = |key: Key| {
+        let issued = |(place, key): (String, Key)| {
             let (hash, row) = (key.api_key_hash()?, found.remove(&key.pk)?);
-            Some(read(row).map(|key| IssuedKey { hash, key }))
+            Some(read(row).map(|key| (place, IssuedKey { hash, key })))
         };
-        Ok(Page { entries: entries.into_iter().filter_map(issued).collect::<Result<_, _>>()?, next })
+        let entries = entries.into_iter().filter_map(issued).collect::<Result<_, Error>>()?;
+        let page = Found { entries, further }.page(slice, |(place, _): &(String, IssuedKey)| place.clone());
+        Ok(page.with(|entries| entries.into_iter().map(|(_, key)| key).collect()))
     }
 
     async fn revoke_key(&self, hash: &KeyHash, now: Timestamp) -> Result<(), Error> {

@@ -198,6 +198,7 @@ impl UploadWatch for Store {
         Ok(Page {
             entries: entries.iter().filter_map(|entry| key_of(entry)?.project_uid()).collect(),
             next: answer.last_evaluated_key.and_then(place),
+            previous: None,
         })
     }
 }

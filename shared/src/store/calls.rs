@@ -1,6 +1,6 @@
 //! The few ways in which the table is called: typed rows in, typed rows out, errors told apart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use backon::{ExponentialBuilder, Retryable};
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use futures_util::{Stream, stream};
 use serde::de::DeserializeOwned;
-
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::Store;
@@ -25,10 +25,8 @@ pub(super) type Row = HashMap<String, AttributeValue>;
 
 /// Keys of one BatchGetItem call (AWS, "BatchGetItem").
 const BATCH_GET: usize = 100;
-/// Answers with unprocessed keys that are accepted before the table counts as busy.
-const BATCH_GET_ROUNDS: usize = 8;
-/// A transaction that lost to others, or was throttled, is tried again for so long. A client may be waiting; a task is
-/// repeated as a whole.
+/// A transaction that lost to others, or was throttled, is tried again for so long, and so is a read that a busy table has not
+/// done in full. A client may be waiting; a task is repeated as a whole.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -153,9 +151,13 @@ impl Store {
         }
     }
 
-    /// The rows of these keys that exist, in no order, 100 a call.
+    /// The rows of these keys that exist, in no order, 100 a call. A key that comes twice is read once: DynamoDB refuses a call
+    /// with both. What a busy table leaves out is asked for again, for [`PATIENCE`] in all.
     pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
+        let begun = Instant::now();
         let mut rows = Vec::with_capacity(keys.len());
+        let mut seen = HashSet::with_capacity(keys.len());
+        let keys: Vec<Key> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
         for keys in keys.chunks(BATCH_GET) {
             let keys = keys.iter().cloned().map(Row::from).collect();
             let wanted = KeysAndAttributes::builder()
@@ -163,16 +165,24 @@ impl Store {
                 .consistent_read(true)
                 .build()
                 .map_err(Error::internal)?;
-            let mut open = Some(HashMap::from([(self.table.clone(), wanted)]));
-            for _ in 0..BATCH_GET_ROUNDS {
-                let Some(wanted) = open.take().filter(|tables| !tables.is_empty()) else { break };
+            let mut open = HashMap::from([(self.table.clone(), wanted)]);
+            let mut delays = backoff().build();
+            loop {
                 let answer =
-                    self.client.batch_get_item().set_request_items(Some(wanted)).send().await.map_err(classify)?;
+                    self.client.batch_get_item().set_request_items(Some(open)).send().await.map_err(classify)?;
+                let before = rows.len();
                 rows.extend(answer.responses.unwrap_or_default().into_values().flatten());
-                open = answer.unprocessed_keys;
-            }
-            if open.is_some_and(|tables| !tables.is_empty()) {
-                return Err(Error::StoreUnavailable("keys left unprocessed".into()));
+                open = answer.unprocessed_keys.unwrap_or_default();
+                if open.is_empty() {
+                    break;
+                }
+                if rows.len() > before {
+                    delays = backoff().build(); // the answer was full: 16 MB
+                }
+                match delays.next() {
+                    Some(delay) if begun.elapsed() + delay < PATIENCE => sleep(delay).await,
+                    _ => return Err(Error::StoreUnavailable("keys left unprocessed".into())),
+                }
             }
         }
         Ok(rows)
@@ -200,7 +210,7 @@ impl Store {
         })
     }
 
-    /// A page of a partition of the table, newest first: its uids sort by time.
+    /// A page of a partition of the table: its uids sort by time.
     pub(super) async fn page_of_partition<T: DeserializeOwned>(
         &self,
         pk: String,
@@ -217,24 +227,29 @@ impl Store {
             .expression_attribute_values(":pk", text(pk))
             .expression_attribute_values(":prefix", text(prefix))
             .set_exclusive_start_key(start)
-            .scan_index_forward(slice.ascending)
+            .scan_index_forward(slice.reads_upward())
             .limit(i32::try_from(slice.limit + 1).unwrap_or(i32::MAX));
         let answer = request.send().await.map_err(classify)?;
         let mut rows = answer.items.unwrap_or_default();
         let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
         rows.truncate(slice.limit);
-        let last = rows.last().and_then(|row| row.get(SK)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned));
-        let entries = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Page { entries, next: last.filter(|_| more) })
+        let place = |row: &Row| row.get(SK)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
+        let further = rows.last().and_then(place).filter(|_| more);
+        let entries: Vec<(String, T)> = rows
+            .into_iter()
+            .map(|row| Ok((place(&row).unwrap_or_default(), read(row)?)))
+            .collect::<Result<_, Error>>()?;
+        let page = Page::found(slice, entries, further, |(place, _)| place.clone());
+        Ok(page.with(|entries| entries.into_iter().map(|(_, entry)| entry).collect()))
     }
 
-    /// A page of the keys of a list, newest first. `next` is the sort key of its last entry.
-    pub(super) async fn page_of_list(&self, list: &List, slice: &Slice) -> Result<Page<Key>, Error> {
+    /// The keys of a part of a list, each with its place.
+    pub(super) async fn find_in_list(&self, list: &List, slice: &Slice) -> Result<Found<(String, Key)>, Error> {
         let (first, last) = list.ends();
         let (from, to) = match slice.after.clone() {
             // None of ours, or of another list; DynamoDB would refuse a range that ends before it begins.
             Some(after) if after <= first || after >= last => return Err(Error::InvalidCursor),
-            Some(after) if slice.ascending => (after, last),
+            Some(after) if slice.reads_upward() => (after, last),
             Some(after) => (first, after),
             None => (first, last),
         };
@@ -248,7 +263,7 @@ impl Store {
             .expression_attribute_values(":list", text(&list.pk))
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":to", text(to))
-            .scan_index_forward(slice.ascending)
+            .scan_index_forward(slice.reads_upward())
             .limit(i32::try_from(wanted).unwrap_or(i32::MAX));
         let answer = request.send().await.map_err(classify)?;
         let place = |row: &Row| row.get(LISTING.sk)?.as_s().ok().cloned();
@@ -256,9 +271,50 @@ impl Store {
         rows.retain(|row| slice.after.is_none() || place(row) != slice.after); // BETWEEN has both its ends
         let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
         rows.truncate(slice.limit);
-        let next = rows.last().and_then(place).filter(|_| more);
-        let entries = rows.iter().filter_map(key_of).collect();
-        Ok(Page { entries, next })
+        let further = rows.last().and_then(place).filter(|_| more);
+        let entries = rows.iter().filter_map(|row| Some((place(row)?, key_of(row)?))).collect();
+        Ok(Found { entries, further })
+    }
+}
+
+/// What a read of a list found.
+pub(super) struct Found<T> {
+    /// In the order of the read.
+    pub(super) entries: Vec<T>,
+    /// The place that the read would go on from; `None`: it has come to an end of the list.
+    pub(super) further: Option<String>,
+}
+
+impl<T> Found<T> {
+    /// The entries that are wanted, at most `limit`. The read goes on from the last of them, or from all that was looked at.
+    pub(super) fn narrowed(mut self, limit: usize, wanted: impl Fn(&T) -> bool, place: impl Fn(&T) -> String) -> Self {
+        self.entries.retain(wanted);
+        if self.entries.len() > limit {
+            self.entries.truncate(limit);
+            self.further = self.entries.last().map(place);
+        }
+        self
+    }
+
+    /// As many entries as [`limits::PAGE_BYTES`] hold, but one at least. The read goes on from the last of them.
+    pub(super) fn within_bytes(mut self, bytes: impl Fn(&T) -> usize, place: impl Fn(&T) -> String) -> Self {
+        let mut room = limits::PAGE_BYTES;
+        let fits = |entry: &&T| {
+            let left = room.checked_sub(bytes(entry));
+            room = left.unwrap_or_default();
+            left.is_some()
+        };
+        let fitting = self.entries.iter().take_while(fits).count().max(1);
+        if fitting < self.entries.len() {
+            self.entries.truncate(fitting);
+            self.further = self.entries.last().map(place);
+        }
+        self
+    }
+
+    /// The page that it is.
+    pub(super) fn page(self, slice: &Slice, place: impl Fn(&T) -> String) -> Page<T> {
+        Page::found(slice, self.entries, self.further, place)
     }
 }
 
@@ -266,23 +322,6 @@ impl Store {
 /// that what it costs is bounded.
 pub(super) fn looked_at(slice: &Slice) -> Slice {
     Slice { limit: slice.limit.max(limits::PAGE), ..slice.clone() }
-}
-
-/// Of such a page what is wanted, at most `limit` entries. The next page begins behind the last of them, or of what was
-/// looked at.
-pub(super) fn narrowed<T>(
-    page: Page<T>,
-    limit: usize,
-    wanted: impl Fn(&T) -> bool,
-    place: impl Fn(&T) -> String,
-) -> Page<T> {
-    let mut entries: Vec<T> = page.entries.into_iter().filter(wanted).collect();
-    if entries.len() <= limit {
-        return Page { entries, next: page.next };
-    }
-    entries.truncate(limit);
-    let next = entries.last().map(place);
-    Page { entries, next }
 }
 
 /// The primary key in a row.
@@ -357,18 +396,22 @@ where
     within(PATIENCE, attempt).await
 }
 
+/// Between the attempts: longer each time, and by chance, so that callers that were refused together do not come back so.
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_delay(Duration::from_secs(2))
+        .without_max_times()
+        .with_jitter()
+}
+
 async fn within<T, F>(patience: Duration, attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
     let begun = Instant::now();
-    let delays = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(20))
-        .with_max_delay(Duration::from_secs(2))
-        .without_max_times()
-        .with_jitter();
     let attempts = attempt
-        .retry(delays)
+        .retry(backoff())
         .when(|error: &Error| matches!(error, Error::StoreUnavailable(_)) && begun.elapsed() < patience)
         .into_future();
     Box::pin(attempts).await // the SDK's futures are nested nearly as deep as the compiler follows

@@ -1,9 +1,11 @@
 //! Requests that clients named by an idempotency key: who has it, and what is left of the request.
 //!
-//! A row without a fingerprint is free: it never was, or its request came to nothing.
+//! A row without a fingerprint is free: it never was, or its request did not succeed. If the request may have had its effect all
+//! the same, the row still names the first claim, and what the next one creates has the same uids.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use uuid::Uuid;
 
 use super::Store;
 use super::calls::{Row, classify, number, text};
@@ -17,33 +19,29 @@ const FINGERPRINT: &str = "fingerprint";
 const OUTCOME: &str = "outcome";
 const HOLDER: &str = "holder";
 
+/// The name of the first claim under the key whose effect nobody knows; of a claim that was undone there is none.
+const FIRST: &str = "first";
+
 impl Idempotency for Store {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Error> {
         // DynamoDB takes its time to remove what has expired; a lease is over for the same request alone.
-        let free = "attribute_not_exists(fingerprint) OR expires_at <= :now OR \
-                    (fingerprint = :fingerprint AND attribute_not_exists(outcome) AND claimed_at <= :dead)";
-        let mut row = Row::from(Key::idempotency(&claim.caller, &claim.key));
-        row.insert(FINGERPRINT.into(), text(&claim.fingerprint));
-        row.insert(HOLDER.into(), text(claim.holder.to_string()));
-        row.insert("claimed_at".into(), number(claim.at.as_second()));
-        row.insert("expires_at".into(), number((claim.at + KEPT).as_second()));
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(row))
-            .condition_expression(free)
-            .expression_attribute_values(":now", number(claim.at.as_second()))
-            .expression_attribute_values(":dead", number((claim.at - LEASE).as_second()))
-            .expression_attribute_values(":fingerprint", text(&claim.fingerprint))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match request.send().await {
-            Ok(_) => return Ok(Claimed::Now),
-            Err(error) => error,
+        let free = "(attribute_not_exists(pk) OR expires_at > :now) AND (attribute_not_exists(fingerprint) OR \
+                    (fingerprint = :fingerprint AND attribute_not_exists(outcome) AND claimed_at <= :dead))";
+        let lost = match self.take(claim, free, "if_not_exists(#first, :holder)").await? {
+            Taken::Now(first) => return Ok(Claimed::Now { first }),
+            Taken::Lost(row) => row,
         };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(lost)) => before(claim, lost.item()),
-            _ => Err(classify(error)),
+        let is_over = |row: &Row| {
+            let end: Option<i64> = row.get("expires_at").and_then(|end| end.as_n().ok()?.parse().ok());
+            end.is_some_and(|end| end <= claim.at.as_second())
+        };
+        if !lost.as_ref().is_some_and(is_over) {
+            return before(claim, lost.as_ref());
+        }
+        // A row of another day: nothing of it counts any more.
+        match self.take(claim, "attribute_not_exists(pk) OR expires_at <= :now", ":holder").await? {
+            Taken::Now(first) => Ok(Claimed::Now { first }),
+            Taken::Lost(row) => before(claim, row.as_ref()),
         }
     }
 
@@ -56,9 +54,18 @@ impl Idempotency for Store {
         self.end_claim(claim, "SET outcome = :outcome", Some(kept)).await
     }
 
-    async fn release(&self, claim: &Claim) -> Result<(), Error> {
-        self.end_claim(claim, "REMOVE fingerprint", None).await
+    async fn release(&self, claim: &Claim, undone: bool) -> Result<(), Error> {
+        let change = if undone { "REMOVE fingerprint, #first" } else { "REMOVE fingerprint" };
+        self.end_claim(claim, change, None).await
     }
+}
+
+/// What became of a conditional claim.
+enum Taken {
+    /// It is made; with [`FIRST`].
+    Now(Uuid),
+    /// Not, because of this row.
+    Lost(Option<Row>),
 }
 
 /// The request that has the key.
@@ -66,7 +73,7 @@ fn before(claim: &Claim, row: Option<&Row>) -> Result<Claimed, Error> {
     let attribute = |name| row.and_then(|row| row.get(name));
     // Our own claim, whose first answer got lost on the way: the client of the table repeats its calls.
     if attribute(HOLDER) == Some(&text(claim.holder.to_string())) {
-        return Ok(Claimed::Now);
+        return Ok(Claimed::Now { first: first(row)? });
     }
     let outcome = match attribute(OUTCOME) {
         None => None,
@@ -79,7 +86,52 @@ fn before(claim: &Claim, row: Option<&Row>) -> Result<Claimed, Error> {
     Ok(Claimed::Before { fingerprint, outcome })
 }
 
+fn first(row: Option<&Row>) -> Result<Uuid, Error> {
+    let first = row
+        .and_then(|row| row.get(FIRST)?.as_s().ok())
+        .ok_or_else(|| Error::internal("a claim without a first one"))?;
+    Uuid::try_parse(first).map_err(Error::internal)
+}
+
 impl Store {
+    /// Writes the claim on this condition, and says which one was the first.
+    async fn take(&self, claim: &Claim, condition: &str, first_one: &str) -> Result<Taken, Error> {
+        let conditional =
+            |name: &str, value: AttributeValue| condition.contains(name).then_some((name.to_owned(), value));
+        let conditional = [
+            conditional(":now", number(claim.at.as_second())),
+            conditional(":dead", number((claim.at - LEASE).as_second())),
+        ];
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::idempotency(&claim.caller, &claim.key).into()))
+            .update_expression(format!(
+                "SET fingerprint = :fingerprint, holder = :holder, claimed_at = :at, expires_at = :end, #first = {first_one} \
+                 REMOVE outcome"
+            ))
+            .condition_expression(condition)
+            .expression_attribute_names("#first", FIRST)
+            .expression_attribute_values(":fingerprint", text(&claim.fingerprint))
+            .expression_attribute_values(":holder", text(claim.holder.to_string()))
+            .expression_attribute_values(":at", number(claim.at.as_second()))
+            .expression_attribute_values(":end", number((claim.at + KEPT).as_second()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for (name, value) in conditional.into_iter().flatten() {
+            request = request.expression_attribute_values(name, value);
+        }
+        let error = match request.send().await {
+            Ok(answer) => return first(answer.attributes.as_ref()).map(Taken::Now),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(lost)) => Ok(Taken::Lost(lost.item().cloned())),
+            _ => Err(classify(error)),
+        }
+    }
+
     /// Changes the row if it is still this claim's.
     async fn end_claim(&self, claim: &Claim, change: &str, outcome: Option<AttributeValue>) -> Result<(), Error> {
         let mut request = self
@@ -90,6 +142,9 @@ impl Store {
             .update_expression(change)
             .condition_expression("holder = :holder")
             .expression_attribute_values(":holder", text(claim.holder.to_string()));
+        if change.contains("#first") {
+            request = request.expression_attribute_names("#first", FIRST);
+        }
         if let Some(outcome) = outcome {
             request = request.expression_attribute_values(":outcome", outcome);
         }

@@ -2,21 +2,21 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::Update;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures_util::{Stream, StreamExt, stream};
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, key_of, number, read, text};
+use super::calls::{Found, Row, Transacted, attribute, key_of, number, read, text};
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
-use super::rows::{ItemRow, RejectedRow, ResultRow, item, unlabeled_place};
+use super::rows::{ItemOfTailRow, ItemRow, RejectedRow, ResultRow, item, unlabeled_place};
 use super::uploads::{as_read, of_same_file};
-use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
+use crate::domain::Error;
+use crate::domain::id::{ItemName, ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
-use crate::domain::{Error, limits};
 use crate::ports::{Drafts, Items, Page, Results, Slice, Stretch};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
@@ -46,19 +46,12 @@ impl Items for Store {
         project: Option<ProjectUid>,
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
-        let listed = self.page_of_list(&keys::items_of(organization, project), slice).await?;
-        let mut page = Page { entries: Vec::new(), next: listed.next };
-        let mut room = limits::PAGE_BYTES;
-        for row in self.item_rows(listed.entries).await? {
-            let (item, bytes) = row.read_sized()?;
-            let Some(left) = room.checked_sub(bytes) else {
-                page.next = page.entries.last().map(place); // the next page begins here
-                break;
-            };
-            room = left;
-            page.entries.push(item);
-        }
-        Ok(page)
+        let Found { entries, further } = self.find_in_list(&keys::items_of(organization, project), slice).await?;
+        let rows = self.item_rows(entries.into_iter().map(|(_, key)| key).collect()).await?;
+        let entries = rows.into_iter().map(ItemRow::read_sized).collect::<Result<_, _>>()?;
+        let place = |(item, _): &(Item, usize)| place(item);
+        let found = Found { entries, further }.within_bytes(|(_, bytes)| *bytes, place);
+        Ok(found.page(slice, place).with(|items| items.into_iter().map(|(item, _)| item).collect()))
     }
 
     fn unlabeled(
@@ -71,6 +64,10 @@ impl Items for Store {
 }
 
 impl Results for Store {
+    fn place(&self, item: &Item) -> String {
+        place(item)
+    }
+
     async fn results(
         &self,
         organization: OrganizationUid,
@@ -84,13 +81,21 @@ impl Results for Store {
     }
 
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
-        let Some(row) = self.get::<ItemRow>(Key::item(uid.item())).await? else { return Ok(None) };
+        let Some(generation) = uid.generation() else { return Ok(None) };
+        let uid = match uid.item() {
+            ItemName::Whole(item) => item,
+            ItemName::Tail(tail) => match self.get::<ItemOfTailRow>(Key::item_of_tail(tail)).await? {
+                Some(row) => row.item_uid,
+                None => return Ok(None),
+            },
+        };
+        let Some(row) = self.get::<ItemRow>(Key::item(uid)).await? else { return Ok(None) };
         let item = row.read()?;
-        if item.result.as_ref().is_some_and(|result| result.generation == uid.generation()) {
+        if item.result.as_ref().is_some_and(|result| result.generation == generation) {
             return Ok(Some(item));
         }
-        let Some(row) = self.get::<RejectedRow>(Key::rejected(uid)).await? else { return Ok(None) };
-        Ok(Some(Item { result: Some(row.read(uid)?), ..item }))
+        let Some(row) = self.get::<RejectedRow>(Key::rejected(uid, generation)).await? else { return Ok(None) };
+        Ok(Some(Item { result: Some(row.read(generation)?), ..item }))
     }
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
@@ -108,8 +113,10 @@ impl Results for Store {
         // person is not told that somebody else was quicker.
         let mut actions = if reviewed.status == ResultStatus::Rejected {
             let left = without_result(of, written);
-            let history = item(&RejectedRow::new(reviewed.uid(of.asset.uid), row))?;
-            vec![update(left)?, put(self.put(history))?]
+            let history = item(&RejectedRow::new(of.asset.uid, reviewed.generation, row))?;
+            let mut actions = vec![update(left)?, put(self.put(history))?];
+            actions.extend(self.long_names(of)?);
+            actions
         } else {
             let replaced = written
                 .update_expression("SET #result = :result")
@@ -135,8 +142,10 @@ impl Drafts for Store {
             .expression_attribute_values(":generation", number(draft.generation))
             .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?);
         let discarded = without_result(of, discarded);
-        // A transaction of one action, as a review is: a lost answer must not make it look like somebody else's work.
-        Ok(matches!(self.transact(vec![update(discarded)?]).await?, Transacted::Done))
+        // A transaction even of one action, as a review is: a lost answer must not make it look like somebody else's work.
+        let mut actions = vec![update(discarded)?];
+        actions.extend(self.long_names(of)?);
+        Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
 }
 
@@ -159,6 +168,18 @@ fn place(item: &Item) -> String {
 }
 
 impl Store {
+    /// What lets the uids of an item's later results lead to it, written with the end of a result after which they may be
+    /// [long](ResultUid::is_long): before there is the first of them.
+    pub(super) fn long_names(&self, of: &Item) -> Result<Option<TransactWriteItem>, Error> {
+        if !of.result.as_ref().is_some_and(|result| ResultUid::is_long(result.generation.saturating_add(1))) {
+            return Ok(None);
+        }
+        let row = item(&ItemOfTailRow::new(of.asset.uid))?;
+        // Of two items whose uids end alike, which nobody will live to see, the second must not take the first one's name.
+        let own = self.put(row).condition_expression("attribute_not_exists(pk) OR item_uid = :item");
+        put(own.expression_attribute_values(":item", attribute(&of.asset.uid)?)).map(Some)
+    }
+
     /// The rows of these keys that exist, in this order.
     async fn item_rows(&self, keys: Vec<Key>) -> Result<Vec<ItemRow>, Error> {
         let mut found: HashMap<String, Row> =

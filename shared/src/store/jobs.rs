@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::Store;
-use super::calls::{Row, Transacted, attribute, classify, key_of, looked_at, narrowed, number, read, refused, text};
+use super::calls::{Found, Row, Transacted, attribute, classify, key_of, looked_at, number, read, refused, text};
 use super::keys::{self, ACTIVE, Key};
 use super::rows::{DeliveryRow, JobPlaceRow, JobRow, PlanRow, item};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
@@ -16,7 +16,7 @@ use crate::domain::{Error, Timestamp};
 use crate::ports::{Ending, JobFilter, Jobs, Page, Picked, Slice};
 
 impl Jobs for Store {
-    async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<(), Error> {
+    async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error> {
         let lock = Put::builder()
             .table_name(&self.table)
             .set_item(Some(Key::lock(spec.project).into()))
@@ -29,14 +29,14 @@ impl Jobs for Store {
             put(self.put(item(&JobPlaceRow::new(spec))?))?,
         ];
         match self.transact(actions).await? {
-            Transacted::Done => Ok(()),
+            Transacted::Done => Ok(true),
             Transacted::Refused(reasons) if refused(&reasons, 0) => {
                 let holder = reasons.first().and_then(|reason| reason.item()?.get("job")?.as_s().ok());
                 let holder = JobUid::parse(holder.ok_or_else(|| Error::internal("a lock without a job"))?)?;
-                // The uid is new: a lock of ours is our own write, whose answer was lost.
-                if holder == spec.uid { Ok(()) } else { Err(Error::JobActive(holder)) }
+                // A lock of ours is our own write, or that of an attempt before whose answer was lost.
+                if holder == spec.uid { Ok(false) } else { Err(Error::JobActive(holder)) }
             }
-            Transacted::Refused(_) => Err(Error::internal("job uid taken")),
+            Transacted::Refused(_) => Ok(false), // it has ended since
         }
     }
 
@@ -47,16 +47,18 @@ impl Jobs for Store {
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
         let list = filter.project.map_or_else(|| keys::jobs_of_organization(organization), keys::jobs_of_project);
         let look = if filter.status.is_none() { slice.clone() } else { looked_at(slice) };
-        let listed = self.page_of_list(&list, &look).await?;
+        let Found { entries, further } = self.find_in_list(&list, &look).await?;
         let uids: Vec<JobUid> =
-            listed.entries.iter().filter_map(|key| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
+            entries.iter().filter_map(|(_, key)| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
         let entries = self.jobs_by_uid(&uids).await?;
-        if entries.iter().any(|job| job.spec.organization != organization) {
-            return Ok(Page { entries: Vec::new(), next: None }); // a foreign project has no jobs (I10)
+        if entries.iter().any(|(job, _)| job.spec.organization != organization) {
+            return Ok(Page::whole(Vec::new())); // a foreign project has no jobs (I10)
         }
-        let wanted = |job: &Job| filter.status.is_none_or(|status| status == job.state.status);
-        let page = Page { entries, next: listed.next };
-        Ok(narrowed(page, slice.limit, wanted, |job| job.spec.uid.to_string()))
+        let wanted = |(job, _): &(Job, usize)| filter.status.is_none_or(|status| status == job.state.status);
+        let place = |(job, _): &(Job, usize)| job.spec.uid.to_string();
+        let found =
+            Found { entries, further }.narrowed(slice.limit, wanted, place).within_bytes(|(_, bytes)| *bytes, place);
+        Ok(found.page(slice, place).with(|jobs| jobs.into_iter().map(|(job, _)| job).collect()))
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
@@ -163,6 +165,20 @@ impl Jobs for Store {
         Ok(())
     }
 
+    async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error> {
+        let refused = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job(job).into()))
+            .update_expression("SET refusal = if_not_exists(refusal, :refusal)")
+            .condition_expression("#status = :running")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":refusal", text(refusal))
+            .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
+        // In a transaction, as a close is: it meets the commits of the other workers.
+        self.transact(vec![update(refused)?]).await?;
+        Ok(())
+    }
+
     async fn forget_job(&self, job: JobUid) -> Result<(), Error> {
         let request = self
             .client
@@ -209,13 +225,13 @@ impl Jobs for Store {
 }
 
 impl Store {
-    /// The jobs of these uids that exist, in this order.
-    async fn jobs_by_uid(&self, uids: &[JobUid]) -> Result<Vec<Job>, Error> {
+    /// The jobs of these uids that exist, in this order, each with its bytes as JSON.
+    async fn jobs_by_uid(&self, uids: &[JobUid]) -> Result<Vec<(Job, usize)>, Error> {
         let keys = uids.iter().copied().map(Key::job).collect();
         let mut found: HashMap<String, Row> =
             self.get_many(keys).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
         let rows = uids.iter().filter_map(|uid| found.remove(&Key::job(*uid).pk));
-        rows.map(|row| read::<JobRow>(row)?.read()).collect()
+        rows.map(|row| read::<JobRow>(row)?.read_sized()).collect()
     }
 
     /// Frees a project. A lock that is gone is fine; another job's is not ours to take.

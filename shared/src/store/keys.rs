@@ -5,7 +5,7 @@
 
 use crate::domain::Timestamp;
 use crate::domain::id::{
-    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, ResultUid, UploadUid, WebhookUid,
+    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
 };
 use crate::domain::key::KeyHash;
 use crate::domain::outcome::ChunkId;
@@ -29,7 +29,7 @@ pub(super) struct Index {
 }
 
 /// A primary key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) pk: String,
     pub(super) sk: String,
@@ -116,9 +116,21 @@ impl Key {
         Self::new(format!("ITEM#{uid}"), "ITEM")
     }
 
-    /// A result that was rejected, beside the item that it has left.
-    pub(super) fn rejected(uid: ResultUid) -> Self {
-        Self::new(format!("ITEM#{}", uid.item()), format!("RESULT#{:04}", uid.generation()))
+    /// A result that was rejected, beside the item that it has left. A generation of more than four digits has its number of digits
+    /// before it, so that string order stays the order of generations.
+    pub(super) fn rejected(item: ItemUid, generation: u32) -> Self {
+        let sk = if generation < 10_000 {
+            format!("RESULT#{generation:04}")
+        } else {
+            let digits = generation.to_string();
+            format!("RESULT#{}{digits}", char::from(b'A' + u8::try_from(digits.len()).unwrap_or(u8::MAX - b'A') - 5))
+        };
+        Self::new(format!("ITEM#{item}"), sk)
+    }
+
+    /// The item whose uid ends so: what the uid of a result after the 4,095th says of it.
+    pub(super) fn item_of_tail(tail: u64) -> Self {
+        Self::new(format!("ITEMTAIL#{tail:016x}"), "ITEM")
     }
 
     /// A job: what it is to do, status and counters, together: one read sees all as of one moment (I2).
@@ -281,6 +293,16 @@ pub(super) fn is_uploaded(place: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rejected_results_sort_by_generation() {
+        let item = ItemUid::of_bytes([7; 16]);
+        let keys = [1, 904, 4_095, 4_096, 9_999, 10_000, 99_999, 100_000, u32::MAX].map(|n| Key::rejected(item, n).sk);
+
+        assert!(keys.is_sorted(), "{keys:?}");
+        assert_eq!((keys[1].as_str(), keys[5].as_str()), ("RESULT#0904", "RESULT#A10000"));
+        assert_eq!(keys[8], "RESULT#F4294967295");
+    }
 
     #[test]
     fn receipts_sort_by_batch_and_chunk() {

@@ -3,6 +3,7 @@
 //! All of it or none of it is there at every crash point, so a retry needs no repair: it finds the receipt, or
 //! it finds nothing. The price is double write units; what it buys is calls: one a chunk.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
@@ -113,14 +114,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<(usize, ResultRow)>, Error> {
         let mut drafts = Vec::new();
+        let mut drafted = HashSet::new();
         for (place, outcome) in outcomes.iter_mut().enumerate() {
-            let Some(ItemOutcome { outcome, .. }) = outcome else { continue };
+            let Some(ItemOutcome { outcome, item, .. }) = outcome else { continue };
             let Outcome::Successful(draft) = outcome else { continue };
             let row = ResultRow::of(&draft_of(spec, bot, draft, now))?;
             if !row.fits() {
                 *outcome = too_large();
             } else if !spec.dry_run {
-                drafts.push((place, row));
+                if drafted.insert(*item) {
+                    drafts.push((place, row));
+                } else {
+                    // A plan of before a job took each item once. DynamoDB refuses a transaction with both.
+                    *outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
+                }
             }
         }
         Ok(drafts)

@@ -28,8 +28,8 @@ impl Place {
     }
 
     /// Behind the last line of a receipt.
-    const fn end_of(receipt: String, ascending: bool) -> Self {
-        Self { receipt, line: if ascending { usize::MAX } else { 0 } }
+    const fn end_of(receipt: String, upward: bool) -> Self {
+        Self { receipt, line: if upward { usize::MAX } else { 0 } }
     }
 
     /// As a cursor carries it.
@@ -38,8 +38,8 @@ impl Place {
     }
 
     /// Whether a line of the same receipt comes after it.
-    const fn is_before(&self, line: usize, ascending: bool) -> bool {
-        if ascending { self.line < line } else { self.line > line }
+    const fn is_before(&self, line: usize, upward: bool) -> bool {
+        if upward { self.line < line } else { self.line > line }
     }
 }
 
@@ -47,20 +47,25 @@ impl Reports for Store {
     async fn report(&self, job: JobUid, only: Option<OutcomeKind>, slice: &Slice) -> Result<Page<ItemReport>, Error> {
         let mut place = slice.after.as_deref().map(Place::parse).transpose()?;
         let mut entries: Vec<(Place, ItemReport)> = Vec::new();
-        let mut more = true;
+        let page = |entries: Vec<(Place, ItemReport)>, further: Option<Place>| {
+            let page = Page::found(slice, entries, further.map(Place::text), |(place, _)| place.clone().text());
+            page.with(|entries| entries.into_iter().map(|(_, report)| report).collect())
+        };
+        let (upward, mut more) = (slice.reads_upward(), true);
         for _ in 0..ROUNDS {
-            let (receipts, further) = self.receipts_from(job, place.as_ref(), slice.ascending).await?;
-            let read = receipts.last().map(|(receipt, _)| Place::end_of(receipt.clone(), slice.ascending));
-            for (place_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, slice.ascending)) {
-                if place.as_ref().is_some_and(|last| {
-                    last.receipt == place_of.receipt && !last.is_before(place_of.line, slice.ascending)
-                }) {
+            let (receipts, further) = self.receipts_from(job, place.as_ref(), upward).await?;
+            let read = receipts.last().map(|(receipt, _)| Place::end_of(receipt.clone(), upward));
+            for (place_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, upward)) {
+                if place
+                    .as_ref()
+                    .is_some_and(|last| last.receipt == place_of.receipt && !last.is_before(place_of.line, upward))
+                {
                     continue;
                 }
                 if only.is_none_or(|kind| kind == report.outcome) {
                     if entries.len() == slice.limit {
-                        let next = entries.last().map(|(last, _)| last.clone().text());
-                        return Ok(Page { entries: reports(entries), next });
+                        let further = entries.last().map(|(last, _): &(Place, _)| last.clone());
+                        return Ok(page(entries, further));
                     }
                     entries.push((place_of.clone(), report));
                 }
@@ -72,21 +77,14 @@ impl Reports for Store {
                 break;
             }
         }
-        Ok(Page { entries: reports(entries), next: place.filter(|_| more).map(Place::text) })
+        Ok(page(entries, place.filter(|_| more)))
     }
 }
 
-fn reports(entries: Vec<(Place, ItemReport)>) -> Vec<ItemReport> {
-    entries.into_iter().map(|(_, report)| report).collect()
-}
-
 /// What a receipt says about its items, each with its place.
-fn lines(
-    (receipt, mut report): (String, Vec<ItemReport>),
-    ascending: bool,
-) -> impl Iterator<Item = (Place, ItemReport)> {
+fn lines((receipt, mut report): (String, Vec<ItemReport>), upward: bool) -> impl Iterator<Item = (Place, ItemReport)> {
     let mut places: Vec<usize> = (0..report.len()).collect();
-    if !ascending {
+    if !upward {
         report.reverse();
         places.reverse();
     }
@@ -100,11 +98,11 @@ impl Store {
         &self,
         job: JobUid,
         place: Option<&Place>,
-        ascending: bool,
+        upward: bool,
     ) -> Result<(Vec<(String, Vec<ItemReport>)>, bool), Error> {
         let begun = place.map(|place| format!("{}{}", keys::RECEIPT, place.receipt));
         let (from, to) = match begun {
-            Some(begun) if ascending => (begun, keys::RECEIPTS_END.to_owned()),
+            Some(begun) if upward => (begun, keys::RECEIPTS_END.to_owned()),
             Some(begun) => (keys::RECEIPT.to_owned(), begun),
             None => (keys::RECEIPT.to_owned(), keys::RECEIPTS_END.to_owned()),
         };
@@ -117,7 +115,7 @@ impl Store {
             .expression_attribute_values(":pk", text(keys::job_pk(job)))
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":to", text(to))
-            .scan_index_forward(ascending)
+            .scan_index_forward(upward)
             .limit(RECEIPTS);
         let answer = request.send().await.map_err(classify)?;
         let receipts = answer.items.unwrap_or_default().into_iter().map(|row| {

@@ -12,11 +12,11 @@ use serde_dynamo::Item as DynamoItem;
 use super::calls::Row;
 use super::keys::{self, Key};
 use crate::domain::draft::Place;
-use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, ResultUid};
+use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item, Size, Source, is_zero};
 use crate::domain::job::{Counters, Job, JobSpec, JobState, JobStatus};
 use crate::domain::outcome::Receipt;
-use crate::domain::packed::{pack, unpack};
+use crate::domain::packed::{json_bytes, pack, unpack};
 use crate::domain::plan::Plan;
 use crate::domain::prediction::Prediction;
 use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
@@ -84,7 +84,7 @@ pub(super) struct ItemRow {
     unlabeled_sk: Option<String>,
     /// Results that the item has had.
     #[serde(default)]
-    generation: u16,
+    generation: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultRow>,
 }
@@ -196,7 +196,7 @@ impl ResultRow {
     }
 
     /// The result, and its bytes as JSON, wherever they are.
-    fn read(self, generation: u16) -> Result<(LabelResult, usize), Error> {
+    fn read(self, generation: u32) -> Result<(LabelResult, usize), Error> {
         let (packed, bytes): (PackedResult, usize) = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
         let result = LabelResult {
             generation,
@@ -278,15 +278,33 @@ pub(super) struct RejectedRow {
 }
 
 impl RejectedRow {
-    pub(super) fn new(uid: ResultUid, result: ResultRow) -> Self {
-        let Key { pk, sk } = Key::rejected(uid);
+    pub(super) fn new(item: ItemUid, generation: u32, result: ResultRow) -> Self {
+        let Key { pk, sk } = Key::rejected(item, generation);
         Self { pk, sk, result }
     }
 
-    pub(super) fn read(self, uid: ResultUid) -> Result<LabelResult, Error> {
-        self.result.read(uid.generation()).map(|(result, _)| result)
+    pub(super) fn read(self, generation: u32) -> Result<LabelResult, Error> {
+        self.result.read(generation).map(|(result, _)| result)
     }
 }
+
+/// The item that the uids of its results name by their tail alone: see [`crate::domain::id::ResultUid::of`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct ItemOfTailRow {
+    pk: String,
+    sk: String,
+    pub(super) item_uid: ItemUid,
+}
+
+impl ItemOfTailRow {
+    pub(super) fn new(item: ItemUid) -> Self {
+        let Key { pk, sk } = Key::item_of_tail(item.tail());
+        Self { pk, sk, item_uid: item }
+    }
+}
+
+/// Bytes of a job as JSON, beside its specification and its summary: uids, times, counters, a sentence.
+const STATE_BYTES: usize = 2 * 1024;
 
 /// Bytes of a job's specification when it is not packed: its labels and the project's, in JSON, at their longest.
 const SPEC_BYTES: u64 = 1024 * 1024;
@@ -312,6 +330,8 @@ pub(super) struct JobRow {
     error_message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     summary: Option<Summary>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     listing_pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -346,6 +366,7 @@ impl JobRow {
             completed_at: state.completed_at,
             error_message: state.error_message.clone(),
             summary: state.summary.clone(),
+            refusal: state.refusal.clone(),
             listing_pk: Some(keys::jobs_of_project(spec.project).pk),
             listing_sk: Some(spec.uid.to_string()),
             active_pk: Some(keys::ACTIVE_JOBS.to_owned()),
@@ -370,6 +391,12 @@ impl JobRow {
     }
 
     pub(super) fn read(self) -> Result<Job, Error> {
+        self.read_sized().map(|(job, _)| job)
+    }
+
+    /// The job, and about the bytes of it as JSON: its specification and its summary, which may be large.
+    pub(super) fn read_sized(self) -> Result<(Job, usize), Error> {
+        let summary_bytes = self.summary.as_ref().map(json_bytes).transpose()?;
         let state = JobState {
             status: self.status,
             counters: Counters {
@@ -383,8 +410,10 @@ impl JobRow {
             progressed_at: self.progressed_at,
             error_message: self.error_message,
             summary: self.summary,
+            refusal: self.refusal,
         };
-        Ok(Job { spec: self.spec.unpack(SPEC_BYTES)?.0, state })
+        let (spec, bytes) = self.spec.unpack(SPEC_BYTES)?;
+        Ok((Job { spec, state }, bytes + summary_bytes.unwrap_or_default() + STATE_BYTES))
     }
 }
 

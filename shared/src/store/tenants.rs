@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::ReturnValue;
+use serde::de::DeserializeOwned;
 
 use super::Store;
 use super::calls::{attribute, classify, number, read, text};
@@ -39,7 +40,7 @@ struct NewProject<'a> {
 }
 
 impl Projects for Store {
-    async fn add_project(&self, project: &Project) -> Result<(), Error> {
+    async fn add_project(&self, project: &Project) -> Result<Option<Project>, Error> {
         // First whose it is: an owner of nothing does no harm, and a project without one takes no uploads.
         self.own(project.organization, project.uid).await?;
         // What comes from now on is an upload, however often the setting is changed before the first job.
@@ -114,7 +115,7 @@ impl Projects for Store {
 }
 
 impl Providers for Store {
-    async fn add_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
+    async fn add_provider(&self, provider: &InferenceProvider) -> Result<Option<InferenceProvider>, Error> {
         self.add(Key::provider(provider.organization, provider.uid), provider).await
     }
 
@@ -199,9 +200,13 @@ impl Store {
         request.condition_expression("attribute_exists(pk)")
     }
 
-    /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique.
-    pub(super) async fn add(&self, key: Key, value: &impl serde::Serialize) -> Result<(), Error> {
-        // `false` can only be this very row: a repeated call, or the retry of one whose answer was lost.
-        self.put_new(item(&Keyed::new(key, value))?).await.map(|_added| ())
+    /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique. Answers the row that is
+    /// there: that of a repeated request, or of a call whose answer was lost.
+    pub(super) async fn add<T: DeserializeOwned>(
+        &self,
+        key: Key,
+        value: &impl serde::Serialize,
+    ) -> Result<Option<T>, Error> {
+        self.put_new_or_get(item(&Keyed::new(key, value))?).await?.map(read).transpose()
     }
 }

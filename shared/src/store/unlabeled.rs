@@ -29,7 +29,9 @@ impl Store {
         stretch: Stretch,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send + use<'_> {
         // A place begins with digits: `!` is before all of them, `~` behind. With it the end of one place is behind that place.
-        let begin = stretch.after.map_or_else(|| "!".to_owned(), |place| format!("{place}!"));
+        let since = stretch.since.map(|since| keys::in_time(since, "~")); // the end of a stretch until then
+        let after = stretch.after.max(since);
+        let begin = after.map_or_else(|| "!".to_owned(), |place| format!("{place}!"));
         let end = stretch.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
         let first_read = stretch.enough.map_or(ENTRIES, |enough| enough.clamp(1, ENTRIES));
         // DynamoDB would refuse a range that ends before it begins.

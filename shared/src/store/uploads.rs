@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::Update;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 
 use super::Store;
-use super::calls::{Transacted, attribute, classify, number, read, text};
+use super::calls::{Found, Transacted, attribute, classify, number, read, text};
 use super::jobs::update;
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{OwnerRow, RejectedUploadRow, item, packed};
@@ -49,7 +49,11 @@ impl Uploads for Store {
         let (change, as_read) = as_read(before, change);
         let change = change.update_expression(format!("SET {set}{remove}")).condition_expression(as_read);
         // In a transaction, as a review is: a lost answer must not make it look like somebody else's work.
-        Ok(matches!(self.transact(vec![update(change)?]).await?, Transacted::Done))
+        let mut actions = vec![update(change)?];
+        if after.result.is_none() {
+            actions.extend(self.long_names(before)?);
+        }
+        Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
 
     async fn reject_upload(&self, rejected: &RejectedUpload) -> Result<(), Error> {
@@ -64,14 +68,17 @@ impl Uploads for Store {
         project: ProjectUid,
         slice: &Slice,
     ) -> Result<Page<RejectedUpload>, Error> {
-        let listed = self.page_of_list(&keys::rejected_uploads_of(organization, project), slice).await?;
-        let mut found: Vec<RejectedUpload> =
-            self.get_many(listed.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
-        found.sort_by_key(|upload| (upload.uploaded_at, upload.uid()));
-        if !slice.ascending {
-            found.reverse();
+        let Found { entries, further } =
+            self.find_in_list(&keys::rejected_uploads_of(organization, project), slice).await?;
+        let keys = entries.into_iter().map(|(_, key)| key).collect();
+        let mut entries: Vec<RejectedUpload> =
+            self.get_many(keys).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+        entries.sort_by_key(|upload| (upload.uploaded_at, upload.uid()));
+        if !slice.reads_upward() {
+            entries.reverse();
         }
-        Ok(Page { entries: found, next: listed.next })
+        let place = |upload: &RejectedUpload| keys::project_place(project, upload.uploaded_at, upload.uid());
+        Ok(Found { entries, further }.page(slice, place))
     }
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::Store;
-use super::calls::{Row, attribute, classify, key_of, looked_at, narrowed, number, read, text};
+use super::calls::{Found, Row, attribute, classify, key_of, looked_at, number, read, text};
 use super::keys::{self, ACTIVE, Key, OUTBOX};
 use super::rows::{DeliveryRow, Keyed, item};
 use super::tenants::is_done;
@@ -14,10 +14,14 @@ use crate::domain::{Error, Timestamp, limits};
 use crate::ports::{DeliveryFilter, Page, Slice, Webhooks};
 
 impl Webhooks for Store {
-    async fn add_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
-        let all = Slice { after: None, limit: limits::WEBHOOKS, ascending: false };
+    async fn add_webhook(&self, webhook: &Webhook) -> Result<Option<Webhook>, Error> {
+        let all = Slice { limit: limits::WEBHOOKS, ..Slice::default() };
         // Two at once may pass this together; what must hold, that one transaction can tell all, has room for it.
-        if self.webhooks(webhook.organization, &all).await?.entries.len() >= limits::WEBHOOKS {
+        let mut there = self.webhooks(webhook.organization, &all).await?.entries;
+        if there.len() >= limits::WEBHOOKS {
+            if let Some(before) = there.iter().position(|before| before.uid == webhook.uid) {
+                return Ok(Some(there.swap_remove(before))); // a repeated request that had the last place
+            }
             return Err(Error::TooMany(format!("An organization may have at most {} webhooks.", limits::WEBHOOKS)));
         }
         self.add(Key::webhook(webhook.organization, webhook.uid), webhook).await
@@ -52,15 +56,16 @@ impl Webhooks for Store {
     ) -> Result<Page<Delivery>, Error> {
         let place = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
         let look = if *filter == DeliveryFilter::default() { slice.clone() } else { looked_at(slice) };
-        let listed = self.page_of_list(&keys::deliveries_of(organization), &look).await?;
-        let mut entries: Vec<Delivery> =
-            self.get_many(listed.entries).await?.into_iter().map(read).collect::<Result<_, _>>()?;
+        let Found { entries, further } = self.find_in_list(&keys::deliveries_of(organization), &look).await?;
+        let keys = entries.into_iter().map(|(_, key)| key).collect();
+        let mut entries: Vec<Delivery> = self.get_many(keys).await?.into_iter().map(read).collect::<Result<_, _>>()?;
         entries.sort_by_key(place);
-        if !slice.ascending {
+        if !slice.reads_upward() {
             entries.reverse();
         }
-        let page = Page { entries, next: listed.next };
-        Ok(narrowed(page, slice.limit, |delivery| filter.keeps(delivery), place))
+        Ok(Found { entries, further }
+            .narrowed(slice.limit, |delivery| filter.keeps(delivery), place)
+            .page(slice, place))
     }
 
     async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error> {

@@ -66,6 +66,21 @@ impl TestApi {
         Self::read(self.send(request.body(body).unwrap()).await).await
     }
 
+    /// The same, with an idempotency key.
+    ///
+    /// # Panics
+    /// See [`Self::call_as`].
+    #[expect(clippy::unwrap_used, reason = "for tests")]
+    pub async fn call_once(&self, idempotency_key: &str, call: &str, body: &Value) -> (u16, Value) {
+        let (method, path) = call.split_once(' ').unwrap();
+        let request = Request::builder()
+            .method(method.parse::<Method>().unwrap())
+            .uri(format!("/api/v1{path}"))
+            .header("x-avala-api-key", ACME)
+            .header("idempotency-key", idempotency_key);
+        Self::read(self.send(request.body(Body::from(body.to_string())).unwrap()).await).await
+    }
+
     /// A request as it is.
     pub async fn send(&self, request: Request<Body>) -> Response {
         match self.0.clone().call(request).await {

@@ -142,7 +142,7 @@ impl State {
 }
 
 impl Jobs for MemoryJob {
-    async fn create_job(&self, _: &JobSpec, _: &JobState) -> Result<(), Error> {
+    async fn create_job(&self, _: &JobSpec, _: &JobState) -> Result<bool, Error> {
         Err(Error::internal("there is one job"))
     }
 
@@ -151,7 +151,7 @@ impl Jobs for MemoryJob {
     }
 
     async fn jobs(&self, _: OrganizationUid, _: JobFilter, _: &Slice) -> Result<Page<Job>, Error> {
-        Ok(Page { entries: self.lock().job.iter().cloned().collect(), next: None })
+        Ok(Page::whole(self.lock().job.iter().cloned().collect()))
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
@@ -205,6 +205,17 @@ impl Jobs for MemoryJob {
         self.fault.around(|| {
             let mut state = self.lock();
             state.is_closed |= status.contains(&state.job()?.state.status);
+            Ok(())
+        })
+    }
+
+    async fn refuse_job(&self, _: JobUid, refusal: &str) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            let job = state.job()?;
+            if job.state.status == JobStatus::Running {
+                job.state.refusal.get_or_insert_with(|| refusal.to_owned());
+            }
             Ok(())
         })
     }

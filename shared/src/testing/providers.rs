@@ -26,7 +26,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl MemoryTenants {
-    /// One of the calls about items, uploads or jobs fails.
+    /// One of the calls fails that are about items, uploads or jobs, or that add a project or a provider.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { fault: Arc::clone(fault), ..self }
@@ -56,9 +56,15 @@ impl MemoryTenants {
 }
 
 impl Projects for MemoryTenants {
-    async fn add_project(&self, project: &Project) -> Result<(), Error> {
-        lock(&self.projects).push(project.clone());
-        Ok(())
+    async fn add_project(&self, project: &Project) -> Result<Option<Project>, Error> {
+        self.fault.around(|| {
+            let mut projects = lock(&self.projects);
+            let there = projects.iter().find(|there| there.uid == project.uid).cloned();
+            if there.is_none() {
+                projects.push(project.clone());
+            }
+            Ok(there)
+        })
     }
 
     async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error> {
@@ -71,7 +77,7 @@ impl Projects for MemoryTenants {
 
     async fn projects(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Project>, Error> {
         let entries = lock(&self.projects).iter().rev().filter(|p| p.organization == organization).cloned().collect();
-        Ok(Page { entries, next: None })
+        Ok(Page::whole(entries))
     }
 
     async fn change_project(
@@ -134,7 +140,7 @@ impl Items for MemoryTenants {
     ) -> Result<Page<Item>, Error> {
         let listed =
             |item: &&Item| item.organization == organization && project.is_none_or(|project| item.project == project);
-        Ok(Page { entries: lock(&self.items).iter().rev().filter(listed).cloned().collect(), next: None })
+        Ok(Page::whole(lock(&self.items).iter().rev().filter(listed).cloned().collect()))
     }
 
     fn unlabeled(
@@ -151,18 +157,32 @@ impl Items for MemoryTenants {
 }
 
 impl Providers for MemoryTenants {
-    async fn add_provider(&self, provider: &InferenceProvider) -> Result<(), Error> {
-        lock(&self.providers).push(provider.clone());
-        Ok(())
+    async fn add_provider(&self, provider: &InferenceProvider) -> Result<Option<InferenceProvider>, Error> {
+        self.fault.around(|| {
+            let mut providers = lock(&self.providers);
+            let there = providers.iter().find(|there| there.uid == provider.uid).cloned();
+            if there.is_none() {
+                providers.push(provider.clone());
+            }
+            Ok(there)
+        })
     }
 
     async fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error> {
         self.find(organization, uid).map(|(place, providers)| providers[place].clone())
     }
 
-    async fn providers(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<InferenceProvider>, Error> {
-        let entries = lock(&self.providers).iter().rev().filter(|p| p.organization == organization).cloned().collect();
-        Ok(Page { entries, next: None })
+    /// A page is a hundred at most, as one of large rows is.
+    async fn providers(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<InferenceProvider>, Error> {
+        let providers = lock(&self.providers);
+        let mut newest = providers.iter().rev().filter(|p| p.organization == organization).peekable();
+        if let Some(after) = &slice.after {
+            while newest.next_if(|provider| provider.uid.to_string() != *after).is_some() {}
+            newest.next();
+        }
+        let entries: Vec<InferenceProvider> = newest.by_ref().take(slice.limit.min(100)).cloned().collect();
+        let next = newest.peek().and(entries.last()).map(|last| last.uid.to_string());
+        Ok(Page { entries, next, previous: None })
     }
 
     async fn update_provider(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<bool, Error> {

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use uuid::Uuid;
+
 use crate::domain::id::OrganizationUid;
 use crate::domain::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::key::{ApiKey, KeyHash, Scope};
@@ -11,12 +13,15 @@ use crate::testing::{ACME, ACME_PROJECTS, Fault, OTHER};
 
 /// By caller and key: who has it, and what is left of the request.
 type Claims = HashMap<(KeyHash, String), (Claim, Option<Outcome>)>;
+/// By caller and key: the first claim whose effect nobody knows.
+type Firsts = HashMap<(KeyHash, String), Uuid>;
 
 /// What the frame of an API function keeps in the table, in memory: three keys, counters, and idempotency keys.
 #[derive(Debug, Default)]
 pub struct MemoryRequests {
     counted: Mutex<HashMap<(Requester, i64), u32>>,
     claims: Mutex<Claims>,
+    firsts: Mutex<Firsts>,
     fault: Fault,
 }
 
@@ -86,7 +91,7 @@ impl Idempotency for MemoryRequests {
                 return Ok(Claimed::Before { fingerprint, outcome });
             }
             claims.insert(name(claim), (claim.clone(), None));
-            Ok(Claimed::Now)
+            Ok(Claimed::Now { first: *lock(&self.firsts).entry(name(claim)).or_insert(claim.holder) })
         })
     }
 
@@ -97,9 +102,14 @@ impl Idempotency for MemoryRequests {
         })
     }
 
-    async fn release(&self, claim: &Claim) -> Result<(), Error> {
+    async fn release(&self, claim: &Claim, undone: bool) -> Result<(), Error> {
         self.fault.around(|| {
-            self.end(claim, |claims| drop(claims.remove(&name(claim))));
+            self.end(claim, |claims| {
+                claims.remove(&name(claim));
+                if undone {
+                    lock(&self.firsts).remove(&name(claim));
+                }
+            });
             Ok(())
         })
     }

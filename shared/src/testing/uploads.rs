@@ -97,12 +97,14 @@ impl MemoryTenants {
             let moved = uploads.places.get(&item.asset.uid).cloned();
             moved.unwrap_or_else(|| in_time(item.created_at, item.asset.uid))
         };
+        let since = stretch.since.map(|since| format!("{:016}~", since.as_microsecond()));
         let until = stretch.until.map(|until| format!("{:016}~", until.as_microsecond()));
         let mut waiting: Vec<(String, Asset)> = lock(&self.items)
             .iter()
             .filter(|item| item.project == project && item.waits() && (item.file.is_some() || !stretch.uploads))
             .map(|item| (place(item), item.asset.clone()))
             .filter(|(place, _)| stretch.after.as_ref().is_none_or(|after| place > after))
+            .filter(|(place, _)| since.as_ref().is_none_or(|since| place > since))
             .filter(|(place, _)| until.as_ref().is_none_or(|until| place < until))
             .collect();
         waiting.sort_by(|a, b| a.0.cmp(&b.0));
@@ -151,7 +153,7 @@ impl Uploads for MemoryTenants {
     ) -> Result<Page<RejectedUpload>, Error> {
         let rejected = self.rejected().into_iter().rev();
         let of_project = rejected.filter(|upload| (upload.organization, upload.project) == (organization, project));
-        Ok(Page { entries: of_project.collect(), next: None })
+        Ok(Page::whole(of_project.collect()))
     }
 }
 
@@ -277,23 +279,26 @@ impl UploadWatch for MemoryTenants {
             let more = awaited.len() > limit;
             awaited.truncate(limit);
             let next = awaited.last().filter(|_| more).map(|(_, uid)| uid.to_string());
-            Ok(Page { entries: awaited, next })
+            Ok(Page { entries: awaited, next, previous: None })
         })
     }
 }
 
 /// As far as jobs that uploads cause go.
 impl Jobs for MemoryTenants {
-    async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<(), Error> {
+    async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
+            if uploads.jobs.iter().any(|job| job.spec.uid == spec.uid) {
+                return Ok(false);
+            }
             let holder =
                 uploads.jobs.iter().find(|job| job.spec.project == spec.project && job.state.status.is_active());
             if let Some(holder) = holder {
                 return Err(Error::JobActive(holder.spec.uid));
             }
             uploads.jobs.push(Job { spec: spec.clone(), state: state.clone() });
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -303,7 +308,7 @@ impl Jobs for MemoryTenants {
     }
 
     async fn jobs(&self, _: OrganizationUid, _: JobFilter, _: &Slice) -> Result<Page<Job>, Error> {
-        Ok(Page { entries: self.jobs_created(), next: None })
+        Ok(Page::whole(self.jobs_created()))
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
@@ -353,6 +358,10 @@ impl Jobs for MemoryTenants {
 
     async fn close_job(&self, _: JobUid, _: &[JobStatus]) -> Result<(), Error> {
         Ok(())
+    }
+
+    async fn refuse_job(&self, _: JobUid, _: &str) -> Result<(), Error> {
+        Err(Error::internal("its jobs have no workers"))
     }
 
     async fn forget_job(&self, _: JobUid) -> Result<(), Error> {

@@ -105,13 +105,19 @@ impl MemoryWebhooks {
 }
 
 fn page<T: Clone>(entries: &[T], keep: impl Fn(&T) -> bool) -> Page<T> {
-    Page { entries: entries.iter().rev().filter(|entry| keep(entry)).cloned().collect(), next: None }
+    Page::whole(entries.iter().rev().filter(|entry| keep(entry)).cloned().collect())
 }
 
 impl Webhooks for MemoryWebhooks {
-    async fn add_webhook(&self, webhook: &Webhook) -> Result<(), Error> {
-        lock(&self.webhooks).push(webhook.clone());
-        Ok(())
+    async fn add_webhook(&self, webhook: &Webhook) -> Result<Option<Webhook>, Error> {
+        self.fault.around(|| {
+            let mut webhooks = lock(&self.webhooks);
+            let there = webhooks.iter().find(|there| there.uid == webhook.uid).cloned();
+            if there.is_none() {
+                webhooks.push(webhook.clone());
+            }
+            Ok(there)
+        })
     }
 
     async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error> {

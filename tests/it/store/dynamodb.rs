@@ -35,8 +35,7 @@ pub(crate) async fn ministack() -> Store {
 
 /// An empty table on the second opinion.
 pub(crate) async fn moto() -> Store {
-    static SERVER: Started = LazyLock::new(|| Server::start("moto"));
-    a_store(&SERVER).await
+    a_store(&MOTO).await
 }
 
 /// One table on the emulator, seen twice: as it is, and on a way on which the first calls meet these fates.
@@ -46,9 +45,21 @@ pub(crate) async fn faulty(fates: &[Fate]) -> (Store, Store) {
     (Store::new(client, &table), Store::new(server.client(way_to(&server.url, fates)).await, table))
 }
 
+/// An empty table on each implementation, and the way to change it past the store.
+pub(crate) async fn both_bare() -> Vec<(Store, Client, String)> {
+    let mut tables = Vec::new();
+    for server in [&MINISTACK, &MOTO] {
+        let server = server.as_ref().unwrap_or_else(|why| panic!("{why}"));
+        let (client, table) = server.table().await;
+        tables.push((Store::new(client.clone(), &table), client, table));
+    }
+    tables
+}
+
 /// By the first test that needs it; if it cannot be, every test says why.
 type Started = LazyLock<Result<Server, String>>;
 
+static MOTO: Started = LazyLock::new(|| Server::start("moto"));
 static MINISTACK: Started = LazyLock::new(|| Server::start("ministack"));
 
 async fn a_store(server: &Started) -> Store {

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use serde_json::{Value, json};
+
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fate {
@@ -12,6 +14,8 @@ pub(crate) enum Fate {
     Conflict,
     /// It is made, and nobody hears of it.
     AnswerLost,
+    /// A read of many rows that a busy table does not do: it gives the keys back.
+    Unprocessed,
 }
 
 const CONFLICT: &str = r#"{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException", "message": "Transaction is ongoing for the item"}"#;
@@ -38,6 +42,14 @@ fn serve(mut connection: TcpStream, upstream: &str, fates: &Mutex<VecDeque<Fate>
     if let Some(Fate::Conflict) = fate {
         let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close";
         write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n{CONFLICT}", CONFLICT.len()).unwrap();
+        return;
+    }
+    if let Some(Fate::Unprocessed) = fate {
+        let body = request.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        let asked: Value = serde_json::from_slice(&request[body..]).unwrap();
+        let answer = json!({"Responses": {}, "UnprocessedKeys": asked["RequestItems"]}).to_string();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\nconnection: close";
+        write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n{answer}", answer.len()).unwrap();
         return;
     }
     let mut server = TcpStream::connect(upstream).unwrap();

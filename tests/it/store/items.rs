@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, OrganizationUid};
 use shared::domain::item::{Asset, Item, Size};
@@ -6,6 +8,8 @@ use shared::domain::result::{ResultStatus, Verdict};
 use shared::ports::{Chunk, Items, Ledger, Results, Slice};
 use shared::store::Store;
 
+use super::dynamodb;
+use super::faulty::Fate;
 use super::making::*;
 
 on_both!(
@@ -99,6 +103,24 @@ async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
     assert_eq!(waiting_assets(&store, spec.project).await[0], Asset { size, ..items[0].asset.clone() });
 }
 
+/// A busy table gives all keys back, six times here: a second of pauses and more.
+#[tokio::test]
+async fn rows_that_a_busy_table_leaves_out_are_asked_for_again() {
+    let (store, busy) = dynamodb::faulty(&[Fate::Unprocessed; 6]).await;
+    let items = some_items(a_project(), 3);
+    stored(store.add_items(&items).await);
+    let uids: Vec<ItemUid> = items.iter().map(|item| item.asset.uid).collect();
+    let begun = Instant::now();
+
+    assert_eq!(busy.items(&uids).await.unwrap(), items);
+
+    assert!(begun.elapsed() > Duration::from_millis(500), "it was given time: {:?}", begun.elapsed());
+    let (_, down) = dynamodb::faulty(&[Fate::Unprocessed; 100]).await;
+    let begun = Instant::now();
+    assert!(matches!(down.items(&uids).await, Err(Error::StoreUnavailable(_))));
+    assert!(begun.elapsed() < Duration::from_secs(10), "a client may be waiting: {:?}", begun.elapsed());
+}
+
 async fn items_are_read_in_the_order_of_the_question(store: Store) {
     // More than one call reads.
     let items = some_items(a_project(), 110);
@@ -109,6 +131,8 @@ async fn items_are_read_in_the_order_of_the_question(store: Store) {
 
     assert_eq!(store.items(&uids).await.unwrap(), backwards);
     assert_eq!(store.items(&[]).await.unwrap(), []);
+    // DynamoDB refuses a call that names a row twice.
+    assert_eq!(store.items(&[uids[0], uids[1], uids[0]]).await.unwrap(), backwards[..2]);
 }
 
 async fn lists_of_items_lose_none_and_repeat_none(store: Store) {
@@ -127,7 +151,7 @@ async fn lists_of_items_lose_none_and_repeat_none(store: Store) {
 
     // Another organization's project has no items (I10), and a place in one list is none in another.
     assert_pages(async |slice| store.items_of(acme(), Some(projects[0]), &slice).await, |item| item, &[]).await;
-    let slice = Slice { after: None, limit: 1, ascending: false };
+    let slice = Slice { limit: 1, ..Slice::default() };
     let after = of(Some(projects[0]), slice.clone()).await.unwrap().next;
     let elsewhere = of(Some(projects[1]), Slice { after, ..slice }).await;
     assert!(matches!(elsewhere, Err(Error::InvalidCursor)), "{elsewhere:?}");

@@ -3,13 +3,16 @@ use std::collections::BTreeSet;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
-use shared::ports::{Commit, JobFilter, Jobs, Ledger, Slice, Webhooks};
+use shared::domain::limits;
+use shared::domain::summary::{LabelCount, Summary};
+use shared::ports::{Commit, Ending, JobFilter, Jobs, Ledger, Slice, Webhooks};
 use shared::store::Store;
 use tokio::task::JoinSet;
 
 use super::making::*;
 
 on_both!(
+    a_page_of_jobs_with_long_summaries_ends_by_its_bytes,
     a_job_is_read_as_it_was_created,
     a_job_that_was_never_created_is_not_found,
     the_second_job_of_a_project_is_told_who_has_it,
@@ -45,13 +48,13 @@ async fn a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created(st
     store.withdraw_job(&job, at(1)).await.unwrap();
     store.withdraw_job(&job, at(2)).await.unwrap(); // its answer was lost
 
-    assert!(store.create_job(&spec, &job.state).await.is_err());
+    assert!(!store.create_job(&spec, &job.state).await.unwrap());
     let next = a_spec(project, 3);
     pending(&store, &next).await; // the project is free
     assert_eq!(store.active_jobs().await.unwrap(), [next.uid]);
     let withdrawn = store.job(spec.uid).await.unwrap();
     assert_eq!((withdrawn.state.status, withdrawn.state.completed_at), (JobStatus::Cancelled, Some(at(1))));
-    let slice = Slice { after: None, limit: 10, ascending: false };
+    let slice = Slice { limit: 10, ..Slice::default() };
     let listed = store.jobs(acme(), JobFilter::default(), &slice).await.unwrap().entries;
     assert!(listed.iter().all(|job| job.spec.uid != spec.uid), "it is in no list");
 }
@@ -442,4 +445,30 @@ async fn jobs_of_other_tenants_are_never_listed(store: Store) {
 
     let acmes_project = JobFilter { project: Some(specs[0].project), status: None };
     assert_pages(async |slice| store.jobs(other(), acmes_project, &slice).await, |job| job.spec.uid, &[]).await;
+}
+
+/// An answer of Lambda has 6 MB at most.
+async fn a_page_of_jobs_with_long_summaries_ends_by_its_bytes(store: Store) {
+    let summary = Summary {
+        labels: (0..200).map(|n| LabelCount { label: format!("{n:03}{}", "x".repeat(997)), count: n }).collect(),
+        ..Summary::default()
+    };
+    let mut jobs = Vec::new();
+    for second in 0..25 {
+        let spec = a_spec(a_project(), second);
+        running(&store, &spec, 0).await;
+        let job = store.job(spec.uid).await.unwrap();
+        let ending = Ending { summary: summary.clone(), ..an_ending(JobStatus::Completed, Vec::new()) };
+        assert!(store.end_job(&job, &ending, at(9)).await.unwrap());
+        jobs.push(spec.uid);
+    }
+
+    let page = store.jobs(acme(), JobFilter::default(), &everything()).await.unwrap();
+
+    let bytes: usize = page.entries.iter().map(|job| serde_json::to_vec(&job.state.summary).unwrap().len()).sum();
+    assert!(bytes < limits::PAGE_BYTES && page.entries.len() > 15, "{bytes} bytes of {}", page.entries.len());
+    for status in [None, Some(JobStatus::Completed)] {
+        let filter = JobFilter { project: None, status };
+        assert_pages(async |slice| store.jobs(acme(), filter, &slice).await, |job| job.spec.uid, &jobs).await;
+    }
 }

@@ -31,7 +31,29 @@ on_both!(
     a_full_chunk_is_one_transaction,
     a_full_chunk_of_the_largest_drafts_is_one_transaction,
     receipts_are_read_in_order_and_told_apart_by_batch,
+    an_item_that_a_plan_names_twice_has_one_draft,
 );
+
+/// Plans of before each item was taken once. DynamoDB refuses a transaction, and a read of many, that names a row twice.
+async fn an_item_that_a_plan_names_twice_has_one_draft(store: Store) {
+    for dry_run in [false, true] {
+        let spec = JobSpec { dry_run, ..a_spec(a_project(), 0) };
+        running(&store, &spec, 4).await;
+        let items = unlabeled(&store, spec.project, 2).await;
+        let twice = vec![drafted(items[0]), drafted(items[1]), drafted(items[0]), skipped(items[1])];
+
+        let receipt = done(commits(&store, &spec, a_chunk(spec.uid, 0, twice)).await);
+
+        let outcomes = if dry_run { "sssb" } else { "sslb" };
+        assert_eq!(receipt.outcomes, outcomes);
+        let generations = if dry_run { None } else { Some(1) };
+        for item in &items {
+            assert_eq!(result(&store, *item).await.map(|draft| draft.generation), generations);
+        }
+        // As a retry, or the discard of a job's drafts, reads the items of its receipts.
+        assert_eq!(store.items(&receipt.items).await.unwrap().len(), 2);
+    }
+}
 
 async fn commits(store: &Store, spec: &JobSpec, chunk: Chunk) -> Commit {
     store.commit(spec, "bot", chunk, at(5)).await.unwrap()

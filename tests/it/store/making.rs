@@ -14,7 +14,7 @@ use shared::domain::summary::Summary;
 use shared::domain::upload::{Effect, FileVersion, Sequence};
 use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Stretch, Webhooks};
+use shared::ports::{Before, Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Stretch, Webhooks};
 use shared::store::Store;
 
 /// A second of these tests' own time.
@@ -219,14 +219,15 @@ pub(crate) async fn outbox(store: &Store) -> BTreeSet<DeliveryUid> {
 
 /// The first page of a list, long enough for all of it.
 pub(crate) fn everything() -> Slice {
-    Slice { after: None, limit: 100, ascending: true }
+    Slice { limit: 100, ascending: true, ..Slice::default() }
 }
 
 /// More than any list of these tests has, the short and empty pages of narrowed lists included.
 const PAGES: usize = 50;
 
-/// Reads a list page by page to its end, in small and large pages and in both directions, and holds each reading
-/// against `expected`, which is in ascending order: no entry is lost or comes twice, whatever the size of a page.
+/// Reads a list page by page to its end, back to its begin and forth again, in small and large pages and in both orders, and
+/// holds each reading against `expected`, which is in ascending order: no entry is lost or comes twice, whatever the size of a
+/// page.
 pub(crate) async fn assert_pages<T, U>(
     page: impl AsyncFn(Slice) -> Result<Page<T>, Error>,
     name: impl Fn(T) -> U,
@@ -235,24 +236,52 @@ pub(crate) async fn assert_pages<T, U>(
     U: Clone + PartialEq + std::fmt::Debug,
 {
     for (limit, ascending) in [1, 3, 100].into_iter().flat_map(|limit| [(limit, true), (limit, false)]) {
-        let mut read = Vec::new();
-        let mut after = None;
-        let mut pages = 0;
-        loop {
-            let Page { entries, next } = page(Slice { after, limit, ascending }).await.unwrap();
-            assert!(entries.len() <= limit, "{} entries in a page of {limit}", entries.len());
-            read.extend(entries.into_iter().map(&name));
-            pages += 1;
-            assert!(pages <= PAGES, "a list of {} does not end, in pages of {limit}", expected.len());
-            assert!(read.len() <= expected.len(), "more entries than there are, in pages of {limit}: {read:?}");
-            after = next;
-            if after.is_none() {
+        let case = format!("in pages of {limit}, ascending: {ascending}");
+        let mut expected = expected.to_vec();
+        if !ascending {
+            expected.reverse();
+        }
+        let mut slice = Slice { limit, ascending, ..Slice::default() };
+        let (mut read, mut last, mut previous) = (Vec::new(), 0, None);
+        for pages in 0.. {
+            let found = page(slice.clone()).await.unwrap();
+            assert_eq!(found.previous.is_some(), pages > 0, "every page but the first has one before it, {case}");
+            assert!(found.entries.len() <= limit, "{} entries, {case}", found.entries.len());
+            (last, previous) = (found.entries.len(), found.previous);
+            read.extend(found.entries.into_iter().map(&name));
+            assert!(pages <= PAGES, "a list of {} does not end, {case}", expected.len());
+            assert!(read.len() <= expected.len(), "more entries than there are, {case}: {read:?}");
+            slice.after = found.next;
+            if slice.after.is_none() {
                 break;
             }
         }
-        if !ascending {
-            read.reverse();
+        assert_eq!(read, expected, "{case}");
+
+        // Back from the last page to the first one, and forth again from there.
+        let mut back = read.split_off(read.len() - last);
+        let (mut next, mut first) = (None, back.len());
+        for pages in 0.. {
+            let Some(before) = previous else { break };
+            let after = match before {
+                Before::Place(place) => Some(place),
+                Before::End => None,
+            };
+            let found = page(Slice { after, limit, ascending, backward: true }).await.unwrap();
+            assert!(found.entries.len() <= limit, "{} entries, {case}", found.entries.len());
+            (previous, next, first) = (found.previous, found.next, found.entries.len());
+            back.splice(0..0, found.entries.into_iter().map(&name));
+            assert!(pages <= PAGES, "a list of {} does not begin, {case}", expected.len());
         }
-        assert_eq!(read, expected, "in pages of {limit}, ascending: {ascending}");
+        assert_eq!(back, expected, "backward, {case}");
+        let mut slice = Slice { after: next, limit, ascending, backward: false };
+        let mut forth = Vec::new();
+        while slice.after.is_some() {
+            let found = page(slice.clone()).await.unwrap();
+            forth.extend(found.entries.into_iter().map(&name));
+            slice.after = found.next;
+            assert!(forth.len() <= expected.len(), "{case}");
+        }
+        assert_eq!(forth, expected[first..], "forth again, {case}");
     }
 }

@@ -17,6 +17,7 @@ on_both!(
     of_claims_that_come_at_once_one_wins,
     what_was_kept_is_found_again_for_a_day,
     a_claim_that_came_to_nothing_is_free_for_anybody,
+    a_claim_that_may_have_had_an_effect_names_the_next_one,
     a_dead_claim_is_free_for_the_same_request_alone,
     who_lost_a_claim_neither_keeps_nor_frees_anything,
     callers_do_not_meet_in_a_key,
@@ -63,6 +64,10 @@ fn a_claim(caller: &str, second: i64, fingerprint: &str) -> Claim {
     Claim { caller: KeyHash::of(caller), key: "0abc".into(), fingerprint, holder: uuid::Uuid::now_v7(), at: at(second) }
 }
 
+const fn is_now(claimed: &Claimed) -> bool {
+    matches!(claimed, Claimed::Now { .. })
+}
+
 fn before(fingerprint: &str, outcome: Option<Outcome>) -> Claimed {
     Claimed::Before { fingerprint: fingerprint.to_owned(), outcome }
 }
@@ -78,7 +83,7 @@ async fn of_claims_that_come_at_once_one_wins(store: Store) {
         for claim in claims {
             answers.push(claim.await.unwrap());
         }
-        assert_eq!(answers.iter().filter(|answer| **answer == Claimed::Now).count(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| is_now(answer)).count(), 1, "{answers:?}");
         assert!(answers.contains(&before("f", None)), "{answers:?}");
     }
 }
@@ -88,7 +93,7 @@ async fn what_was_kept_is_found_again_for_a_day(store: Store) {
         [("a", Outcome::Kept(vec![0, 159, 146, 150])), ("b", Outcome::Repeatable), ("c", Outcome::TooLarge)]
     {
         let claim = a_claim(caller, 0, "f");
-        assert_eq!(store.claim(&claim).await.unwrap(), Claimed::Now);
+        assert_eq!(store.claim(&claim).await.unwrap(), Claimed::Now { first: claim.holder });
         store.keep(&claim, outcome.clone()).await.unwrap();
 
         let last = KEPT.as_secs() as i64 - 1;
@@ -97,7 +102,8 @@ async fn what_was_kept_is_found_again_for_a_day(store: Store) {
             assert_eq!(store.claim(&a_claim(caller, second, "f")).await.unwrap(), kept);
             assert_eq!(store.claim(&a_claim(caller, second, "g")).await.unwrap(), kept);
         }
-        assert_eq!(store.claim(&a_claim(caller, last + 1, "g")).await.unwrap(), Claimed::Now);
+        let another_day = a_claim(caller, last + 1, "g");
+        assert_eq!(store.claim(&another_day).await.unwrap(), Claimed::Now { first: another_day.holder });
         assert_eq!(store.claim(&a_claim(caller, last + 2, "g")).await.unwrap(), before("g", None));
     }
 }
@@ -106,10 +112,29 @@ async fn a_claim_that_came_to_nothing_is_free_for_anybody(store: Store) {
     let claim = a_claim("a", 0, "f");
     store.claim(&claim).await.unwrap();
 
-    store.release(&claim).await.unwrap();
+    store.release(&claim, true).await.unwrap();
 
-    assert_eq!(store.claim(&a_claim("a", 0, "g")).await.unwrap(), Claimed::Now);
+    let next = a_claim("a", 0, "g");
+    assert_eq!(store.claim(&next).await.unwrap(), Claimed::Now { first: next.holder });
     assert_eq!(store.claim(&a_claim("a", 0, "f")).await.unwrap(), before("g", None));
+}
+
+async fn a_claim_that_may_have_had_an_effect_names_the_next_one(store: Store) {
+    let claims = [0, 1, 2].map(|second| a_claim("a", second, "f"));
+    for claim in &claims {
+        assert_eq!(store.claim(claim).await.unwrap(), Claimed::Now { first: claims[0].holder });
+        store.release(claim, false).await.unwrap();
+    }
+    // Its client may have come to another thing to ask for under the key: what that creates is named by it too.
+    let other = a_claim("a", 3, "g");
+    assert_eq!(store.claim(&other).await.unwrap(), Claimed::Now { first: claims[0].holder });
+    store.release(&other, false).await.unwrap();
+
+    let another_day = a_claim("a", 3 + KEPT.as_secs() as i64, "f");
+    assert_eq!(store.claim(&another_day).await.unwrap(), Claimed::Now { first: another_day.holder });
+    store.release(&another_day, true).await.unwrap();
+    let anew = a_claim("a", 4 + KEPT.as_secs() as i64, "f");
+    assert_eq!(store.claim(&anew).await.unwrap(), Claimed::Now { first: anew.holder });
 }
 
 async fn a_dead_claim_is_free_for_the_same_request_alone(store: Store) {
@@ -119,21 +144,21 @@ async fn a_dead_claim_is_free_for_the_same_request_alone(store: Store) {
 
     assert_eq!(store.claim(&a_claim("a", end - 1, "f")).await.unwrap(), before("f", None));
     assert_eq!(store.claim(&a_claim("a", end, "g")).await.unwrap(), before("f", None));
-    assert_eq!(store.claim(&a_claim("a", end, "f")).await.unwrap(), Claimed::Now);
+    assert_eq!(store.claim(&a_claim("a", end, "f")).await.unwrap(), Claimed::Now { first: dead.holder });
     // The table's client repeats a call whose answer got lost: a claim knows itself again.
     let again = a_claim("b", 0, "f");
-    assert_eq!(store.claim(&again).await.unwrap(), Claimed::Now);
-    assert_eq!(store.claim(&again).await.unwrap(), Claimed::Now);
+    assert_eq!(store.claim(&again).await.unwrap(), Claimed::Now { first: again.holder });
+    assert_eq!(store.claim(&again).await.unwrap(), Claimed::Now { first: again.holder });
 }
 
 async fn who_lost_a_claim_neither_keeps_nor_frees_anything(store: Store) {
     let (lost, holder) = (a_claim("a", 0, "f"), a_claim("a", 0, "f"));
     store.claim(&lost).await.unwrap();
     let holder = Claim { at: lost.at + LEASE + Duration::from_secs(1), ..holder };
-    assert_eq!(store.claim(&holder).await.unwrap(), Claimed::Now);
+    assert_eq!(store.claim(&holder).await.unwrap(), Claimed::Now { first: lost.holder });
 
     store.keep(&lost, Outcome::Kept(b"stale".to_vec())).await.unwrap();
-    store.release(&lost).await.unwrap();
+    store.release(&lost, true).await.unwrap();
 
     let third = Claim { at: holder.at, ..a_claim("a", 0, "f") };
     assert_eq!(store.claim(&third).await.unwrap(), before("f", None));
@@ -141,6 +166,7 @@ async fn who_lost_a_claim_neither_keeps_nor_frees_anything(store: Store) {
 
 /// I10.
 async fn callers_do_not_meet_in_a_key(store: Store) {
-    assert_eq!(store.claim(&a_claim("a", 0, "f")).await.unwrap(), Claimed::Now);
-    assert_eq!(store.claim(&a_claim("b", 0, "g")).await.unwrap(), Claimed::Now);
+    for claim in [a_claim("a", 0, "f"), a_claim("b", 0, "g")] {
+        assert_eq!(store.claim(&claim).await.unwrap(), Claimed::Now { first: claim.holder });
+    }
 }

@@ -1,3 +1,6 @@
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
@@ -6,10 +9,11 @@ use shared::domain::limits;
 use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use shared::domain::webhook::{Event, Webhook};
-use shared::ports::{Commit, Items, Ledger, Results};
+use shared::ports::{Commit, Drafts, Items, Ledger, Results, Uploads};
 use shared::store::Store;
 use tokio::task::JoinSet;
 
+use super::dynamodb;
 use super::making::*;
 
 on_both!(
@@ -45,7 +49,7 @@ async fn draft(store: &Store, project: ProjectUid, item: ItemUid, second: i64) -
     commit
 }
 
-async fn read(store: &Store, item: ItemUid, generation: u16) -> Option<Item> {
+async fn read(store: &Store, item: ItemUid, generation: u32) -> Option<Item> {
     store.result(ResultUid::of(item, generation)).await.unwrap()
 }
 
@@ -261,4 +265,71 @@ async fn a_job_skips_an_accepted_item(store: Store) {
 
     assert_eq!(receipt.tally().skipped, 1);
     assert_eq!(read(&store, drafted.asset.uid, 1).await, accepted);
+}
+
+/// The draft of an item goes as each writer takes it, in turn: rejected, discarded, withdrawn with its file.
+async fn end_draft(store: &Store, before: &Item) {
+    let result = before.result.as_ref().unwrap();
+    match result.generation % 3 {
+        0 => assert!(review(store, before, Verdict::Reject, 20).await),
+        1 => assert!(store.discard_draft(before).await.unwrap()),
+        _ => {
+            let after = uploaded(before, ("one", &format!("{:08}", result.generation)));
+            let after = Item { result: None, ..after };
+            assert!(store.change_file(before, &after, at(20)).await.unwrap());
+        }
+    }
+}
+
+async fn set_generation(client: &aws_sdk_dynamodb::Client, table: &str, item: ItemUid, generation: u32) {
+    let key = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
+    client
+        .update_item()
+        .table_name(table)
+        .set_key(Some([key("pk", format!("ITEM#{item}")), key("sk", "ITEM".to_owned())].into()))
+        .update_expression("SET generation = :generation")
+        .expression_attribute_values(":generation", AttributeValue::N(generation.to_string()))
+        .send()
+        .await
+        .unwrap();
+}
+
+/// A camera that overwrites its file, and a person who rejects: thousands of results, each with a uid of its own.
+#[tokio::test]
+async fn an_item_with_thousands_of_results_lists_shows_and_reviews_right() {
+    for (store, client, table) in dynamodb::both_bare().await {
+        let project = a_project();
+        let item = unlabeled(&store, project, 1).await[0];
+        let mut uids = HashMap::new();
+        // Each stretch is made as it is in life; between them nothing but the count is written.
+        for stretch in [1..=4, 4_093..=4_099, 4_998..=5_003, 9_998..=10_002, 65_534..=65_538, 1_000_000..=1_000_002] {
+            set_generation(&client, &table, item, stretch.start() - 1).await;
+            for generation in stretch {
+                draft(&store, project, item, 30).await;
+                let listed = store.results(acme(), project, |_| true, &everything()).await.unwrap().entries;
+                assert_eq!(listed.len(), 1);
+                let result = listed[0].result.as_ref().unwrap();
+                assert_eq!((result.generation, result.status), (generation, ResultStatus::Draft));
+                let uid = result.uid(item);
+                assert_eq!(store.result(uid).await.unwrap().as_ref(), Some(&listed[0]), "{generation}");
+                assert_eq!(uids.insert(uid, generation), None, "its uid named another result");
+                end_draft(&store, &listed[0]).await;
+            }
+        }
+        // Rejected ones are still found, each under its own uid; the others are gone, and their uids name nothing.
+        for (uid, generation) in uids {
+            let found = store.result(uid).await.unwrap().and_then(|item| item.result);
+            let expected = (generation % 3 == 0).then_some((generation, ResultStatus::Rejected));
+            assert_eq!(found.map(|result| (result.generation, result.status)), expected);
+        }
+        // A correction of a late result, and nobody else's item.
+        draft(&store, project, item, 40).await;
+        let late = store.items(&[item]).await.unwrap().remove(0);
+        assert!(review(&store, &late, Verdict::Correct(vec![a_car(1.0)]), 50).await);
+        let uid = late.result.as_ref().unwrap().uid(item);
+        let corrected = store.result(uid).await.unwrap().unwrap().result.unwrap();
+        assert_eq!((corrected.generation, corrected.status), (1_000_003, ResultStatus::Accepted));
+        let other = ItemUid::of(project, "another.jpg");
+        assert_eq!(store.result(ResultUid::of(other, 5_000)).await.unwrap(), None);
+    }
 }

@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use futures_util::TryStreamExt;
 use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::{Asset, Item, Size};
@@ -17,7 +19,54 @@ on_both!(
     the_same_bytes_again_leave_an_item_where_it_waits,
     a_review_and_an_undo_at_the_moment_of_a_deletion_look_again,
     notes_of_rejected_uploads_are_their_projects_own,
+    an_item_that_moves_while_a_job_walks_the_index_is_met_once,
 );
+
+/// Items of each shard: one more than a read gives.
+const ONE_MORE: usize = 1_001;
+
+/// I1. As Plan reads it: what is young first, then what is older.
+async fn an_item_that_moves_while_a_job_walks_the_index_is_met_once(store: Store) {
+    let project = a_project();
+    let mut room = [ONE_MORE; 4];
+    let items: Vec<Item> = some_items(project, 6 * ONE_MORE)
+        .into_iter()
+        .filter(|item| {
+            let left = &mut room[usize::from(item.asset.uid.shard(4))];
+            let takes = *left > 0;
+            *left -= usize::from(takes);
+            takes
+        })
+        .collect();
+    assert_eq!((room, items.len()), ([0; 4], 4 * ONE_MORE));
+    stored(store.add_items(&items).await);
+    let young = Stretch { since: Some(at(90)), until: Some(at(110)), ..Stretch::default() };
+    let old = Stretch { until: Some(at(90)), ..Stretch::default() };
+    let of = async |stretch: &Stretch| -> Vec<(String, Asset)> {
+        store.unlabeled(project, stretch.clone()).try_concat().await.unwrap()
+    };
+    assert_eq!(of(&young).await, []);
+
+    // Both walks have read the first batch when the first item of it moves to the end.
+    let mut walk = std::pin::pin!(store.unlabeled(project, old.clone()));
+    let mut met = walk.try_next().await.unwrap().unwrap();
+    let mut unbounded = std::pin::pin!(store.unlabeled(project, Stretch::default()));
+    let mut met_unbounded = unbounded.try_next().await.unwrap().unwrap();
+    assert!(store.change_file(&items[0], &uploaded(&items[0], ("one", "1")), at(100)).await.unwrap());
+    while let Some(more) = walk.try_next().await.unwrap() {
+        met.extend(more);
+    }
+    while let Some(more) = unbounded.try_next().await.unwrap() {
+        met_unbounded.extend(more);
+    }
+
+    let uids: HashSet<ItemUid> = met.iter().map(|(_, asset)| asset.uid).collect();
+    assert_eq!((met.len(), uids.len()), (items.len(), items.len()));
+    assert_eq!(met_unbounded.len(), items.len() + 1, "a walk without an end meets it twice");
+    // And it is among the young ones of the next job, at the one place that it has now.
+    assert_eq!(of(&young).await.into_iter().map(|(_, asset)| asset.uid).collect::<Vec<_>>(), [items[0].asset.uid]);
+    assert_eq!(of(&old).await.len(), items.len() - 1);
+}
 
 pub(super) async fn a_stored_project(store: &Store) -> Project {
     let body = br#"{"name": "Camera", "auto_label_on_upload": {}}"#;

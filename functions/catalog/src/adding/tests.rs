@@ -10,7 +10,7 @@ use shared::domain::Timestamp;
 use shared::domain::id::OrganizationUid;
 use shared::domain::source::SourceBuckets;
 use shared::ports::NoFile;
-use shared::testing::{ACME_PROJECTS, MemoryObjects, MemoryTenants, OTHER, StoppedClock, TestApi, a_png};
+use shared::testing::{ACME_PROJECTS, Fault, MemoryObjects, MemoryTenants, OTHER, StoppedClock, TestApi, a_png};
 
 use super::*;
 use crate::{items, projects};
@@ -236,4 +236,65 @@ async fn items_and_projects_are_changed_by_their_tenants_writers_alone() {
         (status, &changed["name"], &changed["is_active"], &changed["item_count"]),
         (200, &json!("Cats"), &json!(false), &json!(1))
     );
+}
+
+/// An answer of Lambda has 6 MB at most, and what cannot be answered must not be stored.
+#[test]
+fn a_call_whose_answer_has_no_room_is_refused_with_how_much_of_it_fits() {
+    let owner = (
+        OrganizationUid::named("acme"),
+        Project::read(br#"{"name": "p"}"#, OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap().uid,
+    );
+    let lines = |count: usize, key: &str, url_bytes: usize| {
+        let mut uploads = HashMap::new();
+        let lines: Vec<Line> = (0..count)
+            .map(|n| {
+                let key = format!("{n:03}{key}");
+                let item =
+                    Item::read(json!({"key": key}), owner, Timestamp::UNIX_EPOCH, |_| unreachable!("no url")).unwrap();
+                uploads.insert(item.asset.uid, "u".repeat(url_bytes));
+                Line { key: Some(key), read: Ok(item) }
+            })
+            .collect();
+        check_room(&lines, &uploads)
+    };
+    // A thousand short keys with the credentials of a role; the longest keys with few.
+    assert!(lines(1_000, ".jpg", 2_500).is_ok());
+    assert!(lines(1_000, &"x".repeat(890), 1_500).is_ok());
+    assert!(lines(1, &"x".repeat(890), 8_000).is_ok());
+
+    let Err(Error::Validation(complaints)) = lines(1_000, &"x".repeat(890), 4_000) else { panic!("it does not fit") };
+    assert_eq!((complaints.len(), complaints[0].field.as_str()), (1, "items"));
+    let fitting: usize =
+        complaints[0].message.split("first ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((700..1_000).contains(&fitting), "{}", complaints[0].message);
+    assert!(lines(fitting, &"x".repeat(890), 4_000).is_ok() && lines(fitting + 1, &"x".repeat(890), 4_000).is_err());
+}
+
+/// The answer of the first attempt is lost, or its effect is all that there is of it.
+#[tokio::test]
+async fn a_project_that_is_created_again_under_its_idempotency_key_is_one() {
+    type S = MemoryTenants;
+    type O = MemoryObjects;
+    for answer_lost in [false, true] {
+        let app = App {
+            store: MemoryTenants::default().failing(&Arc::new(Fault::at(1, answer_lost))),
+            objects: MemoryObjects::default(),
+            web: Web(MemoryObjects::default()),
+            clock: StoppedClock::at(1_000),
+            buckets: SourceBuckets::default(),
+            loopback_http: false,
+        };
+        let projects = get(projects::list::<S, O, Web, StoppedClock>).post(projects::create::<S, O, Web, StoppedClock>);
+        let api = TestApi::of(Router::new().route("/projects", projects).with_state(Arc::new(app)));
+        let create = async || api.call_once("k", "POST /projects/", &json!({"name": "Cats"})).await;
+
+        assert_eq!(create().await.0, 503);
+        let (status, project) = create().await;
+
+        assert_eq!(status, 201);
+        let listed = api.call("GET /projects/", Value::Null).await.1;
+        assert_eq!(listed["results"], json!([project]), "lost {answer_lost}");
+        assert_eq!(create().await.1, project);
+    }
 }

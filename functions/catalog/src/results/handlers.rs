@@ -154,13 +154,13 @@ impl<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>
             (Ok(_), Ok(item)) => item.map(|uid| vec![uid]),
             _ => Some(Vec::new()), // what is no uid names nothing
         };
-        let page = match named {
+        let mut page = match named {
             None => own_items(&self.store, caller.organization, project, &paging.slice()).await?,
             Some(uids) => {
                 let project = self.store.project(caller.organization, project).await?.uid;
                 let mut entries = self.store.items(&uids).await?;
                 entries.retain(|item| item.project == project);
-                Page { entries, next: None }
+                Page::whole(entries)
             }
         };
         let job = job.ok().flatten();
@@ -168,10 +168,9 @@ impl<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>
             status.is_none_or(|status: ResultStatus| result.status == status)
                 && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
         };
-        let kept = page.entries.into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
+        let kept = std::mem::take(&mut page.entries).into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
         let whole = whole::all(&self.objects, kept).await?;
-        let entries = whole.into_iter().filter_map(ResultView::of).collect();
-        Ok(paging.view(Page { entries, next: page.next }, |view| view))
+        Ok(paging.view(page.with(|_| whole.into_iter().filter_map(ResultView::of).collect()), |view| view))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Every draft is reviewed by the same conditional write as by a call of its own: what somebody else does meanwhile wins, and
 //! is not counted. So a call may die anywhere and be repeated from anywhere; it only finds fewer drafts.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::Json;
@@ -31,6 +32,8 @@ use crate::whole;
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
 /// may take ten of them if the table and the queue are slow.
 const TIME: Duration = Duration::from_secs(15);
+/// Drafts are looked into for so long, one after the other if they are large, before those that match are reviewed.
+const LOOK: Duration = Duration::from_secs(2);
 /// Reviews at once.
 const REVIEWS: usize = 16;
 /// No cursor of ours is longer, whatever the label.
@@ -153,8 +156,8 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         self.walk(caller.organization, caller.name(), sweep).await
     }
 
-    /// Works for [`TIME`]. A page whose time runs out in the middle is the first one of the next call: what of it is done is
-    /// no draft any more.
+    /// Works for [`TIME`]. Items that were looked into together are done with together: if time runs out among them, the next call
+    /// begins with the first of them, and what of them is done is no draft any more.
     pub(super) async fn walk(
         &self,
         organization: OrganizationUid,
@@ -166,51 +169,69 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         let listeners = tell::listeners(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         loop {
-            let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true };
-            let Page { entries, next } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
-            let results = entries.len();
-            let entries = self.matches(&sweep.filter, entries).await?;
-            let (verdict, listeners) = (sweep.decision.verdict(), &listeners);
-            let reviews = entries.into_iter().map(|item| {
-                let verdict = verdict.clone();
-                async move {
-                    let late = self.clock.now() >= end;
-                    if late { Ok(None) } else { self.decide(&item, verdict, reviewer, listeners).await.map(Some) }
+            let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
+            let Page { entries, next, .. } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
+            let mut open = VecDeque::from(entries);
+            while let Some((last, looked_into, matches)) = self.look_into(&sweep.filter, &mut open).await? {
+                let (verdict, listeners) = (sweep.decision.verdict(), &listeners);
+                let reviews = matches.into_iter().map(|item| {
+                    let verdict = verdict.clone();
+                    async move {
+                        let late = self.clock.now() >= end;
+                        if late { Ok(None) } else { self.decide(&item, verdict, reviewer, listeners).await.map(Some) }
+                    }
+                });
+                let reviews: Vec<Option<bool>> = stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await?;
+                reviewed += reviews.iter().filter(|written| **written == Some(true)).count();
+                if reviews.contains(&None) {
+                    return Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }));
                 }
-            });
-            let reviews: Vec<Option<bool>> = stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await?;
-            reviewed += reviews.iter().filter(|written| **written == Some(true)).count();
-            if reviews.contains(&None) {
-                break;
+                examined += looked_into;
+                sweep.after = Some(last);
+                if self.clock.now() >= end {
+                    break;
+                }
             }
-            examined += results;
-            if next.is_none() {
-                return Ok((reviewed, Progress { examined, done: true, cursor: None }));
+            if open.is_empty() {
+                if next.is_none() {
+                    return Ok((reviewed, Progress { examined, done: true, cursor: None }));
+                }
+                sweep.after = next;
             }
-            sweep.after = next;
             if self.clock.now() >= end {
-                break;
+                return Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }));
             }
         }
-        Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }))
     }
 
-    /// Those of the items whose drafts match. Large annotations are looked into one item at a time, and let go again.
-    async fn matches(&self, filter: &DraftFilter, items: Vec<Item>) -> Result<Vec<Item>, Error> {
-        let mut matches = Vec::new();
-        for item in items {
-            let Some(result) = &item.result else { continue };
-            let keeps = if filter.looks_into(result) {
-                let whole = whole::one(&self.objects, item.clone()).await?;
-                whole.result.as_ref().is_some_and(|result| filter.keeps(result))
-            } else {
-                filter.keeps(result)
+    /// Takes items from `open` and looks into their drafts, for [`LOOK`]: the place behind the last of them, how many they were,
+    /// and those whose drafts match. Large annotations are looked into one item at a time, and let go again.
+    async fn look_into(
+        &self,
+        filter: &DraftFilter,
+        open: &mut VecDeque<Item>,
+    ) -> Result<Option<(String, usize, Vec<Item>)>, Error> {
+        let end = self.clock.now() + LOOK;
+        let (mut last, mut looked_into, mut matches) = (None, 0, Vec::new());
+        while let Some(item) = open.pop_front() {
+            last = Some(self.store.place(&item));
+            looked_into += 1;
+            let (keeps, was_large) = match &item.result {
+                Some(result) if filter.looks_into(result) => {
+                    let whole = whole::one(&self.objects, item.clone()).await?;
+                    (whole.result.as_ref().is_some_and(|result| filter.keeps(result)), true)
+                }
+                Some(result) => (filter.keeps(result), false),
+                None => (false, false),
             };
             if keeps {
                 matches.push(item);
             }
+            if was_large && self.clock.now() >= end {
+                break;
+            }
         }
-        Ok(matches)
+        Ok(last.map(|last| (last, looked_into, matches)))
     }
 
     async fn decide(

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 use shared::domain::draft::{Draft, Place};
-use shared::domain::id::{OrganizationUid, ProjectUid, ResultUid};
+use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::packed::pack;
 use shared::domain::prediction::{Geometry, Prediction};
@@ -35,6 +35,10 @@ impl Contended {
 }
 
 impl Results for Contended {
+    fn place(&self, item: &Item) -> String {
+        item.key.clone()
+    }
+
     async fn results(
         &self,
         _: OrganizationUid,
@@ -43,7 +47,7 @@ impl Results for Contended {
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
         let items = self.items.lock().unwrap();
-        let place = |item: &Item| item.key.clone();
+        let place = |item: &Item| self.place(item);
         let mut entries: Vec<Item> = items
             .iter()
             .filter(|item| slice.after.as_ref().is_none_or(|after| place(item) > *after))
@@ -53,11 +57,12 @@ impl Results for Contended {
         entries.truncate(slice.limit);
         let next = entries.last().map(place).filter(|_| more);
         entries.retain(|item| item.result.as_ref().is_some_and(&keep));
-        Ok(Page { entries, next })
+        Ok(Page { entries, next, previous: None })
     }
 
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
-        Ok(self.items.lock().unwrap().iter().find(|item| item.asset.uid == uid.item()).cloned())
+        let is_named = |item: &&Item| uid.item() == ItemName::Whole(item.asset.uid);
+        Ok(self.items.lock().unwrap().iter().find(is_named).cloned())
     }
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
@@ -76,12 +81,12 @@ impl Results for Contended {
     }
 }
 
-/// A tenth of a second passes whenever somebody looks at it.
-struct Busy(StoppedClock);
+/// Time passes whenever somebody looks at it: a tenth of a second, unless said otherwise.
+struct Busy(StoppedClock, Duration);
 
 impl Clock for Busy {
     fn now(&self) -> Timestamp {
-        self.0.pass(Duration::from_millis(100));
+        self.0.pass(self.1);
         self.0.now()
     }
 }
@@ -125,7 +130,7 @@ fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
     let items = (0..drafts).map(|n| a_draft(n, 0.9)).collect();
     let store = Contended { items: Mutex::new(items), others: Mutex::new(others.to_vec()), webhooks: webhooks.clone() };
     let (objects, queue) = (MemoryObjects::default(), MemoryQueue::default());
-    Review { store, objects, webhooks, queue, clock: Busy(StoppedClock::at(1_000)) }
+    Review { store, objects, webhooks, queue, clock: Busy(StoppedClock::at(1_000), Duration::from_millis(100)) }
 }
 
 /// An API with a draft, and its path.
@@ -157,7 +162,11 @@ fn api_of(review: TestReview) -> (TestApi, String, Arc<TestReview>) {
 
 /// A review of a draft whose annotations are elsewhere, and these.
 async fn a_large_review() -> (TestReview, Vec<Prediction>) {
-    let review = a_review(1, &[]);
+    large(a_review(1, &[])).await
+}
+
+/// The same of every draft of a review.
+async fn large(review: TestReview) -> (TestReview, Vec<Prediction>) {
     let draft = Draft::of(vec![a_draft(0, 0.9).result.unwrap().annotations.remove(0); 3]);
     let (bytes, json_bytes) = pack(&draft.annotations).unwrap();
     let place = Place { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
@@ -247,7 +256,7 @@ async fn a_result_that_does_not_come_to_rest_is_a_lost_update() {
 
 /// Every delivery that was recorded, oldest first.
 async fn told(review: &TestReview) -> Vec<Delivery> {
-    let everything = Slice { after: None, limit: usize::MAX, ascending: true };
+    let everything = Slice { limit: usize::MAX, ascending: true, ..Slice::default() };
     let organization = a_webhook().organization;
     let mut deliveries =
         review.webhooks.deliveries(organization, &Default::default(), &everything).await.unwrap().entries;
@@ -322,6 +331,24 @@ async fn a_call_ends_in_time_and_the_next_goes_on_until_every_match_is_reviewed(
 
     let rest = a_review(0, &[]);
     assert_eq!(swept(&rest, Decision::Reject, json!({})).await, (0, 0, 1));
+}
+
+/// Large annotations are read from S3, one after the other.
+#[tokio::test]
+async fn drafts_that_take_long_to_look_into_end_a_call_in_time_too_and_the_next_one_goes_on_behind_them() {
+    let (review, _) = large(a_review(90, &[])).await;
+    let review = TestReview { clock: Busy(StoppedClock::at(1_000), Duration::from_secs(1)), ..review };
+    let begun = review.clock.0.now();
+    let sweep = a_sweep(Decision::Accept, &json!({"label": "dog"})).unwrap();
+
+    let (_, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+
+    let took = review.clock.0.now().duration_since(begun);
+    assert!(took.as_secs() < 20 && !progress.done && progress.examined > 3, "{took:?}, {progress:?}");
+    let cursor = progress.cursor.unwrap();
+    let (none, examined, calls) = swept(&review, Decision::Accept, json!({"cursor": cursor})).await;
+    assert_eq!((none, examined), (0, 90 - progress.examined));
+    assert!(calls > 3, "{calls}");
 }
 
 #[tokio::test]

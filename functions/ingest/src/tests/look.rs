@@ -87,7 +87,8 @@ async fn label(app: &TestApp, project: ProjectUid) -> Vec<Asset> {
     let organization = OrganizationUid::named("acme");
     for job in app.store.jobs_created().into_iter().filter(|job| job.state.status == JobStatus::Pending) {
         let (run, arrivals) = (job.spec.uploads.unwrap(), app.store.arrivals(organization, project).await.unwrap());
-        let stretch = Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, enough: None };
+        let stretch =
+            Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, enough: None, since: None };
         let taken = app.store.waiting_in(project, &stretch);
         let picked = Picked {
             organization,

@@ -40,7 +40,7 @@ impl Reports for Contended {
             note: None,
         };
         let entries = items[begin..end].iter().map(line).collect();
-        Ok(Page { entries, next: (end < items.len()).then(|| end.to_string()) })
+        Ok(Page { entries, next: (end < items.len()).then(|| end.to_string()), previous: None })
     }
 }
 

@@ -1,0 +1,44 @@
+"""Files arrive while a job picks its items: in each job every item is once, and none is forgotten (I1)."""
+
+from collections import Counter
+from threading import Thread
+
+from tests.system import uploads
+from tests.system.system import System
+
+ITEMS = 5_000
+ADDED_AT_ONCE = 1_000
+UPLOADED = 600  # of them, while jobs are planned: the emulator hears of some fifty a second
+SECONDS = 240.0
+
+
+def test_items_whose_files_arrive_while_jobs_are_planned_are_drafted_once_each(system: System) -> None:
+    project = system.load_project(0)
+    keys = [f"{number:05}.png" for number in range(ITEMS)]
+    for start in range(0, ITEMS, ADDED_AT_ONCE):
+        entries = [{"key": key, "width": 8, "height": 16} for key in keys[start : start + ADDED_AT_ONCE]]
+        system.ok("POST", f"/projects/{project}/items/", {"items": entries}, expect=201)
+    picture = uploads.a_picture(0)
+    # From the first item on: the walk has passed it when it moves.
+    files = {key: picture for key in keys[:: ITEMS // UPLOADED]}
+    uploading = Thread(target=uploads.put, args=(system, project, files))
+
+    uploading.start()
+    jobs = [system.finished(system.start(project)["uid"], SECONDS)]
+    uploading.join()
+    uploads.items(system, project, ITEMS, SECONDS)
+    while jobs[-1]["total_items"] > 0:
+        jobs.append(system.finished(system.start(project)["uid"], SECONDS))
+        assert len(jobs) < 20, "items wait for ever"
+
+    assert {job["status"] for job in jobs} == {"completed"}
+    drafted: Counter[str] = Counter()
+    for job in jobs:
+        met = Counter(line["item"] for line in system.rows(f"/auto-label-jobs/{job['uid']}/items/"))
+        assert max(met.values(), default=1) == 1, f"job {job['uid']} has an item twice"
+        assert len(met) == job["total_items"]
+        successful = system.rows(f"/auto-label-jobs/{job['uid']}/items/?outcome=successful")
+        drafted.update(line["item"] for line in successful)
+    items = {item["uid"] for item in system.items(project)}
+    assert len(items) == ITEMS
+    assert set(drafted) == items
