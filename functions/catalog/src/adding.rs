@@ -209,8 +209,8 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
             }
         };
         let refusal = match timeout_at(end.min(Instant::now() + FILE_TIME), look).await {
-            Ok(Ok(size)) => {
-                item.asset.size = Some(size);
+            Ok(Ok(stored)) => {
+                item.asset.size = Some(stored.size);
                 return;
             }
             Ok(Err(reason)) => reason.to_string(),

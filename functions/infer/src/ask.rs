@@ -242,7 +242,8 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
 
     /// The size of a file that was not there when its item was added.
     async fn measure(&self, asset: &Asset) -> Result<Size, InferenceError> {
-        measure(self.objects, &asset.source).await.map_err(|reason| match reason {
+        let stored = measure(self.objects, &asset.source).await;
+        stored.map(|stored| stored.size).map_err(|reason| match reason {
             NoFile::Unreadable(sentence) => unreadable(sentence),
             NoFile::Busy(sentence) => transient(&sentence),
         })

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use shared::domain::Error;
+use shared::domain::content::Content;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use shared::domain::item::{Asset, AssetType, Item, Size};
 use shared::domain::source::{S3Object, Source};
@@ -54,7 +55,7 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
     pub(crate) async fn created(&self, object: &Object) -> Result<Option<Landed>, Error> {
         let Some(place) = self.place(object).await? else { return Ok(None) };
         let recognized = match check(place.key, object.size_bytes) {
-            Ok(()) => in_time(self.recognize(&place.source)).await?,
+            Ok(()) => in_time(self.recognize(&place.source, object.size_bytes)).await?,
             Err(refusal) => Err(refusal),
         };
         let (kind, size) = match recognized {
@@ -164,14 +165,14 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
     async fn recognize(
         &self,
         source: &Source,
+        size_bytes: u64,
     ) -> Result<Result<Option<(AssetType, Option<Size>)>, (Rejection, String)>, Error> {
-        match recognize(&self.files, source).await {
-            Ok(Some(recognized)) => Ok(Ok(Some(recognized))),
-            Ok(None) => {
-                let sentence =
-                    "By its content it is no JPEG, PNG, WebP, GIF, BMP or TIFF picture and no PCD or LAS point cloud.";
-                Ok(Err((Rejection::UnknownContent, sentence.into())))
-            }
+        match recognize(&self.files, source, Some(size_bytes)).await {
+            Ok(content) => Ok(match (&content, Rejection::of(&content)) {
+                (_, Some(refusal)) => Err(refusal),
+                (Content::Picture { head: Ok(stored), .. }, None) => Ok(Some((AssetType::Image, Some(stored.size)))),
+                (_, None) => Ok(content.asset_type().map(|kind| (kind, None))),
+            }),
             Err(NoFile::Unreadable(_)) => match self.files.listed(source).await {
                 Ok(None) => Ok(Ok(None)),
                 Ok(Some(_)) => Ok(Err((Rejection::Unreadable, THERE_AND_UNREADABLE.into()))),

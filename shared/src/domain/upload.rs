@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::content::Content;
 use super::id::{OrganizationUid, ProjectUid, UploadUid};
 use super::item::{AssetType, Item};
 use super::limits;
@@ -154,10 +155,30 @@ pub enum Rejection {
     TooLarge,
     /// It is neither a picture nor a point cloud that we know.
     UnknownContent,
+    /// It is a picture, and its width and height were not found.
+    SizeUnknown,
+    /// It is a camera raw file.
+    CameraRaw,
+    /// It is of a known format that is not labeled.
+    UnsupportedFormat,
     /// It could not be read.
     Unreadable,
     /// There is an item of this key, with another file.
     KeyTaken,
+}
+
+impl Rejection {
+    /// Of a file by what it holds: a word, and a sentence. `None`: it can be an item.
+    #[must_use]
+    pub fn of(content: &Content) -> Option<(Self, String)> {
+        let reason = match content {
+            Content::Picture { .. } => Self::SizeUnknown,
+            Content::CameraRaw(_) => Self::CameraRaw,
+            Content::Unsupported(_) => Self::UnsupportedFormat,
+            Content::Unknown | Content::PointCloud(_) => Self::UnknownContent,
+        };
+        content.complaint().map(|sentence| (reason, sentence))
+    }
 }
 
 /// An upload that became no item: a note for its owner.
