@@ -7,7 +7,7 @@ use std::io::{BufRead, Write, stdin, stdout};
 
 use serde_json::{Value, json};
 use shared::domain::content::Content;
-use shared::domain::head::{Head, Look};
+use shared::domain::head::{Head, Parsed};
 use shared::domain::orientation::Orientation;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -30,9 +30,9 @@ fn answer(name: &str, file: &[u8]) -> Value {
     let mut head = Head::of(name, Some(file.len() as u64));
     let (mut ranges, mut bytes) = (0, 0);
     let content = loop {
-        match head.look() {
-            Look::Is(content) => break content,
-            Look::Wants { offset, length } => {
+        match head.parse() {
+            Parsed::Content(content) => break content,
+            Parsed::Needs { offset, length } => {
                 let begin = usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());
                 let end = begin.saturating_add(usize::try_from(length).unwrap_or(usize::MAX)).min(file.len());
                 (ranges, bytes) = (ranges + 1, bytes + end - begin);
@@ -59,5 +59,5 @@ fn answer(name: &str, file: &[u8]) -> Value {
         Content::Unsupported(name) => json!({"is": "unsupported", "format": name}),
         Content::Unknown => json!({"is": "unknown"}),
     };
-    json!({"path": name, "length": file.len(), "said": said, "why": content.complaint(), "ranges": ranges, "bytes": bytes})
+    json!({"path": name, "length": file.len(), "content": said, "why": content.complaint(), "ranges": ranges, "bytes": bytes})
 }

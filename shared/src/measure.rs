@@ -1,7 +1,7 @@
 //! What a file holds, and a picture's width, height and orientation: from its head, never the whole of it.
 
 use crate::domain::content::{Content, Stored};
-use crate::domain::head::{Head, Look};
+use crate::domain::head::{Head, Parsed};
 use crate::domain::source::Source;
 use crate::ports::{Files, NoFile};
 
@@ -26,10 +26,10 @@ pub async fn measure(files: &impl Files, source: &Source) -> Result<Stored, NoFi
 pub async fn recognize(files: &impl Files, source: &Source, length: Option<u64>) -> Result<Content, NoFile> {
     let mut head = Head::of(name_of(source), length);
     loop {
-        // Ends: a head wants a bounded number of ranges.
-        match head.look() {
-            Look::Is(content) => return Ok(content),
-            Look::Wants { offset, length } => head.add(offset, length, files.piece(source, offset, length).await?),
+        // Ends: a head needs a bounded number of ranges.
+        match head.parse() {
+            Parsed::Content(content) => return Ok(content),
+            Parsed::Needs { offset, length } => head.add(offset, length, files.piece(source, offset, length).await?),
         }
     }
 }

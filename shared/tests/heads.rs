@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use shared::domain::content::{Content, HeadFault, PictureFormat, PointCloudFormat, Stored};
-use shared::domain::head::{BYTES, Head, Look, RANGES};
+use shared::domain::head::{BYTES, Head, Parsed, RANGES};
 use shared::domain::item::Size;
 use shared::domain::orientation::Orientation;
 
@@ -39,9 +39,9 @@ fn read_named(name: &str, file: &[u8]) -> (Content, usize, u64) {
     let mut head = Head::of(name, Some(file.len() as u64));
     let (mut ranges, mut bytes) = (0, 0);
     loop {
-        match head.look() {
-            Look::Is(content) => return (content, ranges, bytes),
-            Look::Wants { offset, length } => {
+        match head.parse() {
+            Parsed::Content(content) => return (content, ranges, bytes),
+            Parsed::Needs { offset, length } => {
                 let begin = usize::try_from(offset).unwrap().min(file.len());
                 let end = (begin + usize::try_from(length).unwrap()).min(file.len());
                 (ranges, bytes) = (ranges + 1, bytes + (end - begin) as u64);

@@ -27,7 +27,7 @@ Pixels = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Made:
+class CorpusFile:
     """A file, and what it is."""
 
     name: str
@@ -74,12 +74,12 @@ def segment(marker: int, payload: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload
 
 
-def jpegs() -> Iterator[Made]:
+def jpegs() -> Iterator[CorpusFile]:
     for mode in ("L", "RGB", "CMYK", "YCbCr"):
         for progressive in (False, True):
             for subsampling in (0, 1, 2):
                 content = saved(picture(mode, 97, 41), "JPEG", progressive=progressive, subsampling=subsampling)
-                yield Made(f"pillow-{mode}-{progressive}-{subsampling}.jpg", content)
+                yield CorpusFile(f"pillow-{mode}-{progressive}-{subsampling}.jpg", content)
     choices: dict[str, dict[str, Any]] = {
         "optimized": {"optimize": True},
         "worst": {"quality": 1},
@@ -94,31 +94,31 @@ def jpegs() -> Iterator[Made]:
         "print": {"icc_profile": profile(557_168), "exif": oriented(6), "comment": b"x" * 60_000},
     }
     for name, options in choices.items():
-        yield Made(f"pillow-{name}.jpg", saved(picture("RGB", 320, 199), "JPEG", **options))
+        yield CorpusFile(f"pillow-{name}.jpg", saved(picture("RGB", 320, 199), "JPEG", **options))
     for number in ORIENTATIONS:
-        yield Made(f"pillow-turned-{number}.jpg", saved(picture("RGB", 60, 35), "JPEG", exif=oriented(number)))
+        yield CorpusFile(f"pillow-turned-{number}.jpg", saved(picture("RGB", 60, 35), "JPEG", exif=oriented(number)))
         mpo = saved(
             picture("RGB", 64, 35), "MPO", exif=oriented(number), save_all=True, append_images=[picture("RGB", 16, 9)]
         )
-        yield Made(f"pillow-mpo-{number}.jpg", mpo)
-    yield Made("pillow-thumbnail.jpg", saved(picture("RGB", 640, 427), "JPEG", exif=with_thumbnail()))
+        yield CorpusFile(f"pillow-mpo-{number}.jpg", mpo)
+    yield CorpusFile("pillow-thumbnail.jpg", saved(picture("RGB", 640, 427), "JPEG", exif=with_thumbnail()))
     for sampling in (
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_411,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ):
         content = encoded(".jpg", pixels(123, 45), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling)
-        yield Made(f"opencv-{sampling}.jpg", content)
+        yield CorpusFile(f"opencv-{sampling}.jpg", content)
     for option in (cv2.IMWRITE_JPEG_PROGRESSIVE, cv2.IMWRITE_JPEG_OPTIMIZE, cv2.IMWRITE_JPEG_RST_INTERVAL):
-        yield Made(f"opencv-option-{option}.jpg", encoded(".jpg", pixels(31, 200), option, 1))
-        yield Made(f"opencv-grey-{option}.jpg", encoded(".jpg", pixels(31, 200, 1), option, 1))
-    yield Made("imagecodecs-8.jpg", imagecodecs.jpeg8_encode(pixels(71, 30), level=80))
+        yield CorpusFile(f"opencv-option-{option}.jpg", encoded(".jpg", pixels(31, 200), option, 1))
+        yield CorpusFile(f"opencv-grey-{option}.jpg", encoded(".jpg", pixels(31, 200, 1), option, 1))
+    yield CorpusFile("imagecodecs-8.jpg", imagecodecs.jpeg8_encode(pixels(71, 30), level=80))
     for predictor in range(1, 8):
         lossless = imagecodecs.jpeg8_encode(pixels(73, 31, 1), lossless=True, predictor=predictor)
-        yield Made(f"imagecodecs-lossless-{predictor}.jpg", lossless)
-    yield Made("imagecodecs-12.jpg", imagecodecs.jpeg8_encode(pixels(77, 33, 1, "uint16"), bitspersample=12))
-    yield Made("imagecodecs-ljpeg.jpg", imagecodecs.ljpeg_encode(pixels(79, 37, 1), bitspersample=8))
-    yield Made("imagecodecs-ls.jpg", imagecodecs.jpegls_encode(pixels(81, 39, 1)))
+        yield CorpusFile(f"imagecodecs-lossless-{predictor}.jpg", lossless)
+    yield CorpusFile("imagecodecs-12.jpg", imagecodecs.jpeg8_encode(pixels(77, 33, 1, "uint16"), bitspersample=12))
+    yield CorpusFile("imagecodecs-ljpeg.jpg", imagecodecs.ljpeg_encode(pixels(79, 37, 1), bitspersample=8))
+    yield CorpusFile("imagecodecs-ls.jpg", imagecodecs.jpegls_encode(pixels(81, 39, 1)))
     yield from jpegs_with_segments()
 
 
@@ -131,49 +131,49 @@ def with_thumbnail() -> bytes:
     return b"Exif\0\0II*\0\x08\0\0\0" + main + second + bytes(4) + small
 
 
-def jpegs_with_segments() -> Iterator[Made]:
+def jpegs_with_segments() -> Iterator[CorpusFile]:
     plain = saved(picture("RGB", 640, 480), "JPEG", exif=oriented(6))
     for count in (1, 2, 3, 5, 8, 13, 21, 34, 55, 89):
         full = segment(0xE4, bytes(65_533)) * count
-        yield Made(f"segments-{count}.jpg", plain[:2] + full + plain[2:])
+        yield CorpusFile(f"segments-{count}.jpg", plain[:2] + full + plain[2:])
     for count in (3, 18, 60):
         head = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32
         parts = [head + struct.pack(">II", count * 65_400, n * 65_400) + b"x" * 65_400 for n in range(count)]
-        yield Made(f"depth-{count}.jpg", plain[:2] + b"".join(segment(0xE1, part) for part in parts) + plain[2:])
+        yield CorpusFile(f"depth-{count}.jpg", plain[:2] + b"".join(segment(0xE1, part) for part in parts) + plain[2:])
     thermal = b"".join(segment(0xE1, b"FLIR\0\1" + bytes([n, 15]) + bytes(65_500)) for n in range(16))
-    yield Made("thermal.jpg", plain[:2] + thermal + plain[2:])
-    yield Made("many-small.jpg", plain[:2] + segment(0xFE, b"abc") * 9_000 + plain[2:])
+    yield CorpusFile("thermal.jpg", plain[:2] + thermal + plain[2:])
+    yield CorpusFile("many-small.jpg", plain[:2] + segment(0xFE, b"abc") * 9_000 + plain[2:])
     growing = b"".join(segment(0xEB, bytes(60_000 + n)) for n in range(12))
-    yield Made("growing.jpg", plain[:2] + growing + plain[2:])
-    yield Made("fill-bytes.jpg", plain[:2] + b"\xff" * 99 + plain[2:])
-    yield Made("behind.jpg", plain + bytes(3_000) + plain)
+    yield CorpusFile("growing.jpg", plain[:2] + growing + plain[2:])
+    yield CorpusFile("fill-bytes.jpg", plain[:2] + b"\xff" * 99 + plain[2:])
+    yield CorpusFile("behind.jpg", plain + bytes(3_000) + plain)
 
 
-def pngs() -> Iterator[Made]:
+def pngs() -> Iterator[CorpusFile]:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"):
         for level in (0, 9):
             content = saved(
                 picture("L", 55, 83) if mode == "I;16" else picture(mode, 55, 83), "PNG", compress_level=level
             )
-            yield Made(f"pillow-{mode.replace(';', '-')}-{level}.png", content)
-    yield Made(
+            yield CorpusFile(f"pillow-{mode.replace(';', '-')}-{level}.png", content)
+    yield CorpusFile(
         "pillow-profile.png", saved(picture("RGB", 90, 12), "PNG", icc_profile=np.random.default_rng(1).bytes(200_000))
     )
-    yield Made(
+    yield CorpusFile(
         "pillow-animated.png", saved(picture("RGB", 34, 21), "PNG", save_all=True, append_images=[picture("L", 34, 21)])
     )
     for number in ORIENTATIONS:
         content = saved(picture("RGB", 60, 35), "PNG", exif=oriented(number))
-        yield Made(f"pillow-turned-{number}.png", content)
-        yield Made(f"late-{number}.png", exif_last(content))
+        yield CorpusFile(f"pillow-turned-{number}.png", content)
+        yield CorpusFile(f"late-{number}.png", exif_last(content))
     for strategy in range(5):
         content = encoded(".png", pixels(40, 29, 4), cv2.IMWRITE_PNG_STRATEGY, strategy)
-        yield Made(f"opencv-{strategy}.png", content)
-    yield Made("opencv-16.png", encoded(".png", pixels(1_000, 3, 1, "uint16")))
-    yield Made("opencv-bilevel.png", encoded(".png", pixels(33, 44, 1), cv2.IMWRITE_PNG_BILEVEL, 1))
+        yield CorpusFile(f"opencv-{strategy}.png", content)
+    yield CorpusFile("opencv-16.png", encoded(".png", pixels(1_000, 3, 1, "uint16")))
+    yield CorpusFile("opencv-bilevel.png", encoded(".png", pixels(33, 44, 1), cv2.IMWRITE_PNG_BILEVEL, 1))
     for channels in (1, 2, 3, 4):
-        yield Made(f"imagecodecs-{channels}.png", imagecodecs.png_encode(pixels(21, 22, channels), level=5))
-    yield Made("imagecodecs-spng.png", imagecodecs.spng_encode(pixels(23, 24)))
+        yield CorpusFile(f"imagecodecs-{channels}.png", imagecodecs.png_encode(pixels(21, 22, channels), level=5))
+    yield CorpusFile("imagecodecs-spng.png", imagecodecs.spng_encode(pixels(23, 24)))
 
 
 def exif_last(png: bytes) -> bytes:
@@ -183,52 +183,54 @@ def exif_last(png: bytes) -> bytes:
     return png[:begin] + png[end:-12] + png[begin:end] + png[-12:]
 
 
-def gifs() -> Iterator[Made]:
+def gifs() -> Iterator[CorpusFile]:
     for mode in ("1", "L", "P", "RGB"):
         for interlace in (0, 1):
-            yield Made(f"pillow-{mode}-{interlace}.gif", saved(picture(mode, 45, 67), "GIF", interlace=interlace))
+            yield CorpusFile(f"pillow-{mode}-{interlace}.gif", saved(picture(mode, 45, 67), "GIF", interlace=interlace))
     frames = [picture("RGB", 45, 67).rotate(angle) for angle in (10, 20)]
-    yield Made("pillow-animated.gif", saved(picture("RGB", 45, 67), "GIF", save_all=True, append_images=frames, loop=0))
-    yield Made("pillow-comment.gif", saved(picture("P", 45, 67), "GIF", comment=b"c" * 100_000))
-    yield Made("imagecodecs.gif", imagecodecs.gif_encode(pixels(68, 46, 1)))
+    yield CorpusFile(
+        "pillow-animated.gif", saved(picture("RGB", 45, 67), "GIF", save_all=True, append_images=frames, loop=0)
+    )
+    yield CorpusFile("pillow-comment.gif", saved(picture("P", 45, 67), "GIF", comment=b"c" * 100_000))
+    yield CorpusFile("imagecodecs.gif", imagecodecs.gif_encode(pixels(68, 46, 1)))
     small = bytearray(saved(picture("P", 45, 67), "GIF"))
     small[6:10] = struct.pack("<HH", 20, 80)
-    yield Made("frame-beyond-its-screen.gif", bytes(small))
-    yield Made("opencv.gif", encoded(".gif", pixels(38, 27)))
+    yield CorpusFile("frame-beyond-its-screen.gif", bytes(small))
+    yield CorpusFile("opencv.gif", encoded(".gif", pixels(38, 27)))
 
 
-def webps() -> Iterator[Made]:
+def webps() -> Iterator[CorpusFile]:
     for mode in ("RGB", "RGBA"):
         for lossless in (False, True):
-            yield Made(f"pillow-{mode}-{lossless}.webp", saved(picture(mode, 87, 65), "WEBP", lossless=lossless))
+            yield CorpusFile(f"pillow-{mode}-{lossless}.webp", saved(picture(mode, 87, 65), "WEBP", lossless=lossless))
             content = saved(picture(mode, 87, 65), "WEBP", lossless=lossless, icc_profile=profile(90_000))
-            yield Made(f"pillow-profile-{mode}-{lossless}.webp", content)
+            yield CorpusFile(f"pillow-profile-{mode}-{lossless}.webp", content)
     for number in ORIENTATIONS:
-        yield Made(f"pillow-turned-{number}.webp", saved(picture("RGB", 60, 35), "WEBP", exif=oriented(number)))
+        yield CorpusFile(f"pillow-turned-{number}.webp", saved(picture("RGB", 60, 35), "WEBP", exif=oriented(number)))
         content = saved(
             picture("RGBA", 60, 35), "WEBP", exif=oriented(number), icc_profile=profile(70_001), lossless=True
         )
-        yield Made(f"pillow-turned-far-{number}.webp", content)
+        yield CorpusFile(f"pillow-turned-far-{number}.webp", content)
     frames = [picture("RGB", 50, 30).rotate(angle) for angle in (10, 20)]
-    yield Made("pillow-animated.webp", saved(picture("RGB", 50, 30), "WEBP", save_all=True, append_images=frames))
+    yield CorpusFile("pillow-animated.webp", saved(picture("RGB", 50, 30), "WEBP", save_all=True, append_images=frames))
     for quality in (1, 100, 101):
-        yield Made(f"opencv-{quality}.webp", encoded(".webp", pixels(52, 31), cv2.IMWRITE_WEBP_QUALITY, quality))
-    yield Made("imagecodecs.webp", imagecodecs.webp_encode(pixels(53, 32), level=50))
-    yield Made("imagecodecs-lossless.webp", imagecodecs.webp_encode(pixels(53, 32, 4), lossless=True))
+        yield CorpusFile(f"opencv-{quality}.webp", encoded(".webp", pixels(52, 31), cv2.IMWRITE_WEBP_QUALITY, quality))
+    yield CorpusFile("imagecodecs.webp", imagecodecs.webp_encode(pixels(53, 32), level=50))
+    yield CorpusFile("imagecodecs-lossless.webp", imagecodecs.webp_encode(pixels(53, 32, 4), lossless=True))
 
 
-def bmps() -> Iterator[Made]:
+def bmps() -> Iterator[CorpusFile]:
     for mode in ("1", "L", "P", "RGB", "RGBA"):
-        yield Made(f"pillow-{mode}.bmp", saved(picture(mode, 29, 18), "BMP"))
+        yield CorpusFile(f"pillow-{mode}.bmp", saved(picture(mode, 29, 18), "BMP"))
     for channels in (1, 3, 4):
-        yield Made(f"opencv-{channels}.bmp", encoded(".bmp", pixels(30, 19, channels)))
-    yield Made("imagecodecs.bmp", imagecodecs.bmp_encode(pixels(31, 20)))
+        yield CorpusFile(f"opencv-{channels}.bmp", encoded(".bmp", pixels(30, 19, channels)))
+    yield CorpusFile("imagecodecs.bmp", imagecodecs.bmp_encode(pixels(31, 20)))
     rows = pixels(64, 48).tobytes()
     for length in (40, 52, 56, 64, 108, 124):
         for height in (48, -48):
             header = struct.pack("<IiiHHIIiiII", length, 64, height, 1, 24, 0, len(rows), 0, 0, 0, 0)
-            yield Made(f"header-{length}-{height}.bmp", bitmap(header.ljust(length, b"\0"), rows))
-    yield Made("header-12.bmp", bitmap(struct.pack("<IHHHH", 12, 64, 48, 1, 24), rows))
+            yield CorpusFile(f"header-{length}-{height}.bmp", bitmap(header.ljust(length, b"\0"), rows))
+    yield CorpusFile("header-12.bmp", bitmap(struct.pack("<IHHHH", 12, 64, 48, 1, 24), rows))
 
 
 def bitmap(header: bytes, rows: bytes) -> bytes:
@@ -242,45 +244,47 @@ def tiff(image: Pixels, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def tiffs() -> Iterator[Made]:
+def tiffs() -> Iterator[CorpusFile]:
     for order in "<>":
         for big in (False, True):
             for dtype in ("uint8", "uint16", "float32"):
                 content = tiff(pixels(75, 52, 1, dtype), byteorder=order, bigtiff=big)
-                yield Made(f"tifffile-{'le' if order == '<' else 'be'}-{big}-{dtype}.tif", content)
+                yield CorpusFile(f"tifffile-{'le' if order == '<' else 'be'}-{big}-{dtype}.tif", content)
             for kind in (1, 3, 4, 6, 8, 9, 13, 16, 17, 18):
                 if big or kind < 16:
                     content = retyped(tiff(pixels(75, 52), byteorder=order, bigtiff=big), order, big, kind)
-                    yield Made(f"type-{kind}-{'le' if order == '<' else 'be'}-{big}.tif", content)
+                    yield CorpusFile(f"type-{kind}-{'le' if order == '<' else 'be'}-{big}.tif", content)
     for compression in ("zlib", "lzw", "packbits", "jpeg", "zstd", "lzma", "webp", "jpeg2000", "jpegxl", "png"):
-        yield Made(f"tifffile-{compression}.tif", tiff(pixels(76, 53), compression=compression, photometric="rgb"))
-    yield Made("tifffile-tiles.tif", tiff(pixels(300, 200), tile=(64, 64), photometric="rgb"))
-    yield Made(
+        yield CorpusFile(
+            f"tifffile-{compression}.tif", tiff(pixels(76, 53), compression=compression, photometric="rgb")
+        )
+    yield CorpusFile("tifffile-tiles.tif", tiff(pixels(300, 200), tile=(64, 64), photometric="rgb"))
+    yield CorpusFile(
         "tifffile-planes.tif", tiff(np.moveaxis(pixels(40, 30), 2, 0), photometric="rgb", planarconfig="separate")
     )
-    yield Made("tifffile-pages.tif", tiff(np.zeros((5, 31, 47), "uint8"), photometric="minisblack"))
-    yield Made("tifffile-imagej.tif", tiff(np.zeros((5, 31, 47), "uint8"), imagej=True))
-    yield Made("tifffile-ome.tif", tiff(np.zeros((5, 31, 47), "uint8"), ome=True, photometric="minisblack"))
-    yield Made("tifffile-pyramid.tif", pyramid())
-    yield Made("tifffile-large.tif", tiff(pixels(900, 400, 3), photometric="rgb"))
+    yield CorpusFile("tifffile-pages.tif", tiff(np.zeros((5, 31, 47), "uint8"), photometric="minisblack"))
+    yield CorpusFile("tifffile-imagej.tif", tiff(np.zeros((5, 31, 47), "uint8"), imagej=True))
+    yield CorpusFile("tifffile-ome.tif", tiff(np.zeros((5, 31, 47), "uint8"), ome=True, photometric="minisblack"))
+    yield CorpusFile("tifffile-pyramid.tif", pyramid())
+    yield CorpusFile("tifffile-large.tif", tiff(pixels(900, 400, 3), photometric="rgb"))
     for number in ORIENTATIONS:
         content = tiff(pixels(60, 35), photometric="rgb", extratags=[(ORIENTATION, 3, 1, number, True)])
-        yield Made(f"tifffile-turned-{number}.tif", content)
-        yield Made(f"pillow-turned-{number}.tif", saved(picture("RGB", 60, 35), "TIFF", exif=oriented(number)))
+        yield CorpusFile(f"tifffile-turned-{number}.tif", content)
+        yield CorpusFile(f"pillow-turned-{number}.tif", saved(picture("RGB", 60, 35), "TIFF", exif=oriented(number)))
     for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
-        yield Made(f"pillow-{name}.tif", saved(picture("RGB", 77, 54), "TIFF", compression=name))
+        yield CorpusFile(f"pillow-{name}.tif", saved(picture("RGB", 77, 54), "TIFF", compression=name))
     for mode in ("1", "L", "P", "RGBA", "CMYK", "F", "LAB"):
         image = ImageCms.applyTransform(picture("RGB", 77, 54), to_lab()) if mode == "LAB" else picture(mode, 77, 54)
-        yield Made(f"pillow-{mode}.tif", saved(image or picture("L", 77, 54), "TIFF"))
-    yield Made("pillow-group4.tif", saved(picture("1", 77, 54), "TIFF", compression="group4"))
-    yield Made("pillow-big.tif", saved(picture("RGB", 77, 54), "TIFF", big_tiff=True))
-    yield Made(
+        yield CorpusFile(f"pillow-{mode}.tif", saved(image or picture("L", 77, 54), "TIFF"))
+    yield CorpusFile("pillow-group4.tif", saved(picture("1", 77, 54), "TIFF", compression="group4"))
+    yield CorpusFile("pillow-big.tif", saved(picture("RGB", 77, 54), "TIFF", big_tiff=True))
+    yield CorpusFile(
         "pillow-pages.tif", saved(picture("RGB", 77, 54), "TIFF", save_all=True, append_images=[picture("RGB", 9, 8)])
     )
     for number in (cv2.IMWRITE_TIFF_COMPRESSION_NONE, cv2.IMWRITE_TIFF_COMPRESSION_LZW):
         content = encoded(".tiff", pixels(78, 55), cv2.IMWRITE_TIFF_COMPRESSION, number)
-        yield Made(f"opencv-{number}.tif", content)
-    yield Made("opencv-16.tif", encoded(".tiff", pixels(78, 55, 1, "uint16")))
+        yield CorpusFile(f"opencv-{number}.tif", content)
+    yield CorpusFile("opencv-16.tif", encoded(".tiff", pixels(78, 55, 1, "uint16")))
 
 
 def to_lab() -> Any:
@@ -313,22 +317,22 @@ def retyped(content: bytes, order: str, big: bool, kind: int) -> bytes:
     return bytes(out)
 
 
-def camera_raws() -> Iterator[Made]:
+def camera_raws() -> Iterator[CorpusFile]:
     for big in (False, True):
         out = io.BytesIO()
         with tifffile.TiffWriter(out, bigtiff=big) as writer:
             version = (50706, 1, 4, bytes([1, 4, 0, 0]), True)
             writer.write(pixels(160, 120), subfiletype=1, subifds=1, photometric="rgb", extratags=[version])
             writer.write(pixels(1_500, 1_000, 1, "uint16"), photometric="cfa")
-        yield Made(f"{big}.dng", out.getvalue(), "camera_raw")
+        yield CorpusFile(f"{big}.dng", out.getvalue(), "camera_raw")
     out = io.BytesIO()
     with tifffile.TiffWriter(out) as writer:
         writer.write(pixels(160, 120), subfiletype=1, subifds=1, photometric="rgb")
         writer.write(pixels(1_500, 1_000, 1, "uint16"))
-    yield Made("made.nef", out.getvalue(), "camera_raw")
+    yield CorpusFile("made.nef", out.getvalue(), "camera_raw")
 
 
-def others() -> Iterator[Made]:
+def others() -> Iterator[CorpusFile]:
     """Formats that are named, and not labeled."""
     rgb = pixels(64, 48)
     for name, content in {
@@ -346,34 +350,34 @@ def others() -> Iterator[Made]:
         "a.pdf": saved(picture("RGB", 64, 48), "PDF"),
         "a.dds": saved(picture("RGBA", 64, 48), "DDS"),
     }.items():
-        yield Made(name, content, "unsupported")
+        yield CorpusFile(name, content, "unsupported")
 
 
-def clouds(folder: Path) -> Iterator[Made]:
+def clouds(folder: Path) -> Iterator[CorpusFile]:
     points = np.arange(60, dtype=np.float32).reshape(-1, 3)
     cloud = PointCloud.from_xyz_points(points)
     for encoding in (Encoding.ASCII, Encoding.BINARY, Encoding.BINARY_COMPRESSED):
         cloud.save(folder / "made.pcd", encoding=encoding)
         content = (folder / "made.pcd").read_bytes()
-        yield Made(f"{encoding.value}.pcd", content, "point_cloud")
+        yield CorpusFile(f"{encoding.value}.pcd", content, "point_cloud")
         for name, change in SPELLINGS.items():
-            yield Made(f"{encoding.value}-{name}.pcd", change(content), "point_cloud")
+            yield CorpusFile(f"{encoding.value}-{name}.pcd", change(content), "point_cloud")
     for version, formats in {"1.2": range(4), "1.3": range(6), "1.4": range(11)}.items():
         for form in formats:
             las = laspy.create(point_format=form, file_version=version)
             las.x, las.y, las.z = points.T
             out = io.BytesIO()
             las.write(out)
-            yield Made(f"{version}-{form}.las", out.getvalue(), "point_cloud")
+            yield CorpusFile(f"{version}-{form}.las", out.getvalue(), "point_cloud")
     for version, form in (("1.2", 3), ("1.4", 7)):
         las = laspy.create(point_format=form, file_version=version)
         las.x, las.y, las.z = points.T
         out = io.BytesIO()
         las.write(out, do_compress=True)
-        yield Made(f"{version}-{form}.laz", out.getvalue(), "point_cloud")
+        yield CorpusFile(f"{version}-{form}.laz", out.getvalue(), "point_cloud")
     for columns in (4, 5):
         rows = np.abs(np.random.default_rng(columns).normal(0, 20, (500, columns))).astype("<f4")
-        yield Made(f"{columns}.bin", rows.tobytes(), "point_cloud")
+        yield CorpusFile(f"{columns}.bin", rows.tobytes(), "point_cloud")
 
 
 def in_head(change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
@@ -402,6 +406,6 @@ SPELLINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def corpus(folder: Path) -> Iterator[Made]:
+def corpus(folder: Path) -> Iterator[CorpusFile]:
     for makers in (jpegs(), pngs(), gifs(), webps(), bmps(), tiffs(), camera_raws(), others(), clouds(folder)):
         yield from makers

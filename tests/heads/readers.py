@@ -14,61 +14,61 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Said:
-    """By one of them. `None`: it does not say this, or cannot read the file."""
+class Reported:
+    """By one reader. `None`: it does not report this, or does not open the file."""
 
-    by: str
+    reader: str
     stored: Size | None = None
     upright: Size | None = None
 
 
-def of_pillow(path: Path) -> Said:
+def of_pillow(path: Path) -> Reported:
     try:
         with Image.open(path) as image:
             size = image.size
             # Of a TIFF it says the size as it will be turned.
             if image.format == "TIFF":
-                return Said("Pillow", upright=size)
-            return Said("Pillow", stored=size, upright=ImageOps.exif_transpose(image).size)
+                return Reported("Pillow", upright=size)
+            return Reported("Pillow", stored=size, upright=ImageOps.exif_transpose(image).size)
     except (OSError, SyntaxError, ValueError):
-        return Said("Pillow")
+        return Reported("Pillow")
 
 
-def of_opencv(path: Path) -> Said:
+def of_opencv(path: Path) -> Reported:
     sizes: list[Size | None] = []
     for flags in (cv2.IMREAD_UNCHANGED, cv2.IMREAD_COLOR):
         read = cv2.imread(str(path), flags)
         sizes.append(None if read is None else (read.shape[1], read.shape[0]))
-    return Said("OpenCV", stored=sizes[0], upright=sizes[1])
+    return Reported("OpenCV", stored=sizes[0], upright=sizes[1])
 
 
-def of_tifffile(path: Path) -> Said:
+def of_tifffile(path: Path) -> Reported:
     try:
         with tifffile.TiffFile(path) as read:
             first = read.pages.first
-            return Said("tifffile", stored=(first.imagewidth, first.imagelength))
+            return Reported("tifffile", stored=(first.imagewidth, first.imagelength))
     except TypeError:  # of sides of one byte each
-        return Said("tifffile")
+        return Reported("tifffile")
 
 
-def of_imagecodecs(path: Path) -> Said:
+def of_imagecodecs(path: Path) -> Reported:
     """JPEGs of the processes that the others do not open."""
     for decode in (imagecodecs.jpegls_decode, imagecodecs.jpeg8_decode, imagecodecs.ljpeg_decode):
         try:
             height, width = decode(path.read_bytes()).shape[:2]
-            return Said("imagecodecs", stored=(width, height))
+            return Reported("imagecodecs", stored=(width, height))
         except (RuntimeError, ValueError):
             continue
-    return Said("imagecodecs")
+    return Reported("imagecodecs")
 
 
-def of_picture(path: Path) -> list[Said]:
-    said = [of_pillow(path), of_opencv(path)]
+def of_picture(path: Path) -> list[Reported]:
+    reported = [of_pillow(path), of_opencv(path)]
     if path.suffix == ".tif":
-        said.append(of_tifffile(path))
-    if path.suffix == ".jpg" and not any(one.stored for one in said):
-        said.append(of_imagecodecs(path))
-    return said
+        reported.append(of_tifffile(path))
+    if path.suffix == ".jpg" and not any(one.stored for one in reported):
+        reported.append(of_imagecodecs(path))
+    return reported
 
 
 def is_opened(path: Path) -> bool:

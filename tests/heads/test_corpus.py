@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.heads import readers
-from tests.heads.corpus import Made, corpus
+from tests.heads.corpus import CorpusFile, corpus
 
 READER = Path("target/x86_64-unknown-linux-gnu/debug/examples/heads")
 AT_LEAST = 200
@@ -19,7 +19,7 @@ RANGES, BYTES = 16, 512 * 1024
 FIRST_RANGE = 64 * 1024
 
 Answer = dict[str, Any]
-Corpus = dict[Path, Made]
+Corpus = dict[Path, CorpusFile]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def whole(made: Corpus) -> dict[Path, Answer]:
 def test_every_file_is_what_its_writer_says(made: Corpus) -> None:
     assert len(made) >= AT_LEAST
     print(f"{len(made)} files: {dict(Counter(file.kind for file in made.values()))}")
-    wrong = {path.name: answer for path, answer in whole(made).items() if answer["said"]["is"] != made[path].kind}
+    wrong = {path.name: answer for path, answer in whole(made).items() if answer["content"]["is"] != made[path].kind}
     assert not wrong
 
 
@@ -55,11 +55,11 @@ def test_every_size_is_that_of_the_independent_readers(made: Corpus) -> None:
     for path, answer in whole(made).items():
         if made[path].kind != "picture":
             continue
-        said, ours = readers.of_picture(path), answer["said"]
-        sizes = [(one.by, form, getattr(one, form)) for one in said for form in ("stored", "upright")]
-        sizes = [(by, form, size) for by, form, size in sizes if size]
-        compared.update(by for by, _, _ in sizes)
-        wrong += [(path.name, by, form, size, ours) for by, form, size in sizes if list(size) != ours[form]]
+        reported, ours = readers.of_picture(path), answer["content"]
+        sizes = [(one.reader, form, getattr(one, form)) for one in reported for form in ("stored", "upright")]
+        sizes = [(reader, form, size) for reader, form, size in sizes if size]
+        compared.update(reader for reader, _, _ in sizes)
+        wrong += [(path.name, reader, form, size, ours) for reader, form, size in sizes if list(size) != ours[form]]
         if not sizes:
             wrong.append((path.name, "none of them", "opens it", None, ours))
     print(f"sizes compared: {dict(compared)}")
@@ -80,14 +80,14 @@ def test_ordinary_files_take_one_range_and_none_takes_more_than_its_bounds(made:
 
 
 def test_a_file_cut_anywhere_says_its_size_or_a_reason(made: Corpus) -> None:
-    known = {path: answer["said"] for path, answer in whole(made).items()}
+    known = {path: answer["content"] for path, answer in whole(made).items()}
     asked = [(path, length) for path, file in made.items() for length in places(len(file.content))]
     wrong, cut = [], Counter[str]()
     for (path, length), answer in zip(asked, answers(asked), strict=True):
-        said = answer["said"]
-        is_right = said.get("stored") == known[path].get("stored") if said.get("stored") else bool(answer["why"])
-        cut["size" if said.get("stored") else "reason"] += 1
-        if not is_right and not (said["is"] == known[path]["is"] == "point_cloud"):
+        content = answer["content"]
+        is_right = content.get("stored") == known[path].get("stored") if content.get("stored") else bool(answer["why"])
+        cut["size" if content.get("stored") else "reason"] += 1
+        if not is_right and not (content["is"] == known[path]["is"] == "point_cloud"):
             wrong.append((path.name, length, answer))
     print(f"{len(asked)} cuts: {dict(cut)}")
     assert not wrong[:5]

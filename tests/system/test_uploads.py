@@ -1,6 +1,8 @@
 """Files arrive in S3, and items and drafts appear, without a call of the API (docs/decisions/0021)."""
 
 import hashlib
+import io
+import struct
 import subprocess
 import sys
 import time
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from local import counts
 from local.aws import client
@@ -201,6 +204,31 @@ def test_an_upload_to_a_registered_item_is_that_item(system: System) -> None:
     assert system.ok("GET", f"/projects/{project}/")["item_count"] == 1
 
 
+def test_files_are_what_their_readers_say(system: System) -> None:
+    """More of them: tests/heads."""
+    project = system.project(0)
+    floats = struct.pack("<4f", 1.5, -2, 3, 0.5) * 100
+    jpeg, profile = io.BytesIO(), bytes(557_168)
+    Image.new("CMYK", (640, 480)).save(jpeg, "jpeg", icc_profile=profile)
+    bitmap = struct.pack("<2sIHHIIiiHH", b"BM", 0, 0, 0, 54, 40, 64, -48, 1, 24) + bytes(24 + 64 * 48 * 3)
+    files = {"print.jpg": jpeg.getvalue(), "from the top.bmp": bitmap, "kitti.bin": floats, "added.xyz": b"1 2 3\n"}
+    system.ok("POST", f"/projects/{project}/items/", {"key": "added.xyz", "asset_type": "point_cloud"}, expect=201)
+
+    uploads.put(system, project, files)
+    items = uploads.items(system, project, len(files))
+    uploads.wait_until_heard(system)
+
+    found = {key: (item["asset_type"], item.get("width"), item.get("height")) for key, item in items.items()}
+    cloud = ("point_cloud", None, None)
+    assert found == {
+        "print.jpg": ("image", 640, 480),
+        "from the top.bmp": ("image", 64, 48),
+        "kitti.bin": cloud,
+        "added.xyz": cloud,
+    }
+    assert not list(system.rows(f"/projects/{project}/uploads/?status=rejected"))
+
+
 # Bad input
 
 
@@ -209,7 +237,8 @@ def rejecting(system: System) -> str:
     """A project into whose prefix all kinds of things were put, with two good files among them."""
     project = system.project(0)
     good = {"a b+c%20ü.png": uploads.a_picture(1), "東京/..png": uploads.a_picture(2)}
-    uploads.put(system, project, good | {"text.jpg": b"This is a text.", "empty.jpg": b"", "folder/": b""})
+    bad = {"cut.png": uploads.a_picture()[:20], "raw.jpg": b"\0\0\0\x18ftypcrx ", "photo.jpg": b"\0\0\0\x18ftypheic"}
+    uploads.put(system, project, good | bad | {"text.jpg": b"This is a text.", "empty.jpg": b"", "folder/": b""})
     uploads.tell(
         system,
         [
@@ -232,6 +261,9 @@ def test_what_is_no_item_is_listed_with_the_reason(system: System, rejecting: st
     reasons = {upload["key"].removeprefix(f"projects/{rejecting}/"): upload["reason"] for upload in rejected}
     assert reasons == {
         "text.jpg": "unknown_content",
+        "cut.png": "size_unknown",
+        "raw.jpg": "camera_raw",
+        "photo.jpg": "unsupported_format",
         "empty.jpg": "empty",
         "folder/": "bad_key",
         "huge.tiff": "too_large",

@@ -1,6 +1,6 @@
 //! What a file holds, read from its head: by ranges, each where the format says that the next words are.
 //!
-//! Nothing here does I/O. A [`Head`] says which range it wants next, and gets it. After each range it is parsed again from the
+//! Nothing here does I/O. A [`Head`] says which range it needs next, and is given it. After each range it is parsed again from the
 //! first byte on: a parser is a plain function over the bytes that are there, and ends at the first that is not.
 //!
 //! Bounds: [`RANGES`] and [`BYTES`] of a file. What was read stays in memory until the answer, and nothing else does.
@@ -46,13 +46,13 @@ struct Range {
     bytes: Vec<u8>,
 }
 
-/// What the head says.
+/// What parsing has come to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum Parsed {
     /// The file holds this.
-    Is(Content),
+    Content(Content),
     /// Not enough yet: read this range.
-    Wants {
+    Needs {
         /// Its first byte.
         offset: u64,
         /// Its bytes, at most; fewer are the end of the file.
@@ -95,18 +95,18 @@ impl Head {
         self.ranges.push(Range { offset, bytes });
     }
 
-    /// Reads what is there.
+    /// Parses what was read.
     #[must_use]
-    pub fn look(&self) -> Look {
-        let Some(first) = self.ranges.first() else { return Look::Wants { offset: 0, length: FIRST } };
+    pub fn parse(&self) -> Parsed {
+        let Some(first) = self.ranges.first() else { return Parsed::Needs { offset: 0, length: FIRST } };
         match magic::of(&first.bytes) {
             Magic::Picture(format) => self.picture(format),
-            Magic::Other(content) => Look::Is(content),
+            Magic::Other(content) => Parsed::Content(content),
             Magic::None => self.cloud(&first.bytes),
         }
     }
 
-    fn picture(&self, format: PictureFormat) -> Look {
+    fn picture(&self, format: PictureFormat) -> Parsed {
         let stored = match format {
             PictureFormat::Bmp => simple::bmp(self),
             PictureFormat::Gif => simple::gif(self),
@@ -115,7 +115,7 @@ impl Head {
             PictureFormat::Webp => simple::webp(self),
             PictureFormat::Tiff => match tiff::read(self) {
                 Ok(tiff::Main::Picture(stored)) => Ok(stored),
-                Ok(tiff::Main::CameraRaw(name)) => return Look::Is(Content::CameraRaw(name)),
+                Ok(tiff::Main::CameraRaw(name)) => return Parsed::Content(Content::CameraRaw(name)),
                 Err(stop) => Err(stop),
             },
         };
@@ -123,26 +123,26 @@ impl Head {
         let head = match stored {
             Ok(stored) => Ok(stored),
             Err(Stop::Unread(at)) => match self.range_at(at) {
-                Some(wanted) => return wanted,
+                Some(needs) => return needs,
                 None => unknown(at, HeadFault::TooFar),
             },
             Err(Stop::Ended(at)) => unknown(at, HeadFault::Truncated),
             Err(Stop::Fault(at, fault)) => unknown(at, fault),
         };
-        Look::Is(Content::Picture { format, head })
+        Parsed::Content(Content::Picture { format, head })
     }
 
     /// Of a file without a magic: a point cloud whose head is text, or floats.
-    fn cloud(&self, first: &[u8]) -> Look {
+    fn cloud(&self, first: &[u8]) -> Parsed {
         let is_pcd = match clouds::is_pcd(self) {
             Err(Stop::Unread(at)) => match self.range_at(at) {
-                Some(wanted) => return wanted,
+                Some(needs) => return needs,
                 None => false,
             },
             Ok(is_pcd) => is_pcd,
             Err(Stop::Ended(_) | Stop::Fault(..)) => false,
         };
-        Look::Is(if is_pcd {
+        Parsed::Content(if is_pcd {
             Content::PointCloud(PointCloudFormat::Pcd)
         } else if self.is_named_bin && clouds::is_bin(first, self.end.or(self.length)) {
             Content::PointCloud(PointCloudFormat::Bin)
@@ -151,8 +151,8 @@ impl Head {
         })
     }
 
-    /// The range from this byte on, if there is room for one more. Who reads on where a range has ended gets twice as much.
-    fn range_at(&self, offset: u64) -> Option<Look> {
+    /// The range from this byte on, if the bounds leave one. A range that continues another is twice as long.
+    fn range_at(&self, offset: u64) -> Option<Parsed> {
         let read: u64 = self.ranges.iter().map(|range| range.bytes.len() as u64).sum();
         let room = BYTES.saturating_sub(read);
         let before = self.ranges.iter().find(|range| range.offset + range.bytes.len() as u64 == offset);
@@ -162,7 +162,7 @@ impl Head {
             Some(range) => 2 * range.bytes.len() as u64,
         };
         let length = length.min(FIRST).min(room);
-        (self.ranges.len() < RANGES && length > 0).then_some(Look::Wants { offset, length })
+        (self.ranges.len() < RANGES && length > 0).then_some(Parsed::Needs { offset, length })
     }
 
     /// The bytes from here on that lie together, at least one.
