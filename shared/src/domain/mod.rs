@@ -34,6 +34,7 @@ pub mod rle;
 pub mod source;
 pub mod summary;
 pub mod trust;
+pub mod turn;
 pub mod upload;
 pub mod webhook;
 

@@ -1,9 +1,12 @@
 //! How a stored picture is turned to stand upright: the eight orientations of EXIF (CIPA DC-008, tag 0x0112).
 
+use serde::{Deserialize, Serialize};
+
 use super::item::Size;
 
 /// What is done to the stored picture so that it stands upright.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "u16", try_from = "u16")]
 pub enum Orientation {
     /// 1: nothing.
     #[default]
@@ -43,6 +46,12 @@ impl Orientation {
         Self::ALL.get(usize::from(value).checked_sub(1)?).copied()
     }
 
+    /// The tag's value.
+    #[must_use]
+    pub const fn exif(self) -> u16 {
+        self as u16 + 1
+    }
+
     /// Whether the upright picture is as wide as the stored one is high.
     #[must_use]
     pub const fn swaps_sides(self) -> bool {
@@ -56,6 +65,20 @@ impl Orientation {
     }
 }
 
+impl From<Orientation> for u16 {
+    fn from(orientation: Orientation) -> Self {
+        orientation.exif()
+    }
+}
+
+impl TryFrom<u16> for Orientation {
+    type Error = &'static str;
+
+    fn try_from(value: u16) -> Result<Self, Self::Error> {
+        Self::from_exif(value).ok_or("an orientation is 1 to 8")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +88,7 @@ mod tests {
         assert_eq!(Orientation::from_exif(1), Some(Orientation::default()));
         assert_eq!(Orientation::from_exif(6), Some(Orientation::Rotated90));
         assert_eq!([0, 9, u16::MAX].map(Orientation::from_exif), [None; 3]);
+        assert_eq!(Orientation::ALL.map(Orientation::exif), [1, 2, 3, 4, 5, 6, 7, 8]);
     }
 
     #[test]
