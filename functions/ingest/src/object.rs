@@ -231,7 +231,6 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         size_bytes: u64,
     ) -> Result<Result<Option<Found>, (Rejection, String)>, Error> {
         match recognize(&self.files, source, Some(size_bytes)).await {
-            Ok(Content::Unknown) if self.is_point_cloud(source).await? => Ok(Ok(Some(Found::PointCloud))),
             Ok(content) => Ok(match (&content, Rejection::of(&content)) {
                 (_, Some(refusal)) => Err(refusal),
                 (Content::Picture { head: Ok(stored), .. }, None) => Ok(Some(Found::Picture(*stored))),
@@ -245,19 +244,6 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
             },
             Err(error @ NoFile::Busy(_)) => Err(Error::ObjectsUnavailable(error.into())),
         }
-    }
-
-    /// Whether the item of a file is a point cloud already. Its files may be of any format: many have no magic, and its owner has
-    /// said what they are.
-    async fn is_point_cloud(&self, source: &Source) -> Result<bool, Error> {
-        let object_key = match source {
-            Source::Bucket(key) => key,
-            Source::S3(object) => &object.key,
-            Source::Url(_) => return Ok(false),
-        };
-        let Some((project, key)) = place_of(object_key) else { return Ok(false) };
-        let item = self.store.items(&[ItemUid::of(project, key)]).await?.pop();
-        Ok(item.is_some_and(|item| item.asset.source == *source && item.asset.kind == AssetType::PointCloud))
     }
 
     /// Notes for its owner why an upload is no item, or no new version of one. The item of its key, and its draft, stay as they

@@ -204,27 +204,6 @@ async fn a_file_whose_size_was_not_found_has_another_reason_than_one_that_is_no_
 }
 
 #[tokio::test]
-async fn what_a_call_has_added_as_a_point_cloud_is_one_whatever_its_format() {
-    let (app, project) = an_app(None).await;
-    let owner = (OrganizationUid::named("acme"), project);
-    let entry = json!({"key": "added.xyz", "asset_type": "point_cloud"});
-    let added = Item::read(entry, owner, app.clock.now(), |_| unreachable!()).unwrap();
-    app.store.add_items(std::slice::from_ref(&added)).await.pop().unwrap().unwrap();
-    for key in ["added.xyz", "other.xyz"] {
-        app.files.put(&Item::object_key(project, key), "", b"1 2 3\n4 5 6\n".to_vec()).await.unwrap();
-    }
-
-    app.handle([created(project, "added.xyz", "one", 1), created(project, "other.xyz", "one", 1)]).await;
-
-    let item = app.store.all_items().remove(0);
-    assert_eq!((item.asset.kind, item.file.unwrap().etag.as_str()), (AssetType::PointCloud, "one"));
-    assert_eq!(
-        app.store.rejected().iter().map(|upload| &upload.key).collect::<Vec<_>>(),
-        [&Item::object_key(project, "other.xyz")]
-    );
-}
-
-#[tokio::test]
 async fn another_bucket_is_heard_if_it_is_open_to_the_projects_organization() {
     let (app, project) = an_app(None).await;
     let key = Item::object_key(project, "a.png");
