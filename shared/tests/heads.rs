@@ -247,7 +247,7 @@ fn good_files() -> Vec<(Vec<u8>, Content)> {
         (raw(0x103, 3, 34_713), Content::CameraRaw("NEF, ARW or another kind of TIFF")),
         (thumbnail, Content::CameraRaw("NEF, ARW or another kind of TIFF")),
         (Tiff::sized(4, &[(0xFE, 4, 1)]).bytes(), picture(TiffFile, 1)),
-        (Tiff { directory_at: 300_000, ..Tiff::sized(3, &[(0x112, 3, 6)]) }.bytes(), picture(TiffFile, 6)),
+        (Tiff { directory_at: 300_000, ..Tiff::sized(3, &[(0x112, 3, 4)]) }.bytes(), picture(TiffFile, 1)),
         (PCD.into(), Content::PointCloud(PointCloudFormat::Pcd)),
         (PLY.into(), Content::PointCloud(PointCloudFormat::Ply)),
         (b"LASF\0\0\0\0 and so on".to_vec(), Content::PointCloud(PointCloudFormat::Las)),
@@ -263,7 +263,7 @@ fn good_files() -> Vec<(Vec<u8>, Content)> {
             let tiff = Tiff { is_big_endian, is_bigtiff, ..Tiff::sized(kind, &[(0x112, 3, 4)]) };
             // A number of 8 bytes does not lie in an entry of a TIFF of before.
             if is_bigtiff || kind < 16 {
-                files.push((tiff.bytes(), picture(TiffFile, 4)));
+                files.push((tiff.bytes(), picture(TiffFile, 1)));
             }
         }
     }
@@ -360,6 +360,17 @@ fn a_directory_at_the_end_of_a_large_tiff_takes_a_second_range() {
     assert_eq!(read(&at(40_000_000)), (picture(PictureFormat::Tiff, 1), 2));
     for place in FIRST - 40..FIRST + 2 {
         assert_eq!(size(&at(place)), Some((640, 480)), "{place}");
+    }
+}
+
+#[test]
+fn a_tiff_is_as_its_readers_turn_it() {
+    let _alone = alone();
+    for number in 1..=8 {
+        let turned = if number < 5 { (640, 480) } else { (480, 640) };
+        let (content, _) = read(&Tiff::sized(3, &[(0x112, 3, number)]).bytes());
+        let Stored { size, orientation } = stored(&content).unwrap();
+        assert_eq!(((size.width, size.height), orientation), (turned, Orientation::default()));
     }
 }
 

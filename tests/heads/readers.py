@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from pypcd4.pypcd4 import PointCloud
 
 Size = tuple[int, int]
+ORIENTATION = 0x0112
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,6 @@ def of_pillow(path: Path) -> Reported:
     try:
         with Image.open(path) as image:
             size = image.size
-            # Of a TIFF it says the size as it will be turned.
-            if image.format == "TIFF":
-                return Reported("Pillow", upright=size)
             return Reported("Pillow", stored=size, upright=ImageOps.exif_transpose(image).size)
     except (OSError, SyntaxError, ValueError):
         return Reported("Pillow")
@@ -46,7 +44,10 @@ def of_tifffile(path: Path) -> Reported:
     try:
         with tifffile.TiffFile(path) as read:
             first = read.pages.first
-            return Reported("tifffile", stored=(first.imagewidth, first.imagelength))
+            # It alone of all readers of TIFFs leaves the orientation to its caller.
+            turned = first.tags.valueof(ORIENTATION, 1) > 4
+            sides = (first.imagewidth, first.imagelength)
+            return Reported("tifffile", upright=sides[::-1] if turned else sides)
     except TypeError:  # of sides of one byte each
         return Reported("tifffile")
 

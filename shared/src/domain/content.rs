@@ -104,7 +104,7 @@ pub enum PointCloudFormat {
 /// A picture as it is in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// Before any turn.
+    /// As decoders have it that do not look at EXIF.
     pub size: Size,
     /// How it is turned to be shown.
     pub orientation: Orientation,

@@ -223,7 +223,7 @@ fn sized(width: u64, height: u64, at: u64) -> Result<Size, Stop> {
     size.ok_or(Stop::Fault(at, HeadFault::OutOfBounds(width, height)))
 }
 
-/// Of a picture that says no orientation.
+/// Of a picture that nothing turns.
 fn upright(size: Size) -> Stored {
     Stored { size, orientation: Default::default() }
 }

@@ -1,6 +1,9 @@
 //! TIFF and BigTIFF: the first directory says the size. An EXIF block is a TIFF too, and says the orientation.
+//!
+//! The orientation of a TIFF itself is no matter of EXIF: libtiff's readers, Pillow and OpenCV among them, apply it whatever they are
+//! asked. So its size is that of the picture upright, and nothing is left to turn.
 
-use super::{FILE_BYTES, Head, Stop, sized};
+use super::{FILE_BYTES, Head, Stop, sized, upright};
 use crate::domain::content::Stored;
 use crate::domain::orientation::Orientation;
 
@@ -49,8 +52,8 @@ pub(super) fn read(head: &Head) -> Result<Main, Stop> {
     let (Some(width), Some(height)) = (found.width, found.height) else {
         return Err(Stop::malformed(first, "its first directory says no width and height"));
     };
-    let size = sized(width, height, found.size_at)?;
-    Ok(Main::Picture(Stored { size, orientation: found.orientation }))
+    let stored = sized(width, height, found.size_at)?;
+    Ok(Main::Picture(upright(found.orientation.upright(stored))))
 }
 
 /// The orientation that an EXIF block in a file says. One that cannot be read says none, as decoders have it.
