@@ -10,6 +10,8 @@ import tifffile
 from PIL import Image, ImageOps
 from pypcd4.pypcd4 import PointCloud
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 Size = tuple[int, int]
 ORIENTATION = 0x0112
 

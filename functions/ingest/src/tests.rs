@@ -200,7 +200,7 @@ async fn a_file_whose_size_was_not_found_has_another_reason_than_one_that_is_no_
     let mut rejected = app.store.rejected(); // in any order
     rejected.sort_by(|a, b| a.key.cmp(&b.key));
     assert_eq!(rejected.iter().map(|upload| upload.reason).collect::<Vec<_>>(), files.map(|(_, _, reason)| reason));
-    assert!(rejected[0].detail.contains("sought at byte 10"), "{}", rejected[0].detail);
+    assert!(rejected[0].detail.contains("sought at byte 20"), "{}", rejected[0].detail);
 }
 
 #[tokio::test]
