@@ -8,7 +8,6 @@ use std::io::{BufRead, Write, stdin, stdout};
 use serde_json::{Value, json};
 use shared::domain::content::Content;
 use shared::domain::head::{Head, Parsed};
-use shared::domain::orientation::Orientation;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut path, mut file) = (String::new(), Vec::new());
@@ -48,9 +47,7 @@ fn answer(name: &str, file: &[u8]) -> Value {
                 "format": format.name(),
                 "stored": stored.map(|stored| [stored.size.width, stored.size.height]),
                 "upright": stored.map(|stored| [stored.upright().width, stored.upright().height]),
-                "orientation": stored.and_then(|stored| {
-                    Orientation::ALL.iter().zip(1..).find(|(one, _)| **one == stored.orientation).map(|(_, number)| number)
-                }),
+                "orientation": stored.map(|stored| stored.orientation.exif()),
                 "at": head.as_ref().err().map(|unknown| unknown.at),
             })
         }
