@@ -1,47 +1,43 @@
-//! What a file is, and its width and height: from its head, never the whole of it.
+//! What a file holds, and a picture's width, height and orientation: from its head, never the whole of it.
 
-use crate::domain::item::{AssetType, Size};
-use crate::domain::picture::{Head, Look, PIECE_BYTES};
+use crate::domain::content::{Content, Stored};
+use crate::domain::head::{Head, Parsed};
 use crate::domain::source::Source;
 use crate::ports::{Files, NoFile};
 
-/// Reads a picture's size.
+/// Reads a picture's size and orientation.
 ///
 /// # Errors
-/// [`NoFile`], also if the file is there and says no size.
-pub async fn measure(files: &impl Files, source: &Source) -> Result<Size, NoFile> {
-    let (_, size) = look(files, source).await?;
-    size.ok_or_else(|| {
-        NoFile::Unreadable(
-            "Width and height cannot be read from the file: it is no BMP, GIF, JPEG, PNG, TIFF or WebP picture, or says them \
-             too far behind."
-                .into(),
-        )
-    })
+/// [`NoFile`], also if the file is there and says no size: the sentence says why, and where in the file.
+pub async fn measure(files: &impl Files, source: &Source) -> Result<Stored, NoFile> {
+    let content = recognize(files, source, None).await?;
+    if let Content::Picture { head: Ok(stored), .. } = content {
+        return Ok(stored);
+    }
+    let no_picture = || "The file is a point cloud, which has no width and height.".to_owned();
+    Err(NoFile::Unreadable(content.complaint().unwrap_or_else(no_picture)))
 }
 
-/// Reads what a file is by its content, whatever it is called: a picture with its size, or a point cloud. `None`: neither
-/// that we know.
+/// Reads what a file holds. What it is called counts for a point cloud in a `.bin` alone, which has no magic; so does its
+/// `length`, if that is known.
 ///
 /// # Errors
 /// [`NoFile`].
-pub async fn recognize(files: &impl Files, source: &Source) -> Result<Option<(AssetType, Option<Size>)>, NoFile> {
-    let (head, size) = look(files, source).await?;
-    Ok(match size {
-        Some(size) => Some((AssetType::Image, Some(size))),
-        None => head.is_point_cloud().then_some((AssetType::PointCloud, None)),
-    })
+pub async fn recognize(files: &impl Files, source: &Source, length: Option<u64>) -> Result<Content, NoFile> {
+    let mut head = Head::of(name_of(source), length);
+    loop {
+        // Ends: a head needs a bounded number of ranges.
+        match head.parse() {
+            Parsed::Content(content) => return Ok(content),
+            Parsed::Needs { offset, length } => head.add(offset, length, files.piece(source, offset, length).await?),
+        }
+    }
 }
 
-/// The head of a file, as far as it was read, and its size as a picture.
-async fn look(files: &impl Files, source: &Source) -> Result<(Head, Option<Size>), NoFile> {
-    let mut head = Head::default();
-    loop {
-        // Ends: a head wants a few pieces and no more.
-        match head.look() {
-            Look::Size(size) => return Ok((head, Some(size))),
-            Look::Wants(offset) => head.add(offset, files.piece(source, offset, PIECE_BYTES).await?),
-            Look::Unknown => return Ok((head, None)),
-        }
+fn name_of(source: &Source) -> &str {
+    match source {
+        Source::Bucket(key) => key,
+        Source::S3(object) => &object.key,
+        Source::Url(url) => url,
     }
 }

@@ -1,6 +1,8 @@
 """Files arrive in S3, and items and drafts appear, without a call of the API (docs/decisions/0021)."""
 
 import hashlib
+import io
+import struct
 import subprocess
 import sys
 import time
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from boto3.s3.transfer import TransferConfig
+from PIL import Image
 
 from local import counts
 from local.aws import client
@@ -170,22 +174,95 @@ def test_a_deleted_file_is_sent_to_no_model_until_it_is_back(system: System) -> 
     assert system.run(project, dry_run=True)["total_items"] == 2
 
 
-def test_a_picture_written_over_by_a_text_loses_its_draft_and_is_sent_to_no_model(system: System) -> None:
+def test_a_picture_written_over_by_what_is_none_keeps_its_item_and_its_draft_and_is_listed(system: System) -> None:
     project = system.load_project(0)
-    # The model sees something in two of three, and who they are is another one's each time.
+    # The model sees something in two of three, and which ones they are is another one's each time.
     uploads.put(system, project, {f"{n}.png": uploads.a_picture(n) for n in range(FEW)})
     uploads.items(system, project, FEW)
     system.run(project)
-    drafted = {item["key"] for item in system.items(project) if item["status"] == "draft"}
+    before = {item["key"]: item for item in system.items(project)}
+    drafted = [key for key, item in before.items() if item["status"] == "draft"]
 
-    uploads.put(system, project, dict.fromkeys(drafted, b"This is a text."))
+    truncated = uploads.a_picture(1)[:12]
+    contents = {key: truncated if n % 2 else b"This is a text." for n, key in enumerate(drafted)}
+    uploads.put(system, project, contents)
     uploads.wait_until_heard(system)
 
     assert drafted
-    assert {i["key"] for i in system.items(project) if i["is_deleted"] and i["status"] == "none"} == drafted
-    reasons = {upload["reason"] for upload in system.rows(f"/projects/{project}/uploads/?status=rejected")}
-    assert reasons == {"unknown_content"}
-    assert system.run(project, dry_run=True)["total_items"] == FEW - len(drafted)
+    assert {item["key"]: item for item in system.items(project)} == before  # I12
+    rejected = {u["key"].rpartition("/")[2]: u for u in system.rows(f"/projects/{project}/uploads/?status=rejected")}
+    reasons = {key: upload["reason"] for key, upload in rejected.items()}
+    expected = {key: "size_unknown" if content == truncated else "unknown_content" for key, content in contents.items()}
+    assert reasons == expected
+    assert all(upload["detail"].endswith(".") for upload in rejected.values())
+    uploads.put(system, project, {drafted[0]: uploads.a_picture(99)})
+    uploads.wait_until_heard(system)
+    assert {item["key"]: item["status"] for item in system.items(project)}[drafted[0]] == "none"
+
+
+@pytest.mark.parametrize("parts_first", [False, True])
+def test_the_same_bytes_in_parts_keep_their_draft_and_are_sent_to_no_model(system: System, parts_first: bool) -> None:
+    project = system.load_project(0)
+    keys = [f"{n}.bmp" for n in range(FEW)]
+    put_as(system, project, dict.fromkeys(keys, a_large_picture(7)), in_parts=parts_first)
+    uploads.items(system, project, FEW)
+    system.run(project)
+    before = statuses(system, project)
+    drafted = [key for key, (status, _) in before.items() if status == "draft"]
+
+    put_as(system, project, dict.fromkeys(keys, a_large_picture(7)), in_parts=not parts_first)
+    uploads.wait_until_heard(system)
+
+    after = statuses(system, project)
+    assert drafted
+    assert {key: status for key, (status, _) in after.items()} == {key: status for key, (status, _) in before.items()}
+    assert all(after[key][1] != before[key][1] for key in keys), "another ETag"
+
+    put_as(system, project, {drafted[0]: a_large_picture(8)}, in_parts=parts_first)
+    uploads.wait_until_heard(system)
+    assert statuses(system, project)[drafted[0]][0] == "none", "other bytes of the same length"
+
+
+def statuses(system: System, project: str) -> dict[str, tuple[str, str]]:
+    return {item["key"]: (item["status"], item["version"]) for item in system.items(project)}
+
+
+def a_large_picture(shade: int) -> bytes:
+    """As long as any other one."""
+    content = io.BytesIO()
+    Image.new("RGB", (1600, 1200), (shade, shade, shade)).save(content, "bmp")
+    return content.getvalue()
+
+
+def put_as(system: System, project: str, files: dict[str, bytes], *, in_parts: bool) -> None:
+    """As boto3 does it, which makes parts of what is large."""
+    config = TransferConfig(multipart_threshold=5 << 20 if in_parts else 1 << 30, multipart_chunksize=5 << 20)
+    for key, content in files.items():
+        client("s3").upload_fileobj(
+            io.BytesIO(content), system.stack.outputs["BucketName"], f"projects/{project}/{key}", Config=config
+        )
+
+
+def test_a_size_that_was_given_stays_and_the_same_line_may_be_added_again(system: System) -> None:
+    project = system.project(0)
+    lines: list[Json] = [
+        {"key": "right.png", "width": 12, "height": 16},
+        {"key": "wrong.png", "width": 16, "height": 12},
+    ]
+    system.ok("POST", f"/projects/{project}/items/", {"items": lines}, expect=201)
+
+    uploads.put(system, project, {line["key"]: uploads.a_picture(4) for line in lines})
+    uploads.wait_until_heard(system)
+
+    found = {item["key"]: item for item in system.items(project)}
+    assert {key: (item["width"], item["height"]) for key, item in found.items()} == {
+        "right.png": (12, 16),
+        "wrong.png": (16, 12),
+    }
+    assert found["right.png"]["file_size"] is None
+    assert found["wrong.png"]["file_size"] == {"width": 12, "height": 16}
+    again = system.ok("POST", f"/projects/{project}/items/", {"items": lines})
+    assert (again["errors"], [item["created"] for item in again["results"]]) == ([], [False, False])
 
 
 def test_an_upload_to_a_registered_item_is_that_item(system: System) -> None:
@@ -201,6 +278,31 @@ def test_an_upload_to_a_registered_item_is_that_item(system: System) -> None:
     assert system.ok("GET", f"/projects/{project}/")["item_count"] == 1
 
 
+def test_files_are_what_their_readers_say(system: System) -> None:
+    """More of them: tests/heads."""
+    project = system.project(0)
+    floats = struct.pack("<4f", 1.5, -2, 3, 0.5) * 100
+    jpeg, profile = io.BytesIO(), bytes(557_168)
+    Image.new("CMYK", (640, 480)).save(jpeg, "jpeg", icc_profile=profile)
+    bitmap = struct.pack("<2sIHHIIiiHH", b"BM", 0, 0, 0, 54, 40, 64, -48, 1, 24) + bytes(24 + 64 * 48 * 3)
+    files = {"print.jpg": jpeg.getvalue(), "from the top.bmp": bitmap, "kitti.bin": floats, "added.xyz": b"1 2 3\n"}
+    system.ok("POST", f"/projects/{project}/items/", {"key": "added.xyz", "asset_type": "point_cloud"}, expect=201)
+
+    uploads.put(system, project, files)
+    items = uploads.items(system, project, len(files))
+    uploads.wait_until_heard(system)
+
+    found = {key: (item["asset_type"], item.get("width"), item.get("height")) for key, item in items.items()}
+    cloud = ("point_cloud", None, None)
+    assert found == {
+        "print.jpg": ("image", 640, 480),
+        "from the top.bmp": ("image", 64, 48),
+        "kitti.bin": cloud,
+        "added.xyz": cloud,
+    }
+    assert not list(system.rows(f"/projects/{project}/uploads/?status=rejected"))
+
+
 # Bad input
 
 
@@ -209,7 +311,8 @@ def rejecting(system: System) -> str:
     """A project into whose prefix all kinds of things were put, with two good files among them."""
     project = system.project(0)
     good = {"a b+c%20ü.png": uploads.a_picture(1), "東京/..png": uploads.a_picture(2)}
-    uploads.put(system, project, good | {"text.jpg": b"This is a text.", "empty.jpg": b"", "folder/": b""})
+    bad = {"cut.png": uploads.a_picture()[:20], "raw.jpg": b"\0\0\0\x18ftypcrx ", "photo.jpg": b"\0\0\0\x18ftypheic"}
+    uploads.put(system, project, good | bad | {"text.jpg": b"This is a text.", "empty.jpg": b"", "folder/": b""})
     uploads.tell(
         system,
         [
@@ -232,6 +335,9 @@ def test_what_is_no_item_is_listed_with_the_reason(system: System, rejecting: st
     reasons = {upload["key"].removeprefix(f"projects/{rejecting}/"): upload["reason"] for upload in rejected}
     assert reasons == {
         "text.jpg": "unknown_content",
+        "cut.png": "size_unknown",
+        "raw.jpg": "camera_raw",
+        "photo.jpg": "unsupported_format",
         "empty.jpg": "empty",
         "folder/": "bad_key",
         "huge.tiff": "too_large",
