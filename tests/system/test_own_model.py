@@ -1,0 +1,115 @@
+"""Bring your own model: the server of examples/models, with a real ONNX detector, labels real pictures (issue 13)."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from local import settings
+from local.project import Project
+from tests.system.own_model import FACES, behind_sagemaker, started
+from tests.system.system import Json, System
+
+WITH_A_FACE = {"astronaut.jpg", "camera.jpg", "hopper.jpg"}
+THRESHOLD = 0.5
+
+Drafts = dict[str, list[Json]]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server of type http."""
+
+    origin: str
+    token: str
+
+    def config(self, **changes: Any) -> Json:
+        """The config of the provider, as examples/models/README.md has it."""
+        config = {"endpoint_url": f"{self.origin}/predict", "auth_type": "bearer", "auth_header": self.token}
+        return {**config, "label_map": FACES, **changes}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    token = secrets.token_hex(16)
+    with started(token=token) as origin:
+        yield Server(origin, token)
+
+
+def pictures_of_faces(system: System) -> Project:
+    pictures = system.pictures()
+    system.ok("PATCH", f"/projects/{pictures.uid}/", {"labels": ["face"]})
+    return pictures
+
+
+def provider(system: System, project: str, provider_type: str, config: Json) -> str:
+    body = {"name": "Own model", "provider_type": provider_type, "config": config, "project": project}
+    return str(system.ok("POST", "/inference-providers/", body, expect=201)["uid"])
+
+
+def result_of_test(system: System, uid: str) -> Json:
+    return system.ok("POST", f"/inference-providers/{uid}/test/", expect=200)
+
+
+def labeled(system: System, provider_type: str, config: Json) -> Drafts:
+    """The drafts of a job over the sample pictures, by picture; the provider's test passes first."""
+    pictures = pictures_of_faces(system)
+    uid = provider(system, pictures.uid, provider_type, config)
+    result = result_of_test(system, uid)
+    assert (result["success"], result["problem"]) == (True, None), result
+    assert re.fullmatch(r"The model answered, with [1-9]\d* prediction\(s\)\.", result["message"])
+
+    job = system.run(pictures.uid, confidence_threshold=THRESHOLD)
+
+    assert (job["status"], job["failed_items"], job["provider"]) == ("completed", 0, uid)
+    assert job["summary"]["dropped_labels"] == []
+    drafts = system.results(pictures.uid, job["uid"])
+    return {pictures.pictures[draft["item"]].name: draft["annotations"] for draft in drafts}
+
+
+@pytest.fixture(scope="module")
+def by_http(system: System, server: Server) -> Drafts:
+    return labeled(system, "http", server.config())
+
+
+def test_an_onnx_model_behind_the_example_server_finds_every_face(by_http: Drafts) -> None:
+    assert set(by_http) == WITH_A_FACE
+    for annotations in by_http.values():
+        (face,) = annotations
+        assert (face["type"], face["label"]) == ("bounding_box", "face")
+        assert face["confidence"] >= THRESHOLD
+    face = by_http["hopper.jpg"][0]["coordinates"]
+    # Where it is in the picture of 512 x 600 pixels, give or take a tenth.
+    for side, pixels in {"x": 168, "y": 138, "width": 190, "height": 207}.items():
+        assert abs(face[side] - pixels) < 50, face
+
+
+def test_the_same_model_in_a_sagemaker_container_makes_the_same_drafts(system: System, by_http: Drafts) -> None:
+    config = {"endpoint_name": "own-model", "region": settings.REGION, "label_map": FACES}
+    with started("serve") as container, behind_sagemaker(system, container):
+        assert labeled(system, "sagemaker", config) == by_http
+
+
+def test_a_server_with_one_place_loses_no_picture(system: System, by_http: Drafts) -> None:
+    token = secrets.token_hex(16)
+    with started("--at-once", "1", token=token) as origin:
+        assert labeled(system, "http", Server(origin, token).config()) == by_http
+
+
+def test_what_is_wrong_with_a_server_is_named_as_the_page_says(system: System, server: Server) -> None:
+    project = system.project()
+    stopped = server.config(endpoint_url="http://127.0.0.1:9/predict")
+    for config, problem, sentence in [
+        (server.config(auth_header="wrong"), "credentials_refused", "refuses its credentials (status 401)"),
+        (server.config(endpoint_url=f"{server.origin}/wrong"), "model_error", "status 404"),
+        (server.config(response_key="found"), "bad_answer", 'has no array "found"'),
+        (server.config(response_format="coco_results"), "bad_answer", "annotations[0].category_id"),
+        (stopped, "unreachable", "could not be connected to"),
+    ]:
+        result = result_of_test(system, provider(system, project, "http", config))
+        assert (result["success"], result["problem"]) == (False, problem), result
+        assert sentence in result["message"]
+        assert server.token not in result["message"]
