@@ -1,7 +1,11 @@
 """Bring your own model: the server of examples/models, with a real ONNX detector, labels real pictures (issue 13)."""
 
+import json
+import os
 import re
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +14,7 @@ import pytest
 
 from local import settings
 from local.project import Project
-from tests.system.own_model import FACES, behind_sagemaker, started
+from tests.system.own_model import FACES, SERVER, behind_sagemaker, started
 from tests.system.system import Json, System
 
 WITH_A_FACE = {"astronaut.jpg", "camera.jpg", "hopper.jpg"}
@@ -39,9 +43,9 @@ def server() -> Iterator[Server]:
         yield Server(origin, token)
 
 
-def pictures_of_faces(system: System) -> Project:
+def pictures_of(system: System, *labels: str) -> Project:
     pictures = system.pictures()
-    system.ok("PATCH", f"/projects/{pictures.uid}/", {"labels": ["face"]})
+    system.ok("PATCH", f"/projects/{pictures.uid}/", {"labels": labels})
     return pictures
 
 
@@ -56,7 +60,7 @@ def result_of_test(system: System, uid: str) -> Json:
 
 def labeled(system: System, provider_type: str, config: Json) -> Drafts:
     """The drafts of a job over the sample pictures, by picture; the provider's test passes first."""
-    pictures = pictures_of_faces(system)
+    pictures = pictures_of(system, "face")
     uid = provider(system, pictures.uid, provider_type, config)
     result = result_of_test(system, uid)
     assert (result["success"], result["problem"]) == (True, None), result
@@ -113,3 +117,51 @@ def test_what_is_wrong_with_a_server_is_named_as_the_page_says(system: System, s
         assert (result["success"], result["problem"]) == (False, problem), result
         assert sentence in result["message"]
         assert server.token not in result["message"]
+
+
+@dataclass(frozen=True)
+class Readme:
+    """The commands of examples/models/README.md, run as they stand but for the server's port."""
+
+    server: Server
+    system: System
+
+    def blocks(self, language: str) -> list[str]:
+        text = (SERVER.parent / "README.md").read_text().replace("http://127.0.0.1:8000", self.server.origin)
+        return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+    def run(self, *command: str, **variables: str) -> str:
+        stack = self.system.stack
+        account = {"AVALA_BASE_URL": stack.base_url, "AVALA_API_KEY": stack.key, "MODEL_TOKEN": self.server.token}
+        environment = {**os.environ, **account, "AVALA_ALLOW_INSECURE_BASE_URL": "true", **variables}
+        return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def assert_finds_the_faces(system: System, job: str) -> None:
+    ended = system.finished(job)
+    assert (ended["status"], ended["successful_items"]) == ("completed", len(WITH_A_FACE))
+
+
+def test_the_minute_of_the_readme_is_one(system: System, server: Server) -> None:
+    readme = Readme(server, system)
+    _, register, use = readme.blocks("sh")
+    project = pictures_of(system, *FACES).uid
+
+    registered = json.loads(readme.run("bash", "-c", register))
+    said = readme.run("bash", "-c", use, PROVIDER=registered["uid"], PROJECT=project)
+    result, job = (json.loads(line) for line in said.replace("}{", "}\n{").splitlines())
+
+    assert (result["success"], result["problem"]) == (True, None)
+    assert_finds_the_faces(system, job["uid"])
+    # It serves every project of the organization: jobs of other tests would meet it.
+    system.api.delete(f"/inference-providers/{registered['uid']}/")
+
+
+def test_the_official_client_does_the_same(system: System, server: Server) -> None:
+    readme = Readme(server, system)
+    (script,) = readme.blocks("python")
+
+    said = readme.run(sys.executable, "-c", script, PROJECT=pictures_of(system, *FACES).uid)
+
+    assert "'success': True" in said
+    assert_finds_the_faces(system, said.split()[-1])
