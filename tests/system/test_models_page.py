@@ -6,11 +6,16 @@ blocks, in the order of `KINDS` and without a heading between them.
 
 import json
 import re
+import socket
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -147,9 +152,9 @@ def test_an_example_of_the_page_is_what_happens(system: System, example: Example
     with answering(example.answer or {"annotations": []}) as model:
         config = {**example.config, "endpoint_url": model.origin}
         body = {"name": "docs/models.md", "provider_type": "http", "config": config, "project": project}
-        system.ok("POST", "/inference-providers/", body, expect=201)
+        provider = system.ok("POST", "/inference-providers/", body, expect=201)["uid"]
 
-        job = system.run(project, confidence_threshold=0.1)
+        job = system.run(project, provider_id=provider, confidence_threshold=0.1)
 
     assert (job["status"], job["failed_items"]) == ("completed", 0), job["summary"]
     (request,) = model.requests
@@ -167,6 +172,50 @@ def without_ids(request: Json) -> Json:
     assert re.fullmatch(r"[0-9a-f-]{36}", request["asset_id"])
     assert url.startswith("http")
     return {name: "URL" if value == url else value for name, value in request.items() if name != "asset_id"}
+
+
+# As the page leaves it out.
+DETECT = """
+def detect(picture, labels):
+    return [(labels[0], 0.9, (0, 0, picture.width, picture.height))]
+
+
+"""
+
+
+def test_the_pages_server_labels_a_picture(system: System, tmp_path: Path) -> None:
+    (script,) = re.findall(r"^ *```python\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "server.py").write_text(DETECT + textwrap.dedent(script))
+    sizes = {file.name: Image.open(file).size for file in settings.PICTURES.glob("*.jpg")}
+    with serving(tmp_path) as origin:
+        pictures = system.pictures()
+        system.ok("PATCH", f"/projects/{pictures.uid}/", {"labels": ["picture"]})
+        config = {"endpoint_url": f"{origin}/predict"}
+        body = {"name": "docs/models.md", "provider_type": "http", "config": config, "project": pictures.uid}
+        system.ok("POST", "/inference-providers/", body, expect=201)
+
+        job = system.run(pictures.uid)
+
+    assert (job["status"], job["successful_items"]) == ("completed", len(sizes))
+    for draft in system.results(pictures.uid, job["uid"]):
+        width, height = sizes[pictures.pictures[draft["item"]].name]
+        (box,) = draft["annotations"]
+        assert box["coordinates"] == {"x": 0, "y": 0, "width": width, "height": height}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The page's server, started as its reader would."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        command = [sys.executable, "-m", "uvicorn", "server:app", "--app-dir", str(folder)]
+        command += ["--fd", str(listener.fileno()), "--log-level", "error"]
+        server = subprocess.Popen(command, pass_fds=[listener.fileno()])
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.terminate()
+            server.wait(30)
 
 
 def first_cells(heading: str) -> set[str]:
