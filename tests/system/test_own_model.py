@@ -8,9 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
+import httpx
 import pytest
+from PIL import Image
 
 from local import settings
 from local.project import Project
@@ -19,6 +22,8 @@ from tests.system.system import Json, System
 
 WITH_A_FACE = {"astronaut.jpg", "camera.jpg", "hopper.jpg"}
 THRESHOLD = 0.5
+# Of EXIF: the tag, and its value of a picture that must be turned by 90 degrees.
+ORIENTATION, TURN_CLOCKWISE = 0x0112, 6
 
 Drafts = dict[str, list[Json]]
 
@@ -101,6 +106,32 @@ def test_a_server_with_one_place_loses_no_picture(system: System, by_http: Draft
     token = secrets.token_hex(16)
     with started("--at-once", "1", token=token) as origin:
         assert labeled(system, "http", Server(origin, token).config()) == by_http
+
+
+def test_a_picture_that_is_stored_sideways_has_its_face_at_the_same_place(
+    system: System, server: Server, by_http: Drafts
+) -> None:
+    project = str(system.ok("POST", "/projects/", {"name": "Sideways", "labels": ["face"]}, expect=201)["uid"])
+    content, exif = BytesIO(), Image.Exif()
+    exif[ORIENTATION] = TURN_CLOCKWISE
+    turned = Image.open(settings.PICTURES / "hopper.jpg").transpose(Image.Transpose.ROTATE_90)
+    turned.save(content, "JPEG", quality=95, exif=exif)
+    item = system.ok("POST", f"/projects/{project}/items/", {"key": "hopper.jpg", "asset_type": "image"}, expect=201)
+    httpx.put(item["upload_url"], content=content.getvalue()).raise_for_status()
+
+    uid = provider(system, project, "http", server.config())
+    job = system.run(project, provider_id=uid, confidence_threshold=THRESHOLD)
+
+    ((face,),) = (draft["annotations"] for draft in system.results(project, job["uid"]))
+    assert overlap(face["coordinates"], by_http["hopper.jpg"][0]["coordinates"]) > 0.9
+
+
+def overlap(one: Json, other: Json) -> float:
+    """Intersection over union of two rectangles."""
+    width = min(one["x"] + one["width"], other["x"] + other["width"]) - max(one["x"], other["x"])
+    height = min(one["y"] + one["height"], other["y"] + other["height"]) - max(one["y"], other["y"])
+    shared = max(width, 0) * max(height, 0)
+    return float(shared / (one["width"] * one["height"] + other["width"] * other["height"] - shared))
 
 
 def test_what_is_wrong_with_a_server_is_named_as_the_page_says(system: System, server: Server) -> None:
