@@ -37,14 +37,14 @@ export async function download(address) {
 }
 
 /**
- * Pixels as a person sees them: without transparency, in RGB. The orientation that a camera noted is not applied,
- * because the project's width and height are those of the stored picture.
+ * Pixels as a person sees them: without transparency, in RGB, and upright: the orientation that a camera noted is applied, as the
+ * request's width and height have it (`frame: "upright"`).
  *
  * @param {Uint8Array} bytes
  */
 export async function decode(bytes) {
     try {
-        const { data, info } = await sharp(bytes, { limitInputPixels: MOST_PIXELS })
+        const { data, info } = await sharp(bytes, { limitInputPixels: MOST_PIXELS, autoOrient: true })
             .flatten({ background: '#fff' })
             .toColourspace('srgb')
             .raw()

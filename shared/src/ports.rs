@@ -14,7 +14,7 @@ pub use access::{Idempotency, KeyRing, Keys, Organizations, RateLimits};
 pub use catalog::{Items, Projects, Stretch};
 pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledger, Reports};
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
-pub use objects::{Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
+pub use objects::{Contents, Described, Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
 pub use uploads::{Arrivals, Picked, UploadQueue, UploadWatch, Uploads, WaitingUploads};
 pub use webhooks::{DeliveryFilter, Queue, Receivers, Webhooks};

@@ -1,6 +1,7 @@
 """Files arrive in S3, and items and drafts appear, without a call of the API (docs/decisions/0021)."""
 
 import hashlib
+import io
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from boto3.s3.transfer import TransferConfig
+from PIL import Image
 
 from local import counts
 from local.aws import client
@@ -170,22 +173,95 @@ def test_a_deleted_file_is_sent_to_no_model_until_it_is_back(system: System) -> 
     assert system.run(project, dry_run=True)["total_items"] == 2
 
 
-def test_a_picture_written_over_by_a_text_loses_its_draft_and_is_sent_to_no_model(system: System) -> None:
+def test_a_picture_written_over_by_what_is_none_keeps_its_item_and_its_draft_and_is_listed(system: System) -> None:
     project = system.load_project(0)
-    # The model sees something in two of three, and who they are is another one's each time.
+    # The model sees something in two of three, and which ones they are is another one's each time.
     uploads.put(system, project, {f"{n}.png": uploads.a_picture(n) for n in range(FEW)})
     uploads.items(system, project, FEW)
     system.run(project)
-    drafted = {item["key"] for item in system.items(project) if item["status"] == "draft"}
+    before = {item["key"]: item for item in system.items(project)}
+    drafted = [key for key, item in before.items() if item["status"] == "draft"]
 
-    uploads.put(system, project, dict.fromkeys(drafted, b"This is a text."))
+    truncated = uploads.a_picture(1)[:12]
+    contents = {key: truncated if n % 2 else b"This is a text." for n, key in enumerate(drafted)}
+    uploads.put(system, project, contents)
     uploads.wait_until_heard(system)
 
     assert drafted
-    assert {i["key"] for i in system.items(project) if i["is_deleted"] and i["status"] == "none"} == drafted
-    reasons = {upload["reason"] for upload in system.rows(f"/projects/{project}/uploads/?status=rejected")}
-    assert reasons == {"unknown_content"}
-    assert system.run(project, dry_run=True)["total_items"] == FEW - len(drafted)
+    assert {item["key"]: item for item in system.items(project)} == before  # I12
+    rejected = {u["key"].rpartition("/")[2]: u for u in system.rows(f"/projects/{project}/uploads/?status=rejected")}
+    reasons = {key: upload["reason"] for key, upload in rejected.items()}
+    expected = {key: "size_unknown" if content == truncated else "unknown_content" for key, content in contents.items()}
+    assert reasons == expected
+    assert all(upload["detail"].endswith(".") for upload in rejected.values())
+    uploads.put(system, project, {drafted[0]: uploads.a_picture(99)})
+    uploads.wait_until_heard(system)
+    assert {item["key"]: item["status"] for item in system.items(project)}[drafted[0]] == "none"
+
+
+@pytest.mark.parametrize("parts_first", [False, True])
+def test_the_same_bytes_in_parts_keep_their_draft_and_are_sent_to_no_model(system: System, parts_first: bool) -> None:
+    project = system.load_project(0)
+    keys = [f"{n}.bmp" for n in range(FEW)]
+    put_as(system, project, dict.fromkeys(keys, a_large_picture(7)), in_parts=parts_first)
+    uploads.items(system, project, FEW)
+    system.run(project)
+    before = statuses(system, project)
+    drafted = [key for key, (status, _) in before.items() if status == "draft"]
+
+    put_as(system, project, dict.fromkeys(keys, a_large_picture(7)), in_parts=not parts_first)
+    uploads.wait_until_heard(system)
+
+    after = statuses(system, project)
+    assert drafted
+    assert {key: status for key, (status, _) in after.items()} == {key: status for key, (status, _) in before.items()}
+    assert all(after[key][1] != before[key][1] for key in keys), "another ETag"
+
+    put_as(system, project, {drafted[0]: a_large_picture(8)}, in_parts=parts_first)
+    uploads.wait_until_heard(system)
+    assert statuses(system, project)[drafted[0]][0] == "none", "other bytes of the same length"
+
+
+def statuses(system: System, project: str) -> dict[str, tuple[str, str]]:
+    return {item["key"]: (item["status"], item["version"]) for item in system.items(project)}
+
+
+def a_large_picture(shade: int) -> bytes:
+    """As long as any other one."""
+    content = io.BytesIO()
+    Image.new("RGB", (1600, 1200), (shade, shade, shade)).save(content, "bmp")
+    return content.getvalue()
+
+
+def put_as(system: System, project: str, files: dict[str, bytes], *, in_parts: bool) -> None:
+    """As boto3 does it, which makes parts of what is large."""
+    config = TransferConfig(multipart_threshold=5 << 20 if in_parts else 1 << 30, multipart_chunksize=5 << 20)
+    for key, content in files.items():
+        client("s3").upload_fileobj(
+            io.BytesIO(content), system.stack.outputs["BucketName"], f"projects/{project}/{key}", Config=config
+        )
+
+
+def test_a_size_that_was_given_stays_and_the_same_line_may_be_added_again(system: System) -> None:
+    project = system.project(0)
+    lines: list[Json] = [
+        {"key": "right.png", "width": 12, "height": 16},
+        {"key": "wrong.png", "width": 16, "height": 12},
+    ]
+    system.ok("POST", f"/projects/{project}/items/", {"items": lines}, expect=201)
+
+    uploads.put(system, project, {line["key"]: uploads.a_picture(4) for line in lines})
+    uploads.wait_until_heard(system)
+
+    found = {item["key"]: item for item in system.items(project)}
+    assert {key: (item["width"], item["height"]) for key, item in found.items()} == {
+        "right.png": (12, 16),
+        "wrong.png": (16, 12),
+    }
+    assert found["right.png"]["file_size"] is None
+    assert found["wrong.png"]["file_size"] == {"width": 12, "height": 16}
+    again = system.ok("POST", f"/projects/{project}/items/", {"items": lines})
+    assert (again["errors"], [item["created"] for item in again["results"]]) == ([], [False, False])
 
 
 def test_an_upload_to_a_registered_item_is_that_item(system: System) -> None:

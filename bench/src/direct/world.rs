@@ -14,7 +14,7 @@ use plan::Planner;
 use serde_json::json;
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
-use shared::domain::item::{Asset, AssetType, Item, Size, Source};
+use shared::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
 use shared::domain::job::{Job, JobSpec, JobState, ModelType};
 use shared::domain::plan::{Plan, Workers};
 use shared::lambda::{Aws, SystemClock};
@@ -169,6 +169,7 @@ fn item(n: usize, organization: OrganizationUid, project: ProjectUid, now: Times
         uid: ItemUid::of(project, &key),
         kind: AssetType::Image,
         size: Some(Size { width: 640, height: 480 }),
+        origin: SizeOrigin::default(),
         source: Source::Bucket(Item::object_key(project, &key)),
         changes: 0,
     };

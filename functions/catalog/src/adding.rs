@@ -63,8 +63,9 @@ pub(crate) struct NewItem {
     /// be uploaded.
     #[schema(max_length = 2_048)]
     url: Option<String>,
-    /// Pixels, of pictures and frames; with `height`, or neither: then they are read from the head of the file, of an upload
-    /// when a job comes to it.
+    /// Pixels of the picture upright, its EXIF orientation applied; of pictures and frames, with `height`, or neither: then they
+    /// are read from the head of the file, of an upload when S3 has told of it or a job comes to it. What is given stays: see
+    /// `file_size` of the item.
     #[schema(minimum = 1, maximum = 1_000_000)]
     width: Option<u32>,
     /// See `width`.
@@ -209,8 +210,8 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
             }
         };
         let refusal = match timeout_at(end.min(Instant::now() + FILE_TIME), look).await {
-            Ok(Ok(size)) => {
-                item.asset.size = Some(size);
+            Ok(Ok(stored)) => {
+                item.asset.take_picture(stored.upright(), stored.orientation);
                 return;
             }
             Ok(Err(reason)) => reason.to_string(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
-use shared::domain::item::{AssetType, Item};
+use shared::domain::item::{AssetType, Item, Size};
 use shared::domain::limits;
 use shared::domain::result::ResultStatus;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Repeatable, respond};
@@ -27,18 +27,23 @@ pub(crate) struct ItemView {
     project: ProjectUid,
     key: String,
     asset_type: AssetType,
-    /// Pixels. `null` of a point cloud, and of an upload that no job has looked into yet.
+    /// Pixels, of the picture upright: its EXIF orientation is applied. `null` of a point cloud, and of an upload that was not
+    /// read yet.
     #[schema(required)]
     width: Option<u32>,
     /// See `width`.
     #[schema(required)]
     height: Option<u32>,
+    /// The size that the file says, upright, if `width` and `height` were given and it says another; else `null`. The given ones
+    /// count: annotations are clipped to them, and the model is sent them.
+    #[schema(required)]
+    file_size: Option<Size>,
     /// `none`, or the status of its result, `draft` or `accepted`.
     status: &'static str,
     /// The ETag of its file, as S3 has told of it last; `null` if it has not.
     #[schema(required)]
     version: Option<String>,
-    /// Its file was deleted, or written over by what can be no item: no job takes it until it is uploaded again.
+    /// Its file was deleted: no job takes it until it is uploaded again.
     is_deleted: bool,
     created_at: Timestamp,
 }
@@ -52,6 +57,7 @@ impl From<&Item> for ItemView {
             asset_type: item.asset.kind,
             width: item.asset.size.map(|size| size.width),
             height: item.asset.size.map(|size| size.height),
+            file_size: item.asset.origin.file_size,
             status: status(item),
             version: item.file.as_ref().map(|file| file.etag.clone()),
             is_deleted: item.is_deleted(),

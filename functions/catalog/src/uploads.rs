@@ -22,7 +22,7 @@ pub(crate) enum UploadStatus {
     Rejected,
 }
 
-/// An upload that became no item.
+/// An upload that became no item, or no new version of its item.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Upload)]
 pub(crate) struct UploadView {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use backon::{ConstantBuilder, Retryable};
 use shared::domain::Error;
 use shared::domain::annotate::{accepts, judge, unwanted};
+use shared::domain::content::Stored;
 use shared::domain::decode::{BadAnswer, Decoded, Picture, decode};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::item::{Asset, Size};
@@ -15,6 +16,7 @@ use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
 use shared::domain::prediction::{Mask, Prediction};
 use shared::domain::source::{Source, SourceBuckets};
 use shared::domain::summary::{ItemError, LabelCount};
+use shared::domain::turn::Exif;
 use shared::domain::{limits, mask};
 use shared::measure::measure;
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
@@ -51,7 +53,7 @@ pub(crate) struct Answer {
     pub(crate) dropped: Option<String>,
     /// Predictions of labels that the job does not want.
     pub(crate) dropped_labels: Vec<LabelCount>,
-    /// The asset, if its size had to be read from its file.
+    /// The asset, if its size or its orientation had to be read from its file.
     pub(crate) measured: Option<Asset>,
 }
 
@@ -161,14 +163,14 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     }
 
     async fn answer(&self, mut asset: Asset) -> Result<Option<Answer>, Error> {
-        let wanted_size = asset.wants_size();
+        let before = asset.clone();
         let mut tries = Tries::default();
         loop {
             let (message, retry_after) = match self.call(&mut asset, &mut tries).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(said)) => {
                     let read = self.read(&asset, said).await;
-                    return Ok(Some(Answer { measured: wanted_size.then_some(asset), ..read }));
+                    return Ok(Some(Answer { measured: (asset != before).then_some(asset), ..read }));
                 }
                 Err(InferenceError::Item(failure)) => return Ok(Some(Answer::failed(&asset, failure))),
                 Err(InferenceError::Job { message, .. }) => return Err(Error::ProviderRefused(message)),
@@ -184,15 +186,16 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         }
     }
 
-    /// One try. The asset's size is read from the file if nobody knows it yet.
+    /// One try. The asset's size is read from the file if it is not known yet, and its orientation if this model needs it.
     async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<Said<'_>>, InferenceError> {
         if !self.buckets.open(&asset.source, self.spec.organization) {
             return Err(unreadable("This deployment does not read from the file's bucket any more."));
         }
-        if asset.wants_size() {
-            let size = self.measure(asset).await;
-            tries.failed += u32::from(size.is_err());
-            asset.size = Some(size?);
+        if asset.wants_size() || self.exif().wants_orientation(asset) {
+            let stored = self.measure(asset).await;
+            tries.failed += u32::from(stored.is_err());
+            let stored = stored?;
+            asset.take_picture(stored.upright(), stored.orientation);
         }
         let Some(place) = self.gate.enter().await else { return Ok(None) };
         let begun = Instant::now();
@@ -215,7 +218,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     /// Whoever waits for its masks keeps its place: answers would come faster than they are done with, and fill the memory. And it
     /// waits with the answer as it came, which may take several times as much when it is read.
     async fn understand(&self, asset: &Asset, body: &[u8], until: Instant) -> Said<'_> {
-        let read = || decode(body, self.model.reading(), asset.size);
+        let read = || decode(body, self.model.reading(), self.size_in_answer(asset));
         let wanted = |picture: &Picture| accepts(self.spec, &picture.label, picture.confidence);
         let decoded = read();
         if !decoded.as_ref().is_ok_and(|decoded| decoded.pictures.iter().any(wanted)) {
@@ -233,17 +236,34 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             asset_id: asset.uid,
             asset_url,
             asset_type: asset.kind,
-            size: asset.size,
+            size: self.size_in_answer(asset),
+            frame: asset.size.map(|_| self.exif().into()),
             labels: &self.model.reading().asked(&self.spec.wanted),
             model_type: self.spec.model_type,
         };
         self.model.infer(&request).await
     }
 
-    /// The size of a file that was not there when its item was added.
-    async fn measure(&self, asset: &Asset) -> Result<Size, InferenceError> {
-        measure(self.objects, &asset.source).await.map_err(|reason| match reason {
-            NoFile::Unreadable(sentence) => unreadable(sentence),
+    fn exif(&self) -> Exif {
+        self.model.reading().exif
+    }
+
+    /// The item's size in the frame of the model's request and answer.
+    fn size_in_answer(&self, asset: &Asset) -> Option<Size> {
+        asset.size.map(|upright| self.exif().turn_of(asset).stored(upright))
+    }
+
+    /// The size and the orientation of a file that was not there when its item was added, or that was not read then.
+    async fn measure(&self, asset: &Asset) -> Result<Stored, InferenceError> {
+        let stored = match asset.source {
+            Source::Url(_) => measure(self.web, &asset.source).await,
+            Source::Bucket(_) | Source::S3(_) => measure(self.objects, &asset.source).await,
+        };
+        stored.map_err(|reason| match reason {
+            NoFile::Unreadable(sentence) if asset.wants_size() => unreadable(sentence),
+            NoFile::Unreadable(sentence) => {
+                unreadable(format!("The provider ignores EXIF, and the file's orientation cannot be read. {sentence}"))
+            }
             NoFile::Busy(sentence) => transient(&sentence),
         })
     }
@@ -257,7 +277,11 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         };
         let dropped_labels = unwanted(self.spec, &decoded);
         let Some(masks) = self.masks(&decoded.pictures, until).await else { return Answer::none() };
-        match decoded.complete(masks) {
+        let upright = |decoded: Decoded| match asset.size {
+            Some(size) => decoded.turned(self.exif().turn_of(asset), size),
+            None => Ok(decoded),
+        };
+        match decoded.complete(masks).and_then(upright) {
             Err(error) => bad(error),
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome::of(asset, judge(self.spec, &decoded.predictions))),

@@ -9,8 +9,9 @@ use shared::domain::Error;
 use shared::domain::connection::SageMaker;
 use shared::domain::decode::decode;
 use shared::domain::id::ItemUid;
-use shared::domain::item::{Asset, Size};
+use shared::domain::item::{Asset, Size, SizeOrigin};
 use shared::domain::job::{Counters, Job, JobStatus, ModelType};
+use shared::domain::orientation::Orientation;
 use shared::domain::outcome::FailureCode;
 use shared::domain::plan::Batch;
 use shared::domain::source::{S3Object, Source, SourceBuckets};
@@ -26,6 +27,7 @@ use super::*;
 
 mod cancel;
 mod conformance;
+mod frame;
 mod labels;
 mod load;
 
@@ -465,7 +467,8 @@ async fn the_size_of_an_upload_is_read_when_it_is_there_and_kept_with_its_draft(
     assert_eq!(worker.models.0.sizes(), [size; 3]);
     let mut measured = worker.store.measured();
     measured.sort_by_key(|asset| assets.iter().position(|one| one.uid == asset.uid));
-    assert_eq!(measured, assets.into_iter().map(|asset| Asset { size, ..asset }).collect::<Vec<_>>());
+    let origin = SizeOrigin { orientation: Some(Orientation::Upright), ..SizeOrigin::default() };
+    assert_eq!(measured, assets.into_iter().map(|asset| Asset { size, origin, ..asset }).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ use shared::domain::job::ModelType;
 use shared::domain::limits;
 use shared::domain::source::SourceBuckets;
 use shared::ports::{
-    Clock, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, UploadWatch, Uploads,
+    Clock, Contents, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, UploadWatch, Uploads,
     WaitingUploads,
 };
 use shared::queue::{Failures, Record, Records};
@@ -74,7 +74,7 @@ struct Group {
 impl<S, O, E, Q, C> App<S, O, E, Q, C>
 where
     S: Projects + Items + Jobs + Providers + Uploads + WaitingUploads + UploadWatch,
-    O: Files + Listings,
+    O: Files + Listings + Contents,
     E: Executions,
     Q: UploadQueue,
     C: Clock,

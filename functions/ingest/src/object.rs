@@ -4,13 +4,15 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
 use shared::domain::Error;
+use shared::domain::content::{Content, Stored};
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
-use shared::domain::item::{Asset, AssetType, Item, Size};
+use shared::domain::item::{Asset, AssetType, Item, SizeOrigin};
 use shared::domain::source::{S3Object, Source};
-use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, check, place_of};
+use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence, check, place_of};
 use shared::measure::recognize;
-use shared::ports::{Clock, Files, Items, Listing, Listings, NoFile, Uploads};
+use shared::ports::{Clock, Contents, Described, Files, Items, Listing, Listings, NoFile, Uploads};
 use tokio::time::timeout;
 use tracing::info;
 
@@ -29,6 +31,9 @@ const THERE_OR_NOT: &str = "There is no such file, or this deployment may not re
 /// A bucket that takes longer to show a file's head, or a line of its list, is busy. Were all records of a batch from such a
 /// one, sixteen at a time, the batch would still end in time: nobody's slow bucket keeps the others' uploads waiting.
 const SHOWING: Duration = Duration::from_secs(4);
+/// As long as the bytes of an object are read, to tell whether they are those of the version before. Together with the longest
+/// wait before it and the writes behind it, what the function has left is enough (infra, `INGEST`).
+const COMPARING: Duration = Duration::from_secs(10);
 
 /// What an object has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,38 +54,72 @@ struct Place<'a> {
     source: Source,
 }
 
-impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C> {
+/// What a file was found to be.
+enum Found {
+    Picture(Stored),
+    PointCloud,
+}
+
+impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, O, E, Q, C> {
     /// An object was written.
     pub(crate) async fn created(&self, object: &Object) -> Result<Option<Landed>, Error> {
         let Some(place) = self.place(object).await? else { return Ok(None) };
-        let recognized = match check(place.key, object.size_bytes) {
-            Ok(()) => in_time(self.recognize(&place.source)).await?,
-            Err(refusal) => Err(refusal),
+        if let Err(refusal) = check(place.key, object.size_bytes) {
+            return self.reject(&place, object, refusal).await;
+        }
+        let shown = async {
+            let shown = join(self.recognize(&place.source, object.size_bytes), self.files.described(&place.source));
+            let (recognized, described) = shown.await;
+            match (recognized?, described) {
+                (Ok(Some(found)), Ok(described)) => Ok(Ok(Some((found, described)))),
+                (Ok(Some(_)), Err(error)) => Err(Error::ObjectsUnavailable(error.into())),
+                (Ok(None), _) => Ok(Ok(None)),
+                (Err(refusal), _) => Ok(Err(refusal)),
+            }
         };
-        let (kind, size) = match recognized {
-            Ok(Some(recognized)) => recognized,
+        let (found, described) = match in_time(SHOWING, shown).await? {
+            Ok(Some(shown)) => shown,
             Ok(None) => return Ok(None), // gone again, which S3 tells as well
             Err(refusal) => return self.reject(&place, object, refusal).await,
+        };
+        let mut asset = Asset {
+            uid: ItemUid::of(place.project, place.key),
+            kind: AssetType::Image,
+            size: None,
+            origin: SizeOrigin::default(),
+            source: place.source.clone(),
+            changes: 0,
+        };
+        match found {
+            Found::Picture(stored) => asset.take_picture(stored.upright(), stored.orientation),
+            Found::PointCloud => asset.take_point_cloud(),
+        }
+        // What is said of a later version is not said of this one.
+        let of_this = described.as_ref().filter(|described| described.etag == object.etag);
+        let file = FileVersion {
+            size_bytes: Some(object.size_bytes),
+            digest: of_this.and_then(|described| described.digest.clone()),
+            ..FileVersion::of(object.etag.clone(), object.sequence.clone())
         };
         let new = Item {
             organization: place.organization,
             project: place.project,
             key: place.key.to_owned(),
-            asset: Asset {
-                uid: ItemUid::of(place.project, place.key),
-                kind,
-                size,
-                source: place.source.clone(),
-                changes: 0,
-            },
-            file: Some(FileVersion { etag: object.etag.clone(), sequence: object.sequence.clone(), deleted: false }),
+            asset,
+            file: Some(file),
             created_at: self.clock.now(),
             result: None,
         };
-        self.store_upload(&place, object, new).await
+        self.store_upload(&place, object, new, described).await
     }
 
-    async fn store_upload(&self, place: &Place<'_>, object: &Object, new: Item) -> Result<Option<Landed>, Error> {
+    async fn store_upload(
+        &self,
+        place: &Place<'_>,
+        object: &Object,
+        new: Item,
+        described: Option<Described>,
+    ) -> Result<Option<Landed>, Error> {
         let landed =
             |added, waits| Ok(Some(Landed { organization: place.organization, project: place.project, added, waits }));
         let added = soon(self.store.add_items(std::slice::from_ref(&new))).await?.pop();
@@ -90,7 +129,11 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
             _ => return landed(Some(new.asset.kind), true),
         };
         for _ in 0..ROUNDS {
-            let after = match there.uploaded(&new) {
+            let effect = match self.same_bytes(&there, &new, described.as_ref()).await? {
+                Some(again) => there.uploaded_again(&again),
+                None => there.uploaded(&new),
+            };
+            let after = match effect {
                 Effect::Known => return landed(None, there.waits() && there.file == new.file),
                 Effect::Taken => {
                     let sentence = "There is an item of this key with another file; it stays as it is.";
@@ -106,13 +149,32 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
         Err(busy())
     }
 
+    /// The upload, if the object as it is now has the bytes that the item's file had: with the ETag that it has now. Where S3's
+    /// checksums of the two cannot be compared, the object is read once, if it is small.
+    async fn same_bytes(&self, there: &Item, new: &Item, now: Option<&Described>) -> Result<Option<Item>, Error> {
+        let (Some(now), Some(known), Some(version)) = (now, &there.file, &new.file) else { return Ok(None) };
+        let Described { etag, is_md5, size_bytes, digest } = now.clone();
+        let now = FileVersion { etag, size_bytes: Some(size_bytes), digest, ..version.clone() };
+        let mut are_same = known.has_bytes_of(&now);
+        let now = Item { file: Some(now), ..new.clone() };
+        let doubts = there.doubts(&now, is_md5);
+        if let Some(file) = now.file.as_ref().filter(|_| !doubts.is_empty()) {
+            let read = async {
+                let read = self.files.has_digest(&new.asset.source, &file.etag, &doubts).await;
+                read.map_err(|error| Error::ObjectsUnavailable(error.into()))
+            };
+            are_same = in_time(COMPARING, read).await?;
+        }
+        Ok(are_same.then_some(now))
+    }
+
     /// An object was deleted: its item says so, and waits for no job. Of one version that was deleted S3 does not say which one
     /// is the object now, or whether there is any: also a delete marker that is taken back is told so.
     pub(crate) async fn deleted(&self, object: &Object) -> Result<Option<Landed>, Error> {
         let Some(place) = self.place(object).await? else { return Ok(None) };
         if object.is_version {
             let listed = async { Ok(self.files.listed(&place.source).await) };
-            match in_time(listed).await? {
+            match in_time(SHOWING, listed).await? {
                 Ok(None) => {}
                 Ok(Some(Listing { etag, size_bytes })) => {
                     return self.created(&Object { etag, size_bytes, ..object.clone() }).await;
@@ -124,16 +186,15 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
                 Err(error @ NoFile::Busy(_)) => return Err(Error::ObjectsUnavailable(error.into())),
             }
         }
-        self.lose_file(&place, |item| item.deleted(&place.source, &object.sequence)).await?;
+        self.lose_file(&place, &object.sequence).await?;
         Ok(None)
     }
 
-    /// Does to the item of a place what `lost` says, if there is one.
-    async fn lose_file(&self, place: &Place<'_>, lost: impl Fn(&Item) -> Option<Item>) -> Result<(), Error> {
+    async fn lose_file(&self, place: &Place<'_>, sequence: &Sequence) -> Result<(), Error> {
         let uid = ItemUid::of(place.project, place.key);
         for _ in 0..ROUNDS {
             let Some(item) = self.store.items(&[uid]).await?.pop() else { return Ok(()) };
-            let Some(after) = lost(&item) else { return Ok(()) };
+            let Some(after) = item.deleted(&place.source, sequence) else { return Ok(()) };
             if self.store.change_file(&item, &after, self.clock.now()).await? {
                 return Ok(());
             }
@@ -164,14 +225,14 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
     async fn recognize(
         &self,
         source: &Source,
-    ) -> Result<Result<Option<(AssetType, Option<Size>)>, (Rejection, String)>, Error> {
-        match recognize(&self.files, source).await {
-            Ok(Some(recognized)) => Ok(Ok(Some(recognized))),
-            Ok(None) => {
-                let sentence =
-                    "By its content it is no JPEG, PNG, WebP, GIF, BMP or TIFF picture and no PCD or LAS point cloud.";
-                Ok(Err((Rejection::UnknownContent, sentence.into())))
-            }
+        size_bytes: u64,
+    ) -> Result<Result<Option<Found>, (Rejection, String)>, Error> {
+        match recognize(&self.files, source, Some(size_bytes)).await {
+            Ok(content) => Ok(match (&content, Rejection::of(&content)) {
+                (_, Some(refusal)) => Err(refusal),
+                (Content::Picture { head: Ok(stored), .. }, None) => Ok(Some(Found::Picture(*stored))),
+                (_, None) => Ok(Some(Found::PointCloud)),
+            }),
             Err(NoFile::Unreadable(_)) => match self.files.listed(source).await {
                 Ok(None) => Ok(Ok(None)),
                 Ok(Some(_)) => Ok(Err((Rejection::Unreadable, THERE_AND_UNREADABLE.into()))),
@@ -182,6 +243,8 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
         }
     }
 
+    /// Notes for its owner why an upload is no item, or no new version of one. The item of its key, and its draft, stay as they
+    /// were (I12): a file that could not be measured, read or fetched is neither a change nor a deletion.
     async fn reject(
         &self,
         place: &Place<'_>,
@@ -203,19 +266,13 @@ impl<S: Items + Uploads, O: Files + Listings, E, Q, C: Clock> App<S, O, E, Q, C>
             uploaded_at: object.at,
         };
         self.store.reject_upload(&rejected).await?;
-        if reason != Rejection::KeyTaken {
-            // What the item was is no longer there.
-            self.lose_file(place, |item| item.spoilt(&place.source, &object.sequence)).await?;
-        }
         info!(project.uid = %place.project, ?reason, "upload rejected");
         Ok(None)
     }
 }
 
-async fn in_time<T>(showing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    timeout(SHOWING, showing)
-        .await
-        .unwrap_or_else(|_| Err(Error::ObjectsUnavailable("the bucket takes too long".into())))
+async fn in_time<T>(limit: Duration, showing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(limit, showing).await.unwrap_or_else(|_| Err(Error::ObjectsUnavailable("the bucket takes too long".into())))
 }
 
 fn busy() -> Error {

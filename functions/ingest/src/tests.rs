@@ -7,13 +7,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::JobUid;
-use shared::domain::item::Item;
+use shared::domain::item::{Item, Size};
 use shared::domain::project::Project;
 use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
-use shared::domain::upload::Rejection;
-use shared::ports::{NoFile, Objects, Stretch};
+use shared::domain::upload::{Digest, Rejection};
+use shared::ports::{Described, NoFile, Objects, Stretch};
 use shared::queue::{Attributes, UploadMessage};
-use shared::testing::{Fault, MemoryExecutions, MemoryObjects, MemoryTenants, MemoryUploadQueue, StoppedClock, a_png};
+use shared::testing::{
+    Fault, MemoryExecutions, MemoryObjects, MemoryTenants, MemoryUploadQueue, StoppedClock, a_png, md5_of,
+};
 
 use super::*;
 
@@ -444,20 +446,125 @@ async fn the_same_bytes_again_ask_nobody_again() {
     assert_eq!(app.store.all_items()[0].file.as_ref().unwrap().etag, "etag", "the newest event counts all the same");
 }
 
+/// I12.
 #[tokio::test]
-async fn a_file_written_over_by_what_is_no_picture_takes_its_draft_along() {
+async fn an_upload_that_is_no_new_version_leaves_the_item_and_its_draft_and_is_listed() {
+    let (truncated, forbidden) = (b"\xFF\xD8\xFF\xE0".to_vec(), Some(NoFile::Unreadable("403".into())));
+    for (content, size, refusal, reason) in [
+        (b"no picture".to_vec(), 10, None, Rejection::UnknownContent),
+        (truncated, 4, None, Rejection::SizeUnknown),
+        (a_png(30, 40), 33, forbidden, Rejection::Unreadable),
+        (Vec::new(), 0, None, Rejection::Empty),
+        (a_png(30, 40), 10_000_000_000, None, Rejection::TooLarge),
+    ] {
+        let (app, project) = an_app(quiet()).await;
+        let key = Item::object_key(project, "a.png");
+        for drafted in [true, false] {
+            let name = if drafted { "a.png" } else { "b.png" };
+            app.upload(project, name, 1).await;
+        }
+        app.store.label(app.store.all_items()[0].asset.uid, a_draft());
+        let before = (app.store.all_items(), app.store.waiting_in(project, &Stretch::default()));
+
+        for key in [&key, &Item::object_key(project, "b.png")] {
+            app.files.put(key, "", content.clone()).await.unwrap();
+            if let Some(refusal) = &refusal {
+                app.files.refuse(key, refusal.clone());
+            }
+            app.handle([event("Object Created", BUCKET, key, size, "another", 2)]).await;
+        }
+
+        assert_eq!((app.store.all_items(), app.store.waiting_in(project, &Stretch::default())), before, "{reason:?}");
+        let rejected = app.store.rejected();
+        assert_eq!(rejected.iter().map(|upload| upload.reason).collect::<Vec<_>>(), [reason; 2]);
+
+        // Once it is mended, the bytes are others than those of the draft.
+        if refusal.is_none() {
+            app.upload(project, "a.png", 2).await;
+            assert!(app.store.all_items()[0].result.is_some(), "the very bytes of the draft");
+            app.handle([created(project, "a.png", "mended", 3)]).await;
+            assert!(app.store.all_items()[0].waits());
+        }
+    }
+}
+
+/// An upload of these bytes, which S3 describes so.
+async fn put_as(app: &TestApp, project: ProjectUid, bytes: &[u8], sequencer: u32, described: Option<Described>) {
+    let key = Item::object_key(project, "a.png");
+    app.files.put(&key, "", bytes.to_vec()).await.unwrap();
+    let etag = described.as_ref().map_or_else(|| md5_of(bytes), |described| described.etag.clone());
+    if let Some(described) = described {
+        app.files.describe(&key, described);
+    }
+    app.handle([event("Object Created", BUCKET, &key, bytes.len() as u64, &etag, sequencer)]).await;
+}
+
+fn in_parts(bytes: &[u8], etag: &str, digest: Option<(&str, &str)>) -> Option<Described> {
+    let digest = digest.map(|(algorithm, value)| Digest::of(algorithm, value));
+    Some(Described { etag: etag.into(), is_md5: false, size_bytes: bytes.len() as u64, digest })
+}
+
+#[tokio::test]
+async fn the_same_bytes_under_another_etag_leave_the_draft() {
+    let (one, other) = (a_png(30, 40), a_png(40, 30));
+    let crc = |value| Some(("crc64nvme", value));
+    for (before, bytes, after, stays, reads, why) in [
+        (None, &one, in_parts(&one, "x-2", None), true, 1, "their MD5 was the ETag"),
+        (None, &one, in_parts(&one, "x-2", crc("c")), true, 1, "the first version had no checksum"),
+        (None, &other, in_parts(&other, "x-2", None), false, 1, "the MD5 is another"),
+        (in_parts(&one, "x-2", crc("c")), &one, in_parts(&one, "x-3", crc("c")), true, 0, "S3's checksum"),
+        (in_parts(&one, "x-2", crc("c")), &other, in_parts(&other, "x-3", crc("d")), false, 0, "another checksum"),
+        (in_parts(&one, "x-2", None), &one, in_parts(&one, "x-3", crc("c")), false, 0, "nothing can tell"),
+        (None, &other, None, false, 0, "two MD5s"),
+    ] {
+        let (app, project) = an_app(quiet()).await;
+        put_as(&app, project, &one, 1, before).await;
+        app.store.label(app.store.all_items()[0].asset.uid, a_draft());
+        let asset = app.store.all_items()[0].asset.clone();
+
+        put_as(&app, project, bytes, 2, after.clone()).await;
+
+        let item = app.store.all_items().remove(0);
+        assert_eq!((item.result.is_some(), item.asset == asset), (stays, stays), "{why}");
+        assert_eq!(app.files.compared(), reads, "{why}");
+        assert_eq!(item.file.unwrap().etag, after.map_or_else(|| md5_of(bytes), |described| described.etag), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_whose_object_was_written_over_by_the_bytes_before_changes_nothing_either() {
+    let (one, other) = (a_png(30, 40), a_png(40, 30));
     let (app, project) = an_app(None).await;
-    app.upload(project, "a.png", 1).await;
+    put_as(&app, project, &one, 1, None).await;
     app.store.label(app.store.all_items()[0].asset.uid, a_draft());
-    app.files.put(&Item::object_key(project, "a.png"), "", b"no picture".to_vec()).await.unwrap();
 
-    app.handle([created(project, "a.png", "text", 2)]).await;
+    // The other bytes came and went before anybody looked.
+    app.files.describe(&Item::object_key(project, "a.png"), in_parts(&one, "x-2", None).unwrap());
+    app.handle([event("Object Created", BUCKET, &Item::object_key(project, "a.png"), 24, &md5_of(&other), 2)]).await;
+    let item = || app.store.all_items().remove(0);
+    assert_eq!((item().result.is_some(), item().file.unwrap().etag.as_str()), (true, "x-2"));
 
-    let item = app.store.all_items().remove(0);
-    assert!(item.result.is_none() && item.is_deleted() && !item.waits());
-    assert_eq!(app.store.rejected()[0].reason, Rejection::UnknownContent);
-    app.upload(project, "a.png", 3).await;
-    assert!(app.store.all_items()[0].waits());
+    // And come again.
+    put_as(&app, project, &other, 3, in_parts(&other, &md5_of(&other), None)).await;
+    assert!(item().result.is_none());
+}
+
+#[tokio::test]
+async fn a_size_that_the_caller_gave_stays_and_the_item_says_where_its_file_differs() {
+    for (given, file_size) in [((30, 40), None), ((40, 30), Some(Size { width: 30, height: 40 }))] {
+        let (app, project) = an_app(None).await;
+        let size = Size { width: given.0, height: given.1 };
+        let line = json!({"key": "a.png", "width": size.width, "height": size.height});
+        let item = Item::read(line, (OrganizationUid::named("acme"), project), app.clock.now(), |_| Err(String::new()));
+        let line = item.unwrap();
+        app.store.add_items(std::slice::from_ref(&line)).await.remove(0).unwrap();
+
+        app.upload(project, "a.png", 1).await;
+
+        let item = app.store.all_items().remove(0);
+        assert_eq!((item.asset.size, item.asset.origin.file_size), (Some(size), file_size));
+        assert!(item.file.is_some() && item.is_said_again_by(&line));
+    }
 }
 
 #[tokio::test]

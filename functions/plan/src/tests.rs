@@ -3,7 +3,7 @@ use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
-use shared::domain::item::{Asset, AssetType, Item, Size, Source};
+use shared::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
 use shared::domain::job::{Job, JobState, JobStatus, UploadRun};
 use shared::domain::limits;
 use shared::domain::plan::Batch;
@@ -30,6 +30,7 @@ fn asset(n: u64) -> Asset {
         uid: ItemUid::of_bytes(u128::from(n).to_be_bytes()),
         kind: AssetType::Image,
         size: Some(Size { width: 640, height: 480 }),
+        origin: SizeOrigin::default(),
         source: Source::Bucket(format!("projects/0192b1c0-0000-7000-8000-00000000000b/items/{n:012}.jpg")),
         changes: 0,
     }
@@ -244,7 +245,7 @@ async fn uploads_planner(setting: Option<Value>) -> Planner<MemoryJob, MemoryTen
     for second in 1..=5 {
         let (key, owner) = (json!({"key": second.to_string()}), (project.organization, project.uid));
         let mut item = Item::read(key, owner, at(second), |_| unreachable!("no source")).unwrap();
-        let file = FileVersion { etag: "e".into(), sequence: Sequence::of("1"), deleted: false };
+        let file = FileVersion::of("e", Sequence::of("1"));
         item.file = Some(file).filter(|_| second != 2);
         tenants.add_items(&[item]).await.pop().unwrap().unwrap();
     }

@@ -115,6 +115,7 @@ async fn ask<O: Objects, W: Files, M: Connect>(
         asset_url: objects.sign_get(&Source::Bucket(KEY.into()), URL_VALID).await?,
         asset_type: AssetType::Image,
         size: Some(SIZE),
+        frame: Some(model.reading().exif.into()),
         labels: &[],
         model_type: None,
     };

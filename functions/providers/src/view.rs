@@ -8,6 +8,7 @@ use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::{ProjectUid, ProviderUid};
 use shared::domain::provider::InferenceProvider;
 use shared::domain::trust::Trust;
+use shared::domain::turn::Exif;
 use utoipa::ToSchema;
 
 use crate::probe::Probe;
@@ -55,6 +56,8 @@ enum ConfigView {
         inference_component_name: Option<String>,
         response_format: ResponseFormat,
         label_map: Vec<MappedLabel>,
+        /// `ignored`: the model's coordinates are of the picture as it is stored.
+        exif: Exif,
         /// Calls in flight over all workers of a job.
         max_concurrency: u32,
     },
@@ -73,6 +76,8 @@ enum ConfigView {
         response_key: String,
         response_format: ResponseFormat,
         label_map: Vec<MappedLabel>,
+        /// `ignored`: the model's coordinates are of the picture as it is stored.
+        exif: Exif,
         /// Calls in flight over all workers of a job.
         max_concurrency: u32,
     },
@@ -102,6 +107,7 @@ impl ConfigView {
                 inference_component_name: endpoint.inference_component_name,
                 response_format: endpoint.reading.response_format,
                 label_map: MappedLabel::all(endpoint.reading.label_map),
+                exif: endpoint.reading.exif,
                 max_concurrency: endpoint.max_concurrency,
             },
             Connection::Http(endpoint) => Self::Http {
@@ -113,6 +119,7 @@ impl ConfigView {
                 response_key: endpoint.reading.response_key,
                 response_format: endpoint.reading.response_format,
                 label_map: MappedLabel::all(endpoint.reading.label_map),
+                exif: endpoint.reading.exif,
                 max_concurrency: endpoint.max_concurrency,
             },
         }
@@ -181,7 +188,8 @@ pub(crate) struct NewProvider {
     /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`. Of `http`:
     /// `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both: `response_format`
     /// (`annotations`, `huggingface_object_detection` or `coco_results`), `label_map` (an object of project labels by model
-    /// labels, or the list of pairs in which it is shown), `max_concurrency` (1 to 1000, by default 16). Other keys are
+    /// labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they are
+    /// stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
     /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
     #[schema(value_type = Object)]
     config: Map<String, Value>,

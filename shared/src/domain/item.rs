@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{ItemUid, OrganizationUid, ProjectUid};
+use super::orientation::Orientation;
 use super::result::LabelResult;
 pub use super::source::Source;
 use super::upload::FileVersion;
@@ -24,7 +25,7 @@ pub enum AssetType {
     PointCloud,
 }
 
-/// Width and height, pixels.
+/// Width and height, pixels, of the picture upright: its EXIF orientation is applied (I13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Size {
     /// Pixels.
@@ -44,12 +45,29 @@ pub struct Asset {
     /// `None` for point clouds, and for pictures that nobody has looked into yet.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
+    /// Where the size comes from.
+    #[serde(flatten)]
+    pub origin: SizeOrigin,
     /// Where it is.
     #[serde(flatten)]
     pub source: Source,
     /// How often its file was changed or deleted since there is the item: a draft is of the bytes that were there (I3).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub changes: u32,
+}
+
+/// Where an item's size comes from, and what else its file says of it. Short names: a draft pays for every byte of its item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeOrigin {
+    /// The caller gave the size when the item was added. No file changes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given: bool,
+    /// How the stored picture is turned to stand upright; `None`: the file was not read for it yet.
+    #[serde(rename = "exif", default, skip_serializing_if = "Option::is_none")]
+    pub orientation: Option<Orientation>,
+    /// The file's own size, upright, if it is another than the one that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<Size>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -110,16 +128,27 @@ impl Item {
         let size = if kind == AssetType::PointCloud { None } else { size(&mut fields) };
         fields.finish()?;
         let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
-        let asset = Asset { uid: ItemUid::of(project, &key), kind, size, source, changes: 0 };
+        let origin = SizeOrigin { given: size.is_some(), ..SizeOrigin::default() };
+        let asset = Asset { uid: ItemUid::of(project, &key), kind, size, origin, source, changes: 0 };
         Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
     }
 
     /// Whether adding `again` is a repetition. What it does not say it does not contradict: a size may have been read
-    /// from the file meanwhile.
+    /// from the file meanwhile. Nor does it contradict a file that was found to be a point cloud, or none: the file decides.
     #[must_use]
     pub fn is_said_again_by(&self, again: &Self) -> bool {
         let (old, new) = (&self.asset, &again.asset);
-        (old.kind, &old.source) == (new.kind, &new.source) && (new.size.is_none() || old.size == new.size)
+        let was_decided_by_file = self.file.is_some() && old.kind.has_pixels() != new.kind.has_pixels();
+        let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
+        old.source == new.source && (same_picture || was_decided_by_file)
+    }
+}
+
+impl AssetType {
+    /// Whether it is measured in pixels.
+    #[must_use]
+    pub const fn has_pixels(self) -> bool {
+        !matches!(self, Self::PointCloud)
     }
 }
 
@@ -127,7 +156,37 @@ impl Asset {
     /// Whether its size is still to be read from the file.
     #[must_use]
     pub const fn wants_size(&self) -> bool {
-        self.size.is_none() && !matches!(self.kind, AssetType::PointCloud)
+        self.size.is_none() && self.kind.has_pixels()
+    }
+
+    /// Takes what its file says of its picture. A size that was given stays.
+    pub fn take_picture(&mut self, upright: Size, orientation: Orientation) {
+        self.origin.orientation = Some(orientation);
+        match self.size {
+            Some(given) if self.origin.given => self.origin.file_size = (given != upright).then_some(upright),
+            _ => (self.size, self.origin.file_size) = (Some(upright), None),
+        }
+    }
+
+    /// Takes that its file is a point cloud.
+    pub fn take_point_cloud(&mut self) {
+        (self.kind, self.size, self.origin) = (AssetType::PointCloud, None, SizeOrigin::default());
+    }
+
+    /// Takes what its file was found to be.
+    pub fn take_file(&mut self, file: &Self) {
+        if !file.kind.has_pixels() {
+            return self.take_point_cloud();
+        }
+        // The bytes do not say that a picture is a frame of a video; the caller who added the item did.
+        if (self.kind, file.kind) != (AssetType::VideoFrame, AssetType::Image) {
+            self.kind = file.kind;
+        }
+        match file.size {
+            Some(upright) => self.take_picture(upright, file.origin.orientation.unwrap_or_default()),
+            None if !self.origin.given => (self.size, self.origin) = (None, SizeOrigin::default()),
+            None => {}
+        }
     }
 
     /// What annotations are clipped to. A picture of unknown size is clipped to what a picture may be at most: cutting to
@@ -184,6 +243,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::source::S3Object;
+    use super::super::upload::Sequence;
     use super::*;
 
     fn read(value: Value) -> Result<Item, Error> {
@@ -245,6 +305,47 @@ mod tests {
     }
 
     #[test]
+    fn a_size_that_was_given_stays_and_the_file_is_noted_where_it_says_another() {
+        let [portrait, landscape] = [(480, 640), (640, 480)].map(|(width, height)| Size { width, height });
+        let mut given = read(json!({"key": "a", "width": 480, "height": 640})).unwrap().asset;
+        let mut open = read(json!({"key": "a"})).unwrap().asset;
+
+        for (file, note) in [(portrait, None), (landscape, Some(landscape)), (portrait, None)] {
+            for asset in [&mut given, &mut open] {
+                asset.take_picture(file, Orientation::Rotated90);
+            }
+            assert_eq!((given.size, given.origin.file_size), (Some(portrait), note));
+            assert_eq!((open.size, open.origin.file_size), (Some(file), None));
+        }
+        assert_eq!(given.origin.orientation, Some(Orientation::Rotated90));
+        given.take_point_cloud();
+        assert_eq!((given.size, given.bounds(), given.origin), (None, None, SizeOrigin::default()));
+    }
+
+    #[test]
+    fn a_line_may_be_added_again_whatever_its_file_turned_out_to_be() {
+        let line = || read(json!({"key": "a", "width": 3, "height": 4})).unwrap();
+        let mut stored = line();
+        stored.asset.take_point_cloud();
+        assert!(!stored.is_said_again_by(&line()), "nobody has read a file");
+        stored.file = Some(FileVersion::of("e", Sequence::of("1")));
+        assert!(stored.is_said_again_by(&line()));
+
+        let frame = read(json!({"key": "a", "asset_type": "video_frame"})).unwrap();
+        assert!(
+            !Item { file: stored.file, ..line() }.is_said_again_by(&frame),
+            "a file does not say that it is a frame"
+        );
+    }
+
+    #[test]
+    fn a_line_of_before_there_was_more_to_say_is_still_read() {
+        let line = json!({"uid": ItemUid::of_probe(), "type": "image", "width": 3, "height": 4, "url": "https://x/y"});
+        let asset: Asset = serde_json::from_value(line).unwrap();
+        assert_eq!((asset.size, asset.origin), (Some(Size { width: 3, height: 4 }), SizeOrigin::default()));
+    }
+
+    #[test]
     fn a_complaint_names_its_place_in_the_list() {
         let complain = |field: &str| complaint_in_list(3, FieldError::new(field, "No.")).field;
 
@@ -277,6 +378,11 @@ mod tests {
             Asset {
                 source: Source::S3(S3Object { bucket: "b".into(), key: "k".into() }),
                 changes: 7,
+                origin: SizeOrigin {
+                    given: true,
+                    orientation: Some(Orientation::Rotated270),
+                    file_size: Some(Size { width: 2, height: 1 }),
+                },
                 ..read(json!({"key": "d", "width": 1, "height": 2})).unwrap().asset
             },
         ] {

@@ -68,6 +68,8 @@ pub const LABELS: usize = 1_000;
 pub const LABEL_CHARS: usize = 255;
 /// Bytes of an upload that becomes an item: a model fetches it whole (issue 7).
 pub const UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Bytes of an object that are read to tell whether they are those of the version before: more is another version.
+pub const COMPARED_BYTES: u64 = 16 * 1024 * 1024;
 /// Uploads that wait at most before a job starts without a pause (issue 7).
 pub const UPLOADS_WAITING: u64 = 5_000;
 /// Seconds within which an upload is written to the table, from the moment that gives it its place in the order of what waits:

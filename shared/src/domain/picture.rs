@@ -6,6 +6,7 @@
 
 use std::io::{BufRead, Error, ErrorKind, Read, Result as IoResult, Seek, SeekFrom};
 
+use super::content::PictureFormat;
 use super::item::Size;
 use super::limits;
 
@@ -53,6 +54,22 @@ impl Head {
         starts(b"LASF")
             || starts(b"# .PCD v")
             || (starts(b"VERSION ") && first.windows(8).take(64).any(|w| w == b"\nFIELDS "))
+    }
+
+    /// By the first bytes.
+    #[must_use]
+    pub fn format(&self) -> Option<PictureFormat> {
+        let (_, first) = self.pieces.iter().find(|(offset, _)| *offset == 0)?;
+        let magics: [(&[u8], PictureFormat); 7] = [
+            (b"\xFF\xD8\xFF", PictureFormat::Jpeg),
+            (b"\x89PNG\r\n\x1a\n", PictureFormat::Png),
+            (b"GIF8", PictureFormat::Gif),
+            (b"BM", PictureFormat::Bmp),
+            (b"II*\0", PictureFormat::Tiff),
+            (b"MM\0*", PictureFormat::Tiff),
+            (b"RIFF", PictureFormat::Webp),
+        ];
+        magics.iter().find(|(magic, _)| first.starts_with(magic)).map(|(_, format)| *format)
     }
 
     /// Reads what is there.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Timestamp;
+use super::content::Content;
 use super::id::{OrganizationUid, ProjectUid, UploadUid};
-use super::item::{AssetType, Item};
+use super::item::Item;
 use super::limits;
 use super::result::ResultStatus;
 use super::source::Source;
@@ -35,10 +36,40 @@ impl Sequence {
     }
 }
 
+const MIB: u64 = 1024 * 1024;
+/// Sizes of the parts in which the usual tools upload, bytes: rclone 5 MiB, AWS's own 8, s3cmd 15, and what people set.
+const UPLOAD_PARTS: [u64; 6] = [5 * MIB, 6 * MIB, 8 * MIB, 10 * MIB, 15 * MIB, 16 * MIB];
+
+/// A digest of all bytes of an object, as `algorithm:value`: a checksum as S3 calls and writes it (base64), or `md5`
+/// (hexadecimal).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Of this algorithm.
+    #[must_use]
+    pub fn of(algorithm: &str, value: &str) -> Self {
+        Self(format!("{algorithm}:{value}"))
+    }
+
+    /// The MD5 of the MD5s of parts of so many bytes, as the ETag of an object that was uploaded so: with their number.
+    #[must_use]
+    pub fn of_parts(part_bytes: u64, etag: &str) -> Self {
+        Self(format!("md5/{part_bytes}:{etag}"))
+    }
+
+    /// The algorithm and the value.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or((&self.0, ""))
+    }
+}
+
 /// What S3 has said of an item's file, last. Short names: a draft pays for every byte of its item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileVersion {
-    /// Which bytes: the object's ETag.
+    /// The object's ETag. The same one means the same bytes; another one may mean the same bytes too.
     #[serde(rename = "e")]
     pub etag: String,
     /// Of the event that said so.
@@ -47,6 +78,55 @@ pub struct FileVersion {
     /// The object was deleted.
     #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
+    /// The object's length in bytes.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// S3's checksum of the whole object; a checksum of the checksums of its parts is none.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+impl FileVersion {
+    /// Of which nothing else is known.
+    #[must_use]
+    pub fn of(etag: impl Into<String>, sequence: Sequence) -> Self {
+        Self { etag: etag.into(), sequence, deleted: false, size_bytes: None, digest: None }
+    }
+
+    /// Whether what S3 says of the two proves that their bytes are the same.
+    #[must_use]
+    pub fn has_bytes_of(&self, other: &Self) -> bool {
+        let same_etag = !self.etag.is_empty() && self.etag == other.etag;
+        same_etag || (self.digest.is_some() && self.digest == other.digest)
+    }
+
+    fn has_other_bytes_than(&self, other: &Self) -> bool {
+        let differ = |(one, other): (u64, u64)| one != other;
+        let sizes = self.size_bytes.zip(other.size_bytes).is_some_and(differ);
+        let digests = self.digest.as_ref().zip(other.digest.as_ref());
+        sizes || digests.is_some_and(|(one, other)| one.parts().0 == other.parts().0 && one != other)
+    }
+
+    /// Digests of these bytes, one of which the bytes of `other` have if they are the same. None if what S3 says of the two is
+    /// proof enough, or if nothing that is known of these bytes would be. `is_md5`: the ETag of `other` is its MD5.
+    #[must_use]
+    pub fn doubts(&self, other: &Self, is_md5: bool) -> Vec<Digest> {
+        let is_small = other.size_bytes.is_some_and(|bytes| bytes <= limits::COMPARED_BYTES);
+        if !is_small || self.has_bytes_of(other) || self.has_other_bytes_than(other) {
+            return Vec::new();
+        }
+        // The ETag is the MD5 of the bytes, or of the MD5s of the parts that they were uploaded in. Of an object that is encrypted
+        // with KMS it is neither: then nothing has that digest.
+        let md5s = match self.etag.split_once('-') {
+            None if is_md5 => Vec::new(), // two that differ
+            None => vec![Digest::of("md5", &self.etag)],
+            Some((_, parts)) => {
+                let fits = |part: &&u64| other.size_bytes.unwrap_or_default().div_ceil(**part).to_string() == parts;
+                UPLOAD_PARTS.iter().filter(fits).map(|part| Digest::of_parts(*part, &self.etag)).collect()
+            }
+        };
+        self.digest.iter().cloned().chain(md5s).collect()
+    }
 }
 
 /// The project and the item's key that an object's key names; `None`: it names no project.
@@ -86,9 +166,33 @@ impl Item {
         self.waits() && (self.asset.changes != before.asset.changes || before.file.is_none())
     }
 
+    /// Digests that tell whether an upload has the bytes that the item's file had, if what S3 says of both does not
+    /// ([`FileVersion::doubts`]).
+    #[must_use]
+    pub fn doubts(&self, new: &Self, is_md5: bool) -> Vec<Digest> {
+        match (&self.file, &new.file) {
+            (Some(known), Some(version))
+                if self.asset.source == new.asset.source && version.sequence > known.sequence =>
+            {
+                known.doubts(version, is_md5)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// What an upload of `new` under its key makes of it.
     #[must_use]
     pub fn uploaded(&self, new: &Self) -> Effect {
+        self.heard(new, false)
+    }
+
+    /// What an upload of `new` under its key makes of it if its bytes are those that the item's file had, as reading them has shown.
+    #[must_use]
+    pub fn uploaded_again(&self, new: &Self) -> Effect {
+        self.heard(new, true)
+    }
+
+    fn heard(&self, new: &Self, same_bytes: bool) -> Effect {
         let Some(version) = &new.file else { return Effect::Known };
         if self.asset.source != new.asset.source {
             return Effect::Taken;
@@ -97,17 +201,20 @@ impl Item {
             return Effect::Known;
         }
         let mut after = Self { file: new.file.clone(), ..self.clone() };
-        let same_bytes = self.file.as_ref().is_some_and(|known| known.etag == version.etag && !known.deleted);
-        if !same_bytes {
-            // The bytes do not say that a picture is a frame of a video; who added the item did.
-            let is_frame = (self.asset.kind, new.asset.kind) == (AssetType::VideoFrame, AssetType::Image);
-            after.asset.kind = if is_frame { AssetType::VideoFrame } else { new.asset.kind };
-            after.asset.size = new.asset.size;
-            // The first version of an item that was added by a call may have its draft already, or be at the model: these bytes.
-            if self.file.is_some() {
-                after.asset.changes += 1;
-                after.drop_draft();
-            }
+        let Some(known) = &self.file else {
+            // An item that was added by a call may have its draft already, or be at the model: these bytes.
+            after.asset.take_file(&new.asset);
+            return Effect::Changed(Box::new(after));
+        };
+        let same_bytes = same_bytes || known.has_bytes_of(version);
+        if same_bytes && let Some(file) = &mut after.file {
+            file.digest = file.digest.take().or_else(|| known.digest.clone());
+        } else {
+            after.drop_draft(); // I12: nothing else withdraws it
+        }
+        if !same_bytes || known.deleted {
+            after.asset.take_file(&new.asset);
+            after.asset.changes += 1;
         }
         Effect::Changed(Box::new(after))
     }
@@ -119,20 +226,10 @@ impl Item {
         if self.asset.source != *source || known.is_some_and(|known| *sequence <= known.sequence) {
             return None;
         }
-        let etag = known.map(|known| known.etag.clone()).unwrap_or_default();
-        let file = FileVersion { etag, sequence: sequence.clone(), deleted: true };
+        let known = known.cloned().unwrap_or_else(|| FileVersion::of("", sequence.clone()));
+        let file = FileVersion { sequence: sequence.clone(), deleted: true, ..known };
         let mut after = Self { file: Some(file), ..self.clone() };
         after.asset.changes += u32::from(!self.is_deleted());
-        Some(after)
-    }
-
-    /// What a file that can be no item's makes of it, written over its own: that is gone, and so is a draft of it. `None` as
-    /// of a deletion, and of an item that a call has added and no good file was told of: what a job makes of it says more.
-    #[must_use]
-    pub fn spoilt(&self, source: &Source, sequence: &Sequence) -> Option<Self> {
-        self.file.as_ref()?;
-        let mut after = self.deleted(source, sequence)?;
-        after.drop_draft();
         Some(after)
     }
 
@@ -154,10 +251,30 @@ pub enum Rejection {
     TooLarge,
     /// It is neither a picture nor a point cloud that we know.
     UnknownContent,
+    /// It is a picture, and its width and height were not found.
+    SizeUnknown,
+    /// It is a camera raw file.
+    CameraRaw,
+    /// It is of a known format that is not labeled.
+    UnsupportedFormat,
     /// It could not be read.
     Unreadable,
     /// There is an item of this key, with another file.
     KeyTaken,
+}
+
+impl Rejection {
+    /// Of a file by what it holds: a word, and a sentence. `None`: it can be an item.
+    #[must_use]
+    pub fn of(content: &Content) -> Option<(Self, String)> {
+        let reason = match content {
+            Content::Picture { .. } => Self::SizeUnknown,
+            Content::CameraRaw(_) => Self::CameraRaw,
+            Content::Unsupported(_) => Self::UnsupportedFormat,
+            Content::Unknown | Content::PointCloud(_) => Self::UnknownContent,
+        };
+        content.complaint().map(|sentence| (reason, sentence))
+    }
 }
 
 /// An upload that became no item: a note for its owner.
@@ -213,7 +330,7 @@ mod tests {
 
     use super::*;
     use crate::domain::id::ItemUid;
-    use crate::domain::item::{Asset, Size};
+    use crate::domain::item::{Asset, AssetType, Size, SizeOrigin};
     use crate::domain::result::{LabelResult, ResultSource};
 
     fn a_project() -> ProjectUid {
@@ -227,12 +344,15 @@ mod tests {
             organization: OrganizationUid::named("acme"),
             project: a_project(),
             key: "a.jpg".into(),
-            asset: Asset { uid: ItemUid::of(a_project(), "a.jpg"), kind: AssetType::Image, size, source, changes: 0 },
-            file: version.map(|(etag, sequencer)| FileVersion {
-                etag: etag.into(),
-                sequence: Sequence::of(sequencer),
-                deleted: false,
-            }),
+            asset: Asset {
+                uid: ItemUid::of(a_project(), "a.jpg"),
+                kind: AssetType::Image,
+                size,
+                origin: SizeOrigin::default(),
+                source,
+                changes: 0,
+            },
+            file: version.map(|(etag, sequencer)| FileVersion::of(etag, Sequence::of(sequencer))),
             created_at: Timestamp::UNIX_EPOCH,
             result: None,
         }
@@ -285,17 +405,10 @@ mod tests {
         let draft = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
         assert!(after(&draft, ("two", "2")).waits());
         assert!(after(&draft, ("one", "2")).result.is_some(), "the same bytes again");
-        assert!(draft.spoilt(&draft.asset.source, &Sequence::of("2")).unwrap().result.is_none());
-        assert_eq!(
-            an_item(None).spoilt(&draft.asset.source, &Sequence::of("2")),
-            None,
-            "a job fails it, with a reason"
-        );
 
         let accepted = labeled(an_item(Some(("one", "1"))), ResultStatus::Accepted);
         let kept = after(&accepted, ("two", "2"));
         assert_eq!((kept.result, kept.file.unwrap().etag.as_str()), (accepted.result.clone(), "two")); // I3
-        assert!(accepted.spoilt(&accepted.asset.source, &Sequence::of("2")).unwrap().result.is_some());
 
         let drafted_before_s3_told = labeled(an_item(None), ResultStatus::Draft);
         assert!(after(&drafted_before_s3_told, ("one", "1")).result.is_some());
@@ -309,6 +422,96 @@ mod tests {
         assert!(item.waits() && deleted.is_deleted() && !deleted.waits());
         assert_eq!(deleted.uploaded(&an_item(Some(("one", "15")))), Effect::Known, "what was before the deletion");
         assert!(after(&deleted, ("one", "3")).waits());
+    }
+
+    #[test]
+    fn a_file_that_is_back_with_the_same_bytes_has_its_draft_still() {
+        let draft = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
+        let deleted = draft.deleted(&draft.asset.source, &Sequence::of("2")).unwrap();
+
+        assert!(deleted.result.is_some());
+        let back = after(&deleted, ("one", "3"));
+        assert!(back.result.is_some() && !back.is_deleted() && back.asset.changes == 2);
+        assert!(after(&deleted, ("two", "3")).result.is_none());
+    }
+
+    /// A version with what S3 says of it.
+    fn described(etag: &str, size_bytes: u64, digest: Option<(&str, &str)>) -> FileVersion {
+        let digest = digest.map(|(algorithm, value)| Digest::of(algorithm, value));
+        FileVersion { size_bytes: Some(size_bytes), digest, ..FileVersion::of(etag, Sequence::of("1")) }
+    }
+
+    #[test]
+    fn the_same_bytes_are_known_by_their_etag_or_by_a_checksum_of_the_whole() {
+        let crc = |value| Some(("crc64nvme", value));
+        let one = described("one", 9, crc("x"));
+
+        for same in [described("one", 9, None), described("parts-2", 9, crc("x"))] {
+            assert!(one.has_bytes_of(&same) && one.doubts(&same, false).is_empty());
+        }
+        for other in
+            [described("two", 9, crc("y")), described("two", 9, Some(("sha256", "x"))), described("two", 9, None)]
+        {
+            assert!(!one.has_bytes_of(&other));
+        }
+        // What is not known is not the same.
+        assert!(!described("", 9, None).has_bytes_of(&described("", 9, None)));
+    }
+
+    #[test]
+    fn bytes_are_read_only_where_they_can_tell() {
+        let md5 = "0123456789abcdef0123456789abcdef";
+        let crc32 = Some(("crc32", "x"));
+        let digests = |known: &FileVersion, new: &FileVersion, is_md5| -> Vec<String> {
+            known.doubts(new, is_md5).into_iter().map(|Digest(digest)| digest).collect()
+        };
+        let parts = described("parts-2", 9, None);
+
+        assert_eq!(digests(&described(md5, 9, None), &parts, false), [format!("md5:{md5}")]);
+        let large = |etag| described(etag, 11 * MIB, None);
+        assert_eq!(digests(&large("x-3"), &large(md5), true), ["md5/5242880:x-3"]);
+        assert_eq!(
+            digests(&large("x-2"), &large("y-3"), false),
+            ["md5/6291456:x-2", "md5/8388608:x-2", "md5/10485760:x-2"]
+        );
+        assert_eq!(digests(&described(md5, 9, crc32), &parts, false), ["crc32:x".to_owned(), format!("md5:{md5}")]);
+        assert_eq!(
+            digests(&described("parts-3", 9, crc32), &described(md5, 9, Some(("sha1", "y"))), true),
+            ["crc32:x"]
+        );
+        for (known, new, is_md5, why) in [
+            (described(md5, 9, None), described("fedcba9876543210fedcba9876543210", 9, None), true, "two MD5s differ"),
+            (described("parts-3", 9, None), parts.clone(), false, "such parts are none of a usual size"),
+            (described(md5, 8, crc32), parts, false, "another length"),
+            (described(md5, 9, crc32), described("parts-2", 9, Some(("crc32", "y"))), false, "another checksum"),
+            (described(md5, 1 << 30, crc32), described("parts-2", 1 << 30, None), false, "too large to be read"),
+        ] {
+            assert!(digests(&known, &new, is_md5).is_empty(), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_same_bytes_under_another_etag_change_the_etag_and_nothing_else() {
+        let draft = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
+        let known = FileVersion { sequence: Sequence::of("1"), ..described("one", 9, Some(("crc32", "x"))) };
+        let draft = Item { file: Some(known.clone()), ..draft };
+        let parts = Item {
+            file: Some(FileVersion { sequence: Sequence::of("2"), ..described("parts-2", 9, None) }),
+            ..an_item(None)
+        };
+
+        let Effect::Changed(same) = draft.uploaded_again(&parts) else { panic!("it is news") };
+        let file = FileVersion { etag: "parts-2".into(), sequence: Sequence::of("2"), ..known };
+        assert_eq!(*same, Item { file: Some(file), ..draft.clone() });
+        assert!(!same.waits_anew(&draft));
+        let Effect::Changed(other) = draft.uploaded(&parts) else { panic!("it is news") };
+        assert!(other.result.is_none(), "where nothing proves them to be the same");
+    }
+
+    #[test]
+    fn a_row_of_before_there_was_more_to_say_is_still_read() {
+        let read: FileVersion = serde_json::from_value(json!({"e": "9b2cf5", "s": "00ABC"})).unwrap();
+        assert_eq!(read, FileVersion::of("9b2cf5", Sequence::of("00ABC")));
     }
 
     #[test]

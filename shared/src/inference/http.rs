@@ -134,6 +134,7 @@ mod tests {
     use crate::domain::connection::{Connection, ProviderType};
     use crate::domain::id::ItemUid;
     use crate::domain::item::{AssetType, Size};
+    use crate::domain::turn::Frame;
     use crate::egress::TlsError;
 
     /// A server for one request: its port, and what it was sent.
@@ -168,6 +169,7 @@ mod tests {
             asset_url: "https://bucket.example/x?signed".into(),
             asset_type: AssetType::Image,
             size: Some(Size { width: 4, height: 3 }),
+            frame: Some(Frame::Upright),
             labels: &labels,
             model_type: None,
         };
@@ -205,7 +207,7 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<Value>(body).unwrap(),
             json!({"asset_id": ItemUid::of_probe(), "asset_url": "https://bucket.example/x?signed", "asset_type": "image",
-                "width": 4, "height": 3, "labels": ["car"]})
+                "width": 4, "height": 3, "frame": "upright", "labels": ["car"]})
         );
     }
 

@@ -1,18 +1,23 @@
 //! S3: manifests, raw predictions, and the items themselves.
 
+mod digest;
+
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Config, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 
 use crate::domain::Error;
 use crate::domain::source::{S3Object, Source};
-use crate::ports::{Files, Listing, Listings, NoFile, Objects, Upload};
+use crate::domain::upload::Digest;
+use crate::objects::digest::Digesting;
+use crate::ports::{Contents, Described, Files, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;
 
 /// To make an object of its parts may take S3 minutes, in which it says nothing but spaces (AWS, "CompleteMultipartUpload").
@@ -159,6 +164,55 @@ impl Listings for Bucket {
     }
 }
 
+impl Contents for Bucket {
+    async fn described(&self, source: &Source) -> Result<Option<Described>, NoFile> {
+        let Ok((bucket, key)) = self.place(source) else { return Ok(None) };
+        let answer =
+            self.client.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send().await;
+        match answer {
+            Ok(head) => Ok(Some(described(head))),
+            Err(error) => match error.raw_response().map(|response| response.status().as_u16()) {
+                Some(301 | 307 | 400 | 403 | 404) => Ok(None),
+                _ => Err(NoFile::Busy("The file cannot be looked up just now.".into())),
+            },
+        }
+    }
+
+    async fn has_digest(&self, source: &Source, etag: &str, digests: &[Digest]) -> Result<bool, NoFile> {
+        let busy = || NoFile::Busy("The file cannot be read just now, or was written over.".into());
+        let (bucket, key) = self.place(source).map_err(|_| busy())?;
+        let answer = self.client.get_object().bucket(bucket).key(key).if_match(format!("\"{etag}\"")).send().await;
+        let mut body = answer.map_err(|_| busy())?.body;
+        let mut all: Vec<Digesting<'_>> = digests.iter().filter_map(Digesting::towards).collect();
+        while let Some(bytes) = body.try_next().await.map_err(|_| busy())? {
+            all.iter_mut().for_each(|digesting| digesting.update(&bytes));
+        }
+        Ok(all.into_iter().any(Digesting::is_it))
+    }
+}
+
+fn described(head: HeadObjectOutput) -> Described {
+    let etag = head.e_tag.as_deref().unwrap_or_default().trim_matches('"').to_owned();
+    let keeps_md5 = matches!(head.server_side_encryption, None | Some(ServerSideEncryption::Aes256))
+        && head.sse_customer_algorithm.is_none();
+    let checksums = [
+        ("crc64nvme", head.checksum_crc64_nvme),
+        ("sha256", head.checksum_sha256),
+        ("sha1", head.checksum_sha1),
+        ("crc32c", head.checksum_crc32_c),
+        ("crc32", head.checksum_crc32),
+    ];
+    // One of the parts' checksums ends with their number, "-2" (AWS, "Checking object integrity").
+    let of_whole = |value: &String| !value.contains('-');
+    let digest = checksums.into_iter().find_map(|(algorithm, value)| Some((algorithm, value.filter(of_whole)?)));
+    Described {
+        is_md5: keeps_md5 && !etag.contains('-'),
+        etag,
+        size_bytes: head.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+        digest: digest.map(|(algorithm, value)| Digest::of(algorithm, &value)),
+    }
+}
+
 impl Bucket {
     /// Bucket and key of a file, or else its URL.
     fn place<'a>(&'a self, source: &'a Source) -> Result<(&'a str, &'a str), &'a str> {
@@ -211,6 +265,23 @@ mod tests {
     use aws_sdk_s3::primitives::SdkBody;
 
     use super::*;
+
+    #[test]
+    fn of_an_objects_checksums_the_one_of_all_its_bytes_counts() {
+        let head = || HeadObjectOutput::builder().e_tag("\"b1946ac92492d2347c6235b4d2611184\"").content_length(6);
+        let whole = described(head().checksum_crc32("NSRBwg==").build());
+        assert_eq!((whole.digest, whole.is_md5), (Some(Digest::of("crc32", "NSRBwg==")), true));
+        assert_eq!((whole.etag.as_str(), whole.size_bytes), ("b1946ac92492d2347c6235b4d2611184", 6));
+
+        assert_eq!(described(head().checksum_crc32("NSRBwg==-2").build()).digest, None);
+        for not_md5 in [
+            head().e_tag("\"b1946ac92492d2347c6235b4d2611184-2\""),
+            head().server_side_encryption(ServerSideEncryption::AwsKms),
+            head().sse_customer_algorithm("AES256"),
+        ] {
+            assert!(!described(not_md5.build()).is_md5);
+        }
+    }
 
     #[test]
     fn a_plan_is_made_anew_if_its_upload_was_completed_by_a_call_whose_answer_was_lost() {

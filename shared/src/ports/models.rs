@@ -11,6 +11,7 @@ use crate::domain::item::{AssetType, Size};
 use crate::domain::job::ModelType;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::domain::provider::InferenceProvider;
+use crate::domain::turn::Frame;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
@@ -84,9 +85,12 @@ pub struct InferenceRequest<'a> {
     pub asset_url: String,
     /// What it is.
     pub asset_type: AssetType,
-    /// Pixels.
+    /// Pixels, of the picture in the frame that follows.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
+    /// The frame of the size, and of the answer's coordinates; `None` of point clouds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<Frame>,
     /// The labels to look for; empty: any.
     pub labels: &'a [String],
     /// A hint.

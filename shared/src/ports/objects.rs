@@ -7,6 +7,7 @@ use crate::domain::Error;
 use crate::domain::item::Asset;
 use crate::domain::plan::Batch;
 use crate::domain::source::Source;
+use crate::domain::upload::Digest;
 
 /// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
 /// bucket drops it.
@@ -69,6 +70,35 @@ pub struct Listing {
 pub trait Listings: Send + Sync {
     /// The object of this place as it is now; `None`: there is none.
     fn listed(&self, source: &Source) -> impl Future<Output = Result<Option<Listing>, NoFile>> + Send;
+}
+
+/// What a bucket says of an object's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its ETag.
+    pub etag: String,
+    /// Whether that is the MD5 of its bytes: it has one part, and no key of KMS or of the caller's.
+    pub is_md5: bool,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// The bucket's checksum of the whole object, if it has one.
+    pub digest: Option<Digest>,
+}
+
+/// The bytes of objects, as a whole.
+pub trait Contents: Send + Sync {
+    /// The object of this place as it is now; `None`: it is gone, or may not be read.
+    fn described(&self, source: &Source) -> impl Future<Output = Result<Option<Described>, NoFile>> + Send;
+    /// Whether the bytes of an object have one of these digests, read as they come and not kept in memory.
+    ///
+    /// # Errors
+    /// [`NoFile`], also if the object has another ETag meanwhile.
+    fn has_digest(
+        &self,
+        source: &Source,
+        etag: &str,
+        digests: &[Digest],
+    ) -> impl Future<Output = Result<bool, NoFile>> + Send;
 }
 
 /// The lines of a batch.

@@ -13,7 +13,7 @@ use super::calls::Row;
 use super::keys::{self, Key};
 use crate::domain::draft::Place;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, ResultUid};
-use crate::domain::item::{Asset, AssetType, Item, Size, Source, is_zero};
+use crate::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source, is_zero};
 use crate::domain::job::{Counters, Job, JobSpec, JobState, JobStatus};
 use crate::domain::outcome::Receipt;
 use crate::domain::packed::{pack, unpack};
@@ -48,20 +48,22 @@ struct PackedAsset {
     #[serde(flatten)]
     size: Option<Size>,
     #[serde(flatten)]
+    origin: SizeOrigin,
+    #[serde(flatten)]
     source: Source,
     #[serde(default, skip_serializing_if = "is_zero")]
     changes: u32,
 }
 
 pub(super) fn packed(asset: &Asset) -> Result<String, Error> {
-    let Asset { kind, size, source, changes, .. } = asset.clone();
-    let packed = PackedAsset { kind, size, source, changes };
+    let Asset { kind, size, origin, source, changes, .. } = asset.clone();
+    let packed = PackedAsset { kind, size, origin, source, changes };
     serde_json::to_string(&packed).map_err(Error::internal)
 }
 
 pub(super) fn asset(uid: ItemUid, packed: &str) -> Result<Asset, Error> {
-    let PackedAsset { kind, size, source, changes } = serde_json::from_str(packed).map_err(Error::internal)?;
-    Ok(Asset { uid, kind, size, source, changes })
+    let PackedAsset { kind, size, origin, source, changes } = serde_json::from_str(packed).map_err(Error::internal)?;
+    Ok(Asset { uid, kind, size, origin, source, changes })
 }
 
 /// An item and its result. Every byte of it is paid for with each draft, so it says nothing twice.

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt, stream};
 
 use crate::domain::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
-use crate::domain::item::{Asset, AssetType, Item, Size, Source};
+use crate::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
 use crate::domain::job::{Job, JobEvent, JobSpec, JobState, JobStatus, ModelType};
 use crate::domain::outcome::{Outcome, Receipt, SkipReason};
 use crate::domain::plan::Plan;
@@ -338,6 +338,7 @@ pub fn an_item(n: usize) -> Asset {
         uid: ItemUid::of(project, &key),
         kind: AssetType::Image,
         size: Some(Size { width: 100, height: 100 }),
+        origin: SizeOrigin::default(),
         source: Source::Bucket(Item::object_key(project, &key)),
         changes: 0,
     }

@@ -19,7 +19,7 @@ pub use clock::StoppedClock;
 pub use executions::MemoryExecutions;
 pub use fault::Fault;
 pub use jobs::{MemoryJob, a_job, an_item};
-pub use models::{MemoryObjects, MemoryWeb, ScriptedModel, ScriptedModels, a_mask, a_png};
+pub use models::{MemoryObjects, MemoryWeb, ScriptedModel, ScriptedModels, a_mask, a_png, md5_of};
 pub use providers::MemoryTenants;
 #[cfg(feature = "http")]
 pub use requests::MemoryRequests;

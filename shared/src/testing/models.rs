@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::Digest as _;
 use uuid::Uuid;
 
 use crate::domain::Error;
@@ -14,8 +15,10 @@ use crate::domain::item::Size;
 use crate::domain::outcome::{Failure, FailureCode};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::source::Source;
+use crate::domain::upload::Digest;
 use crate::ports::{
-    Connect, Files, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects, Upload,
+    Connect, Contents, Described, Files, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects,
+    Upload,
 };
 use crate::testing::Fault;
 
@@ -226,6 +229,8 @@ pub struct MemoryObjects {
     latency: Duration,
     refusals: Mutex<HashMap<String, NoFile>>,
     silent: Mutex<Option<String>>,
+    descriptions: Mutex<HashMap<String, Described>>,
+    compared: Mutex<usize>,
 }
 
 impl MemoryObjects {
@@ -237,6 +242,16 @@ impl MemoryObjects {
     /// From now on nothing is heard of what lies under this prefix.
     pub fn silence(&self, prefix: &str) {
         *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = Some(prefix.to_owned());
+    }
+
+    /// From now on the bucket says this of the object of this key.
+    pub fn describe(&self, key: &str, described: Described) {
+        self.descriptions.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), described);
+    }
+
+    /// How many objects were read as a whole, to be compared.
+    pub fn compared(&self) -> usize {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Deletes an object.
@@ -354,6 +369,34 @@ impl Listings for MemoryObjects {
             etag: format!("{:x}", object.len()),
             size_bytes: u64::try_from(object.len()).unwrap_or(u64::MAX),
         }))
+    }
+}
+
+/// What stands for the MD5 of an object of [`MemoryObjects`], and so for its ETag.
+#[must_use]
+pub fn md5_of(bytes: &[u8]) -> String {
+    hex::encode(&sha2::Sha256::digest(bytes)[..16])
+}
+
+impl Contents for MemoryObjects {
+    async fn described(&self, source: &Source) -> Result<Option<Described>, NoFile> {
+        let name = name_of(source);
+        if let Some(described) = self.descriptions.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(Some(described.clone()));
+        }
+        Ok(self.object(&name).map(|object| Described {
+            etag: md5_of(&object),
+            is_md5: true,
+            size_bytes: u64::try_from(object.len()).unwrap_or(u64::MAX),
+            digest: None,
+        }))
+    }
+
+    async fn has_digest(&self, source: &Source, _: &str, digests: &[Digest]) -> Result<bool, NoFile> {
+        *self.compared.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let object =
+            self.object(&name_of(source)).ok_or_else(|| NoFile::Unreadable("There is no such file.".into()))?;
+        Ok(digests.contains(&Digest::of("md5", &md5_of(&object))))
     }
 }
 

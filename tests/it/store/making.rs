@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::TryStreamExt;
 use shared::domain::draft::Draft;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
-use shared::domain::item::{Asset, AssetType, Item, Size, Source};
+use shared::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
 use shared::domain::job::{Counters, Job, JobSpec, JobState, JobStatus, ModelType};
 use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcome, Receipt, SkipReason};
 use shared::domain::plan::{Batch, Plan};
@@ -102,7 +102,8 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
         let key = format!("{n}.jpg");
         let source = Source::Bucket(Item::object_key(project, &key));
         let size = Some(Size { width: 640, height: 480 });
-        let asset = Asset { uid: ItemUid::of(project, &key), kind: AssetType::Image, size, source, changes: 0 };
+        let (uid, origin) = (ItemUid::of(project, &key), SizeOrigin::default());
+        let asset = Asset { uid, kind: AssetType::Image, size, origin, source, changes: 0 };
         let created_at = at(0) + std::time::Duration::from_micros(n as u64);
         Item { organization: acme(), project, key, asset, file: None, created_at, result: None }
     };
@@ -111,7 +112,7 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
 
 /// An item after S3 has told of its file: ETag and sequencer.
 pub(crate) fn uploaded(item: &Item, (etag, sequencer): (&str, &str)) -> Item {
-    let file = FileVersion { etag: etag.into(), sequence: Sequence::of(sequencer), deleted: false };
+    let file = FileVersion::of(etag, Sequence::of(sequencer));
     match item.uploaded(&Item { file: Some(file), ..item.clone() }) {
         Effect::Changed(after) => *after,
         effect => panic!("{effect:?}"),

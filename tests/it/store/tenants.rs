@@ -6,6 +6,7 @@ use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
 use shared::domain::organization::Organization;
 use shared::domain::project::{Project, ProjectChange, ProjectStatus};
 use shared::domain::provider::InferenceProvider;
+use shared::domain::turn::Exif;
 use shared::ports::{KeyRing, Keys, Organizations, Projects, Providers};
 use shared::store::Store;
 
@@ -255,6 +256,7 @@ async fn an_https_provider_reads_back_as_it_was(store: Store) {
                 response_key: "found".into(),
                 response_format: ResponseFormat::CocoResults,
                 label_map: [("17".to_owned(), "cat".to_owned())].into(),
+                exif: Exif::Ignored,
             },
             max_concurrency: 64,
             sealed: Some("ciphertext".into()),

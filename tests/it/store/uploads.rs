@@ -27,7 +27,7 @@ pub(super) async fn a_stored_project(store: &Store) -> Project {
 }
 
 pub(super) fn version(etag: &str, sequencer: &str) -> Option<FileVersion> {
-    Some(FileVersion { etag: etag.into(), sequence: Sequence::of(sequencer), deleted: false })
+    Some(FileVersion::of(etag, Sequence::of(sequencer)))
 }
 
 async fn read(store: &Store, uid: ItemUid) -> Item {

@@ -70,6 +70,7 @@ impl Case {
             response_key: self.key.clone().unwrap_or(usual.response_key),
             response_format: self.format,
             label_map: self.label_map.clone(),
+            ..usual
         }
     }
 

@@ -29,7 +29,7 @@ async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
     assert_eq!(
         asked,
         json!({"asset_id": asked["asset_id"], "asset_url": "https://bucket.example/probes/picture.jpg?signed", "asset_type": "image",
-            "width": 192, "height": 192, "labels": []})
+            "width": 192, "height": 192, "frame": "upright", "labels": []})
     );
     let (_, provider) = world.api.call(&format!("GET {path}"), Value::Null).await;
     assert_eq!(

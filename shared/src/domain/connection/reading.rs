@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::limits;
+use crate::domain::turn::Exif;
 
 /// How a model's answers are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Reading {
     /// Labels of the project by those of the model; a label that is not named stays as it is.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label_map: BTreeMap<String, String>,
+    /// Which frame its coordinates are of.
+    pub exif: Exif,
 }
 
 /// What an answer looks like.
@@ -42,6 +45,7 @@ impl Default for Reading {
             response_key: "annotations".into(),
             response_format: ResponseFormat::default(),
             label_map: BTreeMap::new(),
+            exif: Exif::default(),
         }
     }
 }
@@ -56,7 +60,8 @@ impl Reading {
         if label_map.values().map(|label| label.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
             fields.refuse("label_map", format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
         }
-        Self { response_format, label_map, ..Self::default() }
+        let exif = Exif::read(fields);
+        Self { response_format, label_map, exif, ..Self::default() }
     }
 
     /// What to ask a model for so that it says the wanted labels: those of its own that are read as one of them. None: all.

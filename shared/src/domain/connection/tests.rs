@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::credentials::*;
 use super::*;
+use crate::domain::turn::Exif;
 
 const TOKEN: &str = "hunter2";
 
@@ -93,11 +94,12 @@ fn what_both_kinds_may_say_of_their_model_has_two_spellings_too() {
     let reading = Reading {
         response_format: ResponseFormat::CocoResults,
         label_map: [("17".to_owned(), "cat".to_owned())].into(),
+        exif: Exif::Ignored,
         ..Reading::default()
     };
     for said in [
-        json!({"response_format": "coco_results", "label_map": {"17": "cat"}, "max_concurrency": 64}),
-        json!({"responseFormat": "coco_results", "labelMap": [{"from": "17", "to": " cat"}], "maxConcurrency": 64}),
+        json!({"response_format": "coco_results", "label_map": {"17": "cat"}, "exif": "ignored", "max_concurrency": 64}),
+        json!({"responseFormat": "coco_results", "labelMap": [{"from": "17", "to": " cat"}], "exif": "ignored", "maxConcurrency": 64}),
     ] {
         let with = |mut config: Value| {
             config.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
@@ -130,6 +132,10 @@ fn what_is_not_sent_has_its_default() {
 fn a_bad_config_names_its_keys_and_repeats_no_value() {
     for (config, complaint) in [
         (json!({"endpoint_name": "yolo"}), "config.region: This field is required."),
+        (
+            json!({"endpoint_name": "yolo", "region": "eu-central-1", "exif": true}),
+            "config.exif: Must be \"applied\" or \"ignored\".",
+        ),
         (
             json!({"endpoint_name": "-yolo", "region": "eu-central-1"}),
             "config.endpoint_name: Must consist of letters, digits and inner hyphens.",

@@ -31,7 +31,9 @@ use super::connection::Reading;
 use super::error::FieldError;
 use super::item::Size;
 use super::limits;
+use super::orientation::Orientation;
 use super::prediction::{Geometry, Mask, Prediction};
+use super::turn::turn_upright;
 
 /// Notes of dropped parts that are kept; the rest is counted.
 const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
@@ -94,7 +96,7 @@ pub enum BadAnswer {
     },
 }
 
-/// Reads a model's answer. `size` is the item's, `None` for point clouds.
+/// Reads a model's answer. `size` is the item's in the frame of the answer, `None` for point clouds.
 ///
 /// # Errors
 /// [`BadAnswer`]: the item fails.
@@ -136,6 +138,21 @@ impl Decoded {
             }
         }
         if unasked { Ok(self) } else { self.unless_nothing_is_left() }
+    }
+
+    /// Turns what is well formed from the stored picture into the picture upright, which has this size. A mask that cannot be
+    /// turned is noted.
+    ///
+    /// # Errors
+    /// `NothingWellFormed`.
+    pub fn turned(mut self, orientation: Orientation, upright: Size) -> Result<Self, BadAnswer> {
+        let (predictions, notes) = turn_upright(std::mem::take(&mut self.predictions), orientation, upright);
+        self.predictions = predictions;
+        if notes.is_empty() {
+            return Ok(self);
+        }
+        self.dropped.extend(notes);
+        self.unless_nothing_is_left()
     }
 
     fn unless_nothing_is_left(mut self) -> Result<Self, BadAnswer> {
