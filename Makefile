@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers chaos faults uploads logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults uploads logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -101,6 +101,10 @@ chaos: setup build
 fuzz-answers:
 	MINUTES=$(or $(MINUTES),10) $(CARGO_TEST) --test answers -- --nocapture
 
+# Made-up heads of files, for so many minutes; prints its figures.
+fuzz-heads:
+	MINUTES=$(or $(MINUTES),10) cargo test -p shared --test heads --target $(TARGET) whatever -- --nocapture
+
 # The table throttled for a minute in the middle of a job; the system tests do it for seconds.
 faults: setup build
 	@$(PY) -m local up >/dev/null
@@ -128,10 +132,15 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 
-test: lint test-rust test-infra test-endpoint test-system
+test: lint test-rust test-heads test-infra test-endpoint test-system
 
 test-rust: setup
 	$(CARGO_TEST)
+
+# Files of independent writers, their sizes by us and by independent readers. Needs no stack.
+test-heads: setup
+	@cargo build --quiet -p shared --example heads --target $(TARGET)
+	$(VENV)/bin/pytest tests/heads
 
 # The linter reads what a synthesis leaves, and that takes the real binaries.
 test-infra: setup build

@@ -1,8 +1,7 @@
 //! What a file holds, and a picture's width, height and orientation: from its head, never the whole of it.
 
-use crate::domain::content::{Content, HeadFault, PictureFormat, PointCloudFormat, SizeUnknown, Stored};
-use crate::domain::orientation::Orientation;
-use crate::domain::picture::{Head, Look, PIECE_BYTES};
+use crate::domain::content::{Content, Stored};
+use crate::domain::head::{Head, Look};
 use crate::domain::source::Source;
 use crate::ports::{Files, NoFile};
 
@@ -11,35 +10,34 @@ use crate::ports::{Files, NoFile};
 /// # Errors
 /// [`NoFile`], also if the file is there and says no size: the sentence says why, and where in the file.
 pub async fn measure(files: &impl Files, source: &Source) -> Result<Stored, NoFile> {
-    match recognize(files, source, None).await? {
-        Content::Picture { head: Ok(stored), .. } => Ok(stored),
-        other => Err(NoFile::Unreadable(
-            other.complaint().unwrap_or_else(|| "The file is a point cloud, which has no width and height.".into()),
-        )),
+    let content = recognize(files, source, None).await?;
+    if let Content::Picture { head: Ok(stored), .. } = content {
+        return Ok(stored);
     }
+    let no_picture = || "The file is a point cloud, which has no width and height.".to_owned();
+    Err(NoFile::Unreadable(content.complaint().unwrap_or_else(no_picture)))
 }
 
-/// Reads what a file holds, whatever it is called. `length`: the file's, if it is known.
+/// Reads what a file holds. What it is called counts for a point cloud in a `.bin` alone, which has no magic; so does its
+/// `length`, if that is known.
 ///
 /// # Errors
 /// [`NoFile`].
-pub async fn recognize(files: &impl Files, source: &Source, _length: Option<u64>) -> Result<Content, NoFile> {
-    let mut head = Head::default();
+pub async fn recognize(files: &impl Files, source: &Source, length: Option<u64>) -> Result<Content, NoFile> {
+    let mut head = Head::of(name_of(source), length);
     loop {
-        // Ends: a head wants a few pieces and no more.
+        // Ends: a head wants a bounded number of ranges.
         match head.look() {
-            Look::Size(size) => {
-                let stored = Stored { size, orientation: Orientation::default() };
-                return Ok(Content::Picture { format: head.format().unwrap_or(PictureFormat::Jpeg), head: Ok(stored) });
-            }
-            Look::Wants(offset) => head.add(offset, files.piece(source, offset, PIECE_BYTES).await?),
-            Look::Unknown if head.is_point_cloud() => return Ok(Content::PointCloud(PointCloudFormat::Pcd)),
-            Look::Unknown => {
-                let unknown = |format| SizeUnknown { format, at: 0, fault: HeadFault::TooFar };
-                return Ok(head
-                    .format()
-                    .map_or(Content::Unknown, |format| Content::Picture { format, head: Err(unknown(format)) }));
-            }
+            Look::Is(content) => return Ok(content),
+            Look::Wants { offset, length } => head.add(offset, length, files.piece(source, offset, length).await?),
         }
+    }
+}
+
+fn name_of(source: &Source) -> &str {
+    match source {
+        Source::Bucket(key) => key,
+        Source::S3(object) => &object.key,
+        Source::Url(url) => url,
     }
 }

@@ -70,18 +70,16 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         let shown = async {
             let shown = join(self.recognize(&place.source, object.size_bytes), self.files.described(&place.source));
             let (recognized, described) = shown.await;
-            match (recognized?, described) {
-                (Ok(Some(found)), Ok(described)) => Ok(Ok(Some((found, described)))),
-                (Ok(Some(_)), Err(error)) => Err(Error::ObjectsUnavailable(error.into())),
-                (Ok(None), _) => Ok(Ok(None)),
-                (Err(refusal), _) => Ok(Err(refusal)),
-            }
+            Ok((recognized?, described))
         };
-        let (found, described) = match in_time(SHOWING, shown).await? {
-            Ok(Some(shown)) => shown,
+        let (recognized, described) = in_time(SHOWING, shown).await?;
+        let found = match recognized {
+            Ok(Some(found)) => found,
             Ok(None) => return Ok(None), // gone again, which S3 tells as well
+            Err((Rejection::UnknownContent, _)) if self.is_given_as_point_cloud(&place).await? => Found::PointCloud,
             Err(refusal) => return self.reject(&place, object, refusal).await,
         };
+        let described = described.map_err(|error| Error::ObjectsUnavailable(error.into()))?;
         let mut asset = Asset {
             uid: ItemUid::of(place.project, place.key),
             kind: AssetType::Image,
@@ -147,6 +145,11 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
             there = self.store.items(&[new.asset.uid]).await?.pop().ok_or_else(busy)?;
         }
         Err(busy())
+    }
+
+    async fn is_given_as_point_cloud(&self, place: &Place<'_>) -> Result<bool, Error> {
+        let item = self.store.items(&[ItemUid::of(place.project, place.key)]).await?.pop();
+        Ok(item.is_some_and(|item| item.asset.source == place.source && item.asset.is_given_as_point_cloud()))
     }
 
     /// The upload, if the object as it is now has the bytes that the item's file had: with the ETag that it has now. Where S3's

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::JobUid;
 use shared::domain::item::{Item, Size};
+use shared::domain::orientation::Orientation;
 use shared::domain::project::Project;
 use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::upload::{Digest, Rejection};
@@ -427,7 +428,7 @@ async fn of_a_deleted_version_counts_what_is_there_now() {
     assert!(item().is_deleted(), "it was the last one");
     app.put(project, "a.png").await;
     app.handle([version_deleted(project, "a.png", 5)]).await;
-    assert!(item().waits(), "its delete marker was taken back");
+    assert!(!item().is_deleted() && item().result.is_some(), "its delete marker was taken back: the same bytes (I12)");
 }
 
 #[tokio::test]
@@ -565,6 +566,39 @@ async fn a_size_that_the_caller_gave_stays_and_the_item_says_where_its_file_diff
         assert_eq!((item.asset.size, item.asset.origin.file_size), (Some(size), file_size));
         assert!(item.file.is_some() && item.is_said_again_by(&line));
     }
+}
+
+#[tokio::test]
+async fn the_size_of_a_turned_picture_is_that_of_it_upright() {
+    // A JPEG whose EXIF says 6, and a frame header of 40 x 30.
+    let exif = b"\xFF\xE1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let frame = b"\xFF\xC0\x00\x11\x08\x00\x1E\x00\x28\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01";
+    let photo = [&b"\xFF\xD8"[..], exif, frame, b"\xFF\xDA"].concat();
+    let (app, project) = an_app(None).await;
+
+    put_as(&app, project, &photo, 1, None).await;
+
+    let asset = app.store.all_items().remove(0).asset;
+    assert_eq!(asset.size, Some(Size { width: 30, height: 40 }));
+    assert_eq!(asset.origin.orientation, Some(Orientation::Rotated90));
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_knows_is_a_point_cloud_if_the_caller_said_so() {
+    let (app, project) = an_app(quiet()).await;
+    for (key, kind) in [("cloud.xyz", "point_cloud"), ("picture.xyz", "image")] {
+        let line = json!({"key": key, "asset_type": kind});
+        let owner = (OrganizationUid::named("acme"), project);
+        let item = Item::read(line, owner, app.clock.now(), |_| Err(String::new())).unwrap();
+        app.store.add_items(&[item]).await.remove(0).unwrap();
+        app.files.put(&Item::object_key(project, key), "", b"1.0 2.0 3.0\n".to_vec()).await.unwrap();
+        app.handle([created(project, key, "e", 1)]).await;
+    }
+
+    let known: Vec<(String, bool)> =
+        app.store.all_items().into_iter().map(|item| (item.key, item.file.is_some())).collect();
+    assert_eq!(known, [("cloud.xyz".to_owned(), true), ("picture.xyz".to_owned(), false)]);
+    assert_eq!(app.store.rejected().len(), 1);
 }
 
 #[tokio::test]

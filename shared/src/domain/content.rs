@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::item::{AssetType, Size};
 use super::orientation::Orientation;
+use super::{head, limits};
 
 /// What a file holds. A format is told by magic alone: whether its size was found is another thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,18 +43,18 @@ impl Content {
         Some(match self {
             Self::Picture { head: Err(unknown), .. } => unknown.to_string(),
             Self::CameraRaw(name) => format!(
-                "The file is a camera raw file ({name}), whose picture is what a raw developer makes of it. Upload the developed \
-                 picture, as JPEG or TIFF."
+                "The file is a camera raw file ({name}): its picture is what a raw developer makes of it, and the smaller ones in \
+                 it are others. Upload the developed picture, as JPEG or TIFF."
             ),
-            Self::Unsupported(name) => format!("The file is {name}. Convert it: {LABELED}"),
-            Self::Unknown => format!("What the file is cannot be told by its content: {LABELED}"),
+            Self::Unsupported(name) => format!("The file is {name}, which is not labeled: {LABELED}."),
+            Self::Unknown => format!("By its content the file is none that is labeled: {LABELED}."),
             Self::Picture { .. } | Self::PointCloud(_) => return None,
         })
     }
 }
 
-const LABELED: &str = "JPEG, PNG, WebP, GIF, BMP and TIFF pictures and PCD, LAS, LAZ, PLY and KITTI or nuScenes .bin point \
-    clouds are labeled.";
+const LABELED: &str =
+    "JPEG, PNG, WebP, GIF, BMP and TIFF pictures, and PCD, LAS, LAZ, PLY and KITTI or nuScenes .bin point clouds";
 
 /// Formats of pictures whose size is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,15 +146,20 @@ impl fmt::Display for SizeUnknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, at) = (self.format.name(), self.at);
         match &self.fault {
-            HeadFault::Truncated => write!(f, "The {name} ends at byte {at}, before its width and height."),
-            HeadFault::Malformed(what) => write!(f, "The {name} cannot be read at byte {at}: {what}."),
-            HeadFault::TooFar => {
-                write!(f, "The {name} says its width and height too far behind: they were sought up to byte {at}.")
+            HeadFault::Truncated => {
+                write!(f, "The {name} ends before it says its width and height, which were sought at byte {at}.")
             }
+            HeadFault::Malformed(what) => write!(f, "The {name} cannot be read at byte {at}: {what}."),
+            HeadFault::TooFar => write!(
+                f,
+                "The {name} says its width and height too far behind: of a file {} ranges and {} KiB are read, here up to byte {at}.",
+                head::RANGES,
+                head::BYTES / 1024
+            ),
             HeadFault::OutOfBounds(width, height) => write!(
                 f,
-                "The {name} says {width} x {height} pixels at byte {at}; each side must have from 1 to {} pixels.",
-                super::limits::PIXELS_PER_SIDE
+                "The {name} says {width} x {height} pixels at byte {at}, and each side must have from 1 to {}.",
+                limits::PIXELS_PER_SIDE
             ),
         }
     }

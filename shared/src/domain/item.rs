@@ -59,7 +59,8 @@ pub struct Asset {
 /// Where an item's size comes from, and what else its file says of it. Short names: a draft pays for every byte of its item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeOrigin {
-    /// The caller gave the size when the item was added. No file changes it.
+    /// The caller gave the size when the item was added, and no file changes it; or said that it is a point cloud, which a file of
+    /// unknown content does not change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given: bool,
     /// How the stored picture is turned to stand upright; `None`: the file was not read for it yet.
@@ -128,7 +129,7 @@ impl Item {
         let size = if kind == AssetType::PointCloud { None } else { size(&mut fields) };
         fields.finish()?;
         let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
-        let origin = SizeOrigin { given: size.is_some(), ..SizeOrigin::default() };
+        let origin = SizeOrigin { given: size.is_some() || !kind.has_pixels(), ..SizeOrigin::default() };
         let asset = Asset { uid: ItemUid::of(project, &key), kind, size, origin, source, changes: 0 };
         Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
     }
@@ -161,6 +162,7 @@ impl Asset {
 
     /// Takes what its file says of its picture. A size that was given stays.
     pub fn take_picture(&mut self, upright: Size, orientation: Orientation) {
+        self.origin.given &= self.size.is_some();
         self.origin.orientation = Some(orientation);
         match self.size {
             Some(given) if self.origin.given => self.origin.file_size = (given != upright).then_some(upright),
@@ -170,7 +172,15 @@ impl Asset {
 
     /// Takes that its file is a point cloud.
     pub fn take_point_cloud(&mut self) {
-        (self.kind, self.size, self.origin) = (AssetType::PointCloud, None, SizeOrigin::default());
+        let was_given = self.is_given_as_point_cloud();
+        (self.kind, self.size) = (AssetType::PointCloud, None);
+        self.origin = SizeOrigin { given: was_given, ..SizeOrigin::default() };
+    }
+
+    /// Whether its caller said that it is a point cloud: readers of point clouds know formats that have no magic.
+    #[must_use]
+    pub const fn is_given_as_point_cloud(&self) -> bool {
+        self.origin.given && !self.kind.has_pixels()
     }
 
     /// Takes what its file was found to be.
@@ -320,6 +330,12 @@ mod tests {
         assert_eq!(given.origin.orientation, Some(Orientation::Rotated90));
         given.take_point_cloud();
         assert_eq!((given.size, given.bounds(), given.origin), (None, None, SizeOrigin::default()));
+
+        let mut cloud = read(json!({"key": "a", "asset_type": "point_cloud"})).unwrap().asset;
+        cloud.take_point_cloud();
+        assert!(cloud.is_given_as_point_cloud() && !given.is_given_as_point_cloud());
+        cloud.take_file(&open);
+        assert_eq!((cloud.kind, cloud.size, cloud.origin.given), (AssetType::Image, open.size, false));
     }
 
     #[test]
