@@ -9,7 +9,7 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults uploads logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults patience uploads logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -109,6 +109,12 @@ fuzz-heads:
 faults: setup build
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_THROTTLED_SECONDS=60 $(VENV)/bin/pytest tests/system/test_endings.py
+
+# A server that works on one picture at a time, 5 s each, and endpoints that are away for a minute; the system tests do it for
+# seconds.
+patience: setup build
+	@$(PY) -m local up >/dev/null
+	AUTOLABEL_SERIAL_SECONDS=5 AUTOLABEL_AWAY_SECONDS=60 $(VENV)/bin/pytest -s tests/system/test_patience.py
 
 # 2,000 uploads in bursts during a job; the system tests put fewer.
 uploads: setup build

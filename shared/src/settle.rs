@@ -62,7 +62,8 @@ async fn ending(
     }
     let truncated = store.plan(job.spec.uid).await?.is_some_and(|plan| plan.truncated);
     let summary = sum.summary(truncated);
-    let error_message = verdict(job, problem, &summary);
+    // What a worker was refused says more than how the execution came to stop.
+    let error_message = verdict(job, job.state.refusal.as_deref().or(problem), &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
     let event = Event::of_job(job, status, error_message.as_deref());
     let deliveries = tell::deliveries(webhooks, event, clock.now()).await?;

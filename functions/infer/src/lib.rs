@@ -8,6 +8,7 @@ mod ask;
 mod chunks;
 mod gate;
 mod raw;
+mod tries;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -17,11 +18,13 @@ use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
 use shared::domain::breaker::{self, Breaker};
 use shared::domain::connection::SageMaker;
+use shared::domain::id::ProviderUid;
 use shared::domain::job::{Job, JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
+use shared::domain::provider::InferenceProvider;
 use shared::domain::source::SourceBuckets;
-use shared::domain::{Error, ErrorCode};
-use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
+use shared::domain::{Error, ErrorCode, Timestamp};
+use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Model, Objects, Providers};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -33,6 +36,9 @@ use raw::Raw;
 
 /// How often a worker looks whether its job goes on (I7: a cancel is seen within one model latency and a second).
 const WATCH: Duration = Duration::from_millis(500);
+/// How often the worker reads the provider's row: a deleted or deactivated provider is called so much longer at most. The
+/// deployment's own endpoint has no row.
+const WATCH_PROVIDER: Duration = Duration::from_secs(5);
 /// No call begins if the last look was longer ago: one whose answer is lost takes seconds, and the job may be over since (I7).
 const STALE: Duration = WATCH.saturating_mul(2);
 /// What is still to be committed so long before the end of the Lambda's time is handed back.
@@ -42,6 +48,9 @@ const LAST_CALL: Duration = LONGEST.saturating_add(LAST_COMMIT).saturating_add(D
 /// No chunk is begun while so many wait for their commit: what is in memory, and what another worker would ask about again,
 /// does not grow with the time that the table takes.
 const UNCOMMITTED: usize = 8;
+/// An outage that a worker has seen for so long itself may end the job. What it knows from others may be old: the job may just
+/// not have been worked on.
+const SEEN_AWAY: Duration = Duration::from_secs(120);
 /// Items at hand for each call that may be in flight: while some are at the model, others are measured, read or wait.
 const AT_HAND: usize = 2;
 
@@ -61,6 +70,8 @@ pub struct Worker<S, P, O, W, M, C> {
     pub models: M,
     /// The time.
     pub clock: C,
+    /// How long an endpoint that is away is waited for.
+    pub patience: Duration,
     /// Who drafts are attributed to.
     pub bot: String,
     /// The deployment's own endpoint for a model type.
@@ -74,9 +85,9 @@ pub struct Report {
     pub committed: u32,
     /// Model calls that have ended, one way or another.
     pub calls: u32,
-    /// Those that the endpoint had no room for.
+    /// Those that the endpoint gave no answer to: it had no room, or was away.
     pub refused: u32,
-    /// How long the calls took that it had room for, added up, ms.
+    /// How long the calls took that it answered, added up, ms.
     pub busy_ms: u64,
     /// How long this invocation took, from the first item to the last commit, ms.
     pub wall_ms: u64,
@@ -151,10 +162,16 @@ where
         if committed.len() >= batch.items.div_ceil(batch.chunk_items) as usize {
             return Ok(Report::default());
         }
+        // A repeated invocation of a job that was given up: its chunks may be short of items, so it must not go on.
+        if let Some(refusal) = job.state.refusal {
+            return Err(Error::ProviderRefused(refusal));
+        }
         let model = self.model(&job.spec).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
-        let (spec, gate, stopped, fetching) = (&job.spec, Gate::new(batch, looked), Cell::new(false), Mutex::default());
+        let (progressed, served) = (self.ago(job.state.progressed_at), job.state.counters.processed() > 0);
+        let gate = Gate::new(batch, model.timeout().min(LONGEST), looked, progressed, served);
+        let (spec, stopped, fetching) = (&job.spec, Cell::new(false), Mutex::default());
         let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
         let asking = Asking { spec, model: &model, objects, web, buckets, gate, stopped, raw: &raw, fetching };
         self.work(&job, batch, &asking, chunks, deadline).await
@@ -175,9 +192,11 @@ where
         let committed = Cell::new(0);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();
-        let mut watch = std::pin::pin!(self.watch(spec, gate).fuse());
+        let mut watch = std::pin::pin!(self.watch(spec, batch, gate).fuse());
         let mut end = None;
-        let unfinished = || if committed.get() > 0 { Error::BatchUnfinished } else { Error::BatchStuck };
+        // What an outage took of the time is no sign of a model that is too slow.
+        let unfinished =
+            || if committed.get() > 0 || gate.had_outage() { Error::BatchUnfinished } else { Error::BatchStuck };
         loop {
             let in_time = Instant::now() + gate.expects(batch.chunk_items) < last_call;
             let begin = in_time && chunks.ready() < UNCOMMITTED;
@@ -217,12 +236,13 @@ where
                     }
                     Err(error) => Some(End::Broken(error)),
                 },
-                over = &mut watch => Some(over.map_or_else(End::Broken, |()| End::JobOver)),
+                over = &mut watch => Some(over.map_or_else(End::of, |()| End::JobOver)),
                 () = sleep_until(last_call), if end.is_none() => Some(End::Late),
                 () = sleep_until(deadline - LAST_COMMIT) => return Err(unfinished()),
             };
             if let Some(ends) = ends {
                 gate.shut();
+                let ends = self.recorded(spec, ends).await;
                 asking.stopped.set(asking.stopped.get() || ends.is_final());
                 if end.as_ref().is_none_or(|end| end.rank() < ends.rank()) {
                     end = Some(ends);
@@ -240,6 +260,16 @@ where
             Some(End::Refused(error) | End::Broken(error)) => Err(error),
             None | Some(End::Late) if !chunks.is_done() => Err(unfinished()),
             _ => Ok(report),
+        }
+    }
+
+    /// Records a refusal with the job before the chunks that were begun are committed short of items. The invocation's answer may
+    /// be lost, and the one that repeats it must end the job too.
+    async fn recorded(&self, spec: &JobSpec, end: End) -> End {
+        let End::Refused(Error::ProviderRefused(refusal)) = &end else { return end };
+        match self.store.refuse_job(spec.uid, refusal).await {
+            Ok(()) => end,
+            Err(error) => End::Broken(error),
         }
     }
 
@@ -295,14 +325,76 @@ where
     }
 
     /// Ends when the job does. Until then each look lets calls begin for a while.
-    async fn watch(&self, spec: &JobSpec, gate: &Gate) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// `ProviderRefused` when the provider serves the project no more, or is away for too long; `StoreUnavailable`.
+    async fn watch(&self, spec: &JobSpec, batch: &Batch, gate: &Gate) -> Result<(), Error> {
+        let mut provider_read = Instant::now();
+        let mut away_since = None;
         loop {
             sleep_until(gate.looked() + WATCH).await;
             if self.store.status(spec.uid).await? != JobStatus::Running {
                 return Ok(());
             }
             gate.look();
+            away_since = self.wait_for_endpoint(batch, gate, away_since).await?;
+            if let Some(uid) = spec.provider
+                && provider_read.elapsed() >= WATCH_PROVIDER
+            {
+                self.serving_provider(spec, uid).await?;
+                provider_read = Instant::now();
+            }
         }
+    }
+
+    /// Says that the endpoint is away and that it is back, and ends the job when its patience is over. Takes and answers since when
+    /// it is known to be away.
+    ///
+    /// # Errors
+    /// `ProviderRefused`; `StoreUnavailable`.
+    async fn wait_for_endpoint(
+        &self,
+        batch: &Batch,
+        gate: &Gate,
+        known: Option<Instant>,
+    ) -> Result<Option<Instant>, Error> {
+        let Some(outage) = gate.outage() else {
+            if let Some(since) = known {
+                let seconds = since.elapsed().as_secs();
+                info!(job.uid = %batch.job, batch.no = batch.batch, seconds, "endpoint answers again");
+            }
+            return Ok(None);
+        };
+        if gate.is_nowhere() {
+            let sentence = format!(
+                "The inference provider's endpoint cannot be called. {} Correct its address, or start another job when the name is known.",
+                outage.met
+            );
+            return Err(Error::ProviderRefused(sentence));
+        }
+        if known != Some(outage.since) {
+            let patience_s = self.patience.as_secs();
+            warn!(job.uid = %batch.job, batch.no = batch.batch, reason = outage.met, patience_s, "endpoint away, waited for");
+        }
+        if gate.answered().elapsed() >= self.patience && outage.since.elapsed() >= self.patience.min(SEEN_AWAY) {
+            // Other workers may have fared better.
+            gate.heard(self.ago(self.store.job(batch.job).await?.state.progressed_at));
+            if gate.answered().elapsed() >= self.patience {
+                return Err(Error::ProviderRefused(format!(
+                    "The model's endpoint has given no answer for {}, so the job was ended. The last call: {} What is labeled stays; \
+                     start another job for the rest when the endpoint is back.",
+                    minutes(self.patience),
+                    outage.met
+                )));
+            }
+        }
+        Ok(Some(outage.since))
+    }
+
+    /// A time of the table's clock on the clock that sleeps are measured by.
+    fn ago(&self, at: Timestamp) -> Instant {
+        let (passed, now) = (self.clock.now().duration_since(at), Instant::now());
+        Duration::try_from(passed).ok().and_then(|passed| now.checked_sub(passed)).unwrap_or(now)
     }
 
     /// The model of a job. A provider's credentials are opened here, once an invocation.
@@ -313,14 +405,28 @@ where
                 Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into())
             });
         };
+        self.models.connect(&self.serving_provider(spec, uid).await?).await
+    }
+
+    /// # Errors
+    /// `ProviderRefused` if it is deleted, deactivated, or another project's; `StoreUnavailable`.
+    async fn serving_provider(&self, spec: &JobSpec, uid: ProviderUid) -> Result<InferenceProvider, Error> {
         match self.providers.provider(spec.organization, uid).await {
-            Ok(provider) if provider.serves(spec.project) => self.models.connect(&provider).await,
+            Ok(provider) if provider.serves(spec.project) => Ok(provider),
             Ok(_) => {
                 Err(Error::ProviderRefused("The inference provider is not active for this project any more.".into()))
             }
             Err(Error::NotFound) => Err(Error::ProviderRefused("The inference provider was deleted.".into())),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn minutes(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (1, 0) => "a minute".into(),
+        (minutes, 0) => format!("{minutes} minutes"),
+        _ => format!("{} seconds", time.as_secs()),
     }
 }
 

@@ -326,6 +326,9 @@ pub struct JobState {
     pub error_message: Option<String>,
     /// At the end.
     pub summary: Option<Summary>,
+    /// Why a worker gave the job up: a sentence for users. Chunks that were begun may be short of items since, so no worker
+    /// goes on.
+    pub refusal: Option<String>,
 }
 
 impl JobState {
@@ -340,6 +343,7 @@ impl JobState {
             progressed_at: now,
             error_message: None,
             summary: None,
+            refusal: None,
         }
     }
 }

@@ -42,6 +42,10 @@ impl Model for HttpsEndpoint {
         &self.reading
     }
 
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
         let body = serde_json::to_vec(request)
             .map_err(|_| failed(FailureCode::ModelError, "The request could not be written."))?;
@@ -84,12 +88,22 @@ fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
             ),
         )),
         429 | 503 => Err(InferenceError::busy(format!("The model answered status {status}."), retry_after)),
-        502 | 504 => Err(InferenceError::Transient {
-            diagnosis: Diagnosis::Busy,
+        status if unanswered(status).is_some() => Err(InferenceError::Transient {
+            diagnosis: unanswered(status).unwrap_or(Diagnosis::Busy),
             message: format!("The model answered status {status}."),
             retry_after,
         }),
         _ => Err(failed(FailureCode::ModelError, format!("The model answered status {status}."))),
+    }
+}
+
+/// What proxies answer in the place of a server that did not: it did not answer in time, or not at all. 520 to 529 are Cloudflare's
+/// and its imitators'.
+pub(super) const fn unanswered(status: u16) -> Option<Diagnosis> {
+    match status {
+        408 | 504 | 522 | 524 => Some(Diagnosis::Timeout),
+        502 | 520..=529 => Some(Diagnosis::Busy),
+        _ => None,
     }
 }
 
@@ -214,7 +228,7 @@ mod tests {
     /// Contract D26.
     #[tokio::test]
     async fn a_status_says_whether_it_is_the_items_fault_a_passing_one_or_the_jobs() {
-        for status in [429, 502, 503, 504] {
+        for status in [408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 528, 529] {
             let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 9\r\ncontent-length: 0\r\n\r\n");
             let error = asked(answer).await.unwrap_err();
             let (InferenceError::Transient { message, retry_after, .. }
@@ -227,7 +241,7 @@ mod tests {
                 (format!("The model answered status {status}."), Some(Duration::from_secs(9)))
             );
         }
-        for status in [301, 307, 400, 404, 413, 422, 500, 501] {
+        for status in [301, 307, 400, 404, 413, 422, 500, 501, 505, 519, 530] {
             let answer = format!("HTTP/1.1 {status} X\r\nlocation: /\r\ncontent-length: 7\r\n\r\nhunter2");
             let error = asked(answer).await.unwrap_err();
             assert!(

@@ -11,6 +11,7 @@ use aws_sdk_sagemakerruntime::types::error::ModelError;
 use crate::domain::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
+use crate::inference::http::unanswered;
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
 /// Characters of a model's own words that are shown.
@@ -155,11 +156,13 @@ fn failed(error: &ModelError) -> InferenceError {
     };
     match status {
         429 | 503 => InferenceError::busy(message, None),
-        // D26: these are worth another try; any other status is the item's.
-        502 | 504 => InferenceError::transient(Diagnosis::Busy, message),
         // The service's own: the container took longer than the 60 seconds that it may.
         ..100 => InferenceError::transient(Diagnosis::Timeout, "The model did not answer SageMaker in time."),
-        _ => InferenceError::Item(Failure::new(FailureCode::ModelError, message)),
+        // D26: these are worth another try; any other status is the item's.
+        _ => match u16::try_from(status).ok().and_then(unanswered) {
+            Some(diagnosis) => InferenceError::transient(diagnosis, message),
+            None => InferenceError::Item(Failure::new(FailureCode::ModelError, message)),
+        },
     }
 }
 
@@ -232,6 +235,9 @@ mod tests {
             (answered(429), "busy"),
             (answered(503), "busy"),
             (answered(502), "transient"),
+            (answered(408), "transient"),
+            (answered(520), "transient"),
+            (answered(529), "transient"),
             (answered(504), "transient"),
             (answered(0), "transient"),
             (InvokeEndpointError::ModelNotReadyException(ModelNotReadyException::builder().build()), "loading"),

@@ -81,6 +81,9 @@ pub trait Jobs: Send + Sync {
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
     fn close_job(&self, job: JobUid, status: &[JobStatus]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Records why a worker gives a running job up, unless another one has: [`JobState::refusal`]. A job that has ended stays as
+    /// it is.
+    fn refuse_job(&self, job: JobUid, refusal: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
     fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`

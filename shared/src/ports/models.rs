@@ -104,7 +104,8 @@ pub enum InferenceError {
     /// The item fails.
     #[error("{}", .0.message)]
     Item(Failure),
-    /// Worth another try, after what the model asks for.
+    /// No answer came: a timeout, a broken connection, 502 and its kin. The endpoint may be full or away, or break down at the
+    /// item (docs/decisions/0025).
     #[error("{message}")]
     Transient {
         /// What is wrong.
@@ -172,6 +173,11 @@ pub trait Model: Send + Sync {
     fn reading(&self) -> &Reading {
         static USUAL: LazyLock<Reading> = LazyLock::new(Reading::default);
         &USUAL
+    }
+
+    /// After which a call is given up.
+    fn timeout(&self) -> Duration {
+        Duration::from_secs(60) // a real-time endpoint of SageMaker's (AWS, "InvokeEndpoint")
     }
 
     /// One call.

@@ -154,6 +154,20 @@ impl Jobs for Store {
         Ok(())
     }
 
+    async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error> {
+        let refused = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job(job).into()))
+            .update_expression("SET refusal = if_not_exists(refusal, :refusal)")
+            .condition_expression("#status = :running")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":refusal", text(refusal))
+            .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
+        // In a transaction, as a close is: it meets the commits of the other workers.
+        self.transact(vec![update(refused)?]).await?;
+        Ok(())
+    }
+
     async fn forget_job(&self, job: JobUid) -> Result<(), Error> {
         let request = self
             .client

@@ -314,6 +314,8 @@ pub(super) struct JobRow {
     error_message: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     summary: Option<Summary>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refusal: Option<String>,
     listing_pk: String,
     listing_sk: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -340,6 +342,7 @@ impl JobRow {
             completed_at: state.completed_at,
             error_message: state.error_message.clone(),
             summary: state.summary.clone(),
+            refusal: state.refusal.clone(),
             listing_pk: keys::jobs_of_project(spec.project).pk,
             listing_sk: spec.uid.to_string(),
             active_pk: Some(keys::ACTIVE_JOBS.to_owned()),
@@ -361,6 +364,7 @@ impl JobRow {
             progressed_at: self.progressed_at,
             error_message: self.error_message,
             summary: self.summary,
+            refusal: self.refusal,
         };
         Ok(Job { spec: self.spec.unpack(SPEC_BYTES)?.0, state })
     }

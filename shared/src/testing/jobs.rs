@@ -205,6 +205,17 @@ impl Jobs for MemoryJob {
         })
     }
 
+    async fn refuse_job(&self, _: JobUid, refusal: &str) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut state = self.lock();
+            let job = state.job()?;
+            if job.state.status == JobStatus::Running {
+                job.state.refusal.get_or_insert_with(|| refusal.to_owned());
+            }
+            Ok(())
+        })
+    }
+
     async fn forget_job(&self, _: JobUid) -> Result<(), Error> {
         self.fault.around(|| {
             let mut state = self.lock();

@@ -313,6 +313,10 @@ impl Jobs for MemoryTenants {
         Ok(())
     }
 
+    async fn refuse_job(&self, _: JobUid, _: &str) -> Result<(), Error> {
+        Err(Error::internal("its jobs have no workers"))
+    }
+
     async fn forget_job(&self, _: JobUid) -> Result<(), Error> {
         Ok(())
     }
