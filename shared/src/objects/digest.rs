@@ -83,7 +83,7 @@ impl<'a> Digesting<'a> {
     }
 
     /// Whether the bytes had it.
-    pub(super) fn is_it(self) -> bool {
+    pub(super) fn matches(self) -> bool {
         let found = match self.so_far {
             SoFar::Md5(md5) => hex::encode(md5.finalize()),
             SoFar::Parts(parts) => parts.etag(),
@@ -116,7 +116,7 @@ mod tests {
             for bytes in [&b"1234"[..], b"", b"56789"] {
                 digesting.update(bytes);
             }
-            assert!(digesting.is_it(), "{algorithm}");
+            assert!(digesting.matches(), "{algorithm}");
         }
         assert!(Digesting::towards(&Digest::of("crc7", "x")).is_none());
     }

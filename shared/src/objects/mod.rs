@@ -187,7 +187,7 @@ impl Contents for Bucket {
         while let Some(bytes) = body.try_next().await.map_err(|_| busy())? {
             all.iter_mut().for_each(|digesting| digesting.update(&bytes));
         }
-        Ok(all.into_iter().any(Digesting::is_it))
+        Ok(all.into_iter().any(Digesting::matches))
     }
 }
 

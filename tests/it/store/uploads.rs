@@ -1,9 +1,10 @@
 use futures_util::TryStreamExt;
 use shared::domain::id::{ItemUid, ProjectUid};
-use shared::domain::item::{Asset, Item, Size};
+use shared::domain::item::{Asset, Item, Size, SizeOrigin};
+use shared::domain::orientation::Orientation;
 use shared::domain::project::{Project, ProjectChange};
 use shared::domain::result::Verdict;
-use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence};
+use shared::domain::upload::{Digest, Effect, FileVersion, RejectedUpload, Rejection, Sequence};
 use shared::ports::{Drafts, Items, Projects, Results, Stretch, Uploads, WaitingUploads};
 use shared::store::Store;
 
@@ -76,7 +77,13 @@ async fn a_file_is_changed_only_as_it_was_read(store: Store) {
     let item = some_items(project, 1).remove(0);
     stored(store.add_items(std::slice::from_ref(&item)).await);
     let size = Some(Size { width: 7, height: 8 });
-    let new = Item { file: version("two", "2"), asset: Asset { size, ..item.asset.clone() }, ..item.clone() };
+    let origin = SizeOrigin { orientation: Some(Orientation::Rotated90), ..SizeOrigin::default() };
+    let file = version("two", "2").map(|file| FileVersion {
+        size_bytes: Some(9),
+        digest: Some(Digest::of("crc64nvme", "x")),
+        ..file
+    });
+    let new = Item { file, asset: Asset { size, origin, ..item.asset.clone() }, ..item.clone() };
     let Effect::Changed(after) = item.uploaded(&new) else { panic!("news") };
 
     assert!(store.change_file(&item, &after, at(5)).await.unwrap());
