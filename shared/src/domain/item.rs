@@ -119,7 +119,8 @@ impl Item {
     #[must_use]
     pub fn is_said_again_by(&self, again: &Self) -> bool {
         let (old, new) = (&self.asset, &again.asset);
-        (old.kind, &old.source) == (new.kind, &new.source) && (new.size.is_none() || old.size == new.size)
+        let same_file = old.source == new.source || old.source.parsed() == new.source.parsed();
+        old.kind == new.kind && same_file && (new.size.is_none() || old.size == new.size)
     }
 }
 
@@ -242,6 +243,13 @@ mod tests {
         ] {
             assert!(!stored.is_said_again_by(&read(other).unwrap()));
         }
+    }
+
+    #[test]
+    fn an_item_whose_url_was_kept_as_it_was_said_is_said_again_by_the_same() {
+        let stored = read(json!({"key": "a", "url": "https://x/my file"})).unwrap();
+        assert!(stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20file"})).unwrap()));
+        assert!(!stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20files"})).unwrap()));
     }
 
     #[test]

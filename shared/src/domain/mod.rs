@@ -32,6 +32,7 @@ pub mod rle;
 pub mod source;
 pub mod summary;
 pub mod trust;
+pub mod unicode;
 pub mod upload;
 pub mod webhook;
 
