@@ -9,11 +9,11 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging uploads cases logs clean
+.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@echo "-- Python packages" >&2
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -110,6 +110,12 @@ faults: setup build
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_THROTTLED_SECONDS=60 $(VENV)/bin/pytest tests/system/test_endings.py
 
+# A server that works on one picture at a time, 5 s each, and endpoints that are away for a minute; the system tests do it for
+# seconds.
+patience: setup build
+	@$(PY) -m local up >/dev/null
+	AUTOLABEL_SERIAL_SECONDS=5 AUTOLABEL_AWAY_SECONDS=60 $(VENV)/bin/pytest -s tests/system/test_patience.py
+
 # 2,000 uploads in bursts during a job; the system tests put fewer.
 uploads: setup build
 	@$(PY) -m local up >/dev/null
@@ -143,7 +149,7 @@ lint: setup
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
 	cd infra && npm run --silent check && npm run --silent format:check
 	cd examples/endpoint && npm run --silent check
-	$(VENV)/bin/ruff check local tests bench && $(VENV)/bin/ruff format --check local tests bench
+	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 

@@ -180,6 +180,7 @@ export class AutoLabel extends Construct {
           BUCKET_NAME: this.bucket.bucketName,
           SAGEMAKER_ENDPOINTS: this.sagemakerEndpoints(),
           SOURCE_BUCKETS: this.sourceBuckets(),
+          PATIENCE_SECONDS: String(this.settings.patienceSeconds),
           BOT_USER: this.settings.botUser,
           SECRETS_KEY_ID: this.secretsKey.keyId,
         },

@@ -29,6 +29,8 @@ export interface Settings {
   readonly slotsPerWorker: number;
   /** Model calls of a job in flight, over all its workers, at the endpoints of `sagemakerEndpoints`, 1 to 1,000. @default 16 */
   readonly maxConcurrency: number;
+  /** Seconds that a job waits for a model's endpoint that is away, 1 to 86,400; below `staleJobSeconds`, which ends it otherwise. @default 600 */
+  readonly patienceSeconds: number;
   /** Name that drafts carry as their author. @default autolabel-bot */
   readonly botUser: string;
   /** Stage of the HTTP API. Any name but `$default` becomes a prefix of every path. @default $default */
@@ -111,6 +113,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   workers: wholeNumber(4, 1, 40),
   slotsPerWorker: wholeNumber(64, 1, 1_000),
   maxConcurrency: wholeNumber(16, 1, 1_000),
+  patienceSeconds: wholeNumber(600, 1, 86_400),
   botUser: text('autolabel-bot', /^[\w.@-]{1,64}$/, 'a name of 1 to 64 letters, digits, or any of . _ @ -'),
   stageName: text('$default', /^(\$default|[\w-]{1,128})$/, '$default, or 1 to 128 letters, digits, _ or -'),
   keyCacheSeconds: wholeNumber(60, 0, 3_600),

@@ -28,6 +28,7 @@ test('settings that are not given have their documented defaults', () => {
   assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, '{}');
   assert.equal(deployment.environment('infer').SOURCE_BUCKETS, '{}');
   assert.equal(deployment.environment('infer').RUST_LOG, 'info');
+  assert.equal(deployment.environment('infer').PATIENCE_SECONDS, '600');
   assert.deepEqual(apiSettings(deployment), {
     public_base_url: '',
     key_cache_seconds: 60,
@@ -54,6 +55,7 @@ test('settings given as text, as the command line does, arrive', () => {
     workers: '8',
     slotsPerWorker: '32',
     maxConcurrency: '100',
+    patienceSeconds: '60',
     botUser: 'bot@example.com',
     stageName: 'prod',
     keyCacheSeconds: '0',
@@ -77,6 +79,7 @@ test('settings given as text, as the command line does, arrive', () => {
   for (const reader of ['catalog', 'infer'] as const) {
     assert.equal(deployment.environment(reader).SOURCE_BUCKETS, '{"acmes-pictures":["acme","acme-2"]}');
   }
+  assert.equal(deployment.environment('infer').PATIENCE_SECONDS, '60');
   assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
   assert.equal(deployment.environment('plan').ITEM_CAP, '200');
   assert.equal(deployment.environment('plan').INLINE_BATCHES, '0');
@@ -200,6 +203,7 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['loopbackHttp', 'true', /^Setting loopbackHttp must be deny or allow/],
     ['settleScheduleMinutes', 0.5, /^Setting settleScheduleMinutes must be/],
     ['staleJobSeconds', null, /^Setting staleJobSeconds must be/],
+    ['patienceSeconds', 0, /^Setting patienceSeconds must be/],
     ['logLevel', 'in fo', /^Setting logLevel must be/],
     ['extraRoots', 7, /^Setting extraRoots must be/],
     ['extraRoots', 'no/such.pem', /^Setting extraRoots is "no\/such\.pem", but there is no .*such\.pem\.$/],

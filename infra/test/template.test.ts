@@ -237,7 +237,17 @@ describe('each function has its environment and its size', () => {
     providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
     webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
     plan: [300, 1769, 'BUCKET_NAME', 'INLINE_BATCHES', 'ITEM_CAP', 'MAX_CONCURRENCY', 'SLOTS_PER_WORKER', 'WORKERS'],
-    infer: [900, 1769, 'BUCKET_NAME', 'SAGEMAKER_ENDPOINTS', 'SOURCE_BUCKETS', 'BOT_USER', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
+    infer: [
+      900,
+      1769,
+      'BUCKET_NAME',
+      'SAGEMAKER_ENDPOINTS',
+      'SOURCE_BUCKETS',
+      'PATIENCE_SECONDS',
+      'BOT_USER',
+      'SECRETS_KEY_ID',
+      'CALLER_ROLES',
+    ],
     finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
     settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'WEBHOOK_OVERFLOW_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
     deliver: [

@@ -130,6 +130,7 @@ async fn work(world: &World, infer: &Path, batches: &Mutex<VecDeque<&Batch>>) ->
     command.env("SAGEMAKER_ENDPOINTS", format!(r#"{{"yolo": "{ENDPOINT}"}}"#));
     for (name, value) in [
         ("BOT_USER", "autolabel"),
+        ("PATIENCE_SECONDS", "600"),
         ("SECRETS_KEY_ID", "none"),
         ("LOOPBACK_HTTP", "deny"),
         ("EXTRA_ROOTS", ""),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 use shared::domain::Error;
-use shared::domain::annotate::{accepts, judge, unwanted};
+use shared::domain::annotate::{accepts, in_the_jobs_words, judge, least, unwanted};
 use shared::domain::content::Stored;
 use shared::domain::decode::{BadAnswer, Decoded, Picture, decode};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
-use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
+use shared::domain::outcome::{Failure, FailureCode, ItemNote, ItemOutcome, NoteCode, Outcome, Remarks};
 use shared::domain::prediction::{Mask, Prediction};
 use shared::domain::source::{Source, SourceBuckets};
 use shared::domain::summary::{ItemError, LabelCount};
@@ -25,14 +25,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::gate::{Gate, wait};
 use crate::raw::Raw;
+use crate::tries::Tries;
 
 /// A signed URL is valid for this long (contract, 10.1).
 const URL_VALID: Duration = Duration::from_secs(3_600);
-/// Calls about an item that may fail for what may pass (contract, D26).
-const TRIES: u32 = 3;
-/// An item that has taken this long is not tried again: there is time for three timeouts of the usual 30 seconds, for two of
-/// SageMaker's 60.
-const RETRY_WITHIN: Duration = Duration::from_secs(75);
 /// The calls about an item and the fetching of its masks take at most this long, whatever the provider's own limit: see `ROUNDS_PER_CHUNK` in
 /// `domain::plan`. Waits for its turn are not among it.
 pub(crate) const LONGEST: Duration = Duration::from_secs(125);
@@ -51,6 +47,10 @@ pub(crate) struct Answer {
     pub(crate) raw: Option<String>,
     /// What was dropped of it.
     pub(crate) dropped: Option<String>,
+    /// What was corrected in it, or looks wrong.
+    pub(crate) remarks: Vec<(NoteCode, String)>,
+    /// Whether its coordinates can be judged.
+    pub(crate) judged: bool,
     /// Predictions of labels that the job does not want.
     pub(crate) dropped_labels: Vec<LabelCount>,
     /// The asset, if its size or its orientation had to be read from its file.
@@ -65,6 +65,8 @@ impl Answer {
             predictions: Vec::new(),
             raw: None,
             dropped: None,
+            remarks: Vec::new(),
+            judged: false,
             dropped_labels: Vec::new(),
             measured: None,
         }
@@ -81,6 +83,18 @@ impl Answer {
             Some(ItemError { item: outcome.item, code: FailureCode::BadAnswer, message })
         };
         answers.iter().filter_map(note).collect()
+    }
+
+    pub(crate) fn remarks(answers: &[Self]) -> Remarks {
+        let notes = |answer: &Self| {
+            let item = answer.outcome.as_ref().map(|outcome| outcome.item);
+            let note = |(code, message): &(NoteCode, String)| {
+                item.map(|item| ItemNote { item, code: *code, message: message.clone() })
+            };
+            answer.remarks.iter().filter_map(note).collect::<Vec<_>>()
+        };
+        let judged = answers.iter().filter(|answer| answer.judged).count();
+        Remarks { notes: answers.iter().flat_map(notes).collect(), judged: u32::try_from(judged).unwrap_or(u32::MAX) }
     }
 
     pub(crate) fn dropped_labels(answers: &[Self]) -> Vec<LabelCount> {
@@ -120,24 +134,24 @@ pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) fetching: Mutex<()>,
 }
 
-/// What of its patience an item has used up.
-#[derive(Default)]
-struct Tries {
-    failed: u32,
-    /// Calls that the endpoint had no room for, and that did not count.
-    refused: u32,
-    /// Of the endpoint's time.
-    spent: Duration,
+/// Why a call brought no answer.
+enum Missed {
+    /// The item fails.
+    Item(Failure),
+    /// The model cannot serve this job.
+    Job(String),
+    /// Worth another try, after what is asked for.
+    Again(String, Option<Duration>),
 }
 
-impl Tries {
-    fn left(&self) -> Duration {
-        LONGEST.saturating_sub(self.spent)
-    }
-
-    /// Whether that was the last one.
-    fn are_over(&self) -> bool {
-        self.failed >= TRIES || self.spent >= RETRY_WITHIN
+impl From<InferenceError> for Missed {
+    fn from(error: InferenceError) -> Self {
+        match error {
+            InferenceError::Item(failure) => Self::Item(failure),
+            InferenceError::Job { message, .. } => Self::Job(message),
+            InferenceError::Transient { message, retry_after, .. }
+            | InferenceError::Busy { message, retry_after, .. } => Self::Again(message, retry_after),
+        }
     }
 }
 
@@ -162,63 +176,73 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         }
     }
 
-    async fn answer(&self, mut asset: Asset) -> Result<Option<Answer>, Error> {
-        let before = asset.clone();
+    async fn answer(&self, asset: Asset) -> Result<Option<Answer>, Error> {
         let mut tries = Tries::default();
+        self.gate.arrive();
+        let answer = self.try_until_answered(asset, &mut tries).await;
+        self.gate.depart(&tries);
+        answer
+    }
+
+    async fn try_until_answered(&self, mut asset: Asset, tries: &mut Tries) -> Result<Option<Answer>, Error> {
+        let before = asset.clone();
         loop {
-            let (message, retry_after) = match self.call(&mut asset, &mut tries).await {
+            let (message, retry_after) = match self.call(&mut asset, tries).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(said)) => {
                     let read = self.read(&asset, said).await;
                     return Ok(Some(Answer { measured: (asset != before).then_some(asset), ..read }));
                 }
-                Err(InferenceError::Item(failure)) => return Ok(Some(Answer::failed(&asset, failure))),
-                Err(InferenceError::Job { message, .. }) => return Err(Error::ProviderRefused(message)),
-                Err(
-                    InferenceError::Transient { message, retry_after, .. }
-                    | InferenceError::Busy { message, retry_after, .. },
-                ) => (message, retry_after),
+                Err(Missed::Item(failure)) => return Ok(Some(Answer::failed(&asset, failure))),
+                Err(Missed::Job(message)) => return Err(Error::ProviderRefused(message)),
+                Err(Missed::Again(message, retry_after)) => (message, retry_after),
             };
             if tries.are_over() {
                 return Ok(Some(Answer::failed(&asset, Failure::new(FailureCode::ModelUnavailable, message))));
             }
-            self.gate.wait(wait(tries.failed, retry_after)).await;
+            self.gate.wait(wait(tries.failures(), retry_after)).await;
         }
     }
 
     /// One try. The asset's size is read from the file if it is not known yet, and its orientation if this model needs it.
-    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<Said<'_>>, InferenceError> {
+    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<Said<'_>>, Missed> {
         if !self.buckets.open(&asset.source, self.spec.organization) {
-            return Err(unreadable("This deployment does not read from the file's bucket any more."));
+            return Err(unreadable("This deployment does not read from the file's bucket any more.").into());
         }
         if asset.wants_size() || self.exif().wants_orientation(asset) {
             let stored = self.measure(asset).await;
-            tries.failed += u32::from(stored.is_err());
+            if stored.is_err() {
+                tries.count();
+            }
             let stored = stored?;
             asset.take_picture(stored.upright(), stored.orientation);
         }
-        let Some(place) = self.gate.enter().await else { return Ok(None) };
+        let Some(place) = self.gate.enter(tries).await else { return Ok(None) };
+        let Ok(asset_url) = self.objects.sign_get(&asset.source, URL_VALID).await else {
+            self.gate.give_back(place);
+            tries.count();
+            return Err(Missed::Again("The item's URL could not be signed.".into(), None));
+        };
         let begun = Instant::now();
-        let answer = timeout(tries.left(), self.infer(asset)).await;
+        let answer = timeout(tries.left(), self.infer(asset, asset_url)).await;
         let late = |_| Err(InferenceError::transient(Diagnosis::Timeout, "The model did not answer in time."));
         let (took, until) = (begun.elapsed(), begun + tries.left());
         let said = match answer.unwrap_or_else(late) {
             Ok(body) => Ok(self.understand(asset, &body, until).await),
             Err(error) => Err(error),
         };
-        if self.gate.leave(place, took, tries.refused, &said) {
-            tries.failed += 1;
-            tries.spent += took;
-        } else {
-            tries.refused += 1;
-        }
-        said.map(Some)
+        self.gate.leave(place, took, tries, &said);
+        Ok(Some(said?))
     }
 
     /// Whoever waits for its masks keeps its place: answers would come faster than they are done with, and fill the memory. And it
     /// waits with the answer as it came, which may take several times as much when it is read.
     async fn understand(&self, asset: &Asset, body: &[u8], until: Instant) -> Said<'_> {
-        let read = || decode(body, self.model.reading(), self.size_in_answer(asset));
+        let read = || {
+            let mut decoded = decode(body, self.model.reading(), self.size_in_answer(asset))?;
+            in_the_jobs_words(self.spec, &mut decoded);
+            Ok(decoded)
+        };
         let wanted = |picture: &Picture| accepts(self.spec, &picture.label, picture.confidence);
         let decoded = read();
         if !decoded.as_ref().is_ok_and(|decoded| decoded.pictures.iter().any(wanted)) {
@@ -229,17 +253,19 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         Said { decoded: read(), turn, until }
     }
 
-    async fn infer(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
-        let signed = self.objects.sign_get(&asset.source, URL_VALID).await;
-        let asset_url = signed.map_err(|_| transient("The item's URL could not be signed."))?;
+    async fn infer(&self, asset: &Asset, asset_url: String) -> Result<Vec<u8>, InferenceError> {
+        let reading = self.model.reading();
+        let labels = reading.asked(&self.spec.wanted);
         let request = InferenceRequest {
             asset_id: asset.uid,
             asset_url,
             asset_type: asset.kind,
             size: self.size_in_answer(asset),
             frame: asset.size.map(|_| self.exif().into()),
-            labels: &self.model.reading().asked(&self.spec.wanted),
+            labels: &labels,
+            prompts: reading.prompts(&labels, &self.spec.prompts),
             model_type: self.spec.model_type,
+            threshold: least(self.spec),
         };
         self.model.infer(&request).await
     }
@@ -286,6 +312,8 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome::of(asset, judge(self.spec, &decoded.predictions))),
                 dropped: note(&decoded.dropped),
+                judged: decoded.looks.is_some(),
+                remarks: decoded.remarks(self.size_in_answer(asset)),
                 dropped_labels,
                 predictions: decoded.predictions,
                 raw: None,

@@ -8,6 +8,7 @@ mod ask;
 mod chunks;
 mod gate;
 mod raw;
+mod tries;
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -22,8 +23,8 @@ use shared::domain::job::{Job, JobSpec, JobStatus, ModelType};
 use shared::domain::plan::Batch;
 use shared::domain::provider::InferenceProvider;
 use shared::domain::source::SourceBuckets;
-use shared::domain::{Error, ErrorCode};
-use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Objects, Providers};
+use shared::domain::{Error, ErrorCode, Timestamp};
+use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Model, Objects, Providers};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -47,6 +48,9 @@ const LAST_CALL: Duration = LONGEST.saturating_add(LAST_COMMIT).saturating_add(D
 /// No chunk is begun while so many wait for their commit: what is in memory, and what another worker would ask about again,
 /// does not grow with the time that the table takes.
 const UNCOMMITTED: usize = 8;
+/// An outage that a worker has seen for so long itself may end the job. What it knows from others may be old: the job may just
+/// not have been worked on.
+const SEEN_AWAY: Duration = Duration::from_secs(120);
 /// Items at hand for each call that may be in flight: while some are at the model, others are measured, read or wait.
 const AT_HAND: usize = 2;
 
@@ -66,6 +70,8 @@ pub struct Worker<S, P, O, W, M, C> {
     pub models: M,
     /// The time.
     pub clock: C,
+    /// How long an endpoint that is away is waited for.
+    pub patience: Duration,
     /// Who drafts are attributed to.
     pub bot: String,
     /// The deployment's own endpoint for a model type.
@@ -79,9 +85,9 @@ pub struct Report {
     pub committed: u32,
     /// Model calls that have ended, one way or another.
     pub calls: u32,
-    /// Those that the endpoint had no room for.
+    /// Those that the endpoint gave no answer to: it had no room, or was away.
     pub refused: u32,
-    /// How long the calls took that it had room for, added up, ms.
+    /// How long the calls took that it answered, added up, ms.
     pub busy_ms: u64,
     /// How long this invocation took, from the first item to the last commit, ms.
     pub wall_ms: u64,
@@ -163,7 +169,9 @@ where
         let model = self.model(&job.spec).await?;
         let chunks = Chunks::open(batch, assets, &committed);
         let raw = Raw::new(batch, attempt, job.spec.dry_run);
-        let (spec, gate, stopped, fetching) = (&job.spec, Gate::new(batch, looked), Cell::new(false), Mutex::default());
+        let (progressed, served) = (self.ago(job.state.progressed_at), job.state.counters.processed() > 0);
+        let gate = Gate::new(batch, model.timeout().min(LONGEST), looked, progressed, served);
+        let (spec, stopped, fetching) = (&job.spec, Cell::new(false), Mutex::default());
         let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
         let asking = Asking { spec, model: &model, objects, web, buckets, gate, stopped, raw: &raw, fetching };
         self.work(&job, batch, &asking, chunks, deadline).await
@@ -184,9 +192,11 @@ where
         let committed = Cell::new(0);
         let mut calls = FuturesUnordered::new();
         let mut commits = FuturesUnordered::new();
-        let mut watch = std::pin::pin!(self.watch(spec, gate).fuse());
+        let mut watch = std::pin::pin!(self.watch(spec, batch, gate).fuse());
         let mut end = None;
-        let unfinished = || if committed.get() > 0 { Error::BatchUnfinished } else { Error::BatchStuck };
+        // What an outage took of the time is no sign of a model that is too slow.
+        let unfinished =
+            || if committed.get() > 0 || gate.had_outage() { Error::BatchUnfinished } else { Error::BatchStuck };
         loop {
             let in_time = Instant::now() + gate.expects(batch.chunk_items) < last_call;
             let begin = in_time && chunks.ready() < UNCOMMITTED;
@@ -301,6 +311,7 @@ where
                 id: chunk.id,
                 dropped_labels: Answer::dropped_labels(&chunk.answers),
                 notes: Answer::notes(&chunk.answers),
+                remarks: Answer::remarks(&chunk.answers),
                 measured: Answer::measured(&chunk.answers),
                 raw: Answer::raw(&chunk.answers),
                 outcomes: Answer::outcomes(chunk.answers),
@@ -317,15 +328,17 @@ where
     /// Ends when the job does. Until then each look lets calls begin for a while.
     ///
     /// # Errors
-    /// `ProviderRefused` when the provider serves the project no more; `StoreUnavailable`.
-    async fn watch(&self, spec: &JobSpec, gate: &Gate) -> Result<(), Error> {
+    /// `ProviderRefused` when the provider serves the project no more, or is away for too long; `StoreUnavailable`.
+    async fn watch(&self, spec: &JobSpec, batch: &Batch, gate: &Gate) -> Result<(), Error> {
         let mut provider_read = Instant::now();
+        let mut away_since = None;
         loop {
             sleep_until(gate.looked() + WATCH).await;
             if self.store.status(spec.uid).await? != JobStatus::Running {
                 return Ok(());
             }
             gate.look();
+            away_since = self.wait_for_endpoint(batch, gate, away_since).await?;
             if let Some(uid) = spec.provider
                 && provider_read.elapsed() >= WATCH_PROVIDER
             {
@@ -333,6 +346,56 @@ where
                 provider_read = Instant::now();
             }
         }
+    }
+
+    /// Says that the endpoint is away and that it is back, and ends the job when its patience is over. Takes and answers since when
+    /// it is known to be away.
+    ///
+    /// # Errors
+    /// `ProviderRefused`; `StoreUnavailable`.
+    async fn wait_for_endpoint(
+        &self,
+        batch: &Batch,
+        gate: &Gate,
+        known: Option<Instant>,
+    ) -> Result<Option<Instant>, Error> {
+        let Some(outage) = gate.outage() else {
+            if let Some(since) = known {
+                let seconds = since.elapsed().as_secs();
+                info!(job.uid = %batch.job, batch.no = batch.batch, seconds, "endpoint answers again");
+            }
+            return Ok(None);
+        };
+        if gate.is_nowhere() {
+            let sentence = format!(
+                "The inference provider's endpoint cannot be called. {} Correct its address, or start another job when the name is known.",
+                outage.met
+            );
+            return Err(Error::ProviderRefused(sentence));
+        }
+        if known != Some(outage.since) {
+            let patience_s = self.patience.as_secs();
+            warn!(job.uid = %batch.job, batch.no = batch.batch, reason = outage.met, patience_s, "endpoint away, waited for");
+        }
+        if gate.answered().elapsed() >= self.patience && outage.since.elapsed() >= self.patience.min(SEEN_AWAY) {
+            // Other workers may have fared better.
+            gate.heard(self.ago(self.store.job(batch.job).await?.state.progressed_at));
+            if gate.answered().elapsed() >= self.patience {
+                return Err(Error::ProviderRefused(format!(
+                    "The model's endpoint has given no answer for {}, so the job was ended. The last call: {} What is labeled stays; \
+                     start another job for the rest when the endpoint is back.",
+                    minutes(self.patience),
+                    outage.met
+                )));
+            }
+        }
+        Ok(Some(outage.since))
+    }
+
+    /// A time of the table's clock on the clock that sleeps are measured by.
+    fn ago(&self, at: Timestamp) -> Instant {
+        let (passed, now) = (self.clock.now().duration_since(at), Instant::now());
+        Duration::try_from(passed).ok().and_then(|passed| now.checked_sub(passed)).unwrap_or(now)
     }
 
     /// The model of a job. A provider's credentials are opened here, once an invocation.
@@ -357,6 +420,14 @@ where
             Err(Error::NotFound) => Err(Error::ProviderRefused("The inference provider was deleted.".into())),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn minutes(time: Duration) -> String {
+    match (time.as_secs() / 60, time.as_secs() % 60) {
+        (1, 0) => "a minute".into(),
+        (minutes, 0) => format!("{minutes} minutes"),
+        _ => format!("{} seconds", time.as_secs()),
     }
 }
 

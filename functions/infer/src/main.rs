@@ -26,6 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let table = env.text("TABLE_NAME");
     let bucket = env.text("BUCKET_NAME");
     let bot = env.text("BOT_USER");
+    let patience = Duration::from_secs(env.parsed("PATIENCE_SECONDS"));
     let region = env.text("AWS_REGION");
     let key = env.text("SECRETS_KEY_ID");
     let loopback_http = env.loopback_http();
@@ -53,6 +54,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             egress,
         },
         clock: SystemClock,
+        patience,
         bot,
         endpoints: endpoints.collect(),
     };

@@ -4,6 +4,8 @@ mod http;
 mod role;
 mod sagemaker;
 
+use std::time::Duration;
+
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::config::{Builder, Credentials};
@@ -32,6 +34,13 @@ impl Model for AnyModel {
         match self {
             Self::SageMaker(endpoint) => endpoint.reading(),
             Self::Https(endpoint) => endpoint.reading(),
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::SageMaker(endpoint) => endpoint.timeout(),
+            Self::Https(endpoint) => endpoint.timeout(),
         }
     }
 

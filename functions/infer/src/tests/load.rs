@@ -143,17 +143,6 @@ async fn a_job_that_has_a_success_goes_on_whatever_a_worker_meets() {
     assert_eq!(worker.store.now().state.counters.failed as usize, ITEMS);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_batch_in_which_nothing_could_be_done_is_told_apart_from_one_that_goes_on() {
-    let (worker, batch) = worker(running(), ScriptedModel::silent(), Fault::default()).await;
-
-    let soon = Instant::now() + LAST_CALL + Duration::from_secs(1);
-    assert!(matches!(worker.run(&batch, "a", soon).await, Err(Error::BatchStuck)));
-
-    assert_eq!(worker.models.0.load().in_flight, 4, "a model that does not answer still has them");
-    assert_eq!(worker.store.now().state.counters.processed(), 0);
-}
-
 /// Whatever it was that took the time: a file that is looked into, here.
 #[tokio::test(start_paused = true)]
 async fn a_batch_whose_time_ends_before_a_commit_is_stuck_as_well() {
