@@ -290,7 +290,6 @@ impl Gate {
     /// It has answered another worker.
     pub(crate) fn heard(&self, answered: Instant) {
         self.answered.set(answered.max(self.answered.get()));
-        self.served.set(true);
     }
 
     /// When the job was last known to go on.

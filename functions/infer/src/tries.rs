@@ -116,12 +116,13 @@ impl Tries {
         self.in_vain += 1;
         let first_failure = *self.first_failure.get_or_insert_with(Instant::now);
         self.stands_out |= !miss.of_endpoint;
-        let counts = if !miss.of_endpoint || miss.single || (self.stands_out && miss.only_suspects) {
+        let known_for_it = miss.only_suspects || self.is_beyond_the_crowd();
+        let counts = if !miss.of_endpoint || miss.single || (self.stands_out && known_for_it) {
             true
         } else if miss.alone {
             again && others_answered
         } else {
-            miss.sign != Sign::TimedOut && self.is_beyond_the_crowd() && others_answered
+            miss.sign != Sign::TimedOut && self.is_beyond_the_crowd()
         };
         if counts {
             self.failed += 1;

@@ -266,7 +266,7 @@ impl Pace {
         self.missed += 1;
         // One that happened to be alone, just after others were answered, may be about the item.
         let by_chance = self.missed == 1 && self.in_flight == 0 && self.limit > 1 && self.latest > 0;
-        if !by_chance && (sign != Sign::Full || self.missed > 1 || self.in_flight == 0) {
+        if !by_chance {
             let silence = self.silence.get_or_insert(Silence { interval, ..fresh });
             if timed_out {
                 silence.timed_out = true;
