@@ -267,7 +267,9 @@ def test_a_credential_is_shown_as_a_mask_and_kept_when_the_mask_comes_back(clien
         "headers": {"X-Team": "red"},
         "timeout": 12.5,
         "response_key": "found",
+        "request_format": "huggingface",
         "response_format": "coco_results",
+        "coordinates": "percent",
         "label_map": [{"from": "10", "to": "traffic_light"}],
         "max_concurrency": 4,
     }

@@ -54,10 +54,10 @@ impl Endpoint {
             InvokeEndpointError::ModelNotReadyException(_) => loading("The model is not ready yet."),
             InvokeEndpointError::ServiceUnavailable(_) => InferenceError::busy("The endpoint is busy.", None),
             // The call is what makes its scaling policy start one (AWS, "Scale an endpoint to zero instances").
-            InvokeEndpointError::ValidationError(invalid) if invalid.message().is_some_and(has_no_copy) => {
+            InvokeEndpointError::ValidationError(_) if error.message().is_some_and(has_no_copy) => {
                 loading("The model is scaled to zero: no copy of its inference component is in service yet.")
             }
-            InvokeEndpointError::ValidationError(invalid) => self.invalid(invalid.message().unwrap_or_default()),
+            InvokeEndpointError::ValidationError(_) => self.invalid(error.message().unwrap_or_default()),
             other => match other.code() {
                 Some("ValidationException") => self.invalid(other.message().unwrap_or_default()),
                 Some("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded") => {
@@ -128,7 +128,7 @@ impl Endpoint {
             // "Endpoint {name} of account {account} not found."
             _ if says("not found") || says("could not find") || says("does not exist") => self.refused(
                 Diagnosis::EndpointNotInService,
-                "does not exist, or has never been in service. Create it, correct endpoint_name and region, or choose another provider.",
+                "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.",
             ),
             _ if says("in service") || says("inservice") => self.refused(
                 Diagnosis::EndpointNotInService,
@@ -279,7 +279,13 @@ mod tests {
     fn scaled_to_zero() -> InvokeEndpointError {
         let words = "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if \
              configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API.";
-        InvokeEndpointError::ValidationError(ValidationError::builder().message(words).build())
+        validation_error(words)
+    }
+
+    /// As the service's client reads it.
+    fn validation_error(message: &str) -> InvokeEndpointError {
+        let meta = ErrorMetadata::builder().code("ValidationError").message(message).build();
+        InvokeEndpointError::ValidationError(ValidationError::builder().message(message).meta(meta).build())
     }
 
     /// Contract D26.
@@ -326,12 +332,11 @@ mod tests {
     #[test]
     fn what_is_invalid_is_named_with_what_to_correct() {
         let said = |variant, component, message: &str| {
-            let invalid = InvokeEndpointError::ValidationError(ValidationError::builder().message(message).build());
-            let error = endpoint(variant, component).meaning(&invalid);
+            let error = endpoint(variant, component).meaning(&validation_error(message));
             (error.diagnosis(), error.to_string())
         };
         let missing = "Endpoint yolo of account 123456789012 not found.";
-        let gone = "does not exist, or has never been in service. Create it, correct endpoint_name and region, or choose another provider.";
+        let gone = "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.";
         let (there, not_there) = (Diagnosis::ConfigMismatch, Diagnosis::EndpointNotInService);
         for (sentence, diagnosis, advice) in [
             (said(None, None, missing), not_there, gone),
