@@ -35,7 +35,7 @@ const DELETIONS: Protocol = Protocol {
 /// Jobs by uploads, and the watch over what waits for them.
 const UPLOADS: Protocol = Protocol {
     guards: Guards::ALL,
-    world: World { uploads: 2, crashes: 1, ..World::NONE },
+    world: World { uploads: 2, crashes: 2, repeats: 1, ..World::NONE },
     begin: [Begin::Absent, Begin::Absent],
     labels_uploads: true,
     index_lags: true,
@@ -43,7 +43,7 @@ const UPLOADS: Protocol = Protocol {
 /// The same, with a file that changes, events that come again, and a model that sees nothing.
 const CHANGING_UPLOADS: Protocol = Protocol {
     guards: Guards::ALL,
-    world: World { uploads: 1, overwrites: 1, repeats: 1, blanks: 1, ..World::NONE },
+    world: World { uploads: 1, overwrites: 1, repeats: 1, blanks: 1, crashes: 1, ..World::NONE },
     begin: [Begin::Absent, Begin::Waiting],
     labels_uploads: true,
     index_lags: false,
@@ -93,7 +93,9 @@ fn no_condition_can_be_left_out() {
     const STALE: &str = "a draft is of the bytes that are there";
     const PERSON: &str = "I3 never over a person's work";
     let cases = [
-        (JOB, Guards { until: false, distinct: false, ..Guards::ALL }, TWICE),
+        (JOB, Guards { until: false, ..Guards::ALL }, TWICE),
+        (JOB, Guards { held: false, ..Guards::ALL }, TWICE),
+        (JOB, Guards { once: false, ..Guards::ALL }, TWICE),
         (JOB, Guards { changes: false, ..Guards::ALL }, STALE),
         (DRAFTS, Guards { withdraw: false, ..Guards::ALL }, STALE),
         (DRAFTS, Guards { newer: false, ..Guards::ALL }, "every change of a file is known"),

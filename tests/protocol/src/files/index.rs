@@ -1,5 +1,7 @@
 //! The index of unlabeled items, and looks at it.
 
+use std::ops::RangeInclusive;
+
 use super::Protocol;
 use super::state::{Entry, Ingesting, Line, Looking, Moment, Place, Process, State};
 
@@ -11,20 +13,35 @@ impl State {
         row.place.map(|place| Entry { place, is_upload: row.is_upload, line })
     }
 
-    pub(super) fn is_unshown(&self, item: usize) -> bool {
+    pub(super) fn is_behind(&self, item: usize) -> bool {
         self.entries[item] != self.entry(item)
     }
 
+    pub(super) fn is_unshown(&self, item: usize) -> bool {
+        self.is_behind(item) || self.stale[item].is_some()
+    }
+
+    /// The index shows the item as it is. Of one that has moved it shows for a while where it was as well.
     pub(super) fn show(&mut self, item: usize) {
+        let before = self.entries[item];
         self.entries[item] = self.entry(item);
+        let has_moved = before.map(|entry| entry.place) != self.entries[item].map(|entry| entry.place);
+        self.stale[item] = before.filter(|_| has_moved);
     }
 
     /// The first entry of a stretch.
-    pub(super) fn first_entry(&self, after: Option<Place>, until: Moment, uploads: bool) -> Option<Entry> {
+    pub(super) fn first_entry(
+        &self,
+        after: Option<Place>,
+        times: RangeInclusive<Moment>,
+        uploads: bool,
+    ) -> Option<Entry> {
         let within = |entry: &Entry| {
-            after.is_none_or(|after| entry.place > after) && entry.place.at <= until && (entry.is_upload || !uploads)
+            after.is_none_or(|after| entry.place > after)
+                && times.contains(&entry.place.at)
+                && (entry.is_upload || !uploads)
         };
-        self.entries.iter().flatten().copied().filter(within).min_by_key(|entry| entry.place)
+        self.entries.iter().chain(&self.stale).flatten().copied().filter(within).min_by_key(|entry| entry.place)
     }
 
     /// An upload of the item is written, and about to be counted.
@@ -36,7 +53,7 @@ impl State {
 impl Protocol {
     /// The moment up to which every upload is where jobs look for it. In the code it is a time, within which a write has ended
     /// or is given up, and the index shows it.
-    fn settled(&self, state: &State) -> Moment {
+    pub(super) fn settled(&self, state: &State) -> Moment {
         let unshown = (0..state.rows.len())
             .filter(|item| self.guards.settled && state.is_unshown(*item))
             .filter_map(|item| state.rows[item].place.map(|place| place.at));
@@ -49,7 +66,7 @@ impl Protocol {
 
     fn waiting(&self, state: &State, until: Moment) -> bool {
         let after = state.taken_until.filter(|_| self.guards.taken);
-        state.first_entry(after, until, true).is_some()
+        state.first_entry(after, 0..=until, true).is_some()
     }
 
     /// The last upload that was counted is so long ago that the index shows it.

@@ -27,20 +27,39 @@ impl Protocol {
         let job = state.job.as_ref()?;
         let by_upload = job.uploads.is_some();
         match planning.step {
+            PlanningStep::Hold => {
+                match state.first_entry(planning.after, planning.until + 1..=Moment::MAX, false) {
+                    Some(entry) => {
+                        planning.after = Some(entry.place);
+                        let is_held = planning.held.iter().any(|line| line.item == entry.line.item);
+                        if !(is_held && self.guards.once) {
+                            planning.held.push(entry.line);
+                        }
+                    }
+                    None => {
+                        planning.after = None;
+                        planning.step = PlanningStep::Read;
+                    }
+                }
+                Some(planning)
+            }
             PlanningStep::Read => {
                 let until = if self.guards.until || by_upload { planning.until } else { Moment::MAX };
                 // Without the condition: from the begin, each time.
                 let after = planning.after.filter(|_| self.guards.taken || !by_upload || !planning.lines.is_empty());
-                match state.first_entry(after, until, by_upload) {
+                match state.first_entry(after, 0..=until, by_upload) {
                     Some(entry) => {
                         planning.after = Some(entry.place);
-                        let is_there = planning.lines.iter().any(|line| line.item == entry.line.item);
-                        if !(is_there && self.guards.distinct) {
+                        let is_held = planning.held.iter().any(|line| line.item == entry.line.item);
+                        if !(is_held && self.guards.held) {
                             planning.lines.push(entry.line);
                         }
                     }
                     None if by_upload && !self.guards.taken_at_start => planning.step = PlanningStep::Take,
-                    None => planning.step = PlanningStep::Start,
+                    None => {
+                        planning.lines.append(&mut planning.held);
+                        planning.step = PlanningStep::Start;
+                    }
                 }
                 Some(planning)
             }

@@ -24,10 +24,12 @@ const ITEMS: usize = 2;
 /// The conditions that hold the protocol together. A model without one of them must fail.
 #[derive(Clone, Copy, Debug)]
 pub struct Guards {
-    /// Plan reads the index up to the moment at which it began (`pick_unlabeled`).
+    /// Plan holds what is young in the index, and walks the rest up to there (`pick_waiting`): what moves goes behind.
     pub until: bool,
-    /// An item that Plan meets a second time is planned once (`Manifest::add`).
-    pub distinct: bool,
+    /// The walk leaves out what is held.
+    pub held: bool,
+    /// And what is held is planned once.
+    pub once: bool,
     /// A draft is written if the file has changed as often as when it was planned (`Ledger::commit`).
     pub changes: bool,
     /// An event that is not newer than what is known of the file changes nothing (`Item::uploaded`).
@@ -64,7 +66,8 @@ impl Guards {
     /// The protocol as it is.
     pub const ALL: Self = Self {
         until: true,
-        distinct: true,
+        held: true,
+        once: true,
         changes: true,
         newer: true,
         as_read: true,
@@ -237,7 +240,13 @@ impl Model for Protocol {
                 actions.push(Action::GiveUp);
             }
         }
-        actions.extend((0..ITEMS).filter(|item| state.is_unshown(*item)).map(Action::Show));
+        for item in 0..ITEMS {
+            if state.stale[item].is_some() {
+                actions.push(Action::Fade(item));
+            } else if state.is_behind(item) {
+                actions.push(Action::Show(item));
+            }
+        }
         if self.has_to_look(state) {
             actions.push(Action::Tick);
         }
@@ -322,20 +331,22 @@ impl Model for Protocol {
                 }
             }
             Action::Invoke => {
-                let job = state.job.as_ref()?;
+                let job = before.job.as_ref()?;
                 let process = match (&job.plan, job.uploads) {
                     (Some(_), _) => Process::Worker { asked: None },
-                    (None, Some(until)) => Process::Planner(Planning::begin(state.taken_until, until)),
-                    (None, None) => Process::Planner(Planning::begin(None, state.clock)),
+                    (None, Some(until)) => Process::Planner(Planning::of_uploads(state.taken_until, until)),
+                    (None, None) => Process::Planner(Planning::of_all(self.settled(before).min(before.clock - 1))),
                 };
                 state.spawn(process);
             }
             Action::GiveUp => state.fail_job(),
             Action::Show(item) => state.show(item),
+            Action::Fade(item) => state.stale[item] = None,
             Action::Tick => state.spawn(Process::Look(Looking::Read)),
         }
         if !self.index_lags {
             (0..ITEMS).for_each(|item| state.show(item));
+            state.stale = [None; ITEMS];
         }
         Some(state)
     }

@@ -61,7 +61,9 @@ pub(super) fn all(model: &Protocol) -> Vec<Property<Protocol>> {
                 || of_each(|item| {
                     let row = &s.rows[item];
                     let is_settled = s.outcomes[item].is_some_and(|outcome| outcome.changes == row.changes);
-                    bytes(s, item).is_none() || row.exists && (row.label.is_some() || is_settled)
+                    // What was there before the project labeled uploads is for a job that a person starts.
+                    let is_old = model.begin[item] == Begin::Waiting && row.changes == 0;
+                    is_old || bytes(s, item).is_none() || row.exists && (row.label.is_some() || is_settled)
                 })
                 || !is_at_rest(model, s)
         }),

@@ -155,13 +155,17 @@ pub(super) struct Planning {
     /// The last entry that was read.
     pub(super) after: Option<Place>,
     pub(super) until: Moment,
+    /// Behind `until`.
+    pub(super) held: Vec<Line>,
     pub(super) lines: Vec<Line>,
     pub(super) step: PlanningStep,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum PlanningStep {
-    /// Reads the next entry.
+    /// Reads the next entry behind `until`.
+    Hold,
+    /// Reads the next entry up to there.
     Read,
     /// Without the condition: moves the place that uploads are taken behind.
     Take,
@@ -170,8 +174,12 @@ pub(super) enum PlanningStep {
 }
 
 impl Planning {
-    pub(super) const fn begin(after: Option<Place>, until: Moment) -> Self {
-        Self { after, until, lines: vec![], step: PlanningStep::Read }
+    pub(super) const fn of_all(until: Moment) -> Self {
+        Self { after: None, until, held: vec![], lines: vec![], step: PlanningStep::Hold }
+    }
+
+    pub(super) const fn of_uploads(after: Option<Place>, until: Moment) -> Self {
+        Self { after, until, held: vec![], lines: vec![], step: PlanningStep::Read }
     }
 }
 
@@ -186,6 +194,8 @@ pub struct State {
     pub(super) events: Vec<Event>,
     pub(super) rows: [Row; ITEMS],
     pub(super) entries: [Option<Entry>; ITEMS],
+    /// And for a while what it has shown before: a moved item is in two places.
+    pub(super) stale: [Option<Entry>; ITEMS],
     /// Of the project's row: uploads that were counted, the mark that some wait, the place that they are taken behind.
     pub(super) counted: u8,
     pub(super) are_awaited: bool,
@@ -240,6 +250,8 @@ pub enum Action {
     GiveUp,
     /// The index shows an item as it is.
     Show(usize),
+    /// And does not show any more where it was.
+    Fade(usize),
     /// The schedule finds the mark (`App::round`). A message that comes after a pause does the same.
     Tick,
 }
@@ -247,13 +259,14 @@ pub enum Action {
 impl State {
     pub(super) fn new(world: World, begin: [Begin; ITEMS]) -> Self {
         let mut state = Self {
-            clock: 1,
+            clock: ITEMS as Moment,
             objects: [None; ITEMS],
             last_sequence: [0; ITEMS],
             last_bytes: 0,
             events: vec![],
             rows: [Row::default(); ITEMS],
             entries: [None; ITEMS],
+            stale: [None; ITEMS],
             counted: 0,
             are_awaited: false,
             taken_until: None,
@@ -277,7 +290,7 @@ impl State {
                 file: is_heard.then_some(Version { bytes, sequence: 1, deleted: false }),
                 changes: 0,
                 label: is_drafted.then_some(Label::Draft(bytes)),
-                place: (!is_drafted).then_some(Place { at: 1, item }),
+                place: (!is_drafted).then_some(Place { at: item as Moment + 1, item }),
                 is_upload: false,
             };
             if !is_heard {
