@@ -111,8 +111,9 @@ def faulty(stack: Stack) -> Iterator[Faults]:
         urls[f"AWS_ENDPOINT_URL_{MODEL}"] = model_url
         for function in counts.FUNCTIONS:
             undone.enter_context(_redirected(stack, function, urls))
-        undone.enter_context(_impatient_queue(stack.outputs["WebhookQueueUrl"]))
-        undone.enter_context(_impatient_queue(stack.outputs["UploadQueueUrl"]))
+        for name, url in stack.outputs.items():
+            if name.endswith("QueueUrl") and "DeadLetter" not in name:
+                undone.enter_context(_impatient_queue(url))
         undone.enter_context(_ticking(stack))
         concurrency = Concurrency(stack)
         undone.callback(concurrency.restore)

@@ -407,10 +407,16 @@ class Play:
         if not all(is_heard(file, items.get(key)) for key, file in files.items()):
             return False
         waiting = [items[key] for key, file in files.items() if waits_for_labels(file) and not items[key].results]
-        if not (waiting and self._schedule.labels_uploads):
+        if not (waiting and self._labels_uploads()):
             return True
         jobs = [self._job(uid) for uid in self._looks[-1].jobs]
         return all(is_labeled(item, jobs) or self._undone for item in waiting)
+
+    def _labels_uploads(self) -> bool:
+        """Not if jobs by uploads are held back, since some failed before they took anything: the project shows it."""
+        if not self._schedule.labels_uploads:
+            return False
+        return not self._answered("GET", f"/projects/{self._project}/").get("auto_label_pause")
 
     def _deliveries(self, at: float) -> list[Json]:
         """The deliveries of this project's jobs."""
@@ -431,7 +437,7 @@ class Play:
             created=self._created,
             undone=self._undone,
             files=self._files.seen(self._lane.dead_uploads.keys(self._project)) if self._files else {},
-            labels_uploads=self._schedule.labels_uploads,
+            labels_uploads=self._labels_uploads(),
             fired=fired,
             answers=self._answers,
             seconds=seconds,

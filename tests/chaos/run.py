@@ -66,6 +66,19 @@ class Report:
         return Counter(act.deed.value for one in self.outcomes for act in one.schedule.acts)
 
     @property
+    def files(self) -> Counter[str]:
+        seen = [file for evidence in self._evidence() for file in evidence.files.values()]
+        uploaded = sum(job.is_by_upload for evidence in self._evidence() for job in evidence.jobs)
+        counts = {
+            "files": len(seen),
+            "changed": sum(file.has_changed for file in seen),
+            "unreadable": sum(not file.is_readable for file in seen),
+            "given up": sum(file.is_buried for file in seen),
+            "jobs by uploads": uploaded,
+        }
+        return Counter(counts)
+
+    @property
     def answers(self) -> Counter[str]:
         return sum((evidence.answers for evidence in self._evidence()), Counter())
 
@@ -82,6 +95,7 @@ class Report:
             f"deeds: {dict(self.deeds.most_common())}",
             f"jobs by final status: {dict(self.statuses.most_common())}",
             f"deliveries by final status: {dict(told.most_common())}",
+            f"files: {dict(self.files)}",
             f"answers: {dict(sorted(self.answers.items()))}",
         ]
         return "\n".join([*(f"\n{one}" for one in self.broken), "", *lines])

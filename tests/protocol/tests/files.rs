@@ -32,10 +32,18 @@ const DELETIONS: Protocol = Protocol {
     labels_uploads: false,
     index_lags: false,
 };
+/// They are deleted and come back as they were.
+const RESTORED: Protocol = Protocol {
+    guards: Guards::ALL,
+    world: World { jobs: 1, rewrites: 2, deletions: 1, repeats: 1, accepts: 1, ..World::NONE },
+    begin: [Begin::Drafted, Begin::Waiting],
+    labels_uploads: false,
+    index_lags: false,
+};
 /// Jobs by uploads, and the watch over what waits for them.
 const UPLOADS: Protocol = Protocol {
     guards: Guards::ALL,
-    world: World { uploads: 2, crashes: 2, repeats: 1, ..World::NONE },
+    world: World { uploads: 2, crashes: 1, repeats: 1, ..World::NONE },
     begin: [Begin::Absent, Begin::Absent],
     labels_uploads: true,
     index_lags: true,
@@ -74,6 +82,7 @@ fn assert_holds(name: &str, model: Protocol) {
 fn no_work_is_lost_to_files_that_change() {
     assert_holds("files, drafts", DRAFTS);
     assert_holds("files, deletions", DELETIONS);
+    assert_holds("files, deleted and restored", RESTORED);
     assert_holds("files, a job", JOB);
 }
 

@@ -54,9 +54,12 @@ impl Protocol {
     /// The moment up to which every upload is where jobs look for it. In the code it is a time, within which a write has ended
     /// or is given up, and the index shows it.
     pub(super) fn settled(&self, state: &State) -> Moment {
-        let unshown = (0..state.rows.len())
-            .filter(|item| self.guards.settled && state.is_unshown(*item))
-            .filter_map(|item| state.rows[item].place.map(|place| place.at));
+        let unshown = (0..state.rows.len()).filter(|item| self.guards.settled && state.is_unshown(*item));
+        let unshown = unshown.flat_map(|item| {
+            // As long as the index shows where an item was, what it shows beside is young as well.
+            let shown = state.stale[item].and(state.entries[item]).map(|entry| entry.place);
+            [state.rows[item].place, shown].into_iter().flatten().map(|place| place.at)
+        });
         let on_their_way = state.processes.iter().filter_map(|process| match process {
             Process::Ingest { step: Ingesting::Write { at, .. }, .. } if self.guards.soon => Some(*at),
             _ => None,

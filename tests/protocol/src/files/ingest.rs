@@ -68,7 +68,7 @@ impl Protocol {
         if let (Some(before_label), None) = (before.label, after.label) {
             written.label = None;
             let other_bytes = matches!(event.kind, EventKind::Created { bytes }
-                if before.file.is_some_and(|file| file.bytes != bytes || file.deleted));
+                if before.file.is_some_and(|file| file.bytes != bytes));
             state.withdrawn |= matches!(before_label, Label::Draft(_)) && (!other_bytes || after.is_deleted());
         }
         (waits_anew && self.labels_uploads).then_some(Ingesting::Count)
@@ -87,14 +87,12 @@ impl Protocol {
             return Some(after);
         };
         after.file = Some(Version { bytes, sequence: event.sequence, deleted: false });
-        let is_same = before.file.is_some_and(|file| file.bytes == bytes && !file.deleted);
-        if before.file.is_some() && !(is_same && self.guards.same_bytes) {
-            after.changes += 1;
-            if self.guards.withdraw {
-                after.label =
-                    after.label.filter(|label| self.guards.drafts_only && matches!(label, Label::Accepted(_)));
-            }
+        let Some(known) = before.file else { return Some(after) };
+        let is_same = known.bytes == bytes && self.guards.same_bytes;
+        if !is_same && self.guards.withdraw {
+            after.label = after.label.filter(|label| self.guards.drafts_only && matches!(label, Label::Accepted(_)));
         }
+        after.changes += u8::from(!is_same || known.deleted);
         // Without the condition: as if the file was deleted, and with a draft gone.
         if state.objects[event.item].is_some_and(|object| !object.is_readable) && !self.guards.unreadable {
             after.file = Some(Version { bytes, sequence: event.sequence, deleted: true });

@@ -110,7 +110,7 @@ pub struct World {
     pub uploads: u8,
     /// Files that are written over by other bytes.
     pub overwrites: u8,
-    /// By the same bytes.
+    /// By the same bytes, or deleted and written again with them.
     pub rewrites: u8,
     /// By other bytes that may not be read.
     pub unreadable: u8,
@@ -171,10 +171,11 @@ impl Protocol {
                 Some(_) if world.overwrites > 0 && may_change => actions.push(Action::Overwrite(item)),
                 _ => {}
             }
-            if let Some(object) = state.objects[item] {
-                if world.rewrites > 0 && object.is_readable {
-                    actions.push(Action::Rewrite(item));
-                }
+            let was_there = state.former_bytes[item] > 0;
+            if world.rewrites > 0 && state.objects[item].map_or(was_there, |object| object.is_readable) {
+                actions.push(Action::Rewrite(item));
+            }
+            if state.objects[item].is_some() {
                 if world.unreadable > 0 && may_change {
                     actions.push(Action::OverwriteUnreadable(item));
                 }
@@ -267,7 +268,8 @@ impl Model for Protocol {
             }
             Action::Rewrite(item) => {
                 state.world.rewrites -= 1;
-                let object = state.objects[item]?;
+                let former = Object { bytes: state.former_bytes[item], is_readable: true, sequence: 0 };
+                let object = state.objects[item].unwrap_or(former);
                 self.file_written(&mut state, item, object);
             }
             Action::OverwriteUnreadable(item) => {
@@ -277,7 +279,7 @@ impl Model for Protocol {
             }
             Action::Delete(item) => {
                 state.world.deletions -= 1;
-                state.objects[item] = None;
+                state.former_bytes[item] = state.objects[item].take()?.bytes;
                 state.last_sequence[item] += 1;
                 state.tell(Event { item, sequence: state.last_sequence[item], kind: EventKind::Deleted });
             }

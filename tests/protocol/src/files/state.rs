@@ -190,6 +190,8 @@ pub struct State {
     pub(super) objects: [Option<Object>; ITEMS],
     pub(super) last_sequence: [u8; ITEMS],
     pub(super) last_bytes: Bytes,
+    /// Of the files that were deleted.
+    pub(super) former_bytes: [Bytes; ITEMS],
     /// On their way, sorted.
     pub(super) events: Vec<Event>,
     pub(super) rows: [Row; ITEMS],
@@ -222,7 +224,7 @@ pub enum Action {
     Upload(usize),
     /// A file is written over by other bytes.
     Overwrite(usize),
-    /// By the same bytes.
+    /// By the same bytes, or it is written again with the bytes that it had when it was deleted.
     Rewrite(usize),
     /// By other bytes, which may not be read.
     OverwriteUnreadable(usize),
@@ -263,6 +265,7 @@ impl State {
             objects: [None; ITEMS],
             last_sequence: [0; ITEMS],
             last_bytes: 0,
+            former_bytes: [0; ITEMS],
             events: vec![],
             rows: [Row::default(); ITEMS],
             entries: [None; ITEMS],
