@@ -35,22 +35,40 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Line:
+    """An item as a job has planned it: after so many changes of its file."""
+
+    item: str
+    changes: int = 0
+
+
+@dataclass(frozen=True)
 class JobSeen:
     """A job at its end."""
 
     uid: str
     state: State
     shown: Json  # by the API
-    planned: list[str]  # items, in the manifest's order
-    chunks: dict[tuple[int, int], range]  # of the plan: places in `planned`
+    lines: list[Line]  # of the manifest
+    chunks: dict[tuple[int, int], range]  # of the plan: places in `lines`
     receipts: dict[tuple[int, int], str]  # a letter for each item: see domain/outcome.rs
     retry_of: str | None = None
+    is_by_upload: bool = False
+
+    @property
+    def planned(self) -> list[str]:
+        """Items."""
+        return [line.item for line in self.lines]
 
     def outcomes(self) -> list[tuple[str, str]]:
         """(item, letter) of every receipt."""
+        return [(line.item, letter) for line, letter in self.settled()]
+
+    def settled(self) -> list[tuple[Line, str]]:
+        """(line, letter) of every receipt."""
         places = [(self.chunks.get(chunk, range(0)), letters) for chunk, letters in self.receipts.items()]
         return [
-            (self.planned[place], letter)
+            (self.lines[place], letter)
             for of_chunk, letters in places
             for place, letter in zip(of_chunk, letters, strict=False)
         ]
@@ -76,6 +94,10 @@ class ItemSeen:
     uid: str
     result: Result | None
     rejected: list[Result] = field(default_factory=list)
+    key: str = ""
+    etag: str | None = None  # of its file, as far as S3 has told
+    is_deleted: bool = False
+    changes: int = 0  # of its file
 
     @property
     def results(self) -> list[Result]:
@@ -89,6 +111,17 @@ class Reviewed:
     item: str
     deed: str
     result: bytes = b""
+
+
+@dataclass(frozen=True)
+class FileSeen:
+    """A file below the project's prefix, and what was done to it."""
+
+    etag: str | None  # `None`: it is deleted
+    is_readable: bool
+    has_changed: bool  # ever: other bytes that could be read, or a deletion
+    is_new: bool  # it was written when there was no item of its key
+    is_buried: bool = False  # an event of it is a dead letter
 
 
 @dataclass(frozen=True)
@@ -128,6 +161,8 @@ class Evidence:
     undone: dict[str, bool] = field(
         default_factory=dict
     )  # jobs whose drafts were discarded; whether all were, as answered
+    files: dict[str, FileSeen] = field(default_factory=dict)  # by the item's key
+    labels_uploads: bool = False
     fired: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)  # by deed and HTTP status
     seconds: float = 0.0

@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Any
@@ -21,10 +21,24 @@ from local.aws import client
 from local.project import client_of
 from local.receiver import Delivery, Receiver
 from local.up import Stack
+from tests.chaos.check import is_heard, is_labeled, waits_for_labels
+from tests.chaos.events import Events, UploadDeadLetters
 from tests.chaos.evidence import ENDED, Cancelled, Evidence, ItemSeen, JobSeen, Look, Reviewed, Told
 from tests.chaos.faulty import Faults
+from tests.chaos.files import Files
 from tests.chaos.proxy import UID
-from tests.chaos.schedule import LATE, RECOVERY, SLOW_MS, Act, Deed, Kind, Schedule
+from tests.chaos.schedule import (
+    LATE,
+    OF_FILES,
+    RECOVERY,
+    REFUSED,
+    REFUSED_SECONDS,
+    SLOW_MS,
+    Act,
+    Deed,
+    Kind,
+    Schedule,
+)
 from tests.chaos.table import Table, receipts_of, state_of
 from tests.system.system import System
 
@@ -71,6 +85,8 @@ class Lane:
     organization: str
     receivers: dict[str, Receiver]  # by subscription
     dead: DeadLetters
+    dead_uploads: UploadDeadLetters
+    events: Events
 
     @property
     def names(self) -> list[str]:
@@ -79,7 +95,7 @@ class Lane:
 
 
 @contextmanager
-def lane(stack: Stack, dead: DeadLetters) -> Iterator[Lane]:
+def lane(stack: Stack, dead: DeadLetters, dead_uploads: UploadDeadLetters, events: Events) -> Iterator[Lane]:
     """A new organization with two subscriptions to the end of its jobs."""
     with ExitStack() as undone:
         arguments = ("keys", "create", "--organization", f"chaos-{uuid.uuid4()}", "--name", "chaos")
@@ -90,7 +106,7 @@ def lane(stack: Stack, dead: DeadLetters) -> Iterator[Lane]:
         uids = [system.ok("POST", "/webhooks/", hook)["uid"] for hook in hooks]
         (organization,) = system.ok("GET", "/organizations/")["results"]
         named = dict(zip(uids, receivers, strict=True))
-        yield Lane(system, Table(own), organization["uid"], named, dead)
+        yield Lane(system, Table(own), organization["uid"], named, dead, dead_uploads, events)
 
 
 class Play:
@@ -100,6 +116,7 @@ class Play:
         self._lane, self._faults, self._schedule = lane, faults, schedule
         self._system, self._table = lane.system, lane.table
         self._project = ""
+        self._files: Files | None = None  # of a schedule with files
         self._items: list[str] = []
         self._looks: list[Look] = []
         self._reviews: list[Reviewed] = []
@@ -128,14 +145,24 @@ class Play:
     def _set_up(self) -> None:
         """A project that the endpoint's load mode serves."""
         name = f"Seed {self._schedule.seed}"
-        self._project = self._answered("POST", "/projects/", {"name": name, "labels": project.LABELS})["uid"]
+        setting = {"auto_label_on_upload": {"quiet_seconds": 1}} if self._schedule.labels_uploads else {}
+        created = {"name": name, "labels": project.LABELS, **setting}
+        self._project = self._answered("POST", "/projects/", created)["uid"]
         config = {"endpoint_name": settings.LOAD_ENDPOINT, "region": settings.REGION}
         provider = {"name": name, "provider_type": "sagemaker", "config": config, "project": self._project}
         self._answered("POST", "/inference-providers/", provider)
-        numbers = range(self._schedule.items)
-        entries = [{"key": f"{n}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in numbers]
-        items = self._answered("POST", f"/projects/{self._project}/items/", {"items": entries})["results"]
-        self._items = sorted(str(item["uid"]) for item in items)
+        keys = [f"{n}.jpg" for n in range(self._schedule.items)]
+        for start in range(0, len(keys), project.ITEMS_PER_CALL):
+            added = keys[start : start + project.ITEMS_PER_CALL]
+            entries = [{"key": key, "asset_type": "image", "width": 640, "height": 480} for key in added]
+            self._answered("POST", f"/projects/{self._project}/items/", {"items": entries})
+        if self._schedule.files:
+            self._files = Files(self._table, self._faults, self._lane.events, self._project, keys)
+            self._files.begin(self._schedule.files)
+        deadline = time.monotonic() + BOUND_SECONDS
+        while len(self._items) < self._schedule.items + self._schedule.files:
+            assert time.monotonic() < deadline, f"only {len(self._items)} items"
+            self._items = sorted(self._table.items_of(self._lane.organization, self._project))
 
     def _answered(self, method: str, path: str, body: Json | None = None) -> Json:
         """The answer to a call that is no part of the schedule: the other lanes may keep it from its turn."""
@@ -192,12 +219,25 @@ class Play:
                         self._reviews.append(Reviewed(item, act.deed, result))
             case Deed.ACCEPT | Deed.CORRECT | Deed.REJECT:
                 self._review(act)
+            case _:
+                self._disturb(act)
+
+    def _disturb(self, act: Act) -> None:
+        """What is no call of the API."""
+        if self._files and act.deed in OF_FILES:
+            self._files.do(act)
+        match act.deed:
             case Deed.INFER_AGAIN:
                 if plan := self._plan():
                     self._invoke("Infer", chosen(plan["batches"], act))
             case Deed.PLAN_AGAIN:
                 if job := self._newest_job():
                     self._invoke("Plan", {"job": job})
+            case Deed.EVENTS_AGAIN:
+                if self._files:
+                    self._files.tell_again(self._system, act)
+            case Deed.REFUSE:
+                self._faults.concurrency.refuse(chosen(list(REFUSED), act), REFUSED_SECONDS)
 
     def _create(self) -> None:
         for _ in range(TRIES):
@@ -283,12 +323,16 @@ class Play:
         return None
 
     def _invoke(self, function: str, event: Json) -> None:
-        """Once more with the same event. It may fail: whoever invokes it does not care."""
-        name = self._system.stack.outputs[f"{function}FunctionName"]
-        client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+        """Once more with the same event. It may fail, or be refused: nothing hangs on its answer."""
+        name, lambdas = self._system.stack.outputs[f"{function}FunctionName"], client("lambda")
+        with suppress(lambdas.exceptions.TooManyRequestsException):
+            lambdas.invoke(FunctionName=name, Payload=json.dumps(event))
 
     def _repeat(self, at: float) -> None:
         """What comes once more after the end, and what people do about it."""
+        if self._files:
+            self._files.tell_again(self._system, self._schedule.acts[0])
+            self._files.mark_end()
         for act in self._schedule.acts:
             if act.deed in RECOVERY and self._looks[-1].jobs:
                 self._recover(act, chosen(list(self._looks[-1].jobs), act))
@@ -342,7 +386,7 @@ class Play:
             looks = len(self._looks)
             ended = self._look()
             pending = [row for row in self._deliveries(at) if row["status"]["S"] == "pending"]
-            if len(self._looks) != looks or pending or not ended:
+            if len(self._looks) != looks or pending or not ended or not self._are_files_heard():
                 quiet_since = time.monotonic()
             for row in pending:
                 due = float(row["active_sk"]["S"].partition("#")[0]) / 1e6 if "active_sk" in row else math.inf
@@ -351,6 +395,28 @@ class Play:
             if time.monotonic() - quiet_since > QUIET_SECONDS:
                 return
             time.sleep(2 * LOOK_SECONDS)
+
+    def _are_files_heard(self) -> bool:
+        """Each item knows its file; and is labeled, of a project that labels uploads."""
+        if not self._files:
+            return True
+        files = self._files.seen(self._lane.dead_uploads.keys(self._project))
+        new = sorted(set(self._table.items_of(self._lane.organization, self._project)) - set(self._items))
+        self._items += new
+        items = {item.key: item for item in self._table.items(self._items).values()}
+        if not all(is_heard(file, items.get(key)) for key, file in files.items()):
+            return False
+        waiting = [items[key] for key, file in files.items() if waits_for_labels(file) and not items[key].results]
+        if not (waiting and self._labels_uploads()):
+            return True
+        jobs = [self._job(uid) for uid in self._looks[-1].jobs]
+        return all(is_labeled(item, jobs) or self._undone for item in waiting)
+
+    def _labels_uploads(self) -> bool:
+        """Not if jobs by uploads are held back, since some failed before they took anything: the project shows it."""
+        if not self._schedule.labels_uploads:
+            return False
+        return not self._answered("GET", f"/projects/{self._project}/").get("auto_label_pause")
 
     def _deliveries(self, at: float) -> list[Json]:
         """The deliveries of this project's jobs."""
@@ -370,6 +436,8 @@ class Play:
             cancels=[self._cancelled(job, since) for job, since in self._cancels.items()],
             created=self._created,
             undone=self._undone,
+            files=self._files.seen(self._lane.dead_uploads.keys(self._project)) if self._files else {},
+            labels_uploads=self._labels_uploads(),
             fired=fired,
             answers=self._answers,
             seconds=seconds,
@@ -390,9 +458,10 @@ class Play:
     def _job(self, uid: str) -> JobSeen:
         rows = self._table.rows_of_job(uid)
         plan = json.loads(rows["PLAN"]["plan"]["S"]) if "PLAN" in rows else {"batches": []}
-        planned, chunks = self._table.planned(plan)
+        lines, chunks = self._table.planned(plan)
         state, shown = state_of(rows["JOB"]), self._answered("GET", f"/auto-label-jobs/{uid}/")
-        return JobSeen(uid, state, shown, planned, chunks, receipts_of(rows), shown["retry_of"])
+        is_by_upload = shown["trigger"] == "upload"
+        return JobSeen(uid, state, shown, lines, chunks, receipts_of(rows), shown["retry_of"], is_by_upload)
 
     def _told(self, at: float) -> list[Told]:
         received: dict[str, list[Delivery]] = {}

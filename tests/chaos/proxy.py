@@ -1,8 +1,10 @@
-"""The fault proxy between the functions and AWS, or the model: `microburst`, and two things that it lacks.
+"""The fault proxy between the functions and AWS, or the model: `microburst`, and what it lacks.
 
 Whose call it is. Many schedules run on one stack at once, so each call is traced to the project that it is about, by
 the uids in its path and body; the uids of jobs and deliveries are learned from the transactions that write them. Rules
 name the project as their `resource`.
+
+Files that may not be read. A file is forbidden by its path, and from then on until it is allowed again.
 
 Faults that need the caller. A call can be lost after it had its effect, whatever its answer; and the process that makes
 it can be killed (SIGKILL) right before, or right after the effect and before the answer.
@@ -22,13 +24,14 @@ from microburst.core.context import RequestContext
 from microburst.core.pipeline import Microburst
 from microburst.rules import Decision
 
-from tests.chaos.schedule import NOBODY
+from tests.chaos.schedule import FORBIDDEN, NOBODY
 
 Json = dict[str, Any]
 
 UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = re.compile(rf"{UID}|[0-9a-f]{{64}}")  # uids, and the hashes of API keys
-LEARNED = re.compile(rf"(?:JOB|DELIVERY)#({UID})")
+LEARNED = re.compile(rf"(?:JOB|DELIVERY|ITEM)#({UID})")
+WRITES = ("TransactWriteItems", "PutItem")
 MOST_BYTES = 16 * 1024 * 1024  # a transaction has 4 MB at most, a manifest a few
 
 
@@ -45,10 +48,10 @@ class Scopes:
         self._scopes = {name: of for name, of in self._scopes.items() if of != scope}
 
     def of(self, operation: str | None, path: str, body: str) -> str | None:
-        """The project of the first name that is known. What a transaction writes beside it belongs to it, too."""
+        """The project of the first name that is known. What is written with it belongs to it, too."""
         known = (self._scopes.get(name) for name in NAMES.findall(path + body))
         scope = next((scope for scope in known if scope), None)
-        if scope and operation == "TransactWriteItems":
+        if scope and operation in WRITES:
             self.know(scope, LEARNED.findall(body))
         return scope
 
@@ -63,6 +66,7 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         self._scopes = Scopes()
         self._effects: dict[int, str] = {}  # what microburst does not know, by rule
         self._names: dict[int, str] = {}  # what is counted, by rule
+        self._forbidden: set[str] = set()  # paths
         pipeline.detect, pipeline.apply_decision = self._detect, self._apply
         # A body that is passed on piece by piece loses its length, which S3's callers sign.
         pipeline.should_buffer = lambda *_: True
@@ -75,6 +79,7 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         app.on_cleanup.append(self.stop)
         app.router.add_post("/_chaos/{scope}", self._begin)
         app.router.add_delete("/_chaos/{scope}", self._end)
+        app.router.add_put("/_chaos/{scope}/forbidden", self._forbid)
         app.router.add_get("/_chaos", self._ready)
         app.router.add_route("*", "/{tail:.*}", self.handle_proxy)
         return app
@@ -94,11 +99,18 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
                 self._names[rule.id] = name
         return web.json_response({})
 
+    async def _forbid(self, request: web.Request) -> web.Response:
+        """Body: `path` of an object, and whether it `is_forbidden` from now on."""
+        body = await request.json()
+        (self._forbidden.add if body["is_forbidden"] else self._forbidden.discard)(body["path"])
+        return web.json_response({})
+
     async def _end(self, request: web.Request) -> web.Response:
         """Takes the scope's rules away. The answer says which fired, and when (seconds since 1970)."""
         scope = request.match_info["scope"]
         self.engine.delete_matching([{"resource": scope}])
         self._scopes.forget(scope)
+        self._forbidden = {path for path in self._forbidden if scope not in path}
         fired = [event for event in self.fired if event.resource == scope and event.rule_id in self._names]
         return web.json_response(
             [{"name": event.note or self._names[event.rule_id], "at": event.ts} for event in fired]
@@ -110,6 +122,8 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         context = detection.detect(headers, method, path, query, body)
         if context.service == "sagemaker":  # the name in the signature is that of two services
             context.service, context.operation, context.protocol = "sagemaker-runtime", "InvokeEndpoint", "rest-json"
+        if path in self._forbidden:
+            context.payload = FORBIDDEN
         context.resource = self._scopes.of(context.operation, path, (body or b"").decode("latin-1"))
         return context
 

@@ -1,4 +1,4 @@
-"""Plays seeded fault schedules on the running stack, several at once, and checks I1 to I7 after each.
+"""Plays seeded fault schedules on the running stack, several at once, and checks the invariants after each.
 
 python -m tests.chaos.run --schedules 1000 --seed 1    # seeds 1 to 1000
 python -m tests.chaos.run --schedules 1 --seed 407     # one of them again
@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from local import up
 from local.up import Stack
 from tests.chaos.check import violations
+from tests.chaos.events import UploadDeadLetters, overheard
 from tests.chaos.evidence import Evidence
 from tests.chaos.faulty import Faults, faulty
 from tests.chaos.play import DeadLetters, Lane, Play, lane
@@ -65,6 +66,19 @@ class Report:
         return Counter(act.deed.value for one in self.outcomes for act in one.schedule.acts)
 
     @property
+    def files(self) -> Counter[str]:
+        seen = [file for evidence in self._evidence() for file in evidence.files.values()]
+        uploaded = sum(job.is_by_upload for evidence in self._evidence() for job in evidence.jobs)
+        counts = {
+            "files": len(seen),
+            "changed": sum(file.has_changed for file in seen),
+            "unreadable": sum(not file.is_readable for file in seen),
+            "given up": sum(file.is_buried for file in seen),
+            "jobs by uploads": uploaded,
+        }
+        return Counter(counts)
+
+    @property
     def answers(self) -> Counter[str]:
         return sum((evidence.answers for evidence in self._evidence()), Counter())
 
@@ -81,6 +95,7 @@ class Report:
             f"deeds: {dict(self.deeds.most_common())}",
             f"jobs by final status: {dict(self.statuses.most_common())}",
             f"deliveries by final status: {dict(told.most_common())}",
+            f"files: {dict(self.files)}",
             f"answers: {dict(sorted(self.answers.items()))}",
         ]
         return "\n".join([*(f"\n{one}" for one in self.broken), "", *lines])
@@ -92,9 +107,11 @@ def run(stack: Stack, schedules: int, seed: int, lanes: int = LANES, *, show: bo
     with ExitStack() as undone:
         dead = DeadLetters(stack.outputs["DeadLetterQueueUrl"])
         dead.uids()
+        dead_uploads = UploadDeadLetters(stack.outputs["UploadDeadLetterQueueUrl"])
+        events = undone.enter_context(overheard(stack))
         free: SimpleQueue[Lane] = SimpleQueue()
         for _ in range(min(lanes, schedules)):
-            free.put(undone.enter_context(lane(stack, dead)))
+            free.put(undone.enter_context(lane(stack, dead, dead_uploads, events)))
         faults = undone.enter_context(faulty(stack))
 
         def play(number: int) -> Outcome:

@@ -26,6 +26,7 @@ class Kind(StrEnum):
     NOT_READY = "model not ready"
     KILLED_BEFORE = "killed before the call"
     KILLED_AFTER = "killed after the call"
+    FORBIDDEN = "file may not be read"  # by ingest, from a deed on
 
 
 # Of a kill that came too late, since the caller had hung up.
@@ -46,7 +47,12 @@ ERROR = {
 }
 CONFLICT = {"CancellationReasons": [{"Code": "TransactionConflict"}]}
 SLOW_MS = 700
+WIDE = 4_400  # items: more than a page of the index in each of its shards
 OUTLASTING = 12  # more than the SDK's attempts, and the transaction's own
+# A worker waits for an endpoint that is away (minutes), and no item fails of it: a schedule is to end before.
+MODEL_FAULTS = 4
+# A message that fails five times is a dead letter.
+INGEST_FAULTS = 2
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,22 @@ SITES = (
     Site("settle", "stepfunctions", "DescribeExecution", weight=1),
     Site("catalog", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 1),
 )
+# Of schedules with files, beside the others.
+FILE_SITES = (
+    Site("ingest", "dynamodb", "GetItem", weight=1),
+    Site("ingest", "dynamodb", "PutItem", weight=3),
+    Site("ingest", "dynamodb", "UpdateItem"),
+    Site("ingest", "dynamodb", "BatchGetItem", weight=1),
+    Site("ingest", "dynamodb", "Query", weight=1),
+    Site("ingest", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 4),
+    Site("ingest", "s3", "GetObject", weight=3),
+    Site("ingest", "sqs", "SendMessage", weight=1),
+    Site("ingest", "stepfunctions", "StartExecution", weight=1),
+    Site("plan", "dynamodb", "Query"),
+    Site("infer", "dynamodb", "TransactWriteItems", OF_TRANSACTION, 3),
+)
+# Plan reads the second page of each shard of the index, slowly: files that change meanwhile move behind what is read.
+SECOND_PAGES = Site("plan", "dynamodb", "Query")
 
 
 @dataclass(frozen=True)
@@ -140,8 +162,20 @@ def error(code: str, status: int, fields: Json | None = None) -> Json:
     return {"error": {"code": code, "status": status, "message": "Injected.", "fields": fields}}
 
 
+# Of the objects that the proxy is told to forbid.
+FORBIDDEN = "forbidden object"
+FORBIDDEN_RULE = {
+    "service": "s3",
+    "operation": "GetObject",
+    "headers": {"user-agent": "app/ingest"},
+    "payload": f"^{FORBIDDEN}$",
+    "name": Kind.FORBIDDEN.value,
+    **error("AccessDenied", 403),
+}
+
+
 class Deed(StrEnum):
-    """What somebody does meanwhile."""
+    """What is done meanwhile."""
 
     CREATE = "create"
     CANCEL = "cancel"
@@ -157,11 +191,22 @@ class Deed(StrEnum):
     MESSAGE_AGAIN = "message again"
     RETRY = "retry"  # of a job that has ended
     DISCARD = "discard"  # the drafts of one, by two at once
+    UPLOAD = "upload"  # a new file, or the first one of an item that a call has added
+    OVERWRITE = "overwrite"  # a file, by other bytes
+    REWRITE = "rewrite"  # by the same bytes
+    FORBID = "overwrite, unreadable"  # by other bytes, which ingest may not read
+    DELETE = "delete"  # a file
+    EVENTS_AGAIN = "events again"  # all that S3 has told of the project, twice and in no order
+    REFUSE = "refuse invocations"  # of one function, whatever they are about
 
 
 LATE = (Deed.FINALIZE_AGAIN, Deed.SETTLE_AGAIN, Deed.MESSAGE_AGAIN)
 RECOVERY = (Deed.RETRY, Deed.DISCARD)
 PERSON = (Deed.LABEL, Deed.ACCEPT, Deed.CORRECT, Deed.REJECT)
+OF_FILES = (Deed.UPLOAD, Deed.OVERWRITE, Deed.REWRITE, Deed.FORBID, Deed.DELETE)
+# What Lambda may refuse to invoke. The API's functions are left out: the gateway answers a client for them.
+REFUSED = ("Plan", "Infer", "Finalize", "Deliver", "Settle", "Ingest")
+REFUSED_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -188,9 +233,13 @@ class Schedule:
     faults: tuple[Fault, ...]
     acts: tuple[Act, ...]
     answers: tuple[int, ...]  # of the second receiver, before it accepts
+    files: int = 0  # items that are there by upload, beside the others
+    labels_uploads: bool = False
 
     def __str__(self) -> str:
-        lines = [f"seed {self.seed}: {self.items} items, model {self.model_ms} ms slower, receiver {self.answers}"]
+        files = f"{self.files} files{', labeled' if self.labels_uploads else ''}"
+        what = f"{self.items} items, {files}, model {self.model_ms} ms slower, receiver {self.answers}"
+        lines = [f"seed {self.seed}: {what}"]
         return "\n  ".join([*lines, *map(str, self.faults), *map(str, self.acts)])
 
     def has(self, deed: Deed) -> bool:
@@ -199,6 +248,8 @@ class Schedule:
     def rules(self, of_model: bool) -> list[Json]:
         """For the proxy of the model, or for the other one."""
         rules = [rule for fault in self.faults if fault.is_of_model == of_model for rule in fault.rules()]
+        if self.files and not of_model:
+            rules.insert(0, FORBIDDEN_RULE)
         if of_model and self.model_ms:
             slow = {"service": MODEL, "operation": "InvokeEndpoint", "latency": self.model_ms}
             return [*({**rule, "latency": rule.get("latency", 0) + self.model_ms} for rule in rules), slow]
@@ -235,8 +286,27 @@ def schedule_of(seed: int) -> Schedule:
     maybe(0.25, *RECOVERY)
     if rng.random() < 0.1:
         acts.append(Act(rng.randrange(span), Deed.STOP, 0.0, once_running=True))
+    rng = random.Random(f"{seed}: files")  # what has no files is as it was
+    files, labels_uploads = 0, False
+    if rng.random() < 0.1:
+        acts.append(Act(rng.randrange(span), Deed.REFUSE, rng.random(), rng.random() < 0.5))
+    if rng.random() < 0.4:
+        files, labels_uploads = rng.randint(8, 20), rng.random() < 0.3
+        faults += [_fault(rng, site) for site in _chosen(rng, FILE_SITES, rng.choice((0, 1, 1, 2)))]
+        for _ in range(rng.randint(4, 12)):
+            acts.append(Act(rng.randrange(span), rng.choice(OF_FILES), rng.random(), rng.random() < 0.5))
+        maybe(0.4, Deed.EVENTS_AGAIN)
+        maybe(0.1, Deed.REFUSE)
+    if files and not cancelled and rng.random() < 0.05:  # so many that Plan reads two pages of each shard
+        items, model_ms = WIDE, 0
+        faults = [*faults, Fault(SECOND_PAGES, Kind.SLOW, skip=4, times=4)]
+        acts += [Act(rng.randrange(3_000), Deed.UPLOAD, rng.random()) for _ in range(20)]
     acts.sort(key=lambda act: act.at_ms)
-    return Schedule(seed, items, model_ms, tuple(faults), tuple(acts), answers)
+    return Schedule(seed, items, model_ms, tuple(faults), tuple(acts), answers, files, labels_uploads)
+
+
+def _chosen(rng: random.Random, sites: tuple[Site, ...], number: int) -> list[Site]:
+    return rng.choices(sites, [site.weight for site in sites], k=number)
 
 
 def _fault(rng: random.Random, site: Site) -> Fault:
@@ -244,4 +314,8 @@ def _fault(rng: random.Random, site: Site) -> Fault:
     times = rng.choices((1, 2, 3, OUTLASTING), (10, 3, 2, 2))[0]
     if kind in (*KILLED, Kind.SLOW):
         times = min(times, 2)  # the state machine repeats a killed task five times
+    if site.service == MODEL:
+        times = min(times, MODEL_FAULTS)
+    if site.function == "ingest":
+        times = min(times, INGEST_FAULTS)
     return Fault(site, kind, skip=rng.choices((0, 1, 2, 3), (4, 2, 1, 1))[0], times=times)

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.aws import client
 from local.up import Stack
-from tests.chaos.evidence import COUNTERS, ItemSeen, Look, Result, State
+from tests.chaos.evidence import COUNTERS, ItemSeen, Line, Look, Result, State
 
 Json = dict[str, Any]
 Row = dict[str, Any]
@@ -46,6 +46,11 @@ class Table:
         found = self._listing(f"ORG#{organization}#DELIVERIES", f"{int(at * 1e6):016}")
         keys = [{"pk": row["pk"], "sk": row["sk"]} for row in found]
         return self._rows(keys)
+
+    def items_of(self, organization: str, project: str) -> list[str]:
+        """Every item of the project."""
+        rows = self._listing(f"ORG#{organization}#ITEMS", f"{project}#", f"{project}#~")
+        return [row["pk"]["S"].removeprefix("ITEM#") for row in rows]
 
     def items(self, uids: list[str]) -> dict[str, ItemSeen]:
         """The items, with every result that each has had."""
@@ -86,9 +91,21 @@ class Table:
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return
 
-    def planned(self, plan: Json) -> tuple[list[str], dict[tuple[int, int], range]]:
-        """The items of a plan in the manifest's order, and which of them each chunk has."""
-        items: list[str] = []
+    def put_file(self, project: str, key_of_item: str, content: bytes) -> None:
+        """Writes a file below the project's prefix, past the API."""
+        self._s3.put_object(Bucket=self._bucket, Key=f"projects/{project}/{key_of_item}", Body=content)
+
+    def delete_file(self, project: str, key_of_item: str) -> None:
+        """Deletes one."""
+        self._s3.delete_object(Bucket=self._bucket, Key=f"projects/{project}/{key_of_item}")
+
+    def path_of_file(self, project: str, key_of_item: str) -> str:
+        """As the proxy sees it."""
+        return f"/{self._bucket}/projects/{project}/{key_of_item}"
+
+    def planned(self, plan: Json) -> tuple[list[Line], dict[tuple[int, int], range]]:
+        """The lines of a plan in the manifest's order, and which of them each chunk has."""
+        items: list[Line] = []
         chunks: dict[tuple[int, int], range] = {}
         for batch in plan["batches"]:
             body = self._s3.get_object(Bucket=self._bucket, Key=batch["manifest"])["Body"].read()
@@ -97,7 +114,8 @@ class Table:
             for number, start in enumerate(range(0, len(lines), size)):
                 first = len(items) + start
                 chunks[batch["batch"], number] = range(first, min(first + size, len(items) + len(lines)))
-            items += [json.loads(line)["uid"] for line in lines]
+            read = [json.loads(line) for line in lines]
+            items += [Line(line["uid"], line.get("changes", 0)) for line in read]
         return items, chunks
 
     def _item(self, uid: str, row: Row) -> ItemSeen:
@@ -109,11 +127,21 @@ class Table:
                 KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)", ExpressionAttributeValues=values
             )
             rejected = [result_of(one["result"]["M"]) for one in old]
-        return ItemSeen(uid, result, rejected)
+        file = row["file"]["M"] if "file" in row else {}
+        return ItemSeen(
+            uid,
+            result,
+            rejected,
+            key=row["key"]["S"],
+            etag=file["e"]["S"] if file else None,
+            is_deleted=file.get("d", {}).get("BOOL", False),
+            changes=int(row.get("changes", {"N": "0"})["N"]),
+        )
 
-    def _listing(self, partition: str, since: str = "") -> list[Row]:
-        names = "listing_pk = :list" + (" AND listing_sk >= :since" if since else "")
-        values = {":list": {"S": partition}, **({":since": {"S": since}} if since else {})}
+    def _listing(self, partition: str, since: str = "", until: str = "~") -> list[Row]:
+        names = "listing_pk = :list" + (" AND listing_sk BETWEEN :since AND :until" if since else "")
+        bounds = {":since": {"S": since}, ":until": {"S": until}} if since else {}
+        values = {":list": {"S": partition}, **bounds}
         return self._query(IndexName="listing", KeyConditionExpression=names, ExpressionAttributeValues=values)
 
     def _query(self, **query: Any) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Nothing lost, nothing twice, nothing stuck, whatever fails (I1 to I7; design.md, 11). `make chaos` runs it long."""
+"""Nothing lost, nothing twice, nothing stuck, whatever fails (I1 to I7, I12). `make chaos` runs it long."""
 
 import time
 
@@ -26,6 +26,7 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     print(f"\n{report}")
     assert not report.broken, "replay one with: make chaos SCHEDULES=1 SEED=…"
     struck = {kind for kind in Kind if report.fired[kind]}
+    assert Kind.FORBIDDEN in struck
     # These seeds have nine, each at least four times.
     assert len(struck) >= 8, "most kinds of faults must have struck for the rest to mean something"
     assert struck.issuperset(KILLED)
@@ -33,6 +34,7 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     assert report.fired.total() >= SCHEDULES
     assert {"completed", "failed", "cancelled"} <= set(report.statuses)
     assert set(Deed) == set(report.deeds)
+    assert min(report.files[kind] for kind in ("changed", "unreadable", "jobs by uploads")) >= 1
 
 
 def test_a_job_whose_workers_are_all_killed_five_times_completes_with_exact_counts(system: System) -> None:
