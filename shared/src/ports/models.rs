@@ -257,6 +257,7 @@ mod tests {
             asset_url: "https://bucket.example/x?signed".into(),
             asset_type: AssetType::Image,
             size: Some(Size { width: 4, height: 3 }),
+            frame: None,
             labels: &labels,
             prompts: vec![LabelPrompt { label: "desk", prompt: "a wooden desk" }],
             model_type: None,
