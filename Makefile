@@ -13,7 +13,7 @@ RELEASE_FLAGS ?= --release
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@echo "-- Python packages" >&2
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
@@ -124,7 +124,7 @@ lint: setup
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
 	cd infra && npm run --silent check && npm run --silent format:check
 	cd examples/endpoint && npm run --silent check
-	$(VENV)/bin/ruff check local tests bench && $(VENV)/bin/ruff format --check local tests bench
+	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 
