@@ -96,6 +96,7 @@ def test_the_client_creates_shows_lists_changes_and_deletes(
         "response_key": "annotations",
         "response_format": "annotations",
         "label_map": [],
+        "exif": "applied",
         "max_concurrency": 16,
     }
     assert [p.uid for p in listed.items] == [created.uid], "newest first"

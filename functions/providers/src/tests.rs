@@ -205,6 +205,7 @@ fn a_sagemaker() -> Value {
 /// Its config with what is not said.
 fn a_whole_config() -> Value {
     json!({"endpoint_name": "yolo", "region": "us-east-1", "response_format": "annotations", "label_map": [],
+        "exif": "applied",
         "max_concurrency": 16})
 }
 
@@ -255,7 +256,7 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
     assert_eq!(
         provider["config"],
         json!({"endpoint_url": "https://model.example/v1", "auth_type": "bearer", "auth_header": MASK, "headers": {"X-Key": MASK},
-            "timeout": 30, "response_key": "annotations", "response_format": "annotations", "label_map": [], "max_concurrency": 16})
+            "timeout": 30, "response_key": "annotations", "response_format": "annotations", "label_map": [], "exif": "applied", "max_concurrency": 16})
     );
     let (_, open) = world
         .api
@@ -267,7 +268,7 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
     assert_eq!(
         open["config"],
         json!({"endpoint_url": "https://a.example", "auth_type": "none", "headers": {}, "timeout": 30, "response_key": "annotations",
-            "response_format": "annotations", "label_map": [], "max_concurrency": 16})
+            "response_format": "annotations", "label_map": [], "exif": "applied", "max_concurrency": 16})
     );
 }
 
