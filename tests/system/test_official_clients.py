@@ -271,6 +271,7 @@ def test_a_credential_is_shown_as_a_mask_and_kept_when_the_mask_comes_back(clien
         "response_format": "coco_results",
         "coordinates": "percent",
         "label_map": [{"from": "10", "to": "traffic_light"}],
+        "exif": "ignored",
         "max_concurrency": 4,
     }
 

@@ -98,6 +98,7 @@ def test_the_client_creates_shows_lists_changes_and_deletes(
         "response_format": "annotations",
         "coordinates": "pixels",
         "label_map": [],
+        "exif": "applied",
         "max_concurrency": 16,
     }
     assert [p.uid for p in listed.items] == [created.uid], "newest first"
