@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import apigateway, dynamodb, lambda_svc, sqs, stepfunctions
 from ministack.services.cloudformation import provisioners
 
@@ -36,6 +36,7 @@ def apply() -> None:
     a_task_without_concurrency_is_throttled()
     standard_queues_are_fair()
     chains_of_messages_are_counted()
+    the_right_to_send_is_the_right_to_send_a_batch()
 
 
 def check_version() -> None:
@@ -334,3 +335,18 @@ def _read_recursive_loop() -> None:
         return made
 
     handlers.update(create=created, update=updated)
+
+
+def the_right_to_send_is_the_right_to_send_a_batch() -> None:
+    """Whoever may call `SendMessage` of SQS may call `SendMessageBatch`, and so with the other two.
+
+    AWS knows no rights of their own for them ("Amazon SQS batch actions"); the emulator asks for
+    `sqs:SendMessageBatch`.
+    """
+    extract = iam_actions.extract_iam_action
+
+    def extracted(service: str, *request: Any) -> str | None:
+        action: str | None = extract(service, *request)
+        return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
+
+    iam_actions.extract_iam_action = extracted

@@ -584,25 +584,15 @@ export class AutoLabel extends Construct {
       this.alarm('InferErrorsAlarm', 'infer fails', infer.metricErrors(sum)),
       this.alarm('FinalizeErrorsAlarm', 'finalize fails', finalize.metricErrors(sum)),
       this.alarm('SettleErrorsAlarm', 'settle fails', settle.metricErrors(sum)),
-      this.alarm('ThrottlesAlarm', 'invocations were refused for want of concurrency', this.throttles()),
+      ...Object.entries(this.functions).map(([name, fn]) =>
+        this.alarm(`${name}ThrottlesAlarm`, `${name} found no concurrency`, fn.metricThrottles(sum)),
+      ),
       this.alarm('ExecutionsFailedAlarm', 'an execution failed', this.machine.metricFailed(sum)),
       this.alarm('ExecutionsTimedOutAlarm', 'an execution ran out of time', this.machine.metricTimedOut(sum)),
     ];
   }
 
-  /** Of all functions: they share the account's concurrency. */
-  private throttles(): cloudwatch.IMetric {
-    const sum = { period: Duration.minutes(5), statistic: 'Sum' };
-    const ofEach = Object.entries(this.functions).map(([name, lambda]) => [name, lambda.metricThrottles(sum)] as const);
-    return new cloudwatch.MathExpression({
-      expression: ofEach.map(([name]) => name).join(' + '),
-      usingMetrics: Object.fromEntries(ofEach),
-      label: 'Throttles',
-      period: Duration.minutes(5),
-    });
-  }
-
-  private alarm(id: string, says: string, metric: cloudwatch.IMetric): cloudwatch.Alarm {
+  private alarm(id: string, says: string, metric: cloudwatch.Metric): cloudwatch.Alarm {
     return new cloudwatch.Alarm(this, id, {
       alarmDescription: `Autolabel: ${says}`,
       metric,

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -68,25 +69,24 @@ def test_fifty_hanging_receivers_hold_up_no_other_tenants_event(new_tenant: NewT
     noisy, quiet = new_tenant(), new_tenant()
     reviews, probes = drafts(noisy, EVENTS // RECEIVERS), drafts(quiet, 40)
     waits: list[float] = []
-    with hanging() as url, Receiver() as receiver:
+    with hanging() as url, Receiver() as receiver, ThreadPoolExecutor() as executor:
         hooks = [
             noisy.ok("POST", "/webhooks/", {"target_url": f"{url}/{n}", "events": REVIEW_EVENTS})["uid"]
             for n in range(RECEIVERS)
         ]
         listening = subscribed(quiet, receiver, events=REVIEW_EVENTS)
         next(listening)
-        noise = threading.Thread(target=accept_all, args=(noisy, reviews))
-        noise.start()
+        noise = executor.submit(accept_all, noisy, reviews)
         left = PROBES_AFTER
         while left > 0 and probes:
-            left -= not noise.is_alive()
+            left -= noise.done()
             begun = time.monotonic()
             accept(quiet, probes.pop())
             delivery = receiver.next(seconds=60)
             assert delivery is not None
             waits.append(time.monotonic() - begun)
             time.sleep(1)
-        noise.join()
+        noise.result()
         pending = depth(noisy)
         for hook in hooks:
             noisy.api.delete(f"/webhooks/{hook}/")
