@@ -334,13 +334,13 @@ mod tests {
         let (store, executions, clock) =
             (MemoryTenants::default(), MemoryExecutions::default(), StoppedClock::at(1_000));
         let spec = a_job().spec;
-        launch(&store, &executions, &clock, spec.clone(), &Naming::default()).await.unwrap();
+        let first = launch(&store, &executions, &clock, spec.clone(), &Naming::default()).await.unwrap().spec.uid;
 
-        let second = JobSpec { uid: JobUid::at(clock.now()), ..spec.clone() };
+        let second = JobSpec { uid: JobUid::at(clock.now()), ..spec };
         assert!(
-            matches!(launch(&store, &executions, &clock, second, &Naming::default()).await, Err(Error::JobActive(uid)) if uid == spec.uid)
+            matches!(launch(&store, &executions, &clock, second, &Naming::default()).await, Err(Error::JobActive(uid)) if uid == first)
         );
 
-        assert_eq!(store.active_jobs().await.unwrap(), [spec.uid]);
+        assert_eq!(store.active_jobs().await.unwrap(), [first]);
     }
 }
