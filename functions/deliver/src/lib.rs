@@ -192,6 +192,8 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
 }
 
 #[cfg(test)]
+mod load;
+#[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
@@ -220,7 +222,7 @@ mod tests {
     const OVERFLOW: &str = "AutoLabel-Overflow";
 
     /// A message on a queue.
-    fn record(n: usize, request: DeliveryRequest, queue: &str) -> Record {
+    pub(super) fn record(n: usize, request: DeliveryRequest, queue: &str) -> Record {
         let body = serde_json::to_string(&Message::from(request)).unwrap();
         let queue_arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
         Record { message_id: n.to_string(), body, queue_arn, ..Record::default() }
