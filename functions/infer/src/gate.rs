@@ -45,6 +45,7 @@ pub(crate) struct Outage {
 struct Waiter {
     ticket: u64,
     in_vain: u32,
+    stands_out: bool,
 }
 
 pub(crate) struct Gate {
@@ -134,17 +135,24 @@ impl Gate {
             self.in_line.set(self.in_line.get() - 1);
             call
         } else {
+            self.look_at(tries);
             let ticket = self.tickets.replace(self.tickets.get() + 1);
-            self.again.borrow_mut().push(Waiter { ticket, in_vain: tries.in_vain() });
+            let (in_vain, stands_out) = (tries.in_vain(), tries.stands_out());
+            self.again.borrow_mut().push(Waiter { ticket, in_vain, stands_out });
             let call = self.pass(|| self.next_again() == Some(ticket)).await;
             self.again.borrow_mut().retain(|waiter| waiter.ticket != ticket);
             call
         };
         self.moved.notify_waiters();
+        self.look_at(tries);
+        call
+    }
+
+    /// Whether other items were answered since this one failed.
+    fn look_at(&self, tries: &mut Tries) {
         let stood_out = tries.stands_out();
         tries.begin(self.answers.get());
         self.note(stood_out, tries);
-        call
     }
 
     async fn pass(&self, is_next: impl Fn() -> bool) -> Option<Call> {
@@ -171,10 +179,13 @@ impl Gate {
     }
 
     /// Who of those that ask again goes before the line. The endpoint is probed with items that were in flight when it went away,
-    /// but not with the same item for ever.
+    /// but not with the same item for ever. And one that stands out is not the first of a crowd: refused at once, it would be
+    /// taken for a lone call.
     fn next_again(&self) -> Option<u64> {
-        let (away, again) = (self.pace.borrow().is_away(), self.again.borrow());
-        let yields = |waiter: &&Waiter| away && waiter.in_vain >= PROBES && self.in_line.get() > 0;
+        let (away, idle, again) = (self.pace.borrow().is_away(), self.pace.borrow().is_idle(), self.again.borrow());
+        let others = self.in_line.get() > 0;
+        let yields =
+            |waiter: &&Waiter| others && if away { waiter.in_vain >= PROBES } else { idle && waiter.stands_out };
         let turn = |waiter: &&Waiter| (if away { waiter.in_vain } else { 0 }, waiter.ticket);
         again.iter().filter(|waiter| !yields(waiter)).min_by_key(turn).map(|waiter| waiter.ticket)
     }

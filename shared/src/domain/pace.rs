@@ -315,6 +315,12 @@ impl Pace {
         self.silence.is_some() && self.in_flight == 0
     }
 
+    /// No call is in flight.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.in_flight == 0
+    }
+
     /// How long the endpoint may still work on calls that were given up, if it works on one at a time.
     pub fn take_backlog(&mut self) -> Duration {
         self.silence.as_mut().map_or(Duration::ZERO, |silence| silence.interval * std::mem::take(&mut silence.backlog))

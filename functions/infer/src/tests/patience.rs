@@ -224,9 +224,9 @@ async fn an_endpoint_that_is_away_costs_no_item() {
 #[tokio::test(start_paused = true)]
 async fn an_item_that_the_endpoint_breaks_down_at_fails_alone() {
     for (how, places, takes_ms, within_s) in [
-        (How::Hangs, 1_000, 200, 160.0), // the last item of its batch is given two minutes
-        (How::Says502, 1_000, 200, 45.0),
-        (How::Breaks, 1_000, 200, 45.0),
+        (How::Hangs, 1_000, 200, 160.0),  // the last item of its batch is given two minutes
+        (How::Says502, 1_000, 200, 90.0), // three of them are the last ones, and take each other for an outage
+        (How::Breaks, 1_000, 200, 90.0),
         (How::Hangs, 1, 5_000, 1_400.0),
         (How::Says502, 1, 5_000, 1_150.0),
     ] {
