@@ -27,7 +27,7 @@ def test_items_whose_files_arrive_while_jobs_are_planned_are_drafted_once_each(s
     uploading.start()
     met: set[str] = set()
     drafted: Counter[str] = Counter()
-    # The model drafts some of the items; the others every job takes again. What moved before the first one met it, the next has.
+    # Every job takes again what the model does not draft. What moved before the first one met it, the next one has.
     for _ in range(JOBS):
         job = system.finished(system.start(project)["uid"], SECONDS)
         assert job["status"] == "completed"
