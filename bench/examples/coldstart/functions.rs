@@ -49,7 +49,11 @@ pub(crate) fn all() -> Vec<Case> {
             ],
             json!({"job": UID}),
         ),
-        case("infer", &[BUCKET, ENDPOINTS, SOURCES, ("PATIENCE_SECONDS", "600"), ("BOT_USER", "autolabel-bot"), KMS, ROLES], batch()),
+        case(
+            "infer",
+            &[BUCKET, ENDPOINTS, SOURCES, ("PATIENCE_SECONDS", "600"), ("BOT_USER", "autolabel-bot"), KMS, ROLES],
+            batch(),
+        ),
         case("finalize", &[QUEUE], json!({"job": UID})),
         case(
             "settle",
