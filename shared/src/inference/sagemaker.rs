@@ -8,10 +8,10 @@ use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_sdk_sagemakerruntime::types::error::ModelError;
 
+use super::http::unanswered;
 use crate::domain::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::outcome::{Failure, FailureCode};
-use crate::inference::http::unanswered;
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
 /// Characters of a model's own words that are shown.
