@@ -83,7 +83,7 @@ def test_a_finished_job_tells_what_it_came_to(client: Any, project: str, finishe
     assert (job.status, job.total_items, job.processed_items, job.progress_pct) == ("completed", 6, 6, 100.0)
     assert job.processed_items == job.successful_items + job.failed_items + job.skipped_items
     assert job.created_at <= job.started_at <= job.completed_at
-    assert set(job.summary) == {"predictions", "labels", "dropped_labels", "errors", "truncated"}
+    assert set(job.summary) == {"predictions", "labels", "dropped_labels", "errors", "notes", "truncated"}
     assert [j.uid for j in client.auto_label_jobs.list(project=project).items] == [finished]
 
 
