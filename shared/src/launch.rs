@@ -27,6 +27,7 @@ pub async fn create(
     request: JobRequest,
     uploads: Option<UploadRun>,
 ) -> Result<Job, Error> {
+    let request = request.in_words_of(&project);
     request.fits(&project)?;
     let provider = provider(store, endpoints, &request, &project).await?;
     let spec = specify(project, request, provider, uploads, clock.now());
@@ -40,6 +41,9 @@ fn specify(
     uploads: Option<UploadRun>,
     now: Timestamp,
 ) -> JobSpec {
+    let wanted = if request.labels.is_empty() { project.labels } else { request.labels.clone() };
+    let mut prompts = project.label_prompts;
+    prompts.retain(|label, _| wanted.contains(label));
     JobSpec {
         uid: JobUid::at(now),
         organization: project.organization,
@@ -48,7 +52,8 @@ fn specify(
         model_type: request.model_type,
         confidence_threshold: request.confidence_threshold,
         label_thresholds: request.label_thresholds,
-        wanted: if request.labels.is_empty() { project.labels } else { request.labels.clone() },
+        wanted,
+        prompts,
         labels: request.labels,
         dry_run: request.dry_run,
         created_at: now,

@@ -179,6 +179,7 @@ mod tests {
             outcomes: vec![Some(ItemOutcome::of(&an_item(1), Outcome::Skipped(SkipReason::BelowThreshold)))],
             dropped_labels: vec![],
             notes: vec![],
+            remarks: Default::default(),
             measured: vec![],
             raw: vec!["raw".into()],
         };

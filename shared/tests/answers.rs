@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use serde_json::Value;
-use shared::domain::connection::{Reading, ResponseFormat};
+use shared::domain::connection::{Coordinates, Reading, ResponseFormat};
 use shared::domain::decode::{Decoded, decode};
 use shared::domain::draft::{Draft, Place};
 use shared::domain::item::Size;
@@ -27,7 +27,7 @@ const LARGEST: usize = 6 * 1024 * 1024;
 /// Memory that an answer may take, with reading it and keeping what it says.
 const MEMORY: u64 = 64 * 1024 * 1024;
 
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 23] = [
     "NaN",
     "Infinity",
     "-0",
@@ -44,6 +44,9 @@ const WORDS: [&str; 20] = [
     "\"\"",
     "\"o\"",
     "\"\\ud800\"",
+    "\\udfff",
+    "1e3",
+    "1.05",
     "{\"\":0}",
     "[[]]",
     "\u{feff}",
@@ -70,6 +73,7 @@ struct Case {
     seed: Index,
     changes: Vec<Change>,
     format: usize,
+    coordinates: usize,
     size: Option<(u32, u32)>,
     /// A part is repeated until the answer is as long as answers get.
     blown_up: bool,
@@ -90,8 +94,16 @@ fn case() -> impl Strategy<Value = Case> {
     let side = || prop_oneof![3 => Just(100u32), 2 => Just(50), 1 => 1u32..=1_000_000];
     let size = prop::option::weighted(0.9, prop_oneof![4 => Just((100u32, 50u32)), 1 => (side(), side())]);
     let blown_up = prop::bool::weighted(0.01);
-    (any::<Index>(), prop::collection::vec(change(), 0..5), 0usize..3, size, blown_up)
-        .prop_map(|(seed, changes, format, size, blown_up)| Case { seed, changes, format, size, blown_up })
+    (any::<Index>(), prop::collection::vec(change(), 0..5), 0usize..4, 0usize..3, size, blown_up).prop_map(
+        |(seed, changes, format, coordinates, size, blown_up)| Case {
+            seed,
+            changes,
+            format,
+            coordinates,
+            size,
+            blown_up,
+        },
+    )
 }
 
 impl Case {
@@ -126,9 +138,15 @@ impl Case {
     }
 
     fn reading(&self) -> Reading {
-        let formats =
-            [ResponseFormat::Annotations, ResponseFormat::HuggingfaceObjectDetection, ResponseFormat::CocoResults];
+        let formats = [
+            ResponseFormat::Annotations,
+            ResponseFormat::HuggingfaceObjectDetection,
+            ResponseFormat::CocoResults,
+            ResponseFormat::TorchserveObjectDetector,
+        ];
+        let units = [Coordinates::Pixels, Coordinates::Normalized, Coordinates::Percent];
         Reading {
+            coordinates: units[self.coordinates],
             response_format: formats[self.format],
             label_map: [("3".to_owned(), "car".to_owned())].into(),
             ..Reading::default()
@@ -158,6 +176,8 @@ fn is_sound(decoded: &Decoded, size: Option<Size>) {
     assert!(decoded.predictions.len() + decoded.pictures.len() <= limits::PREDICTIONS);
     assert!(decoded.dropped.len() <= 2 * limits::SUMMARY_ERRORS + 2);
     assert!(decoded.dropped.iter().all(|note| note.len() < 1_000), "{:?}", decoded.dropped);
+    let remarks = decoded.remarks(size);
+    assert!(remarks.len() <= 3 && remarks.iter().all(|(_, sentence)| sentence.chars().count() < 400), "{remarks:?}");
     for prediction in &decoded.predictions {
         assert!((0.0..=1.0).contains(&prediction.confidence));
         assert!(!prediction.label.is_empty() && prediction.label.chars().count() <= limits::LABEL_CHARS);

@@ -132,6 +132,117 @@ def test_a_label_may_have_a_threshold_of_its_own(system: System, model: Model) -
     assert refused.json()["detail"] == "label_thresholds: The project does not have: tram."
 
 
+BOX = {"type": "bounding_box", "label": "car", "confidence": 0.9}
+
+
+def boxed(x: float, y: float, width: float, height: float, **more: Any) -> Json:
+    return {**BOX, "coordinates": {"x": x, "y": y, "width": width, "height": height}, **more}
+
+
+def test_what_is_corrected_is_noted_with_its_item_and_counted(system: System, model: Model) -> None:
+    said = [boxed(1, 2, 30, 40, confidence=1.0000001192092896), boxed(600, 400, 100, 40), boxed(1e1, 2, 3.0, 4)]
+    model.says((200, {"annotations": said}))
+    project = model.project(system, "car", items=2)
+
+    job = system.run(project)
+
+    summary = job["summary"]
+    assert (job["successful_items"], summary["predictions"], summary["errors"]) == (2, 6, [])
+    notes = [(note["code"], note["items"]) for note in summary["notes"]]
+    assert notes == [("confidence_clamped", 2), ("geometry_clipped", 2)]
+    (line, _) = system.rows(f"/auto-label-jobs/{job['uid']}/items/")
+    assert line["outcome"] == "successful"
+    assert line["note"] == (
+        "annotations[0].confidence: 1.0000001192092896 was read as 1. "
+        "annotations[1].coordinates: Was cut to the picture, by more than a pixel."
+    )
+    draft = system.results(project, job["uid"])[0]["annotations"]
+    assert (draft[0]["confidence"], draft[1]["coordinates"]["width"]) == (1.0, 40.0)
+
+
+def test_coordinates_that_look_wrong_are_said_and_read_as_the_provider_says(system: System, model: Model) -> None:
+    for unit, answer, note in [
+        ("normalized", boxed(0.25, 0.5, 0.5, 0.25), "coordinates_normalized"),
+        ("percent", boxed(25, 50, 50, 25), "coordinates_percent"),
+    ]:
+        model.says((200, {"annotations": [answer]}))
+        project = model.project(system, "car", items=6)
+
+        dry = system.run(project, dry_run=True)
+
+        (error,) = dry["summary"]["errors"]
+        assert error["code"] == "unlikely_coordinates"
+        assert f'set coordinates of the provider to "{unit}". So it is with 6 items.' in error["message"]
+        assert [(n["code"], n["items"]) for n in dry["summary"]["notes"]] == [(note, 6)]
+        read_as(system, project, coordinates=unit)
+        job = system.run(project)
+        assert job["summary"]["errors"] == []
+        drafted = {"x": 0.25 * WIDTH, "y": 0.5 * HEIGHT, "width": 0.5 * WIDTH, "height": 0.25 * HEIGHT}
+        assert system.results(project, job["uid"])[0]["annotations"][0]["coordinates"] == drafted
+
+
+def test_labels_compare_in_any_form_and_prompts_go_to_the_model(system: System, model: Model) -> None:
+    composed, decomposed = "v\u00e9lo", "ve\u0301lo"
+    model.says((200, {"annotations": [boxed(1, 2, 30, 40, label=decomposed)]}))
+    project = system.project(1, (composed, "car"))
+    system.ok("PATCH", f"/projects/{project}/", {"label_prompts": {composed: "a bicycle on a street"}})
+    read_as(system, project)
+
+    job = system.run(project, labels=[decomposed, "car"], label_thresholds={decomposed: 0.8})
+
+    assert job["label_thresholds"] == [{"label": composed, "threshold": 0.8}]
+    assert system.results(project, job["uid"])[0]["annotations"][0]["label"] == composed
+    (asked,) = model.requests
+    assert asked["labels"] == [composed, "car"]
+    assert asked["prompts"] == [{"label": composed, "prompt": "a bicycle on a street"}]
+
+
+def test_a_stock_hugging_face_container_is_asked_in_its_own_words(system: System, model: Model) -> None:
+    """What its handler does: `pipeline(request.pop("inputs"), **request.pop("parameters"))`."""
+    corners = {"xmin": 10, "ymin": 20, "xmax": 110, "ymax": 70}
+    model.says((200, [{"score": 0.75, "label": "a wooden desk", "box": corners}]))
+    project = system.project(1, ("desk", "cup"))
+    system.ok("PATCH", f"/projects/{project}/", {"label_prompts": [{"label": "desk", "prompt": "a wooden desk"}]})
+    read_as(system, project, response_format="huggingface_object_detection", target_model="owl/model.tar.gz")
+
+    job = system.run(project, confidence_threshold=0.25)
+
+    (asked,) = model.requests
+    assert asked["inputs"] == asked["asset_url"]
+    assert asked["parameters"] == {"threshold": 0.25, "candidate_labels": ["a wooden desk", "cup"]}
+    assert model.headers[0]["x-amzn-sagemaker-target-model"] == "owl/model.tar.gz"
+    assert job["summary"]["labels"] == [{"label": "desk", "count": 1}]
+
+
+def test_detections_of_torchserve_and_half_a_character_cost_what_is_theirs(system: System, model: Model) -> None:
+    model.says((200, [{"car": [10.5, 20, 110.5, 70], "score": 0.75}, {"\ud83d": [1, 2, 3, 4], "score": 0.75}]))
+    project = system.project(1, ("car",))
+    read_as(system, project, response_format="torchserve_object_detector")
+
+    job = system.run(project)
+
+    assert job["successful_items"] == 1
+    (note,) = job["summary"]["errors"]
+    assert (note["code"], note["message"][:24]) == ("bad_answer", "[1].label: Is not text: ")
+    (drafted,) = system.results(project, job["uid"])[0]["annotations"]
+    assert drafted["coordinates"] == {"x": 10.5, "y": 20.0, "width": 100.0, "height": 50.0}
+
+
+def test_the_url_of_an_item_reaches_the_model_as_it_is_parsed(system: System, model: Model) -> None:
+    model.says((200, {"annotations": [boxed(1, 2, 3, 4)]}))
+    project = system.project(0, ("car",))
+    token = "A" * 4_000
+    url = f"https://example.com/my pictures/d\u00eda.jpg?X-Amz-Security-Token={token}"
+    system.ok("POST", f"/projects/{project}/items/", {"key": "a.jpg", "url": url, "width": 64, "height": 48})
+    read_as(system, project)
+
+    system.run(project)
+
+    (asked,) = model.requests
+    parsed = f"https://example.com/my%20pictures/d%C3%ADa.jpg?X-Amz-Security-Token={token}"
+    assert asked["asset_url"] == parsed
+
+
 @pytest.mark.contract("D28")
 def test_a_hundred_thousand_predictions_on_an_item_are_read_to_a_limit_and_said_so(
     system: System, model: Model

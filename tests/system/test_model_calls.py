@@ -37,6 +37,7 @@ def test_sagemaker_is_sent_the_documented_request(system: System, model: Model) 
         "asset_type": "image",
         "width": 640,
         "height": 480,
+        "frame": "upright",
         "labels": ["car", "bus"],
     }
 

@@ -83,7 +83,7 @@ def test_a_finished_job_tells_what_it_came_to(client: Any, project: str, finishe
     assert (job.status, job.total_items, job.processed_items, job.progress_pct) == ("completed", 6, 6, 100.0)
     assert job.processed_items == job.successful_items + job.failed_items + job.skipped_items
     assert job.created_at <= job.started_at <= job.completed_at
-    assert set(job.summary) == {"predictions", "labels", "dropped_labels", "errors", "truncated"}
+    assert set(job.summary) == {"predictions", "labels", "dropped_labels", "errors", "notes", "truncated"}
     assert [j.uid for j in client.auto_label_jobs.list(project=project).items] == [finished]
 
 
@@ -267,8 +267,11 @@ def test_a_credential_is_shown_as_a_mask_and_kept_when_the_mask_comes_back(clien
         "headers": {"X-Team": "red"},
         "timeout": 12.5,
         "response_key": "found",
+        "request_format": "huggingface",
         "response_format": "coco_results",
+        "coordinates": "percent",
         "label_map": [{"from": "10", "to": "traffic_light"}],
+        "exif": "ignored",
         "max_concurrency": 4,
     }
 

@@ -94,8 +94,11 @@ def test_the_client_creates_shows_lists_changes_and_deletes(
         "headers": {},
         "timeout": 30,
         "response_key": "annotations",
+        "request_format": "avala",
         "response_format": "annotations",
+        "coordinates": "pixels",
         "label_map": [],
+        "exif": "applied",
         "max_concurrency": 16,
     }
     assert [p.uid for p in listed.items] == [created.uid], "newest first"

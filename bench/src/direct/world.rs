@@ -143,6 +143,7 @@ async fn planned(case: &Case, store: &Store, objects: Bucket) -> Result<Plan, Bo
         label_thresholds: Default::default(),
         labels: Vec::new(),
         wanted: vec!["car".into(), "person".into()],
+        prompts: Default::default(),
         dry_run: false,
         created_at: now,
         retry_of: None,

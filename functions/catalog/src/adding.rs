@@ -15,7 +15,7 @@ use shared::domain::id::{ItemUid, OrganizationUid};
 use shared::domain::item::{AssetType, Item, Source, complaint_in_list};
 use shared::domain::project::Project;
 use shared::domain::{Error, limits};
-use shared::egress::url_field;
+use shared::egress::file_url_field;
 use shared::http::Caller;
 use shared::measure::measure;
 use shared::ports::{Clock, Files, Items, Objects, Projects};
@@ -61,7 +61,7 @@ pub(crate) struct NewItem {
     asset_type: Option<AssetType>,
     /// `https://…`, or `s3://bucket/key` in a bucket that the deployment reads for the organization. Without it the file is to
     /// be uploaded.
-    #[schema(max_length = 2_048)]
+    #[schema(max_length = 8_192)]
     url: Option<String>,
     /// Pixels of the picture upright, its EXIF orientation applied; of pictures and frames, with `height`, or neither: then they
     /// are read from the head of the file, of an upload when S3 has told of it or a job comes to it. What is given stays: see
@@ -178,9 +178,9 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
     }
 
     fn source(&self, url: Value, organization: OrganizationUid) -> Result<Source, String> {
-        let text = fields::text(1, limits::URL_CHARS)(url.clone())?;
+        let text = fields::text(1, limits::FILE_URL_CHARS)(url.clone())?;
         let in_s3 = self.buckets.read(&text, organization);
-        in_s3.unwrap_or_else(|| url_field(self.loopback_http)(url).map(Source::Url))
+        in_s3.unwrap_or_else(|| file_url_field(self.loopback_http)(url).map(Source::Url))
     }
 
     /// Reads the sizes that are not given. Not of uploads: there is nothing yet; the first job does it.

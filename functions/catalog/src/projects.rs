@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -31,6 +32,8 @@ pub(crate) struct ProjectView {
     status: ProjectStatus,
     /// The label set; empty: any label.
     labels: Vec<String>,
+    /// What a model of open vocabulary is told to look for, of the labels that have a prompt.
+    label_prompts: Vec<PromptedLabel>,
     /// Whether its status is `active`.
     is_active: bool,
     /// Items that were added. A call that broke off half-way may have left some uncounted.
@@ -42,6 +45,13 @@ pub(crate) struct ProjectView {
     updated_at: Timestamp,
 }
 
+/// A label and its prompt. A pair of values: the TypeScript client renames keys (contract, 1.4).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PromptedLabel {
+    label: String,
+    prompt: String,
+}
+
 impl From<Project> for ProjectView {
     fn from(project: Project) -> Self {
         Self {
@@ -50,6 +60,11 @@ impl From<Project> for ProjectView {
             name: project.name,
             status: project.status,
             labels: project.labels,
+            label_prompts: project
+                .label_prompts
+                .into_iter()
+                .map(|(label, prompt)| PromptedLabel { label, prompt })
+                .collect(),
             is_active: project.status == ProjectStatus::Active,
             auto_label_on_upload: project.auto_label_on_upload,
             created_at: project.created_at,
@@ -68,6 +83,9 @@ pub(crate) struct NewProject {
     /// The label set; empty: any label.
     #[schema(max_items = 1_000)]
     labels: Option<Vec<String>>,
+    /// What a model is told to look for under a label, sent to it as `prompts` beside `labels`: by label, or as the list of pairs in
+    /// which it is shown. Each must differ from the others, and from other labels.
+    label_prompts: Option<BTreeMap<String, String>>,
     auto_label_on_upload: Option<NewAutoLabel>,
 }
 
@@ -107,6 +125,8 @@ pub(crate) struct ChangedProject {
     /// Another label set; jobs that run keep theirs.
     #[schema(max_items = 1_000)]
     labels: Option<Vec<String>>,
+    /// Replaces all of them; jobs that run keep theirs.
+    label_prompts: Option<BTreeMap<String, String>>,
     status: Option<ProjectStatus>,
     auto_label_on_upload: Option<NewAutoLabel>,
 }
@@ -218,7 +238,7 @@ pub(crate) async fn list_mine<S: Projects, O: Objects, F: Files, C: Clock>(
 impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
     async fn create_project(&self, caller: &Caller, body: &[u8]) -> Result<Project, Error> {
         caller.needs(WRITE)?;
-        let project = Project::read(body, caller.organization, self.clock.now())?;
+        let project = Project::read(body, caller.organization, self.clock.now())?.with_prompts_checked()?;
         project.check_auto_label()?;
         self.store.add_project(&project).await?;
         info!(project.uid = %project.uid, "project created");
@@ -227,10 +247,16 @@ impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
 
     async fn change_project(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<Project, Error> {
         caller.needs(WRITE)?;
-        let (uid, change) = (ProjectUid::parse(uid)?, ProjectChange::read(body)?);
-        if change.auto_label_on_upload.is_some() {
+        let (uid, mut change) = (ProjectUid::parse(uid)?, ProjectChange::read(body)?);
+        if change.auto_label_on_upload.is_some() || change.label_prompts.is_some() {
             let before = self.store.project(caller.organization, uid).await?;
-            change.clone().applied_to(before, self.clock.now()).check_auto_label()?;
+            let after = change.clone().applied_to(before, self.clock.now());
+            if change.auto_label_on_upload.is_some() {
+                after.check_auto_label()?;
+            }
+            if change.label_prompts.is_some() {
+                change.label_prompts = Some(after.with_prompts_checked()?.label_prompts);
+            }
         }
         self.store.change_project(caller.organization, uid, &change, self.clock.now()).await
     }

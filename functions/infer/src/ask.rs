@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 use shared::domain::Error;
-use shared::domain::annotate::{accepts, judge, unwanted};
+use shared::domain::annotate::{accepts, in_the_jobs_words, judge, least, unwanted};
 use shared::domain::content::Stored;
 use shared::domain::decode::{BadAnswer, Decoded, Picture, decode};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::item::{Asset, Size};
 use shared::domain::job::JobSpec;
-use shared::domain::outcome::{Failure, FailureCode, ItemOutcome, Outcome};
+use shared::domain::outcome::{Failure, FailureCode, ItemNote, ItemOutcome, NoteCode, Outcome, Remarks};
 use shared::domain::prediction::{Mask, Prediction};
 use shared::domain::source::{Source, SourceBuckets};
 use shared::domain::summary::{ItemError, LabelCount};
@@ -51,6 +51,10 @@ pub(crate) struct Answer {
     pub(crate) raw: Option<String>,
     /// What was dropped of it.
     pub(crate) dropped: Option<String>,
+    /// What was corrected in it, or looks wrong.
+    pub(crate) remarks: Vec<(NoteCode, String)>,
+    /// Whether its coordinates can be judged.
+    pub(crate) judged: bool,
     /// Predictions of labels that the job does not want.
     pub(crate) dropped_labels: Vec<LabelCount>,
     /// The asset, if its size or its orientation had to be read from its file.
@@ -65,6 +69,8 @@ impl Answer {
             predictions: Vec::new(),
             raw: None,
             dropped: None,
+            remarks: Vec::new(),
+            judged: false,
             dropped_labels: Vec::new(),
             measured: None,
         }
@@ -81,6 +87,18 @@ impl Answer {
             Some(ItemError { item: outcome.item, code: FailureCode::BadAnswer, message })
         };
         answers.iter().filter_map(note).collect()
+    }
+
+    pub(crate) fn remarks(answers: &[Self]) -> Remarks {
+        let notes = |answer: &Self| {
+            let item = answer.outcome.as_ref().map(|outcome| outcome.item);
+            let note = |(code, message): &(NoteCode, String)| {
+                item.map(|item| ItemNote { item, code: *code, message: message.clone() })
+            };
+            answer.remarks.iter().filter_map(note).collect::<Vec<_>>()
+        };
+        let judged = answers.iter().filter(|answer| answer.judged).count();
+        Remarks { notes: answers.iter().flat_map(notes).collect(), judged: u32::try_from(judged).unwrap_or(u32::MAX) }
     }
 
     pub(crate) fn dropped_labels(answers: &[Self]) -> Vec<LabelCount> {
@@ -218,7 +236,11 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     /// Whoever waits for its masks keeps its place: answers would come faster than they are done with, and fill the memory. And it
     /// waits with the answer as it came, which may take several times as much when it is read.
     async fn understand(&self, asset: &Asset, body: &[u8], until: Instant) -> Said<'_> {
-        let read = || decode(body, self.model.reading(), self.size_in_answer(asset));
+        let read = || {
+            let mut decoded = decode(body, self.model.reading(), self.size_in_answer(asset))?;
+            in_the_jobs_words(self.spec, &mut decoded);
+            Ok(decoded)
+        };
         let wanted = |picture: &Picture| accepts(self.spec, &picture.label, picture.confidence);
         let decoded = read();
         if !decoded.as_ref().is_ok_and(|decoded| decoded.pictures.iter().any(wanted)) {
@@ -232,14 +254,18 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     async fn infer(&self, asset: &Asset) -> Result<Vec<u8>, InferenceError> {
         let signed = self.objects.sign_get(&asset.source, URL_VALID).await;
         let asset_url = signed.map_err(|_| transient("The item's URL could not be signed."))?;
+        let reading = self.model.reading();
+        let labels = reading.asked(&self.spec.wanted);
         let request = InferenceRequest {
             asset_id: asset.uid,
             asset_url,
             asset_type: asset.kind,
             size: self.size_in_answer(asset),
             frame: asset.size.map(|_| self.exif().into()),
-            labels: &self.model.reading().asked(&self.spec.wanted),
+            labels: &labels,
+            prompts: reading.prompts(&labels, &self.spec.prompts),
             model_type: self.spec.model_type,
+            threshold: least(self.spec),
         };
         self.model.infer(&request).await
     }
@@ -286,6 +312,8 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             Ok(decoded) => Answer {
                 outcome: Some(ItemOutcome::of(asset, judge(self.spec, &decoded.predictions))),
                 dropped: note(&decoded.dropped),
+                judged: decoded.looks.is_some(),
+                remarks: decoded.remarks(self.size_in_answer(asset)),
                 dropped_labels,
                 predictions: decoded.predictions,
                 raw: None,

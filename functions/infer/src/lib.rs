@@ -281,6 +281,7 @@ where
                 id: chunk.id,
                 dropped_labels: Answer::dropped_labels(&chunk.answers),
                 notes: Answer::notes(&chunk.answers),
+                remarks: Answer::remarks(&chunk.answers),
                 measured: Answer::measured(&chunk.answers),
                 raw: Answer::raw(&chunk.answers),
                 outcomes: Answer::outcomes(chunk.answers),

@@ -8,6 +8,7 @@ use shared::domain::decode::{BadAnswer, Decoded, Picture, decode, path_of};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::ItemUid;
 use shared::domain::item::{AssetType, Size, Source};
+use shared::domain::outcome::NoteCode;
 use shared::domain::prediction::Mask;
 use shared::domain::provider::InferenceProvider;
 use shared::domain::{limits, mask};
@@ -24,6 +25,8 @@ const URL_VALID: Duration = Duration::from_secs(600);
 /// Of the whole test. The clients give up after 30 seconds (contract, 8.4), and a test is to end before 20, with the reads and
 /// writes of the table around it.
 const LIMIT: Duration = Duration::from_secs(18);
+/// Of a job that says nothing else (contract, 6.2).
+const USUAL_THRESHOLD: f64 = 0.5;
 /// A mask that is not there by then is not waited for, so that the test can say so.
 const MASKS: Duration = Duration::from_secs(17);
 /// A mask that cannot be fetched just now is tried once more, after this long, as by a job.
@@ -51,9 +54,20 @@ impl Probe {
     /// Of an answer that can be read: what is broken of it, a job would drop. `unseen` masks were not looked at.
     fn of(decoded: &Decoded, unseen: usize) -> Self {
         let predictions = decoded.predictions.len() + unseen;
-        let message = format!("The model answered, with {predictions} prediction(s).");
+        let mut message = format!("The model answered, with {predictions} prediction(s).");
+        // The picture is a person, who is as high as it: a box of hers ends far beyond 100.
+        let unlikely = |(code, _): &(NoteCode, String)| {
+            matches!(code, NoteCode::CoordinatesNormalized | NoteCode::CoordinatesPercent)
+        };
+        let (unlikely, corrected): (Vec<_>, Vec<_>) = decoded.remarks(Some(SIZE)).into_iter().partition(unlikely);
+        for (_, sentence) in corrected.iter().chain(&unlikely) {
+            message = format!("{message} {sentence}");
+        }
         match decoded.dropped.first() {
-            None => Self { success: true, message, ..Self::default() },
+            None => {
+                let problem = (!unlikely.is_empty()).then_some(Diagnosis::UnlikelyCoordinates);
+                Self { success: true, message, problem, ..Self::default() }
+            }
             Some(first) => Self {
                 success: true,
                 message: format!("{message} A job would drop parts of the answer, the first one: {first}"),
@@ -117,7 +131,9 @@ async fn ask<O: Objects, W: Files, M: Connect>(
         size: Some(SIZE),
         frame: Some(model.reading().exif.into()),
         labels: &[],
+        prompts: Vec::new(),
         model_type: None,
+        threshold: USUAL_THRESHOLD,
     };
     let begun = *called.get_or_init(Instant::now);
     let answer = model.infer(&request).await;

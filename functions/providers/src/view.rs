@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use shared::domain::Timestamp;
-use shared::domain::connection::{AuthType, Connection, MASK, ProviderType, ResponseFormat, SageMaker};
+use shared::domain::connection::{
+    AuthType, Connection, Coordinates, MASK, ProviderType, RequestFormat, ResponseFormat, SageMaker,
+};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::{ProjectUid, ProviderUid};
 use shared::domain::provider::InferenceProvider;
@@ -54,7 +56,11 @@ enum ConfigView {
         target_variant: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         inference_component_name: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target_model: Option<String>,
+        request_format: RequestFormat,
         response_format: ResponseFormat,
+        coordinates: Coordinates,
         label_map: Vec<MappedLabel>,
         /// `ignored`: the model's coordinates are of the picture as it is stored.
         exif: Exif,
@@ -74,7 +80,9 @@ enum ConfigView {
         #[schema(value_type = f64)]
         timeout: Number,
         response_key: String,
+        request_format: RequestFormat,
         response_format: ResponseFormat,
+        coordinates: Coordinates,
         label_map: Vec<MappedLabel>,
         /// `ignored`: the model's coordinates are of the picture as it is stored.
         exif: Exif,
@@ -105,7 +113,10 @@ impl ConfigView {
                 role_arn: endpoint.role_arn,
                 target_variant: endpoint.target_variant,
                 inference_component_name: endpoint.inference_component_name,
+                target_model: endpoint.target_model,
+                request_format: endpoint.reading.request_format(),
                 response_format: endpoint.reading.response_format,
+                coordinates: endpoint.reading.coordinates,
                 label_map: MappedLabel::all(endpoint.reading.label_map),
                 exif: endpoint.reading.exif,
                 max_concurrency: endpoint.max_concurrency,
@@ -116,6 +127,8 @@ impl ConfigView {
                 auth_header: (endpoint.auth_type != AuthType::None).then_some(MASK),
                 headers: endpoint.headers.into_iter().map(|name| (name, MASK)).collect(),
                 timeout: endpoint.timeout,
+                request_format: endpoint.reading.request_format(),
+                coordinates: endpoint.reading.coordinates,
                 response_key: endpoint.reading.response_key,
                 response_format: endpoint.reading.response_format,
                 label_map: MappedLabel::all(endpoint.reading.label_map),
@@ -185,11 +198,13 @@ pub(crate) struct NewProvider {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
     provider_type: ProviderType,
-    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`. Of `http`:
-    /// `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both: `response_format`
-    /// (`annotations`, `huggingface_object_detection` or `coco_results`), `label_map` (an object of project labels by model
-    /// labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they are
-    /// stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
+    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`, `target_model` (of a
+    /// multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both:
+    /// `response_format` (`annotations`, `huggingface_object_detection`, `coco_results` or `torchserve_object_detector`),
+    /// `request_format` (`avala` or `huggingface`; without it, as the `response_format` has it), `coordinates` (`pixels`,
+    /// `normalized`: 0 to 1, or `percent`: 0 to 100; of boxes, polygons and polylines), `label_map` (an object of project labels by
+    /// model labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they
+    /// are stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
     /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
     #[schema(value_type = Object)]
     config: Map<String, Value>,

@@ -7,6 +7,36 @@ use super::limits;
 use super::outcome::{Failure, FailureCode, Outcome, SkipReason};
 use super::prediction::Prediction;
 use super::summary::LabelCount;
+use super::unicode;
+
+/// Gives labels that the job names the form in which it does. So do the prompts of its labels: a model of open vocabulary may say what
+/// it was asked for.
+pub fn in_the_jobs_words(spec: &JobSpec, answer: &mut Decoded) {
+    let is_plain = spec.wanted.iter().chain(spec.label_thresholds.keys()).all(|label| label.is_ascii());
+    let named = |label: &str| {
+        if (is_plain && label.is_ascii() && spec.prompts.is_empty()) || names(spec, label) {
+            return None;
+        }
+        let form = unicode::find(label, spec.wanted.iter().chain(spec.label_thresholds.keys()));
+        form.or_else(|| spec.prompts.iter().find(|(_, prompt)| unicode::same(label, prompt)).map(|(label, _)| label))
+    };
+    let labels = answer.predictions.iter_mut().map(|prediction| &mut prediction.label);
+    for label in labels.chain(answer.pictures.iter_mut().map(|picture| &mut picture.label)) {
+        if let Some(form) = named(label) {
+            label.clone_from(form);
+        }
+    }
+}
+
+fn names(spec: &JobSpec, label: &str) -> bool {
+    spec.label_thresholds.contains_key(label) || spec.wanted.iter().any(|wanted| wanted == label)
+}
+
+/// The least confidence that a job keeps of any label.
+#[must_use]
+pub fn least(spec: &JobSpec) -> f64 {
+    spec.label_thresholds.values().copied().fold(spec.confidence_threshold, f64::min)
+}
 
 /// Whether a job keeps a prediction: a wanted label, and a confidence that is not *below* the threshold, the label's own if
 /// it has one.
@@ -68,6 +98,7 @@ mod tests {
             label_thresholds: BTreeMap::new(),
             labels: vec![],
             wanted: wanted.iter().map(ToString::to_string).collect(),
+            prompts: BTreeMap::new(),
             dry_run: false,
             created_at: now,
             retry_of: None,
@@ -106,6 +137,25 @@ mod tests {
 
         assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(Draft::of(vec![prediction("car", 0.9)])));
         assert_eq!(judge(&spec(0.5, &["dog"]), &answer), Outcome::Skipped(SkipReason::BelowThreshold));
+    }
+
+    #[test]
+    fn labels_come_in_the_form_in_which_the_job_names_them() {
+        let words = |spec: &JobSpec, said: &[&str]| {
+            let predictions = said.iter().map(|label| prediction(label, 0.9)).collect();
+            let mut answer = Decoded { predictions, ..Decoded::default() };
+            in_the_jobs_words(spec, &mut answer);
+            answer.predictions.into_iter().map(|prediction| prediction.label).collect::<Vec<_>>()
+        };
+        let (composed, decomposed) = ("vélo", "ve\u{301}lo");
+        for (wanted, said) in [(composed, decomposed), (decomposed, composed), ("\u{212a}", "K"), ("K", "\u{212a}")] {
+            assert_eq!(words(&spec(0.5, &["car", wanted]), &[said, "car", "Car"]), [wanted, "car", "Car"]);
+        }
+        let thresholds = BTreeMap::from([(decomposed.to_owned(), 0.9)]);
+        assert_eq!(words(&JobSpec { label_thresholds: thresholds, ..spec(0.5, &[]) }, &[composed]), [decomposed]);
+        let prompts = BTreeMap::from([("desk".to_owned(), "a wooden desk".to_owned())]);
+        let prompted = JobSpec { prompts, ..spec(0.5, &["desk", "cup"]) };
+        assert_eq!(words(&prompted, &["a wooden desk", "desk", "cup", "a cup"]), ["desk", "desk", "cup", "a cup"]);
     }
 
     #[test]

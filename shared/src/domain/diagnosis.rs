@@ -31,6 +31,8 @@ pub enum Diagnosis {
     RoleNotAssumable,
     /// There is no such endpoint, or it serves nobody just now.
     EndpointNotInService,
+    /// The endpoint is there, and what the provider's `config` says of it does not fit.
+    ConfigMismatch,
     /// The model has too much to do.
     Busy,
     /// The model answered with an error.
@@ -39,4 +41,6 @@ pub enum Diagnosis {
     BadAnswer,
     /// Some of the answer's predictions are not: a job would do without them.
     PredictionsDropped,
+    /// All coordinates of the answer look like fractions of the picture, or like percent: a job would read them as pixels.
+    UnlikelyCoordinates,
 }

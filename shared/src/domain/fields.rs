@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Error, error::FieldError, json, limits};
+use super::{Error, error::FieldError, json, limits, unicode};
 
 /// The fields of a JSON object. `null` is "not sent" and unknown fields are ignored (contract, 1.3).
 pub struct Fields {
@@ -133,15 +133,26 @@ pub fn fraction(value: Value) -> Result<f64, String> {
     Ok(if number < 1e-100 { 0.0 } else { number })
 }
 
+/// The largest number up to which every whole number is a float.
+const WHOLE_FLOATS: f64 = 9_007_199_254_740_992.0;
+
+/// A whole number from 0, however it is written: `1080`, `1080.0` and `1.08e3` are the same.
+#[must_use]
+pub fn whole_number(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=WHOLE_FLOATS).contains(n)).map(|n| n as u64);
+    value.as_u64().or_else(float)
+}
+
 /// A whole number in a range.
 pub fn whole(min: u32, max: u32) -> impl FnOnce(Value) -> Result<u32, String> {
     move |value| {
-        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let number = whole_number(&value).and_then(|number| u32::try_from(number).ok());
         number.filter(|n| (min..=max).contains(n)).ok_or_else(|| format!("Must be a whole number from {min} to {max}."))
     }
 }
 
-/// Labels: trimmed, empty ones dropped, duplicates removed, order kept (contract, 6.2).
+/// Labels: trimmed, empty ones dropped, duplicates removed, also those that differ in nothing that can be seen; order kept
+/// (contract, 6.2).
 ///
 /// # Errors
 /// A sentence.
@@ -150,7 +161,7 @@ pub fn labels(value: Value) -> Result<Vec<String>, String> {
     let mut labels: Vec<String> = Vec::new();
     for entry in entries {
         let label = text(0, limits::LABEL_CHARS)(entry)?;
-        if !label.is_empty() && !labels.contains(&label) {
+        if !label.is_empty() && !labels.contains(&label) && unicode::find(&label, &labels).is_none() {
             labels.push(label);
         }
         if labels.len() > limits::LABELS {
@@ -189,9 +200,10 @@ pub fn by_label<T>(
         for (label, value) in pairs {
             let label = text(1, limits::LABEL_CHARS)(label).map_err(|message| format!("Of a label: {message}"))?;
             let value = read(value).map_err(|message| format!("Of a label's value: {message}"))?;
-            if values.insert(label, value).is_some() {
+            if values.contains_key(&label) || unicode::find(&label, values.keys()).is_some() {
                 return Err("Names a label twice.".into());
             }
+            values.insert(label, value);
         }
         if values.keys().map(|label| label.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
             return Err(format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
@@ -256,6 +268,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_whole_number_may_be_written_as_a_float() {
+        for (good, number) in [(json!(1080), 1080), (json!(1080.0), 1080), (json!(1e3), 1000), (json!(2.0), 2)] {
+            assert_eq!(whole(2, 1080)(good), Ok(number));
+        }
+        for bad in [json!(2.5), json!(-2.0), json!("2"), json!(1e300), json!(4_294_967_298_u64), json!(4_294_967_298.0)]
+        {
+            assert!(whole(0, u32::MAX)(bad.clone()).is_err(), "{bad}");
+        }
+    }
+
     /// Contract D16.
     #[test]
     fn what_belongs_to_labels_is_an_object_or_the_list_in_which_it_is_shown() {
@@ -271,6 +294,7 @@ mod tests {
             (json!({" ": 1}), "Of a label: May not be blank."),
             (json!({"car": "1"}), "Of a label's value: Must be a number from 0.0 to 1.0."),
             (json!({"car": 1, "car ": 1}), "Names a label twice."),
+            (json!({"vélo": 1, "ve\u{301}lo": 1}), "Names a label twice."),
             ((0..1_001).map(|n| (n.to_string(), json!(1))).collect(), "Must have at most 1000 entries."),
             (
                 (100..200).map(|n| ("x".repeat(200) + &n.to_string(), json!(1))).collect(),
@@ -284,6 +308,7 @@ mod tests {
     #[test]
     fn labels_are_trimmed_and_deduplicated() {
         assert_eq!(labels(json!([" car", "", "car", "cup "])).unwrap(), ["car", "cup"]);
+        assert_eq!(labels(json!(["ve\u{301}lo", "vélo"])).unwrap(), ["ve\u{301}lo"]);
         assert!(labels(json!("car")).is_err());
         assert!(labels(json!([1])).is_err());
     }

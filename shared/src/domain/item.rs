@@ -141,7 +141,8 @@ impl Item {
         let (old, new) = (&self.asset, &again.asset);
         let was_decided_by_file = self.file.is_some() && old.kind.has_pixels() != new.kind.has_pixels();
         let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
-        old.source == new.source && (same_picture || was_decided_by_file)
+        let same_file = old.source == new.source || old.source.parsed() == new.source.parsed();
+        same_file && (same_picture || was_decided_by_file)
     }
 }
 
@@ -359,6 +360,13 @@ mod tests {
         let line = json!({"uid": ItemUid::of_probe(), "type": "image", "width": 3, "height": 4, "url": "https://x/y"});
         let asset: Asset = serde_json::from_value(line).unwrap();
         assert_eq!((asset.size, asset.origin), (Some(Size { width: 3, height: 4 }), SizeOrigin::default()));
+    }
+
+    #[test]
+    fn an_item_whose_url_was_kept_as_it_was_said_is_said_again_by_the_same() {
+        let stored = read(json!({"key": "a", "url": "https://x/my file"})).unwrap();
+        assert!(stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20file"})).unwrap()));
+        assert!(!stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20files"})).unwrap()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::fields::{self, Fields};
 use super::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
 use super::project::Project;
 use super::summary::Summary;
-use super::{Error, Timestamp};
+use super::{Error, Timestamp, unicode};
 
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -199,10 +199,21 @@ impl JobRequest {
     }
 }
 
+impl JobRequest {
+    /// With its labels in the form in which the project names them: text that looks the same may be written in several.
+    #[must_use]
+    pub fn in_words_of(mut self, project: &Project) -> Self {
+        let form = |label: String| unicode::find(&label, &project.labels).cloned().unwrap_or(label);
+        self.labels = self.labels.into_iter().map(form).collect();
+        self.label_thresholds =
+            self.label_thresholds.into_iter().map(|(label, threshold)| (form(label), threshold)).collect();
+        self
+    }
+}
+
 /// A complaint about the labels that the project does not have, if there are any.
 fn known<'a>(field: &str, labels: impl IntoIterator<Item = &'a String>, project: &Project) -> Vec<FieldError> {
-    let unknown: Vec<&str> =
-        labels.into_iter().filter(|label| !project.labels.contains(label)).map(String::as_str).collect();
+    let unknown: Vec<&str> = labels.into_iter().filter(|label| !project.has(label)).map(String::as_str).collect();
     if unknown.is_empty() {
         return Vec::new();
     }
@@ -240,6 +251,9 @@ pub struct JobSpec {
     /// The label set that the model is asked for and held to: the job's labels, else the project's (contract,
     /// D25). Empty: any. Fixed at creation, so that a job never works by two rules.
     pub wanted: Vec<String>,
+    /// What the model is told to look for under these of the labels. Fixed at creation as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prompts: BTreeMap<String, String>,
     /// I8.
     pub dry_run: bool,
     /// When the client asked.
@@ -470,6 +484,7 @@ mod tests {
             label_thresholds: BTreeMap::new(),
             labels: vec!["car".into()],
             wanted: vec!["car".into()],
+            prompts: BTreeMap::new(),
             dry_run: true,
             created_at: now,
             retry_of: None,

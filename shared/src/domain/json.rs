@@ -1,5 +1,6 @@
 //! JSON of strangers, read within bounds: a few bytes of it may take hundreds in memory (`{"":0}` takes 600).
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
@@ -8,6 +9,58 @@ use serde_json::{Error, Map, Number, Value};
 
 /// An object's first node, as the standard library allocates it: eleven names and values.
 const OBJECT: usize = 11 * (size_of::<String>() + size_of::<Value>());
+
+/// What [`text`] puts where text is none: a noncharacter, which no text has (Unicode, 23.7).
+pub const DEFECT: char = '\u{fdd0}';
+
+/// The text of JSON that a stranger wrote: halves of surrogate pairs, and bytes that are no UTF-8, become [`DEFECT`]s, so that they
+/// cost the string that has them and not the whole.
+#[must_use]
+pub fn text(bytes: &[u8]) -> Cow<'_, str> {
+    let text = std::str::from_utf8(bytes).map_or_else(|_| Cow::Owned(marked(bytes)), Cow::Borrowed);
+    let mut from = 0;
+    let Some(first) = half_pair(text.as_bytes(), &mut from) else { return text };
+    let (mut mended, mut kept, mut next) = (String::with_capacity(text.len()), 0, Some(first));
+    while let Some(place) = next {
+        mended.push_str(&text[kept..place]);
+        mended.push_str("\\ufdd0");
+        kept = place + 6;
+        next = half_pair(text.as_bytes(), &mut from);
+    }
+    mended.push_str(&text[kept..]);
+    Cow::Owned(mended)
+}
+
+fn marked(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend((!chunk.invalid().is_empty()).then_some(DEFECT));
+    }
+    text
+}
+
+/// The next `\uXXXX` at or behind `from` that is half a pair without the other; `from` is moved behind it.
+fn half_pair(text: &[u8], from: &mut usize) -> Option<usize> {
+    loop {
+        let place = *from + memchr::memchr(b'\\', &text[(*from).min(text.len())..])?;
+        let (unit, length) = match code_unit(text, place) {
+            Some(unit) => (unit, 6),
+            None => (0, 2), // another escape, of which the second may be a backslash
+        };
+        let is_pair = (0xd800..0xdc00).contains(&unit)
+            && code_unit(text, place + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        *from = place + if is_pair { 12 } else { length };
+        if (0xd800..0xe000).contains(&unit) && !is_pair {
+            return Some(place);
+        }
+    }
+}
+
+fn code_unit(text: &[u8], place: usize) -> Option<u32> {
+    let digits = text.get(place..place + 6)?.strip_prefix(b"\\u")?;
+    digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
+}
 
 /// Reads JSON that takes at most about `most` bytes in memory.
 ///
@@ -141,7 +194,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_no_text_is_marked_and_everything_else_stays() {
+        for whole in [r#"{"a": "\\ud800", "b": "\ud83d\ude00", "c": "\u00e9é"}"#, r#"["\\\\"]"#, "\\", r"\u12", ""] {
+            assert!(matches!(text(whole.as_bytes()), Cow::Borrowed(same) if same == whole), "{whole}");
+        }
+        for (broken, mended) in [
+            (r#"["\ud800"]"#, r#"["\ufdd0"]"#),
+            (r#"["\uDFFF\ud83d\ude00\ud83d\ud83d\ude00"]"#, r#"["\ufdd0\ud83d\ude00\ufdd0\ud83d\ude00"]"#),
+            (r#"["\\\ud800é"]"#, r#"["\\\ufdd0é"]"#),
+        ] {
+            assert_eq!(text(broken.as_bytes()), mended);
+        }
+        assert_eq!(text(b"[\"\xff\xfe\xe2\x82a\\udc00\"]"), "[\"\u{fdd0}\u{fdd0}\u{fdd0}a\\ufdd0\"]");
+    }
+
     proptest! {
+        #[test]
+        fn marked_text_is_what_the_parser_reads(strings in prop::collection::vec(r#"(\\u[dD][89a-fA-F][0-9a-f]{2}|\\\\|\\n|a|é){0,8}"#, 1..4), bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let whole = format!("[\"{}\"]", strings.join("\",\""));
+            prop_assert!(serde_json::from_str::<Vec<String>>(&text(whole.as_bytes())).is_ok(), "{whole}");
+            let plain = serde_json::from_str::<Vec<String>>(&whole);
+            prop_assert!(plain.is_err() || text(whole.as_bytes()) == whole, "{whole}");
+            let _ = text(&bytes);
+        }
+
         #[test]
         fn within_bounds_it_is_what_the_parser_reads(text in r#"[\[\]{}",:0-9a-c.e\-]{0,40}"#, number in any::<f64>(), name in ".*") {
             for text in [text, serde_json::json!({name.as_str(): [number, null, true, -3, name]}).to_string()] {

@@ -13,8 +13,8 @@ pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
 pub const BATCH_ITEMS_MIN: usize = 250;
 /// Bytes of a request body (issue 2; the gateway itself would take 10 MB).
 pub const BODY_BYTES: usize = 256 * 1024;
-/// Bytes of the body that adds items: [`ITEMS_PER_CALL`] of them with the longest keys and URLs fit. Lambda's own request takes
-/// 6 MB, in base64 where the content type is not JSON.
+/// Bytes of the body that adds items: [`ITEMS_PER_CALL`] of them with the longest keys and URLs of 2,048 characters fit; of the longest
+/// URLs, some 450. Lambda's own request takes 6 MB, in base64 where the content type is not JSON.
 pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
 /// Memory that a request's JSON may take, about: a call that adds items takes a tenth of it.
 pub const REQUEST_MEMORY: usize = 32 * 1024 * 1024;
@@ -44,8 +44,8 @@ pub const MASK_PICTURES: usize = 100;
 pub const MASK_BYTES: usize = 20 * 1024 * 1024;
 /// Pixels of a PNG that is a mask: it is held as one bit each, 12 MB.
 pub const MASK_PIXELS: u64 = 100_000_000;
-/// Length of a mask's URL: a signed one holds a session token.
-pub const MASK_URL_CHARS: usize = 8_192;
+/// Length of the URL of a file, an item's or a mask's: a signed one holds a session token.
+pub const FILE_URL_CHARS: usize = 8_192;
 /// Labels that a receipt and a summary count, most frequent first: a row takes 400 KB, and a model's labels are its own.
 pub const SUMMARY_LABELS: usize = 200;
 /// The same of the labels that a job does not want.
@@ -104,6 +104,10 @@ pub const HEADER_NAME_CHARS: usize = 100;
 pub const HEADER_CHARS: usize = 2_048;
 /// Length of a role's ARN (AWS, "AssumeRole").
 pub const ROLE_ARN_CHARS: usize = 2_048;
+/// Length of the name of a multi-model endpoint's model (AWS, "InvokeEndpoint").
+pub const TARGET_MODEL_CHARS: usize = 1_024;
+/// Length of a label's prompt: what a model of open vocabulary reads is a phrase or two.
+pub const PROMPT_CHARS: usize = 1_000;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
 /// Webhook subscriptions of an organization: they are told in the transaction that ends a job.

@@ -35,6 +35,7 @@ pub mod source;
 pub mod summary;
 pub mod trust;
 pub mod turn;
+pub mod unicode;
 pub mod upload;
 pub mod webhook;
 

@@ -109,6 +109,42 @@ pub enum FailureCode {
     FileUnreadable,
     /// The draft does not fit.
     DraftTooLarge,
+    /// No failure, in `summary.errors` alone: most coordinates of the answers look like fractions of the picture, or like percent.
+    UnlikelyCoordinates,
+}
+
+/// What was corrected in an answer, or looks wrong in it, without being malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteCode {
+    /// A confidence a hair above 1 was read as 1, or one a hair below 0 as 0.
+    ConfidenceClamped,
+    /// A box was cut to the picture, or points were moved to its border, by more than a pixel.
+    GeometryClipped,
+    /// All coordinates of an answer look like fractions of the picture. They were read as pixels.
+    CoordinatesNormalized,
+    /// All coordinates of an answer look like hundredths of the picture. They were read as pixels.
+    CoordinatesPercent,
+}
+
+/// What is to be said about the answers of a chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// A note per item and code.
+    pub notes: Vec<ItemNote>,
+    /// Items whose answers have coordinates that can be judged.
+    pub judged: u32,
+}
+
+/// A note about the answer of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemNote {
+    /// The item.
+    pub item: ItemUid,
+    /// For programs.
+    pub code: NoteCode,
+    /// For people.
+    pub message: String,
 }
 
 /// Names a chunk: fixed at plan time, so that two workers on one batch cut it alike.
@@ -158,6 +194,12 @@ pub struct Receipt {
     pub failures: Vec<ItemError>,
     /// Well-formed answers with parts that were not: a note per item.
     pub notes: Vec<ItemError>,
+    /// What was corrected in answers or looks wrong in them: a note per item and code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<ItemNote>,
+    /// Items whose answers have coordinates that can be judged ([`NoteCode::CoordinatesNormalized`]).
+    #[serde(default, skip_serializing_if = "super::item::is_zero")]
+    pub judged: u32,
     /// The objects that hold the raw predictions.
     pub raw: Vec<String>,
     /// The items that have an outcome, in the manifest's order. Kept apart from the rest: bytes that nothing compresses.
@@ -178,7 +220,7 @@ pub struct ItemReport {
     /// Why, for people; `null` for a successful item.
     #[schema(required)]
     pub message: Option<String>,
-    /// What was dropped of the model's answer.
+    /// What was dropped of the model's answer, what was corrected in it, and what looks wrong in it.
     #[schema(required)]
     pub note: Option<String>,
 }
@@ -237,6 +279,12 @@ impl Receipt {
         receipt
     }
 
+    /// With what is to be said about the answers.
+    #[must_use]
+    pub fn remarked(self, Remarks { notes, judged }: Remarks) -> Self {
+        Self { remarks: notes, judged, ..self }
+    }
+
     /// What it adds to the counters.
     #[must_use]
     pub fn tally(&self) -> Tally {
@@ -267,7 +315,12 @@ impl Receipt {
                 (None, Some(failure)) => (Some(Reason::Failed(failure.code)), Some(failure.message)),
                 (None, None) => (None, None),
             };
-            let note = about(&self.notes, item).map(|note| note.message);
+            let dropped = self.notes.iter().filter(|note| note.item == item).map(|note| note.message.as_str());
+            // Of one item alone, small coordinates say nothing: its objects may lie in a corner.
+            let remarks =
+                self.remarks.iter().filter(|note| note.item == item && note.code != NoteCode::CoordinatesPercent);
+            let notes: Vec<&str> = dropped.chain(remarks.map(|note| note.message.as_str())).collect();
+            let note = (!notes.is_empty()).then(|| notes.join(" "));
             ItemReport { item, outcome, code, message, note }
         };
         self.entries().map(line).collect()
@@ -296,6 +349,23 @@ mod tests {
 
     fn item(n: usize) -> ItemUid {
         ItemUid::of(ProjectUid::at(Timestamp::UNIX_EPOCH), &n.to_string())
+    }
+
+    #[test]
+    fn a_receipt_of_before_reads_and_notes_of_an_item_are_one_sentence_after_the_other() {
+        let before = serde_json::json!({"outcomes": "s", "predictions": 1, "labels": [], "failures": [], "notes": [], "raw": []});
+        let receipt: Receipt = serde_json::from_value(before.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&receipt).unwrap(), before);
+
+        let uid = item(0);
+        let dropped = ItemError { item: uid, code: FailureCode::BadAnswer, message: "A circle was dropped.".into() };
+        let note = |code, message: &str| ItemNote { item: uid, code, message: message.into() };
+        let remarks =
+            vec![note(NoteCode::ConfidenceClamped, "1.01 was read as 1."), note(NoteCode::CoordinatesPercent, "Odd.")];
+        let receipt = Receipt { items: vec![uid], notes: vec![dropped], remarks, ..receipt };
+        assert_eq!(receipt.report()[0].note.as_deref(), Some("A circle was dropped. 1.01 was read as 1."));
+        let kept: Receipt = serde_json::from_value(serde_json::to_value(&receipt).unwrap()).unwrap();
+        assert_eq!(kept, Receipt { items: vec![], ..receipt });
     }
 
     fn of(outcomes: Vec<Option<Outcome>>) -> (Receipt, Vec<ItemUid>) {

@@ -1,5 +1,7 @@
 //! Projects: a set of items and a label set, owned by one organization.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -8,7 +10,7 @@ use super::auto_label::{self, AutoLabel};
 use super::error::FieldError;
 use super::fields::{self, Fields};
 use super::id::{OrganizationUid, ProjectUid};
-use super::{Error, Timestamp, limits};
+use super::{Error, Timestamp, limits, unicode};
 
 /// The statuses of the original (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -49,6 +51,9 @@ pub struct Project {
     pub status: ProjectStatus,
     /// The label set; empty: any label.
     pub labels: Vec<String>,
+    /// What a model of open vocabulary is told to look for under these of the labels. A label that is gone leaves its prompt unused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_prompts: BTreeMap<String, String>,
     /// Whether and how uploads are labeled by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label_on_upload: Option<AutoLabel>,
@@ -76,6 +81,7 @@ impl Project {
         let mut fields = Fields::of_body(body)?;
         let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
         let labels = fields.optional("labels", fields::labels).unwrap_or_default();
+        let label_prompts = label_prompts(&mut fields).unwrap_or_default();
         let auto_label_on_upload = auto_label(&mut fields).flatten();
         fields.finish()?;
         let uid = ProjectUid::at(now);
@@ -85,6 +91,7 @@ impl Project {
             name,
             status: ProjectStatus::Active,
             labels,
+            label_prompts,
             auto_label_on_upload,
             image_count: 0,
             video_frame_count: 0,
@@ -109,6 +116,32 @@ impl Project {
             }
             _ => Ok(()), // whether it takes jobs is a matter of the day
         }
+    }
+
+    /// Whether it has this label, in whatever form the text is written.
+    #[must_use]
+    pub fn has(&self, label: &String) -> bool {
+        self.labels.contains(label) || unicode::find(label, &self.labels).is_some()
+    }
+
+    /// Gives the prompts to the labels that they are for. A model may answer a prompt instead of its label, so no two labels may have
+    /// the same, and none another label.
+    ///
+    /// # Errors
+    /// `Validation`.
+    pub fn with_prompts_checked(mut self) -> Result<Self, Error> {
+        let (mut prompts, mut seen) = (BTreeMap::new(), BTreeSet::new());
+        for (label, prompt) in std::mem::take(&mut self.label_prompts) {
+            let Some(own) = unicode::find(&label, &self.labels) else {
+                return Err(Error::field(PROMPTS, format!("The project does not have: {label}.")));
+            };
+            let of_another = unicode::find(&prompt, &self.labels).is_some_and(|other| other != own);
+            if of_another || !seen.insert(unicode::composed(&prompt).into_owned()) {
+                return Err(Error::field(PROMPTS, format!("Is that of another label, or is one: {prompt}.")));
+            }
+            prompts.insert(own.clone(), prompt);
+        }
+        Ok(Self { label_prompts: prompts, ..self })
     }
 
     /// All its items.
@@ -146,6 +179,8 @@ pub struct ProjectChange {
     pub name: Option<String>,
     /// Another label set; jobs that run keep theirs.
     pub labels: Option<Vec<String>>,
+    /// Other prompts, all of them; jobs that run keep theirs.
+    pub label_prompts: Option<BTreeMap<String, String>>,
     /// Another status. Any: the owner decides, and a job that runs is not touched.
     pub status: Option<ProjectStatus>,
     /// Another way to label uploads; `Some(None)`: none any more.
@@ -162,6 +197,7 @@ impl ProjectChange {
         let change = Self {
             name: fields.optional("name", fields::text(1, limits::NAME_CHARS)),
             labels: fields.optional("labels", fields::labels),
+            label_prompts: label_prompts(&mut fields),
             status: fields.optional("status", status),
             auto_label_on_upload: auto_label(&mut fields),
         };
@@ -175,12 +211,25 @@ impl ProjectChange {
         Project {
             name: self.name.unwrap_or(before.name),
             labels: self.labels.unwrap_or(before.labels),
+            label_prompts: self.label_prompts.unwrap_or(before.label_prompts),
             status: self.status.unwrap_or(before.status),
             auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
             updated_at: now,
             ..before
         }
     }
+}
+
+/// The field of a project.
+const PROMPTS: &str = "label_prompts";
+
+fn label_prompts(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
+    let prompt = |value| fields::text(1, limits::PROMPT_CHARS)(value);
+    let prompts = fields.optional(PROMPTS, fields::by_label(["label", "prompt"], prompt))?;
+    if prompts.values().map(|prompt| prompt.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
+        fields.refuse(PROMPTS, format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
+    }
+    Some(prompts)
 }
 
 /// `Some(None)`: it is turned off.
@@ -226,6 +275,37 @@ mod tests {
             (after.name.as_str(), after.labels.len(), after.status),
             ("Trucks", 0, ProjectStatus::PendingApproval)
         );
+    }
+
+    #[test]
+    fn a_label_may_have_a_prompt_of_its_own() {
+        let project = |body: Value| {
+            let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+            let project = Project::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), now);
+            project.and_then(Project::with_prompts_checked).map_err(|error| error.to_string())
+        };
+        let prompts =
+            |prompts: Value| project(json!({"name": "a", "labels": ["vélo", "car"], "label_prompts": prompts}));
+
+        let wanted = BTreeMap::from([("vélo".to_owned(), "a bicycle".to_owned())]);
+        for said in [json!({"ve\u{301}lo": "a bicycle"}), json!([{"label": "vélo", "prompt": " a bicycle"}])] {
+            assert_eq!(prompts(said).unwrap().label_prompts, wanted);
+        }
+        for (bad, complaint) in [
+            (json!({"bus": "a bus"}), "label_prompts: The project does not have: bus."),
+            (json!({"car": "vélo"}), "label_prompts: Is that of another label, or is one: vélo."),
+            (json!({"car": "a", "vélo": "a"}), "label_prompts: Is that of another label, or is one: a."),
+            (json!({"car": ""}), "label_prompts: Of a label's value: May not be blank."),
+            (json!("car"), "label_prompts: Must be an object, or a list of objects with \"label\" and \"prompt\"."),
+        ] {
+            assert_eq!(prompts(bad).unwrap_err(), complaint);
+        }
+        assert_eq!(prompts(json!({"car": "car"})).unwrap().label_prompts.len(), 1);
+        let change = change(json!({"label_prompts": {}})).unwrap();
+        let before = prompts(json!({"car": "a car"})).unwrap();
+        assert!(change.applied_to(before.clone(), before.created_at).label_prompts.is_empty());
+        let old = serde_json::to_value(prompts(json!({})).unwrap()).unwrap();
+        assert!(old.get("label_prompts").is_none() && serde_json::from_value::<Project>(old).is_ok());
     }
 
     #[test]

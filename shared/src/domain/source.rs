@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::id::OrganizationUid;
 
@@ -19,6 +20,18 @@ pub enum Source {
     S3(S3Object),
     /// Anywhere the model can read it.
     Url(String),
+}
+
+impl Source {
+    /// With a URL as a parser writes it, percent-encoded: so it is kept and handed to models, and libraries differ in what else they
+    /// take. Items of before may have another one.
+    #[must_use]
+    pub fn parsed(&self) -> Self {
+        match self {
+            Self::Bucket(_) | Self::S3(_) => self.clone(),
+            Self::Url(url) => Self::Url(Url::parse(url).map_or_else(|_| url.clone(), String::from)),
+        }
+    }
 }
 
 /// An object in a bucket of a tenant's.
@@ -126,6 +139,16 @@ mod tests {
             read("s3://own/projects/x", "acme").unwrap_err(),
             "This deployment does not read from bucket \"own\"."
         );
+    }
+
+    #[test]
+    fn a_url_is_what_the_parser_writes() {
+        let parsed = |url: &str| Source::Url(url.into()).parsed();
+        assert_eq!(parsed("https://a.example/día b"), Source::Url("https://a.example/d%C3%ADa%20b".into()));
+        assert_eq!(parsed("https://a.example/d%C3%ADa%20b"), parsed("https://a.example/día b"));
+        assert_eq!(parsed("no url"), Source::Url("no url".into()));
+        let bucket = Source::Bucket("a b".into());
+        assert_eq!(bucket.parsed(), bucket);
     }
 
     #[test]

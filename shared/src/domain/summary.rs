@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::id::ItemUid;
 use super::limits;
-use super::outcome::{FailureCode, Receipt};
+use super::outcome::{FailureCode, ItemNote, NoteCode, Receipt};
 
 /// Predictions of a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -51,6 +51,19 @@ pub struct ItemError {
     pub message: String,
 }
 
+/// What was corrected in answers, or looks wrong in them, without being malformed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SummaryNote {
+    /// For programs.
+    pub code: NoteCode,
+    /// Items that have it.
+    pub items: u32,
+    /// The first of them.
+    pub item: ItemUid,
+    /// What it is about there, for people.
+    pub message: String,
+}
+
 /// What a job came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Summary {
@@ -61,8 +74,11 @@ pub struct Summary {
     /// Predictions of labels that the job does not want, by label, most first, at most 50.
     #[serde(default)]
     pub dropped_labels: Vec<LabelCount>,
-    /// Failed items and dropped predictions, the first 20.
+    /// Failed items, coordinates that look wrong throughout, and dropped predictions: the first 20.
     pub errors: Vec<ItemError>,
+    /// What was corrected in answers, or looks wrong in them, by code.
+    #[serde(default)]
+    pub notes: Vec<SummaryNote>,
     /// The project had more unlabeled items than one job takes (contract, D11).
     pub truncated: bool,
 }
@@ -75,7 +91,12 @@ pub struct Sum {
     dropped_labels: Counts,
     errors: Vec<ItemError>,
     notes: Vec<ItemError>,
+    remarks: Vec<SummaryNote>,
+    judged: u32,
 }
+
+/// Items whose coordinates must all lie within 100, before they look like percent: of one or two, the objects may lie in a corner.
+const PERCENT_ITEMS: u32 = 5;
 
 impl Sum {
     /// Adds the next receipt.
@@ -85,19 +106,56 @@ impl Sum {
         self.dropped_labels.add(receipt.dropped_labels);
         fill(&mut self.errors, receipt.failures);
         fill(&mut self.notes, receipt.notes);
+        self.judged = self.judged.saturating_add(receipt.judged);
+        for ItemNote { item, code, message } in receipt.remarks {
+            match self.remarks.iter_mut().find(|note| note.code == code) {
+                Some(note) => note.items = note.items.saturating_add(1),
+                None => self.remarks.push(SummaryNote { code, items: 1, item, message }),
+            }
+        }
+    }
+
+    /// Whether enough items have it for the job to say so. What was corrected, one has.
+    fn shows(&self, note: &SummaryNote) -> bool {
+        match note.code {
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => true,
+            NoteCode::CoordinatesNormalized => note.items.saturating_mul(2) >= self.judged,
+            NoteCode::CoordinatesPercent => note.items == self.judged && note.items >= PERCENT_ITEMS,
+        }
     }
 
     /// What they come to.
     #[must_use]
-    pub fn summary(self, truncated: bool) -> Summary {
-        let Self { predictions, labels, dropped_labels, mut errors, notes } = self;
-        fill(&mut errors, notes); // a failed item says more than a dropped prediction
+    pub fn summary(mut self, truncated: bool) -> Summary {
+        let mut remarks = std::mem::take(&mut self.remarks);
+        remarks.retain(|note| self.shows(note));
+        remarks.sort_by_key(|note| note.code);
+        let Self { predictions, labels, dropped_labels, mut errors, notes, .. } = self;
+        let of_the_job = remarks.iter().filter_map(SummaryNote::error).collect();
+        fill(&mut errors, of_the_job); // a failed item says more, and a dropped prediction less
+        fill(&mut errors, notes);
         Summary {
+            notes: remarks,
             predictions,
             labels: labels.most(limits::SUMMARY_LABELS),
             dropped_labels: dropped_labels.most(limits::DROPPED_LABELS),
             errors,
             truncated,
+        }
+    }
+}
+
+impl SummaryNote {
+    /// What a person has to look at: corrections are no errors.
+    fn error(&self) -> Option<ItemError> {
+        let Self { code, items, item, message } = self;
+        match code {
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => None,
+            NoteCode::CoordinatesNormalized | NoteCode::CoordinatesPercent => {
+                let others = if *items > 1 { format!(" So it is with {items} items.") } else { String::new() };
+                let message = format!("{message}{others}");
+                Some(ItemError { item: *item, code: FailureCode::UnlikelyCoordinates, message })
+            }
         }
     }
 }
@@ -170,6 +228,43 @@ mod tests {
 
         assert_eq!((summary.labels.len(), summary.predictions), (limits::SUMMARY_LABELS, 60 * 98 + 7));
         assert_eq!(summary.labels.first().map(|entry| entry.label.as_str()), Some("car"));
+    }
+
+    fn remarked(code: NoteCode, judged: u32) -> Receipt {
+        let item = ItemUid::parse("18388971-4ab9-8000-837b-b5c87795f730").unwrap();
+        Receipt { judged, remarks: vec![ItemNote { item, code, message: "m.".into() }], ..Receipt::default() }
+    }
+
+    #[test]
+    fn corrections_are_counted_by_code_and_are_no_errors() {
+        let summary = sum([
+            remarked(NoteCode::GeometryClipped, 1),
+            remarked(NoteCode::ConfidenceClamped, 1),
+            remarked(NoteCode::GeometryClipped, 1),
+        ]);
+
+        let notes: Vec<(NoteCode, u32)> = summary.notes.iter().map(|note| (note.code, note.items)).collect();
+        assert_eq!(notes, [(NoteCode::ConfidenceClamped, 1), (NoteCode::GeometryClipped, 2)]);
+        assert!(summary.errors.is_empty());
+    }
+
+    #[test]
+    fn coordinates_that_look_wrong_are_an_error_once_they_do_throughout() {
+        let shown = |code, with: usize, without: u32| {
+            let receipts =
+                (0..with).map(|_| remarked(code, 1)).chain([Receipt { judged: without, ..Receipt::default() }]);
+            let summary = sum(receipts);
+            assert_eq!(summary.errors.len(), summary.notes.len());
+            summary.errors.first().map(|error| (error.code, error.message.clone()))
+        };
+        let error = |message: &str| Some((FailureCode::UnlikelyCoordinates, message.to_owned()));
+
+        assert_eq!(shown(NoteCode::CoordinatesNormalized, 1, 0), error("m."));
+        assert_eq!(shown(NoteCode::CoordinatesNormalized, 3, 3), error("m. So it is with 3 items."));
+        assert_eq!(shown(NoteCode::CoordinatesNormalized, 1, 2), None);
+        assert_eq!(shown(NoteCode::CoordinatesPercent, 5, 0), error("m. So it is with 5 items."));
+        assert_eq!(shown(NoteCode::CoordinatesPercent, 4, 0), None);
+        assert_eq!(shown(NoteCode::CoordinatesPercent, 9, 1), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod address;
 mod error;
 mod names;
+mod packing;
 mod tls;
 mod url;
 
@@ -15,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use rustls::ClientConfig;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use crate::domain::limits;
@@ -27,8 +28,10 @@ use crate::ports::{Files, NoFile};
 
 pub use self::error::{EgressError, TlsError};
 use self::names::{PublicNames, Resolver};
+pub use self::packing::Packing;
+use self::packing::Unpacker;
 pub use self::tls::BadRoots;
-pub use self::url::{Refusal, check_url, same_origin, url_field};
+pub use self::url::{Refusal, check_url, file_url_field, same_origin, url_field};
 
 /// A request to an address of a user's.
 #[derive(Clone, Copy)]
@@ -75,6 +78,8 @@ pub struct Answer {
     pub status: u16,
     /// `Content-Type`, if it is text.
     pub content_type: Option<String>,
+    /// How the body still is packed. What is known is unpacked: gzip and deflate.
+    pub packing: Option<Packing>,
     /// `Retry-After`, if it is a number of seconds. A date would need a clock that agrees with the server's.
     pub retry_after: Option<Duration>,
     /// At most as much as was asked for.
@@ -142,8 +147,11 @@ impl Egress {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        let body = self.beginning(&mut response, request.answer_bytes, &mut time).await?;
-        Ok(Answer { status, content_type, retry_after: retry_after.map(Duration::from_secs), body })
+        // What the client has unpacked itself has lost this header: gzip.
+        let packing = Packing::of(response.headers().get_all(CONTENT_ENCODING));
+        let body = self.beginning(&mut response, request.answer_bytes, packing, &mut time).await?;
+        let packing = packing.filter(|packing| *packing != Packing::Deflate);
+        Ok(Answer { status, content_type, packing, retry_after: retry_after.map(Duration::from_secs), body })
     }
 
     /// Status and body of a part of a file, never more of it than is asked for.
@@ -160,34 +168,57 @@ impl Egress {
             return Ok((status, Vec::new()));
         }
         let wanted = usize::try_from(before + length).unwrap_or(usize::MAX);
-        let mut body = self.beginning(&mut response, wanted, &mut time).await?;
+        let mut body = self.beginning(&mut response, wanted, None, &mut time).await?;
         body.drain(..body.len().min(usize::try_from(before).unwrap_or(usize::MAX)));
         Ok((status, body))
     }
 
-    /// The first `most` bytes of a body. What follows is not waited for.
+    /// The first `most` bytes of a body, unpacked. What follows is not waited for.
     async fn beginning(
         &self,
         response: &mut reqwest::Response,
         most: usize,
+        packing: Option<Packing>,
         time: &mut Time,
     ) -> Result<Vec<u8>, EgressError> {
         // What is announced is made room for at once: growing would take up to three times as much.
-        let announced =
-            response.content_length().map_or(most, |length| usize::try_from(length).unwrap_or(most)).min(most);
+        let announced = match packing {
+            Some(Packing::Deflate) => most, // the length is that of what is packed
+            _ => response.content_length().map_or(most, |length| usize::try_from(length).unwrap_or(most)).min(most),
+        };
+        let mut unpacker = (packing == Some(Packing::Deflate)).then(Unpacker::default);
         let mut body = Vec::with_capacity(announced.min(LONG_BYTES as usize));
         let mut room = None;
         while body.len() < most
             && let Some(piece) = time.bound(response.chunk()).await?
         {
+            if let Some(unpacker) = &mut unpacker {
+                let mut rest = piece.as_ref();
+                while !rest.is_empty() && body.len() < most {
+                    if room.is_none() && body.len() >= LONG_BYTES as usize {
+                        room = self.room(announced, &mut body).await;
+                    }
+                    rest = unpacker.unpack(rest, &mut body, most)?;
+                }
+                continue;
+            }
             if room.is_none() && body.len() + piece.len() > LONG_BYTES as usize {
-                let bytes = u32::try_from(announced).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
-                room = self.room.acquire_many(bytes).await.ok(); // nobody closes it
-                body.reserve_exact(announced.saturating_sub(body.len()));
+                room = self.room(announced, &mut body).await;
             }
             body.extend_from_slice(&piece[..piece.len().min(most - body.len())]);
         }
-        Ok(body)
+        match unpacker {
+            Some(unpacker) if body.len() < most && !unpacker.is_done() => Err(EgressError::Broken),
+            _ => Ok(body),
+        }
+    }
+
+    /// Room for a body that turns out to be long; `None` is never: nobody closes the semaphore.
+    async fn room(&self, announced: usize, body: &mut Vec<u8>) -> Option<SemaphorePermit<'_>> {
+        let bytes = u32::try_from(announced).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
+        let room = self.room.acquire_many(bytes).await.ok();
+        body.reserve_exact(announced.saturating_sub(body.len()));
+        room
     }
 }
 

@@ -72,7 +72,13 @@ async fn the_exact_bytes_go_out_and_the_answer_comes_back() {
 
     assert_eq!(
         answer,
-        Answer { status: 201, content_type: None, retry_after: Some(Duration::from_secs(7)), body: b"hello".to_vec() }
+        Answer {
+            status: 201,
+            content_type: None,
+            packing: None,
+            retry_after: Some(Duration::from_secs(7)),
+            body: b"hello".to_vec()
+        }
     );
     let request = server.await.unwrap();
     assert!(

@@ -94,6 +94,19 @@ pub fn url_field(loopback: bool) -> impl FnOnce(Value) -> Result<String, String>
     }
 }
 
+/// Reads the field of an item that says where its file is: as the parser writes it, so that every library opens it. Blanks and letters
+/// beyond ASCII are percent-encoded, host names are in their ASCII form.
+pub fn file_url_field(loopback: bool) -> impl FnOnce(Value) -> Result<String, String> {
+    move |value| {
+        let text = fields::text(1, limits::FILE_URL_CHARS)(value)?;
+        let url = String::from(check_url(&text, loopback).map_err(|refusal| refusal.to_string())?);
+        if url.len() > limits::FILE_URL_CHARS {
+            return Err(format!("Must have at most {} characters when it is percent-encoded.", limits::FILE_URL_CHARS));
+        }
+        Ok(url)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +146,23 @@ mod tests {
         ] {
             assert_eq!(check_url(bad, false).unwrap_err(), refusal, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_url_of_a_file_is_kept_as_it_is_parsed() {
+        let read = |url: &str| file_url_field(false)(url.into());
+        for (said, kept) in [
+            ("https://a.example/my pictures/a b.jpg?x=ä", "https://a.example/my%20pictures/a%20b.jpg?x=%C3%A4"),
+            ("HTTPS://MÜNCHEN.example:443/día%20.jpg", "https://xn--mnchen-3ya.example/d%C3%ADa%20.jpg"),
+            ("https://a.example/a%2fb/../c", "https://a.example/c"),
+        ] {
+            assert_eq!(read(said).as_deref(), Ok(kept));
+            assert_eq!(read(kept).as_deref(), Ok(kept));
+        }
+        let signed = format!("https://a.example/?X-Amz-Signature={}", "a".repeat(8_000));
+        assert_eq!(read(&signed).as_ref(), Ok(&signed));
+        assert!(read(&format!("https://a.example/{}", "é".repeat(3_000))).unwrap_err().contains("percent-encoded"));
+        assert!(read("https://10.0.0.1/").is_err() && read(&"x".repeat(8_193)).is_err());
     }
 
     /// Contract D17.

@@ -43,7 +43,8 @@ impl Model for HttpsEndpoint {
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
-        let body = serde_json::to_vec(request)
+        let body = request
+            .body(self.reading.request_format())
             .map_err(|_| failed(FailureCode::ModelError, "The request could not be written."))?;
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
         let request = Post {
@@ -60,7 +61,14 @@ impl Model for HttpsEndpoint {
 /// What a status means (contract, D26). The model's own words are not repeated: a server may send back what it was sent, and
 /// that has the credentials (I11).
 fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
-    let Answer { status, content_type, retry_after, body } = answer;
+    let Answer { status, content_type, packing, retry_after, body } = answer;
+    if let (200..=299, Some(packing)) = (status, packing) {
+        let name = packing.name();
+        return Err(failed(
+            FailureCode::BadAnswer,
+            format!("The model's answer is packed as {name}: its Content-Encoding must be gzip or deflate, or none."),
+        ));
+    }
     match status {
         200..=299 if body.len() > ANSWER_BYTES => {
             Err(failed(FailureCode::BadAnswer, "The model's answer is longer than 6 MiB."))
@@ -125,6 +133,10 @@ fn failed(code: FailureCode, message: impl Into<String>) -> InferenceError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -171,7 +183,9 @@ mod tests {
             size: Some(Size { width: 4, height: 3 }),
             frame: Some(Frame::Upright),
             labels: &labels,
+            prompts: Vec::new(),
             model_type: None,
+            threshold: 0.25,
         };
         endpoint.infer(&request).await
     }
@@ -282,6 +296,48 @@ mod tests {
             (Diagnosis::BadAnswer, "The model's answer is longer than 6 MiB.")
         );
         assert!(server.await.unwrap() < 4 * ANSWER_BYTES, "the connection is given up");
+    }
+
+    #[tokio::test]
+    async fn packed_answers_are_unpacked_and_other_packings_named() {
+        let text = "[1]".repeat(1_000).into_bytes();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
+        let mut raw = DeflateEncoder::new(Vec::new(), Compression::default());
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+        for encoder in [&mut zlib as &mut dyn Write, &mut raw, &mut gzip] {
+            encoder.write_all(&text).unwrap();
+        }
+        let (zlib, raw, gzip) = (zlib.finish().unwrap(), raw.finish().unwrap(), gzip.finish().unwrap());
+        let answer = |encoding: &str, body: &[u8]| {
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n", body.len());
+            [head.as_bytes(), body].concat()
+        };
+        for (encoding, body) in
+            [("deflate", &zlib), ("deflate", &raw), ("Deflate", &raw), ("gzip", &gzip), ("identity", &text)]
+        {
+            assert_eq!(asked(answer(encoding, body)).await.unwrap(), text, "{encoding}");
+        }
+        for (encoding, name) in
+            [("br", "br"), ("zstd", "zstd"), ("hunter2", "something else"), ("deflate, gzip", "something else")]
+        {
+            let error = asked(answer(encoding, &raw)).await.unwrap_err();
+            assert_eq!(
+                (error.diagnosis(), error.to_string()),
+                (
+                    Diagnosis::BadAnswer,
+                    format!(
+                        "The model's answer is packed as {name}: its Content-Encoding must be gzip or deflate, or none."
+                    )
+                )
+            );
+        }
+        let cut = asked(answer("deflate", &zlib[..zlib.len() / 2])).await.unwrap_err();
+        assert!(matches!(cut, InferenceError::Transient { diagnosis: Diagnosis::ConnectionBroken, .. }), "{cut}");
+        let mut bomb = ZlibEncoder::new(Vec::new(), Compression::best());
+        bomb.write_all(&vec![b' '; 50 * 1024 * 1024]).unwrap();
+        let error = asked(answer("deflate", &bomb.finish().unwrap())).await.unwrap_err();
+        assert_eq!(error.to_string(), "The model's answer is longer than 6 MiB.");
     }
 
     #[tokio::test]

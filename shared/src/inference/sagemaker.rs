@@ -53,11 +53,12 @@ impl Endpoint {
             InvokeEndpointError::ModelNotReadyException(_) => loading("The model is not ready yet."),
             InvokeEndpointError::ServiceUnavailable(_) => InferenceError::busy("The endpoint is busy.", None),
             // The call is what makes its scaling policy start one (AWS, "Scale an endpoint to zero instances").
-            InvokeEndpointError::ValidationError(invalid) if invalid.message().is_some_and(has_no_copy) => {
+            InvokeEndpointError::ValidationError(_) if error.message().is_some_and(has_no_copy) => {
                 loading("The model is scaled to zero: no copy of its inference component is in service yet.")
             }
-            InvokeEndpointError::ValidationError(invalid) => self.invalid(invalid.message().unwrap_or_default()),
+            InvokeEndpointError::ValidationError(_) => self.invalid(error.message().unwrap_or_default()),
             other => match other.code() {
+                Some("ValidationException") => self.invalid(other.message().unwrap_or_default()),
                 Some("ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded") => {
                     InferenceError::busy("SageMaker throttles the calls of the endpoint.", None)
                 }
@@ -81,23 +82,62 @@ impl Endpoint {
         }
     }
 
-    /// What is invalid is of the provider's configuration: of the request only the endpoint, its variant and its component vary.
-    /// The service's own words name the account, so they are not repeated.
+    /// What is invalid is of the provider's configuration: of the request only the endpoint, its variant, its component and its model
+    /// vary. Each of the service's sentences that are known has one of ours, which names the key to correct. Of the others the
+    /// words are shown, but for the account that they may name.
     fn invalid(&self, message: &str) -> InferenceError {
-        let message = message.to_ascii_lowercase();
-        let why = match (&self.endpoint.target_variant, &self.endpoint.inference_component_name) {
-            (Some(variant), _) if message.contains("variant") => {
-                format!("has no production variant \"{variant}\" in service. Correct target_variant.")
+        let said = message.to_ascii_lowercase();
+        let says = |words: &str| said.contains(words);
+        let SageMaker { target_variant, inference_component_name, target_model, .. } = &self.endpoint;
+        let model = target_model.as_deref().unwrap_or_default();
+        let mismatch = |why: String| self.refused(Diagnosis::ConfigMismatch, &why);
+        match (target_variant, inference_component_name) {
+            // "Request {uid} is missing a target model header."
+            _ if says("missing a target model") => {
+                mismatch("hosts several models. Name the one to call as target_model, such as model.tar.gz.".into())
             }
-            (_, Some(component)) if message.contains("component") => {
-                format!("has no inference component \"{component}\" in service. Correct inference_component_name.")
+            // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
+            _ if says("not a multi-model endpoint") || says("not support target model") => {
+                mismatch("is no multi-model endpoint. Leave out target_model.".into())
             }
-            (_, None) if message.contains("component") => {
-                "hosts inference components. Name the one to call as inference_component_name.".into()
+            // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
+            _ if says("failed to download model") => mismatch(format!(
+                "cannot load the model \"{model}\". Correct target_model, or let the endpoint's role read the file."
+            )),
+            (Some(variant), _) if says("variant") => self.refused(
+                Diagnosis::EndpointNotInService,
+                &format!("has no production variant \"{variant}\" in service. Correct target_variant."),
+            ),
+            (_, Some(component)) if says("component") => self.refused(
+                Diagnosis::EndpointNotInService,
+                &format!("has no inference component \"{component}\" in service. Correct inference_component_name."),
+            ),
+            // "Inference Component Name header is required for endpoints to which you plan to deploy inference components. …"
+            (_, None) if says("component") => {
+                mismatch("hosts inference components. Name the one to call as inference_component_name.".into())
             }
-            _ => "does not exist or is not in service. Create it, or choose another provider.".into(),
-        };
-        self.refused(Diagnosis::EndpointNotInService, &why)
+            // "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: …"
+            _ if says("failed to satisfy constraint") => match constrained(message) {
+                Some(key) => mismatch(format!("cannot be called: SageMaker does not accept {key}. Correct it.")),
+                None => InferenceError::Item(Failure::new(
+                    FailureCode::ModelError,
+                    "SageMaker does not accept the request: its body or its content type breaks a limit of the endpoint.",
+                )),
+            },
+            // "Endpoint {name} of account {account} not found."
+            _ if says("not found") || says("could not find") || says("does not exist") => self.refused(
+                Diagnosis::EndpointNotInService,
+                "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.",
+            ),
+            _ if says("in service") || says("inservice") => self.refused(
+                Diagnosis::EndpointNotInService,
+                "is not in service. Start it or wait until it is, or choose another provider.",
+            ),
+            _ => mismatch(match quote(&without_accounts(message)) {
+                Some(words) => format!("cannot be called as the provider's config says: {words}"),
+                None => "cannot be called as the provider's config says, and SageMaker does not say why.".into(),
+            }),
+        }
     }
 
     fn refused(&self, diagnosis: Diagnosis, why: &str) -> InferenceError {
@@ -115,7 +155,7 @@ impl Model for Endpoint {
     }
 
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError> {
-        let body = serde_json::to_vec(request).map_err(|_| {
+        let body = request.body(self.endpoint.reading.request_format()).map_err(|_| {
             InferenceError::Item(Failure::new(FailureCode::ModelError, "The request could not be written."))
         })?;
         let call = self
@@ -124,12 +164,35 @@ impl Model for Endpoint {
             .endpoint_name(&self.endpoint.endpoint_name)
             .set_target_variant(self.endpoint.target_variant.clone())
             .set_inference_component_name(self.endpoint.inference_component_name.clone())
+            .set_target_model(self.endpoint.target_model.clone())
             .content_type("application/json")
             .accept("application/json")
             .body(Blob::new(body));
         let answer = call.send().await.map_err(|error| self.classify(error))?;
         Ok(answer.body.map(Blob::into_inner).unwrap_or_default())
     }
+}
+
+/// The key of `config` whose value the service does not accept, of those that it names in its own words.
+fn constrained(message: &str) -> Option<&'static str> {
+    let keys = [
+        ("endpointName", "endpoint_name"),
+        ("targetVariant", "target_variant"),
+        ("targetModel", "target_model"),
+        ("inferenceComponentName", "inference_component_name"),
+    ];
+    keys.into_iter().find(|(name, _)| message.contains(name)).map(|(_, key)| key)
+}
+
+/// Words of the service, without the accounts that they name (I11).
+fn without_accounts(message: &str) -> String {
+    let is_account = |word: &str| word.len() == 12 && word.chars().all(|c| c.is_ascii_digit());
+    let words = message.split_inclusive(|c: char| !c.is_ascii_digit());
+    let shown = words.map(|word| {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+        if is_account(digits) { word.replacen(digits, "***", 1) } else { word.to_owned() }
+    });
+    shown.collect()
 }
 
 /// "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if configured) …"
@@ -195,6 +258,7 @@ mod tests {
         let endpoint = SageMaker {
             target_variant: variant.map(str::to_owned),
             inference_component_name: component.map(str::to_owned),
+            target_model: Some("a.tar.gz".into()),
             ..SageMaker::new("yolo", "eu-central-1")
         };
         Endpoint::new(client, endpoint)
@@ -212,7 +276,13 @@ mod tests {
     fn scaled_to_zero() -> InvokeEndpointError {
         let words = "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if \
              configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API.";
-        InvokeEndpointError::ValidationError(ValidationError::builder().message(words).build())
+        validation_error(words)
+    }
+
+    /// As the service's client reads it.
+    fn validation_error(message: &str) -> InvokeEndpointError {
+        let meta = ErrorMetadata::builder().code("ValidationError").message(message).build();
+        InvokeEndpointError::ValidationError(ValidationError::builder().message(message).meta(meta).build())
     }
 
     /// Contract D26.
@@ -252,34 +322,94 @@ mod tests {
         }
     }
 
+    /// The sentences are those of public reports, with other names.
     #[test]
     fn what_is_invalid_is_named_with_what_to_correct() {
         let said = |variant, component, message: &str| {
-            let invalid = InvokeEndpointError::ValidationError(ValidationError::builder().message(message).build());
-            endpoint(variant, component).meaning(&invalid).to_string()
+            let error = endpoint(variant, component).meaning(&validation_error(message));
+            (error.diagnosis(), error.to_string())
         };
         let missing = "Endpoint yolo of account 123456789012 not found.";
-        for (sentence, advice) in [
-            (said(None, None, missing), "does not exist or is not in service. Create it, or choose another provider."),
+        let gone = "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.";
+        let (there, not_there) = (Diagnosis::ConfigMismatch, Diagnosis::EndpointNotInService);
+        for (sentence, diagnosis, advice) in [
+            (said(None, None, missing), not_there, gone),
+            (said(Some("blue"), None, missing), not_there, gone),
             (
-                said(Some("blue"), None, missing),
-                "does not exist or is not in service. Create it, or choose another provider.",
+                said(None, None, "Endpoint yolo is not in service."),
+                not_there,
+                "is not in service. Start it or wait until it is, or choose another provider.",
             ),
             (
                 said(Some("blue"), None, "Variant blue not found for request."),
+                not_there,
                 "has no production variant \"blue\" in service. Correct target_variant.",
             ),
             (
                 said(None, Some("sam"), "Inference Component sam not found."),
+                not_there,
                 "has no inference component \"sam\" in service. Correct inference_component_name.",
             ),
             (
-                said(None, None, "Inference Component Name header is required."),
+                said(
+                    None,
+                    None,
+                    "Inference Component Name header is required for endpoints to which you plan to deploy inference components.",
+                ),
+                there,
                 "hosts inference components. Name the one to call as inference_component_name.",
             ),
+            (
+                said(None, None, "Request 186633a1-9a9f-4557-8e2b-038d9aa4bba4 is missing a target model header."),
+                there,
+                "hosts several models. Name the one to call as target_model, such as model.tar.gz.",
+            ),
+            (
+                said(
+                    None,
+                    None,
+                    "Endpoint yolo is not a multi-model endpoint and does not support target model header.",
+                ),
+                there,
+                "is no multi-model endpoint. Leave out target_model.",
+            ),
+            (
+                said(
+                    None,
+                    None,
+                    "Failed to download model data(bucket: b, key: a.tar.gz). Please ensure that there is an object located at the URL and that the role passed to CreateModel has permissions to download the object.",
+                ),
+                there,
+                "cannot load the model \"a.tar.gz\". Correct target_model, or let the endpoint's role read the file.",
+            ),
+            (
+                said(
+                    None,
+                    None,
+                    "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9](-*[a-zA-Z0-9])*",
+                ),
+                there,
+                "cannot be called: SageMaker does not accept endpoint_name. Correct it.",
+            ),
+            (
+                said(None, None, "Account 123456789012 may not do so in 2026."),
+                there,
+                "cannot be called as the provider's config says: Account *** may not do so in 2026.",
+            ),
+            (
+                said(None, None, ""),
+                there,
+                "cannot be called as the provider's config says, and SageMaker does not say why.",
+            ),
         ] {
-            assert_eq!(sentence, format!("SageMaker endpoint \"yolo\" in eu-central-1 {advice}"));
+            assert_eq!(sentence, (diagnosis, format!("SageMaker endpoint \"yolo\" in eu-central-1 {advice}")));
         }
+        let (_, body) = said(
+            None,
+            None,
+            "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to 6291456",
+        );
+        assert!(body.starts_with("SageMaker does not accept the request"), "{body}");
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Objects for Bucket {
     }
 
     async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error> {
-        let (bucket, key) = match self.place(source) {
+        let source = source.parsed();
+        let (bucket, key) = match self.place(&source) {
             Ok(place) => place,
             Err(url) => return Ok(url.to_owned()), // its owner has seen to it that it can be read
         };

@@ -7,7 +7,7 @@ use futures_util::Stream;
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, Item};
 use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
-use crate::domain::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt};
+use crate::domain::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt, Remarks};
 use crate::domain::plan::Plan;
 use crate::domain::summary::{ItemError, LabelCount, Summary};
 use crate::domain::webhook::Delivery;
@@ -110,6 +110,8 @@ pub struct Chunk {
     pub dropped_labels: Vec<LabelCount>,
     /// Dropped parts of good answers.
     pub notes: Vec<ItemError>,
+    /// What was corrected in good answers, or looks wrong in them.
+    pub remarks: Remarks,
     /// Assets whose size was read from their files: kept with their drafts.
     pub measured: Vec<Asset>,
     /// The objects that hold the raw predictions.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::domain::connection::{Credentials, Reading, SageMaker};
+use crate::domain::connection::{Credentials, LabelPrompt, Reading, RequestFormat, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::{ItemUid, OrganizationUid, ProviderUid};
 use crate::domain::item::{AssetType, Size};
@@ -93,9 +93,52 @@ pub struct InferenceRequest<'a> {
     pub frame: Option<Frame>,
     /// The labels to look for; empty: any.
     pub labels: &'a [String],
+    /// Of the labels that have one, what to look for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prompts: Vec<LabelPrompt<'a>>,
     /// A hint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model_type: Option<ModelType>,
+    /// The lowest confidence that the job keeps. Not part of the contract's request.
+    #[serde(skip)]
+    pub threshold: f64,
+}
+
+/// What Hugging Face's containers take out of a request: `pipeline(inputs, **parameters)`. The rest is for servers that look at it.
+#[derive(serde::Serialize)]
+struct HuggingFaceRequest<'a> {
+    inputs: &'a str,
+    parameters: HuggingFaceParameters<'a>,
+    #[serde(flatten)]
+    request: &'a InferenceRequest<'a>,
+}
+
+/// Those of the pipelines for object detection. The one of a closed set of labels leaves `candidate_labels` alone.
+#[derive(serde::Serialize)]
+struct HuggingFaceParameters<'a> {
+    threshold: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidate_labels: Vec<&'a str>,
+}
+
+impl InferenceRequest<'_> {
+    /// The body of a call.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn body(&self, format: RequestFormat) -> Result<Vec<u8>, serde_json::Error> {
+        match format {
+            RequestFormat::Avala => serde_json::to_vec(self),
+            RequestFormat::Huggingface => {
+                let mut candidate_labels: Vec<&str> = self.labels.iter().map(String::as_str).collect();
+                for LabelPrompt { label, prompt } in &self.prompts {
+                    candidate_labels.iter_mut().filter(|candidate| *candidate == label).for_each(|c| *c = prompt);
+                }
+                let parameters = HuggingFaceParameters { threshold: self.threshold, candidate_labels };
+                serde_json::to_vec(&HuggingFaceRequest { inputs: &self.asset_url, parameters, request: self })
+            }
+        }
+    }
 }
 
 /// Why a model gave no answer. The kind decides what happens (design.md, section 6).
@@ -168,7 +211,7 @@ impl InferenceError {
 
 /// The one seam to models: an item goes in, the bytes of an answer come out.
 pub trait Model: Send + Sync {
-    /// How its answers are read.
+    /// How it is asked, and how its answers are read.
     fn reading(&self) -> &Reading {
         static USUAL: LazyLock<Reading> = LazyLock::new(Reading::default);
         &USUAL
@@ -189,4 +232,40 @@ pub trait Connect: Send + Sync {
     /// # Errors
     /// `ProviderRefused` if there is no way; `SecretsUnavailable`.
     fn connect(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Self::Model, Error>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_hugging_face_container_finds_its_own_words_beside_the_contracts() {
+        let labels = ["desk".to_owned(), "cup".to_owned()];
+        let request = InferenceRequest {
+            asset_id: ItemUid::of_probe(),
+            asset_url: "https://bucket.example/x?signed".into(),
+            asset_type: AssetType::Image,
+            size: Some(Size { width: 4, height: 3 }),
+            frame: Some(Frame::Upright),
+            labels: &labels,
+            prompts: vec![LabelPrompt { label: "desk", prompt: "a wooden desk" }],
+            model_type: None,
+            threshold: 0.25,
+        };
+        let body = |request: &InferenceRequest<'_>, format| {
+            serde_json::from_slice::<serde_json::Value>(&request.body(format).unwrap()).unwrap()
+        };
+
+        let mut wanted = json!({"asset_id": ItemUid::of_probe(), "asset_url": "https://bucket.example/x?signed",
+            "asset_type": "image", "width": 4, "height": 3, "frame": "upright", "labels": ["desk", "cup"],
+            "prompts": [{"label": "desk", "prompt": "a wooden desk"}]});
+        assert_eq!(body(&request, RequestFormat::Avala), wanted);
+        wanted["inputs"] = json!("https://bucket.example/x?signed");
+        wanted["parameters"] = json!({"threshold": 0.25, "candidate_labels": ["a wooden desk", "cup"]});
+        assert_eq!(body(&request, RequestFormat::Huggingface), wanted);
+        let open = body(&InferenceRequest { labels: &[], prompts: vec![], ..request }, RequestFormat::Huggingface);
+        assert_eq!(open["parameters"], json!({"threshold": 0.25}));
+    }
 }

@@ -46,7 +46,8 @@ impl Ledger for Store {
         loop {
             // Ends: every turn but the last takes at least one draft out.
             let receipt =
-                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone());
+                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone())
+                    .remarked(chunk.remarks.clone());
             let mut actions = vec![self.receipt(&chunk, &receipt)?, self.count(spec.uid, &receipt, now)?];
             for (place, draft) in &drafts {
                 if let Some(outcome) = &chunk.outcomes[*place] {

@@ -70,6 +70,7 @@ impl Projects for Store {
         let changed = [
             ("name", change.name.as_ref().map(attribute)),
             ("labels", change.labels.as_ref().map(attribute)),
+            ("label_prompts", change.label_prompts.as_ref().map(attribute)),
             ("status", change.status.as_ref().map(attribute)),
         ];
         for (name, value) in changed {

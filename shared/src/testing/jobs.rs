@@ -273,7 +273,8 @@ impl Ledger for MemoryJob {
                 }
             }
             let receipt =
-                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone());
+                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone())
+                    .remarked(chunk.remarks.clone());
             let tally = receipt.tally();
             let job = state.job()?;
             job.state.counters.successful += tally.successful;
@@ -321,6 +322,7 @@ pub fn a_job() -> Job {
         label_thresholds: Default::default(),
         labels: Vec::new(),
         wanted: Vec::new(),
+        prompts: Default::default(),
         dry_run: false,
         created_at: now,
         retry_of: None,

@@ -49,6 +49,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         label_thresholds: Default::default(),
         labels: vec!["car".into()],
         wanted: vec!["car".into()],
+        prompts: Default::default(),
         dry_run: false,
         created_at: at(second),
         retry_of: None,
@@ -178,6 +179,7 @@ pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>
         outcomes,
         dropped_labels: Vec::new(),
         notes: Vec::new(),
+        remarks: Default::default(),
         measured: Vec::new(),
         raw: vec![format!("jobs/{job}/raw/00000-1-0000.jsonl.gz")],
     }

@@ -1,5 +1,7 @@
 use shared::domain::Error;
-use shared::domain::connection::{AuthType, Connection, Http, Reading, ResponseFormat, SageMaker};
+use shared::domain::connection::{
+    AuthType, Connection, Coordinates, Http, Reading, RequestFormat, ResponseFormat, SageMaker,
+};
 use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use shared::domain::item::AssetType;
 use shared::domain::key::{ApiKey, IssuedKey, KeyHash, Scope};
@@ -99,6 +101,7 @@ fn project(organization: OrganizationUid, second: i64) -> Project {
         name: format!("Street {second}"),
         status: ProjectStatus::PendingApproval,
         labels: vec!["car".into(), "tree".into()],
+        label_prompts: [("car".to_owned(), "a car on a street".to_owned())].into(),
         auto_label_on_upload: None,
         image_count: 0,
         video_frame_count: 0,
@@ -140,6 +143,12 @@ async fn a_change_of_a_project_leaves_the_rest_as_it_is(store: Store) {
     store.add_project(&before).await.unwrap();
     let changes = [
         ProjectChange { name: Some("Avenue".into()), ..ProjectChange::default() },
+        ProjectChange { labels: Some(vec!["bus".into()]), ..ProjectChange::default() },
+        ProjectChange {
+            label_prompts: Some([("bus".to_owned(), "a yellow bus".to_owned())].into()),
+            ..ProjectChange::default()
+        },
+        ProjectChange { label_prompts: Some(Default::default()), ..ProjectChange::default() },
         ProjectChange { labels: Some(Vec::new()), ..ProjectChange::default() },
         ProjectChange { status: Some(ProjectStatus::Paused), ..ProjectChange::default() },
         ProjectChange::default(),
@@ -257,6 +266,8 @@ async fn an_https_provider_reads_back_as_it_was(store: Store) {
                 response_format: ResponseFormat::CocoResults,
                 label_map: [("17".to_owned(), "cat".to_owned())].into(),
                 exif: Exif::Ignored,
+                coordinates: Coordinates::Percent,
+                request_format: Some(RequestFormat::Huggingface),
             },
             max_concurrency: 64,
             sealed: Some("ciphertext".into()),

@@ -122,6 +122,39 @@ async fn one_bare_item_is_answered_by_itself() {
     assert_eq!(problem["detail"], json!("items: This field is required."));
 }
 
+#[tokio::test]
+async fn a_url_is_kept_as_it_is_parsed_and_may_be_as_long_as_a_signed_one() {
+    let (api, project) = an_api().await;
+    let signed = format!("https://a.example/a.jpg?X-Amz-Security-Token={}", "A".repeat(7_000));
+    let line = |key: &str, url: &str| json!({"key": key, "url": url, "width": 1, "height": 2});
+
+    let lines = [line("a", "https://a.example/my pictures/día.jpg"), line("b", &signed)];
+    let (status, answer) = add(&api, &project, json!(lines)).await;
+    assert_eq!((status, &answer["errors"]), (201, &json!([])));
+    let again = [line("a", "https://a.example/my%20pictures/d%C3%ADa.jpg"), line("b", &signed)];
+    let (_, answer) = add(&api, &project, json!(again)).await;
+    assert_eq!((keys(&answer["results"]), &answer["errors"]), (vec!["a", "b"], &json!([])));
+    assert_eq!(api.call(&format!("GET {project}"), Value::Null).await.1["item_count"], json!(2));
+
+    let (status, problem) = add(&api, &project, json!([line("c", &"x".repeat(8_193))])).await;
+    assert_eq!((status, &problem["detail"]), (400, &json!("items[0].url: Must have at most 8192 characters.")));
+}
+
+#[tokio::test]
+async fn prompts_of_labels_are_kept_and_held_against_the_labels() {
+    let (api, project) = an_api().await;
+    let patch = format!("PATCH {project}");
+
+    let body = json!({"labels": ["car", "vélo"], "label_prompts": {"ve\u{301}lo": "a bicycle"}});
+    let (status, changed) = api.call(&patch, body).await;
+    let pairs = json!([{"label": "vélo", "prompt": "a bicycle"}]);
+    assert_eq!((status, &changed["labels"], &changed["label_prompts"]), (200, &json!(["car", "vélo"]), &pairs));
+    assert_eq!(api.call(&patch, json!({"label_prompts": pairs})).await.0, 200);
+    let (status, problem) = api.call(&patch, json!({"label_prompts": {"bus": "a bus"}})).await;
+    assert_eq!((status, &problem["detail"]), (400, &json!("label_prompts: The project does not have: bus.")));
+    assert_eq!(api.call(&format!("GET {project}"), Value::Null).await.1["label_prompts"], pairs);
+}
+
 /// Contract D32.
 #[tokio::test]
 async fn a_call_may_be_repeated_and_counts_once() {

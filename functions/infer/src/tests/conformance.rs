@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::domain::connection::{Reading, ResponseFormat};
+use shared::domain::connection::{Coordinates, Reading, ResponseFormat};
 use shared::domain::item::{Asset, AssetType, Size};
-use shared::domain::outcome::Receipt;
+use shared::domain::outcome::{NoteCode, Receipt};
 use shared::domain::summary::LabelCount;
 use shared::ports::Objects;
 use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
@@ -30,6 +30,8 @@ struct Case {
     format: ResponseFormat,
     key: Option<String>,
     #[serde(default)]
+    coordinates: Coordinates,
+    #[serde(default)]
     label_map: BTreeMap<String, String>,
     #[serde(default)]
     job: CaseJob,
@@ -39,6 +41,9 @@ struct Case {
     code: Option<String>,
     message: Option<String>,
     note: Option<String>,
+    /// What was corrected, or looks wrong, by code.
+    #[serde(default)]
+    remarks: Vec<(NoteCode, String)>,
     #[serde(default)]
     dropped_labels: Vec<LabelCount>,
 }
@@ -67,9 +72,10 @@ impl Case {
     fn reading(&self) -> Reading {
         let usual = Reading::default();
         Reading {
-            response_key: self.key.clone().unwrap_or(usual.response_key),
+            response_key: self.key.clone().unwrap_or_else(|| usual.response_key.clone()),
             response_format: self.format,
             label_map: self.label_map.clone(),
+            coordinates: self.coordinates,
             ..usual
         }
     }
@@ -124,6 +130,8 @@ async fn every_case_of_the_table_comes_to_its_draft_or_its_error() {
         let note = receipt.notes.into_iter().next();
         assert_eq!(note.map(|note| note.message), case.note, "{}", case.name);
         assert_eq!(receipt.dropped_labels, case.dropped_labels, "{}", case.name);
+        let remarks: Vec<_> = receipt.remarks.into_iter().map(|note| (note.code, note.message)).collect();
+        assert_eq!(remarks, case.remarks, "{}", case.name);
     }
 }
 
@@ -139,7 +147,7 @@ fn the_table_has_all_kinds_forms_and_assets_well_and_broken() {
 
     assert!(cases.len() >= 120 && broken.len() >= 60, "{} cases, {} of them broken", cases.len(), broken.len());
     assert_eq!(kinds.len(), 6, "{kinds:?}");
-    assert_eq!(pairs.len(), 3 + 2 + 2, "formats in pixels have no point clouds: {pairs:?}");
+    assert_eq!(pairs.len(), 3 + 2 + 2 + 2, "formats in pixels have no point clouds: {pairs:?}");
     for run_lengths in ["\"counts\": [", "\"counts\": \""] {
         assert!(CASES.contains(run_lengths));
     }

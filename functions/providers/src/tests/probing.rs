@@ -38,6 +38,37 @@ async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
     );
 }
 
+#[tokio::test]
+async fn a_test_says_what_a_job_would_correct_and_what_looks_wrong() {
+    for (answer, problem, said) in [
+        (
+            r#"{"found": [{"type": "bounding_box", "label": "person", "confidence": 0.9,
+                "coordinates": {"x": 0.07, "y": 0.03, "width": 0.93, "height": 0.97}}]}"#,
+            json!("unlikely_coordinates"),
+            "set coordinates of the provider to \"normalized\".",
+        ),
+        (
+            r#"{"found": [{"type": "bounding_box", "label": "person", "confidence": 0.9,
+                "coordinates": {"x": 7, "y": 3, "width": 93, "height": 97}}]}"#,
+            json!("unlikely_coordinates"),
+            "set coordinates of the provider to \"percent\".",
+        ),
+        (
+            r#"{"found": [{"type": "classification", "label": "person", "confidence": 1.01}]}"#,
+            Value::Null,
+            "The model answered, with 1 prediction(s). found[0].confidence: 1.01 was read as 1.",
+        ),
+    ] {
+        let world = World::with(TestModel::answering(Answer::Body(answer))).await;
+        let path = world.created(an_http()).await;
+
+        let result = world.tested(&path).await;
+
+        assert_eq!((&result["success"], &result["problem"]), (&json!(true), &problem));
+        assert!(result["message"].as_str().unwrap().ends_with(said), "{result}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failing_endpoint_is_an_answer_and_not_an_error() {
     for (answer, problem, message) in [

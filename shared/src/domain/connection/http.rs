@@ -27,7 +27,7 @@ pub struct Http {
     pub headers: Vec<String>,
     /// Seconds for an answer, as the client wrote them.
     pub timeout: Number,
-    /// How its answers are read.
+    /// How it is asked, and how its answers are read.
     #[serde(flatten)]
     pub reading: Reading,
     /// Calls in flight over all workers of a job.

@@ -18,7 +18,7 @@ use super::{Error, limits};
 
 pub use credentials::Credentials;
 pub use http::{AuthType, Http};
-pub use reading::{Reading, ResponseFormat};
+pub use reading::{Coordinates, LabelPrompt, Reading, RequestFormat, ResponseFormat};
 pub use sagemaker::SageMaker;
 
 /// What is shown in place of a secret, whatever its length.
@@ -111,8 +111,12 @@ impl Connection {
 /// `config` under the documented names: the TypeScript client sends camelCase back, and the clients' own tests have further
 /// names (contract, D16).
 fn documented(config: Map<String, Value>, aliases: &[(&str, &str)]) -> Fields {
-    let common =
-        [("responseFormat", "response_format"), ("labelMap", "label_map"), ("maxConcurrency", "max_concurrency")];
+    let common = [
+        ("responseFormat", "response_format"),
+        ("requestFormat", "request_format"),
+        ("labelMap", "label_map"),
+        ("maxConcurrency", "max_concurrency"),
+    ];
     let (mut values, mut twice) = (Map::new(), Vec::new());
     for (key, value) in config.into_iter().filter(|(_, value)| !value.is_null()) {
         let alias = aliases.iter().chain(&common).find(|(alias, _)| *alias == key);

@@ -23,7 +23,10 @@ pub struct SageMaker {
     /// The inference component to call, of an endpoint that hosts several models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inference_component_name: Option<String>,
-    /// How its answers are read.
+    /// The model to call, of a multi-model endpoint: its archive, below the prefix that the endpoint loads models from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_model: Option<String>,
+    /// How it is asked, and how its answers are read.
     #[serde(flatten)]
     pub reading: Reading,
     /// Calls in flight over all workers of a job.
@@ -41,6 +44,7 @@ impl SageMaker {
             role_arn: None,
             target_variant: None,
             inference_component_name: None,
+            target_model: None,
             reading: Reading::default(),
             max_concurrency: usual_concurrency(),
         }
@@ -53,6 +57,7 @@ impl SageMaker {
             ("roleArn", "role_arn"),
             ("targetVariant", "target_variant"),
             ("inferenceComponentName", "inference_component_name"),
+            ("targetModel", "target_model"),
         ];
         let mut fields = documented(config, &aliases);
         let endpoint_name = fields.required("endpoint_name", resource_name).unwrap_or_default();
@@ -60,10 +65,20 @@ impl SageMaker {
         let role_arn = fields.optional("role_arn", role_arn);
         let target_variant = fields.optional("target_variant", resource_name);
         let inference_component_name = fields.optional("inference_component_name", resource_name);
+        let target_model = fields.optional("target_model", target_model);
         let reading = Reading::read(&mut fields);
         let max_concurrency = concurrency(&mut fields);
         nothing_else(fields)?;
-        Ok(Self { endpoint_name, region, role_arn, target_variant, inference_component_name, reading, max_concurrency })
+        Ok(Self {
+            endpoint_name,
+            region,
+            role_arn,
+            target_variant,
+            inference_component_name,
+            target_model,
+            reading,
+            max_concurrency,
+        })
     }
 }
 
@@ -73,6 +88,16 @@ fn resource_name(value: Value) -> Result<String, String> {
     let good =
         name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !name.starts_with('-') && !name.ends_with('-');
     if good { Ok(name) } else { Err("Must consist of letters, digits and inner hyphens.".into()) }
+}
+
+/// The service's own rule for target models (AWS, "InvokeEndpoint"): it is the value of a header.
+fn target_model(value: Value) -> Result<String, String> {
+    let model = fields::text(1, limits::TARGET_MODEL_CHARS)(value)?;
+    if model.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+        Ok(model)
+    } else {
+        Err("Must consist of printable ASCII characters.".into())
+    }
 }
 
 /// Such as `eu-central-1`: the name becomes part of the address that is called.

@@ -95,11 +95,15 @@ fn what_both_kinds_may_say_of_their_model_has_two_spellings_too() {
         response_format: ResponseFormat::CocoResults,
         label_map: [("17".to_owned(), "cat".to_owned())].into(),
         exif: Exif::Ignored,
+        coordinates: Coordinates::Percent,
+        request_format: Some(RequestFormat::Huggingface),
         ..Reading::default()
     };
     for said in [
-        json!({"response_format": "coco_results", "label_map": {"17": "cat"}, "exif": "ignored", "max_concurrency": 64}),
-        json!({"responseFormat": "coco_results", "labelMap": [{"from": "17", "to": " cat"}], "exif": "ignored", "maxConcurrency": 64}),
+        json!({"response_format": "coco_results", "label_map": {"17": "cat"}, "max_concurrency": 64.0,
+            "exif": "ignored", "coordinates": "percent", "request_format": "huggingface"}),
+        json!({"responseFormat": "coco_results", "labelMap": [{"from": "17", "to": " cat"}], "maxConcurrency": 64,
+            "exif": "ignored", "coordinates": "percent", "requestFormat": "huggingface"}),
     ] {
         let with = |mut config: Value| {
             config.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
@@ -107,12 +111,51 @@ fn what_both_kinds_may_say_of_their_model_has_two_spellings_too() {
         };
         let (endpoint, _) = http(with(json!({"url": "https://a"}))).unwrap();
         assert_eq!((endpoint.reading, endpoint.max_concurrency), (reading.clone(), 64));
-        let config = json!({"endpoint_name": "yolo", "region": "us-east-1", "targetVariant": "blue", "inference_component_name": "sam-3"});
+        let config = json!({"endpoint_name": "yolo", "region": "us-east-1", "targetVariant": "blue", "inference_component_name": "sam-3",
+            "targetModel": "v2/yolo.tar.gz"});
         let endpoint = sagemaker(with(config)).unwrap();
         assert_eq!((&endpoint.reading, endpoint.max_concurrency), (&reading, 64));
         assert_eq!(endpoint.target_variant.as_deref(), Some("blue"));
         assert_eq!(endpoint.inference_component_name.as_deref(), Some("sam-3"));
+        assert_eq!(endpoint.target_model.as_deref(), Some("v2/yolo.tar.gz"));
     }
+}
+
+#[test]
+fn a_stored_config_of_before_reads_and_is_written_as_before() {
+    let stored = json!({"endpoint_name": "yolo", "region": "us-east-1", "response_key": "annotations",
+        "response_format": "annotations", "max_concurrency": 16});
+    let endpoint: SageMaker = serde_json::from_value(stored.clone()).unwrap();
+
+    assert_eq!(endpoint, SageMaker::new("yolo", "us-east-1"));
+    assert_eq!(serde_json::to_value(endpoint).unwrap(), stored);
+}
+
+#[test]
+fn a_model_is_asked_in_the_form_of_its_answers_unless_the_provider_says_otherwise() {
+    let form = |request_format, response_format| {
+        Reading { request_format, response_format, ..Reading::default() }.request_format()
+    };
+    let (avala, huggingface) = (RequestFormat::Avala, RequestFormat::Huggingface);
+
+    assert_eq!(form(None, ResponseFormat::Annotations), avala);
+    assert_eq!(form(None, ResponseFormat::CocoResults), avala);
+    assert_eq!(form(None, ResponseFormat::HuggingfaceObjectDetection), huggingface);
+    assert_eq!(form(Some(avala), ResponseFormat::HuggingfaceObjectDetection), avala);
+    assert_eq!(form(Some(huggingface), ResponseFormat::Annotations), huggingface);
+}
+
+#[test]
+fn prompts_go_with_the_labels_that_a_model_is_asked_for() {
+    let map = [("dining table", "desk"), ("17", "cat")].map(|(from, to)| (from.to_owned(), to.to_owned()));
+    let reading = Reading { label_map: map.into(), ..Reading::default() };
+    let prompts = [("desk", "a wooden desk"), ("ve\u{301}lo", "a bicycle")];
+    let prompts = prompts.map(|(label, prompt)| (label.to_owned(), prompt.to_owned())).into();
+    let asked = ["dining table", "vélo", "17", "car"].map(str::to_owned);
+
+    let pairs: Vec<_> = reading.prompts(&asked, &prompts).iter().map(|p| (p.label, p.prompt)).collect();
+    assert_eq!(pairs, [("dining table", "a wooden desk"), ("vélo", "a bicycle")]);
+    assert!(reading.prompts(&asked, &Default::default()).is_empty());
 }
 
 #[test]
@@ -185,7 +228,7 @@ fn a_bad_config_names_its_keys_and_repeats_no_value() {
         (
             "response_format",
             json!("hunter2"),
-            "config.response_format: Must be \"annotations\", \"huggingface_object_detection\" or \"coco_results\".",
+            "config.response_format: Must be \"annotations\", \"huggingface_object_detection\", \"coco_results\" or \"torchserve_object_detector\".",
         ),
         ("label_map", json!({"person": 7}), "config.label_map: Of a label's value: Must be a string."),
         (
@@ -198,6 +241,9 @@ fn a_bad_config_names_its_keys_and_repeats_no_value() {
             (0..100).map(|n| (n.to_string(), json!("x".repeat(200)))).collect(),
             "config.label_map: Must have at most 16384 characters in all.",
         ),
+        ("request_format", json!("v2"), "config.request_format: Must be \"avala\" or \"huggingface\"."),
+        ("coordinates", json!("px"), "config.coordinates: Must be \"pixels\", \"normalized\" or \"percent\"."),
+        ("target_model", json!("a.tar.gz"), "config.target_model: Unknown key."),
         ("max_concurrency", json!(0), "config.max_concurrency: Must be a whole number from 1 to 1000."),
         ("max_concurrency", json!(1_001), "config.max_concurrency: Must be a whole number from 1 to 1000."),
         ("max_concurrency", json!(1.5), "config.max_concurrency: Must be a whole number from 1 to 1000."),

@@ -6,12 +6,14 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::frame::Frame;
 use super::part::{self, Part, Shape};
-use super::{BadAnswer, Broken, Decoded, NOTES, Object, Picture, Read, foreign};
+use super::{BadAnswer, Broken, Corrected, Decoded, NOTES, Object, Picture, Read, foreign};
 use crate::domain::connection::{Reading, ResponseFormat};
 use crate::domain::item::Size;
 use crate::domain::json::{self, Bounded};
 use crate::domain::limits;
+use crate::domain::outcome::NoteCode;
 use crate::domain::prediction::Prediction;
 
 /// Reads an answer part by part.
@@ -24,8 +26,11 @@ where
 {
     let mut collector = Collector::new(reading, size);
     let walked = Walk { collector: &mut collector, place: Place::Answer }.deserialize(json);
-    walked.map_err(|error| if error.is_data() { BadAnswer::TooManyParts } else { BadAnswer::NotJson(error) })?;
-    collector.finish()
+    match walked {
+        Ok(()) => collector.finish(),
+        Err(error) if error.is_data() => Err(BadAnswer::TooManyParts(collector.here())),
+        Err(error) => Err(BadAnswer::NotJson(error)),
+    }
 }
 
 /// What an answer turned out to be.
@@ -41,6 +46,7 @@ enum Form {
 struct Collector<'a> {
     reading: &'a Reading,
     size: Option<Size>,
+    frame: Option<Frame>,
     form: Form,
     decoded: Decoded,
     count: usize,
@@ -52,7 +58,8 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     fn new(reading: &'a Reading, size: Option<Size>) -> Self {
         let room = limits::ATTRIBUTES_MEMORY;
-        Self { reading, size, form: Form::Other, decoded: Decoded::default(), count: 0, unnoted: 0, room }
+        let frame = size.map(|size| Frame::new(size, reading.coordinates));
+        Self { reading, size, frame, form: Form::Other, decoded: Decoded::default(), count: 0, unnoted: 0, room }
     }
 
     /// Other servers' lists stand alone, or under the agreed key.
@@ -67,8 +74,15 @@ impl<'a> Collector<'a> {
 
     fn add(&mut self, part: Value) {
         match self.part(part) {
-            Ok(Part { shape, label, confidence, attributes, dropped }) => {
-                let label = self.reading.label_map.get(&label).cloned().unwrap_or(label);
+            Ok(Part { shape, label, confidence, attributes, dropped, clamped }) => {
+                let label = self.reading.mapped(&label).cloned().unwrap_or(label);
+                if let Some(clamped) = clamped {
+                    self.correct(NoteCode::ConfidenceClamped, clamped);
+                }
+                if let Some(path) = self.frame.as_ref().and_then(Frame::take_cut) {
+                    let message = "Was cut to the picture, by more than a pixel.".into();
+                    self.correct(NoteCode::GeometryClipped, Broken { path: path.into(), message });
+                }
                 let (attributes, unkept) = self.kept(attributes);
                 let decoded = &mut self.decoded;
                 match shape {
@@ -76,23 +90,41 @@ impl<'a> Collector<'a> {
                         decoded.predictions.push(Prediction { geometry, label, confidence, attributes });
                     }
                     Shape::Picture { url, size } => {
-                        let (path, before) =
-                            (format!("{}[{}].mask", self.name(), self.count), self.decoded.predictions.len());
+                        let (path, before) = (format!("{}.mask", self.here()), self.decoded.predictions.len());
                         let picture = Picture { url, size, label, confidence, attributes, path, before };
                         self.decoded.pictures.push(picture);
                     }
                 }
                 dropped.into_iter().chain(unkept).for_each(|attributes| self.note(attributes));
             }
-            Err(part) => self.note(part),
+            Err(part) => {
+                self.frame.as_ref().map(Frame::take_cut);
+                self.note(part);
+            }
         }
+    }
+
+    fn correct(&mut self, code: NoteCode, what: Broken) {
+        if let Some(corrected) = self.decoded.corrected.iter_mut().find(|corrected| corrected.code == code) {
+            corrected.count += 1;
+            return;
+        }
+        let complaint = what.complaint(self.name(), self.count);
+        let first = format!("{}: {}", complaint.field, complaint.message);
+        self.decoded.corrected.push(Corrected { code, count: 1, first });
+    }
+
+    /// The prediction that is being read.
+    fn here(&self) -> String {
+        format!("{}[{}]", self.name(), self.count)
     }
 
     fn part(&self, part: Value) -> Read<Part> {
         match self.reading.response_format {
-            ResponseFormat::Annotations => part::annotation(part, self.size),
-            ResponseFormat::HuggingfaceObjectDetection => foreign::detection(part, self.size),
-            ResponseFormat::CocoResults => foreign::coco_result(part, self.size),
+            ResponseFormat::Annotations => part::annotation(part, self.frame.as_ref()),
+            ResponseFormat::HuggingfaceObjectDetection => foreign::detection(part, self.frame.as_ref()),
+            ResponseFormat::CocoResults => foreign::coco_result(part, self.frame.as_ref()),
+            ResponseFormat::TorchserveObjectDetector => foreign::torchserve_detection(part, self.frame.as_ref()),
         }
     }
 
@@ -124,7 +156,8 @@ impl<'a> Collector<'a> {
 
     fn finish(self) -> Result<Decoded, BadAnswer> {
         let stands_alone = self.stands_alone();
-        let Self { form, mut decoded, count, unnoted, reading, .. } = self;
+        let Self { form, mut decoded, count, unnoted, reading, frame, .. } = self;
+        decoded.looks = frame.and_then(|frame| frame.looks());
         let name = match form {
             Form::List(name) => name,
             Form::Object => return Err(BadAnswer::MissingArray(reading.response_key.clone())),

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
-use super::part::Shape;
-use super::{Broken, Object, Read, broken, field, required, take};
+use super::frame::Frame;
+use super::part::{Shape, text};
+use super::{Broken, Object, Read, broken, required, take};
 use crate::domain::item::Size;
 use crate::domain::prediction::{Geometry, Mask};
 use crate::domain::{fields, limits, rle};
 
-pub(super) fn read(part: &mut Object, item: Size) -> Read<Shape> {
+pub(super) fn read(part: &mut Object, frame: &Frame) -> Read<Shape> {
+    let item = frame.size;
     let mut mask = match take(part, "mask") {
         Some(Value::String(counts)) => return checked("mask", counts, item).map(Shape::Known),
         Some(Value::Object(mask)) => mask,
@@ -16,8 +18,8 @@ pub(super) fn read(part: &mut Object, item: Size) -> Read<Shape> {
         None => return Err(required("mask")),
     };
     match mask.get("format").and_then(Value::as_str) {
-        Some("coco_rle") => runs(mask, "mask", item).map(Shape::Known),
-        Some("png_url") => match field(&mut mask, "url", fields::text(1, limits::MASK_URL_CHARS)) {
+        Some("coco_rle") => runs(mask, "mask", frame).map(Shape::Known),
+        Some("png_url") => match text(&mut mask, "url", limits::FILE_URL_CHARS) {
             Ok(url) => Ok(Shape::Picture { url, size: item }),
             Err(Broken { message, .. }) => broken("mask.url", message),
         },
@@ -26,19 +28,27 @@ pub(super) fn read(part: &mut Object, item: Size) -> Read<Shape> {
 }
 
 /// COCO's run lengths, `{"size", "counts"}`; `path` leads to them.
-pub(super) fn runs(mut mask: Object, path: &str, item: Size) -> Read<Geometry> {
-    let sides = mask.get("size").and_then(Value::as_array).map(Vec::as_slice);
-    if !matches!(sides, Some([h, w]) if *h == item.height && *w == item.width) {
-        return broken(format!("{path}.size"), format!("Must be the item's: [{}, {}].", item.height, item.width));
+pub(super) fn runs(mut mask: Object, path: &str, frame: &Frame) -> Read<Geometry> {
+    let item = frame.size;
+    let sides = match mask.get("size").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([one, other]) => fields::whole_number(one).zip(fields::whole_number(other)),
+        _ => None,
+    };
+    let (height, width) = (u64::from(item.height), u64::from(item.width));
+    if sides != Some((height, width)) {
+        // Not turned here: whether its runs go by columns or by rows, nothing says.
+        let turned =
+            if sides == Some((width, height)) { " Its sides are the other way round: height comes first." } else { "" };
+        return broken(format!("{path}.size"), format!("Must be the item's: [{height}, {width}].{turned}"));
     }
     let path = format!("{path}.counts");
     match take(&mut mask, "counts") {
         Some(Value::String(counts)) => checked(&path, counts, item),
         Some(Value::Array(runs)) => {
             // Checked before it is encoded: the string of a run that is no run would be nonsense.
-            let counts = runs.iter().map(|run| run.as_u64().ok_or(rle::BadRuns::NotACount));
+            let counts = runs.iter().map(|run| fields::whole_number(run).ok_or(rle::BadRuns::NotACount));
             match rle::check(counts, pixels(item)) {
-                Ok(()) => Ok(geometry(rle::encode(runs.iter().filter_map(Value::as_u64)), item)),
+                Ok(()) => Ok(geometry(rle::encode(runs.iter().filter_map(fields::whole_number)), item)),
                 Err(bad) => broken(path, bad.to_string()),
             }
         }

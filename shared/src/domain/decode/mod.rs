@@ -9,6 +9,9 @@
 //!   altogether would become a line on the border: it is malformed.
 //! - Kinds measured in pixels are malformed on items that have none. A cuboid fits any item.
 //! - `attributes` that cannot be kept are dropped alone; the prediction stays.
+//! - A string that is no text costs its prediction (or its attributes), not the answer: see [`json::text`].
+//! - A confidence a hair above 1 or below 0 is 1 or 0, and noted. So is what is cut to the picture by more than a pixel.
+//!   Nothing else is corrected: what looks wrong is noted and read as it is (docs/decisions/0024).
 //!
 //! Reading a prediction that this module wrote gives the same prediction: a draft may pass here twice.
 //!
@@ -17,6 +20,7 @@
 mod answer;
 mod cuboid;
 mod foreign;
+mod frame;
 mod mask;
 mod numbers;
 mod part;
@@ -25,21 +29,28 @@ mod rect;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::connection::Reading;
 use super::error::FieldError;
 use super::item::Size;
-use super::limits;
 use super::orientation::Orientation;
+use super::outcome::NoteCode;
 use super::prediction::{Geometry, Mask, Prediction};
 use super::turn::turn_upright;
+use super::{json, limits};
 
 /// Notes of dropped parts that are kept; the rest is counted.
 const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
 /// `confidence` of a person who gives none.
 const CERTAIN: f64 = 1.0;
-const OUTSIDE: &str = "Lies outside the picture.";
+const NO_TEXT: &str = "Is not text: it has half of a surrogate pair, or bytes that are not UTF-8.";
+
+use frame::Frame;
+pub use frame::Looks;
 
 /// What an answer says, part by part.
 #[derive(Debug, Default, PartialEq)]
@@ -50,6 +61,21 @@ pub struct Decoded {
     pub pictures: Vec<Picture>,
     /// A sentence for each part that is not, with its path: `annotations[2].coordinates.width: Must be greater than 0.`
     pub dropped: Vec<String>,
+    /// What was corrected: of each code the first, and how often.
+    pub corrected: Vec<Corrected>,
+    /// How its coordinates look; `None`: there are none, or the picture is too small to tell.
+    pub looks: Option<Looks>,
+}
+
+/// A kind of correction in an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corrected {
+    /// For programs.
+    pub code: NoteCode,
+    /// How many predictions have it.
+    pub count: usize,
+    /// A sentence about the first one, with its path.
+    pub first: String,
 }
 
 /// A prediction whose mask is a picture on the web (contract, D29).
@@ -77,8 +103,8 @@ pub enum BadAnswer {
     #[error("The model's answer is not JSON (line {}, column {}).", .0.line(), .0.column())]
     NotJson(#[source] serde_json::Error),
     /// It may be JSON, but nobody could keep it in memory.
-    #[error("The model's answer has a prediction with too many parts to be read.")]
-    TooManyParts,
+    #[error("The model's answer has a prediction with too many parts to be read: {0}.")]
+    TooManyParts(String),
     /// JSON, but a list or a plain value.
     #[error("The model's answer is not a JSON object.")]
     NotAnObject,
@@ -101,10 +127,17 @@ pub enum BadAnswer {
 /// # Errors
 /// [`BadAnswer`]: the item fails.
 pub fn decode(body: &[u8], reading: &Reading, size: Option<Size>) -> Result<Decoded, BadAnswer> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let decoded = answer::read(&mut json, reading, size)?;
-    json.end().map_err(BadAnswer::NotJson)?;
-    decoded.unless_nothing_is_left()
+    let text = json::text(body);
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let decoded = answer::read(&mut json, reading, size)
+        .and_then(|decoded| json.end().map(|()| decoded).map_err(BadAnswer::NotJson));
+    match decoded {
+        // In marked text the place of an error is another one.
+        Err(BadAnswer::NotJson(error)) if matches!(text, Cow::Owned(_)) => {
+            Err(BadAnswer::NotJson(serde_json::from_slice::<IgnoredAny>(body).err().unwrap_or(error)))
+        }
+        decoded => decoded?.unless_nothing_is_left(),
+    }
 }
 
 /// The path that a note of a dropped part begins with.
@@ -155,6 +188,17 @@ impl Decoded {
         self.unless_nothing_is_left()
     }
 
+    /// What is to be said about it beside what was dropped: a sentence for each code.
+    #[must_use]
+    pub fn remarks(&self, size: Option<Size>) -> Vec<(NoteCode, String)> {
+        let corrected = self.corrected.iter().map(|Corrected { code, count, first }| {
+            let first: String = first.chars().take(limits::MESSAGE_CHARS).collect();
+            (*code, if *count > 1 { format!("{first} (and {} more)", count - 1) } else { first })
+        });
+        let looks = size.zip(self.looks).and_then(|(size, looks)| looks.remark(size));
+        corrected.chain(looks).collect()
+    }
+
     fn unless_nothing_is_left(mut self) -> Result<Self, BadAnswer> {
         if self.predictions.is_empty() && self.pictures.is_empty() && !self.dropped.is_empty() {
             return Err(BadAnswer::NothingWellFormed { first: self.dropped.swap_remove(0) });
@@ -170,13 +214,14 @@ impl Decoded {
 /// What is not well formed: nothing is dropped. Of many complaints, the first.
 pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<Vec<Prediction>, Vec<FieldError>> {
     let (mut annotations, mut complaints) = (Vec::with_capacity(parts.len()), Vec::new());
+    let frame = size.map(Frame::in_pixels);
     for (index, mut part) in parts.into_iter().enumerate() {
         if let Value::Object(part) = &mut part
             && part.get("confidence").is_none_or(Value::is_null)
         {
             part.insert("confidence".into(), CERTAIN.into());
         }
-        match part::annotation(part, size).and_then(part::Part::whole) {
+        match part::annotation(part, frame.as_ref()).and_then(part::Part::whole) {
             Ok(annotation) => annotations.push(annotation),
             Err(broken) => complaints.push(broken.complaint(path, index)),
         }

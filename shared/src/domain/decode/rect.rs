@@ -1,34 +1,52 @@
 //! Rectangles.
 
+use super::frame::Frame;
 use super::numbers::{extent, number};
-use super::{OUTSIDE, Object, Read, broken, field};
+use super::{Object, Read, field};
 use crate::domain::fields;
-use crate::domain::item::Size;
 use crate::domain::prediction::Rect;
 
-pub(super) fn read(part: &mut Object, size: Size) -> Read<Rect> {
+pub(super) fn read(part: &mut Object, frame: &Frame) -> Read<Rect> {
     let c = field(part, "coordinates", fields::object)?;
     let path = "coordinates.";
     let (x, y) = (number(&c, path, &["x"])?, number(&c, path, &["y"])?);
     let (width, height) = (extent(&c, path, &["width"])?, extent(&c, path, &["height"])?);
-    clipped(Rect { x, y, width, height }, "coordinates", size)
+    written(Rect { x, y, width, height }, "coordinates", frame)
 }
 
-/// The part of a rectangle that lies in the picture. Its extents may be infinite, not its place.
-pub(super) fn clipped(rect: Rect, path: &str, size: Size) -> Read<Rect> {
+/// A rectangle as the model wrote it: the part of it that lies in the picture.
+pub(super) fn written(rect: Rect, path: &'static str, frame: &Frame) -> Read<Rect> {
+    let Rect { x, y, width, height } = rect;
+    frame.point([x + width, y + height]);
+    let ([x, y], [width, height]) = (frame.point([x, y]), frame.extent([width, height]));
+    clipped(Rect { x, y, width, height }, path, frame)
+}
+
+/// The part of a rectangle that lies in the picture, in pixels. What is infinite lies outside, or ends at the border.
+pub(super) fn clipped(rect: Rect, path: &'static str, frame: &Frame) -> Read<Rect> {
     let Rect { mut x, mut y, mut width, mut height } = rect;
-    clip(&mut x, &mut width, size.width.into());
-    clip(&mut y, &mut height, size.height.into());
-    if width > 0.0 && height > 0.0 { Ok(Rect { x, y, width, height }) } else { broken(path, OUTSIDE) }
+    let [right, bottom] = frame.sides();
+    let cut = clip(&mut x, &mut width, right).max(clip(&mut y, &mut height, bottom));
+    if width > 0.0 && height > 0.0 {
+        frame.is_cut_by(cut, path);
+        Ok(Rect { x, y, width, height })
+    } else {
+        frame.outside(path)
+    }
 }
 
-/// Cuts an interval to `0..=end`. What lies within keeps its last bit, which adding and subtracting would change.
-fn clip(start: &mut f64, extent: &mut f64, end: f64) {
+/// Cuts an interval to `0..=end`, and answers the longer of the ends that are cut off. What lies within keeps its last bit, which
+/// adding and subtracting would change.
+fn clip(start: &mut f64, extent: &mut f64, end: f64) -> f64 {
+    let mut cut = 0.0;
     if *start < 0.0 {
+        cut = -*start;
         *extent += *start;
         *start = 0.0;
     }
     if *start + *extent > end {
+        cut = f64::max(cut, *start + *extent - end);
         *extent = end - *start;
     }
+    cut
 }

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::part::ATTRIBUTE_LEVELS;
 use super::*;
-use crate::domain::connection::ResponseFormat;
+use crate::domain::connection::{Coordinates, ResponseFormat};
 use crate::domain::prediction::Rect;
 use crate::domain::rle;
 
@@ -120,7 +120,7 @@ fn detections_of_hugging_face_are_boxes_in_the_projects_words() {
     assert_eq!((labels, decoded.predictions[0].confidence), (vec!["pedestrian", "cup"], 0.9));
     let coordinates = Rect { x: 1.0, y: 2.0, width: 10.0, height: 48.0 };
     assert_eq!(decoded.predictions[0].geometry, Geometry::BoundingBox { coordinates });
-    assert_eq!(read(&json!({ "annotations": answer })), Ok(decoded));
+    assert_eq!(read(&json!({ "annotations": answer })).unwrap().predictions, decoded.predictions);
     assert_eq!(read(&json!([])), Ok(Decoded::default()));
     for (answer, complaint) in [
         (json!(7), "The model's answer is not a JSON array."),
@@ -163,6 +163,8 @@ fn coco_results_are_boxes_masks_or_polygons_by_their_category() {
     assert_eq!(read(ring), Ok(("pedestrian".into(), ninth)));
     let unmapped = json!({"category_id": "dog", "segmentation": null, "bbox": [0, 0, 1, 1]});
     assert_eq!(read(unmapped), Ok(("dog".into(), rect(0.0, 0.0, 1.0, 1.0))));
+    let float = json!({"category_id": 17.0, "bbox": [-5, 5, 10, 10]});
+    assert_eq!(read(float), Ok(("cat".into(), rect(0.0, 5.0, 5.0, 10.0))));
     let empty = json!({"bbox": [-5, 5, 10, 10], "segmentation": []});
     assert_eq!(read(empty), Ok(("cat".into(), rect(0.0, 5.0, 5.0, 10.0))));
     for (more, complaint) in [
@@ -173,7 +175,10 @@ fn coco_results_are_boxes_masks_or_polygons_by_their_category() {
         (json!({"bbox": [1, 2, 0, 4]}), "bbox: Must have a width and a height greater than 0."),
         (json!({"category_id": 1.5, "bbox": [1, 2, 3, 4]}), "category_id: Must be a whole number or a string."),
         (json!({"category_id": null, "bbox": [1, 2, 3, 4]}), "category_id: This field is required."),
-        (json!({"score": 1.5, "bbox": [1, 2, 3, 4]}), "score: Must be a number from 0.0 to 1.0."),
+        (
+            json!({"score": 1.5, "bbox": [1, 2, 3, 4]}),
+            "score: Must be a number from 0.0 to 1.0. 1.5 looks like percent: divide by 100.",
+        ),
         (json!({"segmentation": "414"}), "segmentation: Must be an object or an array."),
         (json!({"segmentation": [[0, 0, 9, 0, 9]]}), "segmentation[0]: Must be pairs of numbers."),
         (json!({"segmentation": [[0, 0, 9, 0]]}), "segmentation: Must have at least 3 distinct points."),
@@ -208,7 +213,9 @@ fn of_a_key_that_comes_twice_the_last_counts() {
 #[test]
 fn one_prediction_may_not_take_the_memory_and_attributes_of_many_end_somewhere() {
     let runs = format!(r#"{{"a": [{{"type": "segmentation_mask", "mask": [{}0]}}]}}"#, "0,".repeat(1_000_000));
-    assert!(matches!(decode(runs.as_bytes(), &keyed("a"), Some(SIZE)), Err(BadAnswer::TooManyParts)));
+    assert!(
+        matches!(decode(runs.as_bytes(), &keyed("a"), Some(SIZE)), Err(BadAnswer::TooManyParts(place)) if place == "a[0]")
+    );
 
     let heavy = json!({"type": "classification", "label": "car", "confidence": 1, "attributes": {"a": vec![json!({"": 0}); 1_000]}});
     let decoded = read_answer(json!({"a": vec![heavy; 20]}), "a", None).unwrap();
@@ -230,7 +237,11 @@ fn common_fields_have_their_rules() {
         (json!({"label": "é".repeat(limits::LABEL_CHARS + 1)}), "label: Must have at most 255 characters."),
         (json!({"confidence": null}), "confidence: This field is required."),
         (json!({"confidence": "0.9"}), "confidence: Must be a number from 0.0 to 1.0."),
-        (json!({"confidence": 1.01}), "confidence: Must be a number from 0.0 to 1.0."),
+        (
+            json!({"confidence": 87.5}),
+            "confidence: Must be a number from 0.0 to 1.0. 87.5 looks like percent: divide by 100.",
+        ),
+        (json!({"confidence": 101}), "confidence: Must be a number from 0.0 to 1.0."),
         (json!({"confidence": -1}), "confidence: Must be a number from 0.0 to 1.0."),
     ] {
         refused(part, Some(SIZE), complaint);
@@ -262,6 +273,224 @@ fn geometry_is_brought_into_the_picture() {
     ] {
         assert_eq!(geometry(part), wire);
     }
+}
+
+fn corrected(part: Value) -> Vec<(NoteCode, String)> {
+    one(part, Some(SIZE)).unwrap().corrected.into_iter().map(|corrected| (corrected.code, corrected.first)).collect()
+}
+
+#[test]
+fn a_confidence_beside_the_range_by_a_hair_is_its_end_and_noted() {
+    for (said, read, note) in [
+        (json!(1.0145), 1.0, Some("annotations[0].confidence: 1.0145 was read as 1.")),
+        (json!(1.000_000_119_209_289_6), 1.0, Some("annotations[0].confidence: 1.0000001192092896 was read as 1.")),
+        (json!(1.1), 1.0, Some("annotations[0].confidence: 1.1 was read as 1.")),
+        (json!(-1e-7), 0.0, Some("annotations[0].confidence: -0.0000001 was read as 0.")),
+        (json!(-0.0), 0.0, None),
+        (json!(1.0), 1.0, None),
+    ] {
+        let decoded = one(json!({"confidence": said}), None).unwrap();
+        assert_eq!(decoded.predictions[0].confidence, read);
+        let notes: Vec<_> = decoded.corrected.iter().map(|c| (c.code, c.count, c.first.as_str())).collect();
+        assert_eq!(notes, note.map(|note| (NoteCode::ConfidenceClamped, 1, note)).into_iter().collect::<Vec<_>>());
+    }
+    assert_eq!(
+        persons(&[json!({"confidence": 1.01})]).unwrap_err(),
+        ["annotations[0].confidence: Must be a number from 0.0 to 1.0."]
+    );
+    let many = vec![json!({"type": "classification", "label": "car", "confidence": 1.01}); 3];
+    let decoded = read_answer(json!({ "a": many }), "a", None).unwrap();
+    assert_eq!(
+        decoded.remarks(None),
+        [(NoteCode::ConfidenceClamped, "a[0].confidence: 1.01 was read as 1. (and 2 more)".to_owned())]
+    );
+}
+
+#[test]
+fn what_is_cut_by_more_than_rounding_is_noted() {
+    let cut = |path: &str| {
+        vec![(
+            NoteCode::GeometryClipped,
+            format!("annotations[0].{path}: Was cut to the picture, by more than a pixel."),
+        )]
+    };
+    for (part, notes) in [
+        (rect(-0.9, 0.0, 101.8, 10.0), vec![]),
+        (rect(-1.1, 0.0, 10.0, 10.0), cut("coordinates")),
+        (rect(0.0, 45.0, 10.0, 6.1), cut("coordinates")),
+        (points("polyline", json!([[-1, 20], [100.9, 30]])), vec![]),
+        (points("polygon", json!([[0, 0], [9, 0], [9, 51.5]])), cut("points")),
+    ] {
+        assert_eq!(corrected(part.clone()), notes, "{part}");
+    }
+}
+
+fn unit(coordinates: Coordinates) -> Reading {
+    Reading { coordinates, ..Reading::default() }
+}
+
+#[test]
+fn coordinates_are_read_in_the_unit_that_the_provider_names() {
+    let read = |unit_of: Coordinates, part: Value| {
+        let mut whole = json!({"type": "classification", "label": "car", "confidence": 0.5});
+        whole.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        let answer = json!({ "annotations": [whole] }).to_string();
+        let decoded = decode(answer.as_bytes(), &unit(unit_of), Some(SIZE)).map_err(|bad| bad.to_string())?;
+        Ok::<_, String>(serde_json::to_value(&decoded.predictions[0].geometry).unwrap())
+    };
+    let mask = json!({"type": "segmentation_mask", "mask": coco(json!([50, 100]), json!([41, 1, 4_958]))});
+    for (unit, by) in [
+        (Coordinates::Pixels, [1.0, 1.0]),
+        (Coordinates::Normalized, [100.0, 50.0]),
+        (Coordinates::Percent, [1.0, 0.5]),
+    ] {
+        let [x, y] = by;
+        assert_eq!(read(unit, rect(10.0 / x, 20.0 / y, 40.0 / x, 10.0 / y)), Ok(rect(10.0, 20.0, 40.0, 10.0)));
+        for kind in ["polygon", "polyline"] {
+            let shape = |x: f64, y: f64| {
+                points(kind, json!([[10.0 / x, 20.0 / y], [50.0 / x, 20.0 / y], [50.0 / x, 30.0 / y]]))
+            };
+            assert_eq!(read(unit, shape(x, y)), Ok(shape(1.0, 1.0)));
+        }
+        assert_eq!(read(unit, mask.clone()), read(Coordinates::Pixels, mask.clone()));
+    }
+    for (unit, complaint) in [
+        (Coordinates::Pixels, "Lies outside the picture."),
+        (Coordinates::Normalized, "Lies outside the picture: coordinates are read as fractions of it."),
+        (Coordinates::Percent, "Lies outside the picture: coordinates are read as percent of it."),
+    ] {
+        assert!(read(unit, rect(120.0, 20.0, 40.0, 10.0)).unwrap_err().ends_with(complaint));
+    }
+    for (format, answer) in [
+        (
+            ResponseFormat::HuggingfaceObjectDetection,
+            json!([{"score": 0.5, "label": "car", "box": {"xmin": 0.1, "ymin": 0.4, "xmax": 0.5, "ymax": 0.6}}]),
+        ),
+        (ResponseFormat::CocoResults, json!([{"category": "car", "score": 0.5, "bbox": [0.1, 0.4, 0.4, 0.2]}])),
+        (ResponseFormat::TorchserveObjectDetector, json!([{"car": [0.1, 0.4, 0.5, 0.6], "score": 0.5}])),
+    ] {
+        let reading = Reading { response_format: format, ..unit(Coordinates::Normalized) };
+        let decoded = decode(answer.to_string().as_bytes(), &reading, Some(SIZE)).unwrap();
+        let Geometry::BoundingBox { coordinates: Rect { x, y, width, height } } = decoded.predictions[0].geometry
+        else {
+            panic!("a box")
+        };
+        let near = [x - 10.0, y - 20.0, width - 40.0, height - 10.0].map(|off| off.abs() < 1e-9);
+        assert_eq!(near, [true; 4], "{format:?}");
+    }
+}
+
+#[test]
+fn coordinates_that_cannot_be_pixels_are_noticed_and_read_as_they_are() {
+    let looks = |unit_of: Coordinates, size, parts: Vec<Value>| {
+        let whole = parts.into_iter().map(|mut part| {
+            part.as_object_mut().unwrap().extend([("label".into(), json!("car")), ("confidence".into(), json!(0.5))]);
+            part
+        });
+        let answer = json!({ "annotations": whole.collect::<Vec<_>>() }).to_string();
+        decode(answer.as_bytes(), &unit(unit_of), Some(size)).unwrap().looks
+    };
+    let large = Size { width: 1_920, height: 1_080 };
+    let (fraction, percent) = (rect(0.41, 0.37, 0.12, 0.08), rect(41.0, 37.0, 12.0, 8.0));
+    let line = points("polyline", json!([[-0.2, 0.1], [1.2, 0.9]]));
+    for (unit, size, parts, look) in [
+        (Coordinates::Pixels, large, vec![fraction.clone(), line.clone()], Some(Looks::Normalized)),
+        (Coordinates::Pixels, large, vec![fraction.clone(), percent.clone()], Some(Looks::Percent)),
+        (Coordinates::Pixels, large, vec![fraction.clone(), rect(900.0, 3.0, 1.0, 1.0)], Some(Looks::Fine)),
+        (Coordinates::Pixels, large, vec![json!({"type": "classification"})], None),
+        (Coordinates::Pixels, SIZE, vec![fraction.clone()], None),
+        (Coordinates::Normalized, large, vec![fraction.clone()], None),
+    ] {
+        assert_eq!(looks(unit, size, parts.clone()), look, "{parts:?}");
+    }
+    assert_eq!(
+        Decoded { looks: Some(Looks::Normalized), ..Decoded::default() }.remarks(Some(large))[0].1,
+        "All coordinates lie between 0 and 1.5, of a picture of 1920 x 1080 pixels: they look like fractions, and were read as pixels. If they are, set coordinates of the provider to \"normalized\"."
+    );
+}
+
+#[test]
+fn polygons_enclose_something() {
+    let refusal = "points: Has no area: all its points lie on one line, or it goes back the way it came.";
+    for flat in [
+        json!([[0, 0], [50, 25], [100, 50]]),
+        json!([[10, 10], [20, 10], [90, 10], [30, 10]]),
+        json!([[10, 10], [20, 10], [20, 30], [20, 10]]),
+        json!([[1, 1], [9, 9], [9, 20], [9, 9], [1, 1], [3, 3]]),
+        json!([[0, 0], [33.3, 11.1], [66.6, 22.2], [99.9, 33.3]]),
+        json!([[-5, 10], [-1, 20], [0, 30], [-3, 5]]),
+    ] {
+        refused(points("polygon", flat), Some(SIZE), refusal);
+    }
+    for good in [
+        json!([[0, 0], [9, 0], [9, 9]]),
+        json!([[0, 0], [10, 10], [10, 0], [0, 10]]), // an eight, whose halves cancel out
+        json!([[0, 0], [100, 0], [100, 0.001]]),
+        json!([[1, 1], [9, 1], [9, 9], [20, 9], [9, 9]]), // with a spike
+    ] {
+        assert_eq!(one(points("polygon", good), Some(SIZE)).unwrap().predictions.len(), 1);
+    }
+}
+
+#[test]
+fn what_is_no_text_costs_its_prediction_and_not_the_answer() {
+    let refusal = "Is not text: it has half of a surrogate pair, or bytes that are not UTF-8.";
+    let good = r#"{"type": "classification", "label": "car", "confidence": 0.5}"#;
+    let read = |part: &[u8]| {
+        let body = [br#"{"note": "\ud800", "annotations": ["#, part, b", ", good.as_bytes(), b"]}"].concat();
+        decode(&body, &Reading::default(), Some(SIZE)).unwrap()
+    };
+    for part in [
+        &br#"{"type": "classification", "label": "a\ud83d", "confidence": 0.5}"#[..],
+        b"{\"type\": \"classification\", \"label\": \"\xffb\", \"confidence\": 0.5}",
+    ] {
+        let decoded = read(part);
+        assert_eq!((decoded.predictions.len(), decoded.dropped), (1, vec![format!("annotations[0].label: {refusal}")]));
+    }
+    let decoded = read(br#"{"type": "classification", "label": "bus", "confidence": 0.5, "attributes": {"a": ["\udc00"]}, "\ud800": 1}"#);
+    assert_eq!(
+        (decoded.predictions.len(), decoded.dropped),
+        (2, vec![format!("annotations[0].attributes: {refusal}")])
+    );
+    let decoded = read(br#"{"type": "segmentation_mask", "label": "bus", "confidence": 0.5, "mask": {"format": "png_url", "url": "https://a/\ud800"}}"#);
+    assert_eq!(decoded.dropped, [format!("annotations[0].mask.url: {refusal}")]);
+
+    let broken = decode(b"{\"a\": \"\xff\xff\", b", &Reading::default(), None).unwrap_err().to_string();
+    assert_eq!(broken, "The model's answer is not JSON (line 1, column 13).");
+}
+
+#[test]
+fn detections_of_torchserve_are_boxes_by_their_label() {
+    let read = |answer: Value| read_as(ResponseFormat::TorchserveObjectDetector, &answer);
+    let decoded =
+        read(json!([{"person": [1.5, 2, 11.5, 200], "score": 0.9}, {"score": 1.0, "cup": [0, 0, 1, 1]}])).unwrap();
+
+    let labels: Vec<&str> = decoded.predictions.iter().map(|prediction| prediction.label.as_str()).collect();
+    assert_eq!(labels, ["pedestrian", "cup"]);
+    let coordinates = Rect { x: 1.5, y: 2.0, width: 10.0, height: 48.0 };
+    assert_eq!(decoded.predictions[0].geometry, Geometry::BoundingBox { coordinates });
+    for (part, complaint) in [
+        (json!({"person": [1, 2, 3, 4]}), "[0].score: This field is required."),
+        (json!({"score": 0.5}), "[0]: Must have \"score\", and one label with [x1, y1, x2, y2]."),
+        (
+            json!({"score": 0.5, "a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}),
+            "[0]: Must have \"score\", and one label with [x1, y1, x2, y2].",
+        ),
+        (json!({"score": 0.5, "a": [1, 2, 3]}), "[0]: Must have \"score\", and one label with [x1, y1, x2, y2]."),
+        (json!({"score": 0.5, "a": [3, 2, 1, 4]}), "[0]: Must have x2 greater than x1, and y2 greater than y1."),
+        (json!({"score": 0.5, "a": [300, 2, 301, 4]}), "[0]: Lies outside the picture."),
+        (json!({"score": 0.5, " ": [1, 2, 3, 4]}), "[0].label: May not be blank."),
+    ] {
+        let said = read(json!([part])).unwrap_err();
+        assert!(said.ends_with(complaint), "{said}");
+    }
+}
+
+#[test]
+fn labels_of_the_map_are_found_in_any_form() {
+    let reading = Reading { label_map: [("ve\u{301}lo".to_owned(), "bike".to_owned())].into(), ..Reading::default() };
+    let answer = json!({"annotations": [{"type": "classification", "label": "vélo", "confidence": 0.5}]}).to_string();
+    assert_eq!(decode(answer.as_bytes(), &reading, None).unwrap().predictions[0].label, "bike");
 }
 
 #[test]
@@ -296,7 +525,8 @@ fn masks_are_runs_over_the_whole_item() {
     let counts = rle::encode([41, 1, 4_958]);
     let sized = |counts: Value| coco(json!([50, 100]), counts);
     let stored = json!({"type": "segmentation_mask", "mask": sized(json!(counts))});
-    for mask in [stored["mask"].clone(), json!(counts), sized(json!([41, 1, 4_958]))] {
+    let floats = coco(json!([5e1, 100.0]), json!([41.0, 1e0, 4_958.0]));
+    for mask in [stored["mask"].clone(), json!(counts), sized(json!([41, 1, 4_958])), floats] {
         assert_eq!(geometry(json!({"type": "segmentation_mask", "mask": mask})), stored);
     }
     for (mask, complaint) in [
@@ -307,14 +537,17 @@ fn masks_are_runs_over_the_whole_item() {
         (json!({"format": "png_url"}), "mask.url: This field is required."),
         (json!({"format": "png_url", "url": 7}), "mask.url: Must be a string."),
         (json!({"format": "png_url", "url": "u".repeat(8_193)}), "mask.url: Must have at most 8192 characters."),
-        (coco(json!([100, 50]), json!(counts)), "mask.size: Must be the item's: [50, 100]."),
+        (
+            coco(json!([100, 50]), json!(counts)),
+            "mask.size: Must be the item's: [50, 100]. Its sides are the other way round: height comes first.",
+        ),
         (coco(json!("50x100"), json!(counts)), "mask.size: Must be the item's: [50, 100]."),
         (sized(json!(null)), "mask.counts: This field is required."),
         (sized(json!(5_000)), "mask.counts: Must be a string or an array."),
         (sized(json!([5_000])), "mask.counts: Marks no pixel."),
         (sized(json!([5_001, -1])), "mask.counts: The runs do not add up to the size of the picture."),
         (sized(json!([1, -1, 5_000])), "mask.counts: Has a run that is not a whole number of pixels."),
-        (sized(json!([1, 1e3])), "mask.counts: Has a run that is not a whole number of pixels."),
+        (sized(json!([1, 1.5])), "mask.counts: Has a run that is not a whole number of pixels."),
         (sized(json!("/")), "mask.counts: Has a character that is not part of the encoding."),
     ] {
         refused(json!({"type": "segmentation_mask", "mask": mask}), Some(SIZE), complaint);
