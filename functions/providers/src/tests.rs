@@ -205,7 +205,7 @@ fn a_sagemaker() -> Value {
 /// Its config with what is not said.
 fn a_whole_config() -> Value {
     json!({"endpoint_name": "yolo", "region": "us-east-1", "request_format": "avala", "response_format": "annotations",
-        "coordinates": "pixels", "exif": "applied", "label_map": [], "max_concurrency": 16})
+        "coordinates": "pixels", "label_map": [], "exif": "applied", "max_concurrency": 16})
 }
 
 fn an_http() -> Value {
@@ -256,7 +256,7 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
         provider["config"],
         json!({"endpoint_url": "https://model.example/v1", "auth_type": "bearer", "auth_header": MASK, "headers": {"X-Key": MASK},
             "timeout": 30, "response_key": "annotations", "request_format": "avala", "response_format": "annotations",
-            "coordinates": "pixels", "exif": "applied", "label_map": [], "max_concurrency": 16})
+            "coordinates": "pixels", "label_map": [], "exif": "applied", "max_concurrency": 16})
     );
     let (_, open) = world
         .api
@@ -268,7 +268,7 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
     assert_eq!(
         open["config"],
         json!({"endpoint_url": "https://a.example", "auth_type": "none", "headers": {}, "timeout": 30, "response_key": "annotations",
-            "request_format": "avala", "response_format": "annotations", "coordinates": "pixels", "exif": "applied", "label_map": [],
+            "request_format": "avala", "response_format": "annotations", "coordinates": "pixels", "label_map": [], "exif": "applied",
             "max_concurrency": 16})
     );
     let stock = json!({"name": "n", "provider_type": "http", "config": {"url": "https://a.example",

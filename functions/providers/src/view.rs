@@ -203,8 +203,8 @@ pub(crate) struct NewProvider {
     /// `response_format` (`annotations`, `huggingface_object_detection`, `coco_results` or `torchserve_object_detector`),
     /// `request_format` (`avala` or `huggingface`; without it, as the `response_format` has it), `coordinates` (`pixels`,
     /// `normalized`: 0 to 1, or `percent`: 0 to 100; of boxes, polygons and polylines), `label_map` (an object of project labels by
-    /// model labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the
-    /// model reads pictures as they are stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
+    /// model labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they
+    /// are stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
     /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
     #[schema(value_type = Object)]
     config: Map<String, Value>,

@@ -34,6 +34,11 @@ pub enum Exif {
 }
 
 impl Exif {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+    pub(super) fn is_applied(&self) -> bool {
+        *self == Self::Applied
+    }
+
     pub(super) fn read(fields: &mut Fields) -> Self {
         let read = |value: Value| match value.as_str() {
             Some("applied") => Ok(Self::Applied),

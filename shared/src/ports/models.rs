@@ -257,7 +257,7 @@ mod tests {
             asset_url: "https://bucket.example/x?signed".into(),
             asset_type: AssetType::Image,
             size: Some(Size { width: 4, height: 3 }),
-            frame: None,
+            frame: Some(Frame::Upright),
             labels: &labels,
             prompts: vec![LabelPrompt { label: "desk", prompt: "a wooden desk" }],
             model_type: None,
@@ -268,7 +268,7 @@ mod tests {
         };
 
         let mut wanted = json!({"asset_id": ItemUid::of_probe(), "asset_url": "https://bucket.example/x?signed",
-            "asset_type": "image", "width": 4, "height": 3, "labels": ["desk", "cup"],
+            "asset_type": "image", "width": 4, "height": 3, "frame": "upright", "labels": ["desk", "cup"],
             "prompts": [{"label": "desk", "prompt": "a wooden desk"}]});
         assert_eq!(body(&request, RequestFormat::Avala), wanted);
         wanted["inputs"] = json!("https://bucket.example/x?signed");

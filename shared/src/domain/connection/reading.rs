@@ -24,6 +24,7 @@ pub struct Reading {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub label_map: BTreeMap<String, String>,
     /// Which frame its coordinates are of.
+    #[serde(skip_serializing_if = "Exif::is_applied")]
     pub exif: Exif,
     /// The unit of boxes, polygons and polylines in its answers.
     #[serde(skip_serializing_if = "Coordinates::is_pixels")]
@@ -132,10 +133,10 @@ impl Reading {
         if label_map.values().map(|label| label.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
             fields.refuse("label_map", format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
         }
-        let exif = Exif::read(fields);
         let coordinates = fields.optional("coordinates", Coordinates::read).unwrap_or_default();
+        let exif = Exif::read(fields);
         let request_format = fields.optional("request_format", RequestFormat::read);
-        Self { response_format, label_map, coordinates, request_format, exif, ..Self::default() }
+        Self { response_format, label_map, exif, coordinates, request_format, ..Self::default() }
     }
 
     /// What a request looks like. A model that answers as a Hugging Face container is asked as one, unless the provider says
