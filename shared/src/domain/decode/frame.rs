@@ -11,7 +11,9 @@ use crate::domain::outcome::NoteCode;
 const ROUNDING: f64 = 1.0;
 /// Fractions end at 1. A box that crosses the border ends a little beyond it.
 const FRACTIONS_END: f64 = 1.5;
-/// Hundredths end at 100.
+/// Hundredths end at 100, and of an answer about more than a corner one lies beyond 50.
+const HUNDREDTHS_REACH: f64 = 50.0;
+/// See [`HUNDREDTHS_REACH`].
 const HUNDREDTHS_END: f64 = 101.0;
 /// The shorter side of a picture, below which small coordinates say nothing.
 const JUDGED_SIDE: u32 = 150;
@@ -23,7 +25,7 @@ pub enum Looks {
     Fine,
     /// All lie between 0 and 1.5, give or take rounding.
     Normalized,
-    /// All lie between 0 and 101.
+    /// All lie between 0 and 101, and some beyond 50.
     Percent,
 }
 
@@ -113,6 +115,9 @@ impl Frame {
         Some(if least >= 1.0 - FRACTIONS_END && greatest <= FRACTIONS_END {
             Looks::Normalized
         } else if least >= 100.0 - HUNDREDTHS_END && greatest <= HUNDREDTHS_END {
+            if greatest <= HUNDREDTHS_REACH {
+                return None;
+            }
             Looks::Percent
         } else {
             Looks::Fine

@@ -63,7 +63,7 @@ pub struct Decoded {
     pub dropped: Vec<String>,
     /// What was corrected: of each code the first, and how often.
     pub corrected: Vec<Corrected>,
-    /// How its coordinates look; `None`: there are none, or the picture is too small to tell.
+    /// How its coordinates look; `None`: there are none, or they cannot tell.
     pub looks: Option<Looks>,
 }
 

@@ -399,6 +399,7 @@ fn coordinates_that_cannot_be_pixels_are_noticed_and_read_as_they_are() {
         (Coordinates::Pixels, large, vec![fraction.clone(), rect(900.0, 3.0, 1.0, 1.0)], Some(Looks::Fine)),
         (Coordinates::Pixels, large, vec![json!({"type": "classification"})], None),
         (Coordinates::Pixels, SIZE, vec![fraction.clone()], None),
+        (Coordinates::Pixels, large, vec![rect(1.0, 2.0, 30.0, 40.0)], None),
         (Coordinates::Normalized, large, vec![fraction.clone()], None),
     ] {
         assert_eq!(looks(unit, size, parts.clone()), look, "{parts:?}");
