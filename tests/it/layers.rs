@@ -46,7 +46,7 @@ const HANDLERS: [&str; 12] = [
     "http",
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
-    "egress::{same_origin, url_field}",
+    "egress::{file_url_field, same_origin, url_field}",
     "queue::{Message, UploadMessage, Failures, Record, Records, Attributes}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
