@@ -2,4 +2,5 @@
 
 import os
 
-os.environ.setdefault("AUTOLABEL_STACK", os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["AUTOLABEL_STACK"] = worker.removeprefix("gw")

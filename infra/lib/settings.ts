@@ -140,6 +140,7 @@ const NAMES = Object.keys(RULES) as (keyof Settings)[];
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings = Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
   // Lambda advises so: what a queue hands over beyond the reserve is throttled, and a message that is throttled five times is dead.
+  requirePatienceWithinStale(settings);
   requireReserve(settings, 'deliver', settings.webhookConcurrency + settings.overflowConcurrency);
   requireReserve(settings, 'ingest', INGEST_CONCURRENCY);
   return settings;
@@ -147,6 +148,13 @@ export function resolveSettings(given: Partial<Settings>): Settings {
 
 /** Invocations of `ingest` by its queue at once. */
 export const INGEST_CONCURRENCY = 10;
+
+/** The watchdog ends a job without progress, whatever the reason: a job must run out of patience before. */
+function requirePatienceWithinStale({ patienceSeconds, staleJobSeconds }: Settings): void {
+  if (patienceSeconds >= staleJobSeconds) {
+    throw new Error(`Setting patienceSeconds (${patienceSeconds}) must be below staleJobSeconds (${staleJobSeconds}).`);
+  }
+}
 
 function requireReserve({ reservedConcurrency }: Settings, name: FunctionName, least: number): void {
   const reserved = reservedConcurrency[name];

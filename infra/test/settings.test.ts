@@ -55,7 +55,7 @@ test('settings given as text, as the command line does, arrive', () => {
     workers: '8',
     slotsPerWorker: '32',
     maxConcurrency: '100',
-    patienceSeconds: '60',
+    patienceSeconds: '20',
     botUser: 'bot@example.com',
     stageName: 'prod',
     keyCacheSeconds: '0',
@@ -79,7 +79,7 @@ test('settings given as text, as the command line does, arrive', () => {
   for (const reader of ['catalog', 'infer'] as const) {
     assert.equal(deployment.environment(reader).SOURCE_BUCKETS, '{"acmes-pictures":["acme","acme-2"]}');
   }
-  assert.equal(deployment.environment('infer').PATIENCE_SECONDS, '60');
+  assert.equal(deployment.environment('infer').PATIENCE_SECONDS, '20');
   assert.equal(deployment.environment('infer').BOT_USER, 'bot@example.com');
   assert.equal(deployment.environment('plan').ITEM_CAP, '200');
   assert.equal(deployment.environment('plan').INLINE_BATCHES, '0');
@@ -204,6 +204,7 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['settleScheduleMinutes', 0.5, /^Setting settleScheduleMinutes must be/],
     ['staleJobSeconds', null, /^Setting staleJobSeconds must be/],
     ['patienceSeconds', 0, /^Setting patienceSeconds must be/],
+    ['patienceSeconds', 1800, /^Setting patienceSeconds \(1800\) must be below staleJobSeconds \(1800\)\.$/],
     ['logLevel', 'in fo', /^Setting logLevel must be/],
     ['extraRoots', 7, /^Setting extraRoots must be/],
     ['extraRoots', 'no/such.pem', /^Setting extraRoots is "no\/such\.pem", but there is no .*such\.pem\.$/],

@@ -140,8 +140,14 @@ async fn stored(store: &impl Jobs, clock: &impl Clock, spec: JobSpec, naming: &N
 /// A job that may have been created: then the project is locked by a job of which the client knows nothing. If it cannot be taken
 /// back, the watchdog ends it. One that an attempt before has created, and that runs, stays.
 async fn withdraw(store: &impl Jobs, clock: &impl Clock, job: &Job) {
-    if store.job(job.spec.uid).await.is_ok_and(|before| before.state.started_at.is_some()) {
-        return;
+    match store.job(job.spec.uid).await {
+        Ok(before) if before.state.started_at.is_none() => {}
+        Err(Error::NotFound) => {}
+        Ok(_) => return,
+        Err(error) => {
+            warn!(job.uid = %job.spec.uid, causes = error.chain(), "job that may have been created cannot be read, and stays");
+            return;
+        }
     }
     if let Err(error) = store.withdraw_job(job, clock.now()).await {
         warn!(job.uid = %job.spec.uid, causes = error.chain(), "job that may have been created not withdrawn");

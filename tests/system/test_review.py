@@ -119,7 +119,10 @@ def test_a_picture_with_nothing_on_it_is_an_answer(system: System, draft: Json) 
         (None, "annotations: This field is required."),
         ("all", "annotations: Must be a list."),
         ([7], "annotations[0]: Must be an object."),
-        ([{**BOX, "confidence": 2}], "annotations[0].confidence: Must be a number from 0.0 to 1.0."),
+        (
+            [{**BOX, "confidence": 2}],
+            "annotations[0].confidence: Must be a number from 0.0 to 1.0. 2 looks like percent: divide by 100.",
+        ),
         ([{**BOX, "label": None}], "annotations[0].label: This field is required."),
         ([{**BOX, "type": "circle"}], "annotations[0].type: Must be one of the six prediction types."),
         ([{**BOX, "attributes": "red"}], "annotations[0].attributes: Must be an object."),

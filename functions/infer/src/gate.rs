@@ -19,6 +19,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const PROBES: u32 = 2;
 /// Probes of a host name without an address, after which a job that never had an answer is ended: the name is wrong.
 const NAMELESS: u32 = 3;
+/// The shortest time after which it is taken so: a resolver may fail for seconds.
+const NAMELESS_FOR: Duration = Duration::from_secs(20);
 
 /// What went through.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +39,7 @@ pub(crate) struct Outage {
     pub(crate) since: Instant,
     /// What the last call met: a sentence without secrets.
     pub(crate) met: String,
-    diagnosis: Diagnosis,
+    pub(crate) diagnosis: Diagnosis,
     calls: u32,
 }
 
@@ -287,9 +289,11 @@ impl Gate {
         self.outages.get() > 0
     }
 
-    /// The host name has no address, and nothing of this job was ever answered there.
+    /// The host name has had no address for a while, and nothing of this job was ever answered there as far as this worker knows.
     pub(crate) fn is_nowhere(&self) -> bool {
-        let nameless = |outage: &Outage| outage.diagnosis == Diagnosis::Dns && outage.calls >= NAMELESS;
+        let nameless = |outage: &Outage| {
+            outage.diagnosis == Diagnosis::Dns && outage.calls >= NAMELESS && outage.since.elapsed() >= NAMELESS_FOR
+        };
         !self.served.get() && self.outage.borrow().as_ref().is_some_and(nameless)
     }
 

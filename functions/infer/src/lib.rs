@@ -366,7 +366,7 @@ where
             }
             return Ok(None);
         };
-        if gate.is_nowhere() {
+        if gate.is_nowhere() && self.store.job(batch.job).await?.state.counters.processed() == 0 {
             let sentence = format!(
                 "The inference provider's endpoint cannot be called. {} Correct its address, or start another job when the name is known.",
                 outage.met
@@ -375,7 +375,7 @@ where
         }
         if known != Some(outage.since) {
             let patience_s = self.patience.as_secs();
-            warn!(job.uid = %batch.job, batch.no = batch.batch, reason = outage.met, patience_s, "endpoint away, waited for");
+            warn!(job.uid = %batch.job, batch.no = batch.batch, diagnosis = ?outage.diagnosis, patience_s, "endpoint away, waited for");
         }
         if gate.answered().elapsed() >= self.patience && outage.since.elapsed() >= self.patience.min(SEEN_AWAY) {
             // Other workers may have fared better.

@@ -13,6 +13,7 @@ use shared::domain::source::{S3Object, Source};
 use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence, check, place_of};
 use shared::measure::recognize;
 use shared::ports::{Clock, Contents, Described, Files, Items, Listing, Listings, NoFile, Uploads};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::info;
 
@@ -34,6 +35,8 @@ const SHOWING: Duration = Duration::from_secs(4);
 /// As long as the bytes of an object are read, to tell whether they are those of the version before. Together with the longest
 /// wait before it and the writes behind it, what the function has left is enough (infra, `INGEST`).
 const COMPARING: Duration = Duration::from_secs(10);
+/// Objects that are read at once for that: a function's share of a processor and of the network is enough for so many.
+static COMPARISONS: Semaphore = Semaphore::const_new(3);
 
 /// What an object has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,13 +129,19 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
             Some(there) if there != new => there,
             _ => return landed(Some(new.asset.kind), true),
         };
+        let (mut compared, mut again) = (None, None);
         for _ in 0..ROUNDS {
-            let effect = match self.same_bytes(&there, &new, described.as_ref()).await? {
-                Some(again) => there.uploaded_again(&again),
+            // Reading the object takes seconds: once for each version of the item's file.
+            if compared.as_ref() != Some(&there.file) {
+                again = self.same_bytes(&there, &new, described.as_ref()).await?;
+                compared = Some(there.file.clone());
+            }
+            let effect = match &again {
+                Some(again) => there.uploaded_again(again),
                 None => there.uploaded(&new),
             };
             let after = match effect {
-                Effect::Known => return landed(None, there.waits() && there.file == new.file),
+                Effect::Known => return landed(None, there.waits() && is_same_event(&there, &new)),
                 Effect::Taken => {
                     let sentence = "There is an item of this key with another file; it stays as it is.";
                     return self.reject(place, object, (Rejection::KeyTaken, sentence.into())).await;
@@ -166,6 +175,7 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
                 let read = self.files.has_digest(&new.asset.source, &file.etag, &doubts).await;
                 read.map_err(|error| Error::ObjectsUnavailable(error.into()))
             };
+            let _turn = COMPARISONS.acquire().await.map_err(Error::internal)?;
             are_same = in_time(COMPARING, read).await?;
         }
         Ok(are_same.then_some(now))
@@ -272,6 +282,11 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         info!(project.uid = %place.project, ?reason, "upload rejected");
         Ok(None)
     }
+}
+
+/// Whether the item has its file by the event that the upload is.
+fn is_same_event(there: &Item, new: &Item) -> bool {
+    there.file.as_ref().zip(new.file.as_ref()).is_some_and(|(known, heard)| known.sequence == heard.sequence)
 }
 
 async fn in_time<T>(limit: Duration, showing: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {

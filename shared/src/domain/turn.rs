@@ -93,7 +93,7 @@ pub struct TooIntricate;
 /// Turns predictions from the stored frame into the upright one; `upright` is that frame's size. The predictions are well formed
 /// and lie within the picture, before and after.
 ///
-/// Of a mask that cannot be turned a note with its place in `predictions` is left, and nothing else.
+/// Of a mask that cannot be turned a note with its label is left, and nothing else.
 #[must_use]
 pub fn turn_upright(
     predictions: Vec<Prediction>,
@@ -104,10 +104,10 @@ pub fn turn_upright(
         return (predictions, Vec::new());
     }
     let (mut turned, mut notes) = (Vec::with_capacity(predictions.len()), Vec::new());
-    for (index, prediction) in predictions.into_iter().enumerate() {
+    for prediction in predictions {
         match turn(prediction.geometry, orientation, upright) {
             Ok(geometry) => turned.push(Prediction { geometry, ..prediction }),
-            Err(intricate) => notes.push(format!("predictions[{index}].mask: {intricate}")),
+            Err(intricate) => notes.push(format!("A mask of {:?}: {intricate}", prediction.label.as_str())),
         }
     }
     (turned, notes)

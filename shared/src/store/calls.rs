@@ -152,9 +152,8 @@ impl Store {
     }
 
     /// The rows of these keys that exist, in no order, 100 a call. A key that comes twice is read once: DynamoDB refuses a call
-    /// with both. What a busy table leaves out is asked for again, for [`PATIENCE`] in all.
+    /// with both. What a busy table leaves out is asked for again, for [`PATIENCE`] since the last answer that had any.
     pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
-        let begun = Instant::now();
         let mut rows = Vec::with_capacity(keys.len());
         let mut seen = HashSet::with_capacity(keys.len());
         let keys: Vec<Key> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
@@ -166,7 +165,7 @@ impl Store {
                 .build()
                 .map_err(Error::internal)?;
             let mut open = HashMap::from([(self.table.clone(), wanted)]);
-            let mut delays = backoff().build();
+            let (mut delays, mut begun) = (backoff().build(), Instant::now());
             loop {
                 let answer =
                     self.client.batch_get_item().set_request_items(Some(open)).send().await.map_err(classify)?;
@@ -177,7 +176,7 @@ impl Store {
                     break;
                 }
                 if rows.len() > before {
-                    delays = backoff().build(); // the answer was full: 16 MB
+                    (delays, begun) = (backoff().build(), Instant::now()); // the answer was full: 16 MB
                 }
                 match delays.next() {
                     Some(delay) if begun.elapsed() + delay < PATIENCE => sleep(delay).await,

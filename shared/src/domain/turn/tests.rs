@@ -251,7 +251,7 @@ fn a_mask_may_fill_any_picture_that_an_item_may_be() {
 }
 
 #[test]
-fn a_mask_that_turned_is_more_than_memory_holds_is_noted_with_its_place_and_its_neighbours_stay() {
+fn a_mask_that_turned_is_more_than_memory_holds_is_noted_with_its_label_and_its_neighbours_stay() {
     // Every other column: 4,000 runs before, 8 million after.
     let stripes = rle::encode(std::iter::repeat_n([4_000, 4_000], 2_000).flatten());
     // More runs than are read at all.
@@ -267,8 +267,5 @@ fn a_mask_that_turned_is_more_than_memory_holds_is_noted_with_its_place_and_its_
         turn_upright(vec![good.clone(), mask(&stripes), mask(&noise), good.clone()], Orientation::Rotated90, size);
 
     assert_eq!(predictions, [good.clone(), good]);
-    assert_eq!(
-        notes,
-        [1, 2].map(|index| format!("predictions[{index}].mask: Has too many small parts to be turned upright."))
-    );
+    assert_eq!(notes, ["A mask of \"car\": Has too many small parts to be turned upright."; 2]);
 }
