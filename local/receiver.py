@@ -12,6 +12,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
+ACCEPT_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -45,6 +47,8 @@ class Receiver:
         self._deliveries: queue.Queue[Delivery] = queue.Queue()
         self._answers = list(answers)
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        # A connection may be gone between its arrival and its acceptance: to wait for it would be for ever.
+        self._server.socket.settimeout(ACCEPT_SECONDS)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
 
     @property

@@ -1,7 +1,15 @@
 """An item with thousands of results, as a camera or many rejections make them: each has a uid of its own."""
 
 from local.aws import client
+from tests.system.model import Model
 from tests.system.system import Json, System
+
+BOX = {
+    "type": "bounding_box",
+    "label": "car",
+    "confidence": 0.9,
+    "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4},
+}
 
 
 def count_as(system: System, item: str, results: int) -> None:
@@ -14,8 +22,9 @@ def count_as(system: System, item: str, results: int) -> None:
     )
 
 
-def test_an_item_with_five_thousand_results_lists_shows_and_reviews_right(system: System) -> None:
-    project = system.load_project(1)
+def test_an_item_with_five_thousand_results_lists_shows_and_reviews_right(system: System, model: Model) -> None:
+    model.says((200, {"annotations": [BOX]}))
+    project = model.project(system, "car")
     item = system.items(project)[0]["uid"]
     seen: dict[str, str] = {}
 
