@@ -205,6 +205,8 @@ def test_tasks_are_their_tenants_own(system: System, tenant: NewTenant) -> None:
     foreign = str(system.ok("GET", "/tasks/?limit=1")["next"]).partition("?")[2]
     shown = stranger.ok("GET", f"/tasks/?{foreign}")
     assert (shown["results"], shown["next"]) == ([], None)
+    before = str(shown["previous"]).partition("?")[2]
+    assert stranger.ok("GET", f"/tasks/?{before}") == EMPTY, "nor is there anything on the way back"
     for place in ("!", "~", f"~{uid}"):
         forged = base64.urlsafe_b64encode(json.dumps({"a": place, "l": 2}).encode()).decode().rstrip("=")
         assert_refused(stranger.api.get(f"/tasks/?cursor={forged}"), 404, naming="Invalid cursor")
