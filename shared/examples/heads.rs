@@ -6,8 +6,8 @@ use std::fs;
 use std::io::{BufRead, Write, stdin, stdout};
 
 use serde_json::{Value, json};
-use shared::domain::content::Content;
-use shared::domain::head::{Head, Parsed};
+use shared::domain::item::content::Content;
+use shared::domain::item::head::{Head, Parsed};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut path, mut file) = (String::new(), Vec::new());

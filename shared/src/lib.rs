@@ -4,11 +4,9 @@
 //! other module is an adapter behind a cargo feature of its own. Adapters never import one another.
 
 pub mod domain;
-pub mod launch;
-pub mod measure;
 pub mod ports;
 pub mod settle;
-pub mod tell;
+pub mod outbox;
 
 #[cfg(feature = "egress")]
 pub mod egress;

@@ -11,17 +11,17 @@ mod uploads;
 mod webhooks;
 
 pub use access::{Idempotency, KeyRing, Keys, Organizations, RateLimits};
-pub use catalog::{Items, Projects, Stretch};
+pub use catalog::{Items, Projects, UnlabeledQuery};
 pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledger, Reports};
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
 pub use objects::{Contents, Described, Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
-pub use uploads::{Arrivals, Picked, UploadQueue, UploadWatch, Uploads, WaitingUploads};
-pub use webhooks::{DeliveryFilter, DeliveryRequest, Queue, Receivers, Webhooks};
+pub use uploads::{UploadBacklog, Picked, UploadQueue, UploadWatch, Uploads, WaitingUploads};
+pub use webhooks::{DeliveryFilter, DeliveryRequest, Queue, WebhookSender, Webhooks};
 
 use crate::domain::Timestamp;
 
-/// A page of a list: the entries, and where its neighbours begin. Only our own cursors carry those places.
+/// A page of a list: the entries, and where its neighbours begin. Only our own cursors carry those positions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
     /// In the list's order, newest first unless asked otherwise.
@@ -35,7 +35,7 @@ pub struct Page<T> {
 /// Where a page is read from backward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// This place, which it does not hold.
+    /// This position, which it does not hold.
     Place(String),
     /// The end of the list.
     End,
@@ -44,7 +44,7 @@ pub enum Before {
 /// Which part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Slice {
-    /// The place that the read goes on from, and that the page does not hold. `None`: the list's begin, or its end if the read
+    /// The position that the read goes on from, and that the page does not hold. `None`: the list's begin, or its end if the read
     /// goes backward.
     pub after: Option<String>,
     /// How many entries.
@@ -70,16 +70,16 @@ impl<T> Page<T> {
         Self { entries, next: None, previous: None }
     }
 
-    /// The page that a read of `slice` found: `entries` in the order of the read, and the place that it would go on from.
+    /// The page that a read of `slice` found: `entries` in the order of the read, and the position that it would go on from.
     /// Nothing between `slice.after` and the first entry, or `further` if there is none, belongs to the list.
-    pub fn found(slice: &Slice, mut entries: Vec<T>, further: Option<String>, place: impl Fn(&T) -> String) -> Self {
-        let begin = entries.first().map(place).or_else(|| further.clone());
+    pub fn found(slice: &Slice, mut entries: Vec<T>, further: Option<String>, position: impl Fn(&T) -> String) -> Self {
+        let begin = entries.first().map(position).or_else(|| further.clone());
         if slice.backward {
             entries.reverse();
             let next = begin.filter(|_| slice.after.is_some());
-            return Self { entries, next, previous: further.map(Before::Place) };
+            return Self { entries, next, previous: further.map(Before::Position) };
         }
-        let previous = slice.after.is_some().then(|| begin.map_or(Before::End, Before::Place));
+        let previous = slice.after.is_some().then(|| begin.map_or(Before::End, Before::Position));
         Self { entries, next: further, previous }
     }
 

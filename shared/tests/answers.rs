@@ -12,12 +12,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use serde_json::Value;
-use shared::domain::connection::{Coordinates, Reading, ResponseFormat};
-use shared::domain::decode::{Decoded, decode};
-use shared::domain::draft::{Draft, Place};
-use shared::domain::item::Size;
+use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
+use shared::domain::reply::{Decoded, decode};
+use shared::domain::prediction::draft::{Draft, BlobRef};
+use shared::domain::prediction::size::Size;
 use shared::domain::prediction::{Geometry, Mask, Rect};
-use shared::domain::{limits, rle};
+use shared::domain::limits;
+use shared::domain::prediction::rle;
 
 const TABLE: &str = include_str!("../../tests/conformance/predictions.jsonl");
 /// Of a test run without `MINUTES`.
@@ -60,7 +61,7 @@ enum Change {
     Byte(Index, u8),
     /// What follows is gone.
     Cut(Index),
-    /// A word of JSON, or nearly so, takes the place of some bytes.
+    /// A word of JSON, or nearly so, takes the blob of some bytes.
     Word(Index, usize, usize),
     /// Some bytes come several times.
     Repeat(Index, usize, usize),
@@ -80,13 +81,13 @@ struct Case {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let place = any::<Index>;
+    let blob = any::<Index>;
     prop_oneof![
-        (place(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
-        place().prop_map(Change::Cut),
-        (place(), 0..WORDS.len(), 0usize..12).prop_map(|(place, word, over)| Change::Word(place, word, over)),
-        (place(), 1usize..200, 1usize..30).prop_map(|(place, length, times)| Change::Repeat(place, length, times)),
-        (place(), place(), 1usize..200).prop_map(|(place, from, length)| Change::Mix(place, from, length)),
+        (blob(), any::<u8>()).prop_map(|(blob, byte)| Change::Byte(blob, byte)),
+        blob().prop_map(Change::Cut),
+        (blob(), 0..WORDS.len(), 0usize..12).prop_map(|(blob, word, over)| Change::Word(blob, word, over)),
+        (blob(), 1usize..200, 1usize..30).prop_map(|(blob, length, times)| Change::Repeat(blob, length, times)),
+        (blob(), blob(), 1usize..200).prop_map(|(blob, from, length)| Change::Mix(blob, from, length)),
     ]
 }
 
@@ -114,23 +115,23 @@ impl Case {
                 break;
             }
             match change {
-                Change::Byte(place, byte) => *place.get_mut(&mut answer[..]) = *byte,
-                Change::Cut(place) => answer.truncate(place.index(answer.len())),
-                Change::Word(place, word, over) => {
-                    let place = place.index(answer.len());
-                    let end = (place + over).min(answer.len());
-                    answer.splice(place..end, WORDS[*word].bytes());
+                Change::Byte(blob, byte) => *blob.get_mut(&mut answer[..]) = *byte,
+                Change::Cut(blob) => answer.truncate(blob.index(answer.len())),
+                Change::Word(blob, word, over) => {
+                    let blob = blob.index(answer.len());
+                    let end = (blob + over).min(answer.len());
+                    answer.splice(blob..end, WORDS[*word].bytes());
                 }
-                Change::Repeat(place, length, times) => {
-                    let place = place.index(answer.len());
-                    let piece = answer[place..(place + length).min(answer.len())].repeat(*times);
-                    answer.splice(place..place, piece);
+                Change::Repeat(blob, length, times) => {
+                    let blob = blob.index(answer.len());
+                    let piece = answer[blob..(blob + length).min(answer.len())].repeat(*times);
+                    answer.splice(blob..blob, piece);
                 }
-                Change::Mix(place, from, length) => {
-                    let (place, other) = (place.index(answer.len()), from.get(seeds));
+                Change::Mix(blob, from, length) => {
+                    let (blob, other) = (blob.index(answer.len()), from.get(seeds));
                     let from = from.index(other.len().max(1));
                     let piece = other[from.min(other.len())..(from + length).min(other.len())].to_vec();
-                    answer.splice(place..place, piece);
+                    answer.splice(blob..blob, piece);
                 }
             }
         }
@@ -156,7 +157,7 @@ impl Case {
 
 /// With its first prediction, or else its beginning, as often as there is room for.
 fn blown_up(answer: &[u8]) -> Vec<u8> {
-    let opened = answer.iter().position(|byte| *byte == b'[').map_or(0, |place| place + 1);
+    let opened = answer.iter().position(|byte| *byte == b'[').map_or(0, |blob| blob + 1);
     let inner = answer.len().saturating_sub(2).max(opened);
     let mut piece = answer[opened..inner].to_vec();
     piece.push(b',');
@@ -214,8 +215,8 @@ fn work(answer: &[u8], reading: &Reading, size: Option<Size>) {
             let draft = Draft::of(decoded.predictions);
             if let Some(packed) = draft.large().unwrap() {
                 let length = packed.bytes.len() as u64;
-                let place = Place { key: String::new(), offset: 0, length, json_bytes: packed.json_bytes };
-                assert_eq!(place.read(&packed.bytes).unwrap().len(), draft.annotations.len());
+                let blob = BlobRef { key: String::new(), offset: 0, length, json_bytes: packed.json_bytes };
+                assert_eq!(blob.read(&packed.bytes).unwrap().len(), draft.annotations.len());
             }
         }
     }

@@ -14,10 +14,10 @@ use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use shared::domain::content::{Content, HeadFault, PictureFormat, PointCloudFormat, Stored};
-use shared::domain::head::{BYTES, Head, Parsed, RANGES};
-use shared::domain::item::Size;
-use shared::domain::orientation::Orientation;
+use shared::domain::item::content::{Content, HeadFault, PictureFormat, PointCloudFormat, Stored};
+use shared::domain::item::head::{BYTES, Head, Parsed, RANGES};
+use shared::domain::prediction::size::Size;
+use shared::domain::prediction::orientation::Orientation;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

@@ -12,13 +12,10 @@ use crate::repository;
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
-const SHARED: [(&str, &[&str]); 18] = [
+const SHARED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("ports", &["domain"]),
-    ("tell", &["ports", "domain"]),
-    ("settle", &["tell", "ports", "domain"]),
-    ("launch", &["ports", "domain"]),
-    ("measure", &["ports", "domain"]),
+    ("services", &["ports", "domain"]),
     // What the errors of all AWS clients mean.
     ("sdk", &["domain"]),
     ("store", &["sdk", "ports", "domain"]),
@@ -36,18 +33,15 @@ const SHARED: [(&str, &[&str]); 18] = [
 ];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
-const HANDLERS: [&str; 12] = [
+const HANDLERS: [&str; 9] = [
     "domain",
     "ports",
-    "launch",
-    "settle",
-    "tell",
-    "measure",
+    "services",
     "http",
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{file_url_field, same_origin, url_field}",
-    "queue::{Message, UploadMessage, Failures, Record, Records, Attributes}",
+    "queue::{Message, UploadMessage, SqsBatchResponse, SqsMessage, SqsEvent, Attributes}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];

@@ -26,7 +26,7 @@ macro_rules! on_both {
     };
 }
 
-mod arrivals;
+mod upload_backlog;
 mod items;
 mod jobs;
 mod ledger;

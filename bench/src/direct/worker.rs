@@ -13,7 +13,7 @@ use bench::runtime::{Function, bootstrap};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde_json::Value;
-use shared::domain::plan::Batch;
+use shared::domain::job::plan::Batch;
 
 use crate::world::{Case, ENDPOINT, World};
 

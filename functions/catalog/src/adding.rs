@@ -18,7 +18,7 @@ use shared::domain::project::Project;
 use shared::domain::{Error, limits};
 use shared::egress::file_url_field;
 use shared::http::Caller;
-use shared::measure::measure;
+use shared::services::measure::measure;
 use shared::ports::{Clock, Files, Items, Objects, Projects};
 use tokio::time::{Instant, timeout_at};
 use tracing::info;

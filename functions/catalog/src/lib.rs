@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get};
-use shared::domain::source::SourceBuckets;
+use shared::domain::item::source::SourceBuckets;
 use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Uploads, Webhooks};
 use utoipa::OpenApi;
 

@@ -1,6 +1,6 @@
 //! Wiring of the catalog function.
 
-use shared::domain::source::SourceBuckets;
+use shared::domain::item::source::SourceBuckets;
 use shared::egress::Egress;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use shared::domain::Error;
 use shared::domain::id::OrganizationUid;
-use shared::domain::organization::Organization;
+use shared::domain::access::organization::Organization;
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, respond};
 use shared::ports::{Clock, Files, Objects, Organizations, Page};
 use utoipa::ToSchema;

@@ -14,8 +14,8 @@ use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::id::OrganizationUid;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
-use shared::ports::{Clock, DeliveryRequest, Queue, Receivers, Secrets, Webhooks};
-use shared::queue::{Failures, Message, Record, Records};
+use shared::ports::{Clock, DeliveryRequest, Queue, WebhookSender, Secrets, Webhooks};
+use shared::queue::{SqsBatchResponse, Message, SqsMessage, SqsEvent};
 use shared::webhooks::{ATTEMPT, Schedule};
 use tracing::{error, info, warn};
 
@@ -49,15 +49,15 @@ pub struct App<S, V, Q, R, C> {
 
 /// A record that was read.
 struct Asked<'a> {
-    record: &'a Record,
+    record: &'a SqsMessage,
     request: DeliveryRequest,
 }
 
-type Outcomes<'a> = Vec<(&'a Record, Result<(), Error>)>;
+type Outcomes<'a> = Vec<(&'a SqsMessage, Result<(), Error>)>;
 
-impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, C> {
+impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q, R, C> {
     /// Works through the records at once, so that a slow receiver holds up nobody else's event.
-    pub async fn deliver(&self, records: Records) -> Failures {
+    pub async fn deliver(&self, records: SqsEvent) -> SqsBatchResponse {
         let records = records.records;
         let mut outcomes = Outcomes::new();
         let mut groups: HashMap<Option<OrganizationUid>, Vec<Asked<'_>>> = HashMap::new();
@@ -70,7 +70,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         }
         let groups = groups.into_iter().map(|(organization, group)| self.group(organization, group));
         outcomes.extend(join_all(groups).await.into_iter().flatten());
-        let mut failures = Failures::default();
+        let mut failures = SqsBatchResponse::default();
         for (record, outcome) in outcomes {
             if let Err(error) = outcome {
                 error!(message.id = record.message_id, causes = error.chain(), "record failed and comes again");
@@ -81,7 +81,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         failures
     }
 
-    /// The records of an organization: by one of its slots, or else by the overflow queue. Records of that queue take none, and
+    /// The records of an organization: by one of its slots, or else by the overflow queue. SqsEvent of that queue take none, and
     /// those of before messages said whose they are.
     async fn group<'a>(&self, organization: Option<OrganizationUid>, group: Vec<Asked<'a>>) -> Outcomes<'a> {
         let overflowed = |asked: &Asked<'_>| asked.record.queue_arn.rsplit(':').next() == Some(&self.overflow_queue);
@@ -151,7 +151,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
         match receiver {
             Some((target_url, secret)) => {
                 let response = match secret {
-                    Ok(secret) => self.receivers.tell(&target_url, &secret, &delivery, self.clock.now()).await,
+                    Ok(secret) => self.receivers.post(&target_url, &secret, &delivery, self.clock.now()).await,
                     // An attempt like any other: the schedule ends it, and people can see why.
                     Err(_) => Response::none("The signing secret could not be opened."),
                 };
@@ -160,7 +160,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
                 if delivery.status == DeliveryStatus::Failed {
                     warn!(delivery.uid = %delivery.uid, attempts = delivery.attempts, "delivery given up");
                     // Before the record: buried twice is seen twice, recorded and not buried would be seen by nobody.
-                    self.queue.bury(delivery.uid).await?;
+                    self.queue.send_to_dead_letters(delivery.uid).await?;
                 }
             }
             None => delivery.abandoned("The subscription was deleted or deactivated.", self.clock.now()),
@@ -222,10 +222,10 @@ mod tests {
     const OVERFLOW: &str = "AutoLabel-Overflow";
 
     /// A message on a queue.
-    pub(super) fn record(n: usize, request: DeliveryRequest, queue: &str) -> Record {
+    pub(super) fn record(n: usize, request: DeliveryRequest, queue: &str) -> SqsMessage {
         let body = serde_json::to_string(&Message::from(request)).unwrap();
         let queue_arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
-        Record { message_id: n.to_string(), body, queue_arn, ..Record::default() }
+        SqsMessage { message_id: n.to_string(), body, queue_arn, ..SqsMessage::default() }
     }
 
     impl TestApp {
@@ -235,8 +235,8 @@ mod tests {
             delivery
         }
 
-        async fn message(&self, delivery: &Delivery) -> Failures {
-            self.deliver(Records { records: vec![record(0, DeliveryRequest::of(delivery), "AutoLabel-Webhooks")] })
+        async fn message(&self, delivery: &Delivery) -> SqsBatchResponse {
+            self.deliver(SqsEvent { records: vec![record(0, DeliveryRequest::of(delivery), "AutoLabel-Webhooks")] })
                 .await
         }
 
@@ -261,7 +261,7 @@ mod tests {
             app.receivers.told(),
             [("https://receiver.example/hook".to_owned(), "sesame".to_owned(), delivery.uid)]
         );
-        assert!(app.queue.take_sent().is_empty() && app.queue.buried().is_empty());
+        assert!(app.queue.take_sent().is_empty() && app.queue.dead_letters().is_empty());
     }
 
     /// Contract D23.
@@ -282,7 +282,7 @@ mod tests {
 
         let stored = app.stored(&delivery).await;
         assert_eq!((stored.status, stored.attempts, stored.next_retry_at), (DeliveryStatus::Failed, 3, None));
-        assert_eq!((app.queue.buried(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
+        assert_eq!((app.queue.dead_letters(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
     }
 
     /// Contract D23.
@@ -294,7 +294,7 @@ mod tests {
         app.message(&delivery).await;
 
         assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Failed);
-        assert_eq!((app.queue.buried(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
+        assert_eq!((app.queue.dead_letters(), app.queue.take_sent()), (vec![delivery.uid], vec![]));
     }
 
     #[tokio::test]
@@ -400,7 +400,7 @@ mod tests {
                     let case = format!("call {call}, answer lost: {answer_lost}");
                     let stored = app.stored(&delivery).await;
                     assert_eq!(stored.status, end, "{case}");
-                    assert_eq!(app.queue.buried().is_empty(), end == DeliveryStatus::Delivered, "{case}");
+                    assert_eq!(app.queue.dead_letters().is_empty(), end == DeliveryStatus::Delivered, "{case}");
                     assert!(app.receivers.told().len() >= stored.attempts as usize, "{case}");
                 }
             }
@@ -427,7 +427,7 @@ mod tests {
         let [request] = app.queue.take_overflow()[..] else { panic!("one message") };
         assert_eq!(request, DeliveryRequest::of(&delivery).again());
 
-        assert!(app.deliver(Records { records: vec![record(0, request, OVERFLOW)] }).await.is_empty());
+        assert!(app.deliver(SqsEvent { records: vec![record(0, request, OVERFLOW)] }).await.is_empty());
         assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
     }
 
@@ -469,7 +469,7 @@ mod tests {
 
         let mut rounds = 0;
         while let [next] = {
-            assert!(app.deliver(Records { records: vec![record(0, request, OVERFLOW)] }).await.is_empty());
+            assert!(app.deliver(SqsEvent { records: vec![record(0, request, OVERFLOW)] }).await.is_empty());
             app.queue.take_overflow()
         }[..]
         {
@@ -496,7 +496,7 @@ mod tests {
         let delivery = app.pending();
         let body = format!(r#"{{"V1":{{"delivery":"{}"}}}}"#, delivery.uid);
 
-        assert!(app.deliver(Records { records: vec![Record { body, ..Record::default() }] }).await.is_empty());
+        assert!(app.deliver(SqsEvent { records: vec![SqsMessage { body, ..SqsMessage::default() }] }).await.is_empty());
 
         assert_eq!(app.stored(&delivery).await.status, DeliveryStatus::Delivered);
     }
@@ -507,10 +507,10 @@ mod tests {
         let delivery = app.pending();
         let good = record(1, DeliveryRequest::of(&delivery), "AutoLabel-Webhooks");
         let unreadable =
-            |n: usize, body: &str| Record { body: body.into(), message_id: n.to_string(), ..Record::default() };
+            |n: usize, body: &str| SqsMessage { body: body.into(), message_id: n.to_string(), ..SqsMessage::default() };
 
         let failures =
-            app.deliver(Records { records: vec![unreadable(0, "{\"V2\":{}}"), good, unreadable(2, "")] }).await;
+            app.deliver(SqsEvent { records: vec![unreadable(0, "{\"V2\":{}}"), good, unreadable(2, "")] }).await;
 
         assert_eq!(
             serde_json::to_value(failures).unwrap(),

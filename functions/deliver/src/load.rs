@@ -74,7 +74,7 @@ impl Queue for Queues {
         Ok(())
     }
 
-    async fn bury(&self, _: DeliveryUid) -> Result<(), Error> {
+    async fn send_to_dead_letters(&self, _: DeliveryUid) -> Result<(), Error> {
         Ok(())
     }
 }
@@ -83,8 +83,8 @@ impl Queue for Queues {
 #[derive(Default)]
 struct TwoKinds(Mutex<HashMap<DeliveryUid, Instant>>);
 
-impl Receivers for TwoKinds {
-    async fn tell(&self, target_url: &str, _: &str, delivery: &Delivery, _: Timestamp) -> Response {
+impl WebhookSender for TwoKinds {
+    async fn post(&self, target_url: &str, _: &str, delivery: &Delivery, _: Timestamp) -> Response {
         if target_url.contains("hanging") {
             sleep(ATTEMPT).await;
             return Response::none("No complete answer came in time.");
@@ -144,7 +144,7 @@ impl Load {
             }
             sleep(POLL).await; // what the calls of an invocation take
             let records = taken.iter().enumerate().map(|(n, request)| tests::record(n, *request, name)).collect();
-            assert!(self.deliver(Records { records }).await.is_empty());
+            assert!(self.deliver(SqsEvent { records }).await.is_empty());
             self.queue.0[queue].lock().unwrap().settle(&taken);
         }
     }

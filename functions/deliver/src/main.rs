@@ -4,10 +4,10 @@ use deliver::App;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use shared::egress::Egress;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
-use shared::queue::{Records, WebhookQueue};
+use shared::queue::{SqsEvent, WebhookQueue};
 use shared::secrets::Vault;
 use shared::store::Store;
-use shared::webhooks::{Courier, Schedule};
+use shared::webhooks::{WebhookClient, Schedule};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -31,13 +31,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue)
             .with_overflow(overflow)
             .with_dead_letters(dead_letters),
-        receivers: Courier::new(Egress::trusting(loopback_http, &extra_roots)?),
+        receivers: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         schedule,
         slots,
     };
     let app = &app;
-    run(service_fn(async move |event: LambdaEvent<Records>| {
+    run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
         Ok::<_, std::convert::Infallible>(app.deliver(event.payload).await)
     }))
     .await

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use shared::domain::id::JobUid;
-use shared::domain::job::JobStatus;
+use shared::domain::job_status::JobStatus;
 use shared::domain::{Error, ErrorCode};
 use shared::ports::{Clock, Jobs, Ledger, Queue, Webhooks};
-use shared::settle::settle;
+use shared::services::settle::settle;
 use tracing::info;
 
 /// Errors whose text was written for users.

@@ -6,19 +6,26 @@ use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
 use shared::domain::Error;
-use shared::domain::annotate::{accepts, in_the_jobs_words, judge, least, unwanted};
-use shared::domain::content::Stored;
-use shared::domain::decode::{BadAnswer, Decoded, Picture, decode};
+use shared::domain::reply::judge::{accepts, in_the_jobs_words, judge, least, unwanted};
+use shared::domain::item::content::Stored;
+use shared::domain::reply::{BadAnswer, Decoded, Picture, decode};
 use shared::domain::diagnosis::Diagnosis;
-use shared::domain::item::{Asset, Size};
+use shared::domain::item::Asset;
+use shared::domain::prediction::size::Size;
 use shared::domain::job::JobSpec;
-use shared::domain::outcome::{Failure, FailureCode, ItemNote, ItemOutcome, NoteCode, Outcome, Remarks};
+use shared::domain::job::outcome::{ItemOutcome, Outcome, Remarks};
+use shared::domain::job::failure::Failure;
+use shared::domain::job::failure::FailureCode;
+use shared::domain::job::failure::ItemNote;
+use shared::domain::job::failure::NoteCode;
 use shared::domain::prediction::{Mask, Prediction};
-use shared::domain::source::{Source, SourceBuckets};
-use shared::domain::summary::{ItemError, LabelCount};
-use shared::domain::turn::Exif;
-use shared::domain::{limits, mask};
-use shared::measure::measure;
+use shared::domain::item::source::{Source, SourceBuckets};
+use shared::domain::job::failure::ItemError;
+use shared::domain::prediction::label_count::LabelCount;
+use shared::domain::prediction::turn::Exif;
+use shared::domain::limits;
+use shared::domain::prediction::mask;
+use shared::services::measure::measure;
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -209,7 +216,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         if !self.buckets.open(&asset.source, self.spec.organization) {
             return Err(unreadable("This deployment does not read from the file's bucket any more.").into());
         }
-        if asset.wants_size() || self.exif().wants_orientation(asset) {
+        if asset.wants_size() || asset.wants_orientation(self.exif()) {
             let stored = self.measure(asset).await;
             if stored.is_err() {
                 tries.count();
@@ -276,7 +283,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
 
     /// The item's size in the frame of the model's request and answer.
     fn size_in_answer(&self, asset: &Asset) -> Option<Size> {
-        asset.size.map(|upright| self.exif().turn_of(asset).stored(upright))
+        asset.size.map(|upright| asset.turn(self.exif()).stored(upright))
     }
 
     /// The size and the orientation of a file that was not there when its item was added, or that was not read then.
@@ -304,7 +311,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         let dropped_labels = unwanted(self.spec, &decoded);
         let Some(masks) = self.masks(&decoded.pictures, until).await else { return Answer::none() };
         let upright = |decoded: Decoded| match asset.size {
-            Some(size) => decoded.turned(self.exif().turn_of(asset), size),
+            Some(size) => decoded.turned(asset.turn(self.exif()), size),
             None => Ok(decoded),
         };
         match decoded.complete(masks).and_then(upright) {

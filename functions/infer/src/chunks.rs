@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use shared::domain::item::Asset;
-use shared::domain::outcome::ChunkId;
-use shared::domain::plan::Batch;
+use shared::domain::job::outcome::ChunkId;
+use shared::domain::job::plan::Batch;
 
 use crate::ask::Answer;
 

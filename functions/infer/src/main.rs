@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use infer::Worker;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
-use shared::domain::connection::SageMaker;
-use shared::domain::job::ModelType;
-use shared::domain::plan::Batch;
-use shared::domain::source::SourceBuckets;
-use shared::domain::trust::Trust;
+use shared::domain::provider::connection::SageMaker;
+use shared::domain::prediction::model_type::ModelType;
+use shared::domain::job::plan::Batch;
+use shared::domain::item::source::SourceBuckets;
+use shared::domain::access::trust::Trust;
 use shared::egress::Egress;
 use shared::inference::{Models, Roles};
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};

@@ -7,12 +7,13 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use shared::domain::annotate::too_large;
-use shared::domain::draft::{Draft, Place};
+use shared::domain::reply::judge::too_large;
+use shared::domain::prediction::draft::{Draft, Place};
 use shared::domain::id::ItemUid;
-use shared::domain::outcome::{Failure, Outcome};
+use shared::domain::job::outcome::Outcome;
+use shared::domain::job::failure::Failure;
 use shared::domain::packed::write_line;
-use shared::domain::plan::Batch;
+use shared::domain::job::plan::Batch;
 use shared::domain::prediction::Prediction;
 use shared::domain::{Error, limits};
 use shared::ports::Objects;

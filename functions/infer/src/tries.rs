@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::domain::pace::Sign;
+use shared::domain::provider::pace::Sign;
 use tokio::time::Instant;
 
 use crate::ask::LONGEST;

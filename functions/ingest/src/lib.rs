@@ -4,7 +4,7 @@
 //! S3 tells of an object at least once, late, and in no order. Every write here is conditional on what was known before, so
 //! that a record may come again at any time, and whoever dies leaves nothing but a record that does.
 
-mod look;
+mod check;
 mod message;
 mod object;
 
@@ -16,21 +16,21 @@ use futures_util::{StreamExt, stream};
 use shared::domain::Error;
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::AssetType;
-use shared::domain::job::ModelType;
+use shared::domain::prediction::model_type::ModelType;
 use shared::domain::limits;
-use shared::domain::source::SourceBuckets;
+use shared::domain::item::source::SourceBuckets;
 use shared::ports::{
     Clock, Contents, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, UploadWatch, Uploads,
     WaitingUploads,
 };
-use shared::queue::{Failures, Record, Records};
+use shared::queue::{SqsBatchResponse, SqsMessage, SqsEvent};
 use tokio::time::Instant;
 use tracing::{error, info};
 
 use message::Message;
 use object::Landed;
 
-/// Records that are worked on at once.
+/// SqsEvent that are worked on at once.
 const AT_ONCE: usize = 16;
 /// A batch that has taken this long begins no other record: half of what the function has (infra, `INGEST`). What is in hand
 /// then has time to end and to be counted, and the rest comes again.
@@ -82,31 +82,31 @@ where
     C: Clock,
 {
     /// Works through a batch of the queue. Each record fails by itself; what landed in one project is counted by one call.
-    pub async fn ingest(&self, records: Records) -> Failures {
+    pub async fn ingest(&self, records: SqsEvent) -> SqsBatchResponse {
         let records = records.records;
         let end = Instant::now() + BEGINNING;
         let mut results: Vec<Result<Option<Landed>, Error>> =
             stream::iter(&records).map(|record| self.record_until(end, record)).buffered(AT_ONCE).collect().await;
         let mut groups: HashMap<(OrganizationUid, ProjectUid), Group> = HashMap::new();
-        for (place, landed) in results.iter().enumerate() {
+        for (position, landed) in results.iter().enumerate() {
             let Ok(Some(landed)) = landed else { continue };
             let group = groups.entry((landed.organization, landed.project)).or_default();
             group.added.extend(landed.added);
             group.waiting += u64::from(landed.waits);
-            group.records.push(place);
+            group.records.push(position);
         }
         for ((organization, project), group) in groups {
             if let Err(error) = self.count(organization, project, &group).await {
                 let cause = error.chain();
-                for place in group.records {
-                    results[place] = Err(Error::StoreUnavailable(cause.clone().into()));
+                for position in group.records {
+                    results[position] = Err(Error::StoreUnavailable(cause.clone().into()));
                 }
             }
         }
-        let mut failures = Failures::default();
+        let mut failures = SqsBatchResponse::default();
         for (record, result) in records.iter().zip(results) {
             if let Err(error) = result
-                && !self.is_buried(record, &error).await
+                && !self.is_dead_letter(record, &error).await
             {
                 failures.add(record);
             }
@@ -115,14 +115,14 @@ where
         failures
     }
 
-    async fn record_until(&self, end: Instant, record: &Record) -> Result<Option<Landed>, Error> {
+    async fn record_until(&self, end: Instant, record: &SqsMessage) -> Result<Option<Landed>, Error> {
         if Instant::now() >= end {
             return Err(Error::StoreUnavailable("its batch has taken too long".into()));
         }
         self.record(record).await
     }
 
-    async fn record(&self, record: &Record) -> Result<Option<Landed>, Error> {
+    async fn record(&self, record: &SqsMessage) -> Result<Option<Landed>, Error> {
         match Message::read(&record.body)? {
             Message::Created(object) => return self.created(&object).await,
             Message::Deleted(object) => return self.deleted(&object).await,
@@ -145,11 +145,11 @@ where
             return Ok(());
         };
         let quiet = setting.quiet();
-        if !counted.are_awaited {
+        if !counted.are_watched {
             // What came while nobody looked after uploads is none of those that wait.
             let settled = counted.counted.saturating_sub(group.waiting);
-            if self.store.await_pause(organization, project, settled, now, now + quiet).await? {
-                self.queue.look_at(organization, project, quiet, 0).await?; // if this is lost, the schedule comes
+            if self.store.watch_uploads(organization, project, settled, now, now + quiet).await? {
+                self.queue.request_check(organization, project, quiet, 0).await?; // if this is lost, the schedule comes
             }
         }
         let before = counted.waiting().saturating_sub(group.waiting);
@@ -160,12 +160,12 @@ where
     }
 
     /// Puts a record that nothing can be made of, or that has failed for the last time, where people look, with the reason.
-    async fn is_buried(&self, record: &Record, failure: &Error) -> bool {
+    async fn is_dead_letter(&self, record: &SqsMessage, failure: &Error) -> bool {
         let is_last = record.attributes.approximate_receive_count.parse().is_ok_and(|count: u32| count >= RECEPTIONS);
         let will_never_do = matches!(failure, Error::Internal(_));
         let buried = will_never_do || is_last;
         error!(message.id = record.message_id, causes = failure.chain(), buried, "record failed");
-        buried && self.queue.bury(&record.body, &failure.chain()).await.is_ok()
+        buried && self.queue.send_to_dead_letters(&record.body, &failure.chain()).await.is_ok()
     }
 }
 

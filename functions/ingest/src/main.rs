@@ -5,12 +5,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
-use shared::domain::job::ModelType;
-use shared::domain::source::SourceBuckets;
+use shared::domain::prediction::model_type::ModelType;
+use shared::domain::item::source::SourceBuckets;
 use shared::executions::StateMachine;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
-use shared::queue::{Records, UploadMessages};
+use shared::queue::{SqsEvent, UploadMessages};
 use shared::store::Store;
 
 #[tokio::main(flavor = "current_thread")]
@@ -39,5 +39,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         longest_wait,
         owners: Default::default(),
     };
-    run(service_fn(async |event: LambdaEvent<Records>| Ok::<_, Infallible>(app.ingest(event.payload).await))).await
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(app.ingest(event.payload).await))).await
 }

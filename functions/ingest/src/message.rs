@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 use shared::domain::id::{JobUid, OrganizationUid, ProjectUid};
-use shared::domain::upload::Sequence;
+use shared::domain::item::file_version::Sequence;
 use shared::domain::{Error, Timestamp};
 use shared::queue::UploadMessage;
 
@@ -202,8 +202,8 @@ mod tests {
         assert_eq!(read(&own).unwrap(), Message::Look(organization, project, 7));
         let of_before = json!({"V1": {"organization": organization, "project": project}});
         assert_eq!(read(&of_before).unwrap(), Message::Look(organization, project, 0));
-        let rest = serde_json::to_value(UploadMessage::RoundV1 { after: "place".into() }).unwrap();
-        assert_eq!(read(&rest).unwrap(), Message::Round { after: "place".into() });
+        let rest = serde_json::to_value(UploadMessage::RoundV1 { after: "position".into() }).unwrap();
+        assert_eq!(read(&rest).unwrap(), Message::Round { after: "position".into() });
     }
 
     #[test]

@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use shared::domain::Error;
-use shared::domain::content::{Content, Stored};
+use shared::domain::item::content::{Content, Stored};
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin};
-use shared::domain::source::{S3Object, Source};
-use shared::domain::upload::{Effect, FileVersion, RejectedUpload, Rejection, Sequence, check, place_of};
-use shared::measure::recognize;
+use shared::domain::item::source::{S3Object, Source};
+use shared::domain::upload::{Effect, RejectedUpload, Rejection, check, position_of};
+use shared::domain::item::file_version::FileVersion;
+use shared::domain::item::file_version::Sequence;
+use shared::services::measure::recognize;
 use shared::ports::{Clock, Contents, Described, Files, Items, Listing, Listings, NoFile, Uploads};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::info;
 
 use crate::App;
-use crate::look::soon;
+use crate::check::soon;
 use crate::message::Object;
 
 /// Writers of one item that may come in between before the table counts as busy.
@@ -50,7 +52,7 @@ pub(crate) struct Landed {
 }
 
 /// An object of a project.
-struct Place<'a> {
+struct UploadTarget<'a> {
     organization: OrganizationUid,
     project: ProjectUid,
     key: &'a str,
@@ -66,12 +68,12 @@ enum Found {
 impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, O, E, Q, C> {
     /// An object was written.
     pub(crate) async fn created(&self, object: &Object) -> Result<Option<Landed>, Error> {
-        let Some(place) = self.place(object).await? else { return Ok(None) };
-        if let Err(refusal) = check(place.key, object.size_bytes) {
-            return self.reject(&place, object, refusal).await;
+        let Some(target) = self.target(object).await? else { return Ok(None) };
+        if let Err(refusal) = check(target.key, object.size_bytes) {
+            return self.reject(&target, object, refusal).await;
         }
         let shown = async {
-            let shown = join(self.recognize(&place.source, object.size_bytes), self.files.described(&place.source));
+            let shown = join(self.recognize(&target.source, object.size_bytes), self.files.described(&target.source));
             let (recognized, described) = shown.await;
             Ok((recognized?, described))
         };
@@ -79,16 +81,16 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         let found = match recognized {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None), // gone again, which S3 tells as well
-            Err((Rejection::UnknownContent, _)) if self.is_given_as_point_cloud(&place).await? => Found::PointCloud,
-            Err(refusal) => return self.reject(&place, object, refusal).await,
+            Err((Rejection::UnknownContent, _)) if self.is_given_as_point_cloud(&target).await? => Found::PointCloud,
+            Err(refusal) => return self.reject(&target, object, refusal).await,
         };
         let described = described.map_err(|error| Error::ObjectsUnavailable(error.into()))?;
         let mut asset = Asset {
-            uid: ItemUid::of(place.project, place.key),
+            uid: ItemUid::of(target.project, target.key),
             kind: AssetType::Image,
             size: None,
             origin: SizeOrigin::default(),
-            source: place.source.clone(),
+            source: target.source.clone(),
             changes: 0,
         };
         match found {
@@ -103,26 +105,26 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
             ..FileVersion::of(object.etag.clone(), object.sequence.clone())
         };
         let new = Item {
-            organization: place.organization,
-            project: place.project,
-            key: place.key.to_owned(),
+            organization: target.organization,
+            project: target.project,
+            key: target.key.to_owned(),
             asset,
             file: Some(file),
             created_at: self.clock.now(),
             result: None,
         };
-        self.store_upload(&place, object, new, described).await
+        self.store_upload(&target, object, new, described).await
     }
 
     async fn store_upload(
         &self,
-        place: &Place<'_>,
+        target: &UploadTarget<'_>,
         object: &Object,
         new: Item,
         described: Option<Described>,
     ) -> Result<Option<Landed>, Error> {
         let landed =
-            |added, waits| Ok(Some(Landed { organization: place.organization, project: place.project, added, waits }));
+            |added, waits| Ok(Some(Landed { organization: target.organization, project: target.project, added, waits }));
         let added = soon(self.store.add_items(std::slice::from_ref(&new))).await?.pop();
         let mut there = match added.transpose()?.flatten() {
             // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
@@ -144,7 +146,7 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
                 Effect::Known => return landed(None, there.waits() && is_same_event(&there, &new)),
                 Effect::Taken => {
                     let sentence = "There is an item of this key with another file; it stays as it is.";
-                    return self.reject(place, object, (Rejection::KeyTaken, sentence.into())).await;
+                    return self.reject(target, object, (Rejection::KeyTaken, sentence.into())).await;
                 }
                 Effect::Changed(after) => after,
             };
@@ -156,9 +158,9 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         Err(busy())
     }
 
-    async fn is_given_as_point_cloud(&self, place: &Place<'_>) -> Result<bool, Error> {
-        let item = self.store.items(&[ItemUid::of(place.project, place.key)]).await?.pop();
-        Ok(item.is_some_and(|item| item.asset.source == place.source && item.asset.is_given_as_point_cloud()))
+    async fn is_given_as_point_cloud(&self, target: &UploadTarget<'_>) -> Result<bool, Error> {
+        let item = self.store.items(&[ItemUid::of(target.project, target.key)]).await?.pop();
+        Ok(item.is_some_and(|item| item.asset.source == target.source && item.asset.is_given_as_point_cloud()))
     }
 
     /// The upload, if the object as it is now has the bytes that the item's file had: with the ETag that it has now. Where S3's
@@ -184,30 +186,30 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
     /// An object was deleted: its item says so, and waits for no job. Of one version that was deleted S3 does not say which one
     /// is the object now, or whether there is any: also a delete marker that is taken back is told so.
     pub(crate) async fn deleted(&self, object: &Object) -> Result<Option<Landed>, Error> {
-        let Some(place) = self.place(object).await? else { return Ok(None) };
+        let Some(target) = self.target(object).await? else { return Ok(None) };
         if object.is_version {
-            let listed = async { Ok(self.files.listed(&place.source).await) };
+            let listed = async { Ok(self.files.listed(&target.source).await) };
             match in_time(SHOWING, listed).await? {
                 Ok(None) => {}
                 Ok(Some(Listing { etag, size_bytes })) => {
                     return self.created(&Object { etag, size_bytes, ..object.clone() }).await;
                 }
                 Err(error @ NoFile::Unreadable(_)) => {
-                    info!(project.uid = %place.project, why = %error, "deleted version of an object that cannot be listed");
+                    info!(project.uid = %target.project, why = %error, "deleted version of an object that cannot be listed");
                     return Ok(None);
                 }
                 Err(error @ NoFile::Busy(_)) => return Err(Error::ObjectsUnavailable(error.into())),
             }
         }
-        self.lose_file(&place, &object.sequence).await?;
+        self.lose_file(&target, &object.sequence).await?;
         Ok(None)
     }
 
-    async fn lose_file(&self, place: &Place<'_>, sequence: &Sequence) -> Result<(), Error> {
-        let uid = ItemUid::of(place.project, place.key);
+    async fn lose_file(&self, target: &UploadTarget<'_>, sequence: &Sequence) -> Result<(), Error> {
+        let uid = ItemUid::of(target.project, target.key);
         for _ in 0..ROUNDS {
             let Some(item) = self.store.items(&[uid]).await?.pop() else { return Ok(()) };
-            let Some(after) = item.deleted(&place.source, sequence) else { return Ok(()) };
+            let Some(after) = item.deleted(&target.source, sequence) else { return Ok(()) };
             if self.store.change_file(&item, &after, self.clock.now()).await? {
                 return Ok(());
             }
@@ -216,12 +218,12 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
     }
 
     /// Whose an object is, and which item. `None`: nobody's who may have it, and so there is nobody to tell.
-    async fn place<'a>(&self, object: &'a Object) -> Result<Option<Place<'a>>, Error> {
+    async fn target<'a>(&self, object: &'a Object) -> Result<Option<UploadTarget<'a>>, Error> {
         let nobody = |why: &str| {
             info!(bucket = object.bucket, why, "upload that is nobody's");
             Ok(None)
         };
-        let Some((project, key)) = place_of(&object.key) else { return nobody("no project's prefix") };
+        let Some((project, key)) = position_of(&object.key) else { return nobody("no project's prefix") };
         let Some(organization) = self.owner(project).await? else { return nobody("an unknown project") };
         let source = if object.bucket == self.bucket {
             Source::Bucket(object.key.clone())
@@ -231,7 +233,7 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         if !self.buckets.open(&source, organization) {
             return nobody("a bucket that is not open to the project's organization");
         }
-        Ok(Some(Place { organization, project, key, source }))
+        Ok(Some(UploadTarget { organization, project, key, source }))
     }
 
     /// What the file is by its content. `Ok(Ok(None))`: it is not there any more.
@@ -260,17 +262,17 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
     /// were (I12): a file that could not be measured, read or fetched is neither a change nor a deletion.
     async fn reject(
         &self,
-        place: &Place<'_>,
+        target: &UploadTarget<'_>,
         object: &Object,
         (reason, detail): (Rejection, String),
     ) -> Result<Option<Landed>, Error> {
-        let bucket = match &place.source {
+        let bucket = match &target.source {
             Source::S3(object) => Some(object.bucket.clone()),
             Source::Bucket(_) | Source::Url(_) => None,
         };
         let rejected = RejectedUpload {
-            organization: place.organization,
-            project: place.project,
+            organization: target.organization,
+            project: target.project,
             bucket,
             key: object.key.clone(),
             size_bytes: object.size_bytes,
@@ -279,7 +281,7 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
             uploaded_at: object.at,
         };
         self.store.reject_upload(&rejected).await?;
-        info!(project.uid = %place.project, ?reason, "upload rejected");
+        info!(project.uid = %target.project, ?reason, "upload rejected");
         Ok(None)
     }
 }

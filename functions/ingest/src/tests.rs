@@ -7,13 +7,15 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::JobUid;
-use shared::domain::item::{Item, Size};
-use shared::domain::job::JobStatus;
-use shared::domain::orientation::Orientation;
+use shared::domain::item::Item;
+use shared::domain::prediction::size::Size;
+use shared::domain::job_status::JobStatus;
+use shared::domain::prediction::orientation::Orientation;
 use shared::domain::project::Project;
-use shared::domain::result::{LabelResult, ResultSource, ResultStatus};
-use shared::domain::upload::{Digest, Rejection};
-use shared::ports::{Described, NoFile, Objects, Stretch};
+use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
+use shared::domain::upload::Rejection;
+use shared::domain::item::file_version::Digest;
+use shared::ports::{Described, NoFile, Objects, UnlabeledQuery};
 use shared::queue::{Attributes, UploadMessage};
 use shared::testing::{
     Fault, MemoryExecutions, MemoryObjects, MemoryTenants, MemoryUploadQueue, StoppedClock, a_png, md5_of,
@@ -21,7 +23,7 @@ use shared::testing::{
 
 use super::*;
 
-mod look;
+mod check;
 
 type TestApp = App<MemoryTenants, MemoryObjects, MemoryExecutions, MemoryUploadQueue, TickingClock>;
 
@@ -94,9 +96,9 @@ fn ended(job: JobUid) -> String {
     .to_string()
 }
 
-fn records(bodies: impl IntoIterator<Item = String>) -> Records {
-    let record = |(n, body): (usize, String)| Record { message_id: n.to_string(), body, ..Record::default() };
-    Records { records: bodies.into_iter().enumerate().map(record).collect() }
+fn records(bodies: impl IntoIterator<Item = String>) -> SqsEvent {
+    let record = |(n, body): (usize, String)| SqsMessage { message_id: n.to_string(), body, ..SqsMessage::default() };
+    SqsEvent { records: bodies.into_iter().enumerate().map(record).collect() }
 }
 
 impl TestApp {
@@ -185,7 +187,7 @@ async fn what_is_no_item_is_noted_and_no_neighbour_is_lost() {
     rejected.sort_by(|a, b| a.key.cmp(&b.key));
     let reasons: Vec<Rejection> = rejected.into_iter().map(|upload| upload.reason).collect();
     assert_eq!(reasons, [Rejection::BadKey, Rejection::Empty, Rejection::TooLarge, Rejection::UnknownContent]);
-    assert!(app.queue.buried().is_empty());
+    assert!(app.queue.dead_letters().is_empty());
 }
 
 #[tokio::test]
@@ -236,7 +238,7 @@ async fn a_message_that_nobody_understands_is_buried_with_the_reason() {
     app.handle(["poison".to_owned(), created(project, "a.png", "e", 1)]).await;
 
     assert_eq!(app.keys(), ["a.png"]);
-    let [(body, reason)] = &app.queue.buried()[..] else { panic!("{:?}", app.queue.buried()) };
+    let [(body, reason)] = &app.queue.dead_letters()[..] else { panic!("{:?}", app.queue.dead_letters()) };
     assert_eq!((body.as_str(), reason.contains("no message that we know")), ("poison", true));
 }
 
@@ -246,11 +248,11 @@ async fn what_fails_comes_again_and_is_buried_the_last_time() {
         let (app, project) = an_app_failing(None, &Arc::new(Fault::at(1, false))).await;
         let attributes = Attributes { approximate_receive_count: received.into() };
         let body = created(project, "a.png", "e", 1);
-        let record = Record { message_id: "1".into(), body, attributes, ..Record::default() };
+        let record = SqsMessage { message_id: "1".into(), body, attributes, ..SqsMessage::default() };
 
-        let failures = app.ingest(Records { records: vec![record] }).await;
+        let failures = app.ingest(SqsEvent { records: vec![record] }).await;
 
-        assert_eq!((failures.len(), app.queue.buried().len()), (1 - buried, buried));
+        assert_eq!((failures.len(), app.queue.dead_letters().len()), (1 - buried, buried));
     }
 }
 
@@ -288,14 +290,14 @@ async fn whatever_call_fails_the_upload_is_an_item_once_and_is_looked_after() {
 async fn a_job_starts_once_uploads_have_paused() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
-    assert_eq!(app.queue.take_looks(), [(project, QUIET)]);
+    assert_eq!(app.queue.take_checks(), [(project, QUIET)]);
     app.clock.0.pass(Duration::from_secs(7));
     app.upload(project, "b.png", 1).await;
-    assert_eq!(app.queue.take_looks(), [], "somebody comes already");
+    assert_eq!(app.queue.take_checks(), [], "somebody comes already");
 
     app.clock.0.pass(Duration::from_secs(13));
     app.come_to(project).await;
-    let [(_, rest)] = app.queue.take_looks()[..] else { panic!("it comes again") };
+    let [(_, rest)] = app.queue.take_checks()[..] else { panic!("it comes again") };
     assert!(app.store.jobs_created().is_empty() && rest.as_millis().div_ceil(1_000) == 7, "{rest:?}");
     app.clock.0.pass(Duration::from_secs(7));
     app.come_to(project).await;
@@ -363,7 +365,7 @@ async fn a_project_that_labels_no_uploads_starts_no_job() {
         app.upload(project, "a.png", 1).await;
         app.clock.0.pass(Duration::from_secs(1_000));
         app.come_to(project).await;
-        assert!(app.store.jobs_created().is_empty() && app.queue.take_looks().is_empty());
+        assert!(app.store.jobs_created().is_empty() && app.queue.take_checks().is_empty());
     }
 }
 
@@ -466,13 +468,13 @@ async fn the_same_bytes_again_ask_nobody_again() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
     app.upload(project, "b.png", 1).await;
-    let waiting = async || app.store.arrivals(OrganizationUid::named("acme"), project).await.unwrap().waiting();
-    let places = || app.store.waiting_in(project, &Stretch::default());
-    let before = (waiting().await, places());
+    let waiting = async || app.store.backlog(OrganizationUid::named("acme"), project).await.unwrap().waiting();
+    let positions = || app.store.waiting_in(project, &UnlabeledQuery::default());
+    let before = (waiting().await, positions());
 
     app.upload(project, "a.png", 2).await;
 
-    assert_eq!((waiting().await, places()), before);
+    assert_eq!((waiting().await, positions()), before);
     app.handle([created(project, "a.png", "older", 1)]).await;
     assert_eq!(app.store.all_items()[0].file.as_ref().unwrap().etag, "etag", "the newest event counts all the same");
 }
@@ -495,7 +497,7 @@ async fn an_upload_that_is_no_new_version_leaves_the_item_and_its_draft_and_is_l
             app.upload(project, name, 1).await;
         }
         app.store.label(app.store.all_items()[0].asset.uid, a_draft());
-        let before = (app.store.all_items(), app.store.waiting_in(project, &Stretch::default()));
+        let before = (app.store.all_items(), app.store.waiting_in(project, &UnlabeledQuery::default()));
 
         for key in [&key, &Item::object_key(project, "b.png")] {
             app.files.put(key, "", content.clone()).await.unwrap();
@@ -505,7 +507,7 @@ async fn an_upload_that_is_no_new_version_leaves_the_item_and_its_draft_and_is_l
             app.handle([event("Object Created", BUCKET, key, size, "another", 2)]).await;
         }
 
-        assert_eq!((app.store.all_items(), app.store.waiting_in(project, &Stretch::default())), before, "{reason:?}");
+        assert_eq!((app.store.all_items(), app.store.waiting_in(project, &UnlabeledQuery::default())), before, "{reason:?}");
         let rejected = app.store.rejected();
         assert_eq!(rejected.iter().map(|upload| upload.reason).collect::<Vec<_>>(), [reason; 2]);
 

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::{JobUid, Naming, ProjectUid};
-use shared::domain::job::{Job, JobRequest, JobStatus};
-use shared::domain::key::Scope;
+use shared::domain::job::{Job, JobRequest};
+use shared::domain::job_status::JobStatus;
+use shared::domain::access::api_key::Scope;
 use shared::domain::webhook::Event;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::launch::{self, Cause};
+use shared::services::start_job::{self, Cause};
 use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Queue, Webhooks};
-use shared::tell;
+use shared::services::outbox;
 use tracing::warn;
 
 use crate::view::NewJob;
@@ -110,7 +111,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
         let request = JobRequest::read(body)?;
         let App { store, executions, clock, endpoints, .. } = self;
-        launch::create(store, executions, clock, endpoints, project, request, Cause::Call(naming)).await
+        start_job::create_job(store, executions, clock, endpoints, project, request, Cause::Call(naming)).await
     }
 
     pub(crate) async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {
@@ -145,7 +146,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         let job = self.get(caller, WRITE, uid).await?;
         let now = self.clock.now();
         let event = Event::of_job(&job, JobStatus::Cancelled, None);
-        let deliveries = tell::deliveries(&self.store, event, now).await?;
+        let deliveries = outbox::deliveries(&self.store, event, now).await?;
         let cancelled = self.store.cancel_job(&job, &deliveries, now).await?;
         // The mark is what cancels: workers read it before each item (I7). Stopping the execution only saves time, so a
         // failure here is not the client's; the watchdog stops it on its next round.
@@ -153,7 +154,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
             warn!(job.uid = %job.spec.uid, causes = error.chain(), "execution of cancelled job not stopped");
         }
         if cancelled {
-            tell::send(&self.queue, &deliveries).await;
+            outbox::send(&self.queue, &deliveries).await;
         }
         Ok(())
     }

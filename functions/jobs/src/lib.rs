@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use shared::domain::job::ModelType;
+use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{Clock, Drafts, Executions, Items, Jobs, Projects, Providers, Queue, Reports, Webhooks};
 use utoipa::OpenApi;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use shared::domain::job::ModelType;
+use shared::domain::prediction::model_type::ModelType;
 use shared::executions::StateMachine;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};

@@ -9,9 +9,9 @@ use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::{JobUid, Naming};
 use shared::domain::job::{Job, JobSpec};
-use shared::domain::outcome::{ItemReport, OutcomeKind};
+use shared::domain::job::outcome::{ItemReport, OutcomeKind};
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::launch;
+use shared::services::start_job;
 use shared::ports::{Clock, Executions, Jobs, Projects, Providers, Queue, Reports};
 
 use crate::handlers::{READ, WRITE};
@@ -85,7 +85,7 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         if !self.is_served(&spec).await? {
             return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
         }
-        launch::launch(&self.store, &self.executions, &self.clock, spec, naming).await
+        start_job::start_job(&self.store, &self.executions, &self.clock, spec, naming).await
     }
 
     /// Whether the model of a job that is over would serve it again.

@@ -6,8 +6,9 @@ mod pick;
 use serde::Deserialize;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
-use shared::domain::job::{JobSpec, ModelType};
-use shared::domain::plan::{Cut, Plan, Planned, Workers};
+use shared::domain::job::JobSpec;
+use shared::domain::prediction::model_type::ModelType;
+use shared::domain::job::plan::{Cut, Plan, Planned, Workers};
 use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, WaitingUploads};
 use tracing::info;
 
@@ -72,7 +73,7 @@ impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clo
         let cut = Cut::of(lines.count(), self.workers, self.concurrency(&job.spec).await?, latency_ms);
         let (total, truncated) = (u32::try_from(lines.count()).map_err(Error::internal)?, lines.truncated);
         let plan = Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated };
-        let plan = self.store.start_job(&plan, total, uploads.as_ref(), now).await?;
+        let plan = self.store.plan_job(&plan, total, uploads.as_ref(), now).await?;
         info!(job.uid = %input.job, items = total, batches = plan.batches.len(), truncated, "job planned");
         Ok(plan)
     }

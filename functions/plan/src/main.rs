@@ -1,7 +1,7 @@
 //! Wiring of the plan function.
 
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::domain::plan::Workers;
+use shared::domain::job::plan::Workers;
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};
 use shared::objects::Bucket;
 use shared::store::Store;

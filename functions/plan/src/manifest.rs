@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use shared::domain::id::JobUid;
 use shared::domain::item::Asset;
-use shared::domain::plan::{Batch, Cut};
+use shared::domain::job::plan::{Batch, Cut};
 use shared::domain::{Error, limits};
 use shared::ports::{Objects, Upload};
 
@@ -134,7 +134,7 @@ fn in_one_batch(lengths: &[u32], items: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::plan::Workers;
+    use shared::domain::job::plan::Workers;
 
     use super::*;
 

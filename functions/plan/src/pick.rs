@@ -8,9 +8,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::id::ItemUid;
 use shared::domain::item::{Asset, Item};
 use shared::domain::job::{JobSpec, UploadRun};
-use shared::domain::plan::{Batch, Plan};
+use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::{Error, Timestamp, limits};
-use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, Stretch, WaitingUploads};
+use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, UnlabeledQuery, WaitingUploads};
 
 use crate::Planner;
 use crate::manifest::Manifest;
@@ -47,15 +47,15 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
         Ok(None)
     }
 
-    /// What waits in a stretch that nothing moves into any more. Answers the place of the last one.
+    /// What waits in a query that nothing moves into any more. Answers the place of the last one.
     async fn pick_unlabeled(
         &self,
         spec: &JobSpec,
-        stretch: Stretch,
+        query: UnlabeledQuery,
         manifest: &mut Manifest<'_, O>,
     ) -> Result<Option<String>, Error> {
         let mut last = None;
-        let mut unlabeled = pin!(self.tenants.unlabeled(spec.project, stretch));
+        let mut unlabeled = pin!(self.tenants.unlabeled(spec.project, query));
         while let Some(waiting) = unlabeled.try_next().await? {
             let (mut places, assets): (Vec<String>, Vec<Asset>) = waiting.into_iter().unzip();
             let before = manifest.count();
@@ -77,20 +77,20 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
         manifest: &mut Manifest<'_, O>,
         now: Timestamp,
     ) -> Result<Picked, Error> {
-        let arrivals = self.tenants.arrivals(spec.organization, spec.project).await?;
-        let room = match arrivals.project.auto_label_on_upload {
+        let backlog = self.tenants.backlog(spec.organization, spec.project).await?;
+        let room = match backlog.project.auto_label_on_upload {
             Some(_) => run.max_items_per_day.saturating_sub(self.tenants.taken_today(spec.project, now).await?),
             None => 0, // it was turned off since the job was asked for
         };
         manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
-        let stretch =
-            Stretch { after: arrivals.taken_until, until: Some(run.until), uploads: true, ..Stretch::default() };
+        let query =
+            UnlabeledQuery { after: backlog.taken_until, until: Some(run.until), uploads: true, ..UnlabeledQuery::default() };
         Ok(Picked {
             organization: spec.organization,
             project: spec.project,
             max_items_per_day: run.max_items_per_day,
-            until: self.pick_unlabeled(spec, stretch, manifest).await?,
-            counted: arrivals.counted,
+            until: self.pick_unlabeled(spec, query, manifest).await?,
+            counted: backlog.counted,
         })
     }
 
@@ -134,11 +134,11 @@ impl<S, T: Items, O: Objects, C> Planner<S, T, O, C> {
         now: Timestamp,
     ) -> Result<(), Error> {
         let settled = now - SETTLED;
-        let young = Stretch { since: Some(settled), until: Some(now + SETTLED), ..Stretch::default() };
+        let young = UnlabeledQuery { since: Some(settled), until: Some(now + SETTLED), ..UnlabeledQuery::default() };
         let young: Vec<(String, Asset)> = self.tenants.unlabeled(spec.project, young).try_concat().await?;
         let mut taken: HashSet<ItemUid> = young.iter().map(|(_, asset)| asset.uid).collect();
         let mut old =
-            pin!(self.tenants.unlabeled(spec.project, Stretch { until: Some(settled), ..Stretch::default() }));
+            pin!(self.tenants.unlabeled(spec.project, UnlabeledQuery { until: Some(settled), ..UnlabeledQuery::default() }));
         while let Some(waiting) = old.try_next().await? {
             let assets =
                 waiting.into_iter().map(|(_, asset)| asset).filter(|asset| !taken.contains(&asset.uid)).collect();

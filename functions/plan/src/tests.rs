@@ -5,14 +5,17 @@ use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
-use shared::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
-use shared::domain::job::{Job, JobState, JobStatus, UploadRun};
+use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
+use shared::domain::prediction::size::Size;
+use shared::domain::job::{Job, JobState, UploadRun};
+use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
-use shared::domain::plan::Batch;
+use shared::domain::job::plan::Batch;
 use shared::domain::project;
 use shared::domain::provider::InferenceProvider;
-use shared::domain::upload::{FileVersion, Sequence};
-use shared::ports::{Arrivals, Manifests, Page, Projects, Slice, Stretch, Upload};
+use shared::domain::item::file_version::FileVersion;
+use shared::domain::item::file_version::Sequence;
+use shared::ports::{UploadBacklog, Manifests, Page, Projects, Slice, UnlabeledQuery, Upload};
 use shared::testing::{MemoryJob, MemoryObjects, MemoryTenants, StoppedClock, a_job};
 use tokio::sync::Mutex;
 
@@ -42,10 +45,10 @@ impl Items for Project {
     fn unlabeled(
         &self,
         _: ProjectUid,
-        stretch: Stretch,
+        query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
         let entry = |n| (format!("{n:016}"), asset(n));
-        let items = if stretch.since.is_none() { self.0 } else { 0 }; // none is young
+        let items = if query.since.is_none() { self.0 } else { 0 }; // none is young
         let pages = (0..items).step_by(1_000).map(move |from| Ok((from..items.min(from + 1_000)).map(entry).collect()));
         stream::iter(pages)
     }
@@ -65,7 +68,7 @@ impl Items for Project {
 
 /// No upload causes the job.
 impl WaitingUploads for Project {
-    async fn arrivals(&self, _: OrganizationUid, _: ProjectUid) -> Result<Arrivals, Error> {
+    async fn backlog(&self, _: OrganizationUid, _: ProjectUid) -> Result<UploadBacklog, Error> {
         unreachable!("no upload causes the job")
     }
 
@@ -313,15 +316,15 @@ impl Items for Moving {
     fn unlabeled(
         &self,
         _: ProjectUid,
-        stretch: Stretch,
+        query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
         let mut places = self.places.clone();
         if let Some((moved, at)) = self.moves.as_ref().filter(|_| self.reads.fetch_add(1, Ordering::Relaxed) > 0) {
             places.retain(|(_, asset)| asset.uid != moved.uid);
             places.push((*at, moved.clone()));
         }
-        places.retain(|(at, _)| stretch.since.is_none_or(|since| *at > since));
-        places.retain(|(at, _)| stretch.until.is_none_or(|until| *at <= until));
+        places.retain(|(at, _)| query.since.is_none_or(|since| *at > since));
+        places.retain(|(at, _)| query.until.is_none_or(|until| *at <= until));
         places.sort_by_key(|(at, _)| *at);
         let pages: Vec<_> =
             places.into_iter().map(|(at, asset)| Ok(vec![(format!("{:016}", at.as_microsecond()), asset)])).collect();

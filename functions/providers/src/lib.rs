@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use shared::domain::trust::Trust;
+use shared::domain::access::trust::Trust;
 use shared::ports::{Clock, Connect, Files, Objects, Projects, Providers, Secrets};
 use utoipa::OpenApi;
 

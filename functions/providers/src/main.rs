@@ -1,7 +1,7 @@
 //! Wiring of the providers function.
 
 use providers::{App, routes};
-use shared::domain::trust::Trust;
+use shared::domain::access::trust::Trust;
 use shared::egress::Egress;
 use shared::http::{api, serve};
 use shared::inference::{Models, Roles};

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::ports::{Clock, Executions, Jobs, Ledger, Queue, Webhooks};
-use shared::settle::settle;
-use shared::tell;
+use shared::services::settle::settle;
+use shared::services::outbox;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -88,7 +88,7 @@ where
 
     async fn round(&self) -> Result<(), Error> {
         let (jobs, sent) =
-            tokio::join!(self.look_after_all(), tell::send_waiting(&self.webhooks, &self.queue, &self.clock));
+            tokio::join!(self.look_after_all(), outbox::send_waiting(&self.webhooks, &self.queue, &self.clock));
         if let Ok(sent @ 1..) = sent {
             warn!(sent, "waiting deliveries sent");
         }
@@ -210,7 +210,8 @@ async fn look_after_each(jobs: Vec<JobUid>, look: impl AsyncFn(JobUid) -> Result
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use shared::domain::job::{Job, JobStatus};
+    use shared::domain::job::Job;
+    use shared::domain::job_status::JobStatus;
     use shared::domain::webhook::{Delivery, Event as Told, Response};
     use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
 

@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::{DeliveryUid, Naming, WebhookUid};
-use shared::domain::key::Scope;
+use shared::domain::access::api_key::Scope;
 use shared::domain::webhook::{Delivery, DeliveryStatus, NewWebhook, Webhook, WebhookChange};
 use shared::egress::url_field;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, DeliveryFilter, Queue, Receivers, Secrets, Webhooks};
-use shared::tell;
+use shared::ports::{Clock, DeliveryFilter, Queue, WebhookSender, Secrets, Webhooks};
+use shared::services::outbox;
 use shared::webhooks::new_secret;
 use tracing::info;
 
@@ -35,7 +35,7 @@ type Shared<S, V, Q, R, C> = State<Arc<App<S, V, Q, R, C>>>;
         (status = 409, description = "`too_many`: the organization has as many webhooks as one may have.", body = Problem),
     ),
 )]
-pub(crate) async fn create<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn create<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     naming: Naming,
@@ -50,7 +50,7 @@ pub(crate) async fn create<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: C
     params(PagingParameters),
     responses((status = 200, description = "A page of webhooks.", body = PageView<WebhookView>)),
 )]
-pub(crate) async fn list<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn list<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     request: ListRequest,
@@ -64,7 +64,7 @@ pub(crate) async fn list<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clo
     params(("uid" = WebhookUid, Path)),
     responses((status = 200, description = "The webhook, without its secret.", body = WebhookView)),
 )]
-pub(crate) async fn get<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn get<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
@@ -82,7 +82,7 @@ pub(crate) async fn get<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Cloc
         (status = 412, description = "`precondition_failed`: others change it all the time; nothing was changed.", body = Problem),
     ),
 )]
-pub(crate) async fn update<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn update<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
@@ -97,7 +97,7 @@ pub(crate) async fn update<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: C
     params(("uid" = WebhookUid, Path)),
     responses((status = 204, description = "The webhook is gone.")),
 )]
-pub(crate) async fn remove<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn remove<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
@@ -112,7 +112,7 @@ pub(crate) async fn remove<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: C
     params(("uid" = WebhookUid, Path)),
     responses((status = 200, description = "How it went: a receiver that fails is a result, not an error.", body = TestView)),
 )]
-pub(crate) async fn test<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn test<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
@@ -134,7 +134,7 @@ pub(crate) async fn test<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clo
         (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
     ),
 )]
-pub(crate) async fn deliveries<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn deliveries<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     request: ListRequest,
@@ -148,7 +148,7 @@ pub(crate) async fn deliveries<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, 
     params(("uid" = DeliveryUid, Path)),
     responses((status = 200, description = "The delivery as it is now.", body = DeliveryView)),
 )]
-pub(crate) async fn delivery<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn delivery<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
@@ -166,7 +166,7 @@ pub(crate) async fn delivery<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C:
         (status = 409, description = "`not_redeliverable`: its webhook was deleted or deactivated, or it was a test.", body = Problem),
     ),
 )]
-pub(crate) async fn redeliver<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock>(
+pub(crate) async fn redeliver<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock>(
     State(app): Shared<S, V, Q, R, C>,
     caller: Caller,
     Path(uid): Path<String>,
@@ -174,7 +174,7 @@ pub(crate) async fn redeliver<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C
     respond(app.redeliver(&caller, &uid).await.map(|delivery| (StatusCode::ACCEPTED, Json(DeliveryView::of(delivery)))))
 }
 
-impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, C> {
+impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q, R, C> {
     async fn create(&self, caller: &Caller, naming: &Naming, body: &[u8]) -> Result<CreatedView, Error> {
         caller.needs(WRITE)?;
         let new = NewWebhook::read(body, url_field(self.loopback_http))?;
@@ -242,7 +242,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
             .open(&Webhook::secret_context(webhook.organization, webhook.uid), &webhook.sealed_secret)
             .await?;
         let mut delivery = Delivery::of_test(&webhook, self.clock.now());
-        let response = self.receivers.tell(&webhook.target_url, &secret, &delivery, self.clock.now()).await;
+        let response = self.receivers.post(&webhook.target_url, &secret, &delivery, self.clock.now()).await;
         delivery.attempted(response, None, self.clock.now());
         self.store.add_delivery(&delivery).await?;
         Ok(delivery)
@@ -287,7 +287,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: Receivers, C: Clock> App<S, V, Q, R, 
             }
             let Some(anew) = delivery.anew(self.clock.now())? else { return Ok(delivery) };
             if self.store.restart_delivery(&delivery, &anew).await? {
-                tell::send(&self.queue, std::slice::from_ref(&anew)).await;
+                outbox::send(&self.queue, std::slice::from_ref(&anew)).await;
                 return Ok(anew);
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use shared::ports::{Clock, Queue, Receivers, Secrets, Webhooks};
+use shared::ports::{Clock, Queue, WebhookSender, Secrets, Webhooks};
 use utoipa::OpenApi;
 
 pub use view::{DeliveryView, TestView, WebhookView};
@@ -51,7 +51,7 @@ where
     S: Webhooks + 'static,
     V: Secrets + 'static,
     Q: Queue + 'static,
-    R: Receivers + 'static,
+    R: WebhookSender + 'static,
     C: Clock + 'static,
 {
     let one = get(handlers::get::<S, V, Q, R, C>)

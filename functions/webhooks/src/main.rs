@@ -6,7 +6,7 @@ use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::queue::WebhookQueue;
 use shared::secrets::Vault;
 use shared::store::Store;
-use shared::webhooks::Courier;
+use shared::webhooks::WebhookClient;
 use webhooks::{App, routes};
 
 #[tokio::main(flavor = "current_thread")]
@@ -26,7 +26,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         store: store.clone(),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
-        receivers: Courier::new(Egress::trusting(loopback_http, &extra_roots)?),
+        receivers: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         loopback_http,
     };

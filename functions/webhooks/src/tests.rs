@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
-use shared::domain::job::JobStatus;
+use shared::domain::job_status::JobStatus;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Event, Response, Webhook, WebhookChange};
 use shared::ports::{Secrets, Slice, Webhooks};
 use shared::testing::{

@@ -1,51 +1,22 @@
 //! The rules of auto-labeling. Pure: no I/O, no clock, no AWS.
+//!
+//! A room is a folder. Rooms depend on each other in one direction only: a room uses those that stand above it in the list
+//! below, never one beneath it. `tests/it/layers.rs` holds that.
 
-pub mod annotate;
-pub mod auto_label;
-pub mod breaker;
-pub mod connection;
-pub mod content;
-pub mod decode;
-pub mod diagnosis;
-pub mod draft;
-pub mod error;
-pub mod fields;
-pub mod head;
-pub mod id;
-pub mod idempotency;
-pub mod item;
-pub mod job;
-pub mod json;
-pub mod key;
-pub mod limits;
-pub mod mask;
-pub mod organization;
-pub mod orientation;
-pub mod outcome;
-pub mod pace;
-pub mod packed;
-pub mod plan;
+mod kernel;
+
+pub mod access;
 pub mod prediction;
-pub mod project;
+
+pub mod item;
 pub mod provider;
-pub mod rate;
-pub mod result;
-pub mod rle;
-pub mod source;
-pub mod summary;
-pub mod trust;
-pub mod turn;
-pub mod unicode;
+
+pub mod job;
 pub mod upload;
+
+pub mod project;
+pub mod reply;
+
 pub mod webhook;
 
-pub use error::{Error, ErrorCode};
-pub use jiff::Timestamp;
-
-/// When what last changed at `before` changes `now`: later in any case, be it that the clock stands still or goes back. So no
-/// two states have the same time, and a write may be conditional on it.
-#[must_use]
-pub fn change_time(before: Timestamp, now: Timestamp) -> Timestamp {
-    let next = Timestamp::from_microsecond(before.as_microsecond() + 1); // what the clock can tell apart
-    now.max(next.unwrap_or(before))
-}
+pub use kernel::{Error, ErrorCode, Timestamp, change_time, diagnosis, error, fields, id, job_status, json, limits, packed, unicode};

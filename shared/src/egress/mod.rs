@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use crate::domain::limits;
-use crate::domain::source::Source;
+use crate::domain::item::source::Source;
 use crate::ports::{Files, NoFile};
 
 pub use self::error::{EgressError, TlsError};

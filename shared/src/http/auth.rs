@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::id::OrganizationUid;
-use crate::domain::key::{ApiKey, KeyHash, Scope};
-use crate::domain::rate::{RateLimit, Requester};
+use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
+use crate::domain::access::rate_limit::{RateLimit, Requester};
 use crate::domain::{Error, Timestamp};
 use crate::ports::Keys;
 

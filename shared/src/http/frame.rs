@@ -19,7 +19,7 @@ use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_
 use super::throttle::{self, Throttle};
 use super::trace::{self, Seen};
 use super::{Caller, PublicBase, idempotency, respond};
-use crate::domain::rate::{RateLimit, Requester, Standing, Usage};
+use crate::domain::access::rate_limit::{RateLimit, Requester, RateLimitStatus, Usage};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Clock, Idempotency, Keys, RateLimits};
 
@@ -112,7 +112,7 @@ fn cors(origin: HeaderValue) -> CorsLayer {
 /// Who asks, where they stand, and whether they get in.
 struct Admission {
     caller: Option<Caller>,
-    standing: Standing,
+    status: RateLimitStatus,
     verdict: Result<(), Error>,
 }
 
@@ -125,7 +125,7 @@ where
 {
     let key = request.headers().get(API_KEY).and_then(|value| value.to_str().ok());
     let address = throttle::address(&request);
-    let Admission { caller, standing, verdict } = frame.admission(key, address, frame.clock.now()).await;
+    let Admission { caller, status, verdict } = frame.admission(key, address, frame.clock.now()).await;
     let seen = Seen { caller: caller.clone(), route: request.extensions().get::<MatchedPath>().cloned() };
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
@@ -134,7 +134,7 @@ where
         Ok(()) => next.run(request).await,
         Err(error) => respond::<()>(Err(error)),
     };
-    throttle::show(standing, response.headers_mut());
+    throttle::show(status, response.headers_mut());
     response.extensions_mut().insert(seen);
     response
 }
@@ -146,19 +146,19 @@ impl<S: Keys + RateLimits, C> Frame<S, C> {
             Ok(caller) => (caller.requester(), caller.limit(self.limit)),
             Err(_) => (address, self.unauthenticated_limit),
         };
-        let uncounted = limit.standing(Usage::default(), now);
+        let uncounted = limit.status(Usage::default(), now);
         let counted = match &caller {
             // Nobody knows whose key it is, so nobody is counted.
             Err(Error::StoreUnavailable(_) | Error::Internal(_)) => Ok(uncounted),
             _ => self.throttle.count(&self.store, requester, limit, now).await,
         };
-        let (standing, counted) = match counted {
-            Ok(standing) => (standing, standing.check(now)),
+        let (status, counted) = match counted {
+            Ok(status) => (status, status.check(now)),
             Err(error) => (uncounted, Err(error)),
         };
         match caller {
-            Ok(caller) => Admission { caller: Some(caller), standing, verdict: counted },
-            Err(denied) => Admission { caller: None, standing, verdict: counted.and(Err(denied)) },
+            Ok(caller) => Admission { caller: Some(caller), status, verdict: counted },
+            Err(denied) => Admission { caller: None, status, verdict: counted.and(Err(denied)) },
         }
     }
 }

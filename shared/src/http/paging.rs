@@ -133,7 +133,7 @@ impl Paging {
     /// The page on the wire. The URLs are absolute, as the TypeScript client needs them.
     pub fn view<T, V>(&self, page: Page<T>, view: impl FnMut(T) -> V) -> PageView<V> {
         let previous = page.previous.map(|before| match before {
-            Before::Place(place) => Some(place),
+            Before::Position(position) => Some(position),
             Before::End => None,
         });
         PageView {
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(second.slice(), slice);
         assert_eq!(second.filter("project"), Some("p 1"));
 
-        for (before, after) in [(Before::Place("first".into()), Some("first".into())), (Before::End, None)] {
+        for (before, after) in [(Before::Position("first".into()), Some("first".into())), (Before::End, None)] {
             let page = second.view(Page { entries: vec![2], next: None, previous: Some(before) }, |n| n);
             let query = query(&[("cursor", &cursor_of(&page.previous.unwrap()))]);
             let back = Paging::read(BASE, "/auto-label-jobs/", &query, &["project", "status"]).unwrap();

@@ -18,7 +18,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
-use crate::domain::idempotency::IdempotencyKey;
+use crate::domain::access::idempotency::IdempotencyKey;
 use crate::domain::packed::write_json;
 
 /// Tells this use of the API key from any other.

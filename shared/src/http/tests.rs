@@ -20,7 +20,7 @@ use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_
 use super::{Body, ListRequest, Path, Repeatable, Settings, respond, wrong_method};
 use crate::domain::fields::Fields;
 use crate::domain::id::{Naming, ProjectUid};
-use crate::domain::rate::RateLimit;
+use crate::domain::access::rate_limit::RateLimit;
 use crate::domain::{Error, Timestamp, limits};
 use crate::testing::{ACME, Fault, MemoryRequests, OTHER, TestApi};
 

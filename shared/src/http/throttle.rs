@@ -9,7 +9,7 @@ use http::HeaderMap;
 use lambda_http::request::RequestContext;
 
 use super::headers::{RATE_LIMIT, RATE_REMAINING, RATE_RESET};
-use crate::domain::rate::{RateLimit, Requester, Standing};
+use crate::domain::access::rate_limit::{RateLimit, Requester, RateLimitStatus};
 use crate::domain::{Error, Timestamp};
 use crate::ports::RateLimits;
 
@@ -20,7 +20,7 @@ const REFUSED: usize = 1_000;
 /// table nothing.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
-    refused: Mutex<HashMap<Requester, Standing>>,
+    refused: Mutex<HashMap<Requester, RateLimitStatus>>,
 }
 
 impl Throttle {
@@ -34,28 +34,28 @@ impl Throttle {
         requester: Requester,
         limit: RateLimit,
         now: Timestamp,
-    ) -> Result<Standing, Error> {
-        if let Some(standing) = self.refused_before(&requester, now) {
-            return Ok(standing);
+    ) -> Result<RateLimitStatus, Error> {
+        if let Some(status) = self.refused_before(&requester, now) {
+            return Ok(status);
         }
-        let standing = limit.standing(counters.count(&requester, now).await?, now);
-        if standing.check(now).is_err() {
-            self.remember(requester, standing);
+        let status = limit.status(counters.count(&requester, now).await?, now);
+        if status.check(now).is_err() {
+            self.remember(requester, status);
         }
-        Ok(standing)
+        Ok(status)
     }
 
-    fn refused_before(&self, requester: &Requester, now: Timestamp) -> Option<Standing> {
+    fn refused_before(&self, requester: &Requester, now: Timestamp) -> Option<RateLimitStatus> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get(requester).copied().filter(|standing| standing.check(now).is_err())
+        refused.get(requester).copied().filter(|status| status.check(now).is_err())
     }
 
-    fn remember(&self, requester: Requester, standing: Standing) {
+    fn remember(&self, requester: Requester, status: RateLimitStatus) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.len() >= REFUSED {
             refused.clear();
         }
-        refused.insert(requester, standing);
+        refused.insert(requester, status);
     }
 }
 
@@ -70,8 +70,8 @@ pub(super) fn address(request: &Request) -> Requester {
 }
 
 /// Says where the caller stands.
-pub(super) fn show(standing: Standing, headers: &mut HeaderMap) {
-    headers.insert(RATE_LIMIT, standing.limit.into());
-    headers.insert(RATE_REMAINING, standing.remaining.into());
-    headers.insert(RATE_RESET, standing.resets_at.into());
+pub(super) fn show(status: RateLimitStatus, headers: &mut HeaderMap) {
+    headers.insert(RATE_LIMIT, status.limit.into());
+    headers.insert(RATE_REMAINING, status.remaining.into());
+    headers.insert(RATE_RESET, status.resets_at.into());
 }

@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use crate::domain::id::OrganizationUid;
-use crate::domain::trust::Trust;
+use crate::domain::access::trust::Trust;
 use crate::domain::{Error, Timestamp};
 use crate::ports::Clock;
 use crate::sdk;

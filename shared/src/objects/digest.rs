@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 
-use crate::domain::upload::Digest;
+use crate::domain::item::file_version::Digest;
 
 /// Bytes on their way to a digest that they may have.
 pub(super) struct Digesting<'a> {

@@ -3,10 +3,10 @@
 use std::future::Future;
 
 use crate::domain::id::OrganizationUid;
-use crate::domain::idempotency::{Claim, Claimed, Outcome};
-use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
-use crate::domain::organization::Organization;
-use crate::domain::rate::{Requester, Usage};
+use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
+use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
+use crate::domain::access::organization::Organization;
+use crate::domain::access::rate_limit::{Requester, Usage};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
@@ -25,7 +25,7 @@ pub trait RateLimits: Send + Sync {
 /// Requests that clients named by an idempotency key.
 pub trait Idempotency: Send + Sync {
     /// Takes the key for a request, unless one before it has it: one that is in progress, or one that has succeeded. A
-    /// request whose lease is over is dead, and the same one may take its place.
+    /// request whose lease is over is dead, and the same one may take its position.
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Error>> + Send;
     /// Keeps what is left of the request, for a day. Whoever lost the key meanwhile keeps nothing.
     fn keep(&self, claim: &Claim, outcome: Outcome) -> impl Future<Output = Result<(), Error>> + Send;

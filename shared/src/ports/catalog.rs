@@ -66,19 +66,19 @@ pub trait Items: Send + Sync {
         project: Option<ProjectUid>,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
-    /// The unlabeled items of a stretch in the order of their creation, each with its place there, some thousands at a
+    /// The unlabeled items of a query in the order of their creation, each with its position there, some thousands at a
     /// time: a project may have any number.
     fn unlabeled(
         &self,
         project: ProjectUid,
-        stretch: Stretch,
+        query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send;
 }
 
 /// Which unlabeled items, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stretch {
-    /// Behind this place.
+pub struct UnlabeledQuery {
+    /// Behind this position.
     pub after: Option<String>,
     /// What came later than this.
     pub since: Option<Timestamp>,
@@ -87,5 +87,5 @@ pub struct Stretch {
     /// Only items whose files have come by upload, and that nobody has put back since.
     pub uploads: bool,
     /// So many are enough to know, as far as they go: nobody needs to read a thousand to see whether there is one.
-    pub enough: Option<usize>,
+    pub limit: Option<usize>,
 }

@@ -6,10 +6,13 @@ use futures_util::Stream;
 
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, Item};
-use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
-use crate::domain::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt, Remarks};
-use crate::domain::plan::Plan;
-use crate::domain::summary::{ItemError, LabelCount, Summary};
+use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job_status::JobStatus;
+use crate::domain::job::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt, Remarks};
+use crate::domain::job::plan::Plan;
+use crate::domain::job::summary::Summary;
+use crate::domain::job::failure::ItemError;
+use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Picked, Slice};
@@ -60,7 +63,7 @@ pub trait Jobs: Send + Sync {
     ///
     /// # Errors
     /// `JobFinished` if it ended meanwhile.
-    fn start_job(
+    fn plan_job(
         &self,
         plan: &Plan,
         total: u32,
@@ -89,7 +92,7 @@ pub trait Jobs: Send + Sync {
     /// it is.
     fn refuse_job(&self, job: JobUid, refusal: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
-    fn forget_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    fn unwatch_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
     /// says. The watchdog looks at it no more. `false`: it is not, read it again.
     fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
@@ -163,7 +166,7 @@ pub trait Reports: Send + Sync {
 /// Drafts that nobody wants.
 pub trait Drafts: Send + Sync {
     /// Removes the item's draft, if it still is the one that `item` has and no person has touched it: the item is unlabeled
-    /// again at its old place, and its next result has another uid. `false`: it is not, read it again.
+    /// again at its old position, and its next result has another uid. `false`: it is not, read it again.
     fn discard_draft(&self, item: &Item) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::domain::Error;
 use crate::domain::item::Asset;
-use crate::domain::plan::Batch;
-use crate::domain::source::Source;
-use crate::domain::upload::Digest;
+use crate::domain::job::plan::Batch;
+use crate::domain::item::source::Source;
+use crate::domain::item::file_version::Digest;
 
 /// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
 /// bucket drops it.
@@ -34,7 +34,7 @@ pub trait Objects: Send + Sync {
     /// The bytes of a range.
     fn get_range(&self, key: &str, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
     /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. Whether the
-    /// item's owner may read there is the caller's question ([`SourceBuckets::open`](crate::domain::source::SourceBuckets)).
+    /// item's owner may read there is the caller's question ([`SourceBuckets::open`](crate::domain::item::source::SourceBuckets)).
     fn sign_get(&self, source: &Source, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
     /// A URL that writes an object.
     fn sign_put(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
@@ -68,7 +68,7 @@ pub struct Listing {
 
 /// What is in a bucket, whether it can be read or not.
 pub trait Listings: Send + Sync {
-    /// The object of this place as it is now; `None`: there is none.
+    /// The object of this position as it is now; `None`: there is none.
     fn listed(&self, source: &Source) -> impl Future<Output = Result<Option<Listing>, NoFile>> + Send;
 }
 
@@ -87,7 +87,7 @@ pub struct Described {
 
 /// The bytes of objects, as a whole.
 pub trait Contents: Send + Sync {
-    /// The object of this place as it is now; `None`: it is gone, or may not be read.
+    /// The object of this position as it is now; `None`: it is gone, or may not be read.
     fn described(&self, source: &Source) -> impl Future<Output = Result<Option<Described>, NoFile>> + Send;
     /// Whether the bytes of an object have one of these digests, read as they come and not kept in memory.
     ///

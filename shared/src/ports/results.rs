@@ -5,14 +5,14 @@ use std::future::Future;
 use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::Item;
-use crate::domain::result::LabelResult;
+use crate::domain::item::result::LabelResult;
 use crate::domain::webhook::Delivery;
 use crate::ports::{Page, Slice};
 
 /// Results of items.
 pub trait Results: Send + Sync {
-    /// The place of an item in the lists of its project: [`Slice::after`] of what comes behind it.
-    fn place(&self, item: &Item) -> String;
+    /// The position of an item in the lists of its project: [`Slice::after`] of what comes behind it.
+    fn position(&self, item: &Item) -> String;
     /// The project's items that have a result, walked in the order of creation. A page may have fewer entries
     /// than asked for and still not be the last.
     fn results(
@@ -25,7 +25,7 @@ pub trait Results: Send + Sync {
     /// The result of this uid with its item, whosever it is; a rejected one is found as well.
     fn result(&self, uid: ResultUid) -> impl Future<Output = Result<Option<Item>, Error>> + Send;
     /// Stores what a person made of the item's result, if that still is as `item` says, and the deliveries that tell it, in
-    /// one step. A rejected one leaves the item, which is unlabeled again at its old place. `false`: it is not, read it
+    /// one step. A rejected one leaves the item, which is unlabeled again at its old position. `false`: it is not, read it
     /// again.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::domain::auto_label::AutoLabelPause;
+use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{AssetType, Item};
 use crate::domain::project::Project;
@@ -13,7 +13,7 @@ use crate::ports::{Page, Slice};
 
 /// What has arrived in a project and still waits for a job of its own.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Arrivals {
+pub struct UploadBacklog {
     /// The project.
     pub project: Project,
     /// Uploads ever, about: one that S3 tells of twice may count twice. It only grows, so whoever has seen it knows later
@@ -26,14 +26,14 @@ pub struct Arrivals {
     /// Since when the oldest of those that wait does, at the earliest; `None`: none does, as far as is known.
     pub waiting_since: Option<Timestamp>,
     /// Somebody looks after them.
-    pub are_awaited: bool,
+    pub are_watched: bool,
     /// The job that they have started last, if it has taken nothing yet.
     pub last_job: Option<JobUid>,
     /// Where the last such job ended, in the order of unlabeled items.
     pub taken_until: Option<String>,
 }
 
-impl Arrivals {
+impl UploadBacklog {
     /// How many still wait, about.
     #[must_use]
     pub const fn waiting(&self) -> u64 {
@@ -50,9 +50,9 @@ pub struct Picked {
     pub project: ProjectUid,
     /// How many may be taken in a day, UTC.
     pub max_items_per_day: u32,
-    /// The place of the last one; `None`: there was none.
+    /// The position of the last one; `None`: there was none.
     pub until: Option<String>,
-    /// Uploads ever ([`Arrivals::counted`]) when they were picked.
+    /// Uploads ever ([`UploadBacklog::counted`]) when they were picked.
     pub counted: u64,
 }
 
@@ -83,11 +83,11 @@ pub trait Uploads: Send + Sync {
 pub trait WaitingUploads: Send + Sync {
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn arrivals(
+    fn backlog(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
-    ) -> impl Future<Output = Result<Arrivals, Error>> + Send;
+    ) -> impl Future<Output = Result<UploadBacklog, Error>> + Send;
     /// Items of a project that jobs have taken on the day of `now`, UTC, because of uploads.
     fn taken_today(&self, project: ProjectUid, now: Timestamp) -> impl Future<Output = Result<u32, Error>> + Send;
 }
@@ -105,28 +105,28 @@ pub trait UploadWatch: Send + Sync {
         added: &[AssetType],
         waiting: u64,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Arrivals, Error>> + Send;
+    ) -> impl Future<Output = Result<UploadBacklog, Error>> + Send;
     /// Has a project's uploads looked after: all but the first `settled`. The first of them waits since `now`, and somebody is
-    /// to look at them at `look_at`. `false`: they are looked after already.
-    fn await_pause(
+    /// to look at them at `check_at`. `false`: they are looked after already.
+    fn watch_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         settled: u64,
         now: Timestamp,
-        look_at: Timestamp,
+        check_at: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Notes when somebody is to look at them next. `false`: somebody is on the way already, later than `now`, or they are
     /// looked after no longer.
-    fn look_again(
+    fn schedule_check(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         now: Timestamp,
-        look_at: Timestamp,
+        check_at: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Has a project's uploads looked after no longer, if still no more were `counted`: what has arrived since is not forgotten.
-    fn forget_arrivals(
+    fn unwatch_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
@@ -144,7 +144,7 @@ pub trait UploadWatch: Send + Sync {
     fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause)
     -> impl Future<Output = Result<(), Error>> + Send;
     /// Projects of every tenant whose uploads are looked after.
-    fn awaited_projects(
+    fn watched_projects(
         &self,
         after: Option<&str>,
         limit: usize,
@@ -154,15 +154,15 @@ pub trait UploadWatch: Send + Sync {
 /// The queue of what S3 tells.
 pub trait UploadQueue: Send + Sync {
     /// Asks for a look at a project's uploads, after `delay` (at most 15 minutes). `hops`: the looks that led to it.
-    fn look_at(
+    fn request_check(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         delay: Duration,
         hops: u32,
     ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Asks for the rest of a round of the schedule, behind the project of this place.
-    fn go_on(&self, after: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Asks for the rest of a round of the schedule, behind the project of this position.
+    fn continue_round(&self, after: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a message that nothing can be made of where people look, with the reason.
-    fn bury(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    fn send_to_dead_letters(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }

@@ -150,13 +150,13 @@ pub trait Queue: Send + Sync {
         delay: Duration,
     ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Puts a delivery that was given up where people look.
-    fn bury(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
+    fn send_to_dead_letters(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// The receivers of webhooks.
-pub trait Receivers: Send + Sync {
+pub trait WebhookSender: Send + Sync {
     /// One signed request, of this moment. Whatever goes wrong is the response: there is no attempt without one.
-    fn tell(
+    fn post(
         &self,
         target_url: &str,
         secret: &str,

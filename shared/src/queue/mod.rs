@@ -16,7 +16,7 @@ use crate::domain::item::is_zero;
 use crate::ports::{DeliveryRequest, Queue, UploadQueue};
 use crate::sdk;
 
-pub use records::{Attributes, Failures, Record, Records};
+pub use records::{Attributes, SqsBatchResponse, SqsMessage, SqsEvent};
 
 /// The longest delay of a message (AWS, "Amazon SQS delay queues"). Longer ones take several hops.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -129,7 +129,7 @@ impl Queue for WebhookQueue {
         self.put(url, requests, delay).await
     }
 
-    async fn bury(&self, delivery: DeliveryUid) -> Result<(), Error> {
+    async fn send_to_dead_letters(&self, delivery: DeliveryUid) -> Result<(), Error> {
         let url = self.dead_letters_url.as_deref().ok_or_else(|| Error::internal("no dead-letter queue configured"))?;
         self.put(url, &[DeliveryRequest { delivery, organization: None, hops: 0 }], Duration::ZERO).await
     }
@@ -150,7 +150,7 @@ pub enum UploadMessage {
     },
     /// The rest of a round of the schedule.
     RoundV1 {
-        /// Behind the project of this place.
+        /// Behind the project of this position.
         after: String,
     },
 }
@@ -179,7 +179,7 @@ impl UploadMessages {
 }
 
 impl UploadQueue for UploadMessages {
-    async fn look_at(
+    async fn request_check(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
@@ -189,11 +189,11 @@ impl UploadQueue for UploadMessages {
         self.send(&UploadMessage::V1 { organization, project, hops }, delay).await
     }
 
-    async fn go_on(&self, after: &str) -> Result<(), Error> {
+    async fn continue_round(&self, after: &str) -> Result<(), Error> {
         self.send(&UploadMessage::RoundV1 { after: after.to_owned() }, Duration::ZERO).await
     }
 
-    async fn bury(&self, body: &str, reason: &str) -> Result<(), Error> {
+    async fn send_to_dead_letters(&self, body: &str, reason: &str) -> Result<(), Error> {
         // The body stays as it came, so that it can be sent again as it is.
         let reason = MessageAttributeValue::builder().data_type("String").string_value(reason).build();
         let reason = reason.map_err(Error::internal)?;

@@ -3,18 +3,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Records of a queue.
+/// SqsEvent of a queue.
 #[derive(Debug, Deserialize)]
-pub struct Records {
+pub struct SqsEvent {
     /// In no order.
     #[serde(rename = "Records")]
-    pub records: Vec<Record>,
+    pub records: Vec<SqsMessage>,
 }
 
 /// A message.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct SqsMessage {
     /// By which a failure names it.
     pub message_id: String,
     /// What was sent.
@@ -39,7 +39,7 @@ pub struct Attributes {
 /// The records that come again; all others are deleted.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Failures {
+pub struct SqsBatchResponse {
     batch_item_failures: Vec<Failure>,
 }
 
@@ -49,9 +49,9 @@ struct Failure {
     item_identifier: String,
 }
 
-impl Failures {
+impl SqsBatchResponse {
     /// Adds a record.
-    pub fn add(&mut self, record: &Record) {
+    pub fn add(&mut self, record: &SqsMessage) {
         self.batch_item_failures.push(Failure { item_identifier: record.message_id.clone() });
     }
 

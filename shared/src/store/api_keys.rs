@@ -9,7 +9,7 @@ use super::calls::{Found, Row, attribute, classify, key_of, read};
 use super::keys::{self, Key};
 use super::rows::item;
 use crate::domain::id::OrganizationUid;
-use crate::domain::key::{ApiKey, IssuedKey, KeyHash};
+use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{KeyRing, Keys, Page, Slice};
 
@@ -53,12 +53,12 @@ impl KeyRing for Store {
         let rows = self.get_many(entries.iter().map(|(_, key)| key.clone()).collect()).await?;
         let mut found: HashMap<String, Row> =
             rows.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
-        let issued = |(place, key): (String, Key)| {
+        let issued = |(position, key): (String, Key)| {
             let (hash, row) = (key.api_key_hash()?, found.remove(&key.pk)?);
-            Some(read(row).map(|key| (place, IssuedKey { hash, key })))
+            Some(read(row).map(|key| (position, IssuedKey { hash, key })))
         };
         let entries = entries.into_iter().filter_map(issued).collect::<Result<_, Error>>()?;
-        let page = Found { entries, further }.page(slice, |(place, _): &(String, IssuedKey)| place.clone());
+        let page = Found { entries, further }.page(slice, |(position, _): &(String, IssuedKey)| position.clone());
         Ok(page.with(|entries| entries.into_iter().map(|(_, key)| key).collect()))
     }
 

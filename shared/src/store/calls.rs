@@ -232,17 +232,17 @@ impl Store {
         let mut rows = answer.items.unwrap_or_default();
         let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
         rows.truncate(slice.limit);
-        let place = |row: &Row| row.get(SK)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
-        let further = rows.last().and_then(place).filter(|_| more);
+        let position = |row: &Row| row.get(SK)?.as_s().ok()?.strip_prefix(prefix).map(str::to_owned);
+        let further = rows.last().and_then(position).filter(|_| more);
         let entries: Vec<(String, T)> = rows
             .into_iter()
-            .map(|row| Ok((place(&row).unwrap_or_default(), read(row)?)))
+            .map(|row| Ok((position(&row).unwrap_or_default(), read(row)?)))
             .collect::<Result<_, Error>>()?;
-        let page = Page::found(slice, entries, further, |(place, _)| place.clone());
+        let page = Page::found(slice, entries, further, |(position, _)| position.clone());
         Ok(page.with(|entries| entries.into_iter().map(|(_, entry)| entry).collect()))
     }
 
-    /// The keys of a part of a list, each with its place.
+    /// The keys of a part of a list, each with its position.
     pub(super) async fn find_in_list(&self, list: &List, slice: &Slice) -> Result<Found<(String, Key)>, Error> {
         let (first, last) = list.ends();
         let (from, to) = match slice.after.clone() {
@@ -265,13 +265,13 @@ impl Store {
             .scan_index_forward(slice.reads_upward())
             .limit(i32::try_from(wanted).unwrap_or(i32::MAX));
         let answer = request.send().await.map_err(classify)?;
-        let place = |row: &Row| row.get(LISTING.sk)?.as_s().ok().cloned();
+        let position = |row: &Row| row.get(LISTING.sk)?.as_s().ok().cloned();
         let mut rows = answer.items.unwrap_or_default();
-        rows.retain(|row| slice.after.is_none() || place(row) != slice.after); // BETWEEN has both its ends
+        rows.retain(|row| slice.after.is_none() || position(row) != slice.after); // BETWEEN has both its ends
         let more = rows.len() > slice.limit || answer.last_evaluated_key.is_some();
         rows.truncate(slice.limit);
-        let further = rows.last().and_then(place).filter(|_| more);
-        let entries = rows.iter().filter_map(|row| Some((place(row)?, key_of(row)?))).collect();
+        let further = rows.last().and_then(position).filter(|_| more);
+        let entries = rows.iter().filter_map(|row| Some((position(row)?, key_of(row)?))).collect();
         Ok(Found { entries, further })
     }
 }
@@ -280,23 +280,23 @@ impl Store {
 pub(super) struct Found<T> {
     /// In the order of the read.
     pub(super) entries: Vec<T>,
-    /// The place that the read would go on from; `None`: it has come to an end of the list.
+    /// The position that the read would go on from; `None`: it has come to an end of the list.
     pub(super) further: Option<String>,
 }
 
 impl<T> Found<T> {
     /// The entries that are wanted, at most `limit`. The read goes on from the last of them, or from all that was looked at.
-    pub(super) fn narrowed(mut self, limit: usize, wanted: impl Fn(&T) -> bool, place: impl Fn(&T) -> String) -> Self {
+    pub(super) fn narrowed(mut self, limit: usize, wanted: impl Fn(&T) -> bool, position: impl Fn(&T) -> String) -> Self {
         self.entries.retain(wanted);
         if self.entries.len() > limit {
             self.entries.truncate(limit);
-            self.further = self.entries.last().map(place);
+            self.further = self.entries.last().map(position);
         }
         self
     }
 
     /// As many entries as [`limits::PAGE_BYTES`] hold, but one at least. The read goes on from the last of them.
-    pub(super) fn within_bytes(mut self, bytes: impl Fn(&T) -> usize, place: impl Fn(&T) -> String) -> Self {
+    pub(super) fn within_bytes(mut self, bytes: impl Fn(&T) -> usize, position: impl Fn(&T) -> String) -> Self {
         let mut room = limits::PAGE_BYTES;
         let fits = |entry: &&T| {
             let left = room.checked_sub(bytes(entry));
@@ -306,14 +306,14 @@ impl<T> Found<T> {
         let fitting = self.entries.iter().take_while(fits).count().max(1);
         if fitting < self.entries.len() {
             self.entries.truncate(fitting);
-            self.further = self.entries.last().map(place);
+            self.further = self.entries.last().map(position);
         }
         self
     }
 
     /// The page that it is.
-    pub(super) fn page(self, slice: &Slice, place: impl Fn(&T) -> String) -> Page<T> {
-        Page::found(slice, self.entries, self.further, place)
+    pub(super) fn page(self, slice: &Slice, position: impl Fn(&T) -> String) -> Page<T> {
+        Page::found(slice, self.entries, self.further, position)
     }
 }
 

@@ -11,7 +11,7 @@ use super::Store;
 use super::calls::{Row, classify, number, text};
 use super::keys::Key;
 use crate::domain::Error;
-use crate::domain::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
+use crate::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
 use crate::ports::Idempotency;
 
 const FINGERPRINT: &str = "fingerprint";

@@ -10,14 +10,14 @@ use super::Store;
 use super::calls::{Found, Row, Transacted, attribute, key_of, number, read, text};
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
-use super::rows::{ItemOfTailRow, ItemRow, RejectedRow, ResultRow, item, unlabeled_place};
+use super::rows::{ItemOfTailRow, ItemRow, RejectedRow, ResultRow, item, unlabeled_position};
 use super::uploads::{as_read, of_same_file};
 use crate::domain::Error;
 use crate::domain::id::{ItemName, ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::{Asset, Item};
-use crate::domain::result::{LabelResult, ResultStatus};
+use crate::domain::item::result::{LabelResult, ResultStatus};
 use crate::domain::webhook::Delivery;
-use crate::ports::{Drafts, Items, Page, Results, Slice, Stretch};
+use crate::ports::{Drafts, Items, Page, Results, Slice, UnlabeledQuery};
 
 /// Conditional puts at once. A BatchWriteItem could not be conditional, and would put an item over its result.
 const PUTS: usize = 32;
@@ -49,23 +49,23 @@ impl Items for Store {
         let Found { entries, further } = self.find_in_list(&keys::items_of(organization, project), slice).await?;
         let rows = self.item_rows(entries.into_iter().map(|(_, key)| key).collect()).await?;
         let entries = rows.into_iter().map(ItemRow::read_sized).collect::<Result<_, _>>()?;
-        let place = |(item, _): &(Item, usize)| place(item);
-        let found = Found { entries, further }.within_bytes(|(_, bytes)| *bytes, place);
-        Ok(found.page(slice, place).with(|items| items.into_iter().map(|(item, _)| item).collect()))
+        let position = |(item, _): &(Item, usize)| position(item);
+        let found = Found { entries, further }.within_bytes(|(_, bytes)| *bytes, position);
+        Ok(found.page(slice, position).with(|items| items.into_iter().map(|(item, _)| item).collect()))
     }
 
     fn unlabeled(
         &self,
         project: ProjectUid,
-        stretch: Stretch,
+        query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
-        self.unlabeled_items(project, stretch)
+        self.unlabeled_items(project, query)
     }
 }
 
 impl Results for Store {
-    fn place(&self, item: &Item) -> String {
-        place(item)
+    fn position(&self, item: &Item) -> String {
+        position(item)
     }
 
     async fn results(
@@ -149,13 +149,13 @@ impl Drafts for Store {
     }
 }
 
-/// Takes an item's result, and puts it back to its place among the unlabeled ones, unless its file is gone. `generation`
+/// Takes an item's result, and puts it back to its position among the unlabeled ones, unless its file is gone. `generation`
 /// stays: the next result has another uid.
 fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
     if of.is_deleted() {
         return update.update_expression("REMOVE #result");
     }
-    let (pk, sk) = unlabeled_place(of);
+    let (pk, sk) = unlabeled_position(of);
     update
         .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
         .expression_attribute_values(":pk", text(pk))
@@ -163,8 +163,8 @@ fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
 }
 
 /// Where a page of items ends.
-fn place(item: &Item) -> String {
-    keys::project_place(item.project, item.created_at, item.asset.uid)
+fn position(item: &Item) -> String {
+    keys::project_position(item.project, item.created_at, item.asset.uid)
 }
 
 impl Store {

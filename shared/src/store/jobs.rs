@@ -7,10 +7,11 @@ use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, 
 use super::Store;
 use super::calls::{Found, Row, Transacted, attribute, classify, key_of, looked_at, number, read, refused, text};
 use super::keys::{self, ACTIVE, Key};
-use super::rows::{DeliveryRow, JobPlaceRow, JobRow, PlanRow, item};
+use super::rows::{DeliveryRow, JobListingRow, JobRow, PlanRow, item};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
-use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
-use crate::domain::plan::Plan;
+use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job_status::JobStatus;
+use crate::domain::job::plan::Plan;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Ending, JobFilter, Jobs, Page, Picked, Slice};
@@ -26,7 +27,7 @@ impl Jobs for Store {
         let actions = vec![
             put(lock)?,
             put(self.put(item(&JobRow::new(spec, state)?)?).condition_expression("attribute_not_exists(pk)"))?,
-            put(self.put(item(&JobPlaceRow::new(spec))?))?,
+            put(self.put(item(&JobListingRow::new(spec))?))?,
         ];
         match self.transact(actions).await? {
             Transacted::Done => Ok(true),
@@ -55,10 +56,10 @@ impl Jobs for Store {
             return Ok(Page::whole(Vec::new())); // a foreign project has no jobs (I10)
         }
         let wanted = |(job, _): &(Job, usize)| filter.status.is_none_or(|status| status == job.state.status);
-        let place = |(job, _): &(Job, usize)| job.spec.uid.to_string();
+        let position = |(job, _): &(Job, usize)| job.spec.uid.to_string();
         let found =
-            Found { entries, further }.narrowed(slice.limit, wanted, place).within_bytes(|(_, bytes)| *bytes, place);
-        Ok(found.page(slice, place).with(|jobs| jobs.into_iter().map(|(job, _)| job).collect()))
+            Found { entries, further }.narrowed(slice.limit, wanted, position).within_bytes(|(_, bytes)| *bytes, position);
+        Ok(found.page(slice, position).with(|jobs| jobs.into_iter().map(|(job, _)| job).collect()))
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
@@ -80,7 +81,7 @@ impl Jobs for Store {
         Ok(jobs)
     }
 
-    async fn start_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
+    async fn plan_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job(plan.job).into()))
@@ -149,16 +150,16 @@ impl Jobs for Store {
     }
 
     async fn close_job(&self, job: JobUid, status: &[JobStatus]) -> Result<(), Error> {
-        let places: Vec<String> = (0..status.len()).map(|n| format!(":status{n}")).collect();
+        let positions: Vec<String> = (0..status.len()).map(|n| format!(":status{n}")).collect();
         let mut closing = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job(job).into()))
             .update_expression("SET closing = :closing")
-            .condition_expression(format!("#status IN ({})", places.join(", ")))
+            .condition_expression(format!("#status IN ({})", positions.join(", ")))
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":closing", attribute(&true)?);
-        for (place, status) in places.into_iter().zip(status) {
-            closing = closing.expression_attribute_values(place, attribute(status)?);
+        for (position, status) in positions.into_iter().zip(status) {
+            closing = closing.expression_attribute_values(position, attribute(status)?);
         }
         // In a transaction, since it meets those of the workers: it is they that are repeated with patience.
         self.transact(vec![update(closing)?]).await?;
@@ -179,7 +180,7 @@ impl Jobs for Store {
         Ok(())
     }
 
-    async fn forget_job(&self, job: JobUid) -> Result<(), Error> {
+    async fn unwatch_job(&self, job: JobUid) -> Result<(), Error> {
         let request = self
             .client
             .update_item()

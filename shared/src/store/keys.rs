@@ -7,9 +7,9 @@ use crate::domain::Timestamp;
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
 };
-use crate::domain::key::KeyHash;
-use crate::domain::outcome::ChunkId;
-use crate::domain::rate::Requester;
+use crate::domain::access::api_key::KeyHash;
+use crate::domain::job::outcome::ChunkId;
+use crate::domain::access::rate_limit::Requester;
 
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
@@ -139,7 +139,7 @@ impl Key {
     }
 
     /// The job in its organization's list.
-    pub(super) fn job_place(uid: JobUid) -> Self {
+    pub(super) fn job_listing(uid: JobUid) -> Self {
         Self::new(job_pk(uid), "PLACE")
     }
 
@@ -187,7 +187,7 @@ pub(super) const OUTBOX: &str = "DELIVERY";
 /// Projects of all tenants with uploads that wait for a job: read on a schedule alone.
 pub(super) const AWAITED_UPLOADS: &str = "UPLOADS";
 
-/// Behind the place of an item that has come by upload.
+/// Behind the position of an item that has come by upload.
 const UPLOADED: &str = "#U";
 
 /// Shards of a project's unlabeled items. Labeling takes one index write per item, and one partition of the
@@ -217,7 +217,7 @@ impl List {
         Self { pk, prefix: String::new() }
     }
 
-    /// The place before the first entry and the one behind the last: our sort keys have letters, digits, `#` and `-` alone.
+    /// The position before the first entry and the one behind the last: our sort keys have letters, digits, `#` and `-` alone.
     pub(super) fn ends(&self) -> (String, String) {
         (format!("{}!", self.prefix), format!("{}~", self.prefix))
     }
@@ -236,7 +236,7 @@ pub(super) fn rejected_uploads_of(organization: OrganizationUid, project: Projec
 }
 
 /// Where an item stands in [`items_of`], and a rejected upload in its list.
-pub(super) fn project_place(project: ProjectUid, created_at: Timestamp, uid: impl std::fmt::Display) -> String {
+pub(super) fn project_position(project: ProjectUid, created_at: Timestamp, uid: impl std::fmt::Display) -> String {
     format!("{project}#{}", in_time(created_at, uid))
 }
 
@@ -265,9 +265,9 @@ pub(super) fn in_time(created_at: Timestamp, uid: impl std::fmt::Display) -> Str
     format!("{:016}#{uid}", created_at.as_microsecond())
 }
 
-/// The time in a place of [`in_time`].
-pub(super) fn time_of(place: &str) -> Option<Timestamp> {
-    Timestamp::from_microsecond(place.split('#').next()?.parse().ok()?).ok()
+/// The time in a position of [`in_time`].
+pub(super) fn time_of(position: &str) -> Option<Timestamp> {
+    Timestamp::from_microsecond(position.split('#').next()?.parse().ok()?).ok()
 }
 
 /// Where a delivery stands in the outbox that was put off so many times: in time, as any other.
@@ -275,9 +275,9 @@ pub(super) fn put_off(until: Timestamp, delivery: DeliveryUid, times: u32) -> St
     format!("{}#{times}", in_time(until, delivery))
 }
 
-/// The times in a place of [`put_off`]; `None`: it is another's.
-pub(super) fn times_put_off(place: &str) -> Option<u32> {
-    place.splitn(3, '#').nth(2)?.parse().ok()
+/// The times in a position of [`put_off`]; `None`: it is another's.
+pub(super) fn times_put_off(position: &str) -> Option<u32> {
+    position.splitn(3, '#').nth(2)?.parse().ok()
 }
 
 /// Where an item stands among the unlabeled ones whose file has come by upload: among all others in time, and told from them.
@@ -285,9 +285,9 @@ pub(super) fn uploaded(at: Timestamp, item: ItemUid) -> String {
     in_time(at, item) + UPLOADED
 }
 
-/// Whether a place is one of [`uploaded`].
-pub(super) fn is_uploaded(place: &str) -> bool {
-    place.ends_with(UPLOADED)
+/// Whether a position is one of [`uploaded`].
+pub(super) fn is_uploaded(position: &str) -> bool {
+    position.ends_with(UPLOADED)
 }
 
 #[cfg(test)]

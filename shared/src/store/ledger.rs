@@ -15,13 +15,14 @@ use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ReceiptRow, ResultRow, item, packed};
 use super::uploads::of_same_file;
-use crate::domain::annotate::too_large;
-use crate::domain::draft::Draft;
+use crate::domain::reply::judge::too_large;
+use crate::domain::prediction::draft::Draft;
 use crate::domain::id::JobUid;
 use crate::domain::item::Asset;
-use crate::domain::job::{JobSpec, JobStatus};
-use crate::domain::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
-use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::job::JobSpec;
+use crate::domain::job_status::JobStatus;
+use crate::domain::job::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
+use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ledger};
 
@@ -50,8 +51,8 @@ impl Ledger for Store {
                 Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone())
                     .remarked(chunk.remarks.clone());
             let mut actions = vec![self.receipt(&chunk, &receipt)?, self.count(spec.uid, &receipt, now)?];
-            for (place, draft) in &drafts {
-                if let Some(outcome) = &chunk.outcomes[*place] {
+            for (position, draft) in &drafts {
+                if let Some(outcome) = &chunk.outcomes[*position] {
                     let measured = chunk.measured.iter().find(|asset| asset.uid == outcome.item);
                     actions.push(self.draft(outcome, draft, measured)?);
                 }
@@ -68,11 +69,11 @@ impl Ledger for Store {
             }
             let mut action = DRAFTS;
             let before = drafts.len();
-            drafts.retain(|(place, _)| {
+            drafts.retain(|(position, _)| {
                 let skipped = refused(&reasons, action).then(|| why_skipped(&reasons[action]));
                 action += 1;
                 if let Some(reason) = skipped
-                    && let Some(outcome) = &mut chunk.outcomes[*place]
+                    && let Some(outcome) = &mut chunk.outcomes[*position]
                 {
                     outcome.outcome = Outcome::Skipped(reason);
                 }
@@ -105,7 +106,7 @@ impl Ledger for Store {
 }
 
 impl Store {
-    /// The rows of the drafts, each with its place in the chunk. A dry run has none (I8); a draft that is too
+    /// The rows of the drafts, each with its position in the chunk. A dry run has none (I8); a draft that is too
     /// large fails its item here, before it could fail the chunk.
     fn drafts(
         &self,
@@ -116,7 +117,7 @@ impl Store {
     ) -> Result<Vec<(usize, ResultRow)>, Error> {
         let mut drafts = Vec::new();
         let mut drafted = HashSet::new();
-        for (place, outcome) in outcomes.iter_mut().enumerate() {
+        for (position, outcome) in outcomes.iter_mut().enumerate() {
             let Some(ItemOutcome { outcome, item, .. }) = outcome else { continue };
             let Outcome::Successful(draft) = outcome else { continue };
             let row = ResultRow::of(&draft_of(spec, bot, draft, now))?;
@@ -124,7 +125,7 @@ impl Store {
                 *outcome = too_large();
             } else if !spec.dry_run {
                 if drafted.insert(*item) {
-                    drafts.push((place, row));
+                    drafts.push((position, row));
                 } else {
                     // A plan of before a job took each item once. DynamoDB refuses a transaction with both.
                     *outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);

@@ -1,7 +1,7 @@
 //! DynamoDB. One table; every key is built in `keys`, every row shape is in `rows`, then one file per entity.
 
 mod api_keys;
-mod arrivals;
+mod upload_backlog;
 mod calls;
 mod idempotency;
 mod items;

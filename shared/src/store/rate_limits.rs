@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use super::Store;
 use super::calls::{Row, classify, number};
 use super::keys::Key;
-use crate::domain::rate::{Requester, Usage};
+use crate::domain::access::rate_limit::{Requester, Usage};
 use crate::domain::{Error, Timestamp};
 use crate::ports::RateLimits;
 

@@ -6,7 +6,7 @@ use super::keys;
 use super::rows::ReceiptRow;
 use crate::domain::Error;
 use crate::domain::id::JobUid;
-use crate::domain::outcome::{ItemReport, OutcomeKind};
+use crate::domain::job::outcome::{ItemReport, OutcomeKind};
 use crate::ports::{Page, Reports, Slice};
 
 /// Receipts of one read, at most.
@@ -16,12 +16,12 @@ const ROUNDS: usize = 5;
 
 /// Where a page ended: the receipt, by its sort key without the prefix, and a line of its report.
 #[derive(Clone)]
-struct Place {
+struct Position {
     receipt: String,
     line: usize,
 }
 
-impl Place {
+impl Position {
     fn parse(after: &str) -> Result<Self, Error> {
         let (receipt, line) = after.rsplit_once('#').ok_or(Error::InvalidCursor)?;
         Ok(Self { receipt: receipt.to_owned(), line: line.parse().map_err(|_| Error::InvalidCursor)? })
@@ -45,62 +45,62 @@ impl Place {
 
 impl Reports for Store {
     async fn report(&self, job: JobUid, only: Option<OutcomeKind>, slice: &Slice) -> Result<Page<ItemReport>, Error> {
-        let mut place = slice.after.as_deref().map(Place::parse).transpose()?;
-        let mut entries: Vec<(Place, ItemReport)> = Vec::new();
-        let page = |entries: Vec<(Place, ItemReport)>, further: Option<Place>| {
-            let page = Page::found(slice, entries, further.map(Place::text), |(place, _)| place.clone().text());
+        let mut position = slice.after.as_deref().map(Position::parse).transpose()?;
+        let mut entries: Vec<(Position, ItemReport)> = Vec::new();
+        let page = |entries: Vec<(Position, ItemReport)>, further: Option<Position>| {
+            let page = Page::found(slice, entries, further.map(Position::text), |(position, _)| position.clone().text());
             page.with(|entries| entries.into_iter().map(|(_, report)| report).collect())
         };
         let (upward, mut more) = (slice.reads_upward(), true);
         for _ in 0..ROUNDS {
-            let (receipts, further) = self.receipts_from(job, place.as_ref(), upward).await?;
-            let read = receipts.last().map(|(receipt, _)| Place::end_of(receipt.clone(), upward));
-            for (place_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, upward)) {
-                if place
+            let (receipts, further) = self.receipts_from(job, position.as_ref(), upward).await?;
+            let read = receipts.last().map(|(receipt, _)| Position::end_of(receipt.clone(), upward));
+            for (position_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, upward)) {
+                if position
                     .as_ref()
-                    .is_some_and(|last| last.receipt == place_of.receipt && !last.is_before(place_of.line, upward))
+                    .is_some_and(|last| last.receipt == position_of.receipt && !last.is_before(position_of.line, upward))
                 {
                     continue;
                 }
                 if only.is_none_or(|kind| kind == report.outcome) {
                     if entries.len() == slice.limit {
-                        let further = entries.last().map(|(last, _): &(Place, _)| last.clone());
+                        let further = entries.last().map(|(last, _): &(Position, _)| last.clone());
                         return Ok(page(entries, further));
                     }
-                    entries.push((place_of.clone(), report));
+                    entries.push((position_of.clone(), report));
                 }
-                place = Some(place_of);
+                position = Some(position_of);
             }
-            place = read.or(place); // a receipt may have no lines
+            position = read.or(position); // a receipt may have no lines
             more = further;
             if !more {
                 break;
             }
         }
-        Ok(page(entries, place.filter(|_| more)))
+        Ok(page(entries, position.filter(|_| more)))
     }
 }
 
-/// What a receipt says about its items, each with its place.
-fn lines((receipt, mut report): (String, Vec<ItemReport>), upward: bool) -> impl Iterator<Item = (Place, ItemReport)> {
-    let mut places: Vec<usize> = (0..report.len()).collect();
+/// What a receipt says about its items, each with its position.
+fn lines((receipt, mut report): (String, Vec<ItemReport>), upward: bool) -> impl Iterator<Item = (Position, ItemReport)> {
+    let mut positions: Vec<usize> = (0..report.len()).collect();
     if !upward {
         report.reverse();
-        places.reverse();
+        positions.reverse();
     }
-    places.into_iter().zip(report).map(move |(line, report)| (Place { receipt: receipt.clone(), line }, report))
+    positions.into_iter().zip(report).map(move |(line, report)| (Position { receipt: receipt.clone(), line }, report))
 }
 
 impl Store {
-    /// The reports of some receipts, each with its name, and whether there are more: from the one of `place` on, which
+    /// The reports of some receipts, each with its name, and whether there are more: from the one of `position` on, which
     /// may have lines left.
     async fn receipts_from(
         &self,
         job: JobUid,
-        place: Option<&Place>,
+        position: Option<&Position>,
         upward: bool,
     ) -> Result<(Vec<(String, Vec<ItemReport>)>, bool), Error> {
-        let begun = place.map(|place| format!("{}{}", keys::RECEIPT, place.receipt));
+        let begun = position.map(|position| format!("{}{}", keys::RECEIPT, position.receipt));
         let (from, to) = match begun {
             Some(begun) if upward => (begun, keys::RECEIPTS_END.to_owned()),
             Some(begun) => (keys::RECEIPT.to_owned(), begun),

@@ -11,17 +11,20 @@ use serde_dynamo::Item as DynamoItem;
 
 use super::calls::Row;
 use super::keys::{self, Key};
-use crate::domain::draft::Place;
+use crate::domain::prediction::draft::BlobRef;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
-use crate::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source, is_zero};
-use crate::domain::job::{Counters, Job, JobSpec, JobState, JobStatus};
-use crate::domain::outcome::Receipt;
+use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
+use crate::domain::prediction::size::Size;
+use crate::domain::job::{Counters, Job, JobSpec, JobState};
+use crate::domain::job_status::JobStatus;
+use crate::domain::job::outcome::Receipt;
 use crate::domain::packed::{json_bytes, pack, unpack};
-use crate::domain::plan::Plan;
+use crate::domain::job::plan::Plan;
 use crate::domain::prediction::Prediction;
-use crate::domain::result::{LabelResult, Lineage, ResultSource, ResultStatus};
-use crate::domain::summary::Summary;
-use crate::domain::upload::{FileVersion, RejectedUpload};
+use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::job::summary::Summary;
+use crate::domain::upload::RejectedUpload;
+use crate::domain::item::file_version::FileVersion;
 use crate::domain::webhook::{Delivery, DeliveryStatus};
 use crate::domain::{Error, Timestamp, limits};
 
@@ -163,7 +166,7 @@ struct PackedResult {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Prediction>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    elsewhere: Option<Place>,
+    elsewhere: Option<BlobRef>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -213,7 +216,7 @@ impl ResultRow {
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
-        let elsewhere = result.elsewhere.as_ref().map_or(0, |place| place.json_bytes);
+        let elsewhere = result.elsewhere.as_ref().map_or(0, |position| position.json_bytes);
         Ok((result, bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX))))
     }
 }
@@ -223,7 +226,7 @@ impl ItemRow {
     pub(super) fn new(item: &Item) -> Result<Self, Error> {
         let uid = item.asset.uid;
         let Key { pk, sk } = Key::item(uid);
-        let (unlabeled_pk, mut unlabeled_sk) = unlabeled_place(item);
+        let (unlabeled_pk, mut unlabeled_sk) = unlabeled_position(item);
         if item.file.is_some() {
             unlabeled_sk = keys::uploaded(item.created_at, uid);
         }
@@ -237,7 +240,7 @@ impl ItemRow {
             file: item.file.clone(),
             created_at_us: item.created_at.as_microsecond(),
             listing_pk: keys::items_of(item.organization, None).pk,
-            listing_sk: keys::project_place(item.project, item.created_at, uid),
+            listing_sk: keys::project_position(item.project, item.created_at, uid),
             unlabeled_pk: Some(unlabeled_pk),
             unlabeled_sk: Some(unlabeled_sk),
             generation: 0,
@@ -266,7 +269,7 @@ impl ItemRow {
 }
 
 /// Where an item without a result stands in the sparse index.
-pub(super) fn unlabeled_place(item: &Item) -> (String, String) {
+pub(super) fn unlabeled_position(item: &Item) -> (String, String) {
     let uid = item.asset.uid;
     (keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS)), keys::in_time(item.created_at, uid))
 }
@@ -419,18 +422,18 @@ impl JobRow {
     }
 }
 
-/// The job's second place in the index `listing`, which has one entry a row: by organization.
+/// The job's second position in the index `listing`, which has one entry a row: by organization.
 #[derive(Serialize)]
-pub(super) struct JobPlaceRow {
+pub(super) struct JobListingRow {
     pk: String,
     sk: String,
     listing_pk: String,
     listing_sk: String,
 }
 
-impl JobPlaceRow {
+impl JobListingRow {
     pub(super) fn new(spec: &JobSpec) -> Self {
-        let Key { pk, sk } = Key::job_place(spec.uid);
+        let Key { pk, sk } = Key::job_listing(spec.uid);
         let listing_pk = keys::jobs_of_organization(spec.organization).pk;
         Self { pk, sk, listing_pk, listing_sk: spec.uid.to_string() }
     }
@@ -502,15 +505,15 @@ pub(super) struct DeliveryRow<'a> {
 impl<'a> DeliveryRow<'a> {
     pub(super) fn new(delivery: &'a Delivery) -> Self {
         let Key { pk, sk } = Key::delivery(delivery.uid);
-        let place = keys::in_time(delivery.created_at, delivery.uid);
+        let position = keys::in_time(delivery.created_at, delivery.uid);
         let waits = delivery.status == DeliveryStatus::Pending;
         Self {
             pk,
             sk,
             active_pk: waits.then_some(keys::OUTBOX),
-            active_sk: waits.then(|| place.clone()),
+            active_sk: waits.then(|| position.clone()),
             listing_pk: keys::deliveries_of(delivery.organization).pk,
-            listing_sk: place,
+            listing_sk: position,
             expires_at: delivery.created_at.as_second() + limits::DELIVERY_SECONDS,
             delivery,
         }
@@ -534,7 +537,7 @@ impl OwnerRow {
 
 /// What a project's row says of its uploads, beside the project.
 #[derive(Deserialize)]
-pub(super) struct ArrivalsRow {
+pub(super) struct UploadBacklogRow {
     #[serde(default)]
     pub(super) uploads_counted: u64,
     #[serde(default)]
@@ -553,8 +556,8 @@ pub(super) struct ArrivalsRow {
     active_sk: Option<String>,
 }
 
-impl ArrivalsRow {
-    /// A row of before says it by its place among those that are looked after.
+impl UploadBacklogRow {
+    /// A row of before says it by its position among those that are looked after.
     pub(super) fn waiting_since(&self) -> Option<Timestamp> {
         self.uploads_waiting_since.or_else(|| keys::time_of(self.active_sk.as_deref()?))
     }
@@ -581,7 +584,7 @@ impl<'a> RejectedUploadRow<'a> {
             pk,
             sk,
             listing_pk: list.pk,
-            listing_sk: keys::project_place(upload.project, upload.uploaded_at, upload.uid()),
+            listing_sk: keys::project_position(upload.project, upload.uploaded_at, upload.uid()),
             expires_at: upload.uploaded_at.as_second() + limits::REJECTED_UPLOAD_SECONDS,
             upload,
         }

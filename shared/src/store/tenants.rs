@@ -12,7 +12,7 @@ use super::keys::{self, ACTIVE, Key};
 use super::rows::{Keyed, OwnerRow, item};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::AssetType;
-use crate::domain::organization::Organization;
+use crate::domain::access::organization::Organization;
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};

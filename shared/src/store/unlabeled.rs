@@ -13,27 +13,27 @@ use super::rows::asset;
 use crate::domain::Error;
 use crate::domain::id::{ItemUid, ProjectUid};
 use crate::domain::item::Asset;
-use crate::ports::Stretch;
+use crate::ports::UnlabeledQuery;
 
 /// Entries of one read: some 2 MB in memory, of each shard. A job of up to four times as many costs one read a shard.
 const ENTRIES: usize = 1_000;
 
-/// Entries of a shard, each with its place in the order, and where the next ones begin.
+/// Entries of a shard, each with its position in the order, and where the next ones begin.
 type Read<T, C> = (VecDeque<(String, T)>, Option<C>);
 
 impl Store {
-    /// The items of a stretch in the order of their creation, each with its place, some thousands at a time.
+    /// The items of a query in the order of their creation, each with its position, some thousands at a time.
     pub(super) fn unlabeled_items(
         &self,
         project: ProjectUid,
-        stretch: Stretch,
+        query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send + use<'_> {
-        // A place begins with digits: `!` is before all of them, `~` behind. With it the end of one place is behind that place.
-        let since = stretch.since.map(|since| keys::in_time(since, "~")); // the end of a stretch until then
-        let after = stretch.after.max(since);
-        let begin = after.map_or_else(|| "!".to_owned(), |place| format!("{place}!"));
-        let end = stretch.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
-        let first_read = stretch.enough.map_or(ENTRIES, |enough| enough.clamp(1, ENTRIES));
+        // A position begins with digits: `!` is before all of them, `~` behind. With it the end of one position is behind that position.
+        let since = query.since.map(|since| keys::in_time(since, "~")); // the end of a query until then
+        let after = query.after.max(since);
+        let begin = after.map_or_else(|| "!".to_owned(), |position| format!("{position}!"));
+        let end = query.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
+        let first_read = query.limit.map_or(ENTRIES, |enough| enough.clamp(1, ENTRIES));
         // DynamoDB would refuse a range that ends before it begins.
         let shards = if begin < end { keys::UNLABELED_SHARDS } else { 0 };
         let shards = (0..shards).map(|shard| keys::unlabeled_of(project, shard)).collect();
@@ -42,7 +42,7 @@ impl Store {
             let read = self.unlabeled_in(shard, (begin.clone(), end.clone()), after, limit);
             async move {
                 let (mut entries, next) = read.await?;
-                entries.retain(|(place, _)| !stretch.uploads || keys::is_uploaded(place));
+                entries.retain(|(position, _)| !query.uploads || keys::is_uploaded(position));
                 Ok((entries, next))
             }
         })
@@ -136,8 +136,8 @@ where
 
 /// The shard whose next entry comes before those of the others.
 fn first<T, C>(shards: &mut [Shard<T, C>]) -> Option<&mut Shard<T, C>> {
-    let place = |shard: &Shard<T, C>| shard.waiting.front().map(|(place, _)| place.clone());
-    let (_, first) = shards.iter_mut().filter_map(|shard| Some((place(shard)?, shard))).min_by(|a, b| a.0.cmp(&b.0))?;
+    let position = |shard: &Shard<T, C>| shard.waiting.front().map(|(position, _)| position.clone());
+    let (_, first) = shards.iter_mut().filter_map(|shard| Some((position(shard)?, shard))).min_by(|a, b| a.0.cmp(&b.0))?;
     Some(first)
 }
 

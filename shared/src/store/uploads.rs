@@ -33,7 +33,7 @@ impl Uploads for Store {
             change = change.expression_attribute_values(":changes", number(after.asset.changes));
         }
         if after.waits_anew(before) {
-            // At the place of this moment: a job that takes what came behind the last one must meet it.
+            // At the position of this moment: a job that takes what came behind the last one must meet it.
             set += &format!(", {} = :pk, {} = :sk", UNLABELED.pk, UNLABELED.sk);
             let shard = after.asset.uid.shard(keys::UNLABELED_SHARDS);
             change = change
@@ -77,8 +77,8 @@ impl Uploads for Store {
         if !slice.reads_upward() {
             entries.reverse();
         }
-        let place = |upload: &RejectedUpload| keys::project_place(project, upload.uploaded_at, upload.uid());
-        Ok(Found { entries, further }.page(slice, place))
+        let position = |upload: &RejectedUpload| keys::project_position(project, upload.uploaded_at, upload.uid());
+        Ok(Found { entries, further }.page(slice, position))
     }
 }
 

@@ -20,7 +20,7 @@ impl Webhooks for Store {
         let mut there = self.webhooks(webhook.organization, &all).await?.entries;
         if there.len() >= limits::WEBHOOKS {
             if let Some(before) = there.iter().position(|before| before.uid == webhook.uid) {
-                return Ok(Some(there.swap_remove(before))); // a repeated request that had the last place
+                return Ok(Some(there.swap_remove(before))); // a repeated request that had the last position
             }
             return Err(Error::TooMany(format!("An organization may have at most {} webhooks.", limits::WEBHOOKS)));
         }
@@ -54,18 +54,18 @@ impl Webhooks for Store {
         filter: &DeliveryFilter,
         slice: &Slice,
     ) -> Result<Page<Delivery>, Error> {
-        let place = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
+        let position = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
         let look = if *filter == DeliveryFilter::default() { slice.clone() } else { looked_at(slice) };
         let Found { entries, further } = self.find_in_list(&keys::deliveries_of(organization), &look).await?;
         let keys = entries.into_iter().map(|(_, key)| key).collect();
         let mut entries: Vec<Delivery> = self.get_many(keys).await?.into_iter().map(read).collect::<Result<_, _>>()?;
-        entries.sort_by_key(place);
+        entries.sort_by_key(position);
         if !slice.reads_upward() {
             entries.reverse();
         }
         Ok(Found { entries, further }
-            .narrowed(slice.limit, |delivery| filter.keeps(delivery), place)
-            .page(slice, place))
+            .narrowed(slice.limit, |delivery| filter.keeps(delivery), position)
+            .page(slice, position))
     }
 
     async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error> {
@@ -90,17 +90,17 @@ impl Webhooks for Store {
             && let Some(entry) = entries.next().await
         {
             let entry = entry.map_err(classify)?;
-            let times = entry.get(ACTIVE.sk).and_then(|place| keys::times_put_off(place.as_s().ok()?)).unwrap_or(0);
+            let times = entry.get(ACTIVE.sk).and_then(|position| keys::times_put_off(position.as_s().ok()?)).unwrap_or(0);
             waiting.extend(key_of(&entry).and_then(|key| Some((key.delivery_uid()?, times))));
         }
         Ok(waiting)
     }
 
     async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp, times: u32) -> Result<(), Error> {
-        let update = format!("SET {} = :place", ACTIVE.sk);
+        let update = format!("SET {} = :position", ACTIVE.sk);
         let waits = format!("attribute_exists({})", ACTIVE.pk);
-        // In the place itself: whatever else is recorded of the delivery puts it at another one, and the count ends.
-        let values = [(":place", text(keys::put_off(until, uid, times)))];
+        // In the position itself: whatever else is recorded of the delivery puts it at another one, and the count ends.
+        let values = [(":position", text(keys::put_off(until, uid, times)))];
         self.update_delivery(uid, update, &waits, &[], values).await.map(|_waits| ())
     }
 
@@ -114,10 +114,10 @@ impl Webhooks for Store {
             (":next", attribute(&anew.next_retry_at)?),
             (":updated", attribute(&anew.updated_at)?),
             (":outbox", text(OUTBOX)),
-            (":place", text(keys::in_time(anew.updated_at, anew.uid))),
+            (":position", text(keys::in_time(anew.updated_at, anew.uid))),
         ];
         let update = format!(
-            "SET #status = :status, attempts = :attempts, next_retry_at = :next, updated_at = :updated, {} = :outbox, {} = :place",
+            "SET #status = :status, attempts = :attempts, next_retry_at = :next, updated_at = :updated, {} = :outbox, {} = :position",
             ACTIVE.pk, ACTIVE.sk
         );
         self.update_delivery(anew.uid, update, as_read, &[("#status", "status")], values).await
@@ -129,9 +129,9 @@ impl Webhooks for Store {
             (":pending", attribute(&DeliveryStatus::Pending)?),
             (":seen", attribute(&delivery.next_retry_at)?), // NULL equals NULL
             (":lease", attribute(&lease)?),
-            (":place", text(keys::in_time(lease, delivery.uid))),
+            (":position", text(keys::in_time(lease, delivery.uid))),
         ];
-        let update = format!("SET next_retry_at = :lease, {} = :place", ACTIVE.sk);
+        let update = format!("SET next_retry_at = :lease, {} = :position", ACTIVE.sk);
         self.update_delivery(delivery.uid, update, as_read, &[("#status", "status")], values).await
     }
 
@@ -150,8 +150,8 @@ impl Webhooks for Store {
         ];
         let update = "SET #status = :status, attempts = :attempts, next_retry_at = :next, #response = :response, updated_at = :updated";
         let update = if delivery.status == DeliveryStatus::Pending {
-            values.push((":place", text(keys::in_time(delivery.due(), delivery.uid))));
-            format!("{update}, {} = :place", ACTIVE.sk)
+            values.push((":position", text(keys::in_time(delivery.due(), delivery.uid))));
+            format!("{update}, {} = :position", ACTIVE.sk)
         } else {
             format!("{update} REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk)
         };

@@ -5,7 +5,7 @@ use http::{Method, Request};
 use lambda_http::Service;
 use serde_json::Value;
 
-use crate::domain::rate::RateLimit;
+use crate::domain::access::rate_limit::RateLimit;
 use crate::http::{PublicBase, Settings, api};
 use crate::testing::{MemoryRequests, StoppedClock};
 

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 
-use crate::domain::draft::Draft;
+use crate::domain::prediction::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
-use crate::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
-use crate::domain::job::{Job, JobEvent, JobSpec, JobState, JobStatus, ModelType};
-use crate::domain::outcome::{Outcome, Receipt, SkipReason};
-use crate::domain::plan::Plan;
+use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
+use crate::domain::prediction::size::Size;
+use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job_status::JobEvent;
+use crate::domain::job_status::JobStatus;
+use crate::domain::prediction::model_type::ModelType;
+use crate::domain::job::outcome::{Outcome, Receipt, SkipReason};
+use crate::domain::job::plan::Plan;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ending, JobFilter, Jobs, Ledger, Page, Picked, Slice};
@@ -161,7 +165,7 @@ impl Jobs for MemoryJob {
         })
     }
 
-    async fn start_job(&self, plan: &Plan, total: u32, _: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
+    async fn plan_job(&self, plan: &Plan, total: u32, _: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         self.fault.around(|| {
             let mut state = self.lock();
             let job = state.job()?;
@@ -220,7 +224,7 @@ impl Jobs for MemoryJob {
         })
     }
 
-    async fn forget_job(&self, _: JobUid) -> Result<(), Error> {
+    async fn unwatch_job(&self, _: JobUid) -> Result<(), Error> {
         self.fault.around(|| {
             let mut state = self.lock();
             if state.job()?.state.status.is_active() {

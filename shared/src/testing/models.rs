@@ -8,14 +8,15 @@ use sha2::Digest as _;
 use uuid::Uuid;
 
 use crate::domain::Error;
-use crate::domain::connection::{Reading, SageMaker};
+use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::ItemUid;
-use crate::domain::item::Size;
-use crate::domain::outcome::{Failure, FailureCode};
+use crate::domain::prediction::size::Size;
+use crate::domain::job::failure::Failure;
+use crate::domain::job::failure::FailureCode;
 use crate::domain::provider::InferenceProvider;
-use crate::domain::source::Source;
-use crate::domain::upload::Digest;
+use crate::domain::item::source::Source;
+use crate::domain::item::file_version::Digest;
 use crate::ports::{
     Connect, Contents, Described, Files, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects,
     Upload,
@@ -47,7 +48,7 @@ pub struct ScriptedModel {
     /// Has no room for these, ever.
     refuses: HashSet<ItemUid>,
     /// Calls that it takes at once; 0: any number.
-    places: usize,
+    positions: usize,
     /// What it asks of those it does not take.
     retry_after: Option<Duration>,
     load: Arc<Mutex<ModelLoad>>,
@@ -97,8 +98,8 @@ impl ScriptedModel {
 
     /// Takes so many calls at once, and asks the others to come back after `retry_after`.
     #[must_use]
-    pub fn with_places(places: usize, retry_after: Option<Duration>) -> Self {
-        Self { places, retry_after, ..Self::default() }
+    pub fn with_places(positions: usize, retry_after: Option<Duration>) -> Self {
+        Self { positions, retry_after, ..Self::default() }
     }
 
     /// Has no room for these items, whatever else is there.
@@ -107,7 +108,7 @@ impl ScriptedModel {
         Self { refuses: items.into_iter().collect(), ..Self::default() }
     }
 
-    /// Somebody else has one of its places, until [`ScriptedModel::vacate`].
+    /// Somebody else has one of its positions, until [`ScriptedModel::vacate`].
     pub fn occupy(&self) {
         self.enter(true);
     }
@@ -127,7 +128,7 @@ impl ScriptedModel {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         load.in_flight += 1;
         load.most_in_flight = load.most_in_flight.max(load.in_flight);
-        let room = room_for_it && (self.places == 0 || load.in_flight <= self.places);
+        let room = room_for_it && (self.positions == 0 || load.in_flight <= self.positions);
         if !room {
             load.in_flight -= 1;
             load.refused.push(tokio::time::Instant::now());

@@ -7,7 +7,7 @@ use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Items, Page, Projects, Providers, Slice, Stretch};
+use crate::ports::{Items, Page, Projects, Providers, Slice, UnlabeledQuery};
 use crate::testing::Fault;
 use crate::testing::uploads::Uploaded;
 
@@ -49,9 +49,9 @@ impl MemoryTenants {
         uid: ProviderUid,
     ) -> Result<(usize, MutexGuard<'_, Vec<InferenceProvider>>), Error> {
         let providers = lock(&self.providers);
-        let place =
+        let position =
             providers.iter().position(|p| (p.organization, p.uid) == (organization, uid)).ok_or(Error::NotFound)?;
-        Ok((place, providers))
+        Ok((position, providers))
     }
 }
 
@@ -146,9 +146,9 @@ impl Items for MemoryTenants {
     fn unlabeled(
         &self,
         project: ProjectUid,
-        stretch: Stretch,
+        query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
-        let pages = match self.fault.around(|| Ok(self.waiting_in(project, &stretch))) {
+        let pages = match self.fault.around(|| Ok(self.waiting_in(project, &query))) {
             Ok(waiting) => waiting.chunks(100).map(|page| Ok(page.to_vec())).collect(),
             Err(error) => vec![Err(error)],
         };
@@ -169,7 +169,7 @@ impl Providers for MemoryTenants {
     }
 
     async fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error> {
-        self.find(organization, uid).map(|(place, providers)| providers[place].clone())
+        self.find(organization, uid).map(|(position, providers)| providers[position].clone())
     }
 
     /// A page is a hundred at most, as one of large rows is.
@@ -186,23 +186,23 @@ impl Providers for MemoryTenants {
     }
 
     async fn update_provider(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<bool, Error> {
-        let Ok((place, mut providers)) = self.find(after.organization, after.uid) else { return Ok(false) };
-        let now = &providers[place];
+        let Ok((position, mut providers)) = self.find(after.organization, after.uid) else { return Ok(false) };
+        let now = &providers[position];
         let unchanged = (now.updated_at, now.last_test_at) == (before.updated_at, before.last_test_at);
         if unchanged {
-            providers[place] = after.clone();
+            providers[position] = after.clone();
         }
         Ok(unchanged)
     }
 
     async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {
-        let (place, mut providers) = self.find(provider.organization, provider.uid)?;
-        providers[place].last_test_at = Some(now);
-        providers[place].last_test_success = Some(success);
+        let (position, mut providers) = self.find(provider.organization, provider.uid)?;
+        providers[position].last_test_at = Some(now);
+        providers[position].last_test_success = Some(success);
         Ok(())
     }
 
     async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {
-        self.find(organization, uid).map(|(place, mut providers)| drop(providers.remove(place)))
+        self.find(organization, uid).map(|(position, mut providers)| drop(providers.remove(position)))
     }
 }

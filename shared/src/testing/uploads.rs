@@ -2,18 +2,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::domain::auto_label::AutoLabelPause;
+use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item};
-use crate::domain::job::{Job, JobSpec, JobState, JobStatus};
-use crate::domain::plan::Plan;
+use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job_status::JobStatus;
+use crate::domain::job::plan::Plan;
 use crate::domain::project::Project;
-use crate::domain::result::LabelResult;
+use crate::domain::item::result::LabelResult;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{
-    Arrivals, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, Stretch, UploadQueue, UploadWatch, Uploads,
+    UploadBacklog, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, UnlabeledQuery, UploadQueue, UploadWatch, Uploads,
     WaitingUploads,
 };
 use crate::testing::Fault;
@@ -24,7 +25,7 @@ use crate::testing::providers::{MemoryTenants, lock};
 pub(super) struct Uploaded {
     projects: HashMap<ProjectUid, Waiting>,
     /// Where an item waits, if not where it was created.
-    places: HashMap<ItemUid, String>,
+    positions: HashMap<ItemUid, String>,
     rejected: Vec<RejectedUpload>,
     taken: u32,
     jobs: Vec<Job>,
@@ -37,8 +38,8 @@ struct Waiting {
     last_at: Option<Timestamp>,
     waiting_since: Option<Timestamp>,
     last_job: Option<JobUid>,
-    are_awaited: bool,
-    look_at: Option<Timestamp>,
+    are_watched: bool,
+    check_at: Option<Timestamp>,
     taken_until: Option<String>,
 }
 
@@ -90,22 +91,22 @@ impl MemoryTenants {
         lock(&self.uploads).rejected.clone()
     }
 
-    /// The unlabeled items of a stretch, each with its place.
-    pub fn waiting_in(&self, project: ProjectUid, stretch: &Stretch) -> Vec<(String, Asset)> {
+    /// The unlabeled items of a query, each with its position.
+    pub fn waiting_in(&self, project: ProjectUid, query: &UnlabeledQuery) -> Vec<(String, Asset)> {
         let uploads = lock(&self.uploads);
-        let place = |item: &Item| {
-            let moved = uploads.places.get(&item.asset.uid).cloned();
+        let position = |item: &Item| {
+            let moved = uploads.positions.get(&item.asset.uid).cloned();
             moved.unwrap_or_else(|| in_time(item.created_at, item.asset.uid))
         };
-        let since = stretch.since.map(|since| format!("{:016}~", since.as_microsecond()));
-        let until = stretch.until.map(|until| format!("{:016}~", until.as_microsecond()));
+        let since = query.since.map(|since| format!("{:016}~", since.as_microsecond()));
+        let until = query.until.map(|until| format!("{:016}~", until.as_microsecond()));
         let mut waiting: Vec<(String, Asset)> = lock(&self.items)
             .iter()
-            .filter(|item| item.project == project && item.waits() && (item.file.is_some() || !stretch.uploads))
-            .map(|item| (place(item), item.asset.clone()))
-            .filter(|(place, _)| stretch.after.as_ref().is_none_or(|after| place > after))
-            .filter(|(place, _)| since.as_ref().is_none_or(|since| place > since))
-            .filter(|(place, _)| until.as_ref().is_none_or(|until| place < until))
+            .filter(|item| item.project == project && item.waits() && (item.file.is_some() || !query.uploads))
+            .map(|item| (position(item), item.asset.clone()))
+            .filter(|(position, _)| query.after.as_ref().is_none_or(|after| position > after))
+            .filter(|(position, _)| since.as_ref().is_none_or(|since| position > since))
+            .filter(|(position, _)| until.as_ref().is_none_or(|until| position < until))
             .collect();
         waiting.sort_by(|a, b| a.0.cmp(&b.0));
         waiting
@@ -130,7 +131,7 @@ impl Uploads for MemoryTenants {
             let Some(item) = items.iter_mut().find(|item| *item == before) else { return Ok(false) };
             *item = after.clone();
             if after.waits_anew(before) {
-                lock(&self.uploads).places.insert(after.asset.uid, in_time(now, after.asset.uid));
+                lock(&self.uploads).positions.insert(after.asset.uid, in_time(now, after.asset.uid));
             }
             Ok(true)
         })
@@ -158,12 +159,12 @@ impl Uploads for MemoryTenants {
 }
 
 impl WaitingUploads for MemoryTenants {
-    async fn arrivals(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Arrivals, Error> {
+    async fn backlog(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<UploadBacklog, Error> {
         let project = self.project(organization, uid).await?;
         self.fault.around(|| {
             let state = lock(&self.uploads).projects.get(&uid).cloned().unwrap_or_default();
-            let Waiting { counted, settled, last_at, waiting_since, last_job, are_awaited, taken_until, .. } = state;
-            Ok(Arrivals { project, counted, settled, last_at, waiting_since, last_job, are_awaited, taken_until })
+            let Waiting { counted, settled, last_at, waiting_since, last_job, are_watched, taken_until, .. } = state;
+            Ok(UploadBacklog { project, counted, settled, last_at, waiting_since, last_job, are_watched, taken_until })
         })
     }
 
@@ -180,7 +181,7 @@ impl UploadWatch for MemoryTenants {
         added: &[AssetType],
         waiting: u64,
         now: Timestamp,
-    ) -> Result<Arrivals, Error> {
+    ) -> Result<UploadBacklog, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
@@ -189,54 +190,54 @@ impl UploadWatch for MemoryTenants {
             Ok(())
         })?;
         self.count_items(organization, project, added).await?;
-        self.arrivals(organization, project).await
+        self.backlog(organization, project).await
     }
 
-    async fn await_pause(
+    async fn watch_uploads(
         &self,
         _: OrganizationUid,
         project: ProjectUid,
         settled: u64,
         now: Timestamp,
-        look_at: Timestamp,
+        check_at: Timestamp,
     ) -> Result<bool, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
-            if state.are_awaited {
+            if state.are_watched {
                 return Ok(false);
             }
             let waiting_since = Some(now);
-            *state = Waiting { settled, are_awaited: true, waiting_since, look_at: Some(look_at), ..state.clone() };
+            *state = Waiting { settled, are_watched: true, waiting_since, check_at: Some(check_at), ..state.clone() };
             Ok(true)
         })
     }
 
-    async fn look_again(
+    async fn schedule_check(
         &self,
         _: OrganizationUid,
         project: ProjectUid,
         now: Timestamp,
-        look_at: Timestamp,
+        check_at: Timestamp,
     ) -> Result<bool, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
-            let nobody_comes = state.are_awaited && state.look_at.is_some_and(|before| before <= now);
+            let nobody_comes = state.are_watched && state.check_at.is_some_and(|before| before <= now);
             if nobody_comes {
-                state.look_at = Some(look_at);
+                state.check_at = Some(check_at);
             }
             Ok(nobody_comes)
         })
     }
 
-    async fn forget_arrivals(&self, _: OrganizationUid, project: ProjectUid, counted: u64) -> Result<(), Error> {
+    async fn unwatch_uploads(&self, _: OrganizationUid, project: ProjectUid, counted: u64) -> Result<(), Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
             if state.counted == counted {
                 state.settled = counted;
-                state.are_awaited = false;
+                state.are_watched = false;
                 state.waiting_since = None;
             }
             Ok(())
@@ -262,14 +263,14 @@ impl UploadWatch for MemoryTenants {
         })
     }
 
-    async fn awaited_projects(
+    async fn watched_projects(
         &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<(OrganizationUid, ProjectUid)>, Error> {
         self.fault.around(|| {
             let uploads = lock(&self.uploads);
-            let is_awaited = |uid: &ProjectUid| uploads.projects.get(uid).is_some_and(|state| state.are_awaited);
+            let is_awaited = |uid: &ProjectUid| uploads.projects.get(uid).is_some_and(|state| state.are_watched);
             let mut awaited: Vec<(OrganizationUid, ProjectUid)> = lock(&self.projects)
                 .iter()
                 .map(|project| (project.organization, project.uid))
@@ -316,7 +317,7 @@ impl Jobs for MemoryTenants {
         Ok(active.map(|job| job.spec.uid).collect())
     }
 
-    async fn start_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
+    async fn plan_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let job = uploads.jobs.iter_mut().find(|job| job.spec.uid == plan.job).ok_or(Error::NotFound)?;
@@ -364,7 +365,7 @@ impl Jobs for MemoryTenants {
         Err(Error::internal("its jobs have no workers"))
     }
 
-    async fn forget_job(&self, _: JobUid) -> Result<(), Error> {
+    async fn unwatch_job(&self, _: JobUid) -> Result<(), Error> {
         Ok(())
     }
 
@@ -378,7 +379,7 @@ impl Jobs for MemoryTenants {
 pub struct MemoryUploadQueue {
     looks: Mutex<Vec<(ProjectUid, Duration)>>,
     rounds: Mutex<Vec<String>>,
-    buried: Mutex<Vec<(String, String)>>,
+    dead_letters: Mutex<Vec<(String, String)>>,
     fault: Arc<Fault>,
 }
 
@@ -390,7 +391,7 @@ impl MemoryUploadQueue {
     }
 
     /// The looks that were asked for, each with its delay. They are taken.
-    pub fn take_looks(&self) -> Vec<(ProjectUid, Duration)> {
+    pub fn take_checks(&self) -> Vec<(ProjectUid, Duration)> {
         std::mem::take(&mut lock(&self.looks))
     }
 
@@ -400,29 +401,29 @@ impl MemoryUploadQueue {
     }
 
     /// What was buried, with its reasons.
-    pub fn buried(&self) -> Vec<(String, String)> {
-        lock(&self.buried).clone()
+    pub fn dead_letters(&self) -> Vec<(String, String)> {
+        lock(&self.dead_letters).clone()
     }
 }
 
 impl UploadQueue for MemoryUploadQueue {
-    async fn look_at(&self, _: OrganizationUid, project: ProjectUid, delay: Duration, _: u32) -> Result<(), Error> {
+    async fn request_check(&self, _: OrganizationUid, project: ProjectUid, delay: Duration, _: u32) -> Result<(), Error> {
         self.fault.around(|| {
             lock(&self.looks).push((project, delay));
             Ok(())
         })
     }
 
-    async fn go_on(&self, after: &str) -> Result<(), Error> {
+    async fn continue_round(&self, after: &str) -> Result<(), Error> {
         self.fault.around(|| {
             lock(&self.rounds).push(after.to_owned());
             Ok(())
         })
     }
 
-    async fn bury(&self, body: &str, reason: &str) -> Result<(), Error> {
+    async fn send_to_dead_letters(&self, body: &str, reason: &str) -> Result<(), Error> {
         self.fault.around(|| {
-            lock(&self.buried).push((body.to_owned(), reason.to_owned()));
+            lock(&self.dead_letters).push((body.to_owned(), reason.to_owned()));
             Ok(())
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
-use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, Receivers, Secrets, Slice, Webhooks};
+use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, WebhookSender, Secrets, Slice, Webhooks};
 use crate::testing::Fault;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -75,7 +75,7 @@ impl MemoryWebhooks {
         lock(&self.deliveries).push(delivery);
     }
 
-    /// Gives a delivery that is in the outbox another place there, or none.
+    /// Gives a delivery that is in the outbox another position there, or none.
     fn put_in_outbox(&self, uid: DeliveryUid, due: Option<Timestamp>, times: u32) {
         let mut outbox = lock(&self.outbox);
         let before = outbox.len();
@@ -98,9 +98,9 @@ impl MemoryWebhooks {
         uid: WebhookUid,
     ) -> Result<(usize, MutexGuard<'_, Vec<Webhook>>), Error> {
         let webhooks = lock(&self.webhooks);
-        let place =
+        let position =
             webhooks.iter().position(|w| (w.organization, w.uid) == (organization, uid)).ok_or(Error::NotFound)?;
-        Ok((place, webhooks))
+        Ok((position, webhooks))
     }
 }
 
@@ -121,7 +121,7 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error> {
-        self.fault.around(|| self.find(organization, uid).map(|(place, webhooks)| webhooks[place].clone()))
+        self.fault.around(|| self.find(organization, uid).map(|(position, webhooks)| webhooks[position].clone()))
     }
 
     async fn webhooks(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Webhook>, Error> {
@@ -129,19 +129,19 @@ impl Webhooks for MemoryWebhooks {
     }
 
     async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error> {
-        let Ok((place, mut webhooks)) = self.find(after.organization, after.uid) else { return Ok(false) };
+        let Ok((position, mut webhooks)) = self.find(after.organization, after.uid) else { return Ok(false) };
         if let Some(other) = lock(&self.others).pop_front() {
-            webhooks[place] = other;
+            webhooks[position] = other;
         }
-        let unchanged = webhooks[place].updated_at == before.updated_at;
+        let unchanged = webhooks[position].updated_at == before.updated_at;
         if unchanged {
-            webhooks[place] = after.clone();
+            webhooks[position] = after.clone();
         }
         Ok(unchanged)
     }
 
     async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error> {
-        self.find(organization, uid).map(|(place, mut webhooks)| drop(webhooks.remove(place)))
+        self.find(organization, uid).map(|(position, mut webhooks)| drop(webhooks.remove(position)))
     }
 
     async fn delivery(&self, uid: DeliveryUid) -> Result<Option<Delivery>, Error> {
@@ -272,7 +272,7 @@ impl Secrets for PlainSecrets {
 pub struct MemoryQueue {
     sent: Mutex<Vec<(DeliveryUid, Duration)>>,
     overflow: Mutex<Vec<DeliveryRequest>>,
-    buried: Mutex<Vec<DeliveryUid>>,
+    dead_letters: Mutex<Vec<DeliveryUid>>,
     fault: Arc<Fault>,
 }
 
@@ -299,8 +299,8 @@ impl MemoryQueue {
     }
 
     /// What was given up.
-    pub fn buried(&self) -> Vec<DeliveryUid> {
-        lock(&self.buried).clone()
+    pub fn dead_letters(&self) -> Vec<DeliveryUid> {
+        lock(&self.dead_letters).clone()
     }
 }
 
@@ -323,15 +323,15 @@ impl Queue for MemoryQueue {
         })
     }
 
-    async fn bury(&self, delivery: DeliveryUid) -> Result<(), Error> {
+    async fn send_to_dead_letters(&self, delivery: DeliveryUid) -> Result<(), Error> {
         self.fault.around(|| {
-            lock(&self.buried).push(delivery);
+            lock(&self.dead_letters).push(delivery);
             Ok(())
         })
     }
 }
 
-/// Receivers that answer by a script, and 200 once it is over.
+/// WebhookSender that answer by a script, and 200 once it is over.
 #[derive(Debug, Default)]
 pub struct ScriptedReceivers {
     script: Mutex<VecDeque<Response>>,
@@ -351,8 +351,8 @@ impl ScriptedReceivers {
     }
 }
 
-impl Receivers for ScriptedReceivers {
-    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery, _: Timestamp) -> Response {
+impl WebhookSender for ScriptedReceivers {
+    async fn post(&self, target_url: &str, secret: &str, delivery: &Delivery, _: Timestamp) -> Response {
         lock(&self.told).push((target_url.to_owned(), secret.to_owned(), delivery.uid));
         lock(&self.script).pop_front().unwrap_or_else(|| Response::of(200, b"ok"))
     }

@@ -4,7 +4,7 @@ use super::{signature, standard_signature};
 use crate::domain::Timestamp;
 use crate::domain::webhook::{Delivery, Response};
 use crate::egress::{Egress, Post};
-use crate::ports::Receivers;
+use crate::ports::WebhookSender;
 
 /// One attempt, DNS to last byte (contract, D23).
 pub const ATTEMPT: Duration = Duration::from_secs(10);
@@ -13,11 +13,11 @@ const ANSWER_BYTES: usize = 64 * 1024;
 
 /// Carries events to their receivers (contract, 9.3).
 #[derive(Clone, Debug)]
-pub struct Courier {
+pub struct WebhookClient {
     egress: Egress,
 }
 
-impl Courier {
+impl WebhookClient {
     /// Through this guard.
     #[must_use]
     pub fn new(egress: Egress) -> Self {
@@ -25,8 +25,8 @@ impl Courier {
     }
 }
 
-impl Receivers for Courier {
-    async fn tell(&self, target_url: &str, secret: &str, delivery: &Delivery, now: Timestamp) -> Response {
+impl WebhookSender for WebhookClient {
+    async fn post(&self, target_url: &str, secret: &str, delivery: &Delivery, now: Timestamp) -> Response {
         let body = delivery.body.as_bytes();
         let (uid, timestamp) = (delivery.uid.to_string(), now.as_second());
         let headers: [(&str, &str); 7] = [
@@ -86,7 +86,7 @@ mod tests {
         });
         let (delivery, at) = (a_delivery(), Timestamp::from_second(1_700_000_000).unwrap());
 
-        let response = Courier::new(Egress::new(true)).tell(&url, "sesame", &delivery, at).await;
+        let response = WebhookClient::new(Egress::new(true)).post(&url, "sesame", &delivery, at).await;
 
         assert_eq!(response, Response::of(202, b"ok"));
         let request = receiver.await.unwrap();
@@ -115,7 +115,7 @@ mod tests {
         let url = format!("http://127.0.0.1:{}/hook", silent.local_addr().unwrap().port());
         let begun = tokio::time::Instant::now();
 
-        let response = Courier::new(Egress::new(true)).tell(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
+        let response = WebhookClient::new(Egress::new(true)).post(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
 
         assert_eq!(response, Response::none("No complete answer came in time."));
         assert!((10.0..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
@@ -148,7 +148,7 @@ mod tests {
             let begun = tokio::time::Instant::now();
 
             let response =
-                Courier::new(Egress::new(true)).tell(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
+                WebhookClient::new(Egress::new(true)).post(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
 
             if hangs {
                 tokio::time::resume();
@@ -161,8 +161,8 @@ mod tests {
 
     #[tokio::test]
     async fn no_answer_is_a_response_that_says_why_and_not_where() {
-        let courier = Courier::new(Egress::new(false));
-        let response = courier.tell("https://10.0.0.1/hook", "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
+        let client = WebhookClient::new(Egress::new(false));
+        let response = client.post("https://10.0.0.1/hook", "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
 
         assert_eq!(response, Response::none("The address was refused. Must lead to a public address."));
     }

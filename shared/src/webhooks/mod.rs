@@ -4,6 +4,6 @@ mod deliver;
 mod schedule;
 mod sign;
 
-pub use deliver::{ATTEMPT, Courier};
+pub use deliver::{ATTEMPT, WebhookClient};
 pub use schedule::Schedule;
 pub use sign::{new_secret, signature, standard_signature};

@@ -2,9 +2,10 @@ use std::time::{Duration, Instant};
 
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, OrganizationUid};
-use shared::domain::item::{Asset, Item, Size};
-use shared::domain::job::JobStatus;
-use shared::domain::result::{ResultStatus, Verdict};
+use shared::domain::item::{Asset, Item};
+use shared::domain::prediction::size::Size;
+use shared::domain::job_status::JobStatus;
+use shared::domain::item::result::{ResultStatus, Verdict};
 use shared::ports::{Chunk, Items, Ledger, Results, Slice};
 use shared::store::Store;
 
@@ -149,7 +150,7 @@ async fn lists_of_items_lose_none_and_repeat_none(store: Store) {
     assert_pages(async |slice| of(Some(projects[1]), slice).await, |item| item, &second).await;
     assert_pages(async |slice| of(None, slice).await, |item| item, &both).await;
 
-    // Another organization's project has no items (I10), and a place in one list is none in another.
+    // Another organization's project has no items (I10), and a position in one list is none in another.
     assert_pages(async |slice| store.items_of(acme(), Some(projects[0]), &slice).await, |item| item, &[]).await;
     let slice = Slice { limit: 1, ..Slice::default() };
     let after = of(Some(projects[0]), slice.clone()).await.unwrap().next;

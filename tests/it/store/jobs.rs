@@ -2,9 +2,11 @@ use std::collections::BTreeSet;
 
 use shared::domain::Error;
 use shared::domain::id::JobUid;
-use shared::domain::job::{Job, JobSpec, JobState, JobStatus};
+use shared::domain::job::{Job, JobSpec, JobState};
+use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
-use shared::domain::summary::{LabelCount, Summary};
+use shared::domain::job::summary::Summary;
+use shared::domain::prediction::label_count::LabelCount;
 use shared::ports::{Before, Commit, Ending, JobFilter, Jobs, Ledger, Slice, Webhooks};
 use shared::store::Store;
 use tokio::task::JoinSet;
@@ -87,7 +89,7 @@ async fn a_job_that_was_never_created_is_not_found(store: Store) {
 
     assert!(matches!(store.job(unknown).await, Err(Error::NotFound)));
     assert!(matches!(store.status(unknown).await, Err(Error::NotFound)));
-    assert!(matches!(store.start_job(&a_plan(unknown, "m"), 1, None, at(1)).await, Err(Error::NotFound)));
+    assert!(matches!(store.plan_job(&a_plan(unknown, "m"), 1, None, at(1)).await, Err(Error::NotFound)));
     assert_eq!(store.plan(unknown).await.unwrap(), None);
     assert_eq!(receipts(&store, unknown).await, []);
 }
@@ -130,9 +132,9 @@ async fn the_first_plan_wins(store: Store) {
     let spec = a_spec(a_project(), 0);
     pending(&store, &spec).await;
     let first = a_plan(spec.uid, "first");
-    assert_eq!(store.start_job(&first, 4, None, at(1)).await.unwrap(), first);
+    assert_eq!(store.plan_job(&first, 4, None, at(1)).await.unwrap(), first);
 
-    assert_eq!(store.start_job(&a_plan(spec.uid, "second"), 5, None, at(2)).await.unwrap(), first);
+    assert_eq!(store.plan_job(&a_plan(spec.uid, "second"), 5, None, at(2)).await.unwrap(), first);
 
     assert_eq!(store.plan(spec.uid).await.unwrap(), Some(first));
     let state = store.job(spec.uid).await.unwrap().state;
@@ -146,7 +148,7 @@ async fn a_cancelled_job_does_not_start(store: Store) {
     pending(&store, &spec).await;
     store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(1)).await.unwrap();
 
-    let answer = store.start_job(&a_plan(spec.uid, "m"), 4, None, at(2)).await;
+    let answer = store.plan_job(&a_plan(spec.uid, "m"), 4, None, at(2)).await;
 
     assert!(matches!(answer, Err(Error::JobFinished(JobStatus::Cancelled))), "{answer:?}");
     assert_eq!(store.plan(spec.uid).await.unwrap(), None);
@@ -312,7 +314,7 @@ async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Sto
 
     let chunk = a_chunk(specs[0].uid, 0, vec![drafted(items[0])]);
     assert_eq!(store.commit(&specs[0], "bot", chunk, at(2)).await.unwrap(), Commit::JobOver);
-    assert!(store.start_job(&a_plan(specs[1].uid, "m"), 1, None, at(2)).await.is_err());
+    assert!(store.plan_job(&a_plan(specs[1].uid, "m"), 1, None, at(2)).await.is_err());
 
     for spec in &specs {
         assert_eq!(counters(&store, spec.uid).await.processed(), 0);
@@ -355,8 +357,8 @@ async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(st
 
     for ended in &specs[1..3] {
         let before = store.job(ended.uid).await.unwrap();
-        store.forget_job(ended.uid).await.unwrap();
-        store.forget_job(ended.uid).await.unwrap();
+        store.unwatch_job(ended.uid).await.unwrap();
+        store.unwatch_job(ended.uid).await.unwrap();
         assert_eq!(store.job(ended.uid).await.unwrap(), before);
     }
     assert_eq!(store.active_jobs().await.unwrap(), [specs[0].uid, specs[3].uid]);
@@ -369,7 +371,7 @@ async fn an_active_job_is_never_forgotten(store: Store) {
     running(&store, &specs[1], 0).await;
 
     for spec in &specs {
-        assert!(store.forget_job(spec.uid).await.is_err());
+        assert!(store.unwatch_job(spec.uid).await.is_err());
     }
 
     assert_eq!(store.active_jobs().await.unwrap(), specs.map(|spec| spec.uid));
@@ -384,8 +386,8 @@ const SEVEN: [JobStatus; 7] = {
 async fn seven_jobs(store: &Store) -> Vec<JobSpec> {
     let projects = [a_project(), a_project()];
     let mut specs = Vec::new();
-    for (place, status) in SEVEN.into_iter().enumerate() {
-        let spec = a_spec(projects[place % 2], place as i64);
+    for (position, status) in SEVEN.into_iter().enumerate() {
+        let spec = a_spec(projects[position % 2], position as i64);
         running(store, &spec, 0).await;
         match status {
             JobStatus::Cancelled => {
@@ -401,7 +403,7 @@ async fn seven_jobs(store: &Store) -> Vec<JobSpec> {
 
 async fn lists_of_jobs_lose_none_and_repeat_none(store: Store) {
     let specs = seven_jobs(&store).await;
-    let by = |places: &[usize]| places.iter().map(|place| specs[*place].uid).collect::<Vec<JobUid>>();
+    let by = |positions: &[usize]| positions.iter().map(|position| specs[*position].uid).collect::<Vec<JobUid>>();
     let project = Some(specs[0].project);
     let lists = [
         (None, None, by(&[0, 1, 2, 3, 4, 5, 6])),
@@ -474,7 +476,7 @@ async fn a_page_of_jobs_with_long_summaries_ends_by_its_bytes(store: Store) {
     let uids = |jobs: &[Job]| jobs.iter().map(|job| job.spec.uid).collect::<Vec<JobUid>>();
     assert_eq!([uids(&page.entries), uids(&rest.entries)].concat(), jobs);
     assert_eq!(rest.next, None);
-    let Some(Before::Place(before)) = rest.previous else { panic!("{:?}", rest.previous) };
+    let Some(Before::Position(before)) = rest.previous else { panic!("{:?}", rest.previous) };
     let back = Slice { after: Some(before), backward: true, ..everything() };
     let back = store.jobs(acme(), JobFilter::default(), &back).await.unwrap();
     assert_eq!((uids(&back.entries), back.previous), (uids(&page.entries), None));

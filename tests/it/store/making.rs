@@ -3,18 +3,25 @@
 use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
-use shared::domain::draft::Draft;
+use shared::domain::prediction::draft::Draft;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, WebhookUid};
-use shared::domain::item::{Asset, AssetType, Item, Size, SizeOrigin, Source};
-use shared::domain::job::{Counters, Job, JobSpec, JobState, JobStatus, ModelType};
-use shared::domain::outcome::{ChunkId, Failure, FailureCode, ItemOutcome, Outcome, Receipt, SkipReason};
-use shared::domain::plan::{Batch, Plan};
+use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
+use shared::domain::prediction::size::Size;
+use shared::domain::job::{Counters, Job, JobSpec, JobState};
+use shared::domain::job_status::JobStatus;
+use shared::domain::prediction::model_type::ModelType;
+use shared::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, Receipt, SkipReason};
+use shared::domain::job::failure::Failure;
+use shared::domain::job::failure::FailureCode;
+use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::prediction::{Geometry, Prediction, Rect};
-use shared::domain::summary::Summary;
-use shared::domain::upload::{Effect, FileVersion, Sequence};
+use shared::domain::job::summary::Summary;
+use shared::domain::upload::Effect;
+use shared::domain::item::file_version::FileVersion;
+use shared::domain::item::file_version::Sequence;
 use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Before, Chunk, Ending, Items, Jobs, Ledger, Page, Slice, Stretch, Webhooks};
+use shared::ports::{Before, Chunk, Ending, Items, Jobs, Ledger, Page, Slice, UnlabeledQuery, Webhooks};
 use shared::store::Store;
 
 /// A second of these tests' own time.
@@ -73,7 +80,7 @@ pub(crate) async fn pending(store: &Store, spec: &JobSpec) {
 /// A job in the table, running, with `total` items.
 pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
     pending(store, spec).await;
-    store.start_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
+    store.plan_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
 }
 
 /// How a job ends that told `deliveries`.
@@ -139,7 +146,7 @@ pub(crate) async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> 
 
 /// The same, all that a job is told of it.
 pub(crate) async fn waiting_assets(store: &Store, project: ProjectUid) -> Vec<Asset> {
-    let waiting = store.unlabeled(project, Stretch::default()).try_concat().await.unwrap();
+    let waiting = store.unlabeled(project, UnlabeledQuery::default()).try_concat().await.unwrap();
     waiting.into_iter().map(|(_, asset)| asset).collect()
 }
 
@@ -267,7 +274,7 @@ pub(crate) async fn assert_pages<T, U>(
         for pages in 0.. {
             let Some(before) = previous else { break };
             let after = match before {
-                Before::Place(place) => Some(place),
+                Before::Position(position) => Some(position),
                 Before::End => None,
             };
             let found = page(Slice { after, limit, ascending, backward: true }).await.unwrap();

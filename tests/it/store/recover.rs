@@ -3,9 +3,11 @@
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::job::{JobSpec, JobStatus};
-use shared::domain::outcome::{ChunkId, FailureCode, ItemOutcome, OutcomeKind, Reason};
-use shared::domain::result::{ResultStatus, Verdict};
+use shared::domain::job::JobSpec;
+use shared::domain::job_status::JobStatus;
+use shared::domain::job::outcome::{ChunkId, ItemOutcome, OutcomeKind, Reason};
+use shared::domain::job::failure::FailureCode;
+use shared::domain::item::result::{ResultStatus, Verdict};
 use shared::ports::{Chunk, Commit, Drafts, Items, Jobs, Ledger, Page, Reports, Results, Slice};
 use shared::store::Store;
 
@@ -36,14 +38,14 @@ async fn a_job(store: &Store) -> (JobSpec, Vec<ItemUid>) {
     let spec = a_spec(a_project(), 0);
     running(store, &spec, 24).await;
     let items = unlabeled(store, spec.project, 24).await;
-    for place in [7, 2, 11, 0, 5, 10, 1, 8, 3, 9, 4, 6_usize] {
-        let outcomes = match place % 3 {
-            0 => vec![drafted(items[2 * place]), failed(items[2 * place + 1])],
-            1 => vec![skipped(items[2 * place]), drafted(items[2 * place + 1])],
-            _ => vec![skipped(items[2 * place]), skipped(items[2 * place + 1])],
+    for position in [7, 2, 11, 0, 5, 10, 1, 8, 3, 9, 4, 6_usize] {
+        let outcomes = match position % 3 {
+            0 => vec![drafted(items[2 * position]), failed(items[2 * position + 1])],
+            1 => vec![skipped(items[2 * position]), drafted(items[2 * position + 1])],
+            _ => vec![skipped(items[2 * position]), skipped(items[2 * position + 1])],
         };
         // Chunks of more than three digits sort by number, too.
-        let (batch, chunk) = ((place / 4) as u32, [0, 9, 999, 1_000][place % 4]);
+        let (batch, chunk) = ((position / 4) as u32, [0, 9, 999, 1_000][position % 4]);
         commits(store, &spec, batch, chunk, outcomes).await;
     }
     (spec, items)

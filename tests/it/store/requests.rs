@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use shared::domain::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
-use shared::domain::key::KeyHash;
-use shared::domain::rate::{Requester, Usage};
+use shared::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
+use shared::domain::access::api_key::KeyHash;
+use shared::domain::access::rate_limit::{Requester, Usage};
 use shared::ports::{Idempotency, RateLimits};
 use shared::store::Store;
 

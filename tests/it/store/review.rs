@@ -4,10 +4,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::job::JobStatus;
+use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
 use shared::domain::prediction::{Geometry, Prediction};
-use shared::domain::result::{LabelResult, ResultSource, ResultStatus, Verdict};
+use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use shared::domain::webhook::{Event, Webhook};
 use shared::ports::{Commit, Drafts, Items, Ledger, Results, Uploads};
 use shared::store::Store;
@@ -200,7 +200,7 @@ async fn a_rejected_result_is_history_and_its_item_is_unlabeled_again(store: Sto
 
     assert!(review(&store, &drafted, Verdict::Reject, 20).await);
 
-    // At its old place: jobs take items in the order of their creation.
+    // At its old position: jobs take items in the order of their creation.
     let all: Vec<ItemUid> = some_items(project, 3).into_iter().map(|item| item.asset.uid).collect();
     assert_eq!(waiting(&store, project).await, all);
     assert_eq!(store.items(&[item]).await.unwrap(), [Item { result: None, ..drafted.clone() }]);
@@ -301,10 +301,10 @@ async fn an_item_with_thousands_of_results_lists_shows_and_reviews_right() {
         let project = a_project();
         let item = unlabeled(&store, project, 1).await[0];
         let mut uids = HashMap::new();
-        // Each stretch is made as it is in life; between them nothing but the count is written.
-        for stretch in [1..=4, 4_093..=4_099, 4_998..=5_003, 9_998..=10_002, 65_534..=65_538, 1_000_000..=1_000_002] {
-            set_generation(&client, &table, item, stretch.start() - 1).await;
-            for generation in stretch {
+        // Each query is made as it is in life; between them nothing but the count is written.
+        for query in [1..=4, 4_093..=4_099, 4_998..=5_003, 9_998..=10_002, 65_534..=65_538, 1_000_000..=1_000_002] {
+            set_generation(&client, &table, item, query.start() - 1).await;
+            for generation in query {
                 draft(&store, project, item, 30).await;
                 let listed = store.results(acme(), project, |_| true, &everything()).await.unwrap().entries;
                 assert_eq!(listed.len(), 1);

@@ -2,12 +2,16 @@ use std::collections::HashSet;
 
 use futures_util::TryStreamExt;
 use shared::domain::id::{ItemUid, ProjectUid};
-use shared::domain::item::{Asset, Item, Size, SizeOrigin};
-use shared::domain::orientation::Orientation;
+use shared::domain::item::{Asset, Item, SizeOrigin};
+use shared::domain::prediction::size::Size;
+use shared::domain::prediction::orientation::Orientation;
 use shared::domain::project::{Project, ProjectChange};
-use shared::domain::result::Verdict;
-use shared::domain::upload::{Digest, Effect, FileVersion, RejectedUpload, Rejection, Sequence};
-use shared::ports::{Drafts, Items, Projects, Results, Stretch, Uploads, WaitingUploads};
+use shared::domain::item::result::Verdict;
+use shared::domain::upload::{Effect, RejectedUpload, Rejection};
+use shared::domain::item::file_version::Digest;
+use shared::domain::item::file_version::FileVersion;
+use shared::domain::item::file_version::Sequence;
+use shared::ports::{Drafts, Items, Projects, Results, UnlabeledQuery, Uploads, WaitingUploads};
 use shared::store::Store;
 
 use super::making::*;
@@ -41,17 +45,17 @@ async fn an_item_that_moves_while_a_job_walks_the_index_is_met_once(store: Store
         .collect();
     assert_eq!((room, items.len()), ([0; 4], 4 * ONE_MORE));
     stored(store.add_items(&items).await);
-    let young = Stretch { since: Some(at(90)), until: Some(at(110)), ..Stretch::default() };
-    let old = Stretch { until: Some(at(90)), ..Stretch::default() };
-    let of = async |stretch: &Stretch| -> Vec<(String, Asset)> {
-        store.unlabeled(project, stretch.clone()).try_concat().await.unwrap()
+    let young = UnlabeledQuery { since: Some(at(90)), until: Some(at(110)), ..UnlabeledQuery::default() };
+    let old = UnlabeledQuery { until: Some(at(90)), ..UnlabeledQuery::default() };
+    let of = async |query: &UnlabeledQuery| -> Vec<(String, Asset)> {
+        store.unlabeled(project, query.clone()).try_concat().await.unwrap()
     };
     assert_eq!(of(&young).await, []);
 
     // Both walks have read the first batch when the first item of it moves to the end.
     let mut walk = std::pin::pin!(store.unlabeled(project, old.clone()));
     let mut met = walk.try_next().await.unwrap().unwrap();
-    let mut unbounded = std::pin::pin!(store.unlabeled(project, Stretch::default()));
+    let mut unbounded = std::pin::pin!(store.unlabeled(project, UnlabeledQuery::default()));
     let mut met_unbounded = unbounded.try_next().await.unwrap().unwrap();
     assert!(store.change_file(&items[0], &uploaded(&items[0], ("one", "1")), at(100)).await.unwrap());
     while let Some(more) = walk.try_next().await.unwrap() {
@@ -64,7 +68,7 @@ async fn an_item_that_moves_while_a_job_walks_the_index_is_met_once(store: Store
     let uids: HashSet<ItemUid> = met.iter().map(|(_, asset)| asset.uid).collect();
     assert_eq!((met.len(), uids.len()), (items.len(), items.len()));
     assert_eq!(met_unbounded.len(), items.len() + 1, "a walk without an end meets it twice");
-    // And it is among the young ones of the next job, at the one place that it has now.
+    // And it is among the young ones of the next job, at the one position that it has now.
     assert_eq!(of(&young).await.into_iter().map(|(_, asset)| asset.uid).collect::<Vec<_>>(), [items[0].asset.uid]);
     assert_eq!(of(&old).await.len(), items.len() - 1);
 }
@@ -85,7 +89,7 @@ async fn read(store: &Store, uid: ItemUid) -> Item {
 }
 
 async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> {
-    let found: Vec<(String, Asset)> = store.unlabeled(project, Stretch::default()).try_concat().await.unwrap();
+    let found: Vec<(String, Asset)> = store.unlabeled(project, UnlabeledQuery::default()).try_concat().await.unwrap();
     found.into_iter().map(|(_, asset)| asset.uid).collect()
 }
 
@@ -105,7 +109,7 @@ async fn a_project_is_its_owners_alone(store: Store) {
 
 async fn a_project_takes_uploads_from_the_moment_on_that_it_says_so(store: Store) {
     let project = a_stored_project(&store).await;
-    let taken_until = async || store.arrivals(acme(), project.uid).await.unwrap().taken_until;
+    let taken_until = async || store.backlog(acme(), project.uid).await.unwrap().taken_until;
     let begun = taken_until().await;
     assert!(begun.is_some());
 

@@ -149,7 +149,7 @@ async fn a_delivery_waits_in_the_outbox_until_it_has_ended(store: Store) {
         let waiting = store.waiting_deliveries(before, limit).await.unwrap();
         waiting.into_iter().map(|(uid, _)| uid).collect::<Vec<DeliveryUid>>()
     };
-    let [late, early, middle] = [0, 1, 2].map(|place| deliveries[place].uid);
+    let [late, early, middle] = [0, 1, 2].map(|position| deliveries[position].uid);
 
     assert_eq!(waiting(at(3), 10).await, [early, middle, late]);
     assert_eq!(waiting(at(2), 10).await, [early, middle]);

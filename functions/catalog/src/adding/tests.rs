@@ -8,7 +8,7 @@ use axum::routing::get;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::OrganizationUid;
-use shared::domain::source::SourceBuckets;
+use shared::domain::item::source::SourceBuckets;
 use shared::ports::NoFile;
 use shared::testing::{ACME_PROJECTS, Fault, MemoryObjects, MemoryTenants, OTHER, StoppedClock, TestApi, a_png};
 

@@ -5,14 +5,16 @@ use axum::extract::State;
 use axum::response::Response;
 use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
-use shared::domain::item::{Item, Size};
-use shared::domain::key::Scope;
-use shared::domain::result::{LabelResult, ResultStatus, Verdict};
+use shared::domain::item::Item;
+use shared::domain::prediction::size::Size;
+use shared::domain::access::api_key::Scope;
+use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
 use shared::domain::webhook::{Delivery, Event};
-use shared::domain::{Error, decode, limits};
+use shared::domain::{Error, limits};
+use shared::domain::reply;
 use shared::http::{Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem, respond};
 use shared::ports::{Clock, Items, Objects, Page, Projects, Queue, Results, Webhooks};
-use shared::tell;
+use shared::services::outbox;
 
 use super::Review;
 use super::view::{Correction, ResultView};
@@ -199,7 +201,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
             let written = match &reviewed {
                 Some(reviewed) => {
                     let event = Event::of_review(&item, reviewed);
-                    let deliveries = tell::deliveries(&self.webhooks, event, now).await?;
+                    let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
                     self.write(&item, reviewed, &deliveries).await?
                 }
                 None => true, // it says so already
@@ -221,7 +223,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
     ) -> Result<bool, Error> {
         let written = self.store.review(item, reviewed, deliveries).await?;
         if written {
-            tell::send(&self.queue, deliveries).await;
+            outbox::send(&self.queue, deliveries).await;
         }
         Ok(written)
     }

@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 use shared::domain::fields::{self, Fields};
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Item;
-use shared::domain::result::{DraftFilter, Verdict};
+use shared::domain::item::result::{DraftFilter, Verdict};
 use shared::domain::webhook::{Event, Webhook};
 use shared::domain::{Error, limits};
 use shared::http::{Body, Caller, Path, respond};
 use shared::ports::{Clock, Objects, Page, Projects, Queue, Results, Slice, Webhooks};
-use shared::tell;
+use shared::services::outbox;
 
 use super::Review;
 use super::handlers::Shared;
@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_secs(2);
 const REVIEWS: usize = 16;
 /// No cursor of ours is longer, whatever the label.
 const CURSOR_CHARS: usize = 8 * 1024;
-/// No place in an index is longer.
+/// No position in an index is longer.
 const AFTER_BYTES: usize = 200;
 
 /// Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
@@ -166,7 +166,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
         // Once for all of them: who subscribes meanwhile is told from the next call on.
-        let listeners = tell::listeners(&self.webhooks, organization).await?;
+        let listeners = outbox::listeners(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
@@ -204,7 +204,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         }
     }
 
-    /// Takes items from `open` and looks into their drafts, for [`LOOK`]: the place behind the last of them, how many they were,
+    /// Takes items from `open` and looks into their drafts, for [`LOOK`]: the position behind the last of them, how many they were,
     /// and those whose drafts match. Large annotations are looked into one item at a time, and let go again.
     async fn look_into(
         &self,
@@ -214,7 +214,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         let end = self.clock.now() + LOOK;
         let (mut last, mut looked_into, mut matches) = (None, 0, Vec::new());
         while let Some(item) = open.pop_front() {
-            last = Some(self.store.place(&item));
+            last = Some(self.store.position(&item));
             looked_into += 1;
             let (keeps, was_large) = match &item.result {
                 Some(result) if filter.looks_into(result) => {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use shared::domain::draft::{Draft, Place};
+use shared::domain::prediction::draft::{Draft, Place};
 use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::packed::pack;
 use shared::domain::prediction::{Geometry, Prediction};
-use shared::domain::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
+use shared::domain::item::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Objects, Page, Results, Slice, Webhooks};
@@ -35,7 +35,7 @@ impl Contended {
 }
 
 impl Results for Contended {
-    fn place(&self, item: &Item) -> String {
+    fn position(&self, item: &Item) -> String {
         item.key.clone()
     }
 
@@ -47,15 +47,15 @@ impl Results for Contended {
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
         let items = self.items.lock().unwrap();
-        let place = |item: &Item| self.place(item);
+        let position = |item: &Item| self.position(item);
         let mut entries: Vec<Item> = items
             .iter()
-            .filter(|item| slice.after.as_ref().is_none_or(|after| place(item) > *after))
+            .filter(|item| slice.after.as_ref().is_none_or(|after| position(item) > *after))
             .cloned()
             .collect();
         let more = entries.len() > slice.limit;
         entries.truncate(slice.limit);
-        let next = entries.last().map(place).filter(|_| more);
+        let next = entries.last().map(position).filter(|_| more);
         entries.retain(|item| item.result.as_ref().is_some_and(&keep));
         Ok(Page { entries, next, previous: None })
     }
@@ -169,11 +169,11 @@ async fn a_large_review() -> (TestReview, Vec<Prediction>) {
 async fn large(review: TestReview) -> (TestReview, Vec<Prediction>) {
     let draft = Draft::of(vec![a_draft(0, 0.9).result.unwrap().annotations.remove(0); 3]);
     let (bytes, json_bytes) = pack(&draft.annotations).unwrap();
-    let place = Place { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
-    review.objects.put(&place.key, "", [b"..", bytes.as_slice(), b"."].concat()).await.unwrap();
+    let position = Place { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
+    review.objects.put(&position.key, "", [b"..", bytes.as_slice(), b"."].concat()).await.unwrap();
     for item in &mut *review.store.items.lock().unwrap() {
         let result = item.result.as_mut().unwrap();
-        (result.annotations, result.elsewhere) = (Vec::new(), Some(place.clone()));
+        (result.annotations, result.elsewhere) = (Vec::new(), Some(position.clone()));
     }
     (review, draft.annotations)
 }

@@ -1,6 +1,6 @@
 //! What a test of a provider says.
 
-use shared::domain::item::Size;
+use shared::domain::prediction::size::Size;
 use shared::testing::a_mask;
 
 use super::*;

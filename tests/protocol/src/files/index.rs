@@ -29,7 +29,7 @@ impl State {
         self.stale[item] = before.filter(|_| has_moved);
     }
 
-    /// The first entry of a stretch.
+    /// The first entry of a query.
     pub(super) fn first_entry(
         &self,
         after: Option<Place>,
@@ -79,7 +79,7 @@ impl Protocol {
 
     /// Whether a look would do anything.
     pub(super) fn has_to_look(&self, state: &State) -> bool {
-        state.are_awaited
+        state.are_watched
             && !state.any(|process| matches!(process, Process::Look(_)))
             && (state.job.is_none() && self.waiting(state, self.settled(state))
                 || self.is_quiet(state) && !self.waiting(state, Moment::MAX))
@@ -87,7 +87,7 @@ impl Protocol {
 
     pub(super) fn look(&self, state: &mut State, step: Looking) -> Option<Looking> {
         match step {
-            Looking::Read if state.are_awaited => {
+            Looking::Read if state.are_watched => {
                 Some(Looking::Query { counted: state.counted, is_quiet: self.is_quiet(state) })
             }
             Looking::Read => None,
@@ -103,7 +103,7 @@ impl Protocol {
             }
             Looking::Forget { counted } => {
                 if counted == state.counted || !self.guards.as_counted {
-                    state.are_awaited = false;
+                    state.are_watched = false;
                 }
                 None
             }

@@ -15,12 +15,12 @@ impl Protocol {
             Ingesting::Look => self.look_into(state, event, is_behind),
             Ingesting::Write { before, at } => self.write(state, event, &before, at),
             Ingesting::Count => {
-                let was_awaited = state.are_awaited;
+                let was_awaited = state.are_watched;
                 state.counted += 1;
                 (!was_awaited).then_some(Ingesting::Mark)
             }
             Ingesting::Mark => {
-                state.are_awaited = true;
+                state.are_watched = true;
                 None
             }
         }

@@ -48,7 +48,7 @@ pub struct Guards {
     pub moves: bool,
     /// An upload that is heard again is counted again (`App::store_upload`).
     pub count_again: bool,
-    /// A project is left alone if no upload has been counted since it was looked at (`UploadWatch::forget_arrivals`).
+    /// A project is left alone if no upload has been counted since it was looked at (`UploadWatch::unwatch_uploads`).
     pub as_counted: bool,
     /// And if the index has had time to show the last of them (`AutoLabel::pause_in`).
     pub pause: bool,
@@ -56,7 +56,7 @@ pub struct Guards {
     pub settled: bool,
     /// Nor any whose write may still be on its way: one that takes long is given up (`look::soon`).
     pub soon: bool,
-    /// The place that uploads are taken behind moves with the start of the job (`Jobs::start_job`), not before it.
+    /// The place that uploads are taken behind moves with the start of the job (`Jobs::plan_job`), not before it.
     pub taken_at_start: bool,
     /// And jobs by uploads read on from there (`pick_uploads`).
     pub taken: bool,
@@ -193,7 +193,7 @@ impl Protocol {
         let object = Object { sequence: state.last_sequence[item] + 1, ..object };
         state.last_sequence[item] = object.sequence;
         state.objects[item] = Some(object);
-        state.tell(Event { item, sequence: object.sequence, kind: EventKind::Created { bytes: object.bytes } });
+        state.post(Event { item, sequence: object.sequence, kind: EventKind::Created { bytes: object.bytes } });
     }
 }
 
@@ -281,7 +281,7 @@ impl Model for Protocol {
                 state.world.deletions -= 1;
                 state.former_bytes[item] = state.objects[item].take()?.bytes;
                 state.last_sequence[item] += 1;
-                state.tell(Event { item, sequence: state.last_sequence[item], kind: EventKind::Deleted });
+                state.post(Event { item, sequence: state.last_sequence[item], kind: EventKind::Deleted });
             }
             Action::Accept(item) => {
                 state.world.accepts -= 1;
@@ -329,7 +329,7 @@ impl Model for Protocol {
             Action::Die(place) => {
                 state.world.crashes -= 1;
                 if let Process::Ingest { event, .. } = state.processes.remove(place) {
-                    state.tell(event); // its message comes again
+                    state.post(event); // its message comes again
                 }
             }
             Action::Invoke => {

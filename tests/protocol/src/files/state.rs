@@ -136,7 +136,7 @@ pub(super) enum Ingesting {
     Write { before: Row, at: Moment },
     /// Counts the upload (`UploadWatch::count_uploads`).
     Count,
-    /// Marks the project (`UploadWatch::await_pause`).
+    /// Marks the project (`UploadWatch::watch_uploads`).
     Mark,
 }
 
@@ -200,7 +200,7 @@ pub struct State {
     pub(super) stale: [Option<Entry>; ITEMS],
     /// Of the project's row: uploads that were counted, the mark that some wait, the place that they are taken behind.
     pub(super) counted: u8,
-    pub(super) are_awaited: bool,
+    pub(super) are_watched: bool,
     pub(super) taken_until: Option<Place>,
     pub(super) job: Option<Job>,
     pub(super) outcomes: [Option<Outcome>; ITEMS],
@@ -271,7 +271,7 @@ impl State {
             entries: [None; ITEMS],
             stale: [None; ITEMS],
             counted: 0,
-            are_awaited: false,
+            are_watched: false,
             taken_until: None,
             job: None,
             outcomes: [None; ITEMS],
@@ -314,7 +314,7 @@ impl State {
         self.processes.sort();
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn post(&mut self, event: Event) {
         self.events.push(event);
         self.events.sort();
     }

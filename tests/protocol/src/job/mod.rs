@@ -35,11 +35,11 @@ pub struct Guards {
     pub counters_as_read: bool,
     /// Once what carried the job has stopped (`Jobs::close_job`), no chunk is committed (`Ledger::commit`).
     pub closed_to_commits: bool,
-    /// And the job is not planned any more (`Jobs::start_job`).
+    /// And the job is not planned any more (`Jobs::plan_job`).
     pub closed_to_plans: bool,
     /// A worker looks at the job before it asks the model (`Worker::watch`).
     pub cancel_check: bool,
-    /// The schedule sends what no worker has claimed (`tell::send_waiting`).
+    /// The schedule sends what no worker has claimed (`outbox::send_waiting`).
     pub schedule: bool,
     /// An invocation that Lambda refuses is tried again until there is room (`Retry` of the state machine).
     pub patience: bool,

@@ -223,7 +223,7 @@ pub enum Action {
     Receive,
     /// A delivery's lease runs out after its holder died.
     LeaseOver,
-    /// The schedule finds the delivery in the outbox (`tell::send_waiting`).
+    /// The schedule finds the delivery in the outbox (`outbox::send_waiting`).
     Remind,
 }
 

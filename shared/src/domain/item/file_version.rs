@@ -1,0 +1,121 @@
+//! What S3 says of an item's file: its version, and whether two versions have the same bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::limits;
+
+/// Where an event stands among those of its object.
+///
+/// Hexadecimal. The shorter of two is padded with zeros at its right end, and then they compare as texts (AWS, "Event message
+/// structure"); without the zeros at their ends they compare so as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(String);
+
+impl Sequence {
+    /// Of S3's `sequencer`.
+    #[must_use]
+    pub fn of(sequencer: &str) -> Self {
+        Self(sequencer.to_ascii_uppercase().trim_end_matches('0').to_owned())
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+const MIB: u64 = 1024 * 1024;
+/// Sizes of the parts in which the usual tools upload, bytes: rclone 5 MiB, AWS's own 8, s3cmd 15, and what people set.
+const UPLOAD_PARTS: [u64; 6] = [5 * MIB, 6 * MIB, 8 * MIB, 10 * MIB, 15 * MIB, 16 * MIB];
+
+/// A digest of all bytes of an object, as `algorithm:value`: a checksum as S3 calls and writes it (base64), or `md5`
+/// (hexadecimal).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Of this algorithm.
+    #[must_use]
+    pub fn of(algorithm: &str, value: &str) -> Self {
+        Self(format!("{algorithm}:{value}"))
+    }
+
+    /// The MD5 of the MD5s of parts of so many bytes, as the ETag of an object that was uploaded so: with their number.
+    #[must_use]
+    pub fn of_parts(part_bytes: u64, etag: &str) -> Self {
+        Self(format!("md5/{part_bytes}:{etag}"))
+    }
+
+    /// The algorithm and the value.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.0.split_once(':').unwrap_or((&self.0, ""))
+    }
+}
+
+/// What S3 has said of an item's file, last. Short names: a draft pays for every byte of its item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileVersion {
+    /// The object's ETag. The same one means the same bytes; another one may mean the same bytes too.
+    #[serde(rename = "e")]
+    pub etag: String,
+    /// Of the event that said so.
+    #[serde(rename = "s")]
+    pub sequence: Sequence,
+    /// The object was deleted.
+    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// The object's length in bytes.
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    /// S3's checksum of the whole object; a checksum of the checksums of its parts is none.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+impl FileVersion {
+    /// Of which nothing else is known.
+    #[must_use]
+    pub fn of(etag: impl Into<String>, sequence: Sequence) -> Self {
+        Self { etag: etag.into(), sequence, deleted: false, size_bytes: None, digest: None }
+    }
+
+    /// Whether what S3 says of the two proves that their bytes are the same.
+    #[must_use]
+    pub fn has_bytes_of(&self, other: &Self) -> bool {
+        let same_etag = !self.etag.is_empty() && self.etag == other.etag;
+        // Many checksums have 32 bits: the length must not speak against them.
+        same_etag || (self.digest.is_some() && self.digest == other.digest && !self.has_other_bytes_than(other))
+    }
+
+    fn has_other_bytes_than(&self, other: &Self) -> bool {
+        let differ = |(one, other): (u64, u64)| one != other;
+        let sizes = self.size_bytes.zip(other.size_bytes).is_some_and(differ);
+        let digests = self.digest.as_ref().zip(other.digest.as_ref());
+        sizes || digests.is_some_and(|(one, other)| one.parts().0 == other.parts().0 && one != other)
+    }
+
+    /// Digests of these bytes, one of which the bytes of `other` have if they are the same. None if what S3 says of the two is
+    /// proof enough, or if nothing that is known of these bytes would be. `is_md5`: the ETag of `other` is its MD5.
+    #[must_use]
+    pub fn doubts(&self, other: &Self, is_md5: bool) -> Vec<Digest> {
+        let is_small = other.size_bytes.is_some_and(|bytes| bytes <= limits::COMPARED_BYTES);
+        if !is_small || self.has_bytes_of(other) || self.has_other_bytes_than(other) {
+            return Vec::new();
+        }
+        // The ETag is the MD5 of the bytes, or of the MD5s of the parts that they were uploaded in. Of an object that is encrypted
+        // with KMS it is neither: then nothing has that digest.
+        let md5s = match self.etag.split_once('-') {
+            None if is_md5 => Vec::new(), // two that differ
+            None => vec![Digest::of("md5", &self.etag)],
+            Some((_, parts)) => {
+                let fits = |part: &&u64| other.size_bytes.unwrap_or_default().div_ceil(**part).to_string() == parts;
+                UPLOAD_PARTS.iter().filter(fits).map(|part| Digest::of_parts(*part, &self.etag)).collect()
+            }
+        };
+        self.digest.iter().cloned().chain(md5s).collect()
+    }
+}

@@ -1,0 +1,429 @@
+//! Items: the assets of a project.
+
+pub mod content;
+pub mod file_version;
+pub mod head;
+pub mod result;
+pub mod source;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::domain::error::FieldError;
+use crate::domain::fields::{self, Fields};
+use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use crate::domain::prediction::orientation::Orientation;
+use crate::domain::item::result::LabelResult;
+pub use source::Source;
+use crate::domain::item::file_version::FileVersion;
+use crate::domain::{Error, Timestamp, limits};
+
+/// What an item is (contract, 10.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AssetType {
+    /// A picture.
+    Image,
+    /// A frame of a video.
+    VideoFrame,
+    /// A point cloud: it has no pixels.
+    PointCloud,
+}
+
+/// What a worker needs to know of an item: a line of the manifest, and the payload of the sparse index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asset {
+    /// The item.
+    pub uid: ItemUid,
+    /// What it is.
+    #[serde(rename = "type")]
+    pub kind: AssetType,
+    /// `None` for point clouds, and for pictures that nobody has looked into yet.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Size>,
+    /// Where the size comes from.
+    #[serde(flatten)]
+    pub origin: SizeOrigin,
+    /// Where it is.
+    #[serde(flatten)]
+    pub source: Source,
+    /// How often its file was changed or deleted since there is the item: a draft is of the bytes that were there (I3).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changes: u32,
+}
+
+/// Where an item's size comes from, and what else its file says of it. Short names: a draft pays for every byte of its item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeOrigin {
+    /// The caller gave the size when the item was added, and no file changes it; or said that it is a point cloud, which a file of
+    /// unknown content does not change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given: bool,
+    /// How the stored picture is turned to stand upright; `None`: the file was not read for it yet.
+    #[serde(rename = "exif", default, skip_serializing_if = "Option::is_none")]
+    pub orientation: Option<Orientation>,
+    /// The file's own size, upright, if it is another than the one that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_size: Option<Size>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(crate) const fn is_zero(changes: &u32) -> bool {
+    *changes == 0
+}
+
+/// An item, with its result if it has one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// The tenant.
+    pub organization: OrganizationUid,
+    /// The project.
+    pub project: ProjectUid,
+    /// The client's name for it, unique in the project.
+    pub key: String,
+    /// What the model gets to see.
+    pub asset: Asset,
+    /// What S3 has told of its file; `None`: nothing yet, or it is not in a bucket that tells.
+    pub file: Option<FileVersion>,
+    /// Where items of one project are in order, with the uid.
+    pub created_at: Timestamp,
+    /// Draft, accepted, or nothing. A rejected one is history: only a question by its uid finds it here.
+    pub result: Option<LabelResult>,
+}
+
+impl Item {
+    /// Key of an uploaded item's object.
+    #[must_use]
+    pub fn object_key(project: ProjectUid, key: &str) -> String {
+        format!("projects/{project}/{key}")
+    }
+
+    /// Whether an item may have this key, to the letter.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn check_key(key: &str) -> Result<(), String> {
+        if item_key(key.into())? == key { Ok(()) } else { Err("May not begin or end with a blank.".into()) }
+    }
+
+    /// Reads one entry of `items`. `source` reads its `url`.
+    ///
+    /// # Errors
+    /// Every complaint, each naming its field.
+    pub fn read(
+        value: Value,
+        owner: (OrganizationUid, ProjectUid),
+        now: Timestamp,
+        source: impl FnOnce(Value) -> Result<Source, String>,
+    ) -> Result<Self, Error> {
+        let Value::Object(values) = value else { return Err(Error::field(ENTRY, "Must be an object.")) };
+        let (organization, project) = owner;
+        let mut fields = Fields::of(String::new(), values);
+        let key = fields.required("key", item_key).unwrap_or_default();
+        let kind = fields.optional("asset_type", asset_type).unwrap_or(AssetType::Image);
+        let source = fields.optional("url", source);
+        let size = if kind == AssetType::PointCloud { None } else { size(&mut fields) };
+        fields.finish()?;
+        let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
+        let origin = SizeOrigin { given: size.is_some() || !kind.has_pixels(), ..SizeOrigin::default() };
+        let asset = Asset { uid: ItemUid::of(project, &key), kind, size, origin, source, changes: 0 };
+        Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
+    }
+
+    /// Whether adding `again` is a repetition. What it does not say it does not contradict: a size may have been read
+    /// from the file meanwhile. Nor does it contradict a file that was found to be a point cloud, or none: the file decides.
+    #[must_use]
+    pub fn is_said_again_by(&self, again: &Self) -> bool {
+        let (old, new) = (&self.asset, &again.asset);
+        let was_decided_by_file = self.file.is_some() && old.kind.has_pixels() != new.kind.has_pixels();
+        let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
+        let same_file = old.source == new.source || old.source.parsed() == new.source.parsed();
+        same_file && (same_picture || was_decided_by_file)
+    }
+}
+
+impl AssetType {
+    /// Whether it is measured in pixels.
+    #[must_use]
+    pub const fn has_pixels(self) -> bool {
+        !matches!(self, Self::PointCloud)
+    }
+}
+
+    /// Whether its orientation must be known before a model is asked, and is not.
+    #[must_use]
+    pub const fn wants_orientation(&self, exif: Exif) -> bool {
+        matches!(exif, Exif::Ignored) && self.kind.has_pixels() && self.origin.orientation.is_none()
+    }
+
+    /// What is done to an answer about it so that the answer is of the picture upright.
+    #[must_use]
+    pub fn turn(&self, exif: Exif) -> Orientation {
+        match exif {
+            Exif::Applied => Orientation::Upright,
+            Exif::Ignored => self.origin.orientation.unwrap_or_default(),
+        }
+    }
+
+impl Asset {
+    /// Whether its size is still to be read from the file.
+    #[must_use]
+    pub const fn wants_size(&self) -> bool {
+        self.size.is_none() && self.kind.has_pixels()
+    }
+
+    /// Takes what its file says of its picture. A size that was given stays.
+    pub fn take_picture(&mut self, upright: Size, orientation: Orientation) {
+        self.origin.given &= self.size.is_some();
+        self.origin.orientation = Some(orientation);
+        match self.size {
+            Some(given) if self.origin.given => self.origin.file_size = (given != upright).then_some(upright),
+            _ => (self.size, self.origin.file_size) = (Some(upright), None),
+        }
+    }
+
+    /// Takes that its file is a point cloud.
+    pub fn take_point_cloud(&mut self) {
+        let was_given = self.is_given_as_point_cloud();
+        (self.kind, self.size) = (AssetType::PointCloud, None);
+        self.origin = SizeOrigin { given: was_given, ..SizeOrigin::default() };
+    }
+
+    /// Whether its caller said that it is a point cloud: readers of point clouds know formats that have no magic.
+    #[must_use]
+    pub const fn is_given_as_point_cloud(&self) -> bool {
+        self.origin.given && !self.kind.has_pixels()
+    }
+
+    /// Takes what its file was found to be.
+    pub fn take_file(&mut self, file: &Self) {
+        if !file.kind.has_pixels() {
+            return self.take_point_cloud();
+        }
+        // The bytes do not say that a picture is a frame of a video; the caller who added the item did.
+        if (self.kind, file.kind) != (AssetType::VideoFrame, AssetType::Image) {
+            self.kind = file.kind;
+        }
+        match file.size {
+            Some(upright) => self.take_picture(upright, file.origin.orientation.unwrap_or_default()),
+            None if !self.origin.given => (self.size, self.origin) = (None, SizeOrigin::default()),
+            None => {}
+        }
+    }
+
+    /// What annotations are clipped to. A picture of unknown size is clipped to what a picture may be at most: cutting to
+    /// a guess would lose a person's work. `None` for point clouds.
+    #[must_use]
+    pub fn bounds(&self) -> Option<Size> {
+        let largest = Size { width: limits::PIXELS_PER_SIDE, height: limits::PIXELS_PER_SIDE };
+        self.size.or_else(|| self.wants_size().then_some(largest))
+    }
+}
+
+/// The field that an entry itself is named by.
+const ENTRY: &str = "item";
+
+/// A complaint about an entry, under the entry's place in the list.
+#[must_use]
+pub fn complaint_in_list(place: usize, FieldError { field, message }: FieldError) -> FieldError {
+    let dot_field = if field == ENTRY { String::new() } else { format!(".{field}") };
+    FieldError::new(format!("items[{place}]{dot_field}"), message)
+}
+
+/// Both, or neither.
+fn size(fields: &mut Fields) -> Option<Size> {
+    let pixels = || fields::whole(1, limits::PIXELS_PER_SIDE);
+    let (with_width, with_height) = (fields.has("width"), fields.has("height"));
+    let (width, height) = (fields.optional("width", pixels()), fields.optional("height", pixels()));
+    for (this, name, other) in [(with_width, "width", with_height), (with_height, "height", with_width)] {
+        if other && !this {
+            fields.refuse(name, "Give both width and height, or neither.");
+        }
+    }
+    width.zip(height).map(|(width, height)| Size { width, height })
+}
+
+fn asset_type(value: Value) -> Result<AssetType, String> {
+    serde_json::from_value(value).map_err(|_| "Must be \"image\", \"video_frame\" or \"point_cloud\".".into())
+}
+
+/// A key is a relative path: it becomes part of an S3 key and of a signed URL.
+fn item_key(value: Value) -> Result<String, String> {
+    let key = fields::text(1, limits::ITEM_KEY_BYTES)(value)?;
+    if key.len() > limits::ITEM_KEY_BYTES {
+        return Err(format!("Must have at most {} bytes.", limits::ITEM_KEY_BYTES));
+    }
+    if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err("Must be a relative path without empty, \".\" or \"..\" parts.".into());
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use crate::domain::item::source::S3Object;
+    use crate::domain::item::file_version::Sequence;
+    use super::*;
+
+    fn read(value: Value) -> Result<Item, Error> {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+        let source = |url: Value| Ok(Source::Url(url.as_str().unwrap().to_owned()));
+        let project = ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap();
+        Item::read(value, (OrganizationUid::named("acme"), project), now, source)
+    }
+
+    #[test]
+    fn an_item_without_url_is_uploaded_to_the_bucket() {
+        let item = read(json!({"key": "a/b.jpg", "width": 640, "height": 480})).unwrap();
+
+        assert_eq!(item.asset.source, Source::Bucket(format!("projects/{}/a/b.jpg", item.project)));
+    }
+
+    #[test]
+    fn keys_that_climb_are_refused() {
+        for key in ["../x", "a//b", "/a", "a/", ".", "a/./b", ""] {
+            let error = read(json!({"key": key, "width": 1, "height": 1})).unwrap_err();
+            assert!(error.to_string().starts_with("key: "), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_picture_has_its_size_or_wants_it_and_a_point_cloud_has_none() {
+        assert!(read(json!({"key": "a"})).unwrap().asset.wants_size());
+        assert!(!read(json!({"key": "a", "width": 1, "height": 1})).unwrap().asset.wants_size());
+        let cloud = read(json!({"key": "a", "asset_type": "point_cloud", "width": 1})).unwrap().asset;
+        assert!(cloud.size.is_none() && !cloud.wants_size() && cloud.bounds().is_none());
+        for (half, other) in [("width", "height"), ("height", "width")] {
+            let error = read(json!({"key": "a", half: 1, other: null})).unwrap_err();
+            assert_eq!(error.to_string(), format!("{other}: Give both width and height, or neither."));
+        }
+    }
+
+    #[test]
+    fn a_picture_of_unknown_size_clips_nothing_that_a_picture_may_hold() {
+        let side = limits::PIXELS_PER_SIDE;
+        assert_eq!(read(json!({"key": "a"})).unwrap().asset.bounds(), Some(Size { width: side, height: side }));
+        let known = read(json!({"key": "a", "width": 3, "height": 4})).unwrap().asset;
+        assert_eq!(known.bounds(), known.size);
+    }
+
+    #[test]
+    fn an_item_is_said_again_unless_another_file_or_size_is_named() {
+        let stored = read(json!({"key": "a", "width": 3, "height": 4})).unwrap();
+
+        for same in [json!({"key": "a", "width": 3, "height": 4}), json!({"key": "a"})] {
+            assert!(stored.is_said_again_by(&read(same).unwrap()));
+        }
+        for other in [
+            json!({"key": "a", "width": 4, "height": 4}),
+            json!({"key": "a", "url": "https://x/y"}),
+            json!({"key": "a", "asset_type": "video_frame"}),
+        ] {
+            assert!(!stored.is_said_again_by(&read(other).unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_size_that_was_given_stays_and_the_file_is_noted_where_it_says_another() {
+        let [portrait, landscape] = [(480, 640), (640, 480)].map(|(width, height)| Size { width, height });
+        let mut given = read(json!({"key": "a", "width": 480, "height": 640})).unwrap().asset;
+        let mut open = read(json!({"key": "a"})).unwrap().asset;
+
+        for (file, note) in [(portrait, None), (landscape, Some(landscape)), (portrait, None)] {
+            for asset in [&mut given, &mut open] {
+                asset.take_picture(file, Orientation::Rotated90);
+            }
+            assert_eq!((given.size, given.origin.file_size), (Some(portrait), note));
+            assert_eq!((open.size, open.origin.file_size), (Some(file), None));
+        }
+        assert_eq!(given.origin.orientation, Some(Orientation::Rotated90));
+        given.take_point_cloud();
+        assert_eq!((given.size, given.bounds(), given.origin), (None, None, SizeOrigin::default()));
+
+        let mut cloud = read(json!({"key": "a", "asset_type": "point_cloud"})).unwrap().asset;
+        cloud.take_point_cloud();
+        assert!(cloud.is_given_as_point_cloud() && !given.is_given_as_point_cloud());
+        cloud.take_file(&open);
+        assert_eq!((cloud.kind, cloud.size, cloud.origin.given), (AssetType::Image, open.size, false));
+    }
+
+    #[test]
+    fn a_line_may_be_added_again_whatever_its_file_turned_out_to_be() {
+        let line = || read(json!({"key": "a", "width": 3, "height": 4})).unwrap();
+        let mut stored = line();
+        stored.asset.take_point_cloud();
+        assert!(!stored.is_said_again_by(&line()), "nobody has read a file");
+        stored.file = Some(FileVersion::of("e", Sequence::of("1")));
+        assert!(stored.is_said_again_by(&line()));
+
+        let frame = read(json!({"key": "a", "asset_type": "video_frame"})).unwrap();
+        assert!(
+            !Item { file: stored.file, ..line() }.is_said_again_by(&frame),
+            "a file does not say that it is a frame"
+        );
+    }
+
+    #[test]
+    fn a_line_of_before_there_was_more_to_say_is_still_read() {
+        let line = json!({"uid": ItemUid::of_probe(), "type": "image", "width": 3, "height": 4, "url": "https://x/y"});
+        let asset: Asset = serde_json::from_value(line).unwrap();
+        assert_eq!((asset.size, asset.origin), (Some(Size { width: 3, height: 4 }), SizeOrigin::default()));
+    }
+
+    #[test]
+    fn an_item_whose_url_was_kept_as_it_was_said_is_said_again_by_the_same() {
+        let stored = read(json!({"key": "a", "url": "https://x/my file"})).unwrap();
+        assert!(stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20file"})).unwrap()));
+        assert!(!stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20files"})).unwrap()));
+    }
+
+    #[test]
+    fn a_complaint_names_its_place_in_the_list() {
+        let complain = |field: &str| complaint_in_list(3, FieldError::new(field, "No.")).field;
+
+        assert_eq!(complain("width"), "items[3].width");
+        let Err(Error::Validation(errors)) = read(json!("a")) else { panic!("a string is no item") };
+        assert_eq!(complain(&errors[0].field), "items[3]");
+    }
+
+    proptest! {
+        #[test]
+        fn no_entry_breaks_the_reader(
+            key in prop::option::of(".{0,30}"), kind in prop::option::of("image|video_frame|point_cloud|.{0,5}"),
+            width in prop::option::of(any::<i64>()), height in prop::option::of(any::<f64>()), odd in any::<bool>(),
+        ) {
+            let value = if odd { json!([key, width]) } else { json!({"key": key, "asset_type": kind, "width": width, "height": height}) };
+            match read(value) {
+                Ok(item) => prop_assert_eq!(item.asset.uid, ItemUid::of(item.project, &item.key)),
+                Err(Error::Validation(errors)) => prop_assert!(!errors.is_empty()),
+                Err(error) => prop_assert!(false, "{}", error),
+            }
+        }
+    }
+
+    #[test]
+    fn an_asset_survives_the_manifest() {
+        for asset in [
+            read(json!({"key": "a", "width": 1, "height": 2})).unwrap().asset,
+            read(json!({"key": "b", "asset_type": "point_cloud", "url": "https://x/y"})).unwrap().asset,
+            read(json!({"key": "c"})).unwrap().asset,
+            Asset {
+                source: Source::S3(S3Object { bucket: "b".into(), key: "k".into() }),
+                changes: 7,
+                origin: SizeOrigin {
+                    given: true,
+                    orientation: Some(Orientation::Rotated270),
+                    file_size: Some(Size { width: 2, height: 1 }),
+                },
+                ..read(json!({"key": "d", "width": 1, "height": 2})).unwrap().asset
+            },
+        ] {
+            let line = serde_json::to_string(&asset).unwrap();
+            assert_eq!(serde_json::from_str::<Asset>(&line).unwrap(), asset, "{line}");
+        }
+    }
+}

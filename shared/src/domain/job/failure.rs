@@ -1,0 +1,76 @@
+//! What can go wrong with an item, and what is noted about an answer that is good.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::id::ItemUid;
+
+/// Why an item failed: a stable code, and a short sentence without secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// For programs.
+    pub code: FailureCode,
+    /// For people.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure.
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The kinds of failure of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// The model answered an error for this item.
+    ModelError,
+    /// The model did not answer in time, or was too busy, every time.
+    ModelUnavailable,
+    /// The answer is not what section 10.3 of the contract says.
+    BadAnswer,
+    /// The file is not there, or its width and height cannot be read.
+    FileUnreadable,
+    /// The draft does not fit.
+    DraftTooLarge,
+    /// No failure, in `summary.errors` alone: most coordinates of the answers look like fractions of the picture, or like percent.
+    UnlikelyCoordinates,
+}
+
+/// What was corrected in an answer, or looks wrong in it, without being malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteCode {
+    /// A confidence a hair above 1 was read as 1, or one a hair below 0 as 0.
+    ConfidenceClamped,
+    /// A box was cut to the picture, or points were moved to its border, by more than a pixel.
+    GeometryClipped,
+    /// All coordinates of an answer look like fractions of the picture. They were read as pixels.
+    CoordinatesNormalized,
+    /// All coordinates of an answer look like hundredths of the picture. They were read as pixels.
+    CoordinatesPercent,
+}
+
+/// What went wrong with an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ItemError {
+    /// The item.
+    pub item: ItemUid,
+    /// For programs.
+    pub code: FailureCode,
+    /// For people.
+    pub message: String,
+}
+
+/// A note about the answer of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemNote {
+    /// The item.
+    pub item: ItemUid,
+    /// For programs.
+    pub code: NoteCode,
+    /// For people.
+    pub message: String,
+}

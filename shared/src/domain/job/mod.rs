@@ -1,0 +1,394 @@
+//! The life of a job: its statuses, and which moves between them are legal.
+//!
+//! A job is one run over the unlabeled items of a project. The API creates it, one Step Functions
+//! execution carries it, and it ends in exactly one terminal status (I5).
+//!
+//! Invariant: no I/O and no clock in here. `store` turns the same table into conditional writes, so an
+//! illegal move is refused twice: in memory, and by DynamoDB when two writers race.
+
+pub mod breaker;
+pub mod failure;
+pub mod outcome;
+pub mod plan;
+pub mod summary;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::domain::error::FieldError;
+use crate::domain::fields::{self, Fields};
+use crate::domain::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
+use crate::domain::project::Project;
+use crate::domain::job::summary::Summary;
+use crate::domain::{Error, Timestamp, unicode};
+
+/// What a client asks for, checked as far as that goes without the project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRequest {
+    /// `None` if only a provider was named (contract, D7).
+    pub model_type: Option<ModelType>,
+    /// Predictions below it are dropped; equal is kept.
+    pub confidence_threshold: f64,
+    /// For these labels, instead of `confidence_threshold`.
+    pub label_thresholds: BTreeMap<String, f64>,
+    /// Empty: all labels.
+    pub labels: Vec<String>,
+    /// I8.
+    pub dry_run: bool,
+    /// The provider to use.
+    pub provider: Option<String>,
+}
+
+impl JobRequest {
+    /// Reads the body of a create call (contract, 6.2).
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let model_type = fields.optional("model_type", ModelType::read);
+        let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
+        let by_label = fields::by_label(["label", "threshold"], fields::fraction);
+        let label_thresholds = fields.optional("label_thresholds", by_label).unwrap_or_default();
+        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
+        let dry_run = fields.optional("dry_run", fields::boolean).unwrap_or(false);
+        let provider = fields.optional("provider_id", fields::text(1, 64));
+        fields.finish()?;
+        let model_type = model_type.or(if provider.is_none() { Some(ModelType::Yolo) } else { None });
+        Ok(Self { model_type, confidence_threshold, label_thresholds, labels, dry_run, provider })
+    }
+
+    /// With its labels in the form in which the project names them: text that looks the same may be written in several.
+    #[must_use]
+    pub fn in_words_of(mut self, project_labels: &[String]) -> Self {
+        let form = |label: String| unicode::find(&label, project_labels).cloned().unwrap_or(label);
+        self.labels = self.labels.into_iter().map(form).collect();
+        self.label_thresholds =
+            self.label_thresholds.into_iter().map(|(label, threshold)| (form(label), threshold)).collect();
+        self
+    }
+}
+
+/// What a job is to do. Written once, never changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// Also the name of its execution.
+    pub uid: JobUid,
+    /// The tenant.
+    pub organization: OrganizationUid,
+    /// Whose items it labels.
+    pub project: ProjectUid,
+    /// `None`: the deployment's own endpoint for the model type.
+    pub provider: Option<ProviderUid>,
+    /// As requested.
+    pub model_type: Option<ModelType>,
+    /// Predictions below it are dropped; equal is kept.
+    pub confidence_threshold: f64,
+    /// For these labels, instead of `confidence_threshold`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_thresholds: BTreeMap<String, f64>,
+    /// As requested; empty: all.
+    pub labels: Vec<String>,
+    /// The label set that the model is asked for and held to: the job's labels, else the project's (contract,
+    /// D25). Empty: any. Fixed at creation, so that a job never works by two rules.
+    pub wanted: Vec<String>,
+    /// What the model is told to look for under these of the labels. Fixed at creation as well.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prompts: BTreeMap<String, String>,
+    /// I8.
+    pub dry_run: bool,
+    /// When the client asked.
+    pub created_at: Timestamp,
+    /// The job whose failed and unprocessed items it takes, instead of all unlabeled ones of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<JobUid>,
+    /// The uploads that it takes, instead of all unlabeled items of the project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploads: Option<UploadRun>,
+}
+
+/// Who caused a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A call.
+    Api,
+    /// The project's uploads.
+    Upload,
+}
+
+/// Which uploads a job takes: those that no such job has taken before (docs/decisions/0021).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRun {
+    /// Not what came later: of that, some may be seen later still.
+    pub until: Timestamp,
+    /// Of the project.
+    pub max_items_per_day: u32,
+}
+
+impl JobSpec {
+    /// Who caused it. A retry is a call's, whatever it takes.
+    #[must_use]
+    pub const fn trigger(&self) -> Trigger {
+        if self.uploads.is_some() && self.retry_of.is_none() { Trigger::Upload } else { Trigger::Api }
+    }
+}
+
+/// The counters of a job. `processed` is not among them: it is their sum, so that I2 cannot be broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Items selected; 0 until the job is planned.
+    pub total: u32,
+    /// Items with at least one accepted prediction.
+    pub successful: u32,
+    /// Items whose model call or answer was no good.
+    pub failed: u32,
+    /// Items without an accepted prediction, or that a person labeled meanwhile.
+    pub skipped: u32,
+}
+
+impl Counters {
+    /// Items with an outcome.
+    #[must_use]
+    pub const fn processed(self) -> u32 {
+        self.successful + self.failed + self.skipped
+    }
+
+    /// Percent, one decimal (contract, 6.4). A planned job without items is done: 100.
+    #[must_use]
+    pub fn progress_pct(self, planned: bool) -> f64 {
+        match (self.total, planned) {
+            (0, planned) => f64::from(u8::from(planned)) * 100.0,
+            (total, _) => (1_000.0 * f64::from(self.processed()) / f64::from(total)).round() / 10.0,
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobState {
+    /// Where it is in its life.
+    pub status: JobStatus,
+    /// What became of its items.
+    pub counters: Counters,
+    /// Set when it leaves pending.
+    pub started_at: Option<Timestamp>,
+    /// Set at its end.
+    pub completed_at: Option<Timestamp>,
+    /// When something last happened to it.
+    pub progressed_at: Timestamp,
+    /// A sentence for users, of a failed job.
+    pub error_message: Option<String>,
+    /// At the end.
+    pub summary: Option<Summary>,
+    /// Why a worker gave the job up: a sentence for users. Chunks that were begun may be short of items since, so no worker
+    /// goes on.
+    pub refusal: Option<String>,
+}
+
+impl JobState {
+    /// The state of a job that was just asked for.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            status: JobStatus::Pending,
+            counters: Counters::default(),
+            started_at: None,
+            completed_at: None,
+            progressed_at: now,
+            error_message: None,
+            summary: None,
+            refusal: None,
+        }
+    }
+}
+
+/// A job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// What it is to do.
+    pub spec: JobSpec,
+    /// How far it is.
+    pub state: JobState,
+}
+
+impl Job {
+    /// # Errors
+    /// `JobNotFinished`.
+    pub fn finished(&self) -> Result<(), Error> {
+        let status = self.state.status;
+        if status.is_active() { Err(Error::JobNotFinished(status)) } else { Ok(()) }
+    }
+
+    /// What a retry of it is to do: the same, with the items that it leaves behind (docs/decisions/0015).
+    ///
+    /// # Errors
+    /// `JobNotFinished`; `NotRetryable` if it leaves nothing.
+    pub fn retried(&self, now: Timestamp) -> Result<JobSpec, Error> {
+        self.finished()?;
+        let counters = self.state.counters;
+        // One that was never planned has picked no items, so that its retry picks them.
+        let leaves_items = counters.failed > 0 || counters.processed() < counters.total;
+        if self.state.started_at.is_some() && !leaves_items {
+            return Err(Error::NotRetryable("The job has no failed and no unprocessed items."));
+        }
+        // What uploads may send in a day holds for those that nobody has picked yet.
+        let uploads = self.spec.uploads.clone().filter(|_| self.state.started_at.is_none());
+        let (uid, retry_of) = (JobUid::at(now), Some(self.spec.uid));
+        Ok(JobSpec { uid, created_at: now, retry_of, uploads, ..self.spec.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EVENTS: [JobEvent; 4] = [JobEvent::Start, JobEvent::Complete, JobEvent::Fail, JobEvent::Cancel];
+
+    #[test]
+    fn a_terminal_status_never_changes() {
+        for from in JobStatus::ALL.into_iter().filter(|s| !s.is_active()) {
+            for event in EVENTS {
+                assert!(from.after(event).is_ok_and(|to| to == from) || from.after(event).is_err(), "{from} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pending_job_cannot_complete() {
+        assert_eq!(
+            JobStatus::Pending.after(JobEvent::Complete),
+            Err(IllegalTransition { from: JobStatus::Pending, event: JobEvent::Complete })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_job_ends_once(events in prop::collection::vec(0usize..4, 0..12)) {
+            let mut status = JobStatus::Pending;
+            let mut ended = None;
+            for event in events {
+                if let Ok(next) = status.after(EVENTS[event]) {
+                    if let Some(end) = ended { prop_assert_eq!(next, end); }
+                    if !next.is_active() { ended = Some(next); }
+                    status = next;
+                }
+            }
+        }
+
+        #[test]
+        fn progress_is_a_percentage(successful in 0u32..5_000, failed in 0u32..5_000, skipped in 0u32..5_000, rest in 0u32..5_000) {
+            let counters = Counters { total: successful + failed + skipped + rest, successful, failed, skipped };
+            let progress = counters.progress_pct(true);
+
+            prop_assert!((0.0..=100.0).contains(&progress));
+            prop_assert_eq!(progress == 100.0 && counters.total < 1_000, rest == 0 && counters.total < 1_000);
+        }
+    }
+
+    #[test]
+    fn the_request_has_the_defaults_of_the_contract() {
+        let request = JobRequest::read(b"{}").unwrap();
+
+        assert_eq!(request.model_type, Some(ModelType::Yolo));
+        assert_eq!(request.confidence_threshold, 0.5);
+        assert!(request.labels.is_empty() && !request.dry_run && request.provider.is_none());
+        assert!(request.label_thresholds.is_empty());
+    }
+
+    /// Contract D7.
+    #[test]
+    fn a_provider_alone_leaves_the_model_type_open() {
+        assert_eq!(JobRequest::read(br#"{"provider_id": "inf_1"}"#).unwrap().model_type, None);
+    }
+
+    #[test]
+    fn a_bad_request_names_its_fields() {
+        let error = JobRequest::read(
+            br#"{"confidence_threshold": 1.5, "model_type": "gpt", "dry_run": 1, "label_thresholds": {"a": 2}}"#,
+        )
+        .unwrap_err();
+
+        assert_eq!(
+            error.to_string(),
+            "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; label_thresholds: Of a label's value: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
+        );
+    }
+
+    fn ended(status: JobStatus, started: bool, counters: Counters) -> Job {
+        let now = Timestamp::UNIX_EPOCH;
+        let spec = JobSpec {
+            uid: JobUid::at(now),
+            organization: OrganizationUid::named("acme"),
+            project: ProjectUid::at(now),
+            provider: None,
+            model_type: Some(ModelType::Sam3),
+            confidence_threshold: 0.7,
+            label_thresholds: BTreeMap::new(),
+            labels: vec!["car".into()],
+            wanted: vec!["car".into()],
+            prompts: BTreeMap::new(),
+            dry_run: true,
+            created_at: now,
+            retry_of: None,
+            uploads: None,
+        };
+        let started_at = started.then_some(now);
+        Job { spec, state: JobState { status, counters, started_at, ..JobState::new(now) } }
+    }
+
+    #[test]
+    fn a_retry_does_the_same_and_names_the_job_that_it_retries() {
+        let job = ended(JobStatus::Completed, true, Counters { total: 3, successful: 2, failed: 1, skipped: 0 });
+        let now = Timestamp::from_second(9).unwrap();
+
+        let retried = job.retried(now).unwrap();
+
+        assert_ne!(retried.uid, job.spec.uid);
+        let same = JobSpec { uid: retried.uid, created_at: now, retry_of: Some(job.spec.uid), ..job.spec };
+        assert_eq!(retried, same);
+    }
+
+    #[test]
+    fn a_retry_of_uploads_that_were_never_picked_takes_these_within_the_day() {
+        let run = UploadRun { until: Timestamp::UNIX_EPOCH, max_items_per_day: 10 };
+        for (started, uploads) in [(false, Some(run.clone())), (true, None)] {
+            let mut job = ended(JobStatus::Failed, started, Counters { total: 1, ..Counters::default() });
+            job.spec.uploads = Some(run.clone());
+
+            let retried = job.retried(Timestamp::UNIX_EPOCH).unwrap();
+
+            assert_eq!((retried.trigger(), retried.uploads), (Trigger::Api, uploads));
+        }
+    }
+
+    #[test]
+    fn a_job_is_retried_if_it_is_over_and_leaves_something() {
+        use JobStatus::{Cancelled, Completed, Failed, Pending, Running};
+        let all = Counters { total: 2, successful: 1, failed: 0, skipped: 1 };
+        let one_failed = Counters { successful: 0, failed: 1, ..all };
+        let one_open = Counters { successful: 0, ..all };
+        let retry = |status, started, counters| ended(status, started, counters).retried(Timestamp::UNIX_EPOCH);
+
+        for (status, started, counters) in [
+            (Completed, true, one_failed),
+            (Failed, true, one_open),
+            (Cancelled, true, one_open),
+            (Failed, false, Counters::default()), // it was never planned
+            (Cancelled, false, Counters::default()),
+        ] {
+            assert!(retry(status, started, counters).is_ok(), "{status} {counters:?}");
+        }
+        for (status, counters) in [(Completed, all), (Cancelled, all), (Completed, Counters::default())] {
+            assert!(matches!(retry(status, true, counters), Err(Error::NotRetryable(_))), "{status} {counters:?}");
+        }
+        for status in [Pending, Running] {
+            assert!(matches!(retry(status, true, one_failed), Err(Error::JobNotFinished(is)) if is == status));
+        }
+    }
+}

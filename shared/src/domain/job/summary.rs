@@ -1,0 +1,248 @@
+//! The summary of a finished job (contract, 6.5), added up from its receipts.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::id::ItemUid;
+use crate::domain::limits;
+use crate::domain::job::outcome::Receipt;
+use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::ItemNote;
+use crate::domain::job::failure::NoteCode;
+
+/// What was corrected in answers, or looks wrong in them, without being malformed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SummaryNote {
+    /// For programs.
+    pub code: NoteCode,
+    /// Items that have it.
+    pub items: u32,
+    /// The first of them.
+    pub item: ItemUid,
+    /// What it is about there, for people.
+    pub message: String,
+}
+
+/// What a job came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Summary {
+    /// Accepted predictions.
+    pub predictions: u32,
+    /// By label, most first, at most 200.
+    pub labels: Vec<LabelCount>,
+    /// Predictions of labels that the job does not want, by label, most first, at most 50.
+    #[serde(default)]
+    pub dropped_labels: Vec<LabelCount>,
+    /// Failed items, coordinates that look wrong throughout, and dropped predictions: the first 20.
+    pub errors: Vec<ItemError>,
+    /// What was corrected in answers, or looks wrong in them, by code.
+    #[serde(default)]
+    pub notes: Vec<SummaryNote>,
+    /// The project had more unlabeled items than one job takes (contract, D11).
+    pub truncated: bool,
+}
+
+/// A summary in the making: receipts are added one by one, and what it holds does not grow with them.
+#[derive(Debug, Default)]
+pub struct Sum {
+    predictions: u32,
+    labels: Counts,
+    dropped_labels: Counts,
+    errors: Vec<ItemError>,
+    notes: Vec<ItemError>,
+    remarks: Vec<SummaryNote>,
+    judged: u32,
+}
+
+/// Items whose coordinates must all lie within 100, before they look like percent: of one or two, the objects may lie in a corner.
+const PERCENT_ITEMS: u32 = 5;
+
+impl Sum {
+    /// Adds the next receipt.
+    pub fn add(&mut self, receipt: Receipt) {
+        self.predictions = self.predictions.saturating_add(receipt.predictions);
+        self.labels.add(receipt.labels);
+        self.dropped_labels.add(receipt.dropped_labels);
+        fill(&mut self.errors, receipt.failures);
+        fill(&mut self.notes, receipt.notes);
+        self.judged = self.judged.saturating_add(receipt.judged);
+        for ItemNote { item, code, message } in receipt.remarks {
+            match self.remarks.iter_mut().find(|note| note.code == code) {
+                Some(note) => note.items = note.items.saturating_add(1),
+                None => self.remarks.push(SummaryNote { code, items: 1, item, message }),
+            }
+        }
+    }
+
+    /// Whether enough items have it for the job to say so. What was corrected, one has.
+    fn shows(&self, note: &SummaryNote) -> bool {
+        match note.code {
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => true,
+            NoteCode::CoordinatesNormalized => note.items.saturating_mul(2) >= self.judged,
+            NoteCode::CoordinatesPercent => note.items == self.judged && note.items >= PERCENT_ITEMS,
+        }
+    }
+
+    /// What they come to.
+    #[must_use]
+    pub fn summary(mut self, truncated: bool) -> Summary {
+        let mut remarks = std::mem::take(&mut self.remarks);
+        remarks.retain(|note| self.shows(note));
+        remarks.sort_by_key(|note| note.code);
+        let Self { predictions, labels, dropped_labels, mut errors, notes, .. } = self;
+        let of_the_job = remarks.iter().filter_map(SummaryNote::error).collect();
+        fill(&mut errors, of_the_job); // a failed item says more, and a dropped prediction less
+        fill(&mut errors, notes);
+        Summary {
+            notes: remarks,
+            predictions,
+            labels: labels.most(limits::SUMMARY_LABELS),
+            dropped_labels: dropped_labels.most(limits::DROPPED_LABELS),
+            errors,
+            truncated,
+        }
+    }
+}
+
+impl SummaryNote {
+    /// What a person has to look at: corrections are no errors.
+    fn error(&self) -> Option<ItemError> {
+        let Self { code, items, item, message } = self;
+        match code {
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => None,
+            NoteCode::CoordinatesNormalized | NoteCode::CoordinatesPercent => {
+                let others = if *items > 1 { format!(" So it is with {items} items.") } else { String::new() };
+                let message = format!("{message}{others}");
+                Some(ItemError { item: *item, code: FailureCode::UnlikelyCoordinates, message })
+            }
+        }
+    }
+}
+
+/// The first so many.
+fn fill(errors: &mut Vec<ItemError>, more: Vec<ItemError>) {
+    errors.extend(more.into_iter().take(limits::SUMMARY_ERRORS - errors.len()));
+}
+
+/// How often each label was met: exactly, until there are more than [`limits::LABELS_COUNTED`].
+#[derive(Debug, Default)]
+struct Counts(HashMap<String, u32>);
+
+impl Counts {
+    fn add(&mut self, counts: Vec<LabelCount>) {
+        for LabelCount { label, count } in counts {
+            let sum = self.0.entry(label).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        if self.0.len() > limits::LABELS_COUNTED {
+            // Half of them, so that it happens seldom; none of those that the summary will list, unless it is late.
+            self.0 = self.most(limits::LABELS_COUNTED / 2).into_iter().map(|sum| (sum.label, sum.count)).collect();
+        }
+    }
+
+    fn most(&self, most: usize) -> Vec<LabelCount> {
+        LabelCount::sum(self.0.iter().map(|(label, count)| (label.as_str(), *count)), most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(receipts: impl IntoIterator<Item = Receipt>) -> Summary {
+        let mut sum = Sum::default();
+        receipts.into_iter().for_each(|receipt| sum.add(receipt));
+        assert!(sum.labels.0.len() <= limits::LABELS_COUNTED);
+        sum.summary(false)
+    }
+
+    #[test]
+    fn a_frequent_label_is_counted_to_the_last_among_any_number_of_rare_ones() {
+        let label = |label: String| LabelCount { label, count: 1 };
+        let receipt = |n: usize| Receipt {
+            labels: (0..98).map(|place| label(format!("{n} {place}"))).chain([label("car".into())]).collect(),
+            ..Receipt::default()
+        };
+
+        let summary = sum((0..1_000).map(receipt));
+
+        assert_eq!(summary.labels[0], LabelCount { label: "car".into(), count: 1_000 });
+    }
+
+    #[test]
+    fn however_many_labels_a_model_has_the_summary_stays_small() {
+        let receipt = |n: u32| Receipt {
+            predictions: 98,
+            labels: (0..98).map(|label| LabelCount { label: format!("{}", n * 98 + label), count: 1 }).collect(),
+            ..Receipt::default()
+        };
+        let mut receipts: Vec<Receipt> = (0..60).map(receipt).collect();
+        receipts.push(Receipt {
+            predictions: 7,
+            labels: vec![LabelCount { label: "car".into(), count: 7 }],
+            ..Receipt::default()
+        });
+
+        let summary = sum(receipts);
+
+        assert_eq!((summary.labels.len(), summary.predictions), (limits::SUMMARY_LABELS, 60 * 98 + 7));
+        assert_eq!(summary.labels.first().map(|entry| entry.label.as_str()), Some("car"));
+    }
+
+    fn remarked(code: NoteCode, judged: u32) -> Receipt {
+        let item = ItemUid::parse("18388971-4ab9-8000-837b-b5c87795f730").unwrap();
+        Receipt { judged, remarks: vec![ItemNote { item, code, message: "m.".into() }], ..Receipt::default() }
+    }
+
+    #[test]
+    fn corrections_are_counted_by_code_and_are_no_errors() {
+        let summary = sum([
+            remarked(NoteCode::GeometryClipped, 1),
+            remarked(NoteCode::ConfidenceClamped, 1),
+            remarked(NoteCode::GeometryClipped, 1),
+        ]);
+
+        let notes: Vec<(NoteCode, u32)> = summary.notes.iter().map(|note| (note.code, note.items)).collect();
+        assert_eq!(notes, [(NoteCode::ConfidenceClamped, 1), (NoteCode::GeometryClipped, 2)]);
+        assert!(summary.errors.is_empty());
+    }
+
+    #[test]
+    fn coordinates_that_look_wrong_are_an_error_once_they_do_throughout() {
+        let shown = |code, with: usize, without: u32| {
+            let receipts =
+                (0..with).map(|_| remarked(code, 1)).chain([Receipt { judged: without, ..Receipt::default() }]);
+            let summary = sum(receipts);
+            assert_eq!(summary.errors.len(), summary.notes.len());
+            summary.errors.first().map(|error| (error.code, error.message.clone()))
+        };
+        let error = |message: &str| Some((FailureCode::UnlikelyCoordinates, message.to_owned()));
+
+        assert_eq!(shown(NoteCode::CoordinatesNormalized, 1, 0), error("m."));
+        assert_eq!(shown(NoteCode::CoordinatesNormalized, 3, 3), error("m. So it is with 3 items."));
+        assert_eq!(shown(NoteCode::CoordinatesNormalized, 1, 2), None);
+        assert_eq!(shown(NoteCode::CoordinatesPercent, 5, 0), error("m. So it is with 5 items."));
+        assert_eq!(shown(NoteCode::CoordinatesPercent, 4, 0), None);
+        assert_eq!(shown(NoteCode::CoordinatesPercent, 9, 1), None);
+    }
+
+    #[test]
+    fn failed_items_come_before_dropped_predictions_and_twenty_are_listed() {
+        let error = |code| ItemError {
+            item: ItemUid::parse("18388971-4ab9-8000-837b-b5c87795f730").unwrap(),
+            code,
+            message: "m".into(),
+        };
+        let receipts = [
+            Receipt { notes: vec![error(FailureCode::BadAnswer); 15], ..Receipt::default() },
+            Receipt { failures: vec![error(FailureCode::ModelError); 15], ..Receipt::default() },
+        ];
+
+        let codes: Vec<FailureCode> = sum(receipts).errors.iter().map(|error| error.code).collect();
+
+        assert_eq!(codes, [vec![FailureCode::ModelError; 15], vec![FailureCode::BadAnswer; 5]].concat());
+    }
+}

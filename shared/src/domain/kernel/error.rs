@@ -1,0 +1,360 @@
+//! Every error, named once, with its four faces: the client's sentence, `code`, HTTP status, and the name
+//! that the state machine matches.
+
+use crate::domain::id::JobUid;
+use super::job_status::JobStatus;
+
+/// A cause for the log alone.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One complaint about one field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path of the field, such as `config.endpoint_name` or `items[3].key`.
+    pub field: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl FieldError {
+    /// A complaint.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// What can go wrong, in the client's words: the text becomes `detail`, or the `error_message` of a job. A
+/// `#[source]` is for the log alone (I11), so no text ever interpolates one.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Unknown, malformed, or another tenant's (I10).
+    #[error("Not found.")]
+    NotFound,
+    /// A request that breaks the contract, field by field.
+    #[error("{}", join(.0))]
+    Validation(Vec<FieldError>),
+    /// The body is not JSON; the text says where.
+    #[error("JSON parse error - {0}")]
+    MalformedBody(String),
+    /// The body is longer than the limit.
+    #[error("Request body is too large: at most {limit_kib} KiB are accepted.")]
+    BodyTooLarge {
+        /// KiB.
+        limit_kib: usize,
+    },
+    /// No key.
+    #[error("Authentication credentials were not provided.")]
+    Unauthenticated,
+    /// A key that we do not know, or that was revoked.
+    #[error("Invalid API key.")]
+    InvalidKey,
+    /// A key past its date.
+    #[error("API key has expired.")]
+    KeyExpired,
+    /// The key's scopes do not allow the call.
+    #[error("You do not have permission to perform this action.")]
+    PermissionDenied,
+    /// The path exists, the method does not.
+    #[error("Method \"{0}\" not allowed.")]
+    MethodNotAllowed(String),
+    /// A cursor that we did not make.
+    #[error("Invalid cursor")]
+    InvalidCursor,
+    /// The project takes no jobs.
+    #[error("Project is not active.")]
+    ProjectNotActive,
+    /// I4. Carries the job that is active.
+    #[error("An auto-label job is already active for this project.")]
+    JobActive(JobUid),
+    /// The job has ended.
+    #[error("Job is already {0}.")]
+    JobFinished(JobStatus),
+    /// The job is still to end.
+    #[error("Job is still {0}.")]
+    JobNotFinished(JobStatus),
+    /// The sentence says why.
+    #[error("{0}")]
+    NotRetryable(&'static str),
+    /// The result was rejected: it is history.
+    #[error("Result is already rejected.")]
+    ResultRejected,
+    /// The sentence says why.
+    #[error("{0}")]
+    NotRedeliverable(&'static str),
+    /// The client's `If-Match` names another version than the one that is there, or others kept writing.
+    #[error("It has changed since it was read. Read it again.")]
+    PreconditionFailed,
+    /// No provider and no endpoint of the deployment serves the job.
+    #[error("No active inference provider is configured for this project.")]
+    NoInferenceProvider,
+    /// More requests than the key, or the address without one, may make (contract, 3.3).
+    #[error("Request was throttled. Expected available in {seconds} {}.", if *.seconds == 1 { "second" } else { "seconds" })]
+    Throttled {
+        /// Until the next request may be served.
+        seconds: u32,
+    },
+    /// The idempotency key has named another request.
+    #[error("Idempotency-Key was used before, for a request with another path or body.")]
+    IdempotencyKeyReused,
+    /// Two of the same request at once.
+    #[error("A request with this Idempotency-Key is still in progress. Try again.")]
+    IdempotencyInProgress,
+    /// The request has had its effect, and its answer was too large to be kept.
+    #[error("The request with this Idempotency-Key has succeeded, but its answer was too large to keep.")]
+    IdempotencyAnswerNotKept,
+    /// The organization has as many as one may have.
+    #[error("{0}")]
+    TooMany(String),
+
+    /// The model cannot serve this job at all: the sentence says which endpoint and what to do.
+    #[error("{0}")]
+    ProviderRefused(String),
+    /// The worker's time is up. What is committed stays; another invocation does the rest.
+    #[error("The batch is not finished yet.")]
+    BatchUnfinished,
+    /// The worker's time is up, and it could commit nothing.
+    #[error(
+        "The model is too slow or too busy: within a quarter of an hour it did not answer enough items to go on. Let it take more calls at once, or lower max_concurrency."
+    )]
+    BatchStuck,
+
+    /// DynamoDB throttles, times out or answers 5xx.
+    #[error("The service is busy. Try again.")]
+    StoreUnavailable(#[source] BoxError),
+    /// S3 does.
+    #[error("The service is busy. Try again.")]
+    ObjectsUnavailable(#[source] BoxError),
+    /// SQS does.
+    #[error("The service is busy. Try again.")]
+    QueueUnavailable(#[source] BoxError),
+    /// Step Functions does.
+    #[error("The service is busy. Try again.")]
+    ExecutionsUnavailable(#[source] BoxError),
+    /// KMS or STS does.
+    #[error("The service is busy. Try again.")]
+    SecretsUnavailable(#[source] BoxError),
+    /// Our own mistake.
+    #[error("Internal server error.")]
+    Internal(#[source] BoxError),
+}
+
+fn join(errors: &[FieldError]) -> String {
+    let sentences: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
+    sentences.join("; ")
+}
+
+/// An [`Error`] without its particulars.
+#[expect(missing_docs, reason = "the variants of Error, one to one")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    NotFound,
+    Validation,
+    MalformedBody,
+    BodyTooLarge,
+    Unauthenticated,
+    InvalidKey,
+    KeyExpired,
+    PermissionDenied,
+    MethodNotAllowed,
+    InvalidCursor,
+    ProjectNotActive,
+    JobActive,
+    JobFinished,
+    JobNotFinished,
+    NotRetryable,
+    ResultRejected,
+    NotRedeliverable,
+    PreconditionFailed,
+    NoInferenceProvider,
+    Throttled,
+    IdempotencyKeyReused,
+    IdempotencyInProgress,
+    IdempotencyAnswerNotKept,
+    TooMany,
+    ProviderRefused,
+    BatchUnfinished,
+    BatchStuck,
+    StoreUnavailable,
+    ObjectsUnavailable,
+    QueueUnavailable,
+    ExecutionsUnavailable,
+    SecretsUnavailable,
+    Internal,
+}
+
+/// What every part of the system needs to know about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// `code` in the error body.
+    pub code: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// The error's name in the state machine.
+    pub task_error: &'static str,
+    /// Worth repeating as it is: a task's `Retry` names exactly these.
+    pub repeatable: bool,
+}
+
+impl ErrorCode {
+    /// Every code, for the tests that hold the state machine and the API description to this table.
+    pub const ALL: [Self; 33] = {
+        use ErrorCode::*;
+        [
+            NotFound,
+            Validation,
+            MalformedBody,
+            BodyTooLarge,
+            Unauthenticated,
+            InvalidKey,
+            KeyExpired,
+            PermissionDenied,
+            MethodNotAllowed,
+            InvalidCursor,
+            ProjectNotActive,
+            JobActive,
+            JobFinished,
+            JobNotFinished,
+            NotRetryable,
+            ResultRejected,
+            NotRedeliverable,
+            PreconditionFailed,
+            NoInferenceProvider,
+            Throttled,
+            IdempotencyKeyReused,
+            IdempotencyInProgress,
+            IdempotencyAnswerNotKept,
+            TooMany,
+            ProviderRefused,
+            BatchUnfinished,
+            BatchStuck,
+            StoreUnavailable,
+            ObjectsUnavailable,
+            QueueUnavailable,
+            ExecutionsUnavailable,
+            SecretsUnavailable,
+            Internal,
+        ]
+    };
+
+    /// The one table.
+    #[must_use]
+    pub const fn facts(self) -> Facts {
+        let (code, status, task_error, repeatable) = match self {
+            Self::NotFound => ("not_found", 404, "NotFound", false),
+            Self::Validation => ("validation_error", 400, "ValidationError", false),
+            Self::MalformedBody => ("parse_error", 400, "ParseError", false),
+            Self::BodyTooLarge => ("body_too_large", 413, "BodyTooLarge", false),
+            Self::Unauthenticated => ("not_authenticated", 401, "NotAuthenticated", false),
+            Self::InvalidKey => ("invalid_api_key", 401, "InvalidApiKey", false),
+            Self::KeyExpired => ("api_key_expired", 401, "ApiKeyExpired", false),
+            Self::PermissionDenied => ("permission_denied", 403, "PermissionDenied", false),
+            Self::MethodNotAllowed => ("method_not_allowed", 405, "MethodNotAllowed", false),
+            Self::InvalidCursor => ("invalid_cursor", 404, "InvalidCursor", false),
+            Self::ProjectNotActive => ("project_not_active", 409, "ProjectNotActive", false),
+            Self::JobActive => ("auto_label_job_active", 409, "JobActive", false),
+            Self::JobFinished => ("job_finished", 409, "JobFinished", false),
+            Self::JobNotFinished => ("job_not_finished", 409, "JobNotFinished", false),
+            Self::NotRetryable => ("not_retryable", 409, "NotRetryable", false),
+            Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
+            Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
+            Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
+            Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
+            Self::Throttled => ("throttled", 429, "Throttled", false),
+            Self::IdempotencyKeyReused => ("idempotency_key_reused", 409, "IdempotencyKeyReused", false),
+            Self::IdempotencyInProgress => ("idempotency_in_progress", 409, "IdempotencyInProgress", false),
+            Self::IdempotencyAnswerNotKept => ("idempotency_answer_not_kept", 409, "IdempotencyAnswerNotKept", false),
+            Self::TooMany => ("too_many", 409, "TooMany", false),
+            Self::ProviderRefused => ("provider_refused", 502, "ProviderRefused", false),
+            Self::BatchUnfinished => ("batch_unfinished", 503, "BatchUnfinished", false),
+            Self::BatchStuck => ("batch_stuck", 503, "BatchStuck", false),
+            Self::StoreUnavailable => ("unavailable", 503, "StoreUnavailable", true),
+            Self::ObjectsUnavailable => ("unavailable", 503, "ObjectsUnavailable", true),
+            Self::QueueUnavailable => ("unavailable", 503, "QueueUnavailable", true),
+            Self::ExecutionsUnavailable => ("unavailable", 503, "ExecutionsUnavailable", true),
+            Self::SecretsUnavailable => ("unavailable", 503, "SecretsUnavailable", true),
+            Self::Internal => ("internal_error", 500, "InternalError", false),
+        };
+        Facts { code, status, task_error, repeatable }
+    }
+}
+
+impl Error {
+    /// A body with bytes that are no text, from this place on.
+    #[must_use]
+    pub fn no_utf8(place: usize) -> Self {
+        Self::MalformedBody(format!("the body is not UTF-8: byte {place}, counted from 0, begins no character."))
+    }
+
+    /// The error without its particulars.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound => ErrorCode::NotFound,
+            Self::Validation(_) => ErrorCode::Validation,
+            Self::MalformedBody(_) => ErrorCode::MalformedBody,
+            Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
+            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::InvalidKey => ErrorCode::InvalidKey,
+            Self::KeyExpired => ErrorCode::KeyExpired,
+            Self::PermissionDenied => ErrorCode::PermissionDenied,
+            Self::MethodNotAllowed(_) => ErrorCode::MethodNotAllowed,
+            Self::InvalidCursor => ErrorCode::InvalidCursor,
+            Self::ProjectNotActive => ErrorCode::ProjectNotActive,
+            Self::JobActive(_) => ErrorCode::JobActive,
+            Self::JobFinished(_) => ErrorCode::JobFinished,
+            Self::JobNotFinished(_) => ErrorCode::JobNotFinished,
+            Self::NotRetryable(_) => ErrorCode::NotRetryable,
+            Self::ResultRejected => ErrorCode::ResultRejected,
+            Self::NotRedeliverable(_) => ErrorCode::NotRedeliverable,
+            Self::PreconditionFailed => ErrorCode::PreconditionFailed,
+            Self::NoInferenceProvider => ErrorCode::NoInferenceProvider,
+            Self::Throttled { .. } => ErrorCode::Throttled,
+            Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
+            Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
+            Self::IdempotencyAnswerNotKept => ErrorCode::IdempotencyAnswerNotKept,
+            Self::TooMany(_) => ErrorCode::TooMany,
+            Self::ProviderRefused(_) => ErrorCode::ProviderRefused,
+            Self::BatchUnfinished => ErrorCode::BatchUnfinished,
+            Self::BatchStuck => ErrorCode::BatchStuck,
+            Self::StoreUnavailable(_) => ErrorCode::StoreUnavailable,
+            Self::ObjectsUnavailable(_) => ErrorCode::ObjectsUnavailable,
+            Self::QueueUnavailable(_) => ErrorCode::QueueUnavailable,
+            Self::ExecutionsUnavailable(_) => ErrorCode::ExecutionsUnavailable,
+            Self::SecretsUnavailable(_) => ErrorCode::SecretsUnavailable,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+
+    /// A complaint about one field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Validation(vec![FieldError::new(field, message)])
+    }
+
+    /// Our own mistake.
+    pub fn internal(cause: impl Into<BoxError>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// Seconds after which the request is worth repeating, where we know them.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::Throttled { seconds } => Some(*seconds),
+            Self::IdempotencyInProgress => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The causes, for the log.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,43 @@
+//! The two kinds of model that have defaults of their own.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// The kind of model (mission, "Models").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelType {
+    /// Object detection: bounding boxes.
+    Yolo,
+    /// Segmentation: masks.
+    Sam3,
+}
+
+impl ModelType {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Yolo => "yolo",
+            Self::Sam3 => "sam3",
+        }
+    }
+
+    /// What a call is expected to take until one has been measured, ms (mission, "Models").
+    #[must_use]
+    pub const fn usual_latency_ms(self) -> u32 {
+        match self {
+            Self::Yolo => 50,
+            Self::Sam3 => 200,
+        }
+    }
+
+    pub(crate) fn read(value: Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("yolo") => Ok(Self::Yolo),
+            Some("sam3") => Ok(Self::Sam3),
+            _ => Err("Must be \"sam3\" or \"yolo\".".into()),
+        }
+    }
+}

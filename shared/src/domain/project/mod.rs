@@ -1,0 +1,389 @@
+//! Projects: a set of items and a label set, owned by one organization.
+
+pub mod auto_label;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::domain::project::auto_label::{self, AutoLabel, AutoLabelPause};
+use crate::domain::error::FieldError;
+use crate::domain::fields::{self, Fields};
+use crate::domain::id::{OrganizationUid, ProjectUid};
+use crate::domain::{Error, Timestamp, limits, unicode};
+
+/// The statuses of the original (contract, 11.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProjectStatus {
+    /// Waits for its owner.
+    PendingApproval,
+    /// In work.
+    Active,
+    /// On hold; jobs may still run.
+    Paused,
+    /// Over.
+    Canceled,
+    /// Over.
+    Archived,
+    /// Over.
+    Completed,
+}
+
+impl ProjectStatus {
+    /// Whether a job may start (contract, 6.2).
+    #[must_use]
+    pub const fn takes_jobs(self) -> bool {
+        matches!(self, Self::PendingApproval | Self::Active | Self::Paused)
+    }
+}
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Project {
+    /// Its identifier.
+    pub uid: ProjectUid,
+    /// The tenant.
+    pub organization: OrganizationUid,
+    /// For people.
+    pub name: String,
+    /// Where it is in its life.
+    pub status: ProjectStatus,
+    /// The label set; empty: any label.
+    pub labels: Vec<String>,
+    /// What a model of open vocabulary is told to look for under these of the labels. A label that is gone leaves its prompt unused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub label_prompts: BTreeMap<String, String>,
+    /// Whether and how uploads are labeled by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_label_on_upload: Option<AutoLabel>,
+    /// Whether and why its jobs by uploads are held back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_label_pause: Option<AutoLabelPause>,
+    /// Items that are pictures.
+    #[serde(default)]
+    pub image_count: u64,
+    /// Items that are frames of videos.
+    #[serde(default)]
+    pub video_frame_count: u64,
+    /// Items that are point clouds.
+    #[serde(default)]
+    pub point_cloud_count: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Project {
+    /// Reads the body of a create call.
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8], organization: OrganizationUid, now: Timestamp) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
+        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
+        let label_prompts = label_prompts(&mut fields).unwrap_or_default();
+        let auto_label_on_upload = auto_label(&mut fields).flatten();
+        fields.finish()?;
+        let uid = ProjectUid::at(now);
+        Ok(Self {
+            uid,
+            organization,
+            name,
+            status: ProjectStatus::Active,
+            labels,
+            label_prompts,
+            auto_label_on_upload,
+            auto_label_pause: None,
+            image_count: 0,
+            video_frame_count: 0,
+            point_cloud_count: 0,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// Holds what is said of uploads against the project's own labels.
+    ///
+    /// # Errors
+    /// `Validation` for labels that the project does not have.
+    pub fn check_auto_label(&self) -> Result<(), Error> {
+        let Some(setting) = &self.auto_label_on_upload else { return Ok(()) };
+        match self.check_request(&setting.request()) {
+            Err(Error::Validation(complaints)) => {
+                let named = |complaint: FieldError| {
+                    FieldError::new(format!("{}.{}", auto_label::FIELD, complaint.field), complaint.message)
+                };
+                Err(Error::Validation(complaints.into_iter().map(named).collect()))
+            }
+            _ => Ok(()), // whether it takes jobs is a matter of the day
+        }
+    }
+
+    /// Holds a job request against the project (contract, 6.2 and D8).
+    ///
+    /// # Errors
+    /// `ProjectNotActive`; `Validation` for labels that the project does not have.
+    pub fn check_request(&self, request: &JobRequest) -> Result<(), Error> {
+        if !self.status.takes_jobs() {
+            return Err(Error::ProjectNotActive);
+        }
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        let labels = self.unknown_labels("labels", &request.labels);
+        let thresholds = self.unknown_labels("label_thresholds", request.label_thresholds.keys());
+        let complaints: Vec<FieldError> = labels.into_iter().chain(thresholds).collect();
+        if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
+    }
+
+    /// A complaint about the labels that the project does not have, if there are any.
+    fn unknown_labels<'a>(&self, field: &str, labels: impl IntoIterator<Item = &'a String>) -> Option<FieldError> {
+        let unknown: Vec<&str> = labels.into_iter().filter(|label| !self.has(label)).map(String::as_str).collect();
+        let message = || format!("The project does not have: {}.", unknown.join(", "));
+        (!unknown.is_empty()).then(|| FieldError::new(field, message()))
+    }
+
+    /// Whether it has this label, in whatever form the text is written.
+    #[must_use]
+    pub fn has(&self, label: &String) -> bool {
+        self.labels.contains(label) || unicode::find(label, &self.labels).is_some()
+    }
+
+    /// Gives the prompts to the labels that they are for. A model may answer a prompt instead of its label, so no two labels may have
+    /// the same, and none another label.
+    ///
+    /// # Errors
+    /// `Validation`.
+    pub fn with_prompts_checked(mut self) -> Result<Self, Error> {
+        let (mut prompts, mut seen) = (BTreeMap::new(), BTreeSet::new());
+        for (label, prompt) in std::mem::take(&mut self.label_prompts) {
+            let Some(own) = unicode::find(&label, &self.labels) else {
+                return Err(Error::field(PROMPTS, format!("The project does not have: {label}.")));
+            };
+            let of_another = unicode::find(&prompt, &self.labels).is_some_and(|other| other != own);
+            if of_another || !seen.insert(unicode::composed(&prompt).into_owned()) {
+                return Err(Error::field(PROMPTS, format!("Is that of another label, or is one: {prompt}.")));
+            }
+            prompts.insert(own.clone(), prompt);
+        }
+        Ok(Self { label_prompts: prompts, ..self })
+    }
+
+    /// All its items.
+    #[must_use]
+    pub const fn item_count(&self) -> u64 {
+        self.image_count + self.video_frame_count + self.point_cloud_count
+    }
+
+    /// What the project's items are called as a dataset: the original's word for what most of them are.
+    #[must_use]
+    pub const fn data_type(&self) -> &'static str {
+        if self.point_cloud_count > self.image_count && self.point_cloud_count > self.video_frame_count {
+            "lidar"
+        } else if self.video_frame_count > self.image_count {
+            "video"
+        } else {
+            "image"
+        }
+    }
+
+    /// Its name in paths, as a dataset. It ends in the uid, which is what finds it: names are neither unique nor final.
+    #[must_use]
+    pub fn slug(&self) -> String {
+        let letters = self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
+        let letters: String = letters.collect();
+        let words = letters.split('-').filter(|word| !word.is_empty());
+        words.chain([self.uid.simple().as_str()]).collect::<Vec<_>>().join("-")
+    }
+}
+
+/// What a change call asks for: what is not sent stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ProjectChange {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another label set; jobs that run keep theirs.
+    pub labels: Option<Vec<String>>,
+    /// Other prompts, all of them; jobs that run keep theirs.
+    pub label_prompts: Option<BTreeMap<String, String>>,
+    /// Another status. Any: the owner decides, and a job that runs is not touched.
+    pub status: Option<ProjectStatus>,
+    /// Another way to label uploads; `Some(None)`: none any more.
+    pub auto_label_on_upload: Option<Option<AutoLabel>>,
+}
+
+impl ProjectChange {
+    /// Reads the body of a change call.
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let change = Self {
+            name: fields.optional("name", fields::text(1, limits::NAME_CHARS)),
+            labels: fields.optional("labels", fields::labels),
+            label_prompts: label_prompts(&mut fields),
+            status: fields.optional("status", status),
+            auto_label_on_upload: auto_label(&mut fields),
+        };
+        fields.finish()?;
+        Ok(change)
+    }
+
+    /// The project after it.
+    #[must_use]
+    pub fn applied_to(self, before: Project, now: Timestamp) -> Project {
+        Project {
+            name: self.name.unwrap_or(before.name),
+            labels: self.labels.unwrap_or(before.labels),
+            label_prompts: self.label_prompts.unwrap_or(before.label_prompts),
+            status: self.status.unwrap_or(before.status),
+            auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
+            auto_label_pause: None, // what was wrong may be right now
+            updated_at: now,
+            ..before
+        }
+    }
+}
+
+/// The field of a project.
+const PROMPTS: &str = "label_prompts";
+
+fn label_prompts(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
+    let prompt = |value| fields::text(1, limits::PROMPT_CHARS)(value);
+    let prompts = fields.optional(PROMPTS, fields::by_label(["label", "prompt"], prompt))?;
+    if prompts.values().map(|prompt| prompt.chars().count()).sum::<usize>() > limits::LABELS_CHARS {
+        fields.refuse(PROMPTS, format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
+    }
+    Some(prompts)
+}
+
+/// `Some(None)`: it is turned off.
+fn auto_label(fields: &mut Fields) -> Option<Option<AutoLabel>> {
+    let sent = fields.optional(auto_label::FIELD, fields::object)?;
+    AutoLabel::read(sent).map_err(|error| fields.absorb(Err(error))).ok()
+}
+
+fn status(value: Value) -> Result<ProjectStatus, String> {
+    serde_json::from_value(value).map_err(|_| {
+        "Must be one of \"pending-approval\", \"active\", \"paused\", \"canceled\", \"archived\", \"completed\".".into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn a_project(name: &str) -> Project {
+        let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+        let body = json!({"name": name, "labels": ["car"]}).to_string();
+        Project::read(body.as_bytes(), OrganizationUid::named("acme"), now).unwrap()
+    }
+
+    fn change(body: Value) -> Result<ProjectChange, Error> {
+        ProjectChange::read(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_a_change_does_not_say_stays() {
+        let before = a_project("Cars");
+        let later = before.created_at + std::time::Duration::from_secs(1);
+
+        let nothing = change(json!({"name": null, "color": "red"})).unwrap().applied_to(before.clone(), later);
+        assert_eq!(nothing, Project { updated_at: later, ..before.clone() });
+
+        let all = change(json!({"name": "Trucks", "labels": [], "status": "pending-approval"})).unwrap();
+        let after = all.applied_to(before, later);
+        assert_eq!(
+            (after.name.as_str(), after.labels.len(), after.status),
+            ("Trucks", 0, ProjectStatus::PendingApproval)
+        );
+    }
+
+    #[test]
+    fn a_label_may_have_a_prompt_of_its_own() {
+        let project = |body: Value| {
+            let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
+            let project = Project::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), now);
+            project.and_then(Project::with_prompts_checked).map_err(|error| error.to_string())
+        };
+        let prompts =
+            |prompts: Value| project(json!({"name": "a", "labels": ["vélo", "car"], "label_prompts": prompts}));
+
+        let wanted = BTreeMap::from([("vélo".to_owned(), "a bicycle".to_owned())]);
+        for said in [json!({"ve\u{301}lo": "a bicycle"}), json!([{"label": "vélo", "prompt": " a bicycle"}])] {
+            assert_eq!(prompts(said).unwrap().label_prompts, wanted);
+        }
+        for (bad, complaint) in [
+            (json!({"bus": "a bus"}), "label_prompts: The project does not have: bus."),
+            (json!({"car": "vélo"}), "label_prompts: Is that of another label, or is one: vélo."),
+            (json!({"car": "a", "vélo": "a"}), "label_prompts: Is that of another label, or is one: a."),
+            (json!({"car": ""}), "label_prompts: Of a label's value: May not be blank."),
+            (json!("car"), "label_prompts: Must be an object, or a list of objects with \"label\" and \"prompt\"."),
+        ] {
+            assert_eq!(prompts(bad).unwrap_err(), complaint);
+        }
+        assert_eq!(prompts(json!({"car": "car"})).unwrap().label_prompts.len(), 1);
+        let change = change(json!({"label_prompts": {}})).unwrap();
+        let before = prompts(json!({"car": "a car"})).unwrap();
+        assert!(change.applied_to(before.clone(), before.created_at).label_prompts.is_empty());
+        let old = serde_json::to_value(prompts(json!({})).unwrap()).unwrap();
+        assert!(old.get("label_prompts").is_none() && serde_json::from_value::<Project>(old).is_ok());
+    }
+
+    #[test]
+    fn a_status_is_one_of_the_originals() {
+        for status in ["pending-approval", "active", "paused", "canceled", "archived", "completed"] {
+            assert!(change(json!({"status": status})).is_ok(), "{status}");
+        }
+        for bad in [json!("cancelled"), json!("Active"), json!(1), json!(["active"])] {
+            let error = change(json!({"status": bad, "name": ""})).unwrap_err().to_string();
+            assert!(error.starts_with("name: May not be blank.; status: Must be one of"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_dataset_is_what_most_of_its_items_are() {
+        let of = |image_count, video_frame_count, point_cloud_count| Project {
+            image_count,
+            video_frame_count,
+            point_cloud_count,
+            ..a_project("x")
+        };
+        assert_eq!((of(0, 0, 0).data_type(), of(0, 0, 0).item_count()), ("image", 0));
+        assert_eq!((of(1, 2, 0).data_type(), of(1, 2, 0).item_count()), ("video", 3));
+        assert_eq!((of(1, 2, 3).data_type(), of(1, 2, 3).item_count()), ("lidar", 6));
+    }
+
+    #[test]
+    fn a_slug_reads_as_the_name() {
+        let project = a_project(" Çars & Trucks, 2026! ");
+        assert_eq!(project.slug(), format!("ars-trucks-2026-{}", project.uid.simple()));
+        let nameless = a_project("東京");
+        assert_eq!(nameless.slug(), nameless.uid.simple());
+    }
+
+    proptest! {
+        #[test]
+        fn a_slug_leads_to_its_project_and_is_safe_in_a_path(name in "\\PC{1,40}") {
+            prop_assume!(!name.trim().is_empty());
+            let project = a_project(&name);
+
+            prop_assert_eq!(ProjectUid::of_slug(&project.slug()).unwrap(), project.uid);
+            prop_assert!(project.slug().chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'));
+        }
+
+        #[test]
+        fn no_slug_breaks_the_reader(slug in "\\PC{0,60}") {
+            prop_assert!(matches!(ProjectUid::of_slug(&slug), Err(Error::NotFound)));
+        }
+    }
+}

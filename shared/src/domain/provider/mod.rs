@@ -1,0 +1,278 @@
+//! Inference providers: where the model lives (contract, section 8).
+
+pub mod connection;
+pub mod pace;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::domain::provider::connection::{Connection, Credentials, ProviderType};
+use crate::domain::fields::{self, Fields};
+use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
+use crate::domain::{Error, Timestamp, change_time, limits};
+
+/// Model calls in flight over all workers of a job, unless the provider says otherwise.
+pub const MAX_CONCURRENCY: u32 = 16;
+
+fn description(value: Value) -> Result<String, String> {
+    fields::text(0, limits::DESCRIPTION_CHARS)(value)
+}
+
+fn project(value: Value) -> Result<ProjectUid, String> {
+    ProjectUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| UNKNOWN_PROJECT.into())
+}
+
+/// The complaint about a project that is not there.
+pub const UNKNOWN_PROJECT: &str = "Unknown project.";
+
+/// Reads `config`; what is wrong with it joins the other complaints.
+fn config(
+    fields: &mut Fields,
+    kind: ProviderType,
+    config: Map<String, Value>,
+    endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+) -> Option<(Connection, Credentials)> {
+    Connection::read(kind, config, endpoint_url).map_err(|error| fields.absorb(Err(error))).ok()
+}
+
+/// A provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InferenceProvider {
+    /// Its identifier.
+    pub uid: ProviderUid,
+    /// The tenant.
+    pub organization: OrganizationUid,
+    /// For people.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// How the model is reached.
+    #[serde(flatten)]
+    pub connection: Connection,
+    /// Whether jobs may use it.
+    pub is_active: bool,
+    /// `None`: every project of the organization.
+    pub project: Option<ProjectUid>,
+    /// When it was last tested.
+    pub last_test_at: Option<Timestamp>,
+    /// How that went.
+    pub last_test_success: Option<bool>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl InferenceProvider {
+    /// Reads the body of a create call (contract, 8.2). `endpoint_url` is the guard's rule, and whether there is such a project is
+    /// not known here. The credentials are still to be sealed.
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(
+        body: &[u8],
+        organization: OrganizationUid,
+        now: Timestamp,
+        endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+    ) -> Result<(Self, Credentials), Error> {
+        let mut fields = Fields::of_body(body)?;
+        let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
+        let kind = fields.required("provider_type", ProviderType::read);
+        let sent = fields.required("config", fields::object);
+        let read = kind.zip(sent).and_then(|(kind, sent)| config(&mut fields, kind, sent, endpoint_url));
+        let description = fields.optional("description", description);
+        let is_active = fields.optional("is_active", fields::boolean).unwrap_or(true);
+        let project = fields.optional("project", project);
+        fields.finish()?;
+        let (connection, credentials) = read.ok_or_else(|| Error::internal("a config without complaint or value"))?;
+        let provider = Self {
+            uid: ProviderUid::at(now),
+            organization,
+            name,
+            description,
+            connection,
+            is_active,
+            project,
+            last_test_at: None,
+            last_test_success: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok((provider, credentials))
+    }
+
+    /// Reads the body of an update call: what is not sent stays, and `config` is replaced as a whole (contract, D17), which
+    /// another `provider_type` requires. Credentials come with a `config`: they are still to be completed and sealed.
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn changed(
+        self,
+        body: &[u8],
+        now: Timestamp,
+        endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+    ) -> Result<(Self, Option<Credentials>), Error> {
+        let mut fields = Fields::of_body(body)?;
+        let name = fields.optional("name", fields::text(1, limits::NAME_CHARS));
+        let kind = fields.optional("provider_type", ProviderType::read).unwrap_or(self.connection.kind());
+        let sent = if kind == self.connection.kind() {
+            fields.optional("config", fields::object)
+        } else {
+            fields.required("config", fields::object)
+        };
+        let read = sent.and_then(|sent| config(&mut fields, kind, sent, endpoint_url));
+        let description = fields.optional("description", description);
+        let is_active = fields.optional("is_active", fields::boolean);
+        let project = fields.optional("project", project);
+        fields.finish()?;
+        let (connection, credentials) = read.unzip();
+        let changed = Self {
+            name: name.unwrap_or(self.name),
+            connection: connection.unwrap_or(self.connection),
+            description: description.or(self.description),
+            is_active: is_active.unwrap_or(self.is_active),
+            project: project.or(self.project),
+            updated_at: change_time(self.updated_at, now),
+            ..self
+        };
+        Ok((changed, credentials))
+    }
+
+    /// What its sealed credentials are bound to: a ciphertext moved to another row does not open.
+    #[must_use]
+    pub fn secret_context(&self) -> String {
+        format!("{}/provider/{}", self.organization, self.uid)
+    }
+
+    /// Whether a job of `project` may use it.
+    #[must_use]
+    pub fn serves(&self, project: ProjectUid) -> bool {
+        self.is_active && self.project.is_none_or(|own| own == project)
+    }
+}
+
+/// The provider that serves a project by default: the newest active one of its own, else the newest active
+/// one of the organization (contract, D7). `providers` come newest first.
+#[must_use]
+pub fn default_for(project: ProjectUid, providers: &[InferenceProvider]) -> Option<&InferenceProvider> {
+    let serving = || providers.iter().filter(|p| p.serves(project));
+    serving().find(|p| p.project.is_some()).or_else(|| serving().next())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::provider::connection::SageMaker;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn any_url(value: Value) -> Result<String, String> {
+        Ok(value.to_string())
+    }
+
+    fn read(body: &Value) -> Result<InferenceProvider, String> {
+        InferenceProvider::read(body.to_string().as_bytes(), OrganizationUid::named("acme"), at(1), any_url)
+            .map(|(provider, _)| provider)
+            .map_err(|error| error.to_string())
+    }
+
+    fn a_provider() -> InferenceProvider {
+        let config = json!({"endpoint_name": "yolo", "region": "us-east-1"});
+        read(&json!({"name": "p", "provider_type": "sagemaker", "config": config})).unwrap()
+    }
+
+    #[test]
+    fn every_complaint_is_in_one_answer() {
+        for (body, complaint) in [
+            (
+                json!({}),
+                "name: This field is required.; provider_type: This field is required.; config: This field is required.",
+            ),
+            (
+                json!({"name": " ", "provider_type": "vertex", "config": {"x": 1}, "is_active": "yes"}),
+                "name: May not be blank.; provider_type: Must be \"sagemaker\" or \"http\".; is_active: Must be true or false.",
+            ),
+            (
+                json!({"name": "p", "provider_type": "sagemaker", "config": {"region": 7}, "project": "nonsense"}),
+                "config.endpoint_name: This field is required.; config.region: Must be a string.; project: Unknown project.",
+            ),
+        ] {
+            assert_eq!(read(&body).unwrap_err(), complaint);
+        }
+    }
+
+    /// Contract D17.
+    #[test]
+    fn a_change_leaves_what_it_does_not_name_and_replaces_the_config() {
+        let before = a_provider();
+        let change = |body: &[u8]| before.clone().changed(body, at(9), any_url).map(|(changed, _)| changed);
+
+        assert_eq!(
+            change(br#"{"name": "q", "is_active": false, "description": null, "project": null}"#).unwrap(),
+            InferenceProvider { name: "q".into(), is_active: false, updated_at: at(9), ..before.clone() }
+        );
+        for (body, complaint) in [
+            (r#"{"config": {"endpoint_name": "other"}}"#, "config.region: This field is required."),
+            (r#"{"provider_type": "http"}"#, "config: This field is required."),
+            (r#"{"provider_type": "http", "config": {}}"#, "config.endpoint_url: This field is required."),
+        ] {
+            assert_eq!(change(body.as_bytes()).unwrap_err().to_string(), complaint);
+        }
+    }
+
+    #[test]
+    fn a_change_is_later_than_the_one_before_it_whatever_the_clock_says() {
+        let before = a_provider();
+        for now in [at(0), before.updated_at] {
+            let (changed, _) = before.clone().changed(b"{}", now, any_url).unwrap();
+            assert_eq!(changed.updated_at.as_microsecond(), before.updated_at.as_microsecond() + 1);
+        }
+    }
+
+    /// Contract D7.
+    #[test]
+    fn the_newest_active_provider_serves_and_the_projects_own_comes_first() {
+        let (project, other) = (ProjectUid::at(at(1)), ProjectUid::at(at(2)));
+        let provider = |project, is_active| InferenceProvider { project, is_active, ..a_provider() };
+        // Newest first.
+        let providers = [
+            provider(Some(other), true),
+            provider(None, false),
+            provider(None, true),
+            provider(Some(project), false),
+            provider(Some(project), true),
+            provider(Some(project), true),
+            provider(None, true),
+        ];
+        let chosen = |providers: &[InferenceProvider]| {
+            default_for(project, providers)
+                .map(|chosen| providers.iter().position(|p| std::ptr::eq(p, chosen)).unwrap())
+        };
+
+        assert_eq!(chosen(&providers), Some(4));
+        assert_eq!(chosen(&providers[..4]), Some(2));
+        assert_eq!(chosen(&providers[..2]), None);
+    }
+
+    #[test]
+    fn a_row_of_before_there_was_more_to_say_is_still_read() {
+        let mut row = serde_json::to_value(a_provider()).unwrap();
+        row["config"] = json!({"endpoint_name": "yolo", "region": "us-east-1", "role_arn": null});
+
+        let read = serde_json::from_value::<InferenceProvider>(row).unwrap().connection;
+        assert_eq!(read, Connection::SageMaker(SageMaker::new("yolo", "us-east-1")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body in ".{0,200}") {
+            let _ = InferenceProvider::read(body.as_bytes(), OrganizationUid::named("acme"), at(1), any_url);
+            let _ = a_provider().changed(body.as_bytes(), at(1), any_url);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Settle: how a job ends (I5) and tells (I6). One idempotent function, called by Finalize, by the
+//! execution-status rule and by the schedule; whoever comes first ends the job, the others change nothing.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+
+use crate::domain::Error;
+use crate::domain::id::JobUid;
+use crate::domain::job::Job;
+use crate::domain::job_status::JobStatus;
+use crate::domain::job::summary::{Sum, Summary};
+use crate::domain::webhook::Event;
+use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
+use crate::services::outbox;
+
+/// Chunks that may be committed under our hands before we call the table busy.
+const ROUNDS: usize = 20;
+
+/// Ends the job if it has not ended, and sees to it that its event is told. `problem` is what stopped it, in a sentence
+/// for users; `None`: nothing did. Answers the status that the job has in the end.
+///
+/// # Errors
+/// `NotFound`; `StoreUnavailable`, after which it may be called again.
+pub async fn settle(
+    store: &(impl Jobs + Ledger),
+    webhooks: &impl Webhooks,
+    queue: &impl Queue,
+    clock: &impl Clock,
+    uid: JobUid,
+    problem: Option<&str>,
+) -> Result<JobStatus, Error> {
+    if problem.is_some() {
+        // Whatever carried the job has stopped. Each chunk that a worker committed now would put the end off.
+        store.close_job(uid, &JobStatus::ACTIVE).await?;
+    }
+    for _ in 0..ROUNDS {
+        let job = store.job(uid).await?;
+        if !job.state.status.is_active() {
+            store.unwatch_job(uid).await?; // whoever asks knows that the execution is over, or has stopped it
+            return Ok(job.state.status);
+        }
+        let ending = ending(store, webhooks, clock, &job, problem).await?;
+        if store.end_job(&job, &ending, clock.now()).await? {
+            outbox::send(queue, &ending.deliveries).await;
+            return Ok(ending.status);
+        }
+    }
+    Err(Error::StoreUnavailable("the job keeps changing".into()))
+}
+
+async fn ending(
+    store: &(impl Jobs + Ledger),
+    webhooks: &impl Webhooks,
+    clock: &impl Clock,
+    job: &Job,
+    problem: Option<&str>,
+) -> Result<Ending, Error> {
+    let mut sum = Sum::default();
+    let mut receipts = pin!(store.receipts(job.spec.uid, None));
+    while let Some(receipt) = receipts.try_next().await? {
+        sum.add(receipt);
+    }
+    let truncated = store.plan(job.spec.uid).await?.is_some_and(|plan| plan.truncated);
+    let summary = sum.summary(truncated);
+    // What a worker was refused says more than how the execution came to stop.
+    let error_message = verdict(job, job.state.refusal.as_deref().or(problem), &summary);
+    let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
+    let event = Event::of_job(job, status, error_message.as_deref());
+    let deliveries = outbox::deliveries(webhooks, event, clock.now()).await?;
+    Ok(Ending { status, error_message, summary, deliveries })
+}
+
+/// Why the job failed, or `None` if it did not (contract, 6.5).
+fn verdict(job: &Job, problem: Option<&str>, summary: &Summary) -> Option<String> {
+    let counters = job.state.counters;
+    let open = counters.total - counters.processed();
+    match (problem, job.state.status) {
+        (Some(problem), JobStatus::Pending) => Some(problem.to_owned()),
+        (None, JobStatus::Pending) => Some("The job was never started.".to_owned()),
+        // What went wrong after the last item, such as a crash of Finalize, is no problem of the job.
+        (Some(problem), _) if open > 0 => Some(problem.to_owned()),
+        (None, _) if open > 0 => Some(format!("{open} of {} items were not processed.", counters.total)),
+        _ if counters.total > 0 && counters.failed == counters.total => {
+            let first = summary.errors.first().map_or("", |error| error.message.as_str());
+            Some(format!("Every item failed. The first one: {first}"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::id::DeliveryUid;
+    use crate::domain::job::Counters;
+    use crate::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, SkipReason};
+    use crate::ports::{Chunk, Commit};
+    use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
+
+    fn done(counters: Counters) -> Job {
+        let mut job = a_job();
+        job.state.status = JobStatus::Running;
+        job.state.counters = counters;
+        job
+    }
+
+    const ALL_LABELED: Counters = Counters { total: 5, successful: 3, failed: 1, skipped: 1 };
+
+    #[tokio::test]
+    async fn a_job_ends_once_and_tells_once_whatever_call_fails() {
+        let cases = [false, true].map(|lost| [(lost, None), (lost, Some("The execution was stopped."))]);
+        for (answer_lost, problem) in cases.into_iter().flatten() {
+            for call in 1.. {
+                let fault = Arc::new(Fault::at(call, answer_lost));
+                let webhooks = MemoryWebhooks::with(a_webhook()).failing(&fault);
+                let store = MemoryJob::of(done(ALL_LABELED)).told_to(&webhooks).failing(&fault);
+                let queue = MemoryQueue::default().failing(&fault);
+                let clock = StoppedClock::at(1_000);
+                let uid = store.now().spec.uid;
+
+                // The first caller may die of it. After that only the watchdog comes, and it looks at what is not forgotten.
+                let mut failures = 0;
+                while !store.is_forgotten() {
+                    failures += usize::from(settle(&store, &webhooks, &queue, &clock, uid, problem).await.is_err());
+                    assert!(failures < 2, "one call fails, call {call}");
+                }
+
+                assert_eq!(store.now().state.status, JobStatus::Completed, "I5, call {call}");
+                assert!(!store.project_is_taken(), "I5, call {call}");
+                clock.pass(Duration::from_secs(120));
+                while let Err(error) = outbox::send_waiting(&webhooks, &queue, &clock).await {
+                    failures += 1;
+                    assert!(failures < 2, "one call fails, call {call}: {error}");
+                }
+                let told: HashSet<DeliveryUid> = queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
+                assert_eq!(told.len(), 1, "I6, call {call}");
+                if !fault.struck() {
+                    assert!(call > 4, "the fault must have had several chances");
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Contract D12.
+    #[tokio::test]
+    async fn what_the_job_came_to_decides_how_it_ends() {
+        let cases = [
+            (Counters { total: 0, ..Counters::default() }, None, JobStatus::Completed),
+            (ALL_LABELED, None, JobStatus::Completed),
+            (Counters { total: 2, failed: 2, ..Counters::default() }, None, JobStatus::Failed),
+            (Counters { total: 2, successful: 1, ..Counters::default() }, None, JobStatus::Failed),
+            (Counters { skipped: 0, ..ALL_LABELED }, Some("The provider was deleted."), JobStatus::Failed),
+            (ALL_LABELED, Some("Finalize crashed."), JobStatus::Completed),
+            (Counters { total: 2, failed: 2, ..Counters::default() }, Some("Finalize crashed."), JobStatus::Failed),
+        ];
+        for (counters, problem, end) in cases {
+            let store = MemoryJob::of(done(counters));
+            let webhooks = MemoryWebhooks::default();
+            let uid = store.now().spec.uid;
+
+            let status =
+                settle(&store, &webhooks, &MemoryQueue::default(), &StoppedClock::at(1), uid, problem).await.unwrap();
+
+            assert_eq!(status, end, "{counters:?} {problem:?}");
+            assert_eq!(store.now().state.error_message.is_some(), end == JobStatus::Failed);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_workers_still_commit_does_not_put_off_the_end_of_a_job_that_was_stopped() {
+        let store = MemoryJob::of(done(Counters { total: 5, successful: 1, ..Counters::default() }));
+        let (uid, spec) = (store.now().spec.uid, store.now().spec);
+        let chunk = Chunk {
+            id: ChunkId { job: uid, batch: 0, chunk: 1 },
+            outcomes: vec![Some(ItemOutcome::of(&an_item(1), Outcome::Skipped(SkipReason::BelowThreshold)))],
+            dropped_labels: vec![],
+            notes: vec![],
+            remarks: Default::default(),
+            measured: vec![],
+            raw: vec!["raw".into()],
+        };
+
+        store.close_job(uid, &JobStatus::ACTIVE).await.unwrap();
+
+        let late = store.commit(&spec, "bot", chunk, spec.created_at).await.unwrap();
+        assert_eq!((late, store.now().state.counters.processed()), (Commit::JobOver, 1));
+        let (webhooks, queue) = (MemoryWebhooks::default(), MemoryQueue::default());
+        let status = settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, Some("aborted")).await.unwrap();
+        assert_eq!(status, JobStatus::Failed);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_job_stays_cancelled_and_tells_nobody() {
+        let mut job = done(ALL_LABELED);
+        job.state.status = JobStatus::Cancelled;
+        let store = MemoryJob::of(job);
+        let queue = MemoryQueue::default();
+        let uid = store.now().spec.uid;
+
+        let webhooks = MemoryWebhooks::with(a_webhook());
+        let status = settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, Some("aborted")).await.unwrap();
+
+        assert_eq!(status, JobStatus::Cancelled);
+        assert!(queue.take_sent().is_empty() && store.is_forgotten());
+    }
+}
