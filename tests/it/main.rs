@@ -8,6 +8,7 @@
 )]
 
 mod asl;
+mod documents;
 mod layers;
 mod store;
 
