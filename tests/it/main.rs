@@ -11,6 +11,7 @@ mod asl;
 mod documents;
 mod layers;
 mod store;
+mod words;
 
 use std::path::PathBuf;
 
