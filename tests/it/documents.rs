@@ -18,6 +18,8 @@ const ENDINGS: [&str; 8] = [".json", ".jsonl", ".md", ".mjs", ".py", ".rs", ".to
 
 /// With a capital or without.
 const CONTRACT: &str = "ontract";
+/// Lists of what is not to be there.
+const OTHERS: [&str; 2] = ["tests/it/documents.rs", "tests/it/words.rs"];
 /// Files that a failed test writes.
 const WRITTEN: [&str; 2] = ["shared/tests/answers.seeds", "shared/tests/heads.seeds"];
 
@@ -89,7 +91,7 @@ fn collect(folder: &str, files: &mut Vec<File>) {
             }
         } else if (name == "Makefile" || TEXTS.contains(&ending(&name)))
             && name != "package-lock.json"
-            && path != "tests/it/documents.rs"
+            && !OTHERS.contains(&path.as_str())
         {
             files.push(File { text: fs::read_to_string(entry.path()).unwrap(), path });
         }
