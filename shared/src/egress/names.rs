@@ -8,9 +8,10 @@ use super::address::is_public;
 use super::url::Refusal;
 
 /// What turns names into addresses.
+#[trait_variant::make(Send)]
 pub(super) trait Dns: Send + Sync + 'static {
     /// All addresses of a name, with any port.
-    fn addresses(&self, name: &str) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+    async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
 }
 
 /// The machine's own resolver.

@@ -1,12 +1,11 @@
 //! Objects that become items by themselves, and what waits of them for jobs.
 
-use std::future::Future;
 use std::time::Duration;
 
-use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{AssetType, Item};
 use crate::domain::project::Project;
+use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
@@ -57,112 +56,106 @@ pub struct Picked {
 }
 
 /// Objects that become items by themselves.
+#[trait_variant::make(Send)]
 pub trait Uploads: Send + Sync {
     /// Whose a project is; `None`: nobody's.
-    fn owner(&self, project: ProjectUid) -> impl Future<Output = Result<Option<OrganizationUid>, Error>> + Send;
+    async fn owner(&self, project: ProjectUid) -> Result<Option<OrganizationUid>, Error>;
     /// Stores what S3 has said of an item's file, if the item still is as `before` says. If it waits for a job then, it does
     /// so from `now` on. `false`: it is not, read it again.
-    fn change_file(
-        &self,
-        before: &Item,
-        after: &Item,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn change_file(&self, before: &Item, after: &Item, now: Timestamp) -> Result<bool, Error>;
     /// Keeps the note of a rejected upload for 30 days, over an older one of the same object.
-    fn reject_upload(&self, rejected: &RejectedUpload) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn reject_upload(&self, rejected: &RejectedUpload) -> Result<(), Error>;
     /// The rejected uploads of a project. One that is another organization's has none (I10).
-    fn rejected_uploads(
+    async fn rejected_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         slice: &Slice,
-    ) -> impl Future<Output = Result<Page<RejectedUpload>, Error>> + Send;
+    ) -> Result<Page<RejectedUpload>, Error>;
 }
 
 /// Uploads that wait for a job, as whoever takes them sees them.
+#[trait_variant::make(Send)]
 pub trait WaitingUploads: Send + Sync {
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn backlog(
-        &self,
-        organization: OrganizationUid,
-        project: ProjectUid,
-    ) -> impl Future<Output = Result<UploadBacklog, Error>> + Send;
+    async fn backlog(&self, organization: OrganizationUid, project: ProjectUid) -> Result<UploadBacklog, Error>;
     /// Items of a project that jobs have taken on the day of `now`, UTC, because of uploads.
-    fn taken_today(&self, project: ProjectUid, now: Timestamp) -> impl Future<Output = Result<u32, Error>> + Send;
+    async fn taken_today(&self, project: ProjectUid, now: Timestamp) -> Result<u32, Error>;
 }
 
 /// Uploads as they arrive, and who looks after them.
+#[trait_variant::make(Send)]
 pub trait UploadWatch: Send + Sync {
     /// Counts items that were added by upload, and uploads that wait for a job.
     ///
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn count_uploads(
+    async fn count_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         added: &[AssetType],
         waiting: u64,
         now: Timestamp,
-    ) -> impl Future<Output = Result<UploadBacklog, Error>> + Send;
+    ) -> Result<UploadBacklog, Error>;
     /// Has a project's uploads looked after: all but the first `settled`. The first of them waits since `now`, and somebody is
     /// to look at them at `check_at`. `false`: they are looked after already.
-    fn watch_uploads(
+    async fn watch_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         settled: u64,
         now: Timestamp,
         check_at: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    ) -> Result<bool, Error>;
     /// Notes when somebody is to look at them next. `false`: somebody is on the way already, later than `now`, or they are
     /// looked after no longer.
-    fn schedule_check(
+    async fn schedule_check(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         now: Timestamp,
         check_at: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    ) -> Result<bool, Error>;
     /// Has a project's uploads looked after no longer, if still no more were `counted`: what has arrived since is not forgotten.
-    fn unwatch_uploads(
+    async fn unwatch_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         counted: u64,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> Result<(), Error>;
     /// Notes the job that uploads have started. It is forgotten when it takes them, and when the project is changed.
-    fn note_upload_job(
+    async fn note_upload_job(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         job: JobUid,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> Result<(), Error>;
     /// Holds jobs by uploads back, if the project still is as `before` says. A job that takes them ends the pause, and so does
     /// a change of the project.
-    fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause)
-    -> impl Future<Output = Result<(), Error>> + Send;
+    async fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause) -> Result<(), Error>;
     /// Projects of every tenant whose uploads are looked after.
-    fn watched_projects(
+    async fn watched_projects(
         &self,
         after: Option<&str>,
         limit: usize,
-    ) -> impl Future<Output = Result<Page<(OrganizationUid, ProjectUid)>, Error>> + Send;
+    ) -> Result<Page<(OrganizationUid, ProjectUid)>, Error>;
 }
 
 /// The queue of what S3 tells.
+#[trait_variant::make(Send)]
 pub trait UploadQueue: Send + Sync {
     /// Asks for a look at a project's uploads, after `delay` (at most 15 minutes). `hops`: the looks that led to it.
-    fn request_check(
+    async fn request_check(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         delay: Duration,
         hops: u32,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> Result<(), Error>;
     /// Asks for the rest of a round of the schedule, behind the project of this position.
-    fn continue_round(&self, after: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn continue_round(&self, after: &str) -> Result<(), Error>;
     /// Puts a message that nothing can be made of where people look, with the reason.
-    fn send_to_dead_letters(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn send_to_dead_letters(&self, body: &str, reason: &str) -> Result<(), Error>;
 }

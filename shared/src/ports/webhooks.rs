@@ -1,6 +1,5 @@
 //! Subscriptions, deliveries and their receivers.
 
-use std::future::Future;
 use std::time::Duration;
 
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
@@ -55,112 +54,74 @@ impl DeliveryRequest {
 }
 
 /// Webhook subscriptions and deliveries.
+#[trait_variant::make(Send)]
 pub trait Webhooks: Send + Sync {
     /// Stores a new subscription. Answers the one of this uid that is there, if an attempt before has stored it.
     ///
     /// # Errors
     /// `TooMany`.
-    fn add_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<Option<Webhook>, Error>> + Send;
+    async fn add_webhook(&self, webhook: &Webhook) -> Result<Option<Webhook>, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn webhook(
-        &self,
-        organization: OrganizationUid,
-        uid: WebhookUid,
-    ) -> impl Future<Output = Result<Webhook, Error>> + Send;
+    async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error>;
     /// The organization's subscriptions.
-    fn webhooks(
-        &self,
-        organization: OrganizationUid,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
+    async fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Webhook>, Error>;
     /// Stores a subscription over what it was, if it still is as `before` says. `false`: it is not, read it again.
-    fn update_webhook(&self, before: &Webhook, after: &Webhook) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn remove_webhook(
-        &self,
-        organization: OrganizationUid,
-        uid: WebhookUid,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error>;
     /// The delivery of this uid, whosever it is.
-    fn delivery(&self, uid: DeliveryUid) -> impl Future<Output = Result<Option<Delivery>, Error>> + Send;
+    async fn delivery(&self, uid: DeliveryUid) -> Result<Option<Delivery>, Error>;
     /// The organization's deliveries.
-    fn deliveries(
+    async fn deliveries(
         &self,
         organization: OrganizationUid,
         filter: &DeliveryFilter,
         slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
+    ) -> Result<Page<Delivery>, Error>;
     /// Stores a delivery that tells nothing that was written: a test.
-    fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error>;
     /// The first `limit` pending deliveries that were due before `before`, the first due first: the outbox of every tenant.
     /// Each with the number of times that it was put off since anything else was recorded of it.
-    fn waiting_deliveries(
-        &self,
-        before: Timestamp,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<(DeliveryUid, u32)>, Error>> + Send;
+    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<(DeliveryUid, u32)>, Error>;
     /// Has [`Webhooks::waiting_deliveries`] pass over a delivery until then, and counts that; nothing else changes.
-    fn put_off_delivery(
-        &self,
-        uid: DeliveryUid,
-        until: Timestamp,
-        times: u32,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp, times: u32) -> Result<(), Error>;
     /// Puts a delivery back to where it began, if it still is as `before` says. `false`: it is not, read it again.
-    fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error>;
     /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
-    fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp)
-    -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error>;
     /// Stores what came of an attempt: status, attempts, next retry, response. `false`: the lease has passed on, and
     /// what counts is what its new holder records.
-    fn record_delivery(
-        &self,
-        delivery: &Delivery,
-        lease: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn record_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error>;
     /// Takes one of the organization's `slots` for an invocation that delivers for it, until it is given back or its time is
     /// over. `None`: all are taken.
-    fn take_slot(
+    async fn take_slot(
         &self,
         organization: OrganizationUid,
         slots: u32,
         now: Timestamp,
         until: Timestamp,
-    ) -> impl Future<Output = Result<Option<u32>, Error>> + Send;
+    ) -> Result<Option<u32>, Error>;
     /// Gives a slot back that was taken `until` then.
-    fn free_slot(
-        &self,
-        organization: OrganizationUid,
-        slot: u32,
-        until: Timestamp,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn free_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> Result<(), Error>;
 }
 
 /// The webhook queues.
+#[trait_variant::make(Send)]
 pub trait Queue: Send + Sync {
     /// Asks for attempts to deliver, now. After an error some may have been asked for.
-    fn send(&self, requests: &[DeliveryRequest]) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn send(&self, requests: &[DeliveryRequest]) -> Result<(), Error>;
     /// Asks for attempts by the queue of what must not hold up others, after `delay` (at most 15 minutes). After an error some
     /// may have been asked for.
-    fn send_to_overflow(
-        &self,
-        requests: &[DeliveryRequest],
-        delay: Duration,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn send_to_overflow(&self, requests: &[DeliveryRequest], delay: Duration) -> Result<(), Error>;
     /// Puts a delivery that was given up where people look.
-    fn send_to_dead_letters(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn send_to_dead_letters(&self, delivery: DeliveryUid) -> Result<(), Error>;
 }
 
 /// The receivers of webhooks.
+#[trait_variant::make(Send)]
 pub trait WebhookSender: Send + Sync {
     /// One signed request, of this moment. Whatever goes wrong is the response: there is no attempt without one.
-    fn post(
-        &self,
-        target_url: &str,
-        secret: &str,
-        delivery: &Delivery,
-        now: Timestamp,
-    ) -> impl Future<Output = Response> + Send;
+    async fn post(&self, target_url: &str, secret: &str, delivery: &Delivery, now: Timestamp) -> Response;
 }
