@@ -119,7 +119,8 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> Deliverer<S,
     }
 
     async fn requests<'a>(&self, group: Vec<Received<'a>>) -> Outcomes<'a> {
-        join_all(group.into_iter().map(async |Received { message, request }| (message, self.request(request).await))).await
+        join_all(group.into_iter().map(async |Received { message, request }| (message, self.request(request).await)))
+            .await
     }
 
     async fn request(&self, request: DeliveryRequest) -> Result<(), Error> {

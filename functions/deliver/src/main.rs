@@ -38,5 +38,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         schedule,
         slots,
     };
-    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(deliverer.deliver(event.payload).await))).await
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(deliverer.deliver(event.payload).await)))
+        .await
 }

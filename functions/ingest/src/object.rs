@@ -5,16 +5,15 @@
 use std::time::Duration;
 
 use futures_util::future::join;
-use shared::domain::{Error, Timestamp};
-use shared::domain::item::content::{Content, Stored};
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
-use shared::domain::item::{Asset, AssetType, Item, SizeOrigin};
+use shared::domain::item::content::{Content, Stored};
+use shared::domain::item::file_version::{FileVersion, Sequence};
 use shared::domain::item::source::{S3Object, Source};
+use shared::domain::item::{Asset, AssetType, Item, SizeOrigin};
 use shared::domain::upload::{Effect, RejectedUpload, Rejection, check, parse_object_key};
-use shared::domain::item::file_version::FileVersion;
-use shared::domain::item::file_version::Sequence;
-use shared::services::measure::recognize;
+use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Contents, Described, Files, Items, Listing, Listings, NoFile, Uploads};
+use shared::services::measure::recognize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::info;
