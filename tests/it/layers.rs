@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::repository;
 
-/// Everybody's unit tests name it, and nothing else can: no build that ships has the feature.
+/// Every unit test may name it, and nothing else can: no build that ships has the feature.
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
@@ -45,7 +45,7 @@ const HANDLERS: [&str; 9] = [
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{file_url_field, same_origin, url_field}",
-    "queue::{Message, UploadMessage, SqsBatchResponse, SqsMessage, SqsEvent, Attributes}",
+    "queue::{Attributes, DeliveryMessage, SqsBatchResponse, SqsEvent, SqsMessage, UploadMessage}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];

@@ -8,15 +8,14 @@ use crate::domain::item::file_version::Digest;
 use crate::domain::item::source::Source;
 use crate::domain::job::plan::Batch;
 
-/// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
-/// bucket drops it.
+/// An object that is written in parts. It appears when it is complete. The bucket drops an incomplete one after a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upload {
     /// The object's key.
     pub key: String,
-    /// What the bucket calls it.
+    /// The bucket's id of the upload.
     pub id: String,
-    /// What the bucket answered to each part, in order.
+    /// The ETags of the parts, in order.
     pub parts: Vec<String>,
 }
 
@@ -29,12 +28,12 @@ pub trait Objects: Send + Sync {
     async fn begin(&self, key: &str, content_type: &str) -> Result<Upload, Error>;
     /// Its next part: of [`limits::PART_BYTES`](crate::domain::limits::PART_BYTES) at least, unless it is the last.
     async fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), Error>;
-    /// Makes it an object, over one that is there.
+    /// Completes the object, over one that is there.
     async fn complete(&self, upload: Upload) -> Result<(), Error>;
     /// The bytes of a range.
     async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>, Error>;
-    /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. Whether the
-    /// item's owner may read there is the caller's question ([`SourceBuckets::open`](crate::domain::item::source::SourceBuckets)).
+    /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. The caller checks
+    /// whether the item's owner may read there ([`SourceBuckets::open`](crate::domain::item::source::SourceBuckets)).
     async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error>;
     /// A URL that writes an object.
     async fn sign_put(&self, key: &str, valid: Duration) -> Result<String, Error>;
@@ -58,28 +57,28 @@ pub trait Files: Send + Sync {
     async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile>;
 }
 
-/// What a bucket says of an object in its list.
+/// An object in its bucket's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Which bytes.
+    /// Its ETag, without quotes.
     pub etag: String,
-    /// How many.
+    /// Its length in bytes.
     pub size_bytes: u64,
 }
 
-/// What is in a bucket, whether it can be read or not.
+/// The lists of buckets: they also name objects that may not be read.
 #[trait_variant::make(Send)]
 pub trait Listings: Send + Sync {
-    /// The object of this position as it is now; `None`: there is none.
+    /// The object as it is now; `None`: there is none.
     async fn listed(&self, source: &Source) -> Result<Option<Listing>, NoFile>;
 }
 
-/// What a bucket says of an object's bytes.
+/// The head of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     /// Its ETag.
     pub etag: String,
-    /// Whether that is the MD5 of its bytes: it has one part, and no key of KMS or of the caller's.
+    /// Whether the ETag is the MD5 of the bytes: the object has one part, and is not encrypted by KMS or the caller.
     pub is_md5: bool,
     /// Its length in bytes.
     pub size_bytes: u64,
@@ -87,15 +86,15 @@ pub struct Described {
     pub digest: Option<Digest>,
 }
 
-/// The bytes of objects, as a whole.
+/// Objects as a whole.
 #[trait_variant::make(Send)]
 pub trait Contents: Send + Sync {
-    /// The object of this position as it is now; `None`: it is gone, or may not be read.
+    /// The object as it is now; `None`: it is gone, or may not be read.
     async fn described(&self, source: &Source) -> Result<Option<Described>, NoFile>;
     /// Whether the bytes of an object have one of these digests, read as they come and not kept in memory.
     ///
     /// # Errors
-    /// [`NoFile`], also if the object has another ETag meanwhile.
+    /// [`NoFile`], also if the object has another ETag by now.
     async fn has_digest(&self, source: &Source, etag: &str, digests: &[Digest]) -> Result<bool, NoFile>;
 }
 

@@ -1,4 +1,4 @@
-//! Objects that become items by themselves, and what waits of them for jobs.
+//! Uploads: objects that become items by their events, and the backlog that waits for jobs.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use crate::domain::upload::RejectedUpload;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
-/// What has arrived in a project and still waits for a job of its own.
+/// The uploads of a project, and those that wait for a job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UploadBacklog {
     /// The project.
     pub project: Project,
-    /// Uploads ever, about: one that S3 tells of twice may count twice. It only grows, so whoever has seen it knows later
-    /// whether anything has come since.
+    /// Uploads ever, about: an event that S3 sends twice may count twice. It only grows, so a later read shows whether any
+    /// upload has arrived since.
     pub counted: u64,
-    /// As many of them as wait no more.
+    /// How many of them wait no more.
     pub settled: u64,
     /// When the last one was counted.
     pub last_at: Option<Timestamp>,
-    /// Since when the oldest of those that wait does, at the earliest; `None`: none does, as far as is known.
+    /// The earliest time since when the oldest one may wait; `None`: none is known to wait.
     pub waiting_since: Option<Timestamp>,
-    /// Somebody looks after them.
+    /// The schedule checks them.
     pub are_watched: bool,
-    /// The job that they have started last, if it has taken nothing yet.
+    /// The last job that uploads have started, if it has taken nothing yet.
     pub last_job: Option<JobUid>,
-    /// Where the last such job ended, in the order of unlabeled items.
+    /// The position of the last item that such a job has taken, in the order of unlabeled items.
     pub taken_until: Option<String>,
 }
 
 impl UploadBacklog {
-    /// How many still wait, about.
+    /// How many uploads wait, about.
     #[must_use]
     pub const fn waiting(&self) -> u64 {
         self.counted.saturating_sub(self.settled)
@@ -49,19 +49,19 @@ pub struct Picked {
     pub project: ProjectUid,
     /// How many may be taken in a day, UTC.
     pub max_items_per_day: u32,
-    /// The position of the last one; `None`: there was none.
+    /// The position of the last one that was picked; `None`: none was.
     pub until: Option<String>,
     /// Uploads ever ([`UploadBacklog::counted`]) when they were picked.
     pub counted: u64,
 }
 
-/// Objects that become items by themselves.
+/// The files of items, and uploads that became none.
 #[trait_variant::make(Send)]
 pub trait Uploads: Send + Sync {
-    /// Whose a project is; `None`: nobody's.
+    /// The organization of a project; `None`: there is no such project.
     async fn owner(&self, project: ProjectUid) -> Result<Option<OrganizationUid>, Error>;
-    /// Stores what S3 has said of an item's file, if the item still is as `before` says. If it waits for a job then, it does
-    /// so from `now` on. `false`: it is not, read it again.
+    /// Stores an item's new file version, if the item still equals `before`. If it waits for a job then, it does so from `now`
+    /// on. `false`: it does not, read it again.
     async fn change_file(&self, before: &Item, after: &Item, now: Timestamp) -> Result<bool, Error>;
     /// Keeps the note of a rejected upload for 30 days, over an older one of the same object.
     async fn reject_upload(&self, rejected: &RejectedUpload) -> Result<(), Error>;
@@ -74,7 +74,7 @@ pub trait Uploads: Send + Sync {
     ) -> Result<Page<RejectedUpload>, Error>;
 }
 
-/// Uploads that wait for a job, as whoever takes them sees them.
+/// Uploads that wait for a job, as Plan reads them.
 #[trait_variant::make(Send)]
 pub trait WaitingUploads: Send + Sync {
     /// # Errors
@@ -84,7 +84,7 @@ pub trait WaitingUploads: Send + Sync {
     async fn taken_today(&self, project: ProjectUid, now: Timestamp) -> Result<u32, Error>;
 }
 
-/// Uploads as they arrive, and who looks after them.
+/// Uploads as they arrive, and the watch over them.
 #[trait_variant::make(Send)]
 pub trait UploadWatch: Send + Sync {
     /// Counts items that were added by upload, and uploads that wait for a job.
@@ -99,8 +99,8 @@ pub trait UploadWatch: Send + Sync {
         waiting: u64,
         now: Timestamp,
     ) -> Result<UploadBacklog, Error>;
-    /// Has a project's uploads looked after: all but the first `settled`. The first of them waits since `now`, and somebody is
-    /// to look at them at `check_at`. `false`: they are looked after already.
+    /// Watches a project's uploads, all but the first `settled`. The first of them waits since `now`, and the first check is due
+    /// at `check_at`. `false`: they are watched already.
     async fn watch_uploads(
         &self,
         organization: OrganizationUid,
@@ -109,8 +109,7 @@ pub trait UploadWatch: Send + Sync {
         now: Timestamp,
         check_at: Timestamp,
     ) -> Result<bool, Error>;
-    /// Notes when somebody is to look at them next. `false`: somebody is on the way already, later than `now`, or they are
-    /// looked after no longer.
+    /// Notes the time of the next check. `false`: one is due later than `now` already, or the uploads are not watched any more.
     async fn schedule_check(
         &self,
         organization: OrganizationUid,
@@ -118,24 +117,24 @@ pub trait UploadWatch: Send + Sync {
         now: Timestamp,
         check_at: Timestamp,
     ) -> Result<bool, Error>;
-    /// Has a project's uploads looked after no longer, if still no more were `counted`: what has arrived since is not forgotten.
+    /// Ends the watch over a project's uploads, unless more than `counted` have arrived: those must not be forgotten.
     async fn unwatch_uploads(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         counted: u64,
     ) -> Result<(), Error>;
-    /// Notes the job that uploads have started. It is forgotten when it takes them, and when the project is changed.
+    /// Notes the job that uploads have started. The note goes when the job takes them, and when the project is changed.
     async fn note_upload_job(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         job: JobUid,
     ) -> Result<(), Error>;
-    /// Holds jobs by uploads back, if the project still is as `before` says. A job that takes them ends the pause, and so does
-    /// a change of the project.
+    /// Holds jobs by uploads back, if the project still equals `before`. A job that takes uploads ends the pause, and so does a
+    /// change of the project.
     async fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause) -> Result<(), Error>;
-    /// Projects of every tenant whose uploads are looked after.
+    /// Projects of all tenants whose uploads are watched.
     async fn watched_projects(
         &self,
         after: Option<&str>,
@@ -143,10 +142,10 @@ pub trait UploadWatch: Send + Sync {
     ) -> Result<Page<(OrganizationUid, ProjectUid)>, Error>;
 }
 
-/// The queue of what S3 tells.
+/// The queue of S3's events.
 #[trait_variant::make(Send)]
 pub trait UploadQueue: Send + Sync {
-    /// Asks for a look at a project's uploads, after `delay` (at most 15 minutes). `hops`: the looks that led to it.
+    /// Asks for a check of a project's uploads, after `delay` (at most 15 minutes). `hops`: the checks that led to it.
     async fn request_check(
         &self,
         organization: OrganizationUid,
@@ -156,6 +155,6 @@ pub trait UploadQueue: Send + Sync {
     ) -> Result<(), Error>;
     /// Asks for the rest of a round of the schedule, behind the project of this position.
     async fn continue_round(&self, after: &str) -> Result<(), Error>;
-    /// Puts a message that nothing can be made of where people look, with the reason.
+    /// Sends a message that cannot be handled to the dead-letter queue, with the reason.
     async fn send_to_dead_letters(&self, body: &str, reason: &str) -> Result<(), Error>;
 }

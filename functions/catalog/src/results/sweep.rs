@@ -166,7 +166,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
         // Once for all of them: who subscribes meanwhile is told from the next call on.
-        let listeners = outbox::listeners(&self.webhooks, organization).await?;
+        let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
