@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::domain::Timestamp;
 use crate::ports::Clock;
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that stands still until a test moves it.
 #[derive(Debug)]
 pub struct StoppedClock(Mutex<Timestamp>);
 

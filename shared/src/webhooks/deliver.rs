@@ -11,14 +11,14 @@ pub const ATTEMPT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read: far more than its preview shows.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Carries events to their receivers (contract, 9.3).
+/// Posts events to their receivers (contract, 9.3).
 #[derive(Clone, Debug)]
 pub struct WebhookClient {
     egress: Egress,
 }
 
 impl WebhookClient {
-    /// Through this guard.
+    /// Sends through this guard.
     #[must_use]
     pub fn new(egress: Egress) -> Self {
         Self { egress }

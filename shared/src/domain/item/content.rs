@@ -8,7 +8,7 @@ use crate::domain::limits;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 
-/// What a file holds. A format is told by magic alone: whether its size was found is another thing.
+/// What a file holds. Its format is known by magic alone, also if its size was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A picture that is labeled.
@@ -106,7 +106,7 @@ pub enum PointCloudFormat {
 /// A picture as it is in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// As decoders have it that do not look at EXIF.
+    /// As decoders have it that ignore EXIF.
     pub size: Size,
     /// How it is turned to be shown.
     pub orientation: Orientation,
@@ -120,7 +120,7 @@ impl Stored {
     }
 }
 
-/// Why a picture's size was not found: a sentence with the place in the file.
+/// Why a picture's size was not found: a sentence with the byte in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SizeUnknown {
     /// The file's format.

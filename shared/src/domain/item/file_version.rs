@@ -1,10 +1,10 @@
-//! What S3 says of an item's file: its version, and whether two versions have the same bytes.
+//! The version of an item's file as S3 describes it, and whether two versions have the same bytes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::limits;
 
-/// Where an event stands among those of its object.
+/// The order of an event among those of its object.
 ///
 /// Hexadecimal. The shorter of two is padded with zeros at its right end, and then they compare as texts (AWS, "Event message
 /// structure"); without the zeros at their ends they compare so as they are.
@@ -56,13 +56,13 @@ impl Digest {
     }
 }
 
-/// What S3 has said of an item's file, last. Short names: a draft pays for every byte of its item.
+/// The newest version of an item's file. Short names: a draft pays for every byte of its item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileVersion {
     /// The object's ETag. The same one means the same bytes; another one may mean the same bytes too.
     #[serde(rename = "e")]
     pub etag: String,
-    /// Of the event that said so.
+    /// Of the event that named this version.
     #[serde(rename = "s")]
     pub sequence: Sequence,
     /// The object was deleted.
@@ -77,7 +77,7 @@ pub struct FileVersion {
 }
 
 impl FileVersion {
-    /// Of which nothing else is known.
+    /// A version of which nothing else is known.
     #[must_use]
     pub fn of(etag: impl Into<String>, sequence: Sequence) -> Self {
         Self { etag: etag.into(), sequence, deleted: false, size_bytes: None, digest: None }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_read_only_where_they_can_tell() {
+    fn bytes_are_read_only_where_they_prove_something() {
         let md5 = "0123456789abcdef0123456789abcdef";
         let crc32 = Some(("crc32", "x"));
         let digests = |known: &FileVersion, new: &FileVersion, is_md5| -> Vec<String> {

@@ -5,7 +5,7 @@
 //!
 //! Bounds: [`RANGES`] and [`BYTES`] of a file. What was read stays in memory until the answer, and nothing else does.
 //!
-//! Formats are told by magic. A parser answers as decoders do (libjpeg, libpng, libtiff, Pillow, OpenCV); where these differ, or
+//! Formats are known by magic. A parser answers as decoders do (libjpeg, libpng, libtiff, Pillow, OpenCV); where these differ, or
 //! the head says two things, it answers no size: a wrong one is worse than none.
 
 mod clouds;

@@ -1,7 +1,7 @@
 //! Where the bytes of an item are.
 //!
-//! Objects in S3 are read with the deployment's own credentials, so who may name a bucket is the deployment's decision: a
-//! tenant must never reach an object of another one, or of the system itself, by its name.
+//! Objects in S3 are read with the deployment's own credentials. So the deployment decides which organization may name a bucket:
+//! a tenant must never reach an object of another one, or of the system itself, by its name.
 
 use std::collections::HashMap;
 
@@ -23,8 +23,8 @@ pub enum Source {
 }
 
 impl Source {
-    /// With a URL as a parser writes it, percent-encoded: so it is kept and handed to models, and libraries differ in what else they
-    /// take. Items of before may have another one.
+    /// With its URL percent-encoded, as a parser writes it. URLs are stored and sent to models so, since libraries differ in what
+    /// else they take. Old items may have a URL of another form.
     #[must_use]
     pub fn parsed(&self) -> Self {
         match self {
@@ -71,8 +71,8 @@ const S3: &str = "s3://";
 pub struct SourceBuckets(HashMap<String, Vec<OrganizationUid>>);
 
 impl SourceBuckets {
-    /// The organizations that may use a bucket, by their slugs. The system's `own` bucket is nobody's, whatever the
-    /// setting says: every tenant's items lie in it.
+    /// The organizations that may use a bucket, by their slugs. The system's `own` bucket is open to none, whatever the setting
+    /// says: every tenant's items lie in it.
     #[must_use]
     pub fn new(slugs: HashMap<String, Vec<String>>, own: &str) -> Self {
         let organizations = |slugs: Vec<String>| slugs.iter().map(|slug| OrganizationUid::named(slug)).collect();
@@ -83,7 +83,7 @@ impl SourceBuckets {
     /// Reads an `s3://` URL of an organization's; `None` if the URL is of another kind.
     ///
     /// # Errors
-    /// A sentence, the same for a bucket that nobody may use and for one that others may (I10).
+    /// A sentence, the same for a bucket that no organization may use and for one that others may (I10).
     #[must_use]
     pub fn read(&self, url: &str, organization: OrganizationUid) -> Option<Result<Source, String>> {
         url.starts_with(S3).then(|| {
@@ -94,8 +94,8 @@ impl SourceBuckets {
         })
     }
 
-    /// Whether the organization's file may be read there. Asked again at each use: the setting may have changed since the
-    /// item was added.
+    /// Whether the organization's file may be read there. Checked at each use: the setting may have changed since the item was
+    /// added.
     #[must_use]
     pub fn open(&self, source: &Source, organization: OrganizationUid) -> bool {
         match source {

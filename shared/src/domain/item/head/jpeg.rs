@@ -14,7 +14,7 @@ const LEAPED: u64 = 8 * 1024;
 const FIRST_LEAP: u64 = 4;
 
 pub(super) fn read(head: &Head) -> Result<Stored, Stop> {
-    // In the way of a leap, or where one has landed on bytes that only look like a segment, no marker follows.
+    // In the way of a leap, or where one has landed on bytes that only resemble a segment, no marker follows.
     match walk(head, true) {
         Err(Stop::Fault(..)) => walk(head, false),
         walked => walked,
