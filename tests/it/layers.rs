@@ -260,7 +260,7 @@ fn an_sdk_is_named_by_its_adapter_and_by_mains() {
 }
 
 #[test]
-fn the_environment_is_read_in_one_place() {
+fn the_environment_is_read_by_one_file() {
     let mut complaints = Vec::new();
     for source in Source::below("shared/src").into_iter().chain(Source::of_binaries()) {
         if source.file != "shared/src/lambda/env.rs" {

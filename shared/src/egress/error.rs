@@ -10,7 +10,7 @@ use rustls::OtherError;
 use super::url::Refusal;
 use crate::domain::diagnosis::Diagnosis;
 
-/// Why nothing came back. No text holds an address or anything of the request (I11).
+/// Why there is no answer. No text holds an address or a part of the request (I11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     /// The guard.
@@ -22,7 +22,7 @@ pub enum EgressError {
     /// No secure connection.
     #[error("No secure connection could be made: {0}")]
     Tls(#[from] TlsError),
-    /// Nobody listens.
+    /// No process listens at the address.
     #[error("The host could not be connected to.")]
     Connect,
     /// The time is up.
@@ -42,7 +42,7 @@ pub enum TlsError {
     /// Another host's.
     #[error("the certificate is not made out to this host name.")]
     WrongName,
-    /// Signed by somebody who is not trusted, itself maybe.
+    /// Signed by an authority that is not trusted, maybe by itself.
     #[error("the certificate is not signed by an authority that is trusted here.")]
     UnknownAuthority,
     /// Anything else; no TLS at all, for one.
@@ -67,8 +67,8 @@ impl EgressError {
         }
     }
 
-    /// Whether the next call would fare no better: an address that may not be called, a certificate that does not hold. A
-    /// handshake that breaks off may be one node's of several, or a load balancer's without any.
+    /// Whether the next call would fail the same way: an address that may not be called, a certificate that does not hold. A
+    /// handshake that breaks off may be that of one node of several, or of a load balancer without any.
     #[must_use]
     pub const fn lasts(self) -> bool {
         match self {

@@ -53,7 +53,7 @@ impl Packing {
 /// Unpacks deflate, piece by piece.
 #[derive(Default)]
 pub(super) struct Unpacker {
-    /// The beginning, until it tells one form from the other.
+    /// The beginning, until it shows which form follows.
     head: Vec<u8>,
     stream: Option<Decompress>,
     done: bool,
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packing_is_told_by_its_header() {
+    fn a_packing_is_known_by_its_header() {
         let of = |values: &[&'static str]| {
             Packing::of(&values.iter().map(|value| HeaderValue::from_static(value)).collect::<Vec<_>>())
         };

@@ -1,6 +1,7 @@
 //! Webhook subscriptions and deliveries.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::Store;
@@ -168,20 +169,14 @@ impl Webhooks for Store {
         until: Timestamp,
     ) -> Result<Option<u32>, Error> {
         // A random slot first: invocations of the same moment must not all try the same one.
-        let chance = u32::try_from(until.as_microsecond().rem_euclid(i64::from(slots.max(1)))).unwrap_or(0);
-        let mut slot = chance;
+        let mut slot = u32::try_from(until.as_microsecond().rem_euclid(i64::from(slots.max(1)))).unwrap_or(0);
         for _ in 0..2 {
             let request = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(Key::slots(organization).into()))
+                .update_slot(organization, slot, until)
                 .update_expression("SET #slot = :until")
                 // The invocation that had it may have died. The third case is our own write, whose answer was lost.
                 .condition_expression("attribute_not_exists(#slot) OR #slot < :now OR #slot = :until")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .expression_attribute_names("#slot", slot_name(slot))
-                .expression_attribute_values(":until", number(until.as_microsecond()))
                 .expression_attribute_values(":now", number(now.as_microsecond()));
             let error = match request.send().await {
                 Ok(_) => return Ok(Some(slot)),
@@ -201,14 +196,9 @@ impl Webhooks for Store {
 
     async fn free_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::slots(organization).into()))
+            .update_slot(organization, slot, until)
             .update_expression("REMOVE #slot")
-            .condition_expression("#slot = :until") // after its time it is another's
-            .expression_attribute_names("#slot", slot_name(slot))
-            .expression_attribute_values(":until", number(until.as_microsecond()));
+            .condition_expression("#slot = :until"); // after its time another invocation may have it
         is_done(request.send().await).map(|_freed| ())
     }
 }
@@ -223,6 +213,15 @@ fn is_free(row: &Row, slot: u32, now: Timestamp) -> bool {
 }
 
 impl Store {
+    fn update_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::slots(organization).into()))
+            .expression_attribute_names("#slot", slot_name(slot))
+            .expression_attribute_values(":until", number(until.as_microsecond()))
+    }
+
     /// Changes a delivery. `false`: the condition does not hold.
     async fn update_delivery(
         &self,
@@ -245,12 +244,6 @@ impl Store {
         for (placeholder, value) in values {
             request = request.expression_attribute_values(placeholder, value);
         }
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        is_done(request.send().await)
     }
 }
