@@ -70,10 +70,7 @@ struct Source {
 impl Source {
     /// All sources below a folder.
     fn below(folder: &str) -> Vec<Self> {
-        let mut sources = Vec::new();
-        collect(&repository(""), Path::new(folder), &mut sources);
-        assert!(!sources.is_empty(), "{folder} has no sources");
-        sources
+        files(folder).into_iter().map(|(file, tokens)| Self { file, paths: paths(tokens) }).collect()
     }
 
     /// The sources of every function, and of the administration command.
@@ -97,16 +94,24 @@ impl Source {
     }
 }
 
-fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
+/// All Rust files below a folder: where each is below the repository's root, and its tokens.
+pub(crate) fn files(folder: &str) -> Vec<(String, TokenStream)> {
+    let mut found = Vec::new();
+    collect(&repository(""), Path::new(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has no sources");
+    found
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, TokenStream)>) {
     for entry in fs::read_dir(root.join(folder)).unwrap() {
         let path = folder.join(entry.unwrap().file_name());
         if root.join(&path).is_dir() {
-            collect(root, &path, sources);
+            collect(root, &path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let file = path.to_str().unwrap().to_owned();
             let text = fs::read_to_string(root.join(&path)).unwrap();
-            let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
-            sources.push(Source { file, paths: paths(tokens) });
+            let tokens = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
+            found.push((file, tokens));
         }
     }
 }

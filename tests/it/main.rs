@@ -9,6 +9,7 @@
 
 mod asl;
 mod layers;
+mod lengths;
 mod store;
 mod words;
 
