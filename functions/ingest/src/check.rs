@@ -93,6 +93,7 @@ where
         Ok(())
     }
 
+    /// Starts a job if the day has room, an upload waits that the index shows for sure, and no pause holds jobs back.
     async fn start_job(
         &self,
         backlog: UploadBacklog,
@@ -102,7 +103,7 @@ where
     ) -> Result<(), Error> {
         let (waiting, until) = (backlog.waiting(), now - SETTLED);
         let UploadBacklog { project, counted, taken_until, last_job, .. } = backlog;
-        let (organization, uid) = (project.organization, project.uid);
+        let uid = project.uid;
         if self.store.taken_today(uid, now).await? >= setting.max_items_per_day {
             return Ok(()); // the schedule checks again, also on the next day
         }
@@ -110,23 +111,34 @@ where
         if !takes_jobs || !self.waits(uid, taken_until.as_ref(), Some(until)).await? {
             // Uploads that are not settled yet were counted late, or by a clock that is behind.
             let is_over = paused && (!takes_jobs || !self.waits(uid, taken_until.as_ref(), None).await?);
-            return if is_over { self.store.unwatch_uploads(organization, uid, counted).await } else { Ok(()) };
+            return if is_over { self.store.unwatch_uploads(project.organization, uid, counted).await } else { Ok(()) };
         }
         if self.is_held_back(&project, last_job, now).await? {
             return Ok(());
         }
         let run = UploadRun { until, max_items_per_day: setting.max_items_per_day };
+        self.create_job(project, setting, run, waiting, now).await
+    }
+
+    async fn create_job(
+        &self,
+        project: Project,
+        setting: AutoLabel,
+        run: UploadRun,
+        waiting: u64,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let Self { store, executions, clock, endpoints, .. } = self;
         let (request, cause) = (setting.request(), Cause::Uploads(run));
         match start_job::create_job(store, executions, clock, endpoints, project.clone(), request, cause).await {
             Ok(job) => {
-                info!(job.uid = %job.spec.uid, project.uid = %uid, waiting, "job started by uploads");
-                self.store.note_upload_job(organization, uid, job.spec.uid).await
+                info!(job.uid = %job.spec.uid, project.uid = %project.uid, waiting, "job started by uploads");
+                store.note_upload_job(project.organization, project.uid, job.spec.uid).await
             }
             Err(Error::JobActive(_)) => Ok(()), // its end asks for a check
             Err(error @ (Error::NoInferenceProvider | Error::Validation(_))) => {
                 // Uploads keep waiting: the owner can fix the project.
-                warn!(project.uid = %uid, causes = error.chain(), "uploads cannot be labeled");
+                warn!(project.uid = %project.uid, causes = error.chain(), "uploads cannot be labeled");
                 self.hold_back(&project, error.to_string(), now, None).await.map(|_pause| ())
             }
             Err(error) => Err(error),

@@ -13,7 +13,7 @@ use crate::domain::diagnosis::Diagnosis;
 /// Why there is no answer. No text holds an address or a part of the request (I11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
-    /// The guard.
+    /// The guard has refused the address.
     #[error("The address was refused. {0}")]
     Refused(#[from] Refusal),
     /// The name has no address.
@@ -28,7 +28,7 @@ pub enum EgressError {
     /// The time is up.
     #[error("No complete answer came in time.")]
     Timeout,
-    /// The connection was lost, or what came was no HTTP.
+    /// The connection was lost, or the answer was no HTTP.
     #[error("The connection broke before the answer was complete.")]
     Broken,
 }
@@ -39,7 +39,7 @@ pub enum TlsError {
     /// Past its date, or before it.
     #[error("the certificate is not valid at this time.")]
     Expired,
-    /// Another host's.
+    /// It is made out to another host.
     #[error("the certificate is not made out to this host name.")]
     WrongName,
     /// Signed by an authority that is not trusted, maybe by itself.
@@ -51,7 +51,7 @@ pub enum TlsError {
 }
 
 impl EgressError {
-    /// What is wrong, for programs.
+    /// The kind of failure, for programs.
     #[must_use]
     pub const fn diagnosis(self) -> Diagnosis {
         match self {
@@ -97,7 +97,7 @@ impl TlsError {
         match certificate {
             Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Self::Expired,
             NotValidForName | NotValidForNameContext { .. } => Self::WrongName,
-            // A namesake of an authority that is trusted is not it.
+            // An authority with the name of a trusted one is another one.
             UnknownIssuer | BadSignature => Self::UnknownAuthority,
             // One that vouches for itself as an authority: what `openssl req -x509` makes.
             Other(OtherError(error)) if error.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {

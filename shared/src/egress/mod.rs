@@ -37,11 +37,11 @@ pub use self::url::{Refusal, check_url, file_url_field, same_origin, url_field};
 pub struct Post<'a> {
     /// As the user gave it.
     pub url: &'a str,
-    /// Beside what HTTP itself needs.
+    /// Beside those that HTTP itself needs.
     pub headers: &'a [(&'a str, &'a str)],
     /// The exact bytes.
     pub body: &'a [u8],
-    /// Of the whole exchange, DNS to last byte, but for what a long answer waits here to be read.
+    /// For the whole exchange, DNS to last byte, without the time in which a long answer waits for room.
     pub timeout: Duration,
     /// Bytes of the answer's body that are read, counted as they are unpacked; the rest is left.
     pub answer_bytes: usize,
@@ -77,11 +77,11 @@ pub struct Answer {
     pub status: u16,
     /// `Content-Type`, if it is text.
     pub content_type: Option<String>,
-    /// How the body still is packed. What is known is unpacked: gzip and deflate.
+    /// How the body is still packed; gzip and deflate are unpacked here.
     pub packing: Option<Packing>,
     /// `Retry-After`, if it is a number of seconds. A date would need a clock that agrees with the server's.
     pub retry_after: Option<Duration>,
-    /// At most as much as was asked for.
+    /// At most [`Post::answer_bytes`].
     pub body: Vec<u8>,
 }
 
@@ -161,7 +161,7 @@ impl Egress {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        // What the client has unpacked itself has lost this header: gzip.
+        // The client unpacks gzip itself, and removes this header then.
         let packing = Packing::of(response.headers().get_all(CONTENT_ENCODING));
         let mut body = Vec::new();
         let end = self.beginning(&mut response, request.answer_bytes, packing, &mut time, &mut body).await;
@@ -177,7 +177,7 @@ impl Egress {
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
         let mut response = time.bound(self.client.get(url).header("range", range).send()).await?;
         let status = response.status().as_u16();
-        // 200 is the whole file: up to the part's end, and then the connection is given up.
+        // 200 is the whole file: it is read up to the part's end, and the connection is dropped.
         let before = if status == 200 { offset } else { 0 };
         if status >= 300 || before + length > WITHOUT_RANGES.max(length) {
             return Ok((status, Vec::new()));
@@ -189,7 +189,7 @@ impl Egress {
         Ok((status, body))
     }
 
-    /// Reads the first `most` bytes of a body into `body`, unpacked. What follows is not waited for.
+    /// Reads the first `most` bytes of a body into `body`, unpacked. The rest is not waited for.
     async fn beginning(
         &self,
         response: &mut reqwest::Response,
@@ -198,9 +198,9 @@ impl Egress {
         time: &mut Time,
         body: &mut Vec<u8>,
     ) -> Result<(), EgressError> {
-        // What is announced is made room for at once: growing would take up to three times as much.
+        // The announced length is allocated at once: growing would take up to three times as much.
         let announced = match packing {
-            Some(Packing::Deflate) => most, // the length is that of what is packed
+            Some(Packing::Deflate) => most, // the announced length is that of the packed bytes
             _ => response.content_length().map_or(most, |length| usize::try_from(length).unwrap_or(most)).min(most),
         };
         let mut unpacker = (packing == Some(Packing::Deflate)).then(Unpacker::default);
@@ -239,7 +239,7 @@ impl Egress {
     }
 }
 
-/// What is left of a request's time. What is not bound by it does not count.
+/// The rest of a request's time. Only the steps in [`Time::bound`] use it up.
 struct Time(Duration);
 
 impl Time {

@@ -7,7 +7,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::address::is_public;
 use super::url::Refusal;
 
-/// What turns names into addresses.
+/// A resolver of names.
 #[trait_variant::make(Send)]
 pub(super) trait Dns: Send + Sync + 'static {
     /// All addresses of a name, with any port.
@@ -23,7 +23,7 @@ impl Dns for Resolver {
     }
 }
 
-/// DNS, less what is not public.
+/// DNS without addresses that are not public.
 pub(super) struct PublicNames<D> {
     dns: Arc<D>,
     loopback: bool,

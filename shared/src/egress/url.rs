@@ -38,7 +38,7 @@ const NOT_PUBLIC_NAMES: [&str; 4] = ["localhost", "local", "internal", "home.arp
 /// # Errors
 /// The reason, for the user who gave the address.
 pub fn check_url(text: &str, loopback: bool) -> Result<Url, Refusal> {
-    // The parser would drop the ones and turn the other into a slash: what people read would not be what is called.
+    // The parser would drop control characters and turn a backslash into a slash: people would read another URL than is called.
     if text.contains(|c: char| c == '\\' || c.is_control()) {
         return Err(Refusal::NotAUrl);
     }
@@ -72,7 +72,7 @@ fn is_not_public(name: &str) -> bool {
     NOT_PUBLIC_NAMES.iter().any(|domain| below(domain))
 }
 
-/// Whether two addresses lead to one scheme, host and port, so that what the one is trusted with the other may have.
+/// Whether two URLs have one scheme, host and port, so that both may get the same credentials.
 #[must_use]
 pub fn same_origin(one: &str, other: &str) -> bool {
     let origin = |text| Url::parse(text).ok().map(|url| url.origin()).filter(Origin::is_tuple);

@@ -149,7 +149,7 @@ impl Listings for Bucket {
         let Ok((bucket, key)) = self.location(source) else {
             return Err(NoFile::Unreadable("The file is not in S3.".into()));
         };
-        // Of all keys that begin so, the key itself comes first.
+        // The key itself comes first among all keys that begin with it.
         let answer = self.client.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
         let listed = answer.map_err(|error| match error.raw_response().map(|response| response.status().as_u16()) {
             Some(301 | 307 | 400 | 403 | 404) => {
@@ -203,7 +203,7 @@ fn described(head: HeadObjectOutput) -> Described {
         ("crc32c", head.checksum_crc32_c),
         ("crc32", head.checksum_crc32),
     ];
-    // One of the parts' checksums ends with their number, "-2" (AWS, "Checking object integrity").
+    // A checksum of the parts' checksums ends with their number, "-2" (AWS, "Checking object integrity").
     let of_whole = |value: &String| !value.contains('-');
     let digest = checksums.into_iter().find_map(|(algorithm, value)| Some((algorithm, value.filter(of_whole)?)));
     Described {
@@ -225,7 +225,7 @@ impl Bucket {
     }
 }
 
-/// The bytes of an answer, none of them twice in memory.
+/// The bytes of an answer, in one buffer of their length.
 async fn whole(mut answer: GetObjectOutput) -> Result<Vec<u8>, ByteStreamError> {
     let length = answer.content_length.and_then(|length| usize::try_from(length).ok());
     let mut bytes = Vec::with_capacity(length.unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Objects in S3, and files wherever they are.
+//! Objects in S3, and files of any source.
 
 use std::time::Duration;
 

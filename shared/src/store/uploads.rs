@@ -33,7 +33,7 @@ impl Uploads for Store {
             change = change.expression_attribute_values(":changes", number(after.asset.changes));
         }
         if after.waits_again(before) {
-            // At the position of this moment: a job that takes what came behind the last one must meet it.
+            // At the position of this moment: the next job by uploads reads behind what the last one has taken.
             set += &format!(", {} = :pk, {} = :sk", UNLABELED.pk, UNLABELED.sk);
             let shard = after.asset.uid.shard(keys::UNLABELED_SHARDS);
             change = change
@@ -82,8 +82,8 @@ impl Uploads for Store {
     }
 }
 
-/// The condition that an item's file has been changed so often and not since. It is a number of its own, since what the index
-/// carries of an item is packed, and conditions read attributes alone.
+/// The condition that an item's file has been changed this often. The number is an attribute of its own: the rest of the asset is
+/// packed, and conditions read attributes alone.
 pub(super) fn of_same_file(changes: u32, update: UpdateBuilder) -> (UpdateBuilder, &'static str) {
     match changes {
         0 => (update, "attribute_not_exists(changes)"),

@@ -20,11 +20,11 @@ use crate::ports::{
 use crate::testing::Fault;
 use crate::testing::providers::{MemoryTenants, lock};
 
-/// What [`MemoryTenants`] knows of uploads and of the jobs that they cause.
+/// The uploads of [`MemoryTenants`], and the jobs that they start.
 #[derive(Debug, Default)]
 pub(super) struct Uploaded {
     projects: HashMap<ProjectUid, Waiting>,
-    /// Where an item waits, if not where it was created.
+    /// Positions of items that do not wait at the time of their creation.
     positions: HashMap<ItemUid, String>,
     rejected: Vec<RejectedUpload>,
     taken: u32,
@@ -53,7 +53,7 @@ impl MemoryTenants {
         lock(&self.uploads).jobs.clone()
     }
 
-    /// The job that has a project ends, having taken what it takes.
+    /// Completes all jobs.
     pub fn end_jobs(&self) {
         let mut uploads = lock(&self.uploads);
         for job in &mut uploads.jobs {
@@ -62,7 +62,7 @@ impl MemoryTenants {
         }
     }
 
-    /// The job that has a project fails before it is planned.
+    /// Fails all active jobs before they are planned.
     pub fn fail_jobs(&self, now: Timestamp) {
         for job in lock(&self.uploads).jobs.iter_mut().filter(|job| job.state.status.is_active()) {
             job.state.status = JobStatus::Failed;
@@ -70,7 +70,7 @@ impl MemoryTenants {
         }
     }
 
-    /// A change of the project ends what was known of its last job.
+    /// A change of the project removes the note of its last job.
     pub(super) fn forget_upload_job(&self, project: ProjectUid) {
         lock(&self.uploads).projects.entry(project).or_default().last_job = None;
     }
@@ -285,7 +285,7 @@ impl UploadWatch for MemoryTenants {
     }
 }
 
-/// As far as jobs that uploads cause go.
+/// Only the part that jobs by uploads need.
 impl Jobs for MemoryTenants {
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error> {
         self.fault.around(|| {

@@ -41,9 +41,9 @@ pub struct MemoryWebhooks {
     /// Subscriptions as other writers change them, each right before a write.
     others: Arc<Mutex<VecDeque<Webhook>>>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
-    /// Since when, and how often they were put off.
+    /// Due times, and how often each was put off.
     outbox: Arc<Mutex<Vec<(Timestamp, DeliveryUid, u32)>>>,
-    /// Whose, which, until when.
+    /// Organization, number, and end.
     slots: Arc<Mutex<Vec<(OrganizationUid, u32, Timestamp)>>>,
     fault: Arc<Fault>,
 }
@@ -233,7 +233,7 @@ impl Webhooks for MemoryWebhooks {
         self.fault.around(|| {
             let mut taken = lock(&self.slots);
             taken.retain(|(_, _, end)| *end >= now);
-            let is_taken = |slot: &u32| taken.iter().any(|(whose, which, _)| (*whose, which) == (organization, slot));
+            let is_taken = |slot: &u32| taken.iter().any(|(owner, number, _)| (*owner, number) == (organization, slot));
             let free = (0..slots).find(|slot| !is_taken(slot));
             taken.extend(free.map(|slot| (organization, slot, until)));
             Ok(free)

@@ -7,13 +7,13 @@ use crate::domain::limits;
 /// The order of an event among those of its object.
 ///
 /// Hexadecimal. The shorter of two is padded with zeros at its right end, and then they compare as texts (AWS, "Event message
-/// structure"); without the zeros at their ends they compare so as they are.
+/// structure"). Without zeros at its end a stored sequence compares directly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(String);
 
 impl Sequence {
-    /// Of S3's `sequencer`.
+    /// From S3's `sequencer`.
     #[must_use]
     pub fn of(sequencer: &str) -> Self {
         Self(sequencer.to_ascii_uppercase().trim_end_matches('0').to_owned())
@@ -27,7 +27,7 @@ impl Sequence {
 }
 
 const MIB: u64 = 1024 * 1024;
-/// Sizes of the parts in which the usual tools upload, bytes: rclone 5 MiB, AWS's own 8, s3cmd 15, and what people set.
+/// Usual sizes of the parts of an upload, bytes: rclone 5 MiB, AWS's tools 8, s3cmd 15, and common settings.
 const UPLOAD_PARTS: [u64; 6] = [5 * MIB, 6 * MIB, 8 * MIB, 10 * MIB, 15 * MIB, 16 * MIB];
 
 /// A digest of all bytes of an object, as `algorithm:value`: a checksum as S3 calls and writes it (base64), or `md5`
@@ -37,13 +37,13 @@ const UPLOAD_PARTS: [u64; 6] = [5 * MIB, 6 * MIB, 8 * MIB, 10 * MIB, 15 * MIB, 1
 pub struct Digest(String);
 
 impl Digest {
-    /// Of this algorithm.
+    /// `algorithm` as S3 names it.
     #[must_use]
     pub fn of(algorithm: &str, value: &str) -> Self {
         Self(format!("{algorithm}:{value}"))
     }
 
-    /// The MD5 of the MD5s of parts of so many bytes, as the ETag of an object that was uploaded so: with their number.
+    /// The ETag of an object that was uploaded in parts of this size: the MD5 of the MD5s of its parts, with their number.
     #[must_use]
     pub fn of_parts(part_bytes: u64, etag: &str) -> Self {
         Self(format!("md5/{part_bytes}:{etag}"))
@@ -83,11 +83,11 @@ impl FileVersion {
         Self { etag: etag.into(), sequence, deleted: false, size_bytes: None, digest: None }
     }
 
-    /// Whether what S3 says of the two proves that their bytes are the same.
+    /// Whether ETags or checksums prove that both have the same bytes.
     #[must_use]
     pub fn has_bytes_of(&self, other: &Self) -> bool {
         let same_etag = !self.etag.is_empty() && self.etag == other.etag;
-        // Many checksums have 32 bits: the length must not speak against them.
+        // Many checksums have only 32 bits: the lengths must not differ either.
         same_etag || (self.digest.is_some() && self.digest == other.digest && !self.has_other_bytes_than(other))
     }
 
@@ -98,18 +98,18 @@ impl FileVersion {
         sizes || digests.is_some_and(|(one, other)| one.parts().0 == other.parts().0 && one != other)
     }
 
-    /// Digests of these bytes, one of which the bytes of `other` have if they are the same. None if what S3 says of the two is
-    /// proof enough, or if nothing that is known of these bytes would be. `is_md5`: the ETag of `other` is its MD5.
+    /// Digests of these bytes. The bytes of `other` are the same if they have one of them. Empty if ETags and checksums decide
+    /// already, or if no known digest could. `is_md5`: the ETag of `other` is its MD5.
     #[must_use]
     pub fn doubts(&self, other: &Self, is_md5: bool) -> Vec<Digest> {
         let is_small = other.size_bytes.is_some_and(|bytes| bytes <= limits::COMPARED_BYTES);
         if !is_small || self.has_bytes_of(other) || self.has_other_bytes_than(other) {
             return Vec::new();
         }
-        // The ETag is the MD5 of the bytes, or of the MD5s of the parts that they were uploaded in. Of an object that is encrypted
-        // with KMS it is neither: then nothing has that digest.
+        // The ETag is the MD5 of the bytes, or of the MD5s of the parts that they were uploaded in. If the object is
+        // encrypted with KMS, the ETag is neither, and no bytes have that digest.
         let md5s = match self.etag.split_once('-') {
-            None if is_md5 => Vec::new(), // two that differ
+            None if is_md5 => Vec::new(), // two MD5s that differ
             None => vec![Digest::of("md5", &self.etag)],
             Some((_, parts)) => {
                 let fits = |part: &&u64| other.size_bytes.unwrap_or_default().div_ceil(**part).to_string() == parts;

@@ -33,7 +33,7 @@ pub enum AssetType {
     PointCloud,
 }
 
-/// What a worker needs to know of an item: a line of the manifest, and the payload of the sparse index.
+/// The part of an item that a worker needs: a line of the manifest, and the payload of the sparse index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
     /// The item.
@@ -47,7 +47,7 @@ pub struct Asset {
     /// Where the size comes from.
     #[serde(flatten)]
     pub origin: SizeOrigin,
-    /// Where it is.
+    /// The file.
     #[serde(flatten)]
     pub source: Source,
     /// How often its file was changed or deleted since the item was added: a draft is of the bytes at its time (I3).
@@ -84,7 +84,7 @@ pub struct Item {
     pub project: ProjectUid,
     /// The client's name for it, unique in the project.
     pub key: String,
-    /// What the model gets to see.
+    /// The part that workers and the model get.
     pub asset: Asset,
     /// The newest version that S3 has sent an event of; `None`: there was no event yet, or its bucket sends none.
     pub file: Option<FileVersion>,
@@ -160,7 +160,7 @@ impl Asset {
         matches!(exif, Exif::Ignored) && self.kind.has_pixels() && self.origin.orientation.is_none()
     }
 
-    /// What is done to an answer about it so that the answer is of the picture upright.
+    /// The turn that makes a model's answer one about the upright picture.
     #[must_use]
     pub fn turn(&self, exif: Exif) -> Orientation {
         match exif {
@@ -175,7 +175,7 @@ impl Asset {
         self.size.is_none() && self.kind.has_pixels()
     }
 
-    /// Takes what its file says of its picture. A size that was given stays.
+    /// Takes the size and orientation of its file. A size that was given stays.
     pub fn take_picture(&mut self, upright: Size, orientation: Orientation) {
         self.origin.given &= self.size.is_some();
         self.origin.orientation = Some(orientation);
@@ -185,7 +185,7 @@ impl Asset {
         }
     }
 
-    /// Takes that its file is a point cloud.
+    /// Becomes a point cloud, as its file is one.
     pub fn take_point_cloud(&mut self) {
         let was_given = self.is_given_as_point_cloud();
         (self.kind, self.size) = (AssetType::PointCloud, None);
@@ -198,7 +198,7 @@ impl Asset {
         self.origin.given && !self.kind.has_pixels()
     }
 
-    /// Takes what its file was found to be.
+    /// Takes the type and size of its file.
     pub fn take_file(&mut self, file: &Self) {
         if !file.kind.has_pixels() {
             return self.take_point_cloud();
@@ -214,7 +214,7 @@ impl Asset {
         }
     }
 
-    /// What annotations are clipped to. A picture of unknown size is clipped to what a picture may be at most: cutting to
+    /// The bounds that annotations are clipped to. For a picture of unknown size they are the largest size of a picture: clipping to
     /// a guess would lose a person's work. `None` for point clouds.
     #[must_use]
     pub fn bounds(&self) -> Option<Size> {
@@ -223,7 +223,7 @@ impl Asset {
     }
 }
 
-/// The field that an entry itself is named by.
+/// The name of an entry itself in complaints.
 const ENTRY: &str = "item";
 
 /// A complaint about an entry, under the entry's position in the list.

@@ -90,7 +90,7 @@ pub struct LabelResult {
     pub created_by: String,
     /// Name of the API key that accepted, corrected or rejected it, last.
     pub reviewed_by: Option<String>,
-    /// Of drafts.
+    /// The job and provider of a draft.
     pub lineage: Option<Lineage>,
     /// In the prediction format. Empty while large ones are not fetched yet.
     pub annotations: Vec<Prediction>,
@@ -132,12 +132,12 @@ impl LabelResult {
     }
 }
 
-/// What undoing a job does to the result of an item that it drafted.
+/// The effect of undoing a job on the result of an item that it drafted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// Still the job's draft, as the job left it: it goes.
+    /// It is still the job's draft and unchanged: it is discarded.
     Discard,
-    /// A person has touched it: it stays (I3).
+    /// A person has accepted or corrected it: it stays (I3).
     Keep(Kept),
     /// The job's draft is gone already: rejected, or discarded by a call before.
     Gone,
@@ -159,7 +159,7 @@ impl Kept {
 }
 
 impl LabelResult {
-    /// What undoing `job` does to it.
+    /// The effect of undoing `job`.
     #[must_use]
     pub fn undo(&self, job: JobUid) -> Undo {
         let is_of_job = self.lineage.as_ref().is_some_and(|lineage| lineage.job == job);
@@ -182,7 +182,7 @@ pub struct DraftFilter {
     /// With an annotation of this label, letter by letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Whose every annotation - with a label given, whose every annotation of that label - has at least this confidence.
+    /// With at least this confidence in every annotation, or in every annotation of `label` if one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_confidence: Option<f64>,
 }

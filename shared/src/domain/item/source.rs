@@ -1,4 +1,4 @@
-//! Where the bytes of an item are.
+//! The source of an item's bytes.
 //!
 //! Objects in S3 are read with the deployment's own credentials. So the deployment decides which organization may name a bucket:
 //! a tenant must never reach an object of another one, or of the system itself, by its name.
@@ -10,15 +10,15 @@ use url::Url;
 
 use crate::domain::id::OrganizationUid;
 
-/// Where the bytes are.
+/// The source of an item's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// In the system's bucket, at this key: a signed URL is made right before each use.
+    /// A key in the system's bucket. A signed URL is made right before each use.
     Bucket(String),
-    /// In a bucket of the tenant's: the same.
+    /// An object in a bucket of the tenant's. A signed URL is made right before each use.
     S3(S3Object),
-    /// Anywhere the model can read it.
+    /// A URL that the model can read.
     Url(String),
 }
 
@@ -43,7 +43,7 @@ pub struct S3Object {
     pub key: String,
 }
 
-/// Bytes of an object's key (AWS, "Creating object key names").
+/// The longest key of an object, bytes (AWS, "Creating object key names").
 const KEY_BYTES: usize = 1_024;
 
 impl S3Object {
@@ -56,7 +56,7 @@ impl S3Object {
         if bucket.is_empty() || key.is_empty() || key.len() > KEY_BYTES {
             return Err(format!("Must be s3://bucket/key, with a key of at most {KEY_BYTES} bytes."));
         }
-        // HTTP clients take them out of a path, and the signature would not hold.
+        // HTTP clients remove them from a path, and the signature would not hold.
         if key.split('/').any(|part| matches!(part, "." | "..")) {
             return Err("May not have \".\" or \"..\" among the parts of its key.".into());
         }

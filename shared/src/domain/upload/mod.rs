@@ -34,7 +34,7 @@ pub enum Effect {
 }
 
 impl Item {
-    /// Whether its file is gone.
+    /// Whether its file was deleted.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.deleted)
@@ -52,7 +52,7 @@ impl Item {
         self.waits() && (self.asset.changes != before.asset.changes || before.file.is_none())
     }
 
-    /// Digests that show whether an upload has the bytes that the item's file had, if S3's own words on both do not
+    /// Digests that decide whether an upload has the bytes that the item's file had, if ETags and checksums do not
     /// ([`FileVersion::doubts`]).
     #[must_use]
     pub fn doubts(&self, new: &Self, is_md5: bool) -> Vec<Digest> {
@@ -88,7 +88,7 @@ impl Item {
         }
         let mut after = Self { file: new.file.clone(), ..self.clone() };
         let Some(known) = &self.file else {
-            // An item that was added by a call may have its draft already, or be at the model: these bytes.
+            // An item that was added by a call may have a draft of these bytes already, or be at the model.
             after.asset.take_file(&new.asset);
             return Effect::Changed(Box::new(after));
         };
@@ -150,7 +150,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Of a file by what it holds: a word, and a sentence. `None`: it can be an item.
+    /// Why a file of this content is no item: a word, and a sentence. `None`: it can be one.
     #[must_use]
     pub fn of(content: &Content) -> Option<(Self, String)> {
         let reason = match content {

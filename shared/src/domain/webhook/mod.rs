@@ -268,7 +268,7 @@ pub struct Delivery {
     pub uid: DeliveryUid,
     /// The tenant.
     pub organization: OrganizationUid,
-    /// Where it goes.
+    /// The webhook that gets it.
     pub subscription: WebhookUid,
     /// The event's name.
     pub event_type: String,
@@ -280,7 +280,7 @@ pub struct Delivery {
     pub attempts: u32,
     /// While pending: after a failure the next attempt, during an attempt the end of the worker's lease.
     pub next_retry_at: Option<Timestamp>,
-    /// Of the last attempt.
+    /// The response of the last attempt.
     pub response: Option<Response>,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -288,14 +288,14 @@ pub struct Delivery {
     pub updated_at: Timestamp,
 }
 
-/// What a receiver answered.
+/// A receiver's answer to an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     /// HTTP status; `None`: no answer, and the preview says why.
     pub status: Option<u16>,
     /// Bytes of the body that were read.
     pub size: u64,
-    /// Of those bytes, hex.
+    /// The digest of those bytes, hex.
     pub sha256: String,
     /// The first 1,024 characters.
     pub preview: String,
@@ -332,7 +332,7 @@ impl Response {
     }
 }
 
-/// A delivery that is due within this time is not restarted. Longer than a worker's lease, which a reader cannot distinguish from a retry.
+/// A pending delivery that is due within this time is not restarted. Longer than a worker's lease: in the row both are `next_retry_at`.
 const SOON: Duration = Duration::from_secs(60);
 
 /// The event of a test; it cannot be subscribed to (contract, D24).

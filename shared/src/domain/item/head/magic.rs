@@ -2,13 +2,13 @@
 
 use crate::domain::item::content::{Content, PictureFormat, PointCloudFormat};
 
-/// What the first bytes say.
+/// The format that the first bytes name.
 pub(super) enum Magic {
     /// A picture whose size is read.
     Picture(PictureFormat),
-    /// Something whose first bytes say all.
+    /// Content that needs no further reading.
     Other(Content),
-    /// Nothing.
+    /// No known format.
     None,
 }
 
