@@ -17,8 +17,8 @@ use crate::ports::{
     Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, UnlabeledQuery, UploadBacklog, UploadQueue, UploadWatch,
     Uploads, WaitingUploads,
 };
-use crate::testing::Fault;
-use crate::testing::providers::{MemoryTenants, lock};
+use crate::testing::providers::MemoryTenants;
+use crate::testing::{Fault, lock};
 
 /// The uploads of [`MemoryTenants`], and the jobs that they start.
 #[derive(Debug, Default)]

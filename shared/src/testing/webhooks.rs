@@ -1,16 +1,12 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, Secrets, Slice, WebhookSender, Webhooks};
-use crate::testing::Fault;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::testing::{Fault, lock};
 
 /// An active subscription to the events of jobs, the same one each time, with the secret "sesame", sealed by [`PlainSecrets`].
 ///
