@@ -71,11 +71,11 @@ impl Webhook {
 /// What a client asks for when it subscribes (contract, 9.1).
 #[derive(PartialEq, Eq)]
 pub struct NewWebhook {
-    /// The receiver's URL, which the guard has checked.
+    /// Where events go.
     pub target_url: String,
-    /// Names of events, each once.
+    /// Which.
     pub events: Vec<String>,
-    /// True unless the client sends false.
+    /// Whether they go.
     pub is_active: bool,
     /// The client's own; `None`: one is made. Never printed, so the type has no `Debug` (I11).
     pub secret: Option<String>,
