@@ -10,6 +10,7 @@
 mod asl;
 mod documents;
 mod layers;
+mod lengths;
 mod store;
 mod words;
 
