@@ -6,6 +6,7 @@
  */
 
 import type { Node } from 'constructs';
+import * as functions from './functions/index.ts';
 
 /** A setting that was not given takes its default. Those marked (path) are relative to this package's folder. */
 export interface Settings {
@@ -39,20 +40,20 @@ export interface Settings {
   readonly keyCacheSeconds: number;
   /** Requests that an API key may make in a minute, unless it has a limit of its own, 1 to 1,000,000. @default 100 */
   readonly requestsPerMinute: number;
-  /** Requests that anybody may make in one second of these, 1 to 1,000,000. @default 20 */
+  /** Of these requests, those that a key or an address may make in one second, 1 to 1,000,000. @default 20 */
   readonly requestsPerSecond: number;
   /** Requests that an address may make in a minute without a good key, 1 to 1,000,000. @default 30 */
   readonly unauthenticatedPerMinute: number;
   /** Origin whose pages may call the API from a browser. @default '' (none) */
   readonly corsOrigin: string;
   /**
-   * Concurrency that is reserved for a function, by its name: what others of the account do cannot take it, and the function takes
+   * Concurrency that is reserved for a function, by its name: other functions of the account cannot take it, and the function takes
    * no more. An account keeps 100 unreserved, and a new one has 10 in all. @default {} (none)
    */
   readonly reservedConcurrency: Readonly<Partial<Record<FunctionName, number>>>;
   /** Invocations of `deliver` by the webhook queue at once, 4 to 1,000. One organization has a quarter of them at most. @default 20 */
   readonly webhookConcurrency: number;
-  /** The same by the overflow queue, of what is tried again or beyond an organization's quarter, 2 to 1,000. @default 10 */
+  /** The same by the overflow queue, for further attempts and for what exceeds an organization's quarter, 2 to 1,000. @default 10 */
   readonly overflowConcurrency: number;
   /** Seconds before each further attempt of a webhook delivery, 1 to 10 numbers up to 86,400. @default 60,300,900,3600,10800 */
   readonly webhookRetrySeconds: readonly number[];
@@ -67,7 +68,7 @@ export interface Settings {
   /** Seconds that an upload waits for others at most before a job starts, 60 to 86,400. @default 900 */
   readonly uploadWaitSeconds: number;
   /**
-   * Seconds without progress after which an active job is looked into, 1 to 86,400. Longer than a task of it may wait for
+   * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Longer than a task of it may wait for
    * concurrency. @default 1800
    */
   readonly staleJobSeconds: number;
@@ -75,21 +76,8 @@ export interface Settings {
   readonly logLevel: string;
 }
 
-/** The functions, by the names of their folders and constructs. */
-export const FUNCTION_NAMES = [
-  'jobs',
-  'catalog',
-  'providers',
-  'webhooks',
-  'plan',
-  'infer',
-  'finalize',
-  'settle',
-  'deliver',
-  'ingest',
-] as const;
-
-export type FunctionName = (typeof FUNCTION_NAMES)[number];
+/** A folder below `functions/`, its binary, and its construct in `lib/functions/`. */
+export type FunctionName = keyof typeof functions;
 
 export type Architecture = 'x86_64' | 'arm64';
 export type ModelType = 'yolo' | 'sam3';
@@ -139,27 +127,14 @@ const NAMES = Object.keys(RULES) as (keyof Settings)[];
 /** All settings, the missing ones by default. Throws on the first illegal one. */
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings = Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
-  // Lambda advises so: what a queue hands over beyond the reserve is throttled, and a message that is throttled five times is dead.
   requirePatienceWithinStale(settings);
-  requireReserve(settings, 'deliver', settings.webhookConcurrency + settings.overflowConcurrency);
-  requireReserve(settings, 'ingest', INGEST_CONCURRENCY);
   return settings;
 }
 
-/** Invocations of `ingest` by its queue at once. */
-export const INGEST_CONCURRENCY = 10;
-
-/** The watchdog ends a job without progress, whatever the reason: a job must run out of patience before. */
+/** The watchdog ends a job without progress, whatever the reason. So a job must run out of patience earlier. */
 function requirePatienceWithinStale({ patienceSeconds, staleJobSeconds }: Settings): void {
   if (patienceSeconds >= staleJobSeconds) {
     throw new Error(`Setting patienceSeconds (${patienceSeconds}) must be below staleJobSeconds (${staleJobSeconds}).`);
-  }
-}
-
-function requireReserve({ reservedConcurrency }: Settings, name: FunctionName, least: number): void {
-  const reserved = reservedConcurrency[name];
-  if (reserved !== undefined && reserved < least) {
-    throw new Error(`Setting reservedConcurrency gives ${name} ${reserved}, but its queues ask for ${least} at once.`);
   }
 }
 
@@ -231,11 +206,11 @@ function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
 }
 
 function readReserved(value: unknown): Settings['reservedConcurrency'] {
-  const expected = `a JSON object that gives whole numbers from 1 to 10000 for any of ${FUNCTION_NAMES.join(', ')}`;
+  const expected = `a JSON object that gives whole numbers from 1 to 10000 for any of ${Object.keys(functions).join(', ')}`;
   const reserved = typeof value === 'string' ? parseJson(value) : value;
   if (typeof reserved !== 'object' || reserved === null || Array.isArray(reserved)) throw new Refused(expected);
   for (const [name, count] of Object.entries(reserved)) {
-    if (!(FUNCTION_NAMES as readonly string[]).includes(name)) throw new Refused(expected);
+    if (!Object.hasOwn(functions, name)) throw new Refused(expected);
     readWhole(count, 1, 10_000, expected);
   }
   return Object.fromEntries(Object.entries(reserved).map(([name, count]) => [name, Number(count)]));
@@ -270,7 +245,7 @@ function readBaseUrl(value: unknown): string {
   return text;
 }
 
-/** As browsers write it, or the answer would be for nobody. */
+/** Exactly as browsers write it: they compare it with the answer's header. */
 function readCorsOrigin(value: unknown): string {
   const expected = 'empty, or an https origin (http for localhost) such as https://labels.example.com';
   if (value === '') return '';
@@ -279,7 +254,7 @@ function readCorsOrigin(value: unknown): string {
   return text;
 }
 
-/** Plain HTTP is only good for a machine talking to itself: the clients refuse it for any other host (contract, 1.1). */
+/** Plain HTTP is legal for this machine alone: the clients refuse it for any other host (contract, 1.1). */
 function readUrl(value: unknown, expected: string): string {
   if (typeof value !== 'string' || !URL.canParse(value)) throw new Refused(expected);
   const url = new URL(value);
