@@ -22,15 +22,15 @@ export interface Settings {
   readonly sourceBuckets: Readonly<Record<string, readonly string[]>>;
   /** Items that one job takes at most, 1 to 1,000,000 (docs/scaling.md). @default 5000 */
   readonly itemCap: number;
-  /** Batches of a job that an inline Map takes, 0 to 500: a job of more, 5,000 items each, has a Distributed Map. @default 100 */
+  /** Batches of up to 5,000 items that an inline Map takes, 0 to 500. A job of more batches has a Distributed Map. @default 100 */
   readonly inlineBatches: number;
-  /** Map iterations at once at most, 1 to 40: a job has as few as its provider's limit takes. @default 4 */
+  /** Workers of a job, which are Map iterations at once, 1 to 40. A job has fewer if its provider's limit takes fewer. @default 4 */
   readonly workers: number;
-  /** Model calls in flight that one of them drives, 1 to 1,000. @default 64 */
+  /** Model calls in flight that one worker drives, 1 to 1,000. @default 64 */
   readonly slotsPerWorker: number;
   /** Model calls of a job in flight, over all its workers, at the endpoints of `sagemakerEndpoints`, 1 to 1,000. @default 16 */
   readonly maxConcurrency: number;
-  /** Seconds that a job waits for a model's endpoint that is away, 1 to 86,400; below `staleJobSeconds`, which ends it otherwise. @default 600 */
+  /** Seconds that a job waits for an endpoint that does not answer, 1 to 86,400, and fewer than `staleJobSeconds`. @default 600 */
   readonly patienceSeconds: number;
   /** Name that drafts carry as their author. @default autolabel-bot */
   readonly botUser: string;
@@ -42,7 +42,7 @@ export interface Settings {
   readonly requestsPerMinute: number;
   /** Of these requests, those that a key or an address may make in one second, 1 to 1,000,000. @default 20 */
   readonly requestsPerSecond: number;
-  /** Requests that an address may make in a minute without a good key, 1 to 1,000,000. @default 30 */
+  /** Requests that an address may make in a minute without a valid key, 1 to 1,000,000. @default 30 */
   readonly unauthenticatedPerMinute: number;
   /** Origin whose pages may call the API from a browser. @default '' (none) */
   readonly corsOrigin: string;
@@ -63,12 +63,12 @@ export interface Settings {
   readonly extraRoots: string;
   /** Whether this machine, by HTTP or HTTPS, is a legal provider or webhook; without effect on AWS. @default deny */
   readonly loopbackHttp: 'deny' | 'allow';
-  /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 1 */
+  /** Minutes between two rounds of the watchdog, and between two checks of waiting uploads, 1 to 1,440. @default 1 */
   readonly settleScheduleMinutes: number;
-  /** Seconds that an upload waits for others at most before a job starts, 60 to 86,400. @default 900 */
+  /** Seconds that an upload waits at most for a pause of the uploads, 60 to 86,400; then a job starts. @default 900 */
   readonly uploadWaitSeconds: number;
   /**
-   * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Longer than a task of it may wait for
+   * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Choose more than a task may wait for
    * concurrency. @default 1800
    */
   readonly staleJobSeconds: number;

@@ -85,7 +85,7 @@ fn no_two_errors_have_one_name_in_the_state_machine() {
     let names: BTreeSet<&str> = ErrorCode::ALL.into_iter().map(|code| code.facts().task_error).collect();
 
     assert_eq!(names.len(), ErrorCode::ALL.len());
-    assert!(names.iter().all(|name| !name.contains('.')), "a name with a dot looks like one of AWS's");
+    assert!(names.iter().all(|name| !name.contains('.')), "a name with a dot could be one of AWS's");
 }
 
 #[test]
