@@ -16,7 +16,7 @@ import type { RustFunction } from './constructs/rust-function.ts';
 import { SourceBuckets } from './constructs/source-buckets.ts';
 import { Table } from './constructs/table.ts';
 import { Workflow } from './constructs/workflow.ts';
-import { existingFile } from './files.ts';
+import { existing } from './files.ts';
 import * as functions from './functions/index.ts';
 import { type FunctionName, resolveSettings, type Settings } from './settings.ts';
 
@@ -63,14 +63,14 @@ export class AutoLabel extends Construct {
       description: 'Autolabel: provider credentials and webhook secrets',
       enableKeyRotation: true,
     });
-    this.modelCallers = new ModelCallers(this, this.secretsKey);
+    this.modelCallers = new ModelCallers(this);
     this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', 'webhook deliveries were given up');
     this.webhookQueue = new WorkQueue(this, 'WebhookQueue', this.deadLetters);
     this.webhookOverflow = new WorkQueue(this, 'WebhookOverflow', this.deadLetters);
     this.uploadDeadLetters = new DeadLetterQueue(this, 'UploadDeadLetters', 'messages about uploads could not be worked through');
     this.uploadQueue = new WorkQueue(this, 'UploadQueue', this.uploadDeadLetters);
     this.lostEnds = new DeadLetterQueue(this, 'LostEnds', 'settle was not notified of an ended execution');
-    const file = existingFile(this.settings, 'stateMachineFile');
+    const file = existing(this.settings, 'stateMachineFile');
     this.machine = new Workflow(this, 'Machine', { file, bucket: this.bucket });
     this.api = new HttpApi(this, 'Api', { stageName: this.settings.stageName });
     this.apiUrl = `${this.settings.publicBaseUrl || this.api.stageUrl}/api/v1`;

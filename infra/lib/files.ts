@@ -10,21 +10,22 @@ const MAX_ROOTS_CHARS = 2_500;
 
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
-/** The absolute path of the file that `setting` names. */
-export function existingFile(settings: Settings, setting: 'stateMachineFile' | 'extraRoots'): string {
-  return existing(settings, setting, settings[setting], '');
-}
-
-/** The folder with the binary of the function `name`. */
-export function binaryFolder(settings: Settings, name: string): string {
-  const file = path.join(settings.binaries, name, 'bootstrap');
-  return path.dirname(existing(settings, 'binaries', file, ' `make build` builds the binaries.'));
+/** The absolute path of `file`, or of the file that `setting` names. */
+export function existing(
+  settings: Settings,
+  setting: 'binaries' | 'stateMachineFile' | 'extraRoots',
+  file: string = settings[setting],
+): string {
+  const found = path.resolve(PACKAGE_FOLDER, file);
+  if (fs.existsSync(found)) return found;
+  const advice = setting === 'binaries' ? ' `make build` builds the binaries.' : '';
+  throw new Error(`Setting ${setting} is ${JSON.stringify(settings[setting])}, but there is no ${found}.${advice}`);
 }
 
 /** The certificates of the file `extraRoots`, without the text around them; '' without a file. */
 export function extraRoots(settings: Settings): string {
   if (settings.extraRoots === '') return '';
-  const text = fs.readFileSync(existingFile(settings, 'extraRoots'), 'utf8');
+  const text = fs.readFileSync(existing(settings, 'extraRoots'), 'utf8');
   const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   const roots = certificates.map((certificate) => `${certificate}\n`).join('');
   if (!certificates.every(isAuthority) || roots === '' || roots.length > MAX_ROOTS_CHARS) {
@@ -33,12 +34,6 @@ export function extraRoots(settings: Settings): string {
     );
   }
   return roots;
-}
-
-function existing(settings: Settings, setting: keyof Settings, file: string, advice: string): string {
-  const found = path.resolve(PACKAGE_FOLDER, file);
-  if (fs.existsSync(found)) return found;
-  throw new Error(`Setting ${setting} is ${JSON.stringify(settings[setting])}, but there is no ${found}.${advice}`);
 }
 
 function isAuthority(pem: string): boolean {

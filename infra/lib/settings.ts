@@ -127,15 +127,12 @@ const NAMES = Object.keys(RULES) as (keyof Settings)[];
 /** All settings, the missing ones by default. Throws on the first illegal one. */
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings = Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
-  requirePatienceWithinStale(settings);
-  return settings;
-}
-
-/** The watchdog ends a job without progress, whatever the reason. So a job must run out of patience earlier. */
-function requirePatienceWithinStale({ patienceSeconds, staleJobSeconds }: Settings): void {
+  const { patienceSeconds, staleJobSeconds } = settings;
+  // The watchdog ends a job without progress, whatever the reason. So a job must run out of patience earlier.
   if (patienceSeconds >= staleJobSeconds) {
     throw new Error(`Setting patienceSeconds (${patienceSeconds}) must be below staleJobSeconds (${staleJobSeconds}).`);
   }
+  return settings;
 }
 
 /** The settings given as CDK context, by `-c name=value` or in `cdk.json`. */
@@ -196,8 +193,7 @@ function readDelays(value: unknown): number[] {
 
 function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
   const expected = 'a JSON object that gives an endpoint name for yolo, for sam3, or for both';
-  const endpoints = typeof value === 'string' ? parseJson(value) : value;
-  if (typeof endpoints !== 'object' || endpoints === null || Array.isArray(endpoints)) throw new Refused(expected);
+  const endpoints = readObject(value, expected);
   for (const [modelType, endpoint] of Object.entries(endpoints)) {
     if (modelType !== 'yolo' && modelType !== 'sam3') throw new Refused(expected);
     if (typeof endpoint !== 'string' || !/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(endpoint)) throw new Refused(expected);
@@ -207,24 +203,27 @@ function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
 
 function readReserved(value: unknown): Settings['reservedConcurrency'] {
   const expected = `a JSON object that gives whole numbers from 1 to 10000 for any of ${Object.keys(functions).join(', ')}`;
-  const reserved = typeof value === 'string' ? parseJson(value) : value;
-  if (typeof reserved !== 'object' || reserved === null || Array.isArray(reserved)) throw new Refused(expected);
-  for (const [name, count] of Object.entries(reserved)) {
+  const reserved = Object.entries(readObject(value, expected)).map(([name, count]) => {
     if (!Object.hasOwn(functions, name)) throw new Refused(expected);
-    readWhole(count, 1, 10_000, expected);
-  }
-  return Object.fromEntries(Object.entries(reserved).map(([name, count]) => [name, Number(count)]));
+    return [name, readWhole(count, 1, 10_000, expected)];
+  });
+  return Object.fromEntries(reserved);
 }
 
 function readBuckets(value: unknown): Settings['sourceBuckets'] {
   const expected = 'a JSON object that gives a list of organization slugs for each bucket';
-  const buckets = typeof value === 'string' ? parseJson(value) : value;
-  if (typeof buckets !== 'object' || buckets === null || Array.isArray(buckets)) throw new Refused(expected);
+  const buckets = readObject(value, expected);
   for (const [bucket, slugs] of Object.entries(buckets)) {
     if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || !Array.isArray(slugs)) throw new Refused(expected);
     if (!slugs.every((slug) => typeof slug === 'string' && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(slug))) throw new Refused(expected);
   }
   return buckets as Settings['sourceBuckets'];
+}
+
+function readObject(value: unknown, expected: string): Record<string, unknown> {
+  const object = typeof value === 'string' ? parseJson(value) : value;
+  if (typeof object !== 'object' || object === null || Array.isArray(object)) throw new Refused(expected);
+  return object as Record<string, unknown>;
 }
 
 function parseJson(value: string): unknown {

@@ -1,5 +1,6 @@
-import { type HttpMethod, PayloadFormatVersion } from 'aws-cdk-lib/aws-apigatewayv2';
+import { type HttpMethod, HttpRoute, HttpRouteKey, PayloadFormatVersion } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import { acknowledge } from '../acknowledge.ts';
 import type { AutoLabel } from '../autolabel.ts';
 import type { FunctionName, Settings } from '../settings.ts';
 import type { HttpApi } from './http-api.ts';
@@ -8,7 +9,7 @@ import { RustFunction, type RustFunctionProps } from './rust-function.ts';
 /** The gateway waits 30 seconds for an answer. Some calls need most of them: they wait for a model or a receiver, or read many files. */
 const TIMEOUT_SECONDS = 29;
 
-/** A function that answers requests of the API. It authenticates each request itself: an authorizer cannot refuse in the contract's form. */
+/** A function that answers requests of the API, and authenticates each one itself. */
 export class ApiFunction extends RustFunction {
   private readonly api: HttpApi;
   private readonly integration: HttpLambdaIntegration;
@@ -23,14 +24,24 @@ export class ApiFunction extends RustFunction {
     this.integration = new HttpLambdaIntegration(name, this, { payloadFormatVersion, scopePermissionToRoute });
   }
 
-  /** Takes requests of `method` for `path` and everything below it. */
+  /**
+   * Takes requests of `method` for `path` and everything below it, whether a slash ends the path or not.
+   *
+   * A route key must not end in a slash, and `/a` does not match `/a/`. A greedy variable also matches nothing, so `/a/{proxy+}`
+   * matches `/a/`. Both forms reach the function unchanged, without a redirect (contract, 1.2).
+   */
   route(method: HttpMethod, path: string): void {
-    this.api.route(method, path, this.integration);
+    for (const form of [path, `${path}/{proxy+}`]) this.addRoute(`${method}${form}`, HttpRouteKey.with(form, method));
   }
 
-  /** Takes the requests that no route matches. */
+  /** Takes the requests that no route matches, so that unknown paths and methods are answered in the contract's form too. */
   routeRest(): void {
-    this.api.routeRest(this.integration);
+    this.addRoute('Rest', HttpRouteKey.DEFAULT);
+  }
+
+  private addRoute(id: string, routeKey: HttpRouteKey): void {
+    const route = new HttpRoute(this.api, id, { httpApi: this.api, routeKey, integration: this.integration });
+    acknowledge(route, 'APIG4', 'The function authenticates: an authorizer cannot refuse with 401 and a `detail` body.');
   }
 }
 

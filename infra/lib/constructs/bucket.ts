@@ -5,25 +5,15 @@ import { acknowledge, type Wildcard } from '../acknowledge.ts';
 
 /** Items under `projects/`, manifests and raw predictions under `jobs/`. Private, encrypted, over TLS only. */
 export class Bucket extends s3.Bucket {
-  readonly items: Wildcard = {
-    arn: this.arnForObjects('projects/*'),
-    reason: 'Items are one object each, under keys made at run time.',
-  };
+  readonly items = this.objects('projects/*', 'Items are one object each, under keys made at run time.');
   /** Manifests, lists of batches, raw predictions and large drafts. */
-  readonly jobs: Wildcard = {
-    arn: this.arnForObjects('jobs/*'),
-    reason: 'Manifests and raw predictions lie under the uid of their job.',
-  };
-  /** Annotations that are too large for the table. */
-  readonly drafts: Wildcard = {
-    arn: this.arnForObjects('jobs/*/drafts/*'),
-    reason: 'Annotations that are too large for the table lie under the uid of their job.',
-  };
-  /** The lists of batches that a Distributed Map reads. */
-  readonly batchLists: Wildcard = {
-    arn: this.arnForObjects('jobs/*/batches.json'),
-    reason: 'A list of batches lies under the uid of its job.',
-  };
+  readonly jobs = this.objects('jobs/*', 'Manifests and raw predictions lie under the uid of their job.');
+  readonly drafts = this.objects(
+    'jobs/*/drafts/*',
+    'Annotations that are too large for the table lie under the uid of their job.',
+  );
+  /** What a Distributed Map reads. */
+  readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
 
   constructor(scope: Construct, id: string) {
     super(scope, id, {
@@ -39,5 +29,9 @@ export class Bucket extends s3.Bucket {
       eventBridgeConfiguration: { eventBridgeEnabled: true },
     };
     acknowledge(this, 'S1', 'Only these functions and the URLs that they sign reach it; an access log would keep those URLs.');
+  }
+
+  private objects(pattern: string, reason: string): Wildcard {
+    return { arn: this.arnForObjects(pattern), reason };
   }
 }

@@ -3,9 +3,10 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
+import * as path from 'node:path';
 import { acknowledgeWildcard, type Wildcard } from '../acknowledge.ts';
 import type { AutoLabel } from '../autolabel.ts';
-import { binaryFolder, extraRoots } from '../files.ts';
+import { existing, extraRoots } from '../files.ts';
 import type { FunctionName } from '../settings.ts';
 import { Alarm } from './alarm.ts';
 import type { WorkQueue } from './queues.ts';
@@ -45,6 +46,7 @@ export interface RustFunctionProps {
 export class RustFunction extends lambda.Function {
   constructor(app: AutoLabel, name: FunctionName, props: RustFunctionProps) {
     const { settings, table } = app;
+    const binary = existing(settings, 'binaries', path.join(settings.binaries, name, 'bootstrap'));
     const logGroup = new logs.LogGroup(app, `${name}Logs`, {
       retention: logs.RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
@@ -55,7 +57,7 @@ export class RustFunction extends lambda.Function {
       runtime: lambda.Runtime.PROVIDED_AL2023,
       architecture: settings.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64,
       handler: 'bootstrap',
-      code: lambda.Code.fromAsset(binaryFolder(settings, name)),
+      code: lambda.Code.fromAsset(path.dirname(binary)),
       timeout: Duration.seconds(props.timeoutSeconds),
       memorySize: props.memoryMiB ?? DEFAULT_MEMORY_MIB,
       environment: {
