@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from local import counts
 from local.aws import client
 from tests.system.conftest import Subscription
 from tests.system.system import System
@@ -19,7 +20,6 @@ from tests.system.test_webhooks import wait_for_record
 # At a message a second: more than 16 rounds.
 ROUNDS_SECONDS = 30.0
 DELIVERED_SECONDS = 10.0
-FUNCTIONS = ("Deliver", "Ingest", "Settle", "Jobs")
 
 
 @contextmanager
@@ -36,8 +36,8 @@ def recursive_loop(system: System, setting: str) -> Iterator[None]:
 def test_the_template_allows_the_chains_of_two_functions(system: System) -> None:
     config = client("lambda").get_function_recursion_config
     outputs = system.stack.outputs
-    loops = {name: config(FunctionName=outputs[f"{name}FunctionName"])["RecursiveLoop"] for name in FUNCTIONS}
-    assert loops == {"Deliver": "Allow", "Ingest": "Allow", "Settle": "Terminate", "Jobs": "Terminate"}
+    loops = {name: config(FunctionName=outputs[f"{name}FunctionName"])["RecursiveLoop"] for name in counts.FUNCTIONS}
+    assert {name for name, loop in loops.items() if loop == "Allow"} == {"Deliver", "Ingest"}
 
 
 @pytest.mark.parametrize(("setting", "arrives"), [("Allow", True), ("Terminate", False)])
