@@ -63,9 +63,9 @@ bench: setup build
 
 # A job of 1,000 items and one of 100,000, which takes a quarter of an hour or more: memory, calls per item, history. Fails if
 # a bound is broken; keeps its figures in docs/growth.txt. Another size: make growth ITEMS=20000. With each batch in an execution
-# of its own, and the figures in docs/growth-apart.txt: make growth APART=1 ITEMS=5000
+# of its own, and the figures in docs/growth-distributed.txt: make growth DISTRIBUTED=1 ITEMS=5000
 growth: export AUTOLABEL_ITEM_CAP = 1000000
-growth: export AUTOLABEL_INLINE_BATCHES = $(if $(APART),0,100)
+growth: export AUTOLABEL_INLINE_BATCHES = $(if $(DISTRIBUTED),0,100)
 growth: setup build
 	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null

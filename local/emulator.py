@@ -1,4 +1,4 @@
-"""The emulator's process: mends and meter first, then its own main function."""
+"""The emulator's process: patches and meter first, then its own main function."""
 
 import sys
 
@@ -27,13 +27,13 @@ def environment() -> dict[str, str]:
 
 
 def run() -> None:
-    """Serves until it is told to stop. The environment is already `environment()`."""
+    """Serves until it is stopped. The environment is already `environment()`."""
     # Only this process may load the emulator: importing it reads the environment and starts its services.
     from ministack import app
 
-    from local import mends, meter
+    from local import emulator_patches, meter
 
-    mends.apply()
+    emulator_patches.apply()
     meter.install(settings.DYNAMODB_CALLS_FILE)
     sys.argv = ["ministack"]  # it reads the command line itself
     app.main()

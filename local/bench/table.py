@@ -88,7 +88,7 @@ def _peers(direct: list[Measured], peers: list[Measured]) -> Iterator[str]:
             f"{rate:.1f}",
             f"{rate / peer['items_per_second']:.1f}x",
         )
-    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots. Nobody has more calls in"
+    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots. None has more calls in"
     yield "flight than slots, and each is one process, as a Lambda of one processor would run it."
 
 

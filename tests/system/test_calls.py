@@ -99,7 +99,7 @@ def test_five_thousand_items_are_registered_in_ten_calls(own: System, large: tup
 
 @pytest.mark.contract("D11")
 def test_a_job_takes_five_thousand_items_and_says_that_there_are_more(own: System, large: tuple[str, int]) -> None:
-    """Nobody is at the endpoint, so that the job ends at once; what it planned to do stays."""
+    """No endpoint is there, so the job ends at once; its plan stays."""
     project, _ = large
     own.provider(project, "no-such-endpoint")
 

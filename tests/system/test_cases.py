@@ -46,10 +46,10 @@ def test_there_are_all_seventeen() -> None:
 
 @pytest.mark.parametrize("case", [case.name for case in CASES])
 def test_a_reported_fault_is_none_any_more(case: str, played: dict[str, Future[str]]) -> None:
-    said = played[case].result()
-    print(said)
+    printed = played[case].result()
+    print(printed)
 
-    verdicts = [line for line in said.splitlines() if line.startswith(VERDICTS)]
-    assert verdicts, said
-    assert not [line for line in verdicts if line.startswith("FAILS:")], said
-    assert said.endswith("exit status 0\n"), said
+    verdicts = [line for line in printed.splitlines() if line.startswith(VERDICTS)]
+    assert verdicts, printed
+    assert not [line for line in verdicts if line.startswith("FAILS:")], printed
+    assert printed.endswith("exit status 0\n"), printed

@@ -8,7 +8,7 @@ from local import aws, processes
 from local.up import Stack
 from tests.chaos import run
 from tests.chaos.play import asked_since
-from tests.chaos.schedule import KILLED, NOBODY, Deed, Kind
+from tests.chaos.schedule import KILLED, NO_PROCESS, Deed, Kind
 from tests.system.system import Json, System
 
 SCHEDULES = 25
@@ -30,7 +30,7 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     # These seeds have nine, each at least four times.
     assert len(struck) >= 8, "most kinds of faults must have struck for the rest to mean something"
     assert struck.issuperset(KILLED)
-    assert report.fired[NOBODY] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
+    assert report.fired[NO_PROCESS] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
     assert report.fired.total() >= SCHEDULES
     assert {"completed", "failed", "cancelled"} <= set(report.statuses)
     assert set(Deed) == set(report.deeds)

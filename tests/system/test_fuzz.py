@@ -1,4 +1,4 @@
-"""The short run of the fuzzer: what no test thought of (design.md, 11). `make fuzz` runs it long."""
+"""The short run of the fuzzer: what no test thought of (ARCHITECTURE.md). `make fuzz` runs it long."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Receivers that hang hold up their own tenant and nobody else."""
+"""Receivers that hang hold up their own tenant alone."""
 
 import os
 import threading

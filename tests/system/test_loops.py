@@ -1,7 +1,7 @@
 """Lambda ends chains of messages from a function to the queue that invokes it after 16 rounds; ours are allowed.
 
-The emulator counts rounds by the trace header as Lambda does (`local/mends.py`). A delivery that is due in a moment,
-and a moment later in another one, is sent on by `deliver` each time.
+The emulator counts rounds by the trace header as Lambda does (`local/emulator_patches.py`). A delivery that is due in
+a moment, and a moment later in another one, is sent on by `deliver` each time.
 """
 
 import time
@@ -61,7 +61,7 @@ def test_a_delivery_is_sent_on_more_often_than_lambda_would_let_it(
         # What the schedule makes up for, a minute or more later and with an alarm.
         assert uid in dead_letters(system)
         system.age_in_outbox(uid)
-        system.look_after()
+        system.settle()
         assert subscription.receiver.of_job(job) is not None
 
 

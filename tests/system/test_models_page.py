@@ -51,7 +51,7 @@ class Example:
 
 
 def blocks() -> Iterator[tuple[int, int, str]]:
-    """Line, place in `KINDS` and text of each block that is tried, and the headings."""
+    """Line, index in `KINDS` and text of each block that is tried, and the headings."""
     for found in re.finditer(r"^#+ |^```(?:json|text) (\w+)\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL):
         line = PAGE.count("\n", 0, found.start()) + 1
         yield line, KINDS.index(found[1]) if found[1] else HEADING, found[2]

@@ -160,13 +160,13 @@ class Restarting:
         threading.Thread(target=self._come_back, daemon=True).start()
 
     def _come_back(self) -> None:
-        if self.how == "nobody":
+        if self.how == "closed":
             self.close()
         elif self._server is None:
             self._listen()
         time.sleep(self.seconds)
         self._away.clear()
-        if self.how == "nobody":
+        if self.how == "closed":
             self._listen()
 
     def close(self) -> None:
@@ -192,7 +192,7 @@ def restarting(how: str, after: int, seconds: float = AWAY_SECONDS) -> Iterator[
 @pytest.mark.parametrize("after", [0, 40], ids=["at the begin", "in mid-job"])
 def test_an_endpoint_that_is_away_for_a_while_costs_no_item(system: System, after: int) -> None:
     """Side by side, since each takes its time."""
-    models = [Restarting(how, after, AWAY_SECONDS) for how in ("502", "503", "521", "breaks", "nobody")]
+    models = [Restarting(how, after, AWAY_SECONDS) for how in ("502", "503", "521", "breaks", "closed")]
     jobs = []
     for model in models:
         project = system.project(ITEMS)
@@ -212,7 +212,7 @@ def test_an_endpoint_that_is_away_for_a_while_costs_no_item(system: System, afte
 
 def test_an_endpoint_that_stays_away_ends_the_job_and_leaves_its_items_for_the_next(system: System) -> None:
     project = system.project(ITEMS)
-    with restarting("nobody", after=30, seconds=20) as model:
+    with restarting("closed", after=30, seconds=20) as model:
         http_provider(system, project, model.port)
 
         with configured(system, {"Infer": {"PATIENCE_SECONDS": "5"}}):

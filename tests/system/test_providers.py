@@ -204,7 +204,7 @@ def test_a_role_is_assumed_for_the_tenant_that_it_trusts_and_for_no_other(
 
 @contextmanager
 def role(external_id: str) -> Iterator[str]:
-    """A role that may call models, for whoever comes with this external id."""
+    """A role that may call models, for a caller with this external id."""
     iam, name = aws.client("iam"), f"model-caller-{secrets.token_hex(4)}"
     trust = {
         "Effect": "Allow",
@@ -277,7 +277,7 @@ def test_a_wrong_token_fails_the_job_and_shows_nowhere(system: System, model: Mo
     project = system.project(items=200)
     created = add(system, model.config(auth_header=wrong, headers={"X-Key": header}), project)
 
-    # Twice: the emulator logs what a function said last with its next invocation.
+    # Twice: the emulator logs a function's last line with its next invocation.
     jobs = [system.run(project), system.run(project)]
 
     for job in jobs:
@@ -285,16 +285,16 @@ def test_a_wrong_token_fails_the_job_and_shows_nowhere(system: System, model: Mo
         assert "refuses its credentials (status 401)" in job["error_message"]
         assert job["processed_items"] < job["total_items"], "it does not go through all items in vain"
     machine = system.stack.outputs["StateMachineArn"]
-    places = {
+    stores = {
         "answers": [raw(created, jobs, *system.rows("/inference-providers/"))],
         "rows": [raw(row) for row in rows(system.stack.outputs["TableName"])],
         "executions": [raw(aws.history(machine, job["uid"])) for job in jobs],
         "logs": logs(began_ms),
     }
-    for place, kept in places.items():
-        assert not any(is_in(secret, kept) for secret in (wrong, header)), place
-        found = "ProviderRefused" if place in ("logs", "executions") else created["uid"]
-        assert is_in(found, kept), f"nothing of it in {place}"
+    for store, kept in stores.items():
+        assert not any(is_in(secret, kept) for secret in (wrong, header)), store
+        found = "ProviderRefused" if store in ("logs", "executions") else created["uid"]
+        assert is_in(found, kept), f"nothing of it in {store}"
 
 
 @pytest.mark.contract("D26")

@@ -24,5 +24,5 @@ def test_jobs_outlive_an_account_without_concurrency(system: System, subscriptio
     for job, items in ((begun, 1_500), (waiting, 20)):
         ended = system.finished(job, seconds=RECOVERY_SECONDS)
         assert (ended["status"], ended["processed_items"], ended["failed_items"]) == ("completed", items, 0)
-    told = [subscription.receiver.next() for _ in range(2)]
-    assert {delivery.payload["job_uid"] for delivery in told if delivery} == {begun, waiting}
+    deliveries = [subscription.receiver.next() for _ in range(2)]
+    assert {delivery.payload["job_uid"] for delivery in deliveries if delivery} == {begun, waiting}

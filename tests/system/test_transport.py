@@ -280,7 +280,7 @@ def test_a_post_that_failed_frees_its_key(system: System) -> None:
     key = a_key()
 
     assert_refused(system.api.post("/projects/", json={}, headers=key), 400, naming="name")
-    assert system.api.post("/projects/", json={"name": "Mended"}, headers=key).status_code == 201
+    assert system.api.post("/projects/", json={"name": "Fixed"}, headers=key).status_code == 201
 
 
 def test_an_idempotency_key_is_printable_and_short(system: System) -> None:

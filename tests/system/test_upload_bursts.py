@@ -86,8 +86,8 @@ def test_bursts_during_a_job_make_one_follow_up_job_within_the_days_cap(system: 
         assert system.job(running)["processed_items"] == RUNNING_ITEMS
         assert (follow_up["status"], follow_up["total_items"], follow_up["successful_items"]) == ("completed", CAP, CAP)
 
-        # What the day has no room for waits: whoever looks does not take it.
-        uploads.tell(system, [TICK])
+        # What the day has no room for waits: a check does not take it.
+        uploads.send(system, [TICK])
         uploads.wait_until_heard(system)
         assert uploads.jobs(system, project) == [follow_up]
     taken = [line["item"] for line in system.rows(f"/auto-label-jobs/{follow_up['uid']}/items/")]
