@@ -7,14 +7,14 @@
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
-use shared::domain::reply::judge::too_large;
-use shared::domain::prediction::draft::{Draft, Place};
 use shared::domain::id::ItemUid;
-use shared::domain::job::outcome::Outcome;
 use shared::domain::job::failure::Failure;
-use shared::domain::packed::write_line;
+use shared::domain::job::outcome::Outcome;
 use shared::domain::job::plan::Batch;
+use shared::domain::packed::write_line;
 use shared::domain::prediction::Prediction;
+use shared::domain::prediction::draft::{BlobRef, Draft};
+use shared::domain::reply::judge::too_large;
 use shared::domain::{Error, limits};
 use shared::ports::Objects;
 use tokio::sync::Mutex;
@@ -142,7 +142,7 @@ impl Pages {
             return Ok(Some(too_large()));
         }
         let (length, json_bytes) = (packed.bytes.len() as u64, packed.json_bytes);
-        let place = Place { key: self.drafts.key(), offset: self.drafts.bytes.len() as u64, length, json_bytes };
+        let place = BlobRef { key: self.drafts.key(), offset: self.drafts.bytes.len() as u64, length, json_bytes };
         if !dry_run {
             self.drafts.bytes.extend_from_slice(&packed.bytes);
         }

@@ -6,12 +6,12 @@ use futures_util::Stream;
 
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, Item};
-use crate::domain::job::{Job, JobSpec, JobState};
-use crate::domain::job_status::JobStatus;
+use crate::domain::job::failure::ItemError;
 use crate::domain::job::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt, Remarks};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
-use crate::domain::job::failure::ItemError;
+use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::prediction::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid};
 use crate::domain::item::Asset;
-use crate::domain::limits;
 use crate::domain::job::failure::ItemError;
+use crate::domain::job::failure::{Failure, FailureCode, ItemNote, NoteCode};
+use crate::domain::limits;
+use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::label_count::LabelCount;
 
 /// What became of an item.
