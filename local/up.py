@@ -185,12 +185,12 @@ def _is_bootstrapped() -> bool:
 
 
 def _cdk(*arguments: str) -> None:
-    """Runs the stock CLI; its output goes to a log and is shown only if it fails."""
+    """Runs the stock CLI, which synthesizes into the stack's own folder. Its output is shown only if it fails."""
     context = [part for name, value in settings.CONTEXT.items() for part in ("--context", f"{name}={value}")]
     log = settings.LOGS / f"cdk-{arguments[0]}.log"
     with log.open("wb") as output:
         done = subprocess.run(
-            ["npx", "--no-install", "cdk", *arguments, *context],
+            ["npx", "--no-install", "cdk", *arguments, "--output", str(settings.STATE / "cdk.out"), *context],
             cwd=settings.INFRA,
             env=settings.aws_environment() | {"CDK_DISABLE_VERSION_CHECK": "1"},
             stdin=subprocess.DEVNULL,

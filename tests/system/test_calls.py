@@ -11,6 +11,8 @@ from tests.system.conftest import NewTenant
 from tests.system.scenario import Walk, walked
 from tests.system.system import System
 
+pytestmark = pytest.mark.takes(60)
+
 PAGE = 100
 SETTLE_SECONDS = 150  # its schedule on the local stack is a minute, and nothing else need call it
 ITEMS = 5_000

@@ -3,6 +3,7 @@
 import time
 
 import psutil
+import pytest
 
 from local import aws, processes
 from local.up import Stack
@@ -20,6 +21,7 @@ KILLED_AFTER = (110, 60, 110, 60, 110)
 RETRIED_SECONDS = 120.0
 
 
+@pytest.mark.takes(65)
 def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     report = run.run(stack, SCHEDULES, SEED)
 
@@ -37,6 +39,7 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     assert min(report.files[kind] for kind in ("changed", "unreadable", "jobs by uploads")) >= 1
 
 
+@pytest.mark.takes(30)
 def test_a_job_whose_workers_are_all_killed_five_times_completes_with_exact_counts(system: System) -> None:
     project = system.load_project(ITEMS)
     job = system.start(project)["uid"]

@@ -150,6 +150,7 @@ def test_the_first_offending_part_of_an_answer_is_named(system: System, project:
     assert wholly["path"] == "annotations[0].coordinates.width"
 
 
+@pytest.mark.takes(18)
 def test_no_server_holds_a_test_for_20_seconds(system: System, project: str) -> None:
     def result_of(serve: https.Serve) -> Json:
         with https.listening(serve) as origin:

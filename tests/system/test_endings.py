@@ -17,6 +17,8 @@ from tests.system.conftest import Subscription
 from tests.system.interceptor import Call, configured, intercepted
 from tests.system.system import ACTIVE, Json, System
 
+pytestmark = pytest.mark.takes(80)
+
 STALE_SECONDS = 3
 # Two rounds, and the job's own time before it gets stuck.
 FREE_SECONDS = 20.0

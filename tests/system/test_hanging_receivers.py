@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
+
 from local.aws import client
 from local.receiver import Receiver
 from tests.system.conftest import REVIEW_EVENTS, NewTenant, subscribed
@@ -65,6 +67,7 @@ def accept_all(system: System, results: list[Json]) -> None:
         accept(system, result)
 
 
+@pytest.mark.takes(25)
 def test_fifty_hanging_receivers_hold_up_no_other_tenants_event(new_tenant: NewTenant) -> None:
     noisy, quiet = new_tenant(), new_tenant()
     reviews, probes = drafts(noisy, EVENTS // RECEIVERS), drafts(quiet, 40)

@@ -16,6 +16,8 @@ from tests.system.official import client_of
 from tests.system.system import System
 from tests.system.test_clients import UNKNOWN
 
+pytestmark = pytest.mark.takes(30)
+
 MALFORMED = "proj_abc123"
 ELEVEN_EVENTS = [
     *("auto_label.completed", "auto_label.failed"),

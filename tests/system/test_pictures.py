@@ -11,6 +11,8 @@ from local import quickstart, settings
 from local.project import LABELS, Project
 from tests.system.system import Json, System
 
+pytestmark = pytest.mark.takes(35)
+
 LOW = 0.35
 
 

@@ -21,6 +21,8 @@ from tests.system.system import Json, System, assert_refused
 from tests.system.test_clients import UNKNOWN, command_line
 from tests.system.test_secrets import is_in, logs, raw, rows
 
+pytestmark = pytest.mark.takes(40)
+
 MASK = "********"
 SAGEMAKER = {"endpoint_name": settings.SAGEMAKER_ENDPOINTS["yolo"], "region": settings.REGION}
 

@@ -12,6 +12,8 @@ from local.up import Stack
 from tests.system.conftest import Subscription
 from tests.system.system import Json, System, assert_refused
 
+pytestmark = pytest.mark.takes(40)
+
 BOX = {
     "type": "bounding_box",
     "label": "cup",

@@ -18,6 +18,8 @@ import pytest
 from local import admin, aws, settings
 from tests.system.system import Json, System, assert_refused
 
+pytestmark = pytest.mark.takes(45)
+
 RATE_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 ROUNDS = 20
 RECEIVER = "https://receiver.example/hook"

@@ -6,6 +6,8 @@ The system tests put 400 of them; `make uploads` all.
 import os
 from threading import Event
 
+import pytest
+
 from local import counts
 from tests.system import uploads
 from tests.system.server import Answer, Request, Server, json_answer
@@ -42,6 +44,7 @@ class Held(Server):
         super().close()
 
 
+@pytest.mark.takes(60)
 def test_bursts_during_a_job_make_one_follow_up_job_within_the_days_cap(system: System) -> None:
     project = system.project(RUNNING_ITEMS)
     with Held() as model:

@@ -21,6 +21,8 @@ from local.receiver import Delivery, Receiver
 from tests.system import conftest, uploads
 from tests.system.system import Json, System, assert_refused
 
+pytestmark = pytest.mark.takes(100)
+
 PICTURES = 200
 FEW = 12
 SEED = 7

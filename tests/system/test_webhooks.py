@@ -18,6 +18,8 @@ from tests.system.conftest import Subscription, subscribed
 from tests.system.interceptor import configured
 from tests.system.system import Json, System, assert_refused
 
+pytestmark = pytest.mark.takes(60)
+
 # What a receiver has for its answer (contract, 9.4).
 ANSWER_SECONDS = 10.0
 
@@ -86,6 +88,7 @@ def test_a_receiver_that_is_down_for_three_attempts_gets_its_event_on_the_fourth
 
 
 @pytest.mark.contract("D23")
+@pytest.mark.takes(25)
 def test_a_receiver_that_never_answers_holds_up_no_other_and_its_event_is_a_dead_letter_until_redelivered(
     system: System, subscription: Subscription
 ) -> None:
