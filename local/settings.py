@@ -20,6 +20,7 @@ KEY_FILE: Final = STATE / "key"
 DEPLOYED_FILE: Final = STATE / "deployed.json"
 AUTHORITY_FILE: Final = STATE / "authority.pem"
 AUTHORITY_KEY_FILE: Final = STATE / "authority.key"
+CDK_OUT: Final = STATE / "cdk.out"
 CDK_OUTPUTS_FILE: Final = STATE / "outputs.json"
 DYNAMODB_CALLS_FILE: Final = STATE / "dynamodb-calls.jsonl"
 
