@@ -2,7 +2,6 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-CARGO_LAMBDA := $(VENV)/bin/cargo-lambda
 # One target for the functions and for the tests, so that the AWS crates are built once.
 TARGET := x86_64-unknown-linux-gnu
 CARGO_TEST := cargo test --workspace --target $(TARGET)
@@ -31,12 +30,13 @@ $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@cd $* && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-# The functions and the admin command as the local stack and the tests run them: no LTO, all in one call, since
-# separate calls would build the AWS crates again with other features.
-build: $(VENV)/.installed
+# The functions and the admin command as the local stack and the tests run them: no LTO, and all in one call with the
+# features of the tests, since with others the AWS crates would be built again.
+build:
 	@echo "-- functions (the first build takes minutes: the AWS crates)" >&2
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins --compiler cargo --target $(TARGET) >&2
-	@strip target/lambda/*/bootstrap
+	@cargo build --workspace --bins --features system-tests/as-tested --target $(TARGET) >&2
+	@for name in admin $(notdir $(wildcard functions/*)); do \
+		mkdir -p target/lambda/$$name && strip -o target/lambda/$$name/bootstrap target/$(TARGET)/debug/$$name || exit 1; done
 
 # The functions as they ship to AWS: see infra/README.md.
 release: $(VENV)/.installed
@@ -84,7 +84,7 @@ growth: setup build
 coldstart: release /usr/bin/valgrind
 	@echo "-- what they are measured beside" >&2
 	@cargo build --quiet --release --locked --manifest-path bench/baselines/Cargo.toml --target-dir target/baselines
-	@cargo build --quiet --workspace --bin direct --features bench/direct --target $(TARGET)
+	@cargo build --quiet --workspace --bin direct --features bench/direct,system-tests/as-tested --target $(TARGET)
 	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
 	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
 
@@ -218,9 +218,8 @@ test-system: setup build
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
-	@$(each_further_stack) down
-	$(VENV)/bin/pytest -m alone
-	@$(PY) -m local down
+	$(VENV)/bin/pytest -n 2 --dist loadgroup -m alone
+	@$(PY) -m local down && $(each_further_stack) down
 
 clean: down
 	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules

@@ -9,7 +9,7 @@ import pytest
 
 from local.bench import direct
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.takes(20)]
 
 ITEMS = 5_000
 LATENCY_MS = 10  # a quicker model changes no count but that of reads of the job, two a second
