@@ -18,13 +18,13 @@ from local.load import LoadEndpoint
 from local.progress import step
 from local.project import checked
 from local.receiver import Receiver
-from local.settings import INLINE_BATCHES, ROOT
+from local.settings import LIMITS, ROOT
 from local.up import Stack
 
 SMALL = 1_000
 LATENCY_MS = 1
 SLOTS = 16
-DISTRIBUTED = INLINE_BATCHES == "0"
+DISTRIBUTED = LIMITS.get("inlineBatches") == "0"
 LOG = ROOT / "docs" / ("growth-distributed.txt" if DISTRIBUTED else "growth.txt")
 JOB_SECONDS = 3_600.0
 POLL_SECONDS = 2.0

@@ -73,10 +73,12 @@ LOAD_ENDPOINT: Final = "autolabel-load"
 # Where the development server of a web page would be.
 CORS_ORIGIN: Final = "http://localhost:5173"
 
-# A job takes no more than the contract says, unless a run is about more.
-ITEM_CAP: Final = os.environ.get("AUTOLABEL_ITEM_CAP", "5000")
-# As many batches as the construct says are worked inside the execution, unless a run is about those that are not.
-INLINE_BATCHES: Final = os.environ.get("AUTOLABEL_INLINE_BATCHES", "100")
+# Limits of the construct that a run may be about (`make growth`); all others keep what infra/lib/settings.ts says.
+LIMITS: Final = {
+    setting: os.environ[variable]
+    for setting, variable in (("itemCap", "AUTOLABEL_ITEM_CAP"), ("inlineBatches", "AUTOLABEL_INLINE_BATCHES"))
+    if variable in os.environ
+}
 
 # The settings of the construct on this machine. Retries and caches are short, so that a person (or a test)
 # sees the second attempt, and a revoked key, within seconds. Limits are out of the way of tests that poll; a test that
@@ -84,8 +86,7 @@ INLINE_BATCHES: Final = os.environ.get("AUTOLABEL_INLINE_BATCHES", "100")
 CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
-    "itemCap": ITEM_CAP,
-    "inlineBatches": INLINE_BATCHES,
+    **LIMITS,
     "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
     "sourceBuckets": json.dumps(SOURCE_BUCKETS),
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),
