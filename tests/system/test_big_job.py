@@ -1,4 +1,4 @@
-"""500 items against the endpoint's load mode: counts, budgets, batches that run twice (I1, I2; design.md, 4 and 9)."""
+"""500 items against the endpoint's load mode: counts, budgets, batches that run twice (I1, I2)."""
 
 from dataclasses import dataclass
 from threading import Thread
@@ -115,6 +115,6 @@ def test_the_history_of_an_execution_is_short(system: System, big: BigJob) -> No
 def everything_of(system: System, big: BigJob) -> list[object]:
     """All that a repeated batch could have changed."""
     job = big.job["uid"]
-    told = [d for d in system.rows("/webhook-deliveries/") if d["payload"].get("job_uid") == job]
+    deliveries = [d for d in system.rows("/webhook-deliveries/") if d["payload"].get("job_uid") == job]
     results = sorted(system.results(big.project, job), key=lambda result: str(result["uid"]))
-    return [system.job(job), results, system.objects(job), told]
+    return [system.job(job), results, system.objects(job), deliveries]
