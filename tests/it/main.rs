@@ -9,6 +9,7 @@
 
 mod asl;
 mod layers;
+mod messages;
 mod store;
 mod words;
 
