@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
-use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
+use crate::domain::access::idempotency::{Claim, Claimed, StoredResponse};
 use crate::domain::access::organization::Organization;
 use crate::domain::access::rate_limit::{Requester, Usage};
 use crate::domain::id::OrganizationUid;
@@ -28,7 +28,7 @@ pub trait Idempotency: Send + Sync {
     /// request whose lease is over is dead, and the same one may take its position.
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Error>> + Send;
     /// Keeps what is left of the request, for a day. Whoever lost the key meanwhile keeps nothing.
-    fn keep(&self, claim: &Claim, outcome: Outcome) -> impl Future<Output = Result<(), Error>> + Send;
+    fn keep(&self, claim: &Claim, outcome: StoredResponse) -> impl Future<Output = Result<(), Error>> + Send;
     /// Frees the key again. `undone`: the request has had no effect, and neither had an attempt before it. Otherwise the next
     /// claim is told of the first one.
     fn release(&self, claim: &Claim, undone: bool) -> impl Future<Output = Result<(), Error>> + Send;

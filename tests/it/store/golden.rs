@@ -19,7 +19,7 @@ use futures_util::TryStreamExt;
 use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
 use shared::domain::access::api_key::{ApiKey, IssuedKey, KeyHash, Scope};
-use shared::domain::access::idempotency::{Claim, Outcome as StoredResponse};
+use shared::domain::access::idempotency::{Claim, StoredResponse};
 use shared::domain::access::organization::Organization;
 use shared::domain::access::rate_limit::Requester;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, WebhookUid};
@@ -370,9 +370,9 @@ async fn write_items_and_results(store: &Store, client: &Client, table: &str) {
 /// A job with every option, in words of its project.
 fn a_golden_spec(n: u8) -> JobSpec {
     let mut spec = JobSpec { uid: job(n), provider: Some(provider(1)), ..a_spec(project(1), 10) };
-    spec.model_type = Some(ModelType::Sam3);
-    spec.confidence_threshold = 0.3;
-    spec.label_thresholds = [("car".to_owned(), 0.7)].into();
+    spec.options.model_type = Some(ModelType::Sam3);
+    spec.options.confidence_threshold = 0.3;
+    spec.options.label_thresholds = [("car".to_owned(), 0.7)].into();
     spec.prompts = [("car".to_owned(), "a car on a street".to_owned())].into();
     spec
 }
@@ -421,7 +421,11 @@ async fn write_jobs(store: &Store) {
     };
     assert!(store.end_job(&ended, &ending, at(30)).await.unwrap());
 
-    let plain = |n| JobSpec { uid: job(n), provider: None, model_type: None, ..a_spec(project(n), 10) };
+    let plain = |n| {
+        let mut spec = JobSpec { uid: job(n), ..a_spec(project(n), 10) };
+        spec.options.model_type = None;
+        spec
+    };
     pending(store, &plain(3)).await;
     running(store, &plain(4), 2).await;
     store.close_job(job(4), &JobStatus::ACTIVE).await.unwrap();

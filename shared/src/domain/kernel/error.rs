@@ -279,10 +279,10 @@ impl ErrorCode {
 }
 
 impl Error {
-    /// A body with bytes that are no text, from this place on.
+    /// A body with a byte that begins no character of UTF-8.
     #[must_use]
-    pub fn no_utf8(place: usize) -> Self {
-        Self::MalformedBody(format!("the body is not UTF-8: byte {place}, counted from 0, begins no character."))
+    pub fn no_utf8(position: usize) -> Self {
+        Self::MalformedBody(format!("the body is not UTF-8: byte {position}, counted from 0, begins no character."))
     }
 
     /// The error without its particulars.
