@@ -164,7 +164,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
         // Read once: a subscription that is added meanwhile gets the events of the next call on.
-        let listeners = outbox::listeners(&self.webhooks, organization).await?;
+        let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         let done = 'sweep: loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
@@ -221,7 +221,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
             last = Some(self.store.position(&item));
             count += 1;
             let (keeps, was_large) = match &item.result {
-                Some(result) if filter.looks_into(result) => {
+                Some(result) if filter.needs_annotations(result) => {
                     let whole = whole::one(&self.objects, item.clone()).await?;
                     (whole.result.as_ref().is_some_and(|result| filter.keeps(result)), true)
                 }
