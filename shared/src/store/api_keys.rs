@@ -71,10 +71,7 @@ impl Store {
     /// One attribute alone: a new end must not undo a revocation that is written at the same time.
     async fn end_key(&self, hash: &KeyHash, attribute_name: &str, at: Timestamp) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::api_key(hash).into()))
+            .update_row(Key::api_key(hash))
             .update_expression(format!("SET {attribute_name} = :at"))
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":at", attribute(&at)?);

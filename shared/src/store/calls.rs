@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -85,6 +86,11 @@ impl Store {
     pub(super) async fn get_row(&self, key: Key) -> Result<Option<Row>, Error> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into())).consistent_read(true);
         Ok(request.send().await.map_err(classify)?.item)
+    }
+
+    /// An update of the row of this key. Without a condition it creates the row.
+    pub(super) fn update_row(&self, key: Key) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).set_key(Some(key.into()))
     }
 
     /// A new row. `false`: there is one.

@@ -103,10 +103,7 @@ impl Store {
             conditional(":dead", number((claim.at - LEASE).as_second())),
         ];
         let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::idempotency(&claim.caller, &claim.key).into()))
+            .update_row(Key::idempotency(&claim.caller, &claim.key))
             .update_expression(format!(
                 "SET fingerprint = :fingerprint, holder = :holder, claimed_at = :at, expires_at = :end, #first = {first_one} \
                  REMOVE outcome"
@@ -135,10 +132,7 @@ impl Store {
     /// Changes the row if this claim still holds it.
     async fn end_claim(&self, claim: &Claim, change: &str, outcome: Option<AttributeValue>) -> Result<(), Error> {
         let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::idempotency(&claim.caller, &claim.key).into()))
+            .update_row(Key::idempotency(&claim.caller, &claim.key))
             .update_expression(change)
             .condition_expression("holder = :holder")
             .expression_attribute_values(":holder", text(claim.holder.to_string()));

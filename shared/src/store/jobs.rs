@@ -161,10 +161,7 @@ impl Jobs for Store {
 
     async fn unwatch_job(&self, job: JobUid) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::job(job).into()))
+            .update_row(Key::job(job))
             .update_expression(format!("REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
             .condition_expression("NOT #status IN (:pending, :running)") // an active job stays watched (I5)
             .expression_attribute_names("#status", "status")

@@ -131,10 +131,7 @@ impl Providers for Store {
     async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {
         let still_there = "attribute_exists(pk)"; // an update would create a row again that was removed meanwhile
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::provider(provider.organization, provider.uid).into()))
+            .update_row(Key::provider(provider.organization, provider.uid))
             .update_expression("SET last_test_at = :now, last_test_success = :success")
             .condition_expression(still_there)
             .expression_attribute_values(":now", attribute(&now)?)
@@ -186,8 +183,7 @@ impl Store {
 
     /// An update of a row that must be there: without the condition it would create one.
     fn update_there(&self, key: Key) -> UpdateItemFluentBuilder {
-        let request = self.client.update_item().table_name(&self.table).set_key(Some(key.into()));
-        request.condition_expression("attribute_exists(pk)")
+        self.update_row(key).condition_expression("attribute_exists(pk)")
     }
 
     /// A row under a key of its own: its uid is new, or derived from what makes it unique. Returns the row that is there already:

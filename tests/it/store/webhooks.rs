@@ -183,16 +183,16 @@ async fn a_delivery_that_is_redelivered_waits_again(store: Store) {
     assert!(store.claim_delivery(&delivery, at(60)).await.unwrap());
     delivery.attempted(Response::of(500, b""), None, at(10));
     assert!(store.record_delivery(&delivery, at(60)).await.unwrap());
-    let anew = delivery.redelivered(at(100)).unwrap().unwrap();
+    let again = delivery.redelivered(at(100)).unwrap().unwrap();
 
-    assert!(store.restart_delivery(&delivery, &anew).await.unwrap());
+    assert!(store.restart_delivery(&delivery, &again).await.unwrap());
 
     let now = store.delivery(delivery.uid).await.unwrap().unwrap();
     assert_eq!((now.status, now.attempts, now.next_retry_at), (DeliveryStatus::Pending, 0, None));
     assert_eq!((now.body, now.response, now.updated_at), (delivery.body.clone(), delivery.response.clone(), at(100)));
     assert_eq!(store.waiting_deliveries(at(100), 10).await.unwrap(), []);
     assert_eq!(store.waiting_deliveries(at(101), 10).await.unwrap(), [(delivery.uid, 0)]);
-    assert!(store.claim_delivery(&anew, at(160)).await.unwrap());
+    assert!(store.claim_delivery(&again, at(160)).await.unwrap());
     assert_eq!(store.waiting_deliveries(at(160), 10).await.unwrap(), []);
 }
 
@@ -202,12 +202,12 @@ async fn a_delivery_that_has_changed_since_is_not_redelivered(store: Store) {
     let leased = Delivery { next_retry_at: Some(at(300)), ..seen.clone() };
     assert!(store.claim_delivery(&seen, at(60)).await.unwrap());
 
-    let anew = leased.redelivered(at(1)).unwrap().unwrap();
-    assert!(!store.restart_delivery(&leased, &anew).await.unwrap());
+    let again = leased.redelivered(at(1)).unwrap().unwrap();
+    assert!(!store.restart_delivery(&leased, &again).await.unwrap());
 
     let unknown = Delivery { uid: DeliveryUid::at(at(9)), ..leased };
-    let anew = unknown.redelivered(at(1)).unwrap().unwrap();
-    assert!(!store.restart_delivery(&unknown, &anew).await.unwrap());
+    let again = unknown.redelivered(at(1)).unwrap().unwrap();
+    assert!(!store.restart_delivery(&unknown, &again).await.unwrap());
     assert_eq!(store.delivery(unknown.uid).await.unwrap(), None);
 }
 
