@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::{JobUid, Naming};
+use shared::domain::job::Job;
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
-use shared::domain::job::{Job, JobSpec};
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
 use shared::ports::{Clock, Executions, Jobs, Projects, Providers, Queue, Reports};
-use shared::services::start_job;
+use shared::services::{serving, start_job};
 
 use crate::handlers::{READ, WRITE};
 use crate::{App, JobView};
@@ -82,25 +82,10 @@ impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
         if !project.status.takes_jobs() {
             return Err(Error::ProjectNotActive);
         }
-        if !self.is_served(&spec).await? {
+        if !serving::is_served(&self.store, &self.endpoints, &spec).await? {
             return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
         }
         start_job::start_job(&self.store, &self.executions, &self.clock, spec, naming).await
-    }
-
-    /// Whether the model of a job that is over would serve it again.
-    async fn is_served(&self, spec: &JobSpec) -> Result<bool, Error>
-    where
-        S: Providers,
-    {
-        let Some(uid) = spec.provider else {
-            return Ok(spec.model_type.is_some_and(|model| self.endpoints.contains(&model)));
-        };
-        match self.store.provider(spec.organization, uid).await {
-            Ok(provider) => Ok(provider.serves(spec.project)),
-            Err(Error::NotFound) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -95,17 +95,18 @@ impl JobView {
     #[must_use]
     pub fn of(job: &Job) -> Self {
         let Job { spec, state } = job;
+        let options = &spec.options;
         Self {
             uid: spec.uid,
             status: state.status,
-            model_type: spec.model_type,
-            confidence_threshold: spec.confidence_threshold,
-            label_thresholds: spec
+            model_type: options.model_type,
+            confidence_threshold: options.confidence_threshold,
+            label_thresholds: options
                 .label_thresholds
                 .iter()
                 .map(|(label, threshold)| LabelThreshold { label: label.clone(), threshold: *threshold })
                 .collect(),
-            labels: spec.labels.clone(),
+            labels: options.labels.clone(),
             dry_run: spec.dry_run,
             total_items: state.counters.total,
             processed_items: state.counters.processed(),

@@ -3,6 +3,7 @@
 
 mod auth;
 mod base;
+mod cursor;
 mod etag;
 mod frame;
 pub mod headers;
@@ -20,10 +21,11 @@ mod trace;
 
 pub use auth::Caller;
 pub use base::{ListRequest, PublicBase};
+pub use cursor::Cursor;
 pub use etag::{IfMatch, etag};
 pub use frame::{Settings, api, wrong_method};
 pub use idempotency::Repeatable;
-pub use paging::{Cursor, PageView, Paging, PagingParameters};
+pub use paging::{PageView, Paging, PagingParameters};
 pub use path::Path;
 pub use problem::{Problem, respond};
 pub use request::Body;

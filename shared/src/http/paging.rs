@@ -3,20 +3,16 @@
 //! A cursor carries the filters and the page size, since the clients continue with it alone. It holds no tenant: whose
 //! rows are read is decided by the key, so a foreign or forged cursor can only misplace its own holder.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::cursor::Cursor;
 use crate::domain::{Error, limits};
 use crate::ports::{Before, Page, Slice};
 
-/// No cursor of ours is longer.
-const AFTER_BYTES: usize = 200;
-
-/// What a cursor says.
+/// The cursor of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
+struct ListCursor {
     /// Absent: a page read backward from the end of the list.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     after: Option<String>,
@@ -71,6 +67,21 @@ pub struct PageView<T> {
     results: Vec<T>,
 }
 
+impl Cursor for ListCursor {
+    fn position(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+}
+
+impl ListCursor {
+    /// # Errors
+    /// `InvalidCursor`, also if it goes forward from nowhere.
+    fn read(text: &str) -> Result<Self, Error> {
+        let cursor = Self::unpack(text)?;
+        if cursor.after.is_some() || cursor.backward { Ok(cursor) } else { Err(Error::InvalidCursor) }
+    }
+}
+
 impl Paging {
     /// Reads a query. `base` is the public base URL, `path` the request's path below it with its last slash, `names` the
     /// filters that the list knows; explicit parameters win over what the cursor says (contract, D6).
@@ -81,23 +92,7 @@ impl Paging {
         let given = |name: &str| {
             query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
         };
-        let cursor = match given("cursor") {
-            Some(text) => {
-                let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCursor)?;
-                let cursor: Cursor = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
-                // Ours are never so; DynamoDB would refuse them as keys.
-                let is_ours = match &cursor.after {
-                    Some(after) => !after.is_empty() && after.len() <= AFTER_BYTES,
-                    None => cursor.backward,
-                };
-                if !is_ours {
-                    return Err(Error::InvalidCursor);
-                }
-                Some(cursor)
-            }
-            None => None,
-        };
-        let known = cursor.clone().unwrap_or_default();
+        let known = given("cursor").map(ListCursor::read).transpose()?.unwrap_or_default();
         let filters = names.iter().filter_map(|name| {
             let held = known.filters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
             Some(((*name).to_owned(), given(name).or(held)?.to_owned()))
@@ -151,8 +146,7 @@ impl Paging {
 
     fn url_of(&self, after: Option<String>, backward: bool) -> String {
         let Self { limit, ascending, filters, .. } = self.clone();
-        let cursor = Cursor { after, backward, limit, ascending, filters };
-        let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default());
+        let cursor = ListCursor { after, backward, limit, ascending, filters }.pack().unwrap_or_default();
         let mut query = form(&[("cursor", &cursor), ("limit", &self.limit.to_string())]);
         for (name, value) in &self.filters {
             query.push('&');
@@ -168,8 +162,11 @@ fn form(pairs: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
+    use super::super::cursor::POSITION_BYTES;
     use super::*;
 
     const BASE: &str = "https://h/api/v1";
@@ -237,7 +234,7 @@ mod tests {
     /// Contract D6.
     #[test]
     fn a_forged_cursor_is_refused() {
-        for after in ["", &"x".repeat(AFTER_BYTES + 1)] {
+        for after in ["", &"x".repeat(POSITION_BYTES + 1)] {
             let forged = URL_SAFE_NO_PAD.encode(format!("{{\"a\":\"{after}\",\"l\":1}}"));
             let read = Paging::read(BASE, "/", &query(&[("cursor", &forged)]), &[]);
             assert!(matches!(read, Err(Error::InvalidCursor)));

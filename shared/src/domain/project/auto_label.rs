@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, ProviderUid};
-use crate::domain::job::JobRequest;
+use crate::domain::job::{CONFIDENCE_THRESHOLD, JobOptions, JobRequest};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::{Error, Timestamp, limits};
 
@@ -54,13 +54,14 @@ impl AutoLabel {
             ProviderUid::parse(&text).map_err(|_| "Must be the uid of a provider.".to_owned())
         });
         let model_type = fields.optional("model_type", ModelType::read);
-        let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
+        let confidence_threshold =
+            fields.optional("confidence_threshold", fields::fraction).unwrap_or(CONFIDENCE_THRESHOLD);
         let labels = fields.optional("labels", fields::labels).unwrap_or_default();
         let quiet_seconds = fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60);
         let per_day = fields::whole(1, limits::UPLOADS_PER_DAY);
         let max_items_per_day = fields.optional("max_items_per_day", per_day).unwrap_or(10_000);
         fields.finish()?;
-        let model_type = model_type.or(if provider_id.is_none() { Some(ModelType::Yolo) } else { None });
+        let model_type = model_type.or_else(|| ModelType::default_without(provider_id.as_ref()));
         let setting = Self { provider_id, model_type, confidence_threshold, labels, quiet_seconds, max_items_per_day };
         Ok(enabled.then_some(setting))
     }
@@ -68,14 +69,13 @@ impl AutoLabel {
     /// What its jobs are asked for, as a client would.
     #[must_use]
     pub fn request(&self) -> JobRequest {
-        JobRequest {
+        let options = JobOptions {
             model_type: self.model_type,
             confidence_threshold: self.confidence_threshold,
-            label_thresholds: Default::default(),
             labels: self.labels.clone(),
-            dry_run: false,
-            provider: self.provider_id.map(|uid| uid.to_string()),
-        }
+            ..JobOptions::default()
+        };
+        JobRequest { options, dry_run: false, provider: self.provider_id.map(|uid| uid.to_string()) }
     }
 
     /// How long no upload must have come, so that they have paused: at least until jobs could take the last one.
