@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
-use shared::domain::id::OrganizationUid;
 use shared::domain::access::api_key::{ApiKey, IssuedKey, KeyHash, Scope};
 use shared::domain::access::organization::Organization;
+use shared::domain::id::OrganizationUid;
 use shared::domain::{Error, Timestamp, limits};
 use shared::ports::{KeyRing, Organizations, Slice};
 

@@ -5,8 +5,7 @@
 
 pub mod domain;
 pub mod ports;
-pub mod settle;
-pub mod outbox;
+pub mod services;
 
 #[cfg(feature = "egress")]
 pub mod egress;

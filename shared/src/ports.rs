@@ -16,7 +16,7 @@ pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledge
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
 pub use objects::{Contents, Described, Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
-pub use uploads::{UploadBacklog, Picked, UploadQueue, UploadWatch, Uploads, WaitingUploads};
+pub use uploads::{Picked, UploadBacklog, UploadQueue, UploadWatch, Uploads, WaitingUploads};
 pub use webhooks::{DeliveryFilter, DeliveryRequest, Queue, WebhookSender, Webhooks};
 
 use crate::domain::Timestamp;
@@ -36,7 +36,7 @@ pub struct Page<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Before {
     /// This position, which it does not hold.
-    Place(String),
+    Position(String),
     /// The end of the list.
     End,
 }

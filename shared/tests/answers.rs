@@ -12,13 +12,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use serde_json::Value;
-use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
-use shared::domain::reply::{Decoded, decode};
-use shared::domain::prediction::draft::{Draft, BlobRef};
+use shared::domain::limits;
+use shared::domain::prediction::draft::{BlobRef, Draft};
+use shared::domain::prediction::rle;
 use shared::domain::prediction::size::Size;
 use shared::domain::prediction::{Geometry, Mask, Rect};
-use shared::domain::limits;
-use shared::domain::prediction::rle;
+use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
+use shared::domain::reply::{Decoded, decode};
 
 const TABLE: &str = include_str!("../../tests/conformance/predictions.jsonl");
 /// Of a test run without `MINUTES`.

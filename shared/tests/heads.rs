@@ -16,8 +16,8 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use shared::domain::item::content::{Content, HeadFault, PictureFormat, PointCloudFormat, Stored};
 use shared::domain::item::head::{BYTES, Head, Parsed, RANGES};
-use shared::domain::prediction::size::Size;
 use shared::domain::prediction::orientation::Orientation;
+use shared::domain::prediction::size::Size;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;

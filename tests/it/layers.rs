@@ -32,6 +32,10 @@ const SHARED: [(&str, &[&str]); 15] = [
     (TESTING, &["http", "ports", "domain"]),
 ];
 
+/// The rooms of the domain. Each may name those before it; the modules of `kernel` go by `domain` itself.
+const ROOMS: [&str; 10] =
+    ["kernel", "access", "prediction", "item", "provider", "job", "upload", "project", "reply", "webhook"];
+
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
 const HANDLERS: [&str; 9] = [
     "domain",
@@ -199,6 +203,29 @@ fn modules_of_shared_name_only_what_is_below_them() {
             if SHARED.iter().any(|(name, _)| name == head) && !may_name(head) {
                 complaints.push(named(&source, path));
             }
+        }
+    }
+    assert_none(complaints);
+}
+
+#[test]
+fn rooms_of_the_domain_name_only_rooms_before_them() {
+    let number = |name: &str| ROOMS.iter().position(|room| *room == name);
+    let mut complaints = Vec::new();
+    for source in Source::below("shared/src/domain") {
+        let inner = source.file.trim_start_matches("shared/src/domain/");
+        let Some((room, _)) = inner.split_once('/') else { continue };
+        let Some(own) = number(room) else {
+            complaints.push(format!("{} belongs to a room that this test does not know", source.file));
+            continue;
+        };
+        let is_later = |name: &String| number(name).is_some_and(|other| other > own);
+        for path in source.paths_of("crate").filter(|path| path[0] == "domain") {
+            complaints.extend(path.get(1).filter(|name| is_later(name)).map(|_| named(&source, path)));
+        }
+        for path in source.paths_of("super") {
+            let first = path.iter().find(|part| *part != "super");
+            complaints.extend(first.filter(|name| is_later(name)).map(|_| named(&source, path)));
         }
     }
     assert_none(complaints);

@@ -10,6 +10,7 @@
 mod asl;
 mod layers;
 mod store;
+mod words;
 
 use std::path::PathBuf;
 

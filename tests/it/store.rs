@@ -26,7 +26,6 @@ macro_rules! on_both {
     };
 }
 
-mod upload_backlog;
 mod items;
 mod jobs;
 mod ledger;
@@ -34,5 +33,6 @@ mod recover;
 mod requests;
 mod review;
 mod tenants;
+mod upload_backlog;
 mod uploads;
 mod webhooks;

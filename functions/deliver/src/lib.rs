@@ -14,8 +14,8 @@ use futures_util::future::join_all;
 use shared::domain::Error;
 use shared::domain::id::OrganizationUid;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
-use shared::ports::{Clock, DeliveryRequest, Queue, WebhookSender, Secrets, Webhooks};
-use shared::queue::{SqsBatchResponse, Message, SqsMessage, SqsEvent};
+use shared::ports::{Clock, DeliveryRequest, Queue, Secrets, WebhookSender, Webhooks};
+use shared::queue::{Message, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::webhooks::{ATTEMPT, Schedule};
 use tracing::{error, info, warn};
 

@@ -7,7 +7,7 @@ use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::queue::{SqsEvent, WebhookQueue};
 use shared::secrets::Vault;
 use shared::store::Store;
-use shared::webhooks::{WebhookClient, Schedule};
+use shared::webhooks::{Schedule, WebhookClient};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

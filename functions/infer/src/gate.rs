@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use shared::domain::diagnosis::Diagnosis;
-use shared::domain::provider::pace::{CallPermit, Pace, Sign, backoff};
 use shared::domain::job::plan::Batch;
+use shared::domain::provider::pace::{CallPermit, Pace, Sign, backoff};
 use shared::ports::InferenceError;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep_until};

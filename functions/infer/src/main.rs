@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use infer::Worker;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
-use shared::domain::provider::connection::SageMaker;
-use shared::domain::prediction::model_type::ModelType;
-use shared::domain::job::plan::Batch;
-use shared::domain::item::source::SourceBuckets;
 use shared::domain::access::trust::Trust;
+use shared::domain::item::source::SourceBuckets;
+use shared::domain::job::plan::Batch;
+use shared::domain::prediction::model_type::ModelType;
+use shared::domain::provider::connection::SageMaker;
 use shared::egress::Egress;
 use shared::inference::{Models, Roles};
 use shared::lambda::{Aws, Env, SystemClock, TaskError, start_log};

@@ -6,20 +6,20 @@ use std::time::Duration;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use shared::domain::Error;
-use shared::domain::provider::connection::SageMaker;
-use shared::domain::reply::decode;
 use shared::domain::id::ItemUid;
+use shared::domain::item::source::{S3Object, Source, SourceBuckets};
 use shared::domain::item::{Asset, SizeOrigin};
-use shared::domain::prediction::size::Size;
-use shared::domain::job::{Counters, Job};
-use shared::domain::job_status::JobStatus;
-use shared::domain::prediction::model_type::ModelType;
-use shared::domain::prediction::orientation::Orientation;
 use shared::domain::job::failure::FailureCode;
 use shared::domain::job::plan::Batch;
-use shared::domain::item::source::{S3Object, Source, SourceBuckets};
+use shared::domain::job::{Counters, Job};
+use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
+use shared::domain::prediction::model_type::ModelType;
+use shared::domain::prediction::orientation::Orientation;
 use shared::domain::prediction::rle;
+use shared::domain::prediction::size::Size;
+use shared::domain::provider::connection::SageMaker;
+use shared::domain::reply::decode;
 use shared::ports::{Model, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,

@@ -11,17 +11,17 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use shared::domain::project::auto_label::{AutoLabel, AutoLabelPause};
 use shared::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use shared::domain::job::{Job, UploadRun};
 use shared::domain::project::Project;
+use shared::domain::project::auto_label::{AutoLabel, AutoLabelPause};
 use shared::domain::provider::InferenceProvider;
 use shared::domain::{Error, Timestamp, limits};
-use shared::services::start_job::{self, Cause};
 use shared::ports::{
-    UploadBacklog, Clock, Executions, Items, Jobs, Projects, Providers, Slice, UnlabeledQuery, UploadQueue, UploadWatch,
-    WaitingUploads,
+    Clock, Executions, Items, Jobs, Projects, Providers, Slice, UnlabeledQuery, UploadBacklog, UploadQueue,
+    UploadWatch, WaitingUploads,
 };
+use shared::services::start_job::{self, Cause};
 use tracing::{info, warn};
 
 use crate::App;
@@ -94,7 +94,13 @@ where
         Ok(())
     }
 
-    async fn start_job(&self, backlog: UploadBacklog, setting: AutoLabel, paused: bool, now: Timestamp) -> Result<(), Error> {
+    async fn start_job(
+        &self,
+        backlog: UploadBacklog,
+        setting: AutoLabel,
+        paused: bool,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let (waiting, until) = (backlog.waiting(), now - SETTLED);
         let UploadBacklog { project, counted, taken_until, last_job, .. } = backlog;
         let (organization, uid) = (project.organization, project.uid);
@@ -177,7 +183,8 @@ where
         after: Option<&String>,
         until: Option<Timestamp>,
     ) -> Result<bool, Error> {
-        let query = UnlabeledQuery { after: after.cloned(), until, uploads: true, limit: Some(1), ..UnlabeledQuery::default() };
+        let query =
+            UnlabeledQuery { after: after.cloned(), until, uploads: true, limit: Some(1), ..UnlabeledQuery::default() };
         Ok(pin!(self.store.unlabeled(project, query)).try_next().await?.is_some())
     }
 

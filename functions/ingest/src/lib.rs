@@ -16,14 +16,14 @@ use futures_util::{StreamExt, stream};
 use shared::domain::Error;
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::AssetType;
-use shared::domain::prediction::model_type::ModelType;
-use shared::domain::limits;
 use shared::domain::item::source::SourceBuckets;
+use shared::domain::limits;
+use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{
     Clock, Contents, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, UploadWatch, Uploads,
     WaitingUploads,
 };
-use shared::queue::{SqsBatchResponse, SqsMessage, SqsEvent};
+use shared::queue::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tokio::time::Instant;
 use tracing::{error, info};
 

@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
-use shared::domain::prediction::model_type::ModelType;
 use shared::domain::item::source::SourceBuckets;
+use shared::domain::prediction::model_type::ModelType;
 use shared::executions::StateMachine;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use shared::domain::Error;
-use shared::domain::item::content::{Content, Stored};
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
-use shared::domain::item::{Asset, AssetType, Item, SizeOrigin};
-use shared::domain::item::source::{S3Object, Source};
-use shared::domain::upload::{Effect, RejectedUpload, Rejection, check, position_of};
+use shared::domain::item::content::{Content, Stored};
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
-use shared::services::measure::recognize;
+use shared::domain::item::source::{S3Object, Source};
+use shared::domain::item::{Asset, AssetType, Item, SizeOrigin};
+use shared::domain::upload::{Effect, RejectedUpload, Rejection, check, parse_object_key};
 use shared::ports::{Clock, Contents, Described, Files, Items, Listing, Listings, NoFile, Uploads};
+use shared::services::measure::recognize;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::info;
@@ -123,8 +123,9 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
         new: Item,
         described: Option<Described>,
     ) -> Result<Option<Landed>, Error> {
-        let landed =
-            |added, waits| Ok(Some(Landed { organization: target.organization, project: target.project, added, waits }));
+        let landed = |added, waits| {
+            Ok(Some(Landed { organization: target.organization, project: target.project, added, waits }))
+        };
         let added = soon(self.store.add_items(std::slice::from_ref(&new))).await?.pop();
         let mut there = match added.transpose()?.flatten() {
             // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
@@ -223,7 +224,7 @@ impl<S: Items + Uploads, O: Files + Listings + Contents, E, Q, C: Clock> App<S, 
             info!(bucket = object.bucket, why, "upload that is nobody's");
             Ok(None)
         };
-        let Some((project, key)) = position_of(&object.key) else { return nobody("no project's prefix") };
+        let Some((project, key)) = parse_object_key(&object.key) else { return nobody("no project's prefix") };
         let Some(organization) = self.owner(project).await? else { return nobody("an unknown project") };
         let source = if object.bucket == self.bucket {
             Source::Bucket(object.key.clone())

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::JobUid;
 use shared::domain::item::Item;
-use shared::domain::prediction::size::Size;
+use shared::domain::item::file_version::Digest;
+use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::job_status::JobStatus;
 use shared::domain::prediction::orientation::Orientation;
+use shared::domain::prediction::size::Size;
 use shared::domain::project::Project;
-use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::upload::Rejection;
-use shared::domain::item::file_version::Digest;
 use shared::ports::{Described, NoFile, Objects, UnlabeledQuery};
 use shared::queue::{Attributes, UploadMessage};
 use shared::testing::{
@@ -507,7 +507,11 @@ async fn an_upload_that_is_no_new_version_leaves_the_item_and_its_draft_and_is_l
             app.handle([event("Object Created", BUCKET, key, size, "another", 2)]).await;
         }
 
-        assert_eq!((app.store.all_items(), app.store.waiting_in(project, &UnlabeledQuery::default())), before, "{reason:?}");
+        assert_eq!(
+            (app.store.all_items(), app.store.waiting_in(project, &UnlabeledQuery::default())),
+            before,
+            "{reason:?}"
+        );
         let rejected = app.store.rejected();
         assert_eq!(rejected.iter().map(|upload| upload.reason).collect::<Vec<_>>(), [reason; 2]);
 

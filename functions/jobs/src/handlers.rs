@@ -5,15 +5,15 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
+use shared::domain::access::api_key::Scope;
 use shared::domain::id::{JobUid, Naming, ProjectUid};
 use shared::domain::job::{Job, JobRequest};
 use shared::domain::job_status::JobStatus;
-use shared::domain::access::api_key::Scope;
 use shared::domain::webhook::Event;
 use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::services::start_job::{self, Cause};
 use shared::ports::{Clock, Executions, JobFilter, Jobs, Projects, Providers, Queue, Webhooks};
 use shared::services::outbox;
+use shared::services::start_job::{self, Cause};
 use tracing::warn;
 
 use crate::view::NewJob;

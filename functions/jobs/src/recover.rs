@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::{JobUid, Naming};
-use shared::domain::job::{Job, JobSpec};
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
+use shared::domain::job::{Job, JobSpec};
 use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::services::start_job;
 use shared::ports::{Clock, Executions, Jobs, Projects, Providers, Queue, Reports};
+use shared::services::start_job;
 
 use crate::handlers::{READ, WRITE};
 use crate::{App, JobView};

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
+use shared::domain::job::summary::Summary;
 use shared::domain::job::{Job, Trigger};
 use shared::domain::job_status::JobStatus;
 use shared::domain::prediction::model_type::ModelType;
-use shared::domain::job::summary::Summary;
 use utoipa::ToSchema;
 
 /// The job object (contract, 6.1).

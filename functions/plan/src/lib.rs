@@ -7,8 +7,8 @@ use serde::Deserialize;
 use shared::domain::Error;
 use shared::domain::id::JobUid;
 use shared::domain::job::JobSpec;
-use shared::domain::prediction::model_type::ModelType;
 use shared::domain::job::plan::{Cut, Plan, Planned, Workers};
+use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, WaitingUploads};
 use tracing::info;
 

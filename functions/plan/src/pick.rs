@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::id::ItemUid;
 use shared::domain::item::{Asset, Item};
-use shared::domain::job::{JobSpec, UploadRun};
 use shared::domain::job::plan::{Batch, Plan};
+use shared::domain::job::{JobSpec, UploadRun};
 use shared::domain::{Error, Timestamp, limits};
 use shared::ports::{Items, Jobs, Ledger, Manifests, Objects, Picked, UnlabeledQuery, WaitingUploads};
 
@@ -83,8 +83,12 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
             None => 0, // it was turned off since the job was asked for
         };
         manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
-        let query =
-            UnlabeledQuery { after: backlog.taken_until, until: Some(run.until), uploads: true, ..UnlabeledQuery::default() };
+        let query = UnlabeledQuery {
+            after: backlog.taken_until,
+            until: Some(run.until),
+            uploads: true,
+            ..UnlabeledQuery::default()
+        };
         Ok(Picked {
             organization: spec.organization,
             project: spec.project,
@@ -137,8 +141,9 @@ impl<S, T: Items, O: Objects, C> Planner<S, T, O, C> {
         let young = UnlabeledQuery { since: Some(settled), until: Some(now + SETTLED), ..UnlabeledQuery::default() };
         let young: Vec<(String, Asset)> = self.tenants.unlabeled(spec.project, young).try_concat().await?;
         let mut taken: HashSet<ItemUid> = young.iter().map(|(_, asset)| asset.uid).collect();
-        let mut old =
-            pin!(self.tenants.unlabeled(spec.project, UnlabeledQuery { until: Some(settled), ..UnlabeledQuery::default() }));
+        let mut old = pin!(
+            self.tenants.unlabeled(spec.project, UnlabeledQuery { until: Some(settled), ..UnlabeledQuery::default() })
+        );
         while let Some(waiting) = old.try_next().await? {
             let assets =
                 waiting.into_iter().map(|(_, asset)| asset).filter(|asset| !taken.contains(&asset.uid)).collect();

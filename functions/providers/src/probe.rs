@@ -4,16 +4,16 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use shared::domain::Error;
-use shared::domain::reply::{BadAnswer, Decoded, Picture, decode, path_of};
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::ItemUid;
 use shared::domain::item::{AssetType, Source};
-use shared::domain::prediction::size::Size;
 use shared::domain::job::failure::NoteCode;
-use shared::domain::prediction::Mask;
-use shared::domain::provider::InferenceProvider;
 use shared::domain::limits;
+use shared::domain::prediction::Mask;
 use shared::domain::prediction::mask;
+use shared::domain::prediction::size::Size;
+use shared::domain::provider::InferenceProvider;
+use shared::domain::reply::{BadAnswer, Decoded, Picture, decode, path_of};
 use shared::ports::{Connect, Files, InferenceRequest, Model, NoFile, Objects};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 

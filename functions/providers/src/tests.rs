@@ -4,14 +4,14 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::provider::connection::{Connection, Reading, SageMaker};
+use shared::domain::access::trust::Trust;
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::id::{OrganizationUid, ProviderUid};
 use shared::domain::job::failure::Failure;
 use shared::domain::job::failure::FailureCode;
 use shared::domain::project::Project;
 use shared::domain::provider::InferenceProvider;
-use shared::domain::access::trust::Trust;
+use shared::domain::provider::connection::{Connection, Reading, SageMaker};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets, Slice};
 use shared::testing::{

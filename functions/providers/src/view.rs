@@ -3,14 +3,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 use shared::domain::Timestamp;
+use shared::domain::access::trust::Trust;
+use shared::domain::diagnosis::Diagnosis;
+use shared::domain::id::{ProjectUid, ProviderUid};
+use shared::domain::prediction::turn::Exif;
+use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::{
     AuthType, Connection, Coordinates, MASK, ProviderType, RequestFormat, ResponseFormat, SageMaker,
 };
-use shared::domain::diagnosis::Diagnosis;
-use shared::domain::id::{ProjectUid, ProviderUid};
-use shared::domain::provider::InferenceProvider;
-use shared::domain::access::trust::Trust;
-use shared::domain::prediction::turn::Exif;
 use utoipa::ToSchema;
 
 use crate::probe::Probe;

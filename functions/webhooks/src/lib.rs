@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{get, post};
-use shared::ports::{Clock, Queue, WebhookSender, Secrets, Webhooks};
+use shared::ports::{Clock, Queue, Secrets, WebhookSender, Webhooks};
 use utoipa::OpenApi;
 
 pub use view::{DeliveryView, TestView, WebhookView};

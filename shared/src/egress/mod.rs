@@ -22,8 +22,8 @@ use rustls::ClientConfig;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use crate::domain::limits;
 use crate::domain::item::source::Source;
+use crate::domain::limits;
 use crate::ports::{Files, NoFile};
 
 pub use self::error::{EgressError, TlsError};

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::id::OrganizationUid;
 use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
 use crate::domain::access::rate_limit::{RateLimit, Requester};
+use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::Keys;
 

@@ -19,7 +19,7 @@ use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_
 use super::throttle::{self, Throttle};
 use super::trace::{self, Seen};
 use super::{Caller, PublicBase, idempotency, respond};
-use crate::domain::access::rate_limit::{RateLimit, Requester, RateLimitStatus, Usage};
+use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester, Usage};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Clock, Idempotency, Keys, RateLimits};
 

@@ -18,8 +18,8 @@ use super::frame::Frame;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY};
 use super::sealed::Seal;
 use super::{Caller, respond};
-use crate::domain::id::Naming;
 use crate::domain::access::idempotency::{Claim, Claimed, IdempotencyKey, Outcome, fingerprint};
+use crate::domain::id::Naming;
 use crate::domain::{Error, limits};
 use crate::ports::{Clock, Idempotency};
 

@@ -18,9 +18,9 @@ use tokio::sync::Notify;
 
 use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
 use super::{Body, ListRequest, Path, Repeatable, Settings, respond, wrong_method};
+use crate::domain::access::rate_limit::RateLimit;
 use crate::domain::fields::Fields;
 use crate::domain::id::{Naming, ProjectUid};
-use crate::domain::access::rate_limit::RateLimit;
 use crate::domain::{Error, Timestamp, limits};
 use crate::testing::{ACME, Fault, MemoryRequests, OTHER, TestApi};
 

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use lambda_http::request::RequestContext;
 
 use super::headers::{RATE_LIMIT, RATE_REMAINING, RATE_RESET};
-use crate::domain::access::rate_limit::{RateLimit, Requester, RateLimitStatus};
+use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester};
 use crate::domain::{Error, Timestamp};
 use crate::ports::RateLimits;
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::domain::provider::connection::{Credentials, Http, Reading};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::job::failure::Failure;
 use crate::domain::job::failure::FailureCode;
+use crate::domain::provider::connection::{Credentials, Http, Reading};
 use crate::egress::{Answer, Egress, EgressError, Post};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
@@ -158,11 +158,11 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::*;
-    use crate::domain::provider::connection::{Connection, ProviderType};
     use crate::domain::id::ItemUid;
     use crate::domain::item::AssetType;
     use crate::domain::prediction::size::Size;
     use crate::domain::prediction::turn::Frame;
+    use crate::domain::provider::connection::{Connection, ProviderType};
     use crate::egress::TlsError;
 
     /// A server for one request: its port, and what it was sent.

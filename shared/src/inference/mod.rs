@@ -11,8 +11,8 @@ use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::config::{Builder, Credentials};
 
 use crate::domain::Error;
-use crate::domain::provider::connection::{Connection, Reading, SageMaker};
 use crate::domain::provider::InferenceProvider;
+use crate::domain::provider::connection::{Connection, Reading, SageMaker};
 use crate::egress::Egress;
 use crate::ports::{Clock, Connect, InferenceError, InferenceRequest, Model, Secrets};
 

@@ -10,8 +10,8 @@ use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
 use jiff::SignedDuration;
 use uuid::Uuid;
 
-use crate::domain::id::OrganizationUid;
 use crate::domain::access::trust::Trust;
+use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::Clock;
 use crate::sdk;

@@ -9,10 +9,10 @@ use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_sdk_sagemakerruntime::types::error::ModelError;
 
 use super::http::unanswered;
-use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::job::failure::Failure;
 use crate::domain::job::failure::FailureCode;
+use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
 /// Characters of a model's own words that are shown.

@@ -14,8 +14,8 @@ use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::{ChecksumMode, CompletedMultipartUpload, CompletedPart, ServerSideEncryption};
 
 use crate::domain::Error;
-use crate::domain::item::source::{S3Object, Source};
 use crate::domain::item::file_version::Digest;
+use crate::domain::item::source::{S3Object, Source};
 use crate::objects::digest::Digesting;
 use crate::ports::{Contents, Described, Files, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;

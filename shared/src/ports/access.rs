@@ -2,11 +2,11 @@
 
 use std::future::Future;
 
-use crate::domain::id::OrganizationUid;
-use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
+use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::access::organization::Organization;
 use crate::domain::access::rate_limit::{Requester, Usage};
+use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 

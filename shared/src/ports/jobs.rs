@@ -6,11 +6,11 @@ use futures_util::Stream;
 
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::Item;
-use crate::domain::job::{Job, JobSpec, JobState};
-use crate::domain::job_status::JobStatus;
 use crate::domain::job::outcome::{ChunkId, ItemCommit, ItemReport, OutcomeKind, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
+use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job_status::JobStatus;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Picked, Slice};

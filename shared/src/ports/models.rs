@@ -4,16 +4,16 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::domain::provider::connection::{Credentials, LabelPrompt, Reading, RequestFormat, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::{ItemUid, OrganizationUid, ProviderUid};
 use crate::domain::item::AssetType;
-use crate::domain::prediction::size::Size;
-use crate::domain::prediction::model_type::ModelType;
 use crate::domain::job::failure::Failure;
 use crate::domain::job::failure::FailureCode;
-use crate::domain::provider::InferenceProvider;
+use crate::domain::prediction::model_type::ModelType;
+use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::Frame;
+use crate::domain::provider::InferenceProvider;
+use crate::domain::provider::connection::{Credentials, LabelPrompt, Reading, RequestFormat, SageMaker};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 

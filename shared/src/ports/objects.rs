@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::domain::Error;
 use crate::domain::item::Asset;
-use crate::domain::job::plan::Batch;
-use crate::domain::item::source::Source;
 use crate::domain::item::file_version::Digest;
+use crate::domain::item::source::Source;
+use crate::domain::job::plan::Batch;
 
 /// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
 /// bucket drops it.

@@ -3,10 +3,10 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{AssetType, Item};
 use crate::domain::project::Project;
+use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};

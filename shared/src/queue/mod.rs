@@ -16,7 +16,7 @@ use crate::domain::item::is_zero;
 use crate::ports::{DeliveryRequest, Queue, UploadQueue};
 use crate::sdk;
 
-pub use records::{Attributes, SqsBatchResponse, SqsMessage, SqsEvent};
+pub use records::{Attributes, SqsBatchResponse, SqsEvent, SqsMessage};
 
 /// The longest delay of a message (AWS, "Amazon SQS delay queues"). Longer ones take several hops.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);

@@ -8,8 +8,8 @@ use super::Store;
 use super::calls::{Found, Row, attribute, classify, key_of, read};
 use super::keys::{self, Key};
 use super::rows::item;
-use crate::domain::id::OrganizationUid;
 use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
+use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{KeyRing, Keys, Page, Slice};
 

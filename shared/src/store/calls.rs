@@ -286,7 +286,12 @@ pub(super) struct Found<T> {
 
 impl<T> Found<T> {
     /// The entries that are wanted, at most `limit`. The read goes on from the last of them, or from all that was looked at.
-    pub(super) fn narrowed(mut self, limit: usize, wanted: impl Fn(&T) -> bool, position: impl Fn(&T) -> String) -> Self {
+    pub(super) fn narrowed(
+        mut self,
+        limit: usize,
+        wanted: impl Fn(&T) -> bool,
+        position: impl Fn(&T) -> String,
+    ) -> Self {
         self.entries.retain(wanted);
         if self.entries.len() > limit {
             self.entries.truncate(limit);

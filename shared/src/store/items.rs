@@ -14,8 +14,8 @@ use super::rows::{ItemOfTailRow, ItemRow, RejectedRow, ResultRow, item, unlabele
 use super::uploads::{as_read, of_same_file};
 use crate::domain::Error;
 use crate::domain::id::{ItemName, ItemUid, OrganizationUid, ProjectUid, ResultUid};
-use crate::domain::item::{Asset, Item};
 use crate::domain::item::result::{LabelResult, ResultStatus};
+use crate::domain::item::{Asset, Item};
 use crate::domain::webhook::Delivery;
 use crate::ports::{Drafts, Items, Page, Results, Slice, UnlabeledQuery};
 

@@ -9,9 +9,9 @@ use super::calls::{Found, Row, Transacted, attribute, classify, key_of, looked_a
 use super::keys::{self, ACTIVE, Key};
 use super::rows::{DeliveryRow, JobListingRow, JobRow, PlanRow, item};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
+use crate::domain::job::plan::Plan;
 use crate::domain::job::{Job, JobSpec, JobState};
 use crate::domain::job_status::JobStatus;
-use crate::domain::job::plan::Plan;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Ending, JobFilter, Jobs, Page, Picked, Slice};
@@ -57,8 +57,9 @@ impl Jobs for Store {
         }
         let wanted = |(job, _): &(Job, usize)| filter.status.is_none_or(|status| status == job.state.status);
         let position = |(job, _): &(Job, usize)| job.spec.uid.to_string();
-        let found =
-            Found { entries, further }.narrowed(slice.limit, wanted, position).within_bytes(|(_, bytes)| *bytes, position);
+        let found = Found { entries, further }
+            .narrowed(slice.limit, wanted, position)
+            .within_bytes(|(_, bytes)| *bytes, position);
         Ok(found.page(slice, position).with(|jobs| jobs.into_iter().map(|(job, _)| job).collect()))
     }
 

@@ -4,12 +4,12 @@
 //! Numbers are zero-padded, so that string order is number order.
 
 use crate::domain::Timestamp;
+use crate::domain::access::api_key::KeyHash;
+use crate::domain::access::rate_limit::Requester;
 use crate::domain::id::{
     DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
 };
-use crate::domain::access::api_key::KeyHash;
 use crate::domain::job::outcome::ChunkId;
-use crate::domain::access::rate_limit::Requester;
 
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";

@@ -15,13 +15,13 @@ use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ReceiptRow, ResultRow, item, packed};
 use super::uploads::of_same_file;
-use crate::domain::reply::judge::too_large;
-use crate::domain::prediction::draft::Draft;
 use crate::domain::id::JobUid;
-use crate::domain::job::JobSpec;
-use crate::domain::job_status::JobStatus;
-use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::job::JobSpec;
+use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
+use crate::domain::job_status::JobStatus;
+use crate::domain::prediction::draft::Draft;
+use crate::domain::reply::judge::too_large;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ledger};
 

@@ -1,7 +1,6 @@
 //! DynamoDB. One table; every key is built in `keys`, every row shape is in `rows`, then one file per entity.
 
 mod api_keys;
-mod upload_backlog;
 mod calls;
 mod idempotency;
 mod items;
@@ -13,6 +12,7 @@ mod reports;
 mod rows;
 mod tenants;
 mod unlabeled;
+mod upload_backlog;
 mod uploads;
 mod webhooks;
 

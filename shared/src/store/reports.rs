@@ -48,7 +48,8 @@ impl Reports for Store {
         let mut position = slice.after.as_deref().map(Position::parse).transpose()?;
         let mut entries: Vec<(Position, ItemReport)> = Vec::new();
         let page = |entries: Vec<(Position, ItemReport)>, further: Option<Position>| {
-            let page = Page::found(slice, entries, further.map(Position::text), |(position, _)| position.clone().text());
+            let page =
+                Page::found(slice, entries, further.map(Position::text), |(position, _)| position.clone().text());
             page.with(|entries| entries.into_iter().map(|(_, report)| report).collect())
         };
         let (upward, mut more) = (slice.reads_upward(), true);
@@ -56,10 +57,9 @@ impl Reports for Store {
             let (receipts, further) = self.receipts_from(job, position.as_ref(), upward).await?;
             let read = receipts.last().map(|(receipt, _)| Position::end_of(receipt.clone(), upward));
             for (position_of, report) in receipts.into_iter().flat_map(|receipt| lines(receipt, upward)) {
-                if position
-                    .as_ref()
-                    .is_some_and(|last| last.receipt == position_of.receipt && !last.is_before(position_of.line, upward))
-                {
+                if position.as_ref().is_some_and(|last| {
+                    last.receipt == position_of.receipt && !last.is_before(position_of.line, upward)
+                }) {
                     continue;
                 }
                 if only.is_none_or(|kind| kind == report.outcome) {
@@ -82,7 +82,10 @@ impl Reports for Store {
 }
 
 /// What a receipt says about its items, each with its position.
-fn lines((receipt, mut report): (String, Vec<ItemReport>), upward: bool) -> impl Iterator<Item = (Position, ItemReport)> {
+fn lines(
+    (receipt, mut report): (String, Vec<ItemReport>),
+    upward: bool,
+) -> impl Iterator<Item = (Position, ItemReport)> {
     let mut positions: Vec<usize> = (0..report.len()).collect();
     if !upward {
         report.reverse();

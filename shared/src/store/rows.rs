@@ -11,20 +11,20 @@ use serde_dynamo::Item as DynamoItem;
 
 use super::calls::Row;
 use super::keys::{self, Key};
-use crate::domain::prediction::draft::BlobRef;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
+use crate::domain::item::file_version::FileVersion;
+use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
-use crate::domain::prediction::size::Size;
+use crate::domain::job::outcome::Receipt;
+use crate::domain::job::plan::Plan;
+use crate::domain::job::summary::Summary;
 use crate::domain::job::{Counters, Job, JobSpec, JobState};
 use crate::domain::job_status::JobStatus;
-use crate::domain::job::outcome::Receipt;
 use crate::domain::packed::{json_bytes, pack, unpack};
-use crate::domain::job::plan::Plan;
 use crate::domain::prediction::Prediction;
-use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
-use crate::domain::job::summary::Summary;
+use crate::domain::prediction::draft::BlobRef;
+use crate::domain::prediction::size::Size;
 use crate::domain::upload::RejectedUpload;
-use crate::domain::item::file_version::FileVersion;
 use crate::domain::webhook::{Delivery, DeliveryStatus};
 use crate::domain::{Error, Timestamp, limits};
 

@@ -137,7 +137,8 @@ where
 /// The shard whose next entry comes before those of the others.
 fn first<T, C>(shards: &mut [Shard<T, C>]) -> Option<&mut Shard<T, C>> {
     let position = |shard: &Shard<T, C>| shard.waiting.front().map(|(position, _)| position.clone());
-    let (_, first) = shards.iter_mut().filter_map(|shard| Some((position(shard)?, shard))).min_by(|a, b| a.0.cmp(&b.0))?;
+    let (_, first) =
+        shards.iter_mut().filter_map(|shard| Some((position(shard)?, shard))).min_by(|a, b| a.0.cmp(&b.0))?;
     Some(first)
 }
 

@@ -10,12 +10,12 @@ use super::jobs::update;
 use super::keys::{self, ACTIVE, Key};
 use super::rows::UploadBacklogRow;
 use super::tenants::is_done;
-use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::AssetType;
 use crate::domain::project::Project;
+use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{UploadBacklog, Page, Picked, UploadWatch, WaitingUploads};
+use crate::ports::{Page, Picked, UploadBacklog, UploadWatch, WaitingUploads};
 
 const DAY: i64 = 24 * 3_600;
 /// Seconds that a day's count is kept past its day.

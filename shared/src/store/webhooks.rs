@@ -90,7 +90,8 @@ impl Webhooks for Store {
             && let Some(entry) = entries.next().await
         {
             let entry = entry.map_err(classify)?;
-            let times = entry.get(ACTIVE.sk).and_then(|position| keys::times_put_off(position.as_s().ok()?)).unwrap_or(0);
+            let times =
+                entry.get(ACTIVE.sk).and_then(|position| keys::times_put_off(position.as_s().ok()?)).unwrap_or(0);
             waiting.extend(key_of(&entry).and_then(|key| Some((key.delivery_uid()?, times))));
         }
         Ok(waiting)

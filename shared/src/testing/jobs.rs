@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 
-use crate::domain::prediction::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
-use crate::domain::prediction::size::Size;
+use crate::domain::job::outcome::{Outcome, Receipt, SkipReason};
+use crate::domain::job::plan::Plan;
 use crate::domain::job::{Job, JobSpec, JobState};
 use crate::domain::job_status::JobEvent;
 use crate::domain::job_status::JobStatus;
+use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::model_type::ModelType;
-use crate::domain::job::outcome::{Outcome, Receipt, SkipReason};
-use crate::domain::job::plan::Plan;
+use crate::domain::prediction::size::Size;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Chunk, Commit, Ending, JobFilter, Jobs, Ledger, Page, Picked, Slice};

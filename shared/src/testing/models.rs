@@ -8,15 +8,15 @@ use sha2::Digest as _;
 use uuid::Uuid;
 
 use crate::domain::Error;
-use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::ItemUid;
-use crate::domain::prediction::size::Size;
+use crate::domain::item::file_version::Digest;
+use crate::domain::item::source::Source;
 use crate::domain::job::failure::Failure;
 use crate::domain::job::failure::FailureCode;
+use crate::domain::prediction::size::Size;
 use crate::domain::provider::InferenceProvider;
-use crate::domain::item::source::Source;
-use crate::domain::item::file_version::Digest;
+use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::ports::{
     Connect, Contents, Described, Files, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects,
     Upload,

@@ -3,10 +3,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::domain::id::OrganizationUid;
-use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
+use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::access::rate_limit::{Requester, Usage};
+use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Idempotency, Keys, RateLimits};
 use crate::testing::{ACME, ACME_PROJECTS, Fault, OTHER};

@@ -2,20 +2,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
+use crate::domain::item::result::LabelResult;
 use crate::domain::item::{Asset, AssetType, Item};
+use crate::domain::job::plan::Plan;
 use crate::domain::job::{Job, JobSpec, JobState};
 use crate::domain::job_status::JobStatus;
-use crate::domain::job::plan::Plan;
 use crate::domain::project::Project;
-use crate::domain::item::result::LabelResult;
+use crate::domain::project::auto_label::AutoLabelPause;
 use crate::domain::upload::RejectedUpload;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{
-    UploadBacklog, Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, UnlabeledQuery, UploadQueue, UploadWatch, Uploads,
-    WaitingUploads,
+    Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, UnlabeledQuery, UploadBacklog, UploadQueue, UploadWatch,
+    Uploads, WaitingUploads,
 };
 use crate::testing::Fault;
 use crate::testing::providers::{MemoryTenants, lock};
@@ -407,7 +407,13 @@ impl MemoryUploadQueue {
 }
 
 impl UploadQueue for MemoryUploadQueue {
-    async fn request_check(&self, _: OrganizationUid, project: ProjectUid, delay: Duration, _: u32) -> Result<(), Error> {
+    async fn request_check(
+        &self,
+        _: OrganizationUid,
+        project: ProjectUid,
+        delay: Duration,
+        _: u32,
+    ) -> Result<(), Error> {
         self.fault.around(|| {
             lock(&self.looks).push((project, delay));
             Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
-use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, WebhookSender, Secrets, Slice, Webhooks};
+use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, Secrets, Slice, WebhookSender, Webhooks};
 use crate::testing::Fault;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

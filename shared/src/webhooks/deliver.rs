@@ -115,7 +115,8 @@ mod tests {
         let url = format!("http://127.0.0.1:{}/hook", silent.local_addr().unwrap().port());
         let begun = tokio::time::Instant::now();
 
-        let response = WebhookClient::new(Egress::new(true)).post(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
+        let response =
+            WebhookClient::new(Egress::new(true)).post(&url, "sesame", &a_delivery(), Timestamp::UNIX_EPOCH).await;
 
         assert_eq!(response, Response::none("No complete answer came in time."));
         assert!((10.0..10.1).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());

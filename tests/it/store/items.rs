@@ -2,10 +2,10 @@ use std::time::{Duration, Instant};
 
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, OrganizationUid};
-use shared::domain::item::{Asset, Item};
-use shared::domain::prediction::size::Size;
-use shared::domain::job_status::JobStatus;
 use shared::domain::item::result::{ResultStatus, Verdict};
+use shared::domain::item::{Asset, Item};
+use shared::domain::job_status::JobStatus;
+use shared::domain::prediction::size::Size;
 use shared::ports::{Items, Ledger, Results, Slice};
 use shared::store::Store;
 

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use shared::domain::Error;
 use shared::domain::id::JobUid;
+use shared::domain::job::summary::Summary;
 use shared::domain::job::{Job, JobSpec, JobState};
 use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
-use shared::domain::job::summary::Summary;
 use shared::domain::prediction::label_count::LabelCount;
 use shared::ports::{Before, Commit, Ending, JobFilter, Jobs, Ledger, Slice, Webhooks};
 use shared::store::Store;

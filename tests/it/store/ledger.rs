@@ -1,16 +1,16 @@
 use std::fmt::Write;
 
 use futures_util::TryStreamExt;
-use shared::domain::prediction::draft::Draft;
 use shared::domain::id::ItemUid;
+use shared::domain::item::file_version::Sequence;
+use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::job::JobSpec;
+use shared::domain::job::failure::FailureCode;
+use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt};
 use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
-use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt};
-use shared::domain::job::failure::FailureCode;
 use shared::domain::prediction::Prediction;
-use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
-use shared::domain::item::file_version::Sequence;
+use shared::domain::prediction::draft::Draft;
 use shared::ports::{Chunk, Commit, Items, Jobs, Ledger, Uploads};
 use shared::store::Store;
 use tokio::task::JoinSet;

@@ -3,11 +3,11 @@
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::job::JobSpec;
-use shared::domain::job_status::JobStatus;
-use shared::domain::job::outcome::{ChunkId, ItemCommit, OutcomeKind, Reason};
-use shared::domain::job::failure::FailureCode;
 use shared::domain::item::result::{ResultStatus, Verdict};
+use shared::domain::job::JobSpec;
+use shared::domain::job::failure::FailureCode;
+use shared::domain::job::outcome::{ChunkId, ItemCommit, OutcomeKind, Reason};
+use shared::domain::job_status::JobStatus;
 use shared::ports::{Chunk, Commit, Drafts, Items, Jobs, Ledger, Page, Reports, Results, Slice};
 use shared::store::Store;
 

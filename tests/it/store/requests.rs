@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use shared::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
 use shared::domain::access::api_key::KeyHash;
+use shared::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
 use shared::domain::access::rate_limit::{Requester, Usage};
 use shared::ports::{Idempotency, RateLimits};
 use shared::store::Store;

@@ -1,14 +1,14 @@
 use shared::domain::Error;
+use shared::domain::access::api_key::{ApiKey, IssuedKey, KeyHash, Scope};
+use shared::domain::access::organization::Organization;
+use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
+use shared::domain::item::AssetType;
+use shared::domain::prediction::turn::Exif;
+use shared::domain::project::{Project, ProjectChange, ProjectStatus};
+use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::{
     AuthType, Connection, Coordinates, Http, Reading, RequestFormat, ResponseFormat, SageMaker,
 };
-use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
-use shared::domain::item::AssetType;
-use shared::domain::access::api_key::{ApiKey, IssuedKey, KeyHash, Scope};
-use shared::domain::access::organization::Organization;
-use shared::domain::project::{Project, ProjectChange, ProjectStatus};
-use shared::domain::provider::InferenceProvider;
-use shared::domain::prediction::turn::Exif;
 use shared::ports::{KeyRing, Keys, Organizations, Projects, Providers};
 use shared::store::Store;
 

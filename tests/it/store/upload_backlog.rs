@@ -1,9 +1,9 @@
 use futures_util::TryStreamExt;
 use shared::domain::Timestamp;
-use shared::domain::project::auto_label::AutoLabelPause;
 use shared::domain::id::{ItemUid, JobUid, ProjectUid};
 use shared::domain::item::{Asset, AssetType, Item};
 use shared::domain::job::{JobSpec, JobState, UploadRun};
+use shared::domain::project::auto_label::AutoLabelPause;
 use shared::domain::project::{Project, ProjectChange};
 use shared::domain::upload::Effect;
 use shared::ports::{Items, Jobs, Picked, Projects, UnlabeledQuery, UploadWatch, Uploads, WaitingUploads};
@@ -187,7 +187,7 @@ async fn uploads_are_told_from_items_that_calls_have_added(store: Store) {
     let mut items = some_items(project, 60);
     items.iter_mut().skip(50).step_by(2).for_each(|item| item.file = version("one", "1"));
     stored(store.add_items(&items).await);
-    let uploads = async |after: Option<String>, enough| -> Vec<(String, Asset)> {
+    let uploads = async |after: Option<String>, limit| -> Vec<(String, Asset)> {
         let query = UnlabeledQuery { after, uploads: true, limit, ..UnlabeledQuery::default() };
         store.unlabeled(project, query).try_concat().await.unwrap()
     };

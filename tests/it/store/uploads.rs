@@ -2,15 +2,15 @@ use std::collections::HashSet;
 
 use futures_util::TryStreamExt;
 use shared::domain::id::{ItemUid, ProjectUid};
-use shared::domain::item::{Asset, Item, SizeOrigin};
-use shared::domain::prediction::size::Size;
-use shared::domain::prediction::orientation::Orientation;
-use shared::domain::project::{Project, ProjectChange};
-use shared::domain::item::result::Verdict;
-use shared::domain::upload::{Effect, RejectedUpload, Rejection};
 use shared::domain::item::file_version::Digest;
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
+use shared::domain::item::result::Verdict;
+use shared::domain::item::{Asset, Item, SizeOrigin};
+use shared::domain::prediction::orientation::Orientation;
+use shared::domain::prediction::size::Size;
+use shared::domain::project::{Project, ProjectChange};
+use shared::domain::upload::{Effect, RejectedUpload, Rejection};
 use shared::ports::{Drafts, Items, Projects, Results, UnlabeledQuery, Uploads, WaitingUploads};
 use shared::store::Store;
 

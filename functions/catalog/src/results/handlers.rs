@@ -3,15 +3,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
+use shared::domain::access::api_key::Scope;
 use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::prediction::size::Size;
-use shared::domain::access::api_key::Scope;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
+use shared::domain::prediction::size::Size;
+use shared::domain::reply;
 use shared::domain::webhook::{Delivery, Event};
 use shared::domain::{Error, limits};
-use shared::domain::reply;
 use shared::http::{Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem, respond};
 use shared::ports::{Clock, Items, Objects, Page, Projects, Queue, Results, Webhooks};
 use shared::services::outbox;
@@ -135,7 +135,7 @@ fn correction(body: &[u8], size: Option<Size>) -> Result<Verdict, Error> {
     let mut fields = Fields::of_body(body)?;
     let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
     fields.finish()?;
-    decode::annotations("annotations", parts, size).map(Verdict::Correct).map_err(Error::Validation)
+    reply::annotations("annotations", parts, size).map(Verdict::Correct).map_err(Error::Validation)
 }
 
 impl<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {

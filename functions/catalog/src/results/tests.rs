@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use serde_json::{Value, json};
-use shared::domain::prediction::draft::{Draft, Place};
 use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::packed::pack;
-use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::item::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
+use shared::domain::packed::pack;
+use shared::domain::prediction::draft::{BlobRef, Draft};
+use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Objects, Page, Results, Slice, Webhooks};
@@ -169,7 +169,7 @@ async fn a_large_review() -> (TestReview, Vec<Prediction>) {
 async fn large(review: TestReview) -> (TestReview, Vec<Prediction>) {
     let draft = Draft::of(vec![a_draft(0, 0.9).result.unwrap().annotations.remove(0); 3]);
     let (bytes, json_bytes) = pack(&draft.annotations).unwrap();
-    let position = Place { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
+    let position = BlobRef { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
     review.objects.put(&position.key, "", [b"..", bytes.as_slice(), b"."].concat()).await.unwrap();
     for item in &mut *review.store.items.lock().unwrap() {
         let result = item.result.as_mut().unwrap();

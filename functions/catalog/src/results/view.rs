@@ -4,9 +4,9 @@ use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::prediction::model_type::ModelType;
-use shared::domain::prediction::Prediction;
 use shared::domain::item::result::{ResultSource, ResultStatus};
+use shared::domain::prediction::Prediction;
+use shared::domain::prediction::model_type::ModelType;
 use shared::http::etag;
 use utoipa::ToSchema;
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
-use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
 use shared::domain::item::{Asset, AssetType};
-use shared::domain::prediction::size::Size;
-use shared::domain::job::outcome::Receipt;
 use shared::domain::job::failure::NoteCode;
+use shared::domain::job::outcome::Receipt;
 use shared::domain::prediction::label_count::LabelCount;
+use shared::domain::prediction::size::Size;
+use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
 use shared::ports::Objects;
 use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
 

@@ -1,13 +1,13 @@
 //! One frame: whatever a model's server does about EXIF, what is kept is of the picture upright (I13).
 
 use serde_json::{Value, json};
-use shared::domain::provider::connection::Reading;
+use shared::domain::item::source::Source;
 use shared::domain::item::{Asset, SizeOrigin};
-use shared::domain::prediction::size::Size;
 use shared::domain::prediction::orientation::Orientation;
 use shared::domain::prediction::rle;
-use shared::domain::item::source::Source;
+use shared::domain::prediction::size::Size;
 use shared::domain::prediction::turn::Exif;
+use shared::domain::provider::connection::Reading;
 use shared::ports::Objects;
 use shared::testing::{MemoryWeb, ScriptedModel, ScriptedModels, a_mask, a_png};
 

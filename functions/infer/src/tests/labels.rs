@@ -1,8 +1,8 @@
 //! Which labels a model is asked for, and which a job keeps of what it says.
 
 use serde_json::json;
-use shared::domain::provider::connection::Reading;
 use shared::domain::prediction::label_count::LabelCount;
+use shared::domain::provider::connection::Reading;
 use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
 
 use super::{far, masking, running, worker_on};

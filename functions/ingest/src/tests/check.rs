@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use shared::domain::project::auto_label::AutoLabel;
 use shared::domain::id::ItemUid;
 use shared::domain::item::Asset;
 use shared::domain::job::plan::Plan;
 use shared::domain::project::ProjectChange;
+use shared::domain::project::auto_label::AutoLabel;
 use shared::domain::provider::InferenceProvider;
 use shared::ports::Picked;
 
@@ -87,8 +87,13 @@ async fn label(app: &TestApp, project: ProjectUid) -> Vec<Asset> {
     let organization = OrganizationUid::named("acme");
     for job in app.store.jobs_created().into_iter().filter(|job| job.state.status == JobStatus::Pending) {
         let (run, backlog) = (job.spec.uploads.unwrap(), app.store.backlog(organization, project).await.unwrap());
-        let query =
-            UnlabeledQuery { after: backlog.taken_until, until: Some(run.until), uploads: true, limit: None, since: None };
+        let query = UnlabeledQuery {
+            after: backlog.taken_until,
+            until: Some(run.until),
+            uploads: true,
+            limit: None,
+            since: None,
+        };
         let taken = app.store.waiting_in(project, &query);
         let picked = Picked {
             organization,

@@ -6,8 +6,8 @@ use futures_util::Stream;
 use shared::domain::Timestamp;
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Asset;
-use shared::domain::job::outcome::ItemReport;
 use shared::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus, Verdict};
+use shared::domain::job::outcome::ItemReport;
 use shared::ports::UnlabeledQuery;
 use shared::testing::{MemoryExecutions, MemoryQueue, StoppedClock, a_job, an_item};
 
@@ -58,7 +58,11 @@ impl Items for Contended {
         unreachable!("an undo walks its job")
     }
 
-    fn unlabeled(&self, _: ProjectUid, _: UnlabeledQuery) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
+    fn unlabeled(
+        &self,
+        _: ProjectUid,
+        _: UnlabeledQuery,
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
         stream::once(async { unreachable!("an undo walks its job") })
     }
 }

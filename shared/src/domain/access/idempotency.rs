@@ -5,8 +5,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::domain::id::uuid_at;
 use crate::domain::access::api_key::KeyHash;
+use crate::domain::id::uuid_at;
 use crate::domain::{Error, Timestamp};
 
 /// How long an answer is kept (issue 3).

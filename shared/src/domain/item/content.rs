@@ -3,10 +3,10 @@
 use std::fmt;
 
 use crate::domain::item::AssetType;
-use crate::domain::prediction::size::Size;
-use crate::domain::prediction::orientation::Orientation;
-use crate::domain::limits;
 use crate::domain::item::head;
+use crate::domain::limits;
+use crate::domain::prediction::orientation::Orientation;
+use crate::domain::prediction::size::Size;
 
 /// What a file holds. A format is told by magic alone: whether its size was found is another thing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,3 +119,71 @@ impl FileVersion {
         self.digest.iter().cloned().chain(md5s).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A version with what S3 says of it.
+    fn described(etag: &str, size_bytes: u64, digest: Option<(&str, &str)>) -> FileVersion {
+        let digest = digest.map(|(algorithm, value)| Digest::of(algorithm, value));
+        FileVersion { size_bytes: Some(size_bytes), digest, ..FileVersion::of(etag, Sequence::of("1")) }
+    }
+
+    #[test]
+    fn the_same_bytes_are_known_by_their_etag_or_by_a_checksum_of_the_whole() {
+        let crc = |value| Some(("crc64nvme", value));
+        let one = described("one", 9, crc("x"));
+
+        for same in [described("one", 9, None), described("parts-2", 9, crc("x"))] {
+            assert!(one.has_bytes_of(&same) && one.doubts(&same, false).is_empty());
+        }
+        for other in
+            [described("two", 9, crc("y")), described("two", 9, Some(("sha256", "x"))), described("two", 9, None)]
+        {
+            assert!(!one.has_bytes_of(&other));
+        }
+        // What is not known is not the same.
+        assert!(!described("", 9, None).has_bytes_of(&described("", 9, None)));
+    }
+
+    #[test]
+    fn bytes_are_read_only_where_they_can_tell() {
+        let md5 = "0123456789abcdef0123456789abcdef";
+        let crc32 = Some(("crc32", "x"));
+        let digests = |known: &FileVersion, new: &FileVersion, is_md5| -> Vec<String> {
+            known.doubts(new, is_md5).into_iter().map(|Digest(digest)| digest).collect()
+        };
+        let parts = described("parts-2", 9, None);
+
+        assert_eq!(digests(&described(md5, 9, None), &parts, false), [format!("md5:{md5}")]);
+        let large = |etag| described(etag, 11 * MIB, None);
+        assert_eq!(digests(&large("x-3"), &large(md5), true), ["md5/5242880:x-3"]);
+        assert_eq!(
+            digests(&large("x-2"), &large("y-3"), false),
+            ["md5/6291456:x-2", "md5/8388608:x-2", "md5/10485760:x-2"]
+        );
+        assert_eq!(digests(&described(md5, 9, crc32), &parts, false), ["crc32:x".to_owned(), format!("md5:{md5}")]);
+        assert_eq!(
+            digests(&described("parts-3", 9, crc32), &described(md5, 9, Some(("sha1", "y"))), true),
+            ["crc32:x"]
+        );
+        for (known, new, is_md5, why) in [
+            (described(md5, 9, None), described("fedcba9876543210fedcba9876543210", 9, None), true, "two MD5s differ"),
+            (described("parts-3", 9, None), parts.clone(), false, "such parts are none of a usual size"),
+            (described(md5, 8, crc32), parts, false, "another length"),
+            (described(md5, 9, crc32), described("parts-2", 9, Some(("crc32", "y"))), false, "another checksum"),
+            (described(md5, 1 << 30, crc32), described("parts-2", 1 << 30, None), false, "too large to be read"),
+        ] {
+            assert!(digests(&known, &new, is_md5).is_empty(), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_row_of_before_there_was_more_to_say_is_still_read() {
+        let read: FileVersion = serde_json::from_value(json!({"e": "9b2cf5", "s": "00ABC"})).unwrap();
+        assert_eq!(read, FileVersion::of("9b2cf5", Sequence::of("00ABC")));
+    }
+}

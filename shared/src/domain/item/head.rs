@@ -15,8 +15,8 @@ mod simple;
 mod tiff;
 
 use crate::domain::item::content::{Content, HeadFault, PictureFormat, PointCloudFormat, SizeUnknown, Stored};
-use crate::domain::prediction::size::Size;
 use crate::domain::limits;
+use crate::domain::prediction::size::Size;
 use magic::Magic;
 
 /// Ranges that are read of a file.

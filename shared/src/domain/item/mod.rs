@@ -13,11 +13,13 @@ use utoipa::ToSchema;
 use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
-use crate::domain::prediction::orientation::Orientation;
-use crate::domain::item::result::LabelResult;
-pub use source::Source;
 use crate::domain::item::file_version::FileVersion;
+use crate::domain::item::result::LabelResult;
+use crate::domain::prediction::orientation::Orientation;
+use crate::domain::prediction::size::Size;
+use crate::domain::prediction::turn::Exif;
 use crate::domain::{Error, Timestamp, limits};
+pub use source::Source;
 
 /// What an item is (contract, 10.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -151,6 +153,7 @@ impl AssetType {
     }
 }
 
+impl Asset {
     /// Whether its orientation must be known before a model is asked, and is not.
     #[must_use]
     pub const fn wants_orientation(&self, exif: Exif) -> bool {
@@ -166,7 +169,6 @@ impl AssetType {
         }
     }
 
-impl Asset {
     /// Whether its size is still to be read from the file.
     #[must_use]
     pub const fn wants_size(&self) -> bool {
@@ -265,9 +267,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use crate::domain::item::source::S3Object;
-    use crate::domain::item::file_version::Sequence;
     use super::*;
+    use crate::domain::item::file_version::Sequence;
+    use crate::domain::item::source::S3Object;
 
     fn read(value: Value) -> Result<Item, Error> {
         let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();

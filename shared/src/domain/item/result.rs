@@ -6,11 +6,11 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::prediction::draft::BlobRef;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid};
-use crate::domain::prediction::model_type::ModelType;
 use crate::domain::prediction::Prediction;
+use crate::domain::prediction::draft::BlobRef;
+use crate::domain::prediction::model_type::ModelType;
 use crate::domain::{Error, Timestamp, limits};
 
 /// Where a result is in its life.

@@ -1,8 +1,8 @@
 //! The breaker: a job whose first items all fail alike is not worth the rest.
 
-use crate::domain::job::outcome::Outcome;
 use crate::domain::job::failure::Failure;
 use crate::domain::job::failure::FailureCode;
+use crate::domain::job::outcome::Outcome;
 
 /// Items that must have failed alike. A job with fewer is no case for it.
 pub const ITEMS: u32 = 20;
@@ -46,8 +46,8 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::prediction::draft::Draft;
     use crate::domain::job::outcome::SkipReason;
+    use crate::domain::prediction::draft::Draft;
 
     fn failed(message: &str) -> Outcome {
         Outcome::Failed(Failure::new(FailureCode::ModelError, message))

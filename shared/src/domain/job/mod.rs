@@ -15,14 +15,13 @@ pub mod summary;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
-use crate::domain::project::Project;
 use crate::domain::job::summary::Summary;
+use crate::domain::job_status::JobStatus;
+use crate::domain::prediction::model_type::ModelType;
 use crate::domain::{Error, Timestamp, unicode};
 
 /// What a client asks for, checked as far as that goes without the project.
@@ -248,39 +247,7 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [JobEvent; 4] = [JobEvent::Start, JobEvent::Complete, JobEvent::Fail, JobEvent::Cancel];
-
-    #[test]
-    fn a_terminal_status_never_changes() {
-        for from in JobStatus::ALL.into_iter().filter(|s| !s.is_active()) {
-            for event in EVENTS {
-                assert!(from.after(event).is_ok_and(|to| to == from) || from.after(event).is_err(), "{from} {event:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_pending_job_cannot_complete() {
-        assert_eq!(
-            JobStatus::Pending.after(JobEvent::Complete),
-            Err(IllegalTransition { from: JobStatus::Pending, event: JobEvent::Complete })
-        );
-    }
-
     proptest! {
-        #[test]
-        fn whatever_happens_a_job_ends_once(events in prop::collection::vec(0usize..4, 0..12)) {
-            let mut status = JobStatus::Pending;
-            let mut ended = None;
-            for event in events {
-                if let Ok(next) = status.after(EVENTS[event]) {
-                    if let Some(end) = ended { prop_assert_eq!(next, end); }
-                    if !next.is_active() { ended = Some(next); }
-                    status = next;
-                }
-            }
-        }
-
         #[test]
         fn progress_is_a_percentage(successful in 0u32..5_000, failed in 0u32..5_000, skipped in 0u32..5_000, rest in 0u32..5_000) {
             let counters = Counters { total: successful + failed + skipped + rest, successful, failed, skipped };

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::prediction::draft::Draft;
 use crate::domain::id::{ItemUid, JobUid};
 use crate::domain::item::Asset;
-use crate::domain::limits;
 use crate::domain::job::failure::{Failure, FailureCode, ItemError, ItemNote, NoteCode};
+use crate::domain::limits;
+use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::label_count::LabelCount;
 
 /// What became of an item.

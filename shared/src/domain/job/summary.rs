@@ -1,17 +1,18 @@
 //! The summary of a finished job (contract, 6.5), added up from its receipts.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::ItemUid;
-use crate::domain::limits;
-use crate::domain::job::outcome::Receipt;
 use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::ItemError;
 use crate::domain::job::failure::ItemNote;
 use crate::domain::job::failure::NoteCode;
+use crate::domain::job::outcome::Receipt;
+use crate::domain::limits;
+use crate::domain::prediction::label_count::LabelCount;
 
 /// What was corrected in answers, or looks wrong in them, without being malformed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,8 +1,8 @@
 //! Every error, named once, with its four faces: the client's sentence, `code`, HTTP status, and the name
 //! that the state machine matches.
 
-use crate::domain::id::JobUid;
 use super::job_status::JobStatus;
+use crate::domain::id::JobUid;
 
 /// A cause for the log alone.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -59,7 +59,7 @@ macro_rules! created {
 }
 
 /// A new version 7 UUID that sorts by `now`.
-pub(super) fn uuid_at(now: Timestamp) -> Uuid {
+pub(in crate::domain) fn uuid_at(now: Timestamp) -> Uuid {
     let seconds = u64::try_from(now.as_second()).unwrap_or(0);
     let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))

@@ -102,3 +102,44 @@ impl fmt::Display for JobStatus {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EVENTS: [JobEvent; 4] = [JobEvent::Start, JobEvent::Complete, JobEvent::Fail, JobEvent::Cancel];
+
+    #[test]
+    fn a_terminal_status_never_changes() {
+        for from in JobStatus::ALL.into_iter().filter(|s| !s.is_active()) {
+            for event in EVENTS {
+                assert!(from.after(event).is_ok_and(|to| to == from) || from.after(event).is_err(), "{from} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pending_job_cannot_complete() {
+        assert_eq!(
+            JobStatus::Pending.after(JobEvent::Complete),
+            Err(IllegalTransition { from: JobStatus::Pending, event: JobEvent::Complete })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_a_job_ends_once(events in prop::collection::vec(0usize..4, 0..12)) {
+            let mut status = JobStatus::Pending;
+            let mut ended = None;
+            for event in events {
+                if let Ok(next) = status.after(EVENTS[event]) {
+                    if let Some(end) = ended { prop_assert_eq!(next, end); }
+                    if !next.is_active() { ended = Some(next); }
+                    status = next;
+                }
+            }
+        }
+    }
+}

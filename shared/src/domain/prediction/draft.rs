@@ -94,8 +94,8 @@ impl BlobRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::prediction::{Geometry, Mask};
     use crate::domain::prediction::rle;
+    use crate::domain::prediction::{Geometry, Mask};
 
     fn a_mask(runs: u64) -> Prediction {
         // Runs that do not repeat, as the edges of real things.

@@ -7,10 +7,10 @@ use std::io::Cursor;
 
 use png::{ColorType, Decoder, InterlaceInfo, Limits};
 
-use crate::domain::prediction::size::Size;
-use crate::domain::prediction::Mask;
 use crate::domain::limits;
+use crate::domain::prediction::Mask;
 use crate::domain::prediction::rle;
+use crate::domain::prediction::size::Size;
 
 /// What the decoder may take for rows and for chunks that say nothing about pixels.
 const DECODER_BYTES: usize = 8 * 1024 * 1024;

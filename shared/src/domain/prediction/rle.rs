@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_table_of_pycocotools_reads_and_writes_alike() {
         // Made by tests/conformance/masks.py.
-        let table = include_str!("../../../tests/conformance/masks.jsonl");
+        let table = include_str!("../../../../tests/conformance/masks.jsonl");
         for line in table.lines() {
             let mask: serde_json::Value = serde_json::from_str(line).unwrap();
             let runs: Vec<u64> = serde_json::from_value(mask["runs"].clone()).unwrap();

@@ -12,11 +12,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::domain::fields::Fields;
-use crate::domain::item::Asset;
-use crate::domain::prediction::size::Size;
 use crate::domain::prediction::orientation::Orientation;
-use crate::domain::prediction::{Geometry, Mask, Prediction, Rect};
 use crate::domain::prediction::rle;
+use crate::domain::prediction::size::Size;
+use crate::domain::prediction::{Geometry, Mask, Prediction, Rect};
 
 /// Runs of a mask that is turned, before and after. An outline has far fewer, noise has more.
 const RUNS: usize = 512 * 1024;
@@ -36,11 +35,11 @@ pub enum Exif {
 
 impl Exif {
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-    pub(super) fn is_applied(&self) -> bool {
+    pub(crate) fn is_applied(&self) -> bool {
         *self == Self::Applied
     }
 
-    pub(super) fn read(fields: &mut Fields) -> Self {
+    pub(crate) fn read(fields: &mut Fields) -> Self {
         let read = |value: Value| match value.as_str() {
             Some("applied") => Ok(Self::Applied),
             Some("ignored") => Ok(Self::Ignored),

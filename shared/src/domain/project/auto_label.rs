@@ -53,7 +53,7 @@ impl AutoLabel {
             let text = fields::text(1, 64)(value)?;
             ProviderUid::parse(&text).map_err(|_| "Must be the uid of a provider.".to_owned())
         });
-        let model_type = fields.optional("model_type", model_type);
+        let model_type = fields.optional("model_type", ModelType::read);
         let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
         let labels = fields.optional("labels", fields::labels).unwrap_or_default();
         let quiet_seconds = fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60);

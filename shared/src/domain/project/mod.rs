@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::project::auto_label::{self, AutoLabel, AutoLabelPause};
 use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid};
+use crate::domain::job::JobRequest;
 use crate::domain::{Error, Timestamp, limits, unicode};
+use auto_label::{AutoLabel, AutoLabelPause};
 
 /// The statuses of the original (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -6,9 +6,9 @@ pub mod pace;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::provider::connection::{Connection, Credentials, ProviderType};
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
+use crate::domain::provider::connection::{Connection, Credentials, ProviderType};
 use crate::domain::{Error, Timestamp, change_time, limits};
 
 /// Model calls in flight over all workers of a job, unless the provider says otherwise.

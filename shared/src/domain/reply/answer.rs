@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::frame::Frame;
 use super::part::{self, Part, Shape};
 use super::{BadAnswer, Broken, Corrected, Decoded, NOTES, Object, Picture, Read, foreign};
-use crate::domain::provider::connection::{Reading, ResponseFormat};
-use crate::domain::prediction::size::Size;
+use crate::domain::job::failure::NoteCode;
 use crate::domain::json::{self, Bounded};
 use crate::domain::limits;
-use crate::domain::job::failure::NoteCode;
 use crate::domain::prediction::Prediction;
+use crate::domain::prediction::size::Size;
+use crate::domain::provider::connection::{Reading, ResponseFormat};
 
 /// Reads an answer part by part.
 ///

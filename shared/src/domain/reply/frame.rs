@@ -3,9 +3,9 @@
 use std::cell::Cell;
 
 use super::{Read, broken};
-use crate::domain::provider::connection::Coordinates;
-use crate::domain::prediction::size::Size;
 use crate::domain::job::failure::NoteCode;
+use crate::domain::prediction::size::Size;
+use crate::domain::provider::connection::Coordinates;
 
 /// What is cut off within a pixel is rounding.
 const ROUNDING: f64 = 1.0;

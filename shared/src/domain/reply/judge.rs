@@ -1,14 +1,14 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
-use crate::domain::reply::Decoded;
-use crate::domain::prediction::draft::Draft;
 use crate::domain::job::JobSpec;
-use crate::domain::limits;
-use crate::domain::job::outcome::{Outcome, SkipReason};
 use crate::domain::job::failure::Failure;
 use crate::domain::job::failure::FailureCode;
+use crate::domain::job::outcome::{Outcome, SkipReason};
+use crate::domain::limits;
 use crate::domain::prediction::Prediction;
+use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::label_count::LabelCount;
+use crate::domain::reply::Decoded;
 use crate::domain::unicode;
 
 /// Gives labels that the job names the form in which it does. So do the prompts of its labels: a model of open vocabulary may say what
@@ -85,8 +85,8 @@ mod tests {
     use super::*;
     use crate::domain::Timestamp;
     use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
-    use crate::domain::prediction::model_type::ModelType;
     use crate::domain::prediction::Geometry;
+    use crate::domain::prediction::model_type::ModelType;
 
     fn spec(threshold: f64, wanted: &[&str]) -> JobSpec {
         let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::frame::Frame;
 use super::part::{Shape, text};
 use super::{Broken, Object, Read, broken, required, take};
+use crate::domain::prediction::rle;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::{Geometry, Mask};
 use crate::domain::{fields, limits};
-use crate::domain::prediction::rle;
 
 pub(super) fn read(part: &mut Object, frame: &Frame) -> Read<Shape> {
     let item = frame.size;

@@ -36,13 +36,13 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::domain::provider::connection::Reading;
 use crate::domain::error::FieldError;
-use crate::domain::prediction::size::Size;
-use crate::domain::prediction::orientation::Orientation;
 use crate::domain::job::failure::NoteCode;
-use crate::domain::prediction::{Geometry, Mask, Prediction};
+use crate::domain::prediction::orientation::Orientation;
+use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::turn_upright;
+use crate::domain::prediction::{Geometry, Mask, Prediction};
+use crate::domain::provider::connection::Reading;
 use crate::domain::{json, limits};
 
 /// Notes of dropped parts that are kept; the rest is counted.

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::frame::Frame;
 use super::{Broken, NO_TEXT, Object, Read, broken, cuboid, field, mask, points, rect, required, take};
-use crate::domain::prediction::size::Size;
 use crate::domain::json::DEFECT;
+use crate::domain::prediction::size::Size;
 use crate::domain::prediction::{Geometry, Prediction};
 use crate::domain::{fields, limits};
 

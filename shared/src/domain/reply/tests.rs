@@ -3,9 +3,9 @@ use serde_json::json;
 
 use super::part::ATTRIBUTE_LEVELS;
 use super::*;
-use crate::domain::provider::connection::{Coordinates, ResponseFormat};
 use crate::domain::prediction::Rect;
 use crate::domain::prediction::rle;
+use crate::domain::provider::connection::{Coordinates, ResponseFormat};
 
 const SIZE: Size = Size { width: 100, height: 50 };
 

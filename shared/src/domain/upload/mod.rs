@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::Timestamp;
-use crate::domain::item::content::Content;
 use crate::domain::id::{OrganizationUid, ProjectUid, UploadUid};
 use crate::domain::item::Item;
-use crate::domain::limits;
+use crate::domain::item::content::Content;
+use crate::domain::item::file_version::{Digest, FileVersion, Sequence};
 use crate::domain::item::result::ResultStatus;
 use crate::domain::item::source::Source;
+use crate::domain::limits;
 
 /// The project and the item's key that an object's key names; `None`: it names no project.
 #[must_use]
@@ -215,9 +216,9 @@ mod tests {
 
     use super::*;
     use crate::domain::id::ItemUid;
+    use crate::domain::item::result::{LabelResult, ResultSource};
     use crate::domain::item::{Asset, AssetType, SizeOrigin};
     use crate::domain::prediction::size::Size;
-    use crate::domain::item::result::{LabelResult, ResultSource};
 
     fn a_project() -> ProjectUid {
         ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap()
@@ -271,9 +272,9 @@ mod tests {
     #[test]
     fn an_object_names_its_project_and_the_items_key() {
         let key = format!("projects/{}/a b/ü+c.jpg", a_project());
-        assert_eq!(place_of(&key), Some((a_project(), "a b/ü+c.jpg")));
+        assert_eq!(parse_object_key(&key), Some((a_project(), "a b/ü+c.jpg")));
         for outside in ["a.jpg", "projects/x/a.jpg", "projects//a", &key.to_uppercase(), "jobs/0192/x", "projects/"] {
-            assert_eq!(place_of(outside), None, "{outside}");
+            assert_eq!(parse_object_key(outside), None, "{outside}");
         }
     }
 
@@ -328,55 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_are_known_by_their_etag_or_by_a_checksum_of_the_whole() {
-        let crc = |value| Some(("crc64nvme", value));
-        let one = described("one", 9, crc("x"));
-
-        for same in [described("one", 9, None), described("parts-2", 9, crc("x"))] {
-            assert!(one.has_bytes_of(&same) && one.doubts(&same, false).is_empty());
-        }
-        for other in
-            [described("two", 9, crc("y")), described("two", 9, Some(("sha256", "x"))), described("two", 9, None)]
-        {
-            assert!(!one.has_bytes_of(&other));
-        }
-        // What is not known is not the same.
-        assert!(!described("", 9, None).has_bytes_of(&described("", 9, None)));
-    }
-
-    #[test]
-    fn bytes_are_read_only_where_they_can_tell() {
-        let md5 = "0123456789abcdef0123456789abcdef";
-        let crc32 = Some(("crc32", "x"));
-        let digests = |known: &FileVersion, new: &FileVersion, is_md5| -> Vec<String> {
-            known.doubts(new, is_md5).into_iter().map(|Digest(digest)| digest).collect()
-        };
-        let parts = described("parts-2", 9, None);
-
-        assert_eq!(digests(&described(md5, 9, None), &parts, false), [format!("md5:{md5}")]);
-        let large = |etag| described(etag, 11 * MIB, None);
-        assert_eq!(digests(&large("x-3"), &large(md5), true), ["md5/5242880:x-3"]);
-        assert_eq!(
-            digests(&large("x-2"), &large("y-3"), false),
-            ["md5/6291456:x-2", "md5/8388608:x-2", "md5/10485760:x-2"]
-        );
-        assert_eq!(digests(&described(md5, 9, crc32), &parts, false), ["crc32:x".to_owned(), format!("md5:{md5}")]);
-        assert_eq!(
-            digests(&described("parts-3", 9, crc32), &described(md5, 9, Some(("sha1", "y"))), true),
-            ["crc32:x"]
-        );
-        for (known, new, is_md5, why) in [
-            (described(md5, 9, None), described("fedcba9876543210fedcba9876543210", 9, None), true, "two MD5s differ"),
-            (described("parts-3", 9, None), parts.clone(), false, "such parts are none of a usual size"),
-            (described(md5, 8, crc32), parts, false, "another length"),
-            (described(md5, 9, crc32), described("parts-2", 9, Some(("crc32", "y"))), false, "another checksum"),
-            (described(md5, 1 << 30, crc32), described("parts-2", 1 << 30, None), false, "too large to be read"),
-        ] {
-            assert!(digests(&known, &new, is_md5).is_empty(), "{why}");
-        }
-    }
-
-    #[test]
     fn the_same_bytes_under_another_etag_change_the_etag_and_nothing_else() {
         let draft = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
         let known = FileVersion { sequence: Sequence::of("1"), ..described("one", 9, Some(("crc32", "x"))) };
@@ -392,12 +344,6 @@ mod tests {
         assert!(!same.waits_anew(&draft));
         let Effect::Changed(other) = draft.uploaded(&parts) else { panic!("it is news") };
         assert!(other.result.is_none(), "where nothing proves them to be the same");
-    }
-
-    #[test]
-    fn a_row_of_before_there_was_more_to_say_is_still_read() {
-        let read: FileVersion = serde_json::from_value(json!({"e": "9b2cf5", "s": "00ABC"})).unwrap();
-        assert_eq!(read, FileVersion::of("9b2cf5", Sequence::of("00ABC")));
     }
 
     #[test]

@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{DeliveryUid, EventUid, OrganizationUid, WebhookUid};
 use crate::domain::item::Item;
+use crate::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use crate::domain::job::Job;
 use crate::domain::job_status::JobStatus;
-use crate::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use crate::domain::{Error, Timestamp, change_time, limits};
 
 /// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, and the last two.

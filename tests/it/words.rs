@@ -1,0 +1,99 @@
+//! The house speaks the field's language (docs/glossary.md): words that were riddles to newcomers do not come back.
+
+use std::fs;
+use std::process::Command;
+
+use crate::repository;
+
+/// A word, in all its forms, and what to say instead.
+const RIDDLES: [(&[&str], &str); 14] = [
+    (&["tell", "tells", "told", "telling", "teller"], "notify, post, say, report, name"),
+    (&["bury", "buries", "buried", "burying"], "send to the dead-letter queue"),
+    (&["look", "looks", "looked", "looking"], "check, read, search, appear"),
+    (&["place", "places"], "position, slot, location, path"),
+    (&["nobody", "somebody", "everybody", "whoever", "whosever", "whomever"], "the process, the caller, no one"),
+    (&["anew"], "again; redelivered"),
+    (&["stretch", "stretches"], "query, range"),
+    (&["spoilt", "spoiled", "spoil"], "corrupted"),
+    (&["courier"], "client"),
+    (&["mend", "mends", "mended", "mending"], "fix, patch"),
+    (&["launch", "launches", "launched"], "start"),
+    (&["introducecallers"], "grantCallerRoles"),
+    (&["goon", "labelapart", "inferapart"], "ContinueBatch, LabelDistributed, InferDistributed"),
+    (&["design.md"], "docs/glossary.md, ARCHITECTURE.md, docs/contract.md or a decision"),
+];
+
+/// Where one of the words is right: a piece of the line, and why.
+const RIGHT: [(&str, &str); 0] = [];
+
+/// Files that are not ours to word.
+const OTHERS: [&str; 4] = [
+    "tests/cases/",      // public reports, as they came
+    "tests/it/words.rs", // this file
+    "infra/package-lock.json",
+    "LICENSE",
+];
+
+/// The lines of the repository's text files: file, number, text.
+fn lines() -> Vec<(String, usize, String)> {
+    let listed = Command::new("git").arg("ls-files").current_dir(repository("")).output().unwrap();
+    let files = String::from_utf8(listed.stdout).unwrap();
+    let ours = files.lines().filter(|file| !OTHERS.iter().any(|other| file.starts_with(other)));
+    let read = |file: &str| Some((file.to_owned(), fs::read_to_string(repository(file)).ok()?)); // pictures are no text
+    ours.filter_map(read)
+        .flat_map(|(file, text)| {
+            let numbered = text.lines().enumerate().map(|(n, line)| (file.clone(), n + 1, line.to_owned()));
+            numbered.collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The words of a line in lower case: `snake_case` and `CamelCase` are several.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut before = ' ';
+    for letter in line.chars() {
+        let begins = letter.is_uppercase() && before.is_lowercase();
+        if begins || !letter.is_alphabetic() {
+            words.push(String::new());
+        }
+        if letter.is_alphabetic() {
+            words.last_mut().unwrap().extend(letter.to_lowercase());
+        }
+        before = letter;
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+fn riddles(line: &str) -> Vec<&'static str> {
+    let lower = line.to_lowercase();
+    let (words, joined) = (words(line), lower.replace('_', ""));
+    let is_in = |riddle: &&&str| match **riddle {
+        "design.md" => lower.contains("design.md"),
+        long @ ("introducecallers" | "labelapart" | "inferapart") => joined.contains(long),
+        "goon" => line.contains("GoOn"),
+        word => words.iter().any(|other| other == word),
+    };
+    RIDDLES.iter().flat_map(|(riddles, _)| riddles.iter()).filter(is_in).copied().collect()
+}
+
+#[test]
+fn words_are_read_out_of_names_and_text() {
+    assert_eq!(words("fn look_again(StoodAt) // 3 Places"), ["fn", "look", "again", "stood", "at", "places"]);
+    assert_eq!(riddles("let x = tellAll(placeholder);"), ["tell"]);
+    assert_eq!(riddles("\"GoOn\", see design.md; overlook, replaced, in_a_place"), ["place", "goon", "design.md"]);
+}
+
+#[test]
+fn no_word_is_a_riddle() {
+    let excepted = |line: &str, file: &str| RIGHT.iter().any(|(piece, _)| line.contains(piece) || file == *piece);
+    let mut complaints = Vec::new();
+    for (file, number, line) in lines() {
+        for riddle in riddles(&line).into_iter().filter(|_| !excepted(&line, &file)) {
+            let (_, instead) = RIDDLES.iter().find(|(riddles, _)| riddles.contains(&riddle)).unwrap();
+            complaints.push(format!("{file}:{number}: \"{riddle}\"; say {instead}"));
+        }
+    }
+    assert!(complaints.is_empty(), "\n{}\n{} lines", complaints.join("\n"), complaints.len());
+}
