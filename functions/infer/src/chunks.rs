@@ -32,10 +32,8 @@ impl Chunks {
     /// The chunks of `batch` but for those that are `committed`.
     pub(crate) fn open(batch: &Batch, assets: Vec<Asset>, committed: &[u32]) -> Self {
         let size = batch.chunk_items.max(1) as usize;
-        let slot = |line: usize| ChunkSlot {
-            chunk: u32::try_from(line / size).unwrap_or(u32::MAX),
-            position: line % size,
-        };
+        let slot =
+            |line: usize| ChunkSlot { chunk: u32::try_from(line / size).unwrap_or(u32::MAX), position: line % size };
         let lines = assets.into_iter().enumerate().map(|(line, asset)| (slot(line), asset));
         let waiting = lines.filter(|(slot, _)| !committed.contains(&slot.chunk)).collect();
         Self { batch: batch.clone(), waiting, open: BTreeMap::new(), ready: Vec::new() }

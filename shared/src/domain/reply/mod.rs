@@ -22,10 +22,10 @@ pub mod judge;
 mod answer;
 mod cuboid;
 mod foreign;
-mod frame;
 mod mask;
 mod numbers;
 mod part;
+mod pixel_space;
 mod points;
 mod rect;
 #[cfg(test)]
@@ -42,7 +42,7 @@ use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::turn_upright;
 use crate::domain::prediction::{Geometry, Mask, Prediction};
-use crate::domain::provider::connection::Reading;
+use crate::domain::provider::connection::{Coordinates, Reading};
 use crate::domain::{json, limits};
 
 /// Notes of dropped parts that are kept; the rest is counted.
@@ -51,8 +51,7 @@ const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
 const CERTAIN: f64 = 1.0;
 const NO_TEXT: &str = "Is not text: it has half of a surrogate pair, or bytes that are not UTF-8.";
 
-use frame::Frame;
-pub use frame::Looks;
+use pixel_space::PixelSpace;
 
 /// What an answer says, part by part.
 #[derive(Debug, Default, PartialEq)]
@@ -65,8 +64,8 @@ pub struct Decoded {
     pub dropped: Vec<String>,
     /// What was corrected: of each code the first, and how often.
     pub corrected: Vec<Corrected>,
-    /// How its coordinates look; `None`: there are none, or they cannot tell.
-    pub looks: Option<Looks>,
+    /// The unit that its coordinates seem to have if they are read as pixels. `None`: there are none, or too few to judge.
+    pub likely_unit: Option<Coordinates>,
 }
 
 /// A kind of correction in an answer.
@@ -197,8 +196,8 @@ impl Decoded {
             let first: String = first.chars().take(limits::MESSAGE_CHARS).collect();
             (*code, if *count > 1 { format!("{first} (and {} more)", count - 1) } else { first })
         });
-        let looks = size.zip(self.looks).and_then(|(size, looks)| looks.remark(size));
-        corrected.chain(looks).collect()
+        let unlikely = size.zip(self.likely_unit).and_then(|(size, unit)| pixel_space::remark(unit, size));
+        corrected.chain(unlikely).collect()
     }
 
     fn unless_nothing_is_left(mut self) -> Result<Self, BadAnswer> {
@@ -216,14 +215,14 @@ impl Decoded {
 /// What is not well formed: nothing is dropped. Of many complaints, the first.
 pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<Vec<Prediction>, Vec<FieldError>> {
     let (mut annotations, mut complaints) = (Vec::with_capacity(parts.len()), Vec::new());
-    let frame = size.map(Frame::in_pixels);
+    let space = size.map(PixelSpace::in_pixels);
     for (index, mut part) in parts.into_iter().enumerate() {
         if let Value::Object(part) = &mut part
             && part.get("confidence").is_none_or(Value::is_null)
         {
             part.insert("confidence".into(), CERTAIN.into());
         }
-        match part::annotation(part, frame.as_ref()).and_then(part::Part::whole) {
+        match part::annotation(part, space.as_ref()).and_then(part::Part::whole) {
             Ok(annotation) => annotations.push(annotation),
             Err(broken) => complaints.push(broken.complaint(path, index)),
         }

@@ -382,30 +382,30 @@ fn coordinates_are_read_in_the_unit_that_the_provider_names() {
 
 #[test]
 fn coordinates_that_cannot_be_pixels_are_noticed_and_read_as_they_are() {
-    let looks = |unit_of: Coordinates, size, parts: Vec<Value>| {
+    let likely_unit = |unit_of: Coordinates, size, parts: Vec<Value>| {
         let whole = parts.into_iter().map(|mut part| {
             part.as_object_mut().unwrap().extend([("label".into(), json!("car")), ("confidence".into(), json!(0.5))]);
             part
         });
         let answer = json!({ "annotations": whole.collect::<Vec<_>>() }).to_string();
-        decode(answer.as_bytes(), &unit(unit_of), Some(size)).unwrap().looks
+        decode(answer.as_bytes(), &unit(unit_of), Some(size)).unwrap().likely_unit
     };
     let large = Size { width: 1_920, height: 1_080 };
     let (fraction, percent) = (rect(0.41, 0.37, 0.12, 0.08), rect(41.0, 37.0, 12.0, 8.0));
     let line = points("polyline", json!([[-0.2, 0.1], [1.2, 0.9]]));
-    for (unit, size, parts, look) in [
-        (Coordinates::Pixels, large, vec![fraction.clone(), line.clone()], Some(Looks::Normalized)),
-        (Coordinates::Pixels, large, vec![fraction.clone(), percent.clone()], Some(Looks::Percent)),
-        (Coordinates::Pixels, large, vec![fraction.clone(), rect(900.0, 3.0, 1.0, 1.0)], Some(Looks::Fine)),
+    for (unit, size, parts, expected) in [
+        (Coordinates::Pixels, large, vec![fraction.clone(), line.clone()], Some(Coordinates::Normalized)),
+        (Coordinates::Pixels, large, vec![fraction.clone(), percent.clone()], Some(Coordinates::Percent)),
+        (Coordinates::Pixels, large, vec![fraction.clone(), rect(900.0, 3.0, 1.0, 1.0)], Some(Coordinates::Pixels)),
         (Coordinates::Pixels, large, vec![json!({"type": "classification"})], None),
         (Coordinates::Pixels, SIZE, vec![fraction.clone()], None),
         (Coordinates::Pixels, large, vec![rect(1.0, 2.0, 30.0, 40.0)], None),
         (Coordinates::Normalized, large, vec![fraction.clone()], None),
     ] {
-        assert_eq!(looks(unit, size, parts.clone()), look, "{parts:?}");
+        assert_eq!(likely_unit(unit, size, parts.clone()), expected, "{parts:?}");
     }
     assert_eq!(
-        Decoded { looks: Some(Looks::Normalized), ..Decoded::default() }.remarks(Some(large))[0].1,
+        Decoded { likely_unit: Some(Coordinates::Normalized), ..Decoded::default() }.remarks(Some(large))[0].1,
         "All coordinates lie between 0 and 1.5, of a picture of 1920 x 1080 pixels: they look like fractions, and were read as pixels. If they are, set coordinates of the provider to \"normalized\"."
     );
 }
