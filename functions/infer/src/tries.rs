@@ -88,7 +88,7 @@ impl Tries {
         self.forgiven >= CROWDED
     }
 
-    /// A call begins, after so many answers of the endpoint.
+    /// A call begins, when the endpoint has given `answers` answers.
     pub(crate) const fn begin(&mut self, answers: u64) {
         if self.is_first() {
             self.seen = answers;

@@ -33,7 +33,7 @@ pub struct Ending {
     pub error_message: Option<String>,
     /// What it came to.
     pub summary: Summary,
-    /// Who is told: written together with the end (I6).
+    /// Deliveries to the webhooks that subscribe: written together with the end (I6).
     pub deliveries: Vec<Delivery>,
 }
 
@@ -54,7 +54,7 @@ pub trait Jobs: Send + Sync {
         filter: JobFilter,
         slice: &Slice,
     ) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
-    /// Jobs that have not ended, or were cancelled and not yet looked after, oldest first: for the watchdog.
+    /// Jobs that have not ended, or whose execution may still run after a cancel, oldest first: for the watchdog.
     fn active_jobs(&self) -> impl Future<Output = Result<Vec<JobUid>, Error>> + Send;
     /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered. What it has
     /// `picked` of a project's uploads is counted in the same step.
@@ -81,7 +81,7 @@ pub trait Jobs: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
     /// Takes back a job whose creation failed and may have had its effect, or may yet have it: it is cancelled, or can be
-    /// created no more. Nobody is told of it.
+    /// created no more. No webhook is notified.
     fn withdraw_job(&self, job: &Job, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
@@ -89,10 +89,10 @@ pub trait Jobs: Send + Sync {
     /// Records why a worker gives a running job up, unless another one has: [`JobState::refusal`]. A job that has ended stays as
     /// it is.
     fn refuse_job(&self, job: JobUid, refusal: &str) -> impl Future<Output = Result<(), Error>> + Send;
-    /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
+    /// The execution of a cancelled job is known to be over: the watchdog need not check it any more.
     fn unwatch_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
-    /// says. The watchdog looks at it no more. `false`: it is not, read it again.
+    /// says. The watchdog checks it no more. `false`: it is not, read it again.
     fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
@@ -151,7 +151,7 @@ pub trait Reports: Send + Sync {
     ) -> impl Future<Output = Result<Page<ItemReport>, Error>> + Send;
 }
 
-/// Drafts that nobody wants.
+/// Discards drafts.
 pub trait Drafts: Send + Sync {
     /// Removes the item's draft, if it still is the one that `item` has and no person has touched it: the item is unlabeled
     /// again at its old position, and its next result has another uid. `false`: it is not, read it again.

@@ -96,9 +96,9 @@ pub struct InferenceRequest<'a> {
     /// The frame of the size, and of the answer's coordinates; `None` of point clouds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
-    /// The labels to look for; empty: any.
+    /// The labels to find. Empty: any.
     pub labels: &'a [String],
-    /// Of the labels that have one, what to look for.
+    /// The prompts of the labels that have one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<LabelPrompt<'a>>,
     /// A hint.
@@ -109,7 +109,7 @@ pub struct InferenceRequest<'a> {
     pub threshold: f64,
 }
 
-/// What Hugging Face's containers take out of a request: `pipeline(inputs, **parameters)`. The rest is for servers that look at it.
+/// What Hugging Face's containers take out of a request: `pipeline(inputs, **parameters)`. The other fields are for servers that read them.
 #[derive(serde::Serialize)]
 struct HuggingFaceRequest<'a> {
     inputs: &'a str,
@@ -146,7 +146,7 @@ impl InferenceRequest<'_> {
     }
 }
 
-/// Why a model gave no answer. The kind decides what happens (design.md, section 6).
+/// Why a model gave no reply. The kind decides what happens: see "Errors" in ARCHITECTURE.md.
 #[derive(Debug, thiserror::Error)]
 pub enum InferenceError {
     /// The item fails.
@@ -215,7 +215,7 @@ impl InferenceError {
     }
 }
 
-/// The one seam to models: an item goes in, the bytes of an answer come out.
+/// The one port to models: a request goes in, the bytes of the reply come out.
 pub trait Model: Send + Sync {
     /// How it is asked, and how its answers are read.
     fn reading(&self) -> &Reading {
@@ -232,7 +232,7 @@ pub trait Model: Send + Sync {
     fn infer(&self, request: &InferenceRequest<'_>) -> impl Future<Output = Result<Vec<u8>, InferenceError>> + Send;
 }
 
-/// The way to models.
+/// Connects to models.
 pub trait Connect: Send + Sync {
     /// Either kind of model.
     type Model: Model;

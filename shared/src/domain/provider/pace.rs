@@ -19,20 +19,20 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Calls in flight that a worker begins with: a server that works on one at a time answers the last of them after four times
-/// its time, and the timeout may be six times.
+/// Calls in flight at the begin. A server that works on one at a time answers the last of them after four times its latency, and
+/// its timeout may be as short as six times the latency.
 const START: u32 = 4;
-/// Good answers between two trials: a refused trial is one refusal in so many, far below the 5 % that an endpoint may see.
+/// Good answers between two trials. One refusal in 36 answers is below the 5 % of refusals that an endpoint may see.
 const HOLD: u32 = 36;
-/// A trial that brought nothing doubles the good answers until the next one, so many times at most.
+/// A trial that brought nothing doubles the good answers until the next one, at most this many times.
 const HOLD_DOUBLINGS: u32 = 4;
-/// Good answers after which a refusal is taken for one that had nothing to do with load: who is full refuses more often.
+/// Good answers after which a refusal is taken for one that had nothing to do with load: a full endpoint refuses more often.
 const DOUBT: u32 = 6;
-/// Of the timeout, in percent: the limit grows by itself while every call would be answered within this.
+/// Percent of the timeout. The limit grows without trials while every call would be answered within it.
 const SAFE: u128 = 60;
-/// And by trials while every call would be answered within this.
+/// The limit grows by trials while every call would be answered within it.
 const NEAR: u128 = 80;
-/// Above this, calls are about to time out, and the limit sinks.
+/// Beyond it calls are about to time out, and the limit sinks.
 const LATE: u128 = 95;
 /// The first wait of [`backoff`], on average half of it.
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -43,12 +43,12 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Pace {
     share: u32,
-    /// After which a call is given up.
+    /// Time after which a call is given up.
     timeout: Duration,
     limit: u32,
-    /// What the endpoint is known to take, as far as is known.
+    /// Calls at once that the endpoint is known to take; the share until [`Self::explored`].
     known: u32,
-    /// Whether `known` comes from experience; until then it is the share.
+    /// Whether `known` was measured.
     explored: bool,
     /// How far the trial that is on, or the next one, goes beyond it.
     step: u32,
@@ -58,19 +58,19 @@ pub struct Pace {
     /// Trials in a row that brought no more answers a second.
     futile: u32,
     in_flight: u32,
-    /// Most calls in flight in this round trip, and in the one before: a limit that was not used says nothing.
+    /// Most calls in flight in this round trip, and in the one before: a limit that was not used is not measured.
     most: (u32, u32),
     /// The last call that had begun when this round trip did.
     round: u64,
     /// Calls that have begun.
     begun: u64,
-    /// The first call that began under the present limit: those before it say nothing about it.
+    /// The last call that began before the present limit: calls up to it are no measure of the limit.
     since: u64,
     /// Good answers under the present limit.
     good: u32,
     /// Good answers until the last refusal is forgotten.
     doubt: u32,
-    /// The latest begun of the calls that were answered.
+    /// The highest number of an answered call.
     latest: u64,
     rate: Rate,
     /// Calls without an answer since the last answer.
@@ -102,9 +102,9 @@ struct Silence {
     backlog: u32,
 }
 
-/// A call that has begun and not ended.
+/// One call in flight. It goes back to the pace when the call ends.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[must_use = "a call that never ends keeps its place"]
+#[must_use = "a permit that is never given back keeps its slot"]
 pub struct CallPermit {
     number: u64,
     /// No other one was in flight.
@@ -140,7 +140,7 @@ impl Pace {
         }
     }
 
-    /// Begins a call; `None`: as many are in flight as may be.
+    /// Begins a call. `None`: as many are in flight as are allowed now.
     pub fn begin(&mut self, now: Duration) -> Option<CallPermit> {
         if self.in_flight >= if self.silence.is_some() { 1 } else { self.limit } {
             return None;
@@ -155,23 +155,23 @@ impl Pace {
         Some(CallPermit { number: self.begun, first })
     }
 
-    /// The endpoint has taken the call, whatever came of it.
-    pub fn answered(&mut self, call: CallPermit, now: Duration) {
+    /// The endpoint has answered the call, also with an error.
+    pub fn answered(&mut self, permit: CallPermit, now: Duration) {
         self.doubt = self.doubt.saturating_sub(1);
-        if call.number > self.round {
+        if permit.number > self.round {
             self.round = self.begun;
             self.most = (self.in_flight, self.most.0);
         }
         let most = self.most.0.max(self.most.1);
-        let tells = call.number > self.since;
-        self.latest = self.latest.max(call.number);
+        let is_measure = permit.number > self.since;
+        self.latest = self.latest.max(permit.number);
         self.silence = None;
         self.missed = 0;
         // A whole crowd of answers, even if the limit has sunk meanwhile: those of one moment have no time between them.
         let round = self.limit.max(most);
         self.rate.answered(now, if self.explored { 2 * round } else { round });
-        self.ended(call, now);
-        if !tells {
+        self.ended(permit, now);
+        if !is_measure {
             return;
         }
         if !self.on_trial && self.limit > self.within(LATE) && (!self.explored || self.good >= self.limit) {
@@ -209,7 +209,7 @@ impl Pace {
         }
     }
 
-    /// At least half of the answers a second that so many more calls might bring.
+    /// A trial must bring at least half of the further answers a second that its further calls could bring.
     fn judge_trial(&mut self) {
         if let Some(before) = self.to_beat {
             if self.rate.interval() * (self.known + self.limit) > before * (2 * self.known) {
@@ -243,26 +243,26 @@ impl Pace {
         }
     }
 
-    /// Whether the call has been the only one in flight from its begin until now: if it is refused, it was not this worker that
-    /// had filled the endpoint.
+    /// Whether the call has been the only one in flight from its begin until now: if it is refused, the endpoint was not filled by
+    /// this worker.
     #[must_use]
-    pub const fn is_alone(&self, call: &CallPermit) -> bool {
-        call.first && call.number == self.begun
+    pub const fn is_alone(&self, permit: &CallPermit) -> bool {
+        permit.first && permit.number == self.begun
     }
 
-    /// The endpoint gave no answer to the call, or did not take it. `false`: it is the call's own fault, since it `timed_out`
-    /// though others that began later were answered, and far in time.
-    pub fn refused(&mut self, call: CallPermit, sign: Sign, now: Duration) -> bool {
+    /// The call got no answer. `false`: that is no sign of the endpoint's room, since the call timed out though calls that began
+    /// later were answered, and well in time.
+    pub fn refused(&mut self, permit: CallPermit, sign: Sign, now: Duration) -> bool {
         let timed_out = sign == Sign::TimedOut;
-        if timed_out && self.latest > call.number && self.limit <= self.within(50) {
-            self.ended(call, now);
+        if timed_out && self.latest > permit.number && self.limit <= self.within(50) {
+            self.ended(permit, now);
             return false;
         }
         let before = if self.on_trial { self.known } else { self.limit };
         let (interval, fresh) =
             (self.rate.interval(), Silence { limit: before, interval: Duration::ZERO, timed_out: false, backlog: 0 });
-        let number = call.number;
-        self.ended(call, now);
+        let number = permit.number;
+        self.ended(permit, now);
         self.missed += 1;
         // One that happened to be alone, just after others were answered, may be about the item.
         let by_chance = self.missed == 1 && self.in_flight == 0 && self.limit > 1 && self.latest > 0;
@@ -284,7 +284,7 @@ impl Pace {
 
     fn less_room(&mut self, number: u64) {
         if number <= self.since {
-            // Of the same crowd as the refusals before it: there is room for one less than they said.
+            // Of the same crowd as the refusals before it: there is room for one less than was counted after them.
             self.known -= u32::from(self.known > self.limit);
             return;
         }
@@ -299,7 +299,7 @@ impl Pace {
         self.known = room.max(limit);
     }
 
-    /// Nothing is in flight and nothing was answered: what all calls met at once says nothing about room, unless they timed out.
+    /// Nothing is in flight and nothing was answered: what all calls met at once is no sign of room, unless they timed out.
     fn lose_sight(&mut self, now: Duration) {
         let Some(silence) = self.silence else { return };
         let known = if silence.timed_out { (silence.limit / 2).max(1) } else { silence.limit };
@@ -326,7 +326,7 @@ impl Pace {
         self.silence.as_mut().map_or(Duration::ZERO, |silence| silence.interval * std::mem::take(&mut silence.backlog))
     }
 
-    /// The call is over, and says nothing about the endpoint's room.
+    /// The call is over, and no sign of the endpoint's room.
     pub fn ended(&mut self, _: CallPermit, now: Duration) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if self.in_flight == 0 {
@@ -363,8 +363,8 @@ impl Pace {
         self.doubt = 0;
     }
 
-    /// Calls in flight of which each would be answered within so many percent of the timeout, if the endpoint worked no faster
-    /// than now: as many as it answers in that time.
+    /// Calls in flight of which each would be answered within this percentage of the timeout, if the endpoint worked no faster than
+    /// now: as many as it answers in that time.
     fn within(&self, percent: u128) -> u32 {
         let answers = (self.timeout.as_nanos() * percent / 100).checked_div(self.rate.interval().as_nanos());
         answers.map_or(u32::MAX, |answers| u32::try_from(answers).unwrap_or(u32::MAX))
@@ -399,7 +399,7 @@ impl Rate {
         self.paused = now;
     }
 
-    /// Of the last `window` answers the time is kept.
+    /// Keeps the times of the last `window` answers.
     fn answered(&mut self, now: Duration, window: u32) {
         self.ends.push_back(now.saturating_sub(self.idle));
         while self.ends.len() > window as usize
@@ -422,7 +422,7 @@ impl Rate {
     }
 }
 
-/// How long to wait after so many failures in a row: anything up to a bound that doubles ("full jitter"). `chance` is in `0..1`.
+/// How long to wait after a number of failures in a row: anything up to a bound that doubles ("full jitter"). `chance` is in `0..1`.
 #[must_use]
 pub fn backoff(failures: u32, chance: f64) -> Duration {
     let Some(doubled) = failures.checked_sub(1) else { return Duration::ZERO };

@@ -1,7 +1,7 @@
-//! Reading a model's answer: what is well formed becomes predictions, what is not is dropped and said so.
+//! Reads a model's reply: well-formed parts become predictions, the others are dropped, with a note.
 //!
 //! The shape is the contract's, section 10.3 with D28 to D30, or one of two that other servers speak ([`ResponseFormat`]).
-//! Models are strangers: nothing they send may panic, grow without bound or put text of theirs into an error message.
+//! A model is not trusted: nothing that it sends may panic, grow without bound or get into an error message.
 //!
 //! Rules that the contract leaves to us:
 //! - Points outside the picture move to its border. That bends a shape that crosses the border, but keeps its
@@ -11,7 +11,7 @@
 //! - `attributes` that cannot be kept are dropped alone; the prediction stays.
 //! - A string that is no text costs its prediction (or its attributes), not the answer: see [`json::text`].
 //! - A confidence a hair above 1 or below 0 is 1 or 0, and noted. So is what is cut to the picture by more than a pixel.
-//!   Nothing else is corrected: what looks wrong is noted and read as it is (docs/decisions/0024).
+//!   Nothing else is corrected: what seems wrong is noted and read as it is (docs/decisions/0024).
 //!
 //! Reading a prediction that this module wrote gives the same prediction: a draft may pass here twice.
 //!
@@ -53,16 +53,16 @@ const NO_TEXT: &str = "Is not text: it has half of a surrogate pair, or bytes th
 
 use pixel_space::PixelSpace;
 
-/// What an answer says, part by part.
+/// A reply, read.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
     /// What is well formed, in the model's order.
     pub predictions: Vec<Prediction>,
-    /// What is well formed but for a mask that nobody has seen yet: see [`Decoded::complete`].
+    /// What is well formed but for a mask that is not fetched yet: see [`Decoded::complete`].
     pub pictures: Vec<Picture>,
     /// A sentence for each part that is not, with its path: `annotations[2].coordinates.width: Must be greater than 0.`
     pub dropped: Vec<String>,
-    /// What was corrected: of each code the first, and how often.
+    /// What was corrected, by code.
     pub corrected: Vec<Corrected>,
     /// The unit that its coordinates seem to have if they are read as pixels. `None`: there are none, or too few to judge.
     pub likely_unit: Option<Coordinates>,
@@ -82,7 +82,7 @@ pub struct Corrected {
 /// A prediction whose mask is a picture on the web (contract, D29).
 #[derive(Debug, PartialEq)]
 pub struct Picture {
-    /// Where the mask is: a stranger's word, so far.
+    /// Where the mask is. Not checked yet.
     pub url: String,
     /// The item's, which the mask must have.
     pub size: Size,
@@ -97,13 +97,13 @@ pub struct Picture {
     before: usize,
 }
 
-/// An answer that is no answer: the item fails.
+/// A reply that cannot be used: the item fails.
 #[derive(Debug, thiserror::Error)]
 pub enum BadAnswer {
     /// Also a number beyond what 64 bits hold, such as `1e999`: the parser knows no infinity.
     #[error("The model's answer is not JSON (line {}, column {}).", .0.line(), .0.column())]
     NotJson(#[source] serde_json::Error),
-    /// It may be JSON, but nobody could keep it in memory.
+    /// It may be JSON, but a prediction of it takes more memory than is allowed.
     #[error("The model's answer has a prediction with too many parts to be read: {0}.")]
     TooManyParts(String),
     /// JSON, but a list or a plain value.
@@ -133,7 +133,7 @@ pub fn decode(body: &[u8], reading: &Reading, size: Option<Size>) -> Result<Deco
     let decoded = answer::read(&mut json, reading, size)
         .and_then(|decoded| json.end().map(|()| decoded).map_err(BadAnswer::NotJson));
     match decoded {
-        // In marked text the place of an error is another one.
+        // In marked text an error has another line and column.
         Err(BadAnswer::NotJson(error)) if matches!(text, Cow::Owned(_)) => {
             Err(BadAnswer::NotJson(serde_json::from_slice::<IgnoredAny>(body).err().unwrap_or(error)))
         }
@@ -148,8 +148,8 @@ pub fn path_of(note: &str) -> Option<&str> {
 }
 
 impl Decoded {
-    /// Puts fetched masks where the model has them, and notes those that could not be had. `masks` are in the order of
-    /// `pictures`, a sentence where there is none; `None` is what nobody asked for: it is left out.
+    /// Inserts fetched masks at the positions that the model gave them, and notes those that could not be fetched. `masks` are in
+    /// the order of `pictures`, with a sentence where there is none. `None` was not to be fetched, and is left out.
     ///
     /// # Errors
     /// `NothingWellFormed`.
@@ -189,7 +189,7 @@ impl Decoded {
         self.unless_nothing_is_left()
     }
 
-    /// What is to be said about it beside what was dropped: a sentence for each code.
+    /// What was corrected in it, or seems wrong in it: a sentence for each code.
     #[must_use]
     pub fn remarks(&self, size: Option<Size>) -> Vec<(NoteCode, String)> {
         let corrected = self.corrected.iter().map(|Corrected { code, count, first }| {
@@ -241,7 +241,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// Under the part's place in the list.
+    /// Under the part's position in the list.
     fn complaint(self, list: &str, index: usize) -> FieldError {
         let dot = if self.path.is_empty() { "" } else { "." };
         FieldError::new(format!("{list}[{index}]{dot}{}", self.path), self.message)

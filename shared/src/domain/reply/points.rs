@@ -9,7 +9,7 @@ use crate::domain::fields;
 
 const PATH: &str = "points";
 /// A polygon that is nowhere thicker than this many pixels has no area: far more than rounding leaves of a straight line on the largest
-/// picture, and far less than anybody sees.
+/// picture, and far less than a person sees.
 const THICKNESS: f64 = 1e-6;
 
 pub(super) fn polygon(part: &mut Object, space: &PixelSpace) -> Read<Vec<[f64; 2]>> {
@@ -37,8 +37,8 @@ pub(super) fn ring(points: Vec<[f64; 2]>, path: &'static str, space: &PixelSpace
     }
 }
 
-/// Whether a ring encloses anything. Most do by the first test. A sum of 0 may also be that of an eight, whose halves cancel out: what
-/// is left when all points are taken out that lie on the line between their neighbours tells.
+/// Whether a ring encloses anything. Most pass the first test. The sum of an eight may also be 0, since its halves cancel out: the
+/// second test counts the points that do not lie on the line between their neighbours.
 fn has_area(ring: &[[f64; 2]]) -> bool {
     let [origin, ..] = ring else { return false };
     let from = |[x, y]: [f64; 2]| [x - origin[0], y - origin[1]];

@@ -33,8 +33,8 @@ fn whatever_the_endpoint_takes_is_found_and_kept() {
                 RefusingEndpoint { capacity: vec![(0, capacity)], latency, transit: latency / 100, whims: 0 };
             let served = endpoint.serve(vec![Pace::new(64, TIMEOUT)], 2 * SECOND, 30 * SECOND);
 
-            assert!(served.goodput() >= 0.9, "{capacity} capacity of {latency}: {}", served.goodput());
-            assert!(served.refusals() <= 0.05, "{capacity} capacity of {latency}: {}", served.refusals());
+            assert!(served.goodput() >= 0.9, "capacity {capacity} of {latency}: {}", served.goodput());
+            assert!(served.refusals() <= 0.05, "capacity {capacity} of {latency}: {}", served.refusals());
         }
     }
 }
@@ -87,8 +87,8 @@ fn an_endpoint_that_refuses_now_and_then_and_when_it_is_full_is_kept_full() {
         let endpoint = RefusingEndpoint { capacity: vec![(0, capacity)], latency: 50_000, transit: 500, whims: 20 };
         let served = endpoint.serve(vec![Pace::new(64, TIMEOUT)], 2 * SECOND, 60 * SECOND);
 
-        assert!(served.goodput() >= 0.85, "{capacity} capacity: {}", served.goodput());
-        assert!(served.refusals() <= 0.05, "{capacity} capacity: {}", served.refusals());
+        assert!(served.goodput() >= 0.85, "capacity {capacity}: {}", served.goodput());
+        assert!(served.refusals() <= 0.05, "capacity {capacity}: {}", served.refusals());
     }
 }
 
@@ -234,14 +234,14 @@ fn a_server_that_is_slow_for_its_timeout_is_kept_at_work() {
 
 /// A model may take long and still take many: throughput is the signal, not latency.
 #[test]
-fn a_slow_server_with_many_places_gets_as_many_calls() {
+fn a_slow_server_with_room_for_many_calls_gets_as_many() {
     for capacity in [4, 8, 16] {
         for work in [1_000, 3_000, 8_000, 12_000] {
             for spread in [0, 20] {
                 let server = QueueingServer { order: Order::Queue(capacity), work, spread, ..one_at_a_time(30_000) };
                 let run = server.works_on(400, 16, 7);
                 let goodput = 400.0 * work as f64 / (capacity as f64 * run.wall as f64);
-                assert!(goodput >= 0.9, "{capacity} capacity, {work} ms, {spread} %: {goodput} {run:?}");
+                assert!(goodput >= 0.9, "capacity {capacity}, {work} ms, {spread} %: {goodput} {run:?}");
             }
         }
     }
