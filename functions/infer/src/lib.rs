@@ -164,10 +164,8 @@ where
         chunks: Chunks,
         deadline: Instant,
     ) -> Result<Report, Error> {
-        let (spec, counters, gate) = (&job.spec, job.state.counters, &asking.gate);
-        let breaker = Breaker::new(counters.successful + counters.skipped == 0);
-        let committed = Cell::new(0);
-        let mut run = Run::new(batch, gate, &committed, chunks, breaker, deadline);
+        let (spec, gate, committed) = (&job.spec, &asking.gate, Cell::new(0));
+        let mut run = Run::new(job, batch, gate, &committed, chunks, deadline);
         let (mut calls, mut commits) = (FuturesUnordered::new(), FuturesUnordered::new());
         let mut watch = pin!(self.watch(spec, batch, gate).fuse());
         loop {
@@ -189,8 +187,8 @@ where
             }
             let stop = tokio::select! {
                 Some((slot, answer)) = calls.next() => self.answered(spec, &mut run, slot, answer).await,
-                Some(done) = commits.next() => done.map_or_else(|error| Some(Stop::Broken(error)), |over| over.then_some(Stop::JobOver)),
-                ended = &mut watch => Some(ended.map_or_else(Stop::from, |()| Stop::JobOver)),
+                Some(done) = commits.next() => Stop::after_commit(done),
+                ended = &mut watch => Some(Stop::after_watch(ended)),
                 () = sleep_until(run.last_call), if run.goes_on() => Some(Stop::TimeUp),
                 () = sleep_until(deadline - LAST_COMMIT) => return Err(run.unfinished()),
             };

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use shared::domain::item::Asset;
+use shared::domain::job::Job;
 use shared::domain::job::breaker::Breaker;
 use shared::domain::job::plan::Batch;
 use shared::domain::{Error, ErrorCode};
@@ -37,6 +38,16 @@ impl From<Error> for Stop {
 }
 
 impl Stop {
+    /// `true`: the job takes no commit any more.
+    pub(crate) fn after_commit(done: Result<bool, Error>) -> Option<Self> {
+        done.map_or_else(|error| Some(Self::Broken(error)), |over| over.then_some(Self::JobOver))
+    }
+
+    /// The watch over the job has ended.
+    pub(crate) fn after_watch(ended: Result<(), Error>) -> Self {
+        ended.map_or_else(Self::from, |()| Self::JobOver)
+    }
+
     /// Whether no worker calls the model about the rest of an open chunk any more.
     const fn is_final(&self) -> bool {
         matches!(self, Self::JobOver | Self::Refused(_))
@@ -68,15 +79,16 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(
+        job: &Job,
         batch: &'a Batch,
         gate: &'a Gate,
         committed: &'a Cell<u32>,
         chunks: Chunks,
-        breaker: Breaker,
         deadline: Instant,
     ) -> Self {
-        let begun = Instant::now();
+        let (begun, counters) = (Instant::now(), job.state.counters);
         let last_call = deadline.checked_sub(LAST_CALL).unwrap_or(begun);
+        let breaker = Breaker::new(counters.successful + counters.skipped == 0);
         Self { batch, gate, committed, begun, last_call, chunks, breaker, stop: None }
     }
 

@@ -84,62 +84,89 @@ impl Endpoint {
         }
     }
 
-    /// What is invalid is of the provider's configuration: of the request only the endpoint, its variant, its component and its model
-    /// vary. Each of the service's sentences that are known has one of ours, which names the key to correct. Of the others the
-    /// words are shown, but for the account that they may name.
+    /// A `ValidationError` is about the provider's configuration: only the endpoint, its variant, its component and its model vary
+    /// between requests. Each of the service's sentences that are known has one of ours, which names the key to correct. Of the
+    /// others the words are shown, without the account that they may name.
     fn invalid(&self, message: &str) -> InferenceError {
         let lower = message.to_ascii_lowercase();
         let says = |words: &str| lower.contains(words);
-        let SageMaker { target_variant, inference_component_name, target_model, .. } = &self.endpoint;
-        let model = target_model.as_deref().unwrap_or_default();
-        let mismatch = |why: String| self.refused(Diagnosis::ConfigMismatch, &why);
-        match (target_variant, inference_component_name) {
-            // "Request {uid} is missing a target model header."
-            _ if says("missing a target model") => {
-                mismatch("hosts several models. Name the one to call as target_model, such as model.tar.gz.".into())
-            }
-            // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
-            _ if says("not a multi-model endpoint") || says("not support target model") => {
-                mismatch("is no multi-model endpoint. Leave out target_model.".into())
-            }
-            // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
-            _ if says("failed to download model") => mismatch(format!(
+        if let Some(error) = self.wrong_model(&lower).or_else(|| self.wrong_part(&lower)) {
+            return error;
+        }
+        // "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: …"
+        if says("failed to satisfy constraint") {
+            return self.broken_constraint(message);
+        }
+        // "Endpoint {name} of account {account} not found."
+        if says("not found") || says("could not find") || says("does not exist") {
+            return self.not_in_service(
+                "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.",
+            );
+        }
+        if says("in service") || says("inservice") {
+            return self.not_in_service("is not in service. Start it or wait until it is, or choose another provider.");
+        }
+        self.mismatch(&match quote(&without_accounts(message)) {
+            Some(words) => format!("cannot be called as the provider's config says: {words}"),
+            None => "cannot be called as the provider's config says, and SageMaker does not say why.".into(),
+        })
+    }
+
+    /// What SageMaker says, in lower case, about `target_model`.
+    fn wrong_model(&self, lower: &str) -> Option<InferenceError> {
+        let says = |words: &str| lower.contains(words);
+        // "Request {uid} is missing a target model header."
+        if says("missing a target model") {
+            let why = "hosts several models. Name the one to call as target_model, such as model.tar.gz.";
+            return Some(self.mismatch(why));
+        }
+        // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
+        if says("not a multi-model endpoint") || says("not support target model") {
+            return Some(self.mismatch("is no multi-model endpoint. Leave out target_model."));
+        }
+        // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
+        let model = self.endpoint.target_model.as_deref().unwrap_or_default();
+        says("failed to download model").then(|| {
+            self.mismatch(&format!(
                 "cannot load the model \"{model}\". Correct target_model, or let the endpoint's role read the file."
-            )),
-            (Some(variant), _) if says("variant") => self.refused(
-                Diagnosis::EndpointNotInService,
-                &format!("has no production variant \"{variant}\" in service. Correct target_variant."),
-            ),
-            (_, Some(component)) if says("component") => self.refused(
-                Diagnosis::EndpointNotInService,
-                &format!("has no inference component \"{component}\" in service. Correct inference_component_name."),
-            ),
+            ))
+        })
+    }
+
+    /// What SageMaker says, in lower case, about `target_variant` or `inference_component_name`.
+    fn wrong_part(&self, lower: &str) -> Option<InferenceError> {
+        let says = |words: &str| lower.contains(words);
+        match (&self.endpoint.target_variant, &self.endpoint.inference_component_name) {
+            (Some(variant), _) if says("variant") => Some(self.not_in_service(&format!(
+                "has no production variant \"{variant}\" in service. Correct target_variant."
+            ))),
+            (_, Some(component)) if says("component") => Some(self.not_in_service(&format!(
+                "has no inference component \"{component}\" in service. Correct inference_component_name."
+            ))),
             // "Inference Component Name header is required for endpoints to which you plan to deploy inference components. …"
             (_, None) if says("component") => {
-                mismatch("hosts inference components. Name the one to call as inference_component_name.".into())
+                Some(self.mismatch("hosts inference components. Name the one to call as inference_component_name."))
             }
-            // "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: …"
-            _ if says("failed to satisfy constraint") => match constrained(message) {
-                Some(key) => mismatch(format!("cannot be called: SageMaker does not accept {key}. Correct it.")),
-                None => InferenceError::Item(Failure::new(
-                    FailureCode::ModelError,
-                    "SageMaker does not accept the request: its body or its content type breaks a limit of the endpoint.",
-                )),
-            },
-            // "Endpoint {name} of account {account} not found."
-            _ if says("not found") || says("could not find") || says("does not exist") => self.refused(
-                Diagnosis::EndpointNotInService,
-                "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.",
-            ),
-            _ if says("in service") || says("inservice") => self.refused(
-                Diagnosis::EndpointNotInService,
-                "is not in service. Start it or wait until it is, or choose another provider.",
-            ),
-            _ => mismatch(match quote(&without_accounts(message)) {
-                Some(words) => format!("cannot be called as the provider's config says: {words}"),
-                None => "cannot be called as the provider's config says, and SageMaker does not say why.".into(),
-            }),
+            _ => None,
         }
+    }
+
+    fn broken_constraint(&self, message: &str) -> InferenceError {
+        match constrained(message) {
+            Some(key) => self.mismatch(&format!("cannot be called: SageMaker does not accept {key}. Correct it.")),
+            None => InferenceError::Item(Failure::new(
+                FailureCode::ModelError,
+                "SageMaker does not accept the request: its body or its content type breaks a limit of the endpoint.",
+            )),
+        }
+    }
+
+    fn mismatch(&self, why: &str) -> InferenceError {
+        self.refused(Diagnosis::ConfigMismatch, why)
+    }
+
+    fn not_in_service(&self, why: &str) -> InferenceError {
+        self.refused(Diagnosis::EndpointNotInService, why)
     }
 
     fn refused(&self, diagnosis: Diagnosis, why: &str) -> InferenceError {
