@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
-use shared::domain::Error;
 use shared::domain::id::ItemUid;
 use shared::domain::item::source::{S3Object, Source, SourceBuckets};
 use shared::domain::item::{Asset, SizeOrigin};
@@ -20,6 +19,7 @@ use shared::domain::prediction::rle;
 use shared::domain::prediction::size::Size;
 use shared::domain::provider::connection::SageMaker;
 use shared::domain::reply::decode;
+use shared::domain::{Error, ErrorCode};
 use shared::ports::{Model, Objects};
 use shared::testing::{
     Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
@@ -28,6 +28,7 @@ use shared::testing::{
 use tokio::time::Instant;
 
 use super::*;
+use crate::run::UNCOMMITTED;
 
 mod cancel;
 mod conformance;
