@@ -209,7 +209,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             NoFile::Unreadable(sentence) => {
                 unreadable(format!("The provider ignores EXIF, and the file's orientation cannot be read. {sentence}"))
             }
-            NoFile::Busy(sentence) => transient(&sentence),
+            NoFile::Busy(sentence) => InferenceError::transient(Diagnosis::Busy, sentence),
         })
     }
 
@@ -280,10 +280,6 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
 
 fn failed(asset: &Asset, failure: Failure) -> Judged {
     (ItemCommit::new(asset.uid, asset.changes, Outcome::Failed(failure)), Vec::new())
-}
-
-fn transient(message: &str) -> InferenceError {
-    InferenceError::transient(Diagnosis::Busy, message)
 }
 
 fn unreadable(sentence: impl Into<String>) -> InferenceError {

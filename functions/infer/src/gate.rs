@@ -127,7 +127,7 @@ impl Gate {
     /// The item has its outcome.
     pub(crate) fn depart(&self, tries: &Tries) {
         self.present.set(self.present.get() - 1);
-        self.innocent.set(self.innocent.get() - u32::from(!tries.stands_out()));
+        self.innocent.set(self.innocent.get() - u32::from(!tries.stands_out));
     }
 
     /// Waits for the item's turn and for a free slot. `None`: the gate is shut.
@@ -143,7 +143,7 @@ impl Gate {
         } else {
             self.note_answers(tries);
             let ticket = self.tickets.replace(self.tickets.get() + 1);
-            let (in_vain, stands_out) = (tries.in_vain(), tries.stands_out());
+            let (in_vain, stands_out) = (tries.in_vain, tries.stands_out);
             self.again.borrow_mut().push(Waiter { ticket, in_vain, stands_out });
             let permit = self.pass(|| self.next_again() == Some(ticket)).await;
             self.again.borrow_mut().retain(|waiter| waiter.ticket != ticket);
@@ -156,7 +156,7 @@ impl Gate {
 
     /// Notes whether other items were answered since this one failed.
     fn note_answers(&self, tries: &mut Tries) {
-        let stood_out = tries.stands_out();
+        let stood_out = tries.stands_out;
         tries.begin(self.answers.get());
         self.count_innocent(stood_out, tries);
     }
@@ -254,11 +254,10 @@ impl Gate {
         };
         let is_away = pace.is_away();
         if is_away {
-            self.pause(retry_after.unwrap_or_default().max(pace.take_backlog()));
-            self.note_outage(diagnosis, message);
+            self.probe_later(diagnosis, message, retry_after.unwrap_or_default().max(pace.take_backlog()));
         }
         drop(pace);
-        let stood_out = tries.stands_out();
+        let stood_out = tries.stands_out;
         let own = u32::from(!stood_out);
         let miss = Miss {
             sign,
@@ -273,14 +272,11 @@ impl Gate {
         self.count_innocent(stood_out, tries);
     }
 
-    /// The pause until the next probe; `asked` is what the endpoint asks for.
-    fn pause(&self, asked: Duration) {
+    /// The endpoint is away: the next probe is after a pause, not shorter than `asked`.
+    fn probe_later(&self, diagnosis: Diagnosis, message: &str, asked: Duration) {
         self.lone.set(self.lone.get() + 1);
         let pause = backoff(self.lone.get(), f64::midpoint(1.0, fastrand::f64())).max(asked.min(LONGEST_WAIT));
         self.opens.set(Instant::now() + pause);
-    }
-
-    fn note_outage(&self, diagnosis: Diagnosis, message: &str) {
         let mut outage = self.outage.borrow_mut();
         self.outages.set(self.outages.get() + u32::from(outage.is_none()));
         let (since, calls) = outage.as_ref().map_or((Instant::now(), 0), |outage| (outage.since, outage.calls));
@@ -288,7 +284,7 @@ impl Gate {
     }
 
     fn count_innocent(&self, stood_out: bool, tries: &Tries) {
-        self.innocent.set(self.innocent.get() - u32::from(tries.stands_out() && !stood_out));
+        self.innocent.set(self.innocent.get() - u32::from(tries.stands_out && !stood_out));
     }
 
     /// Takes the permit of a call that was not sent.

@@ -26,13 +26,13 @@ pub(crate) struct Tries {
     /// Calls without an answer that do not.
     forgiven: u32,
     /// Calls without an answer since the endpoint answered another item.
-    in_vain: u32,
+    pub(crate) in_vain: u32,
     /// Time of the calls that count.
     spent: Duration,
     /// Answers that the endpoint had given to other items at the last failure, or when the first call began.
     seen: u64,
     /// The endpoint answered other items between two failures of this one.
-    stands_out: bool,
+    pub(crate) stands_out: bool,
     first_failure: Option<Instant>,
 }
 
@@ -68,14 +68,6 @@ impl Tries {
     /// Failures by which the next call waits. All that do not count are one.
     pub(crate) const fn failures(&self) -> u32 {
         if self.forgiven > 0 { self.failed + 1 } else { self.failed }
-    }
-
-    pub(crate) const fn in_vain(&self) -> u32 {
-        self.in_vain
-    }
-
-    pub(crate) const fn stands_out(&self) -> bool {
-        self.stands_out
     }
 
     /// Whether no call about the item has failed.

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::provider::connection::{Credentials, Http, Reading};
 use crate::egress::{Answer, Egress, EgressError, Post};
 use crate::ports::{InferenceError, InferenceRequest, Model};

@@ -10,8 +10,7 @@ use aws_sdk_sagemakerruntime::types::error::ModelError;
 
 use super::http::unanswered;
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
@@ -90,83 +89,77 @@ impl Endpoint {
     fn invalid(&self, message: &str) -> InferenceError {
         let lower = message.to_ascii_lowercase();
         let says = |words: &str| lower.contains(words);
-        if let Some(error) = self.wrong_model(&lower).or_else(|| self.wrong_part(&lower)) {
-            return error;
-        }
-        // "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: …"
-        if says("failed to satisfy constraint") {
-            return self.broken_constraint(message);
-        }
-        // "Endpoint {name} of account {account} not found."
-        if says("not found") || says("could not find") || says("does not exist") {
-            return self.not_in_service(
+        let out_of_service = |why| self.refused(Diagnosis::EndpointNotInService, why);
+        match self.wrong_part(&lower) {
+            Some((diagnosis, why)) => self.refused(diagnosis, &why),
+            // "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: …"
+            None if says("failed to satisfy constraint") => match constrained(message) {
+                Some(key) => {
+                    let why = format!("cannot be called: SageMaker does not accept {key}. Correct it.");
+                    self.refused(Diagnosis::ConfigMismatch, &why)
+                }
+                None => InferenceError::Item(Failure::new(
+                    FailureCode::ModelError,
+                    "SageMaker does not accept the request: its body or its content type breaks a limit of the endpoint.",
+                )),
+            },
+            // "Endpoint {name} of account {account} not found."
+            None if says("not found") || says("could not find") || says("does not exist") => out_of_service(
                 "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.",
-            );
+            ),
+            None if says("in service") || says("inservice") => {
+                out_of_service("is not in service. Start it or wait until it is, or choose another provider.")
+            }
+            None => match quote(&without_accounts(message)) {
+                Some(words) => {
+                    let why = format!("cannot be called as the provider's config says: {words}");
+                    self.refused(Diagnosis::ConfigMismatch, &why)
+                }
+                None => self.refused(
+                    Diagnosis::ConfigMismatch,
+                    "cannot be called as the provider's config says, and SageMaker does not say why.",
+                ),
+            },
         }
-        if says("in service") || says("inservice") {
-            return self.not_in_service("is not in service. Start it or wait until it is, or choose another provider.");
-        }
-        self.mismatch(&match quote(&without_accounts(message)) {
-            Some(words) => format!("cannot be called as the provider's config says: {words}"),
-            None => "cannot be called as the provider's config says, and SageMaker does not say why.".into(),
-        })
     }
 
-    /// What SageMaker says, in lower case, about `target_model`.
-    fn wrong_model(&self, lower: &str) -> Option<InferenceError> {
+    /// What is wrong with the model, the variant or the component that is to be called, from the service's words in lower case.
+    fn wrong_part(&self, lower: &str) -> Option<(Diagnosis, String)> {
+        use Diagnosis::{ConfigMismatch, EndpointNotInService};
         let says = |words: &str| lower.contains(words);
-        // "Request {uid} is missing a target model header."
-        if says("missing a target model") {
-            let why = "hosts several models. Name the one to call as target_model, such as model.tar.gz.";
-            return Some(self.mismatch(why));
-        }
-        // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
-        if says("not a multi-model endpoint") || says("not support target model") {
-            return Some(self.mismatch("is no multi-model endpoint. Leave out target_model."));
-        }
-        // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
-        let model = self.endpoint.target_model.as_deref().unwrap_or_default();
-        says("failed to download model").then(|| {
-            self.mismatch(&format!(
-                "cannot load the model \"{model}\". Correct target_model, or let the endpoint's role read the file."
-            ))
-        })
-    }
-
-    /// What SageMaker says, in lower case, about `target_variant` or `inference_component_name`.
-    fn wrong_part(&self, lower: &str) -> Option<InferenceError> {
-        let says = |words: &str| lower.contains(words);
-        match (&self.endpoint.target_variant, &self.endpoint.inference_component_name) {
-            (Some(variant), _) if says("variant") => Some(self.not_in_service(&format!(
-                "has no production variant \"{variant}\" in service. Correct target_variant."
-            ))),
-            (_, Some(component)) if says("component") => Some(self.not_in_service(&format!(
-                "has no inference component \"{component}\" in service. Correct inference_component_name."
-            ))),
+        let SageMaker { target_variant, inference_component_name, target_model, .. } = &self.endpoint;
+        let model = target_model.as_deref().unwrap_or_default();
+        Some(match (target_variant, inference_component_name) {
+            // "Request {uid} is missing a target model header."
+            _ if says("missing a target model") => (
+                ConfigMismatch,
+                "hosts several models. Name the one to call as target_model, such as model.tar.gz.".into(),
+            ),
+            // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
+            _ if says("not a multi-model endpoint") || says("not support target model") => {
+                (ConfigMismatch, "is no multi-model endpoint. Leave out target_model.".into())
+            }
+            // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
+            _ if says("failed to download model") => (
+                ConfigMismatch,
+                format!(
+                    "cannot load the model \"{model}\". Correct target_model, or let the endpoint's role read the file."
+                ),
+            ),
+            (Some(variant), _) if says("variant") => (
+                EndpointNotInService,
+                format!("has no production variant \"{variant}\" in service. Correct target_variant."),
+            ),
+            (_, Some(component)) if says("component") => (
+                EndpointNotInService,
+                format!("has no inference component \"{component}\" in service. Correct inference_component_name."),
+            ),
             // "Inference Component Name header is required for endpoints to which you plan to deploy inference components. …"
             (_, None) if says("component") => {
-                Some(self.mismatch("hosts inference components. Name the one to call as inference_component_name."))
+                (ConfigMismatch, "hosts inference components. Name the one to call as inference_component_name.".into())
             }
-            _ => None,
-        }
-    }
-
-    fn broken_constraint(&self, message: &str) -> InferenceError {
-        match constrained(message) {
-            Some(key) => self.mismatch(&format!("cannot be called: SageMaker does not accept {key}. Correct it.")),
-            None => InferenceError::Item(Failure::new(
-                FailureCode::ModelError,
-                "SageMaker does not accept the request: its body or its content type breaks a limit of the endpoint.",
-            )),
-        }
-    }
-
-    fn mismatch(&self, why: &str) -> InferenceError {
-        self.refused(Diagnosis::ConfigMismatch, why)
-    }
-
-    fn not_in_service(&self, why: &str) -> InferenceError {
-        self.refused(Diagnosis::EndpointNotInService, why)
+            _ => return None,
+        })
     }
 
     fn refused(&self, diagnosis: Diagnosis, why: &str) -> InferenceError {

@@ -7,8 +7,7 @@ use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectU
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
-use shared::domain::job::failure::Failure;
-use shared::domain::job::failure::FailureCode;
+use shared::domain::job::failure::{Failure, FailureCode};
 use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
 use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::job::summary::Summary;

@@ -1,7 +1,6 @@
 //! The breaker: a job whose first items all fail alike is not worth the rest.
 
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::job::outcome::Outcome;
 
 /// Items that must have failed alike. A job with fewer is never ended by it.

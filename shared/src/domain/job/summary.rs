@@ -6,10 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::ItemUid;
-use crate::domain::job::failure::FailureCode;
-use crate::domain::job::failure::ItemError;
-use crate::domain::job::failure::ItemNote;
-use crate::domain::job::failure::NoteCode;
+use crate::domain::job::failure::{FailureCode, ItemError, ItemNote, NoteCode};
 use crate::domain::job::outcome::Receipt;
 use crate::domain::limits;
 use crate::domain::prediction::label_count::LabelCount;

@@ -1,8 +1,7 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
 use crate::domain::job::JobSpec;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::job::outcome::{Outcome, SkipReason};
 use crate::domain::limits;
 use crate::domain::prediction::Prediction;
