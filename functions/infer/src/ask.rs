@@ -51,27 +51,6 @@ pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) mask_lock: Mutex<()>,
 }
 
-/// Why a call gave no reply.
-enum Missed {
-    /// The item fails.
-    Item(Failure),
-    /// The model cannot serve this job.
-    Job(String),
-    /// Worth another try, not before the time that the endpoint asks for.
-    Again(String, Option<Duration>),
-}
-
-impl From<InferenceError> for Missed {
-    fn from(error: InferenceError) -> Self {
-        match error {
-            InferenceError::Item(failure) => Self::Item(failure),
-            InferenceError::Job { message, .. } => Self::Job(message),
-            InferenceError::Transient { message, retry_after, .. }
-            | InferenceError::Busy { message, retry_after, .. } => Self::Again(message, retry_after),
-        }
-    }
-}
-
 /// A model's answer about one item.
 struct ModelReply<'a> {
     decoded: Result<Decoded, BadAnswer>,
@@ -106,9 +85,12 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
                     let measured = (asset != planned).then_some(asset);
                     return Ok(Some((ItemCommit { measured, ..commit }, predictions)));
                 }
-                Err(Missed::Item(failure)) => return Ok(Some(failed(&asset, failure))),
-                Err(Missed::Job(message)) => return Err(Error::ProviderRefused(message)),
-                Err(Missed::Again(message, retry_after)) => (message, retry_after),
+                Err(InferenceError::Item(failure)) => return Ok(Some(failed(&asset, failure))),
+                Err(InferenceError::Job { message, .. }) => return Err(Error::ProviderRefused(message)),
+                Err(
+                    InferenceError::Transient { message, retry_after, .. }
+                    | InferenceError::Busy { message, retry_after, .. },
+                ) => (message, retry_after),
             };
             if tries.are_over() {
                 return Ok(Some(failed(&asset, Failure::new(FailureCode::ModelUnavailable, message))));
@@ -118,13 +100,13 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     }
 
     /// One try. `None`: the gate was shut before.
-    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<ModelReply<'_>>, Missed> {
+    async fn call(&self, asset: &mut Asset, tries: &mut Tries) -> Result<Option<ModelReply<'_>>, InferenceError> {
         self.prepare(asset, tries).await?;
         let Some(permit) = self.gate.enter(tries).await else { return Ok(None) };
         let Ok(asset_url) = self.objects.sign_get(&asset.source, URL_VALID).await else {
             self.gate.give_back(permit);
             tries.count();
-            return Err(Missed::Again("The item's URL could not be signed.".into(), None));
+            return Err(InferenceError::transient(Diagnosis::Busy, "The item's URL could not be signed."));
         };
         let begun = Instant::now();
         let answer = timeout(tries.left(), self.infer(asset, asset_url)).await;
@@ -139,9 +121,9 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     }
 
     /// Reads the asset's size from its file if it is not known yet, and its orientation if this model needs it.
-    async fn prepare(&self, asset: &mut Asset, tries: &mut Tries) -> Result<(), Missed> {
+    async fn prepare(&self, asset: &mut Asset, tries: &mut Tries) -> Result<(), InferenceError> {
         if !self.buckets.open(&asset.source, self.spec.organization) {
-            return Err(unreadable("This deployment does not read from the file's bucket any more.").into());
+            return Err(unreadable("This deployment does not read from the file's bucket any more."));
         }
         if asset.wants_size() || asset.wants_orientation(self.exif()) {
             let stored = self.measure(asset).await;
