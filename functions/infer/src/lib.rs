@@ -55,8 +55,6 @@ const LAST_CALL: Duration = LONGEST.saturating_add(LAST_COMMIT).saturating_add(D
 /// An outage ends the job only if the worker itself has seen it for this long. The job's last progress may be old because no
 /// worker ran.
 const SEEN_AWAY: Duration = Duration::from_secs(120);
-/// Items at hand for each slot: while some are at the model, others are measured, decoded or wait.
-const AT_HAND: usize = 2;
 
 /// The ports and settings of a worker.
 pub struct Worker<S, P, O, W, M, C> {
@@ -169,9 +167,7 @@ where
         let (mut calls, mut commits) = (FuturesUnordered::new(), FuturesUnordered::new());
         let mut watch = pin!(self.watch(spec, batch, gate).fuse());
         loop {
-            while calls.len() < AT_HAND * batch.slots as usize
-                && let Some((slot, asset)) = run.next_item()
-            {
+            while let Some((slot, asset)) = run.next_item(calls.len()) {
                 calls.push(asking.ask(asset).map(move |answer| (slot, answer)));
             }
             if calls.is_empty() {

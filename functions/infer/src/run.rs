@@ -19,6 +19,9 @@ use crate::{LAST_CALL, Report};
 /// again, grows with the time that the table takes.
 pub(crate) const UNCOMMITTED: usize = 8;
 
+/// Items at hand for each slot: while some are at the model, others are measured, decoded or wait.
+const AT_HAND: usize = 2;
+
 /// Why a worker begins no further call.
 pub(crate) enum Stop {
     /// Its time is up.
@@ -97,9 +100,9 @@ impl<'a> Run<'a> {
         self.stop.is_none()
     }
 
-    /// The next item to call the model about.
-    pub(crate) fn next_item(&mut self) -> Option<(ChunkSlot, Asset)> {
-        if !self.goes_on() {
+    /// The next item to call the model about, beside those `at_hand`.
+    pub(crate) fn next_item(&mut self, at_hand: usize) -> Option<(ChunkSlot, Asset)> {
+        if !self.goes_on() || at_hand >= AT_HAND * self.batch.slots as usize {
             return None;
         }
         let in_time = Instant::now() + self.gate.expects(self.batch.chunk_items) < self.last_call;

@@ -44,7 +44,7 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     /// `JobActive` if another job has the project.
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error>;
-    /// The job of this uid, whosever it is: for workers.
+    /// The job of this uid, of any organization: for workers.
     async fn job(&self, uid: JobUid) -> Result<Job, Error>;
     /// The organization's jobs.
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error>;

@@ -94,7 +94,7 @@ pub(super) struct ItemRow {
     result: Option<ResultRow>,
 }
 
-/// A result: what conditions and filters look at, and the rest packed.
+/// A result: what conditions and filters read, and the rest packed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ResultRow {
     status: ResultStatus,
@@ -165,7 +165,7 @@ impl ResultRow {
         Ok(Self { unpacked_bytes, status: result.status, revision, job, packed })
     }
 
-    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for whoever reads it.
+    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for its readers.
     pub(super) fn fits(&self) -> bool {
         self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
     }
@@ -527,7 +527,7 @@ pub(super) struct UploadBacklogRow {
 }
 
 impl UploadBacklogRow {
-    /// A row of before says it by its position among those that are looked after.
+    /// An older row has it in its position among the watched projects.
     pub(super) fn waiting_since(&self) -> Option<Timestamp> {
         self.uploads_waiting_since.or_else(|| keys::time_of(self.active_sk.as_deref()?))
     }

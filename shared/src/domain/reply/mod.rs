@@ -4,9 +4,9 @@
 //! A model is not trusted: nothing that it sends may panic, grow without bound or get into an error message.
 //!
 //! Rules that the contract leaves to us:
-//! - Points outside the picture move to its border. That bends a shape that crosses the border, but keeps its
-//!   points in place and in number; cutting it would make several rings of one. A shape that lies beyond one side
-//!   altogether would become a line on the border: it is malformed.
+//! - Points outside the picture move to its border. That bends a shape that crosses the border, but keeps the number and
+//!   order of its points; cutting it would make several rings of one. A shape that lies beyond one side altogether would become a
+//!   line on the border: it is malformed.
 //! - Kinds measured in pixels are malformed on items that have none. A cuboid fits any item.
 //! - `attributes` that cannot be kept are dropped alone; the prediction stays.
 //! - A string that is no text costs its prediction (or its attributes), not the answer: see [`json::text`].

@@ -45,7 +45,7 @@ impl Credentials {
         self.auth_header.iter().chain(self.headers.values()).any(|value| value == MASK)
     }
 
-    /// With what is stored in place of every mask.
+    /// With every mask replaced by what is stored.
     ///
     /// # Errors
     /// `Validation`: a mask for which nothing is stored; the same header twice; more than can be sealed.
