@@ -225,7 +225,7 @@ pub(crate) async fn redeliver<P: WebhookPorts>(
             }
             Err(error) => return Err(error),
         }
-        let Some(again) = delivery.anew(api.clock.now())? else {
+        let Some(again) = delivery.redelivered(api.clock.now())? else {
             return Ok((StatusCode::ACCEPTED, Json(DeliveryView::of(delivery))));
         };
         if api.store.restart_delivery(&delivery, &again).await? {

@@ -159,7 +159,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
         // Once for all of them: who subscribes meanwhile is told from the next call on.
-        let listeners = outbox::listeners(&self.webhooks, organization).await?;
+        let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
@@ -211,7 +211,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
             last = Some(self.results.position(&item));
             looked_into += 1;
             let (keeps, was_large) = match &item.result {
-                Some(result) if filter.looks_into(result) => {
+                Some(result) if filter.needs_annotations(result) => {
                     let whole = whole::one(&self.objects, item.clone()).await?;
                     (whole.result.as_ref().is_some_and(|result| filter.keeps(result)), true)
                 }
