@@ -271,7 +271,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
             frame: asset.size.map(|_| self.exif().into()),
             labels: &labels,
             prompts: reading.prompts(&labels, &self.spec.prompts),
-            model_type: self.spec.model_type,
+            model_type: self.spec.options.model_type,
             threshold: least(self.spec),
         };
         self.model.infer(&request).await

@@ -16,7 +16,6 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
-use shared::domain::id::ProviderUid;
 use shared::domain::item::source::SourceBuckets;
 use shared::domain::job::breaker::{self, Breaker};
 use shared::domain::job::plan::Batch;
@@ -27,6 +26,7 @@ use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::SageMaker;
 use shared::domain::{Error, ErrorCode, Timestamp};
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Model, Objects, Providers};
+use shared::services::serving::{JobModel, model_of_job};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
@@ -341,10 +341,8 @@ where
             }
             gate.look();
             away_since = self.wait_for_endpoint(batch, gate, away_since).await?;
-            if let Some(uid) = spec.provider
-                && provider_read.elapsed() >= WATCH_PROVIDER
-            {
-                self.serving_provider(spec, uid).await?;
+            if spec.provider.is_some() && provider_read.elapsed() >= WATCH_PROVIDER {
+                self.serving_provider(spec).await?;
                 provider_read = Instant::now();
             }
         }
@@ -402,26 +400,27 @@ where
 
     /// The model of a job. A provider's credentials are opened here, once an invocation.
     async fn model(&self, spec: &JobSpec) -> Result<M::Model, Error> {
-        let Some(uid) = spec.provider else {
-            let own = self.endpoints.iter().find(|(model, _)| Some(*model) == spec.model_type);
-            return own.map(|(_, endpoint)| self.models.own(endpoint)).ok_or_else(|| {
-                Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into())
-            });
-        };
-        self.models.connect(&self.serving_provider(spec, uid).await?).await
+        if let Some(provider) = self.serving_provider(spec).await? {
+            return self.models.connect(&provider).await;
+        }
+        let own = self.endpoints.iter().find(|(model, _)| Some(*model) == spec.options.model_type);
+        own.map(|(_, endpoint)| self.models.own(endpoint)).ok_or_else(|| {
+            Error::ProviderRefused("The deployment has no endpoint for this model type any more.".into())
+        })
     }
 
+    /// The job's provider; `None`: the deployment's own endpoint serves it.
+    ///
     /// # Errors
     /// `ProviderRefused` if it is deleted, deactivated, or another project's; `StoreUnavailable`.
-    async fn serving_provider(&self, spec: &JobSpec, uid: ProviderUid) -> Result<InferenceProvider, Error> {
-        match self.providers.provider(spec.organization, uid).await {
-            Ok(provider) if provider.serves(spec.project) => Ok(provider),
-            Ok(_) => {
-                Err(Error::ProviderRefused("The inference provider is not active for this project any more.".into()))
-            }
-            Err(Error::NotFound) => Err(Error::ProviderRefused("The inference provider was deleted.".into())),
-            Err(error) => Err(error),
-        }
+    async fn serving_provider(&self, spec: &JobSpec) -> Result<Option<InferenceProvider>, Error> {
+        let sentence = match model_of_job(&self.providers, spec).await? {
+            JobModel::Deployment => return Ok(None),
+            JobModel::Provider(provider) => return Ok(Some(provider)),
+            JobModel::Inactive(_) => "The inference provider is not active for this project any more.",
+            JobModel::Deleted => "The inference provider was deleted.",
+        };
+        Err(Error::ProviderRefused(sentence.into()))
     }
 }
 

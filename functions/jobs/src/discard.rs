@@ -1,14 +1,12 @@
-//! Undo of a job: its drafts go, but for those that a person has touched (I3).
+//! Undo of a job: its drafts are removed, but for those that a person has touched (I3).
 //!
-//! Every draft goes by a conditional write of its own, found through the job's receipts. So a call may die anywhere and be
+//! Every draft is removed by a conditional write of its own, found through the job's receipts. So a call may die anywhere and be
 //! repeated from anywhere; it only finds fewer drafts.
 
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::fields::{self, Fields};
@@ -18,7 +16,7 @@ use shared::domain::item::result::{Kept, Undo};
 use shared::domain::job::outcome::OutcomeKind;
 use shared::domain::job_status::JobStatus;
 use shared::domain::{Error, limits};
-use shared::http::{Answer, Body, Caller, Path, Problem};
+use shared::http::{Answer, Body, Caller, Cursor, Path, Problem};
 use shared::ports::{Clock, Drafts, Items, Jobs, Page, Reports, Slice};
 use utoipa::ToSchema;
 
@@ -29,8 +27,8 @@ use crate::{Api, JobPorts};
 const TIME: Duration = Duration::from_secs(15);
 /// Drafts at once.
 const DISCARDS: usize = 16;
-/// Changes of one item that may come in between before the table counts as busy.
-const LOOKS: usize = 3;
+/// Changes of one item meanwhile, one after the other, before the table counts as busy.
+const READS: usize = 3;
 /// No cursor of ours is longer.
 const CURSOR_CHARS: usize = 1_024;
 
@@ -106,13 +104,14 @@ impl Undoing {
         let asked = DraftsToDiscard { cursor: fields.optional("cursor", fields::text(1, CURSOR_CHARS)) };
         fields.finish()?;
         let Some(cursor) = asked.cursor else { return Ok(Self { job, after: None }) };
-        let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::InvalidCursor)?;
-        let undoing: Self = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
+        let undoing = Self::unpack(&cursor)?;
         if undoing.job == job { Ok(undoing) } else { Err(Error::InvalidCursor) }
     }
+}
 
-    fn pack(&self) -> Result<String, Error> {
-        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).map_err(Error::internal)?))
+impl Cursor for Undoing {
+    fn position(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 }
 
@@ -169,11 +168,11 @@ impl<S: Reports + Items + Drafts, C: Clock> DraftUndo<'_, S, C> {
     async fn undo_item(&self, job: JobUid, item: &Item) -> Result<Undo, Error> {
         let undo = |item: &Item| item.result.as_ref().map_or(Undo::Gone, |result| result.undo(job));
         let mut seen = item.clone();
-        for _ in 0..LOOKS {
+        for _ in 0..READS {
             if undo(&seen) != Undo::Discard || self.store.discard_draft(&seen).await? {
                 return Ok(undo(&seen));
             }
-            // A person was quicker, or the item's file was deleted. A job that is over makes no other draft.
+            // A person reviewed it meanwhile, or its file was deleted. A job that is over makes no other draft.
             match self.store.items(&[item.asset.uid]).await?.pop() {
                 Some(now) => seen = now,
                 None => return Ok(Undo::Gone),

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{JobUid, Naming, ProjectUid};
-use shared::domain::job::{Job, JobRequest};
+use shared::domain::job::{Job, JobRequest, NewJob};
 use shared::domain::job_status::JobStatus;
 use shared::domain::webhook::Event;
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
@@ -13,7 +13,6 @@ use shared::services::outbox;
 use shared::services::start_job::{self, Cause};
 use tracing::warn;
 
-use crate::view::NewJob;
 use crate::{Api, JobApi, JobPorts, JobView};
 
 pub(crate) const READ: &[Scope] = &[Scope::ProjectsRead];

@@ -5,14 +5,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::id::{JobUid, Naming};
-use shared::domain::job::JobSpec;
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
 use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
-use shared::ports::{Clock, Projects, Providers, Reports};
-use shared::services::start_job;
+use shared::ports::{Clock, Projects, Reports};
+use shared::services::{serving, start_job};
 
 use crate::handlers::{READ, WRITE};
-use crate::{Api, JobApi, JobPorts, JobView};
+use crate::{Api, JobPorts, JobView};
 
 /// List what became of a job's items, in the order of their creation. A job that is still running has what is committed.
 #[utoipa::path(
@@ -61,23 +60,9 @@ pub(crate) async fn retry<P: JobPorts>(
     if !project.status.takes_jobs() {
         return Err(Error::ProjectNotActive);
     }
-    if !api.is_served(&spec).await? {
+    if !serving::is_served(&api.store, &api.endpoints, &spec).await? {
         return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
     }
     let job = start_job::start_job(&api.store, &api.executions, &api.clock, spec, &naming).await?;
     Ok((StatusCode::ACCEPTED, Json(JobView::of(&job))))
-}
-
-impl<P: JobPorts> JobApi<P> {
-    /// Whether the model of a job that is over would serve it again.
-    async fn is_served(&self, spec: &JobSpec) -> Result<bool, Error> {
-        let Some(uid) = spec.provider else {
-            return Ok(spec.model_type.is_some_and(|model| self.endpoints.contains(&model)));
-        };
-        match self.store.provider(spec.organization, uid).await {
-            Ok(provider) => Ok(provider.serves(spec.project)),
-            Err(Error::NotFound) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
 }

@@ -20,7 +20,7 @@ use super::Caller;
 use super::frame::Frame;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY};
 use super::sealed::Seal;
-use crate::domain::access::idempotency::{Claim, Claimed, IdempotencyKey, Outcome, fingerprint};
+use crate::domain::access::idempotency::{Claim, Claimed, IdempotencyKey, StoredResponse, fingerprint};
 use crate::domain::id::Naming;
 use crate::domain::{Error, limits};
 use crate::ports::{Clock, Idempotency};
@@ -71,9 +71,9 @@ impl<S: Idempotency, C: Clock> Frame<S, C> {
         match self.store.claim(&claim).await? {
             Claimed::Before { fingerprint, .. } if fingerprint != claim.fingerprint => Err(Error::IdempotencyKeyReused),
             Claimed::Before { outcome: None, .. } => Err(Error::IdempotencyInProgress),
-            Claimed::Before { outcome: Some(Outcome::TooLarge), .. } => Err(Error::IdempotencyAnswerNotKept),
-            Claimed::Before { outcome: Some(Outcome::Kept(answer)), .. } => seal.open(&answer),
-            Claimed::Before { outcome: Some(Outcome::Repeatable), .. } => Ok(next.run(request).await),
+            Claimed::Before { outcome: Some(StoredResponse::TooLarge), .. } => Err(Error::IdempotencyAnswerNotKept),
+            Claimed::Before { outcome: Some(StoredResponse::Kept(answer)), .. } => seal.open(&answer),
+            Claimed::Before { outcome: Some(StoredResponse::Repeatable), .. } => Ok(next.run(request).await),
             Claimed::Now { first } => {
                 request.extensions_mut().insert(Naming::repeatable(first, claim.fingerprint.clone()));
                 self.record(&claim, first, &seal, next.run(request).await).await
@@ -91,13 +91,13 @@ impl<S: Idempotency, C: Clock> Frame<S, C> {
             let undone = !parts.status.is_server_error() && first == claim.holder;
             self.store.release(claim, undone).await
         } else if parts.extensions.get::<Repeatable>().is_some() {
-            self.store.keep(claim, Outcome::Repeatable).await
+            self.store.keep(claim, StoredResponse::Repeatable).await
         } else {
             match seal.seal(parts.status, &parts.headers, &body)? {
                 sealed if sealed.len() <= limits::KEPT_ANSWER_BYTES => {
-                    self.store.keep(claim, Outcome::Kept(sealed)).await
+                    self.store.keep(claim, StoredResponse::Kept(sealed)).await
                 }
-                _ => self.store.keep(claim, Outcome::TooLarge).await,
+                _ => self.store.keep(claim, StoredResponse::TooLarge).await,
             }
         };
         if let Err(error) = recorded {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod base;
+mod cursor;
 mod etag;
 mod frame;
 pub mod headers;
@@ -19,6 +20,7 @@ mod trace;
 
 pub use auth::Caller;
 pub use base::{ListRequest, PublicBase};
+pub use cursor::Cursor;
 pub use etag::{IfMatch, etag};
 pub use frame::{Settings, api, wrong_method};
 pub use idempotency::Repeatable;

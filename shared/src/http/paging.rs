@@ -3,21 +3,17 @@
 //! A cursor carries the filters and the page size, since the clients continue with it alone. It holds no tenant: the key
 //! decides whose rows are read. A foreign or forged cursor only moves its caller within the caller's own list.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::cursor::Cursor;
 use crate::domain::{Error, limits};
 use crate::ports::{Before, Page, Slice};
 
-/// The longest position in a cursor of ours.
-const AFTER_BYTES: usize = 200;
-
-/// The content of a cursor.
+/// The cursor of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Cursor {
+struct ListCursor {
     /// Absent: a page read backward from the end of the list.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     after: Option<String>,
@@ -81,18 +77,18 @@ impl PagingParameters {
     }
 }
 
-impl Cursor {
+impl Cursor for ListCursor {
+    fn position(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+}
+
+impl ListCursor {
     /// # Errors
-    /// `InvalidCursor`.
-    fn unpack(text: &str) -> Result<Self, Error> {
-        let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| Error::InvalidCursor)?;
-        let cursor: Self = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
-        // No cursor of ours is like these: DynamoDB would refuse them as keys.
-        let is_ours = match &cursor.after {
-            Some(after) => !after.is_empty() && after.len() <= AFTER_BYTES,
-            None => cursor.backward,
-        };
-        if is_ours { Ok(cursor) } else { Err(Error::InvalidCursor) }
+    /// `InvalidCursor`, also if it goes forward from nowhere.
+    fn read(text: &str) -> Result<Self, Error> {
+        let cursor = Self::unpack(text)?;
+        if cursor.after.is_some() || cursor.backward { Ok(cursor) } else { Err(Error::InvalidCursor) }
     }
 }
 
@@ -104,7 +100,7 @@ impl Paging {
     /// `InvalidCursor`.
     pub fn read(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
         let asked = PagingParameters::read(query);
-        let known = asked.cursor.as_deref().map(Cursor::unpack).transpose()?.unwrap_or_default();
+        let known = asked.cursor.as_deref().map(ListCursor::read).transpose()?.unwrap_or_default();
         let filters = names.iter().filter_map(|name| {
             let held = known.filters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
             Some(((*name).to_owned(), given(query, name).or(held)?.to_owned()))
@@ -167,8 +163,7 @@ impl Paging {
 
     fn url_of(&self, after: Option<String>, backward: bool) -> String {
         let Self { limit, ascending, filters, .. } = self.clone();
-        let cursor = Cursor { after, backward, limit, ascending, filters };
-        let cursor = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default());
+        let cursor = ListCursor { after, backward, limit, ascending, filters }.pack().unwrap_or_default();
         let mut query = form(&[("cursor", &cursor), ("limit", &self.limit.to_string())]);
         for (name, value) in &self.filters {
             query.push('&');
@@ -190,8 +185,11 @@ fn form(pairs: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
+    use super::super::cursor::POSITION_BYTES;
     use super::*;
 
     const BASE: &str = "https://h/api/v1";
@@ -259,7 +257,7 @@ mod tests {
     /// Contract D6.
     #[test]
     fn a_forged_cursor_is_refused() {
-        for after in ["", &"x".repeat(AFTER_BYTES + 1)] {
+        for after in ["", &"x".repeat(POSITION_BYTES + 1)] {
             let forged = URL_SAFE_NO_PAD.encode(format!("{{\"a\":\"{after}\",\"l\":1}}"));
             let read = Paging::read(BASE, "/", &query(&[("cursor", &forged)]), &[]);
             assert!(matches!(read, Err(Error::InvalidCursor)));

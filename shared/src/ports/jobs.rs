@@ -33,7 +33,7 @@ pub struct Ending {
     pub error_message: Option<String>,
     /// What it came to.
     pub summary: Summary,
-    /// Who is told: written together with the end (I6).
+    /// Of its event, written together with the end (I6).
     pub deliveries: Vec<Delivery>,
 }
 
@@ -46,14 +46,14 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     /// `JobActive` if another job has the project.
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error>;
-    /// The job of this uid, whosever it is: for workers.
+    /// The job of this uid, of any tenant: for workers.
     async fn job(&self, uid: JobUid) -> Result<Job, Error>;
     /// The organization's jobs.
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error>;
-    /// Jobs that have not ended, or were cancelled and not yet looked after, oldest first: for the watchdog.
+    /// The watched jobs, oldest first: those that have not ended, or whose execution may still run after a cancel.
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error>;
-    /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered. What it has
-    /// `picked` of a project's uploads is counted in the same step.
+    /// Pending to running, with its plan. A job that has a plan keeps it; returns the plan that counts. What it has `picked` of a
+    /// project's uploads is counted in the same step.
     ///
     /// # Errors
     /// `JobFinished` if it ended meanwhile.
@@ -66,7 +66,7 @@ pub trait Jobs: Send + Sync {
     /// `JobFinished` if it has completed or failed.
     async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error>;
     /// Takes back a job whose creation failed and may have had its effect, or may yet have it: it is cancelled, or can be
-    /// created no more. Nobody is told of it.
+    /// created no more. It has no event.
     async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error>;
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
@@ -74,10 +74,10 @@ pub trait Jobs: Send + Sync {
     /// Records why a worker gives a running job up, unless another one has: [`JobState::refusal`]. A job that has ended stays as
     /// it is.
     async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error>;
-    /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
+    /// The watchdog no longer checks a job, whose execution is known to be over.
     async fn unwatch_job(&self, job: JobUid) -> Result<(), Error>;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
-    /// says. The watchdog looks at it no more. `false`: it is not, read it again.
+    /// says. It is no longer watched. `false`: it has changed, read it again.
     async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error>;
 }
 
@@ -103,7 +103,7 @@ pub struct Chunk {
     pub dropped_labels: Vec<LabelCount>,
     /// Dropped parts of good answers.
     pub notes: Vec<ItemError>,
-    /// What was corrected in good answers, or looks wrong in them.
+    /// What was corrected in good answers, or seems wrong in them.
     pub remarks: Remarks,
     /// Assets whose size was read from their files: kept with their drafts.
     pub measured: Vec<Asset>,
@@ -111,7 +111,7 @@ pub struct Chunk {
     pub raw: Vec<String>,
 }
 
-/// The receipts of a job: counting exactly once (design.md, section 4).
+/// The receipts of a job: counting exactly once (ARCHITECTURE.md, I1 and I2).
 #[trait_variant::make(Send)]
 pub trait Ledger: Send + Sync {
     /// The chunks of a batch that are committed.
@@ -137,7 +137,7 @@ pub trait Reports: Send + Sync {
     async fn report(&self, job: JobUid, only: Option<OutcomeKind>, slice: &Slice) -> Result<Page<ItemReport>, Error>;
 }
 
-/// Drafts that nobody wants.
+/// The undo of drafts.
 #[trait_variant::make(Send)]
 pub trait Drafts: Send + Sync {
     /// Removes the item's draft, if it still is the one that `item` has and no person has touched it: the item is unlabeled

@@ -203,8 +203,8 @@ fn draft_of(spec: &JobSpec, bot: &str, draft: &Draft, now: Timestamp) -> LabelRe
     let lineage = Lineage {
         job: spec.uid,
         provider: spec.provider,
-        model_type: spec.model_type,
-        confidence_threshold: spec.confidence_threshold,
+        model_type: spec.options.model_type,
+        confidence_threshold: spec.options.confidence_threshold,
     };
     LabelResult {
         generation: 0,

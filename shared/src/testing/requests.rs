@@ -4,15 +4,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
-use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
+use crate::domain::access::idempotency::{Claim, Claimed, StoredResponse};
 use crate::domain::access::rate_limit::{Requester, Usage};
 use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Idempotency, Keys, RateLimits};
 use crate::testing::{ACME, ACME_PROJECTS, Fault, OTHER};
 
-/// By caller and key: the claim, and the outcome of its request.
-type Claims = HashMap<(KeyHash, String), (Claim, Option<Outcome>)>;
+/// By caller and key: the claim, and the stored response of its request.
+type Claims = HashMap<(KeyHash, String), (Claim, Option<StoredResponse>)>;
 /// By caller and key: the first claim whose effect is unknown.
 type Firsts = HashMap<(KeyHash, String), Uuid>;
 
@@ -95,7 +95,7 @@ impl Idempotency for MemoryRequests {
         })
     }
 
-    async fn keep(&self, claim: &Claim, outcome: Outcome) -> Result<(), Error> {
+    async fn keep(&self, claim: &Claim, outcome: StoredResponse) -> Result<(), Error> {
         self.fault.around(|| {
             self.end(claim, |claims| drop(claims.insert(name(claim), (claim.clone(), Some(outcome)))));
             Ok(())

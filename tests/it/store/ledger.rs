@@ -25,14 +25,14 @@ on_both!(
     an_item_labeled_meanwhile_is_skipped_and_left_alone,
     a_chunk_of_labeled_items_alone_still_counts,
     a_draft_of_bytes_that_are_there_no_more_is_refused,
-    a_told_end_takes_no_more_chunks,
+    a_job_that_has_ended_takes_no_more_chunks,
     what_was_in_flight_at_a_cancel_counts,
     items_that_a_cancelled_job_did_not_get_to_do_not_count,
     a_dry_run_counts_and_writes_no_draft,
     a_draft_that_is_too_large_fails_its_item_alone,
     a_full_chunk_is_one_transaction,
     a_full_chunk_of_the_largest_drafts_is_one_transaction,
-    receipts_are_read_in_order_and_told_apart_by_batch,
+    receipts_are_read_in_order_and_by_batch,
     an_item_that_a_plan_names_twice_has_one_draft,
 );
 
@@ -100,7 +100,7 @@ async fn a_chunk_committed_again_changes_nothing(store: Store) {
     let (job, first) = (store.job(spec.uid).await.unwrap(), receipts(&store, spec.uid).await);
     let drafts = store.items(&items).await.unwrap();
 
-    // The second worker's model said something else.
+    // The second worker's model answered otherwise.
     let again = a_chunk(spec.uid, 0, vec![failed(items[0]), drafted(items[1])]);
     assert_eq!(store.commit(&spec, "bot", again, at(8)).await.unwrap(), Commit::Already);
 
@@ -228,7 +228,7 @@ async fn a_draft_of_bytes_that_are_there_no_more_is_refused(store: Store) {
 }
 
 /// I5, I6.
-async fn a_told_end_takes_no_more_chunks(store: Store) {
+async fn a_job_that_has_ended_takes_no_more_chunks(store: Store) {
     for status in [JobStatus::Completed, JobStatus::Failed] {
         let spec = a_spec(a_project(), 0);
         running(&store, &spec, 1).await;
@@ -348,7 +348,7 @@ async fn a_full_chunk_of_the_largest_drafts_is_one_transaction(store: Store) {
     assert_eq!(counters(&store, spec.uid).await, counted(98, 98, 0, 0));
 }
 
-async fn receipts_are_read_in_order_and_told_apart_by_batch(store: Store) {
+async fn receipts_are_read_in_order_and_by_batch(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 4).await;
     let items = unlabeled(&store, spec.project, 4).await;

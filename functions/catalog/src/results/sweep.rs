@@ -1,15 +1,13 @@
-//! Review of many drafts by one call, which walks through the project from its oldest item on.
+//! Review of many drafts by one call, which reads the project's items from the oldest on.
 //!
-//! Every draft is reviewed by the same conditional write as by a call of its own: what somebody else does meanwhile wins, and
-//! is not counted. So a call may die anywhere and be repeated from anywhere; it only finds fewer drafts.
+//! Each draft is reviewed by the same conditional write as by a call of its own: a change that was made meanwhile wins, and is not
+//! counted. So a call may die anywhere and be repeated from anywhere; it only finds fewer drafts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::fields::Fields;
@@ -17,8 +15,8 @@ use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, Verdict};
 use shared::domain::webhook::{Event, Webhook};
-use shared::domain::{Error, limits};
-use shared::http::{Answer, Body, Caller, Path};
+use shared::domain::{Error, Timestamp, limits};
+use shared::http::{Answer, Body, Caller, Cursor, Path};
 use shared::ports::{Clock, Page, Projects, Results, Slice};
 use shared::services::outbox;
 
@@ -29,12 +27,10 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
 /// may take ten of them if the table and the queue are slow.
 const TIME: Duration = Duration::from_secs(15);
-/// Drafts are looked into for so long, one after the other if they are large, before those that match are reviewed.
-const LOOK: Duration = Duration::from_secs(2);
+/// Drafts are checked for so long, one after the other if they are large, before those that match are reviewed.
+const CHECK: Duration = Duration::from_secs(2);
 /// Reviews at once.
 const REVIEWS: usize = 16;
-/// No position in an index is longer.
-const AFTER_BYTES: usize = 200;
 
 /// Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
 /// without it begins anew, which is harmless. Tells `result.accepted` for each.
@@ -72,7 +68,7 @@ pub(crate) async fn reject_all<P: CatalogPorts>(
     Ok(Json(RejectedDrafts { rejected, progress }))
 }
 
-/// What is said about every draft.
+/// The verdict on every draft, as the cursor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Decision {
     Accept,
@@ -106,7 +102,7 @@ impl Sweep {
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another project or decision.
     pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
-        // Read as "not given" it would begin anew and without a filter: a loop that goes one turn too far took all drafts.
+        // Read as "not given" it would begin again without a filter: a loop that goes one turn too far would take all drafts.
         if fields.is_null("cursor") {
             return Err(Error::field("cursor", "May not be null: the call before was the last one."));
         }
@@ -121,18 +117,20 @@ impl Sweep {
         fields.finish()?;
         Ok(Self { filter: asked.filter(before.filter), ..before })
     }
+}
 
-    fn unpack(cursor: &str) -> Result<Self, Error> {
-        let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::InvalidCursor)?;
-        let sweep: Self = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
-        // DynamoDB would refuse such a key.
-        let odd = sweep.after.as_ref().is_some_and(|after| after.is_empty() || after.len() > AFTER_BYTES);
-        if odd { Err(Error::InvalidCursor) } else { Ok(sweep) }
+impl Cursor for Sweep {
+    fn position(&self) -> Option<&str> {
+        self.after.as_deref()
     }
+}
 
-    fn pack(&self) -> Result<String, Error> {
-        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).map_err(Error::internal)?))
-    }
+/// Drafts that were checked together.
+struct Checked {
+    /// The position of the last of their items.
+    last: String,
+    count: usize,
+    matches: Vec<Item>,
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
@@ -149,8 +147,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
         self.walk(caller.organization, caller.name(), sweep).await
     }
 
-    /// Works for [`TIME`]. Items that were looked into together are done with together: if time runs out among them, the next call
-    /// begins with the first of them, and what of them is done is no draft any more.
+    /// Works for [`TIME`]. Items that were checked together are done together: if time runs out among them, the next call begins
+    /// with the first of them, and those of them that are done are no drafts any more.
     pub(super) async fn walk(
         &self,
         organization: OrganizationUid,
@@ -158,29 +156,21 @@ impl<P: CatalogPorts> CatalogApi<P> {
         mut sweep: Sweep,
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
-        // Once for all of them: who subscribes meanwhile is told from the next call on.
+        // Read once: a subscription that is added meanwhile gets the events of the next call on.
         let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
-        loop {
+        let done = 'sweep: loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
             let Page { entries, next, .. } =
                 self.results.results(organization, sweep.project, |_| true, &slice).await?;
             let mut open = VecDeque::from(entries);
-            while let Some((last, looked_into, matches)) = self.look_into(&sweep.filter, &mut open).await? {
-                let (verdict, listeners) = (sweep.decision.verdict(), &listeners);
-                let reviews = matches.into_iter().map(|item| {
-                    let verdict = verdict.clone();
-                    async move {
-                        let late = self.clock.now() >= end;
-                        if late { Ok(None) } else { self.decide(&item, verdict, reviewer, listeners).await.map(Some) }
-                    }
-                });
-                let reviews: Vec<Option<bool>> = stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await?;
+            while let Some(Checked { last, count, matches }) = self.check_next(&sweep.filter, &mut open).await? {
+                let reviews = self.review_all(matches, sweep.decision, reviewer, &listeners, end).await?;
                 reviewed += reviews.iter().filter(|written| **written == Some(true)).count();
                 if reviews.contains(&None) {
-                    return Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }));
+                    break 'sweep false;
                 }
-                examined += looked_into;
+                examined += count;
                 sweep.after = Some(last);
                 if self.clock.now() >= end {
                     break;
@@ -188,28 +178,42 @@ impl<P: CatalogPorts> CatalogApi<P> {
             }
             if open.is_empty() {
                 if next.is_none() {
-                    return Ok((reviewed, Progress { examined, done: true, cursor: None }));
+                    break true;
                 }
                 sweep.after = next;
             }
             if self.clock.now() >= end {
-                return Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }));
+                break false;
             }
-        }
+        };
+        let cursor = if done { None } else { Some(sweep.pack()?) };
+        Ok((reviewed, Progress { examined, done, cursor }))
     }
 
-    /// Takes items from `open` and looks into their drafts, for [`LOOK`]: the position behind the last of them, how many they were,
-    /// and those whose drafts match. Large annotations are looked into one item at a time, and let go again.
-    async fn look_into(
+    /// Reviews drafts, [`REVIEWS`] at once. Of each: whether it was written; `None`: it was too late for it.
+    async fn review_all(
         &self,
-        filter: &DraftFilter,
-        open: &mut VecDeque<Item>,
-    ) -> Result<Option<(String, usize, Vec<Item>)>, Error> {
-        let end = self.clock.now() + LOOK;
-        let (mut last, mut looked_into, mut matches) = (None, 0, Vec::new());
+        drafts: Vec<Item>,
+        decision: Decision,
+        reviewer: &str,
+        listeners: &[Webhook],
+        end: Timestamp,
+    ) -> Result<Vec<Option<bool>>, Error> {
+        let reviews = drafts.into_iter().map(|item| async move {
+            let late = self.clock.now() >= end;
+            if late { Ok(None) } else { self.decide(&item, decision.verdict(), reviewer, listeners).await.map(Some) }
+        });
+        stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await
+    }
+
+    /// Takes items from `open` and checks their drafts, for [`CHECK`]; `None`: there are no more. Large annotations are read one
+    /// item at a time, and dropped again.
+    async fn check_next(&self, filter: &DraftFilter, open: &mut VecDeque<Item>) -> Result<Option<Checked>, Error> {
+        let end = self.clock.now() + CHECK;
+        let (mut last, mut count, mut matches) = (None, 0, Vec::new());
         while let Some(item) = open.pop_front() {
             last = Some(self.results.position(&item));
-            looked_into += 1;
+            count += 1;
             let (keeps, was_large) = match &item.result {
                 Some(result) if filter.needs_annotations(result) => {
                     let whole = whole::one(&self.objects, item.clone()).await?;
@@ -225,7 +229,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
                 break;
             }
         }
-        Ok(last.map(|last| (last, looked_into, matches)))
+        Ok(last.map(|last| Checked { last, count, matches }))
     }
 
     async fn decide(

@@ -86,8 +86,8 @@ impl Case {
     async fn worked(&self) -> (Receipt, Option<Value>) {
         let (worker, batch) = worker_on(&[Asset { kind: self.asset.kind, size: self.asset.size, ..an_item(0) }]).await;
         let mut job = running();
-        job.spec.confidence_threshold = self.job.confidence_threshold.unwrap_or(0.5);
-        job.spec.label_thresholds = self.job.label_thresholds.clone();
+        job.spec.options.confidence_threshold = self.job.confidence_threshold.unwrap_or(0.5);
+        job.spec.options.label_thresholds = self.job.label_thresholds.clone();
         job.spec.wanted = self.job.labels.clone();
         let answer = self.text.clone().unwrap_or_else(|| self.answer.to_string());
         let models = ScriptedModels(ScriptedModel::answering(answer, self.reading()));

@@ -16,7 +16,7 @@ async fn labels_that_the_job_does_not_want_are_counted_and_a_label_may_have_a_th
     let (worker, batch) = masking(predictions).await;
     let mut job = running();
     job.spec.wanted = vec!["road".into(), "car".into()];
-    job.spec.label_thresholds = [("road".to_owned(), 0.4)].into();
+    job.spec.options.label_thresholds = [("road".to_owned(), 0.4)].into();
     let worker = Worker { store: MemoryJob::of(job), ..worker };
 
     worker.run(&batch, "a", far()).await.unwrap();

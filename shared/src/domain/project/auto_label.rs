@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, ProviderUid};
-use crate::domain::job::JobRequest;
+use crate::domain::job::{CONFIDENCE_THRESHOLD, JobOptions, JobRequest};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::{Error, Timestamp, limits};
 
@@ -72,7 +72,9 @@ impl NewAutoLabel {
             enabled: fields.optional("enabled", fields::boolean).unwrap_or(true),
             provider_id: fields.optional("provider_id", provider_id),
             model_type: fields.optional("model_type", ModelType::read),
-            confidence_threshold: fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5),
+            confidence_threshold: fields
+                .optional("confidence_threshold", fields::fraction)
+                .unwrap_or(CONFIDENCE_THRESHOLD),
             labels: fields.optional("labels", fields::labels).unwrap_or_default(),
             quiet_seconds: fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60),
             max_items_per_day: fields.optional("max_items_per_day", per_day).unwrap_or(10_000),
@@ -93,10 +95,9 @@ impl AutoLabel {
     /// `Validation` with every complaint.
     pub fn read(sent: Map<String, Value>) -> Result<Option<Self>, Error> {
         let new = NewAutoLabel::read(sent)?;
-        let usual = if new.provider_id.is_none() { Some(ModelType::Yolo) } else { None };
-        Ok(new.enabled.then_some(Self {
+        Ok(new.enabled.then(|| Self {
             provider_id: new.provider_id,
-            model_type: new.model_type.or(usual),
+            model_type: new.model_type.or_else(|| ModelType::default_without(new.provider_id.as_ref())),
             confidence_threshold: new.confidence_threshold,
             labels: new.labels,
             quiet_seconds: new.quiet_seconds,
@@ -107,14 +108,13 @@ impl AutoLabel {
     /// What its jobs are asked for, as a client would.
     #[must_use]
     pub fn request(&self) -> JobRequest {
-        JobRequest {
+        let options = JobOptions {
             model_type: self.model_type,
             confidence_threshold: self.confidence_threshold,
-            label_thresholds: Default::default(),
             labels: self.labels.clone(),
-            dry_run: false,
-            provider: self.provider_id.map(|uid| uid.to_string()),
-        }
+            ..JobOptions::default()
+        };
+        JobRequest { options, dry_run: false, provider: self.provider_id.map(|uid| uid.to_string()) }
     }
 
     /// How long no upload must have come, so that they have paused: at least until jobs could take the last one.

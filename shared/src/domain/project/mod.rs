@@ -54,7 +54,7 @@ pub struct Project {
     pub status: ProjectStatus,
     /// The label set; empty: any label.
     pub labels: Vec<String>,
-    /// What a model of open vocabulary is told to look for under these of the labels. A label that is gone leaves its prompt unused.
+    /// The text that a model of open vocabulary gets instead of a label. The prompt of a label that is gone stays unused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub label_prompts: BTreeMap<String, String>,
     /// Whether and how uploads are labeled by themselves.
@@ -102,7 +102,7 @@ impl Project {
         })
     }
 
-    /// Holds what is said of uploads against the project's own labels.
+    /// Checks the labels of `auto_label_on_upload` against the project's own.
     ///
     /// # Errors
     /// `Validation` for labels that the project does not have.
@@ -115,11 +115,11 @@ impl Project {
                 };
                 Err(Error::Validation(complaints.into_iter().map(named).collect()))
             }
-            _ => Ok(()), // whether it takes jobs is a matter of the day
+            _ => Ok(()), // whether it takes jobs is checked when a job starts
         }
     }
 
-    /// Holds a job request against the project (contract, 6.2 and D8).
+    /// Checks a job request against the project (contract, 6.2 and D8).
     ///
     /// # Errors
     /// `ProjectNotActive`; `Validation` for labels that the project does not have.
@@ -130,8 +130,8 @@ impl Project {
         if self.labels.is_empty() {
             return Ok(());
         }
-        let labels = self.unknown_labels("labels", &request.labels);
-        let thresholds = self.unknown_labels("label_thresholds", request.label_thresholds.keys());
+        let labels = self.unknown_labels("labels", &request.options.labels);
+        let thresholds = self.unknown_labels("label_thresholds", request.options.label_thresholds.keys());
         let complaints: Vec<FieldError> = labels.into_iter().chain(thresholds).collect();
         if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
@@ -273,7 +273,7 @@ impl ProjectChange {
             label_prompts: self.label_prompts.unwrap_or(before.label_prompts),
             status: self.status.unwrap_or(before.status),
             auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
-            auto_label_pause: None, // what was wrong may be right now
+            auto_label_pause: None, // the change may remove the cause of the pause
             updated_at: now,
             ..before
         }
@@ -348,8 +348,8 @@ mod tests {
             |prompts: Value| project(json!({"name": "a", "labels": ["vélo", "car"], "label_prompts": prompts}));
 
         let wanted = BTreeMap::from([("vélo".to_owned(), "a bicycle".to_owned())]);
-        for said in [json!({"ve\u{301}lo": "a bicycle"}), json!([{"label": "vélo", "prompt": " a bicycle"}])] {
-            assert_eq!(prompts(said).unwrap().label_prompts, wanted);
+        for sent in [json!({"ve\u{301}lo": "a bicycle"}), json!([{"label": "vélo", "prompt": " a bicycle"}])] {
+            assert_eq!(prompts(sent).unwrap().label_prompts, wanted);
         }
         for (bad, complaint) in [
             (json!({"bus": "a bus"}), "label_prompts: The project does not have: bus."),
