@@ -104,10 +104,8 @@ pub(crate) async fn correct<P: CatalogPorts>(
     if_match: IfMatch,
     Body(body): Body,
 ) -> Result<ResultView, Error> {
-    let verdict = |item: &Item| {
-        let correction = Correction::read(&body, item.asset.bounds())?;
-        Ok(Verdict::Correct(correction.annotations))
-    };
+    let correction = |item: &Item| Correction::read(&body, item.asset.bounds());
+    let verdict = |item: &Item| correction(item).map(|correction| Verdict::Correct(correction.annotations));
     api.review(&caller, &uid, &if_match, verdict).await
 }
 
