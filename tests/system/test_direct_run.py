@@ -1,4 +1,4 @@
-"""What 5,000 items cost, counted by the stand-ins of the direct run (docs/performance.md).
+"""What 5,000 items cost, counted by the stand-ins of the direct run (ARCHITECTURE.md, "Budgets").
 
 The binary of `infer` is the real one, and the table charges as DynamoDB does. It needs no stack.
 """
