@@ -14,7 +14,7 @@ from local.up import Stack
 
 CARRIERS = ("Plan", "Infer", "Finalize", "Deliver")
 READS = {"Query", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement", "BatchExecuteStatement"}
-FUNCTIONS = ("Jobs", "Catalog", "Providers", "Webhooks", *CARRIERS, "Settle", "Ingest")
+FUNCTIONS = tuple(name.capitalize() for name in settings.FUNCTIONS)
 
 
 @dataclass(frozen=True)

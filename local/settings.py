@@ -31,10 +31,7 @@ SEED_QUICKSTART: Final = ROOT / "examples" / "quickstart" / "seed.py"
 STATE_MACHINE: Final = ROOT / "statemachine.asl.json"
 DEMO_OUTPUT: Final = ROOT / "demo-output"
 
-FUNCTIONS: Final = (
-    *("jobs", "catalog", "providers", "webhooks"),
-    *("plan", "infer", "finalize", "settle", "deliver", "ingest"),
-)
+FUNCTIONS: Final = tuple(sorted(manifest.parent.name for manifest in ROOT.glob("functions/*/Cargo.toml")))
 
 
 def _path(name: str, default: Path) -> Path:

@@ -34,7 +34,7 @@ class Case:
 
 
 CASES = (Case(100, 50, 16), Case(1_000, 50, 16), Case(5_000, 50, 16), Case(5_000, 200, 16), Case(5_000, 50, 64))
-FUNCTIONS = ("Plan", "Infer", "Finalize", "Deliver", "Settle")
+FUNCTIONS = (*counts.CARRIERS, "Settle")
 
 
 @dataclass(frozen=True)

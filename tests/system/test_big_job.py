@@ -98,7 +98,7 @@ def test_a_thousand_items_cost_at_most_150_calls_of_the_table(big: BigJob) -> No
 
 
 def test_a_job_of_one_batch_makes_seven_transitions(big: BigJob) -> None:
-    """The start, Plan, Choose, Label, Infer, Finalize and the end, of 5,000 items as well, which are one batch too
+    """The start, Plan, ChooseMap, Label, Infer, Finalize and the end, of 5,000 items as well, which are one batch too
     (domain/plan.rs): 1.4 for 1,000 items, where 5 are the budget."""
     assert big.costs.transitions == 7
 

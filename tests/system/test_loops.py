@@ -22,7 +22,6 @@ ROUNDS = 18
 ROUNDS_SECONDS = 60.0
 DELIVERED_SECONDS = 10.0
 LOST_SECONDS = 3.0
-FUNCTIONS = ("Deliver", "Ingest", "Settle", "Jobs")
 
 
 @contextmanager
@@ -39,8 +38,8 @@ def recursive_loop(system: System, setting: str) -> Iterator[None]:
 def test_the_template_allows_the_chains_of_two_functions(system: System) -> None:
     config = client("lambda").get_function_recursion_config
     outputs = system.stack.outputs
-    loops = {name: config(FunctionName=outputs[f"{name}FunctionName"])["RecursiveLoop"] for name in FUNCTIONS}
-    assert loops == {"Deliver": "Allow", "Ingest": "Allow", "Settle": "Terminate", "Jobs": "Terminate"}
+    loops = {name: config(FunctionName=outputs[f"{name}FunctionName"])["RecursiveLoop"] for name in counts.FUNCTIONS}
+    assert {name for name, loop in loops.items() if loop == "Allow"} == {"Deliver", "Ingest"}
 
 
 @pytest.mark.parametrize(("setting", "arrives"), [("Allow", True), ("Terminate", False)])
