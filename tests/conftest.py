@@ -1,12 +1,16 @@
 """Tests side by side: each worker of pytest-xdist has a local stack of its own, by its number, and the longest tests
-begin first. So no test meets what another one does to its stack, and no worker ends long after the others."""
+begin first. So no test meets what another one does to its stack, and no worker ends long after the others.
+
+The workers' stacks are numbered from `AUTOLABEL_STACK` on.
+"""
 
 import os
 
 import pytest
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    os.environ["AUTOLABEL_STACK"] = worker.removeprefix("gw")
+    first = int(os.environ.get("AUTOLABEL_STACK", "0"))
+    os.environ["AUTOLABEL_STACK"] = str(first + int(worker.removeprefix("gw")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
