@@ -15,7 +15,6 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::read::DeflateDecoder;
-use futures_util::TryStreamExt;
 use serde_json::{Map, Value, json};
 use shared::domain::Timestamp;
 use shared::domain::access::api_key::{ApiKey, IssuedKey, KeyHash, Scope};
