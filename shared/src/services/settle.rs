@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::domain::id::DeliveryUid;
     use crate::domain::job::Counters;
-    use crate::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, SkipReason};
+    use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
     use crate::ports::{Chunk, Commit};
     use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
 
@@ -176,15 +176,8 @@ mod tests {
     async fn what_workers_still_commit_does_not_put_off_the_end_of_a_job_that_was_stopped() {
         let store = MemoryJob::of(done(Counters { total: 5, successful: 1, ..Counters::default() }));
         let (uid, spec) = (store.now().spec.uid, store.now().spec);
-        let chunk = Chunk {
-            id: ChunkId { job: uid, batch: 0, chunk: 1 },
-            outcomes: vec![Some(ItemOutcome::of(&an_item(1), Outcome::Skipped(SkipReason::BelowThreshold)))],
-            dropped_labels: vec![],
-            notes: vec![],
-            remarks: Default::default(),
-            measured: vec![],
-            raw: vec!["raw".into()],
-        };
+        let skipped = ItemCommit::new(an_item(1).uid, 0, Outcome::Skipped(SkipReason::BelowThreshold));
+        let chunk = Chunk { id: ChunkId { job: uid, batch: 0, chunk: 1 }, items: vec![Some(skipped)] };
 
         store.close_job(uid, &JobStatus::ACTIVE).await.unwrap();
 

@@ -271,29 +271,26 @@ impl Ledger for MemoryJob {
             if state.is_closed || !matches!(state.job()?.state.status, JobStatus::Running | JobStatus::Cancelled) {
                 return Ok(Commit::JobOver);
             }
-            for entry in chunk.outcomes.iter_mut().flatten() {
-                if let Outcome::Successful(draft) = &entry.outcome
+            for commit in chunk.items.iter_mut().flatten() {
+                if let Outcome::Successful(draft) = &commit.outcome
                     && !spec.dry_run
                 {
                     let draft = draft.clone();
-                    let changes = state.changes.get(&entry.item).copied().unwrap_or_default();
-                    match state.results.entry(entry.item) {
-                        Entry::Occupied(_) => entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
-                        Entry::Vacant(_) if changes != entry.changes => {
-                            entry.outcome = Outcome::Skipped(SkipReason::FileChanged);
+                    let changes = state.changes.get(&commit.item).copied().unwrap_or_default();
+                    match state.results.entry(commit.item) {
+                        Entry::Occupied(_) => commit.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
+                        Entry::Vacant(_) if changes != commit.changes => {
+                            commit.outcome = Outcome::Skipped(SkipReason::FileChanged);
                         }
                         Entry::Vacant(free) => {
                             free.insert(Some(spec.uid));
                             state.drafts.push(draft);
-                            let measured = chunk.measured.iter().find(|asset| asset.uid == entry.item);
-                            state.measured.extend(measured.cloned());
+                            state.measured.extend(commit.measured.clone());
                         }
                     }
                 }
             }
-            let receipt =
-                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone())
-                    .remarked(chunk.remarks.clone());
+            let receipt = Receipt::of(&chunk.items);
             let tally = receipt.tally();
             let job = state.job()?;
             job.state.counters.successful += tally.successful;

@@ -7,9 +7,8 @@ use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectU
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
-use shared::domain::job::failure::Failure;
-use shared::domain::job::failure::FailureCode;
-use shared::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, Receipt, SkipReason};
+use shared::domain::job::failure::{Failure, FailureCode};
+use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
 use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::job::summary::Summary;
 use shared::domain::job::{Counters, Job, JobOptions, JobSpec, JobState};
@@ -160,33 +159,28 @@ pub(crate) fn a_car(confidence: f64) -> Prediction {
 }
 
 /// An outcome with a draft of one prediction.
-pub(crate) fn drafted(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Successful(Draft::of(vec![a_car(0.9)])) })
+pub(crate) fn drafted(item: ItemUid) -> Option<ItemCommit> {
+    Some(ItemCommit::new(item, 0, Outcome::Successful(Draft::of(vec![a_car(0.9)]))))
 }
 
 /// An outcome without a draft.
-pub(crate) fn skipped(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Skipped(SkipReason::BelowThreshold) })
+pub(crate) fn skipped(item: ItemUid) -> Option<ItemCommit> {
+    Some(ItemCommit::new(item, 0, Outcome::Skipped(SkipReason::BelowThreshold)))
 }
 
 /// A failed item.
-pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
+pub(crate) fn failed(item: ItemUid) -> Option<ItemCommit> {
     let failure = Failure::new(FailureCode::ModelError, "The model answered 400.");
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Failed(failure) })
+    Some(ItemCommit::new(item, 0, Outcome::Failed(failure)))
 }
 
-/// A chunk of batch 0.
-pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) -> Chunk {
-    let id = ChunkId { job, batch: 0, chunk };
-    Chunk {
-        id,
-        outcomes,
-        dropped_labels: Vec::new(),
-        notes: Vec::new(),
-        remarks: Default::default(),
-        measured: Vec::new(),
-        raw: vec![format!("jobs/{job}/raw/00000-1-0000.jsonl.gz")],
+/// A chunk of batch 0. Raw predictions are in one object.
+pub(crate) fn a_chunk(job: JobUid, chunk: u32, items: Vec<Option<ItemCommit>>) -> Chunk {
+    let mut chunk = Chunk { id: ChunkId { job, batch: 0, chunk }, items };
+    for item in chunk.items.iter_mut().flatten() {
+        item.raw.get_or_insert_with(|| format!("jobs/{job}/raw/00000-1-0000.jsonl.gz"));
     }
+    chunk
 }
 
 /// Counters.

@@ -43,7 +43,7 @@ struct Case {
     code: Option<String>,
     message: Option<String>,
     note: Option<String>,
-    /// What was corrected, or looks wrong, by code.
+    /// What was corrected, or seems wrong, by code.
     #[serde(default)]
     remarks: Vec<(NoteCode, String)>,
     #[serde(default)]
@@ -99,9 +99,9 @@ impl Case {
         let mut annotations = None;
         for draft in worker.store.committed_drafts() {
             let kept = match &draft.elsewhere {
-                Some(place) => {
-                    let bytes = worker.objects.get_range(&place.key, place.offset, place.length).await.unwrap();
-                    place.read(&bytes).unwrap()
+                Some(blob) => {
+                    let bytes = worker.objects.get_range(&blob.key, blob.offset, blob.length).await.unwrap();
+                    blob.read(&bytes).unwrap()
                 }
                 None => draft.annotations,
             };
