@@ -44,7 +44,7 @@ pub trait JobPorts: 'static {
 
 /// The state of the handlers.
 pub struct JobApi<P: JobPorts> {
-    /// Jobs, and what they read and write.
+    /// Jobs, their projects, providers, items and webhooks.
     pub store: P::Store,
     /// Starts and stops the execution of a job.
     pub executions: P::Executions,

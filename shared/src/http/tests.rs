@@ -169,7 +169,7 @@ mod rate_limits {
     }
 
     #[tokio::test]
-    async fn who_is_refused_costs_the_table_nothing_more() {
+    async fn a_refused_requester_costs_the_table_nothing_more() {
         // Calls: the key, and a count for each of three requests. The fourth is refused without a fifth call, which would fail.
         let requests = MemoryRequests::failing(Fault::at(5, false));
         let api = TestApi::with(routes(&Arc::default()), requests, limited(2, 20));
@@ -430,7 +430,7 @@ mod idempotency_keys {
     }
 
     #[tokio::test]
-    async fn what_was_made_is_said_even_if_it_cannot_be_kept() {
+    async fn an_answer_that_cannot_be_kept_is_sent_all_the_same() {
         // Calls: the key, the count, the claim, and what is kept.
         let api =
             TestApi::with(routes(&Arc::default()), MemoryRequests::failing(Fault::at(4, false)), TestApi::settings());

@@ -39,7 +39,7 @@ async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
 }
 
 #[tokio::test]
-async fn a_test_says_what_a_job_would_correct_and_what_looks_wrong() {
+async fn a_test_reports_corrections_and_unlikely_coordinates() {
     for (answer, problem, sentence) in [
         (
             r#"{"found": [{"type": "bounding_box", "label": "person", "confidence": 0.9,
@@ -128,7 +128,7 @@ async fn a_test_names_the_first_part_of_an_answer_that_is_wrong() {
 
 /// Contract D29.
 #[tokio::test(start_paused = true)]
-async fn a_test_looks_at_masks_until_one_can_be_used() {
+async fn a_test_fetches_masks_until_one_can_be_used() {
     const GOOD: &str = "https://masks.example/good.png";
     const LARGE: &str = "https://masks.example/large.png";
     const GONE: &str = "https://masks.example/gone.png";
