@@ -11,12 +11,6 @@ mod making;
 /// code, which clippy refuses.
 macro_rules! on_both {
     ($($test:ident),+ $(,)?) => {
-        mod in_memory {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(shared::testing::MemoryTable::default().store()).await;
-            })+
-        }
         mod on_ministack {
             $(#[tokio::test]
             async fn $test() {

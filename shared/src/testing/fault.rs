@@ -36,17 +36,4 @@ impl Fault {
         let answer = effect()?;
         if strikes { Err(Error::StoreUnavailable("an answer lost by the test".into())) } else { Ok(answer) }
     }
-
-    /// A call that waits: see [`Fault::around`].
-    ///
-    /// # Errors
-    /// What `effect` answers, or the fault.
-    pub async fn around_call<T>(&self, effect: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let strikes = self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.at;
-        if strikes && !self.answer_lost {
-            return Err(Error::StoreUnavailable("a fault of the test".into()));
-        }
-        let answer = effect.await?;
-        if strikes { Err(Error::StoreUnavailable("an answer lost by the test".into())) } else { Ok(answer) }
-    }
 }

@@ -1,5 +1,5 @@
-//! DynamoDB in memory: one table. Conditions hold, transactions are all or nothing, what AWS would charge is counted, and each
-//! call takes the time that is set.
+//! DynamoDB in memory: one table, every call as late as it is told to be and no later. Conditions hold, transactions are all or
+//! nothing, and what AWS would charge is counted.
 //!
 //! Left out, since nothing here needs it: several tables, throttling, conflicts of transactions, and their request tokens (no
 //! answer is lost).
@@ -7,10 +7,9 @@
 pub mod expressions;
 pub mod units;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,6 +17,7 @@ use http::{Request, Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::late;
 use expressions::{Row, Unknown, holds, updated};
 
 /// How often an operation was called, and what it cost.
@@ -93,28 +93,17 @@ impl Table {
         locked(&self.rows).iter().filter(|((pk, _), row)| pk.starts_with(prefix) && row.contains_key(attribute)).count()
     }
 
-    /// Answers a request over HTTP, as late as it is told to.
+    /// Answers a call of the DynamoDB API.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
         let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        late(Duration::from_micros(self.latency_us.load(Ordering::Relaxed))).await;
-        let (status, answer) = self.call(target, request.body());
-        let mut response = Response::new(answer.into());
-        *response.status_mut() = status;
-        response
-    }
-
-    /// Answers a call of the DynamoDB API: the header `x-amz-target`, and the body.
-    #[must_use]
-    pub fn call(&self, target: &str, body: &[u8]) -> (StatusCode, String) {
         let operation = target.rsplit('.').next().unwrap_or_default();
-        let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        let Ok(body) = serde_json::from_slice::<Value>(request.body()) else {
             return refused("SerializationException", json!({}));
         };
+        late(Duration::from_micros(self.latency_us.load(Ordering::Relaxed))).await;
         match self.carried_out(operation, &body) {
-            Ok(answer) => (StatusCode::OK, answer.to_string()),
-            Err(Refusal::Condition(row)) => {
-                refused("ConditionalCheckFailedException", json!({"Item": shown(&body, &row)}))
-            }
+            Ok(answer) => Response::new(answer.to_string().into()),
+            Err(Refusal::Condition(row)) => refused("ConditionalCheckFailedException", json!({"Item": row})),
             Err(Refusal::Cancelled(reasons)) => {
                 refused("TransactionCanceledException", json!({"CancellationReasons": reasons}))
             }
@@ -125,7 +114,6 @@ impl Table {
     fn carried_out(&self, operation: &str, body: &Value) -> Result<Value, Refusal> {
         match operation {
             "GetItem" => self.get(body),
-            "BatchGetItem" => self.get_batch(body),
             "Query" => self.query(body),
             "PutItem" | "UpdateItem" | "DeleteItem" => self.write_one(operation, body),
             "BatchWriteItem" => self.write_batch(body),
@@ -152,21 +140,6 @@ impl Table {
         let bytes = row.as_ref().map_or(0, units::size);
         self.charge("GetItem", 0, units::of_read(bytes, body["ConsistentRead"] == true));
         Ok(row.map_or_else(|| json!({}), |row| json!({"Item": projected(row, body)})))
-    }
-
-    fn get_batch(&self, body: &Value) -> Result<Value, Refusal> {
-        let rows = locked(&self.rows);
-        let (mut responses, mut units) = (Row::new(), 0.0);
-        for (table, request) in body["RequestItems"].as_object().into_iter().flatten() {
-            let keys = request["Keys"].as_array().into_iter().flatten().map(key);
-            let keys = distinct(keys.collect::<Result<Vec<_>, _>>()?)?;
-            let found: Vec<&Row> = keys.iter().filter_map(|key| rows.get(key)).collect();
-            let consistent = request["ConsistentRead"] == true;
-            units += found.iter().map(|row| units::of_read(units::size(row), consistent)).sum::<f64>();
-            responses.insert(table.clone(), json!(found));
-        }
-        self.charge("BatchGetItem", 0, units);
-        Ok(json!({"Responses": responses, "UnprocessedKeys": {}}))
     }
 
     /// A whole answer, or `Limit` rows of it; the megabyte at which DynamoDB ends a page is not counted.
@@ -223,10 +196,8 @@ impl Table {
             Err(_) => 0,
         };
         self.charge(operation, units, 0.0);
-        let write = write?;
-        let answer = if body["ReturnValues"] == "ALL_NEW" { json!({"Attributes": write.new}) } else { json!({}) };
-        apply(&mut rows, [write]);
-        Ok(answer)
+        apply(&mut rows, [write?]);
+        Ok(json!({}))
     }
 
     fn write_batch(&self, body: &Value) -> Result<Value, Refusal> {
@@ -255,17 +226,14 @@ impl Table {
                 }
                 Err(Refusal::Condition(row)) => {
                     refused = true;
-                    reasons.push(json!({"Code": "ConditionalCheckFailed", "Item": shown(request, &row)}));
-                    writes.push(Write {
-                        key: key(request.get("Key").unwrap_or(&request["Item"]))?,
-                        old: row.clone(),
-                        new: row,
-                    });
+                    let shown = request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" && !row.is_empty();
+                    let item = if shown { json!(row) } else { Value::Null };
+                    reasons.push(json!({"Code": "ConditionalCheckFailed", "Item": item}));
+                    writes.push(Write { key: Key::default(), old: row.clone(), new: row });
                 }
                 Err(other) => return Err(other),
             }
         }
-        distinct(writes.iter().map(|write| write.key.clone()).collect())?;
         if refused {
             // Charged as if every row had been written over itself.
             writes.iter_mut().for_each(|write| write.new = write.old.clone());
@@ -285,26 +253,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn refused(name: &str, mut body: Value) -> (StatusCode, String) {
+fn refused(name: &str, mut body: Value) -> Response<Bytes> {
     body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{name}"));
-    (StatusCode::BAD_REQUEST, body.to_string())
+    let mut response = Response::new(body.to_string().into());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
 }
 
 fn key(row: &Value) -> Result<Key, Refusal> {
     let part = |name: &str| row[name]["S"].as_str().map(str::to_owned);
     part("pk").zip(part("sk")).ok_or_else(|| Refusal::Unknown("a key without pk and sk".into()))
-}
-
-/// DynamoDB refuses a call that names a row twice.
-fn distinct(keys: Vec<Key>) -> Result<Vec<Key>, Refusal> {
-    let different: BTreeSet<&Key> = keys.iter().collect();
-    if different.len() == keys.len() { Ok(keys) } else { Err(Refusal::Unknown("a row that is named twice".into())) }
-}
-
-/// The row that stood against a write, if the request asks for it.
-fn shown(request: &Value, row: &Row) -> Value {
-    let is_shown = request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD" && !row.is_empty();
-    if is_shown { json!(row) } else { Value::Null }
 }
 
 /// `ProjectionExpression`, of top-level names.
@@ -344,14 +302,6 @@ fn apply(rows: &mut BTreeMap<Key, Row>, writes: impl IntoIterator<Item = Write>)
         } else {
             rows.insert(key, new);
         }
-    }
-}
-
-/// Waits so long, to a tenth of a millisecond: tokio's own timer rounds up to whole ones, 2 % of what a quick model takes.
-pub async fn late(time: Duration) {
-    if !time.is_zero() {
-        // Ends as it began: a sleep does not panic.
-        let _ = tokio::task::spawn_blocking(move || thread::sleep(time)).await;
     }
 }
 
