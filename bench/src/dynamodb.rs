@@ -1,4 +1,4 @@
-//! DynamoDB in memory: one table, every call as late as it is told to be and no later. Conditions hold, transactions are all or
+//! DynamoDB in memory: one table, every call with a set latency and no more. Conditions hold, transactions are all or
 //! nothing, and what AWS would charge is counted.
 //!
 //! Left out, since nothing here needs it: several tables, throttling, conflicts of transactions, and their request tokens (no
@@ -75,7 +75,7 @@ impl From<Unknown> for Refusal {
 }
 
 impl Table {
-    /// From now on every call takes so long, and counting begins anew.
+    /// From now on every call takes so long, and counting starts at zero.
     pub fn begin(&self, latency: Duration) {
         self.latency_us.store(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         *locked(&self.seen) = Seen::default();
@@ -147,15 +147,15 @@ impl Table {
         let condition = body["KeyConditionExpression"].as_str().unwrap_or_default();
         let sort_key = body["IndexName"].as_str().map_or_else(|| "sk".to_owned(), |index| format!("{index}_sk"));
         let mut found: Vec<(String, Row)> = Vec::new();
-        // A partition of the table is found by its key, one of an index by looking through all rows.
+        // A partition of the table is found by its key, one of an index by going through all rows.
         let partition = body["ExpressionAttributeValues"][":pk"]["S"].as_str().filter(|_| sort_key == "sk");
         let from = (partition.unwrap_or_default().to_owned(), String::new());
         let of_partition = |key: &Key| partition.is_none_or(|partition| key.0 == partition);
         for (_, row) in locked(&self.rows).range(from..).take_while(|(key, _)| of_partition(key)) {
             if holds(condition, body, row)?
-                && let Some(place) = row.get(&sort_key).and_then(|value| value["S"].as_str())
+                && let Some(position) = row.get(&sort_key).and_then(|value| value["S"].as_str())
             {
-                found.push((place.to_owned(), row.clone()));
+                found.push((position.to_owned(), row.clone()));
             }
         }
         found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -164,7 +164,7 @@ impl Table {
             found.reverse();
         }
         if let Some(after) = body["ExclusiveStartKey"][&sort_key]["S"].as_str() {
-            found.retain(|(place, _)| if ascending { place.as_str() > after } else { place.as_str() < after });
+            found.retain(|(position, _)| if ascending { position.as_str() > after } else { position.as_str() < after });
         }
         let limit = body["Limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let more = found.len() > limit;
@@ -248,7 +248,7 @@ impl Table {
     }
 }
 
-/// A mutex is poisoned by a panic that has been told already.
+/// A mutex is poisoned by a panic that has been reported already.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

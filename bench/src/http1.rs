@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server as small as the stand-ins need: whole bodies, connections that stay open.
 //!
-//! Not hyper's: its feature `server` is one that no function has, and every AWS crate would be built anew with it.
+//! Not hyper's: its feature `server` is one that no function has, and every AWS crate would be built a second time with it.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
@@ -37,7 +37,7 @@ where
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let handler = Arc::clone(&handler);
-            // Who closes a connection in the middle of a call is a matter for the caller alone.
+            // A connection that is closed in the middle of a call concerns its caller alone.
             tokio::spawn(async move { unhurried(stream, &*handler).await });
         }
     });
@@ -116,7 +116,7 @@ async fn body<S: AsyncRead + AsyncWrite + Unpin>(
     exactly(stream, received, length).await
 }
 
-/// A body of which nobody knew the length: pieces, each after its length in hexadecimal digits, the last of them empty.
+/// A body whose length was not known at its start: pieces, each after its length in hexadecimal digits, the last of them empty.
 async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, received: &mut BytesMut) -> Result<Bytes> {
     let mut body = BytesMut::new();
     loop {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_asks_before_sending_a_body_is_told_to_send_it() {
+    async fn a_client_that_asks_before_it_sends_a_body_may_send_it() {
         let answer = echoed(b"PUT / HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\nx").await;
         assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"));
     }

@@ -1,5 +1,5 @@
-//! A SageMaker endpoint that takes a fixed time for each answer and has so many slots; who comes when all are taken waits in line.
-//! It may also refuse what is above a capacity that changes with time and that nobody is told.
+//! A SageMaker endpoint that takes a fixed time for each answer and has a number of slots; calls above it wait in line.
+//! It may also refuse calls above a capacity that changes with time and that it does not name.
 //!
 //! Answers are those of `examples/endpoint/load.mjs` in kind: nothing to four boxes, made up from the asset's id.
 
@@ -119,8 +119,8 @@ fn boxes(asked: &Asked) -> Vec<Value> {
     let part = |of| (random(of) >> 11) as f64 / (1_u64 << 53) as f64;
     let (width, height) = (f64::from(asked.width.unwrap_or(1_920)), f64::from(asked.height.unwrap_or(1_080)));
     let tenths = |value: f64| (10.0 * value).floor() / 10.0;
-    let made_up = |place: u64| {
-        let of = 10 * place;
+    let made_up = |number: u64| {
+        let of = 10 * number;
         let (box_width, box_height) = (width * (0.05 + 0.45 * part(of)), height * (0.05 + 0.45 * part(of + 1)));
         json!({
             "type": "bounding_box",
@@ -153,7 +153,7 @@ mod tests {
 
         assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
         let (_, calls) = endpoint.calls();
-        let took = |place: usize| (calls[place].left - calls[place].came).as_millis();
+        let took = |number: usize| (calls[number].left - calls[number].came).as_millis();
         assert!(took(0) >= 20 && took(1) >= 20 && took(2) >= 40 && took(3) >= 40, "{calls:?}");
     }
 

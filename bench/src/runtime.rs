@@ -39,7 +39,7 @@ const WATCH: Duration = Duration::from_millis(50);
 const LEAVE: Duration = Duration::from_secs(10);
 /// What an invocation may take longer than it was given, as Lambda itself is not exact either.
 const GRACE: Duration = Duration::from_secs(5);
-/// The unit of processor time that Linux tells in: a hundredth of a second on every architecture that Lambda has.
+/// The unit in which Linux reports processor time: a hundredth of a second on every architecture that Lambda has.
 const TICK_MS: u64 = 10;
 
 /// What a process made of an event.
@@ -115,7 +115,7 @@ impl Function {
         self.events.try_send(event).map_err(|_| Error::other("the process has not taken its last event"))?;
         let answered = async {
             tokio::select! {
-                answer = answered => answer.map_err(|_| Error::other("the process asked anew instead of answering")),
+                answer = answered => answer.map_err(|_| Error::other("the process asked for the next event instead of answering")),
                 ended = ended(&mut self.process) => Err(ended),
             }
         };
@@ -189,7 +189,7 @@ async fn respond(request: &Request<Bytes>, queue: &Mutex<mpsc::Receiver<Event>>,
             let result = if *kind == "response" { Ok(body) } else { Err(body) };
             match taken.lock().unwrap_or_else(PoisonError::into_inner).remove(*id) {
                 Some((since, answer)) => {
-                    // Who gave up waiting no longer wants to know.
+                    // A caller that gave up waiting has dropped its end.
                     let _ = answer.send(Answer { result, taken: since, came: Instant::now() });
                     status(StatusCode::ACCEPTED)
                 }
@@ -211,7 +211,7 @@ async fn next(queue: &Mutex<mpsc::Receiver<Event>>, taken: &Taken) -> Response<B
         .header("content-type", "application/json")
         .body(event.payload);
     let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-    taken.clear(); // whoever was not answered is told by the end of its channel
+    taken.clear(); // a caller without an answer sees the end of its channel
     taken.insert(event.request_id, (Instant::now(), event.answer));
     response.unwrap_or_else(|_| status(StatusCode::INTERNAL_SERVER_ERROR))
 }

@@ -1,4 +1,4 @@
-//! S3 in memory: objects are put whole and read whole or by range, every call as late as it is told to be.
+//! S3 in memory: objects are put whole and read whole or by range, every call with a set latency.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +22,7 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// From now on every call takes so long, and counting begins anew.
+    /// From now on every call takes so long, and counting starts at zero.
     pub fn begin(&self, latency: Duration) {
         self.latency_us.store(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.puts.store(0, Ordering::Relaxed);

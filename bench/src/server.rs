@@ -21,13 +21,13 @@ where
     F: Future<Output = Response<Bytes>> + Send,
 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (tell, told) = mpsc::channel();
+    let (sender, address) = mpsc::channel();
     thread::Builder::new().spawn(move || {
         runtime.block_on(async move {
-            // Nobody waits for the address any more if there is no thread to serve it.
-            let _ = tell.send(listen(handler).await);
+            // The receiver is gone if there is no thread to serve the address.
+            let _ = sender.send(listen(handler).await);
             std::future::pending::<()>().await;
         });
     })?;
-    told.recv().map_err(Error::other)?
+    address.recv().map_err(Error::other)?
 }

@@ -133,7 +133,7 @@ impl Refusal {
 
     /// The codes are those of the one table of errors.
     fn response(self) -> Value {
-        let facts = ErrorCode::ALL.into_iter().map(ErrorCode::facts).filter(|facts| facts.status == self as u16);
+        let facts = ErrorCode::ALL.iter().map(|code| code.facts()).filter(|facts| facts.status == self as u16);
         let mut codes: Vec<String> = facts.map(|facts| format!("`{}`", facts.code)).collect();
         codes.dedup();
         let mut response = json!({

@@ -1,4 +1,4 @@
-//! What the AWS SDK's errors mean to us, for every adapter alike.
+//! Maps the AWS SDK's errors to ours, for every adapter.
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -8,8 +8,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::domain::Error;
 use crate::domain::error::BoxError;
 
-/// Throttled (by the SDK's own list of codes), timed out, 5xx or unreachable: `unavailable`, which is worth repeating.
-/// Anything else is our own mistake.
+/// Throttled (by the SDK's own list of codes), timed out, 5xx or unreachable: `unavailable`, which is repeatable.
+/// Anything else is `Internal`.
 pub(crate) fn classify<E>(error: SdkError<E, HttpResponse>, unavailable: fn(BoxError) -> Error) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,

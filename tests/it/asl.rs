@@ -92,7 +92,7 @@ fn visit(value: &Value, seen: &mut impl FnMut(&str, &Value)) {
 
 #[test]
 fn no_two_errors_have_one_name_in_the_state_machine() {
-    let names: BTreeSet<&str> = ErrorCode::ALL.into_iter().map(|code| code.facts().task_error).collect();
+    let names: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.facts().task_error).collect();
 
     assert_eq!(names.len(), ErrorCode::ALL.len());
     assert!(names.iter().all(|name| !name.contains('.')), "a name with a dot looks like one of AWS's");
@@ -100,7 +100,7 @@ fn no_two_errors_have_one_name_in_the_state_machine() {
 
 #[test]
 fn every_retried_error_is_one_of_lambda_or_a_repeatable_one_of_ours() {
-    let ours = |name: &str| ErrorCode::ALL.into_iter().map(ErrorCode::facts).find(|facts| facts.task_error == name);
+    let ours = |name: &str| ErrorCode::ALL.iter().map(|code| code.facts()).find(|facts| facts.task_error == name);
     for (state, definition) in states() {
         for name in error_names(&definition, "Retry") {
             let repeatable = ours(&name).is_some_and(|facts| facts.repeatable);
@@ -113,7 +113,7 @@ fn every_retried_error_is_one_of_lambda_or_a_repeatable_one_of_ours() {
 fn every_caught_error_is_one_that_can_be_raised() {
     for (state, definition) in states() {
         for name in error_names(&definition, "Catch") {
-            let known = name == "States.ALL" || ErrorCode::ALL.into_iter().any(|code| code.facts().task_error == name);
+            let known = name == "States.ALL" || ErrorCode::ALL.iter().any(|code| code.facts().task_error == name);
             assert!(known, "{state} catches {name}");
         }
     }

@@ -1,4 +1,4 @@
-//! Dependencies point one way (house style, section 1): `functions -> adapters -> ports -> domain`. Read from the
+//! Dependencies point one way (CONTRIBUTING.md, "Where a change goes"): `functions -> adapters -> ports -> domain`. Read from the
 //! tokens of every source file, so that comments and strings say what they like.
 
 use std::fs;
@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::repository;
 
-/// Everybody's unit tests name it, and nothing else can: no build that ships has the feature.
+/// Every unit test may name it, and nothing else can: no build that ships has the feature.
 const TESTING: &str = "testing";
 
 /// What each module of `shared` may name of the others; itself always.
@@ -45,7 +45,7 @@ const HANDLERS: [&str; 9] = [
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{file_url_field, same_origin, url_field}",
-    "queue::{Message, UploadMessage, SqsBatchResponse, SqsMessage, SqsEvent, Attributes}",
+    "queue::{Attributes, DeliveryMessage, SqsBatchResponse, SqsEvent, SqsMessage, UploadMessage}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];
@@ -70,10 +70,7 @@ struct Source {
 impl Source {
     /// All sources below a folder.
     fn below(folder: &str) -> Vec<Self> {
-        let mut sources = Vec::new();
-        collect(&repository(""), Path::new(folder), &mut sources);
-        assert!(!sources.is_empty(), "{folder} has no sources");
-        sources
+        files(folder).into_iter().map(|(file, tokens)| Self { file, paths: paths(tokens) }).collect()
     }
 
     /// The sources of every function, and of the administration command.
@@ -97,16 +94,24 @@ impl Source {
     }
 }
 
-fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
+/// All Rust files below a folder: where each is below the repository's root, and its tokens.
+pub(crate) fn files(folder: &str) -> Vec<(String, TokenStream)> {
+    let mut found = Vec::new();
+    collect(&repository(""), Path::new(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has no sources");
+    found
+}
+
+fn collect(root: &Path, folder: &Path, found: &mut Vec<(String, TokenStream)>) {
     for entry in fs::read_dir(root.join(folder)).unwrap() {
         let path = folder.join(entry.unwrap().file_name());
         if root.join(&path).is_dir() {
-            collect(root, &path, sources);
+            collect(root, &path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let file = path.to_str().unwrap().to_owned();
             let text = fs::read_to_string(root.join(&path)).unwrap();
-            let tokens: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
-            sources.push(Source { file, paths: paths(tokens) });
+            let tokens = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
+            found.push((file, tokens));
         }
     }
 }
@@ -260,7 +265,7 @@ fn an_sdk_is_named_by_its_adapter_and_by_mains() {
 }
 
 #[test]
-fn the_environment_is_read_in_one_place() {
+fn the_environment_is_read_by_one_file() {
     let mut complaints = Vec::new();
     for source in Source::below("shared/src").into_iter().chain(Source::of_binaries()) {
         if source.file != "shared/src/lambda/env.rs" {

@@ -8,7 +8,9 @@
 )]
 
 mod asl;
+mod documents;
 mod layers;
+mod lengths;
 mod store;
 mod words;
 

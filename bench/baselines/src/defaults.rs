@@ -1,4 +1,4 @@
-//! What a Lambda takes that reads one row of a table, if nobody has looked at what it takes.
+//! What a Lambda takes that reads one row of a table, without any care for its start.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;

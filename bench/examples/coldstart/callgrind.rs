@@ -12,7 +12,7 @@ pub(crate) const VALGRIND: &str = "/usr/bin/valgrind";
 /// Fifty times slower than the process itself.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 
-/// A run under callgrind, and the file that tells of it.
+/// A run under callgrind, and the file with its counts.
 pub(crate) struct Counted {
     function: Function,
     file: PathBuf,

@@ -55,7 +55,7 @@ impl Endpoint {
         Ok(Self { url, seen })
     }
 
-    /// Connections and calls since the last look.
+    /// Connections and calls since the last read.
     pub(crate) fn seen(&self) -> (usize, usize) {
         (self.seen.connections.swap(0, Ordering::Relaxed), self.seen.calls.swap(0, Ordering::Relaxed))
     }

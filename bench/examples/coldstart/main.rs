@@ -25,12 +25,12 @@ use flate2::write::DeflateEncoder;
 use functions::Case;
 use serde::Serialize;
 use serde_json::json;
-use warm::{Warm, Who};
+use warm::{Program, Warm};
 
-/// Of each function, to tell the time of one by.
+/// Starts of each function: the median is its time.
 const STARTS: usize = 15;
 const WORKER: &str = "infer";
-/// Calls after the first one, to tell a warm call by.
+/// Calls after the first one: a warm call is their mean.
 const WARM_CALLS: u64 = 10;
 /// On Debian, and so on what GitHub and GitLab run; 140 authorities, as on Lambda.
 const MACHINE_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -94,19 +94,19 @@ impl Bench {
         let bundle = scratch.join("authority.pem");
         let endpoint = Endpoint::start(&bundle).await?;
         // What the SDK reads by default is this machine's store, and then only this one file.
-        let everybody = scratch.join("everybody.pem");
+        let all_roots = scratch.join("all-roots.pem");
         let machine = fs::read_to_string(MACHINE_ROOTS).unwrap_or_default();
-        fs::write(&everybody, machine + &fs::read_to_string(&bundle)?)?;
+        fs::write(&all_roots, machine + &fs::read_to_string(&bundle)?)?;
         let environment = vec![
             ("AWS_ENDPOINT_URL", endpoint.url.clone()),
             ("AWS_CA_BUNDLE", bundle.display().to_string()),
-            ("SSL_CERT_FILE", everybody.display().to_string()),
+            ("SSL_CERT_FILE", all_roots.display().to_string()),
         ];
         Ok(Self { scratch, endpoint, environment })
     }
 
-    /// Prints the figures, or why there are none.
-    async fn told(&self, binary: &Path, case: &Case) -> Result<Figures, String> {
+    /// Measures a binary and prints the figures, or why there are none.
+    async fn report(&self, binary: &Path, case: &Case) -> Result<Figures, String> {
         let measured = self.measure(binary, case).await.map_err(|error| format!("{}: {error}", case.name));
         match &measured {
             Ok(figures) => println!("{figures}"),
@@ -161,7 +161,7 @@ impl Bench {
     }
 
     /// Instructions up to the first answer, or up to a further one. Under callgrind a process is fifty times slower, and may
-    /// connect or call anew because it has waited too long: such a run says nothing.
+    /// connect or call again because it has waited too long: such a run does not count.
     async fn counted(
         &self,
         command: &Command,
@@ -249,14 +249,14 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{:<12}{:>16}{:>16}{:>16}{:>12}{:>14}", "", "instructions", "ms", "instructions", "MB", "bytes");
     let (mut measured, mut others, mut excess) = (Vec::new(), Vec::new(), Vec::new());
     for case in functions::all().iter().filter(|case| wanted(case.name)) {
-        match bench.told(&binary(case), case).await {
+        match bench.report(&binary(case), case).await {
             Ok(figures) => measured.push(figures),
             Err(failure) => excess.push(failure),
         }
     }
     excess.extend(measured.iter().flat_map(Figures::excess));
     for case in functions::baselines().iter().filter(|case| wanted(case.name)) {
-        match bench.told(&baselines.join(case.name), case).await {
+        match bench.report(&baselines.join(case.name), case).await {
             Ok(figures) => others.push(figures),
             Err(failure) => excess.push(failure),
         }
@@ -265,12 +265,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     if wanted("items") {
         let warm = Warm { direct, scratch: bench.scratch };
         println!("\n{:<12}{:>16}", "", "an item more");
-        for (name, who, sizes) in [
-            ("infer", Who::Infer(&functions.join("infer").join("bootstrap")), [100, 500]),
-            ("naive", Who::Script("naive", &python), [10, 40]),
-            ("batched", Who::Script("batched", &python), [25, 75]),
+        for (name, program, sizes) in [
+            ("infer", Program::Infer(&functions.join("infer").join("bootstrap")), [100, 500]),
+            ("naive", Program::Script("naive", &python), [10, 40]),
+            ("batched", Program::Script("batched", &python), [25, 75]),
         ] {
-            let instructions = warm.per_item(&who, sizes)?;
+            let instructions = warm.per_item(&program, sizes)?;
             println!("{name:<12}{instructions:>16}");
             items.insert(name, instructions);
         }

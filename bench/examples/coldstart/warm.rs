@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 
 use crate::callgrind::{VALGRIND, total};
 
-/// Who works through the items.
-pub(crate) enum Who<'a> {
+/// The program that works through the items.
+pub(crate) enum Program<'a> {
     /// The bootstrap of `infer`.
     Infer(&'a Path),
     /// A script of `bench/peers`, by name, and the Python that has boto3.
@@ -25,22 +25,22 @@ pub(crate) struct Warm {
 
 impl Warm {
     /// Instructions for each item between the one size and the other.
-    pub(crate) fn per_item(&self, who: &Who, sizes: [u64; 2]) -> Result<u64, Box<dyn Error>> {
-        let [few, many] = sizes.map(|items| self.counted(who, items));
+    pub(crate) fn per_item(&self, program: &Program, sizes: [u64; 2]) -> Result<u64, Box<dyn Error>> {
+        let [few, many] = sizes.map(|items| self.counted(program, items));
         Ok(many?.saturating_sub(few?) / (sizes[1] - sizes[0]))
     }
 
-    fn counted(&self, who: &Who, items: u64) -> Result<u64, Box<dyn Error>> {
-        let (binary, name) = match who {
-            Who::Infer(binary) => (*binary, "infer"),
-            Who::Script(name, python) => (*python, *name),
+    fn counted(&self, program: &Program, items: u64) -> Result<u64, Box<dyn Error>> {
+        let (binary, name) = match program {
+            Program::Infer(binary) => (*binary, "infer"),
+            Program::Script(name, python) => (*python, *name),
         };
         let file = self.scratch.join(format!("{name}-{items}-items.callgrind"));
         let counting = self.counting(binary, &file)?;
         let mut command = Command::new(&self.direct);
         command.args(["--table-ms", "0", "--bucket-ms", "0", "--only", &items.to_string(), "0", "4"]);
         command.arg("--infer").arg(&counting).arg("--python").arg(&counting).stdout(Stdio::null());
-        if let Who::Script(name, _) = who {
+        if let Program::Script(name, _) = program {
             command.args(["--script", name]);
         }
         if !command.status()?.success() {
@@ -49,7 +49,7 @@ impl Warm {
         total(&file).ok_or_else(|| format!("{} has no total", file.display()).into())
     }
 
-    /// A command like this binary, counted: who starts it clears its environment, and knows nothing of callgrind.
+    /// A command like this binary, counted: its caller clears the environment, and knows nothing of callgrind.
     fn counting(&self, binary: &Path, file: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let script = self.scratch.join("counting");
         let (binary, file) = (path::absolute(binary)?, file.display());

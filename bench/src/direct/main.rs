@@ -1,5 +1,5 @@
 //! The direct run: the real `infer` binary, driven through a Runtime API of ours against a table, a bucket and an endpoint that
-//! are no bottleneck. Beside it the scripts of `bench/peers`, against the same. Says what it measured as JSON, a line for each run;
+//! are no bottleneck. Beside it the scripts of `bench/peers`, against the same. Prints what it measured as JSON, a line for each run;
 //! `make bench` makes a table of it.
 
 mod peers;
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use world::Case;
 
-/// The capacity of the endpoint whose capacity nobody is told, from these seconds on.
+/// The capacity of the endpoint that does not name it, from these seconds on.
 const CHANGING: [(u64, usize); 4] = [(0, 24), (5, 8), (10, 32), (15, 12)];
 /// As many as the job that they are set beside, so that beginning and end weigh the same.
 const ITEMS_OF_A_SCRIPT: usize = 5_000;
@@ -68,8 +68,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some([items, latency_ms, slots]) = arguments.only.as_deref() {
         let case = case(*items, *latency_ms as u64, *slots);
         return match &arguments.script {
-            Some(script) => told(&peers::run(script, &case, &arguments.python).await?),
-            None => told(&worker::run(&case, &arguments.infer).await?),
+            Some(script) => print(&peers::run(script, &case, &arguments.python).await?),
+            None => print(&worker::run(&case, &arguments.infer).await?),
         };
     }
     if !arguments.only_peers && !arguments.only_changing {
@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 for items in [100, 1_000, 5_000, 20_000] {
                     let case = case(items, latency_ms, slots);
                     if case.ideal() < Duration::from_secs(arguments.longest_seconds) {
-                        told(&worker::run(&case, &arguments.infer).await?)?;
+                        print(&worker::run(&case, &arguments.infer).await?)?;
                     }
                 }
             }
@@ -86,20 +86,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     if !arguments.only_peers {
         let capacity = CHANGING.map(|(second, room)| (Duration::from_secs(second), room)).to_vec();
-        told(&worker::run(&Case { capacity, ..case(7_000, 50, 64) }, &arguments.infer).await?)?;
+        print(&worker::run(&Case { capacity, ..case(7_000, 50, 64) }, &arguments.infer).await?)?;
     }
     if !arguments.only_changing {
-        told(&peers::run("one_at_a_time", &case(ITEMS_ONE_AT_A_TIME, 50, 1), &arguments.python).await?)?;
+        print(&peers::run("one_at_a_time", &case(ITEMS_ONE_AT_A_TIME, 50, 1), &arguments.python).await?)?;
         for script in ["naive", "batched"] {
             for slots in [16, 64] {
-                told(&peers::run(script, &case(ITEMS_OF_A_SCRIPT, 50, slots), &arguments.python).await?)?;
+                print(&peers::run(script, &case(ITEMS_OF_A_SCRIPT, 50, slots), &arguments.python).await?)?;
             }
         }
     }
     Ok(())
 }
 
-fn told(run: &impl Serialize) -> Result<(), Box<dyn Error>> {
+fn print(run: &impl Serialize) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     serde_json::to_writer(&mut out, run)?;
     writeln!(out)?;

@@ -19,7 +19,7 @@ use crate::world::{Case, ENDPOINT, World};
 
 /// Of `infer` as deployed.
 const TIMEOUT: Duration = Duration::from_secs(900);
-/// What an endpoint whose capacity nobody knows may take to be found out.
+/// The time in which a worker finds the capacity of an endpoint that does not name it.
 const FOUND_OUT: Duration = Duration::from_secs(2);
 
 /// What was measured of one job.
@@ -86,7 +86,7 @@ pub(crate) async fn run(case: &Case, infer: &Path) -> Result<Run, Box<dyn Error>
         return Err(format!("{drafts} drafts, and {} counted", counters.successful).into());
     }
     let mut seen = world.table.seen();
-    seen.costs.entry("GetItem".into()).and_modify(|cost| cost.calls -= 1); // the look just now
+    seen.costs.entry("GetItem".into()).and_modify(|cost| cost.calls -= 1); // the read just now
     let (_, calls) = world.endpoint.calls();
     let (s3_puts, s3_gets) = world.objects.calls();
     Ok(Run {

@@ -96,7 +96,7 @@ impl World {
         Ok(Self { table, objects, endpoint, plan, store, url, endpoint_url })
     }
 
-    /// Tells a process where everything is.
+    /// Gives a process the addresses and names of everything.
     pub(crate) fn show(&self, command: &mut Command) {
         command.env("AWS_ENDPOINT_URL", &self.url).env("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", &self.endpoint_url);
         command.env("TABLE_NAME", TABLE).env("BUCKET_NAME", BUCKET);

@@ -78,8 +78,8 @@ impl<'a> Expression<'a> {
         let mut tokens = Vec::new();
         for word in text.split_whitespace() {
             let mut rest = word;
-            while let Some(place) = rest.find(['(', ')', ',']) {
-                let (before, sign) = rest.split_at(place);
+            while let Some(position) = rest.find(['(', ')', ',']) {
+                let (before, sign) = rest.split_at(position);
                 tokens.extend(Some(before).filter(|before| !before.is_empty()));
                 tokens.push(&sign[..1]);
                 rest = &sign[1..];

@@ -21,7 +21,7 @@ fn draft(n: u32) -> Value {
 }
 
 #[tokio::test]
-async fn a_transaction_is_all_or_nothing_and_says_who_refused() {
+async fn a_transaction_is_all_or_nothing_and_names_the_action_that_was_refused() {
     let table = Table::default();
     for n in [1, 2] {
         assert_eq!(call(&table, "PutItem", json!({"Item": key(n)})).await.0, StatusCode::OK);
@@ -63,11 +63,11 @@ async fn a_query_pages_through_an_index_in_the_order_of_its_sort_key() {
     query["ExclusiveStartKey"] = first["LastEvaluatedKey"].clone();
     let (_, second) = call(&table, "Query", query).await;
 
-    let places = |answer: &Value| -> Vec<String> {
+    let positions = |answer: &Value| -> Vec<String> {
         let items = answer["Items"].as_array().unwrap();
         items.iter().map(|item| item["unlabeled_sk"]["S"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!((places(&first), places(&second)), (vec!["1".into(), "2".into()], vec!["3".into()]));
+    assert_eq!((positions(&first), positions(&second)), (vec!["1".into(), "2".into()], vec!["3".into()]));
     assert!(second.get("LastEvaluatedKey").is_none());
 }
 

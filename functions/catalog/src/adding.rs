@@ -203,7 +203,7 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
         let end = Instant::now() + FILES_TIME;
         let looks = lines.iter_mut().filter_map(|line| {
             let item = line.read.as_ref().ok().filter(|item| is_elsewhere(item))?;
-            let is_known = known.get(&item.asset.uid).is_some_and(|known| known.is_said_again_by(item));
+            let is_known = known.get(&item.asset.uid).is_some_and(|known| known.is_repeated_by(item));
             (!is_known).then_some(line)
         });
         stream::iter(looks).for_each_concurrent(FILES, |line| self.measure_file(line, end)).await;
@@ -242,7 +242,7 @@ impl<S: Projects + Items, O: Objects + Files, F: Files, C: Clock> App<S, O, F, C
             match there.next().transpose() {
                 // As it is to the microsecond: this call's own, written by a first try whose answer was lost.
                 Ok(Some(Some(stored))) if stored == *item => created.push((uid(item), item.asset.kind)),
-                Ok(Some(Some(stored))) if stored.is_said_again_by(item) => *item = stored,
+                Ok(Some(Some(stored))) if stored.is_repeated_by(item) => *item = stored,
                 Ok(Some(Some(_))) => line
                     .refuse("key", "There is an item of this key with another type, file or size; it stays as it is."),
                 Ok(_) => created.push((uid(item), item.asset.kind)),

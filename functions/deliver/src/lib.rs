@@ -1,11 +1,11 @@
-//! Carries events to their receivers: each record of the queue asks for one attempt to deliver (contract, 9.4).
+//! Delivers events to their receivers: each message of the queue asks for one attempt (contract, 9.4).
 //!
-//! The record in the table is the truth and a message only says "look at it". So nothing is lost if a message comes
-//! twice, early or late, and after a crash at any line the message that was not deleted comes again.
+//! The row of a delivery is the truth, and a message only says that it may be due. So nothing is lost if a message comes twice,
+//! early or late. After a crash at any line the message was not deleted, and comes again.
 //!
-//! One organization's receivers may all hang, and its events be thousands. So it has a few slots of the webhook queue's
-//! invocations at most, and what finds none goes on to the overflow queue, as does whatever is tried again: there it waits for
-//! nobody but itself (docs/decisions/0027).
+//! All receivers of one organization may hang, and it may have thousands of events. So an organization has a few slots of the
+//! webhook queue's invocations at most. A message without a slot goes on to the overflow queue, and so does every later
+//! attempt: there it delays only itself (docs/decisions/0027).
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,78 +15,85 @@ use shared::domain::Error;
 use shared::domain::id::OrganizationUid;
 use shared::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use shared::ports::{Clock, DeliveryRequest, Queue, Secrets, WebhookSender, Webhooks};
-use shared::queue::{Message, SqsBatchResponse, SqsEvent, SqsMessage};
+use shared::queue::{DeliveryMessage, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::webhooks::{ATTEMPT, Schedule};
 use tracing::{error, info, warn};
 
 /// How long a worker has a delivery to itself: an attempt, and the record of it with the store's own retries.
 const LEASE: Duration = ATTEMPT.saturating_add(Duration::from_secs(25));
-/// How long a slot is taken by an invocation that dies: longer than one may take (infra, `DELIVER`).
+/// How long an invocation that dies keeps its slot: longer than the function's timeout (infra, `DELIVER`).
 const SLOT: Duration = Duration::from_secs(65);
-/// Messages, one after the other, that may ask for one attempt. A day's delay, the longest of the setting, takes 106. After
-/// that the schedule goes on: Lambda's own detection of loops is off for this function (infra, `RecursiveLoop`).
+/// Messages in a row that may ask for one attempt. A day's delay, the longest of the setting, takes 106. Then the schedule goes
+/// on: Lambda's own detection of loops is off for this function (infra, `RecursiveLoop`).
 const HOPS: u32 = 200;
 
-/// What the handler works with.
-pub struct App<S, V, Q, R, C> {
+/// The handler and its ports.
+pub struct Deliverer<S, V, Q, R, C> {
     /// The table.
     pub store: S,
-    /// What opens the subscriptions' secrets.
+    /// Opens the subscriptions' secrets.
     pub secrets: V,
-    /// Where the next attempt is asked for.
+    /// Takes the messages of next attempts, and what is given up.
     pub queue: Q,
-    /// The way out.
-    pub receivers: R,
+    /// The HTTPS client.
+    pub sender: R,
     /// The time.
     pub clock: C,
-    /// When to try again.
+    /// The delays between attempts.
     pub schedule: Schedule,
-    /// Name of the queue of what must not hold up others.
+    /// The name of the overflow queue, as the ARN of its messages ends.
     pub overflow_queue: String,
-    /// Invocations by the other queue that one organization may have at once.
+    /// Invocations by the webhook queue that one organization may have at once.
     pub slots: u32,
 }
 
-/// A record that was read.
-struct Asked<'a> {
-    record: &'a SqsMessage,
+/// A message and the request that was read from it.
+struct Received<'a> {
+    message: &'a SqsMessage,
     request: DeliveryRequest,
+}
+
+/// Where an event goes, and what signs it.
+struct Receiver {
+    target_url: String,
+    secret: Result<String, Error>,
 }
 
 type Outcomes<'a> = Vec<(&'a SqsMessage, Result<(), Error>)>;
 
-impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q, R, C> {
-    /// Works through the records at once, so that a slow receiver holds up nobody else's event.
-    pub async fn deliver(&self, records: SqsEvent) -> SqsBatchResponse {
-        let records = records.records;
+impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> Deliverer<S, V, Q, R, C> {
+    /// Works through the messages at once, so that a slow receiver does not hold up the other events.
+    pub async fn deliver(&self, event: SqsEvent) -> SqsBatchResponse {
+        let messages = event.records;
         let mut outcomes = Outcomes::new();
-        let mut groups: HashMap<Option<OrganizationUid>, Vec<Asked<'_>>> = HashMap::new();
-        for record in &records {
-            match serde_json::from_str::<Message>(&record.body).map(DeliveryRequest::from) {
-                Ok(request) => groups.entry(request.organization).or_default().push(Asked { record, request }),
+        let mut groups: HashMap<Option<OrganizationUid>, Vec<Received<'_>>> = HashMap::new();
+        for message in &messages {
+            match serde_json::from_str::<DeliveryMessage>(&message.body).map(DeliveryRequest::from) {
+                Ok(request) => groups.entry(request.organization).or_default().push(Received { message, request }),
                 // It fails until the queue moves it to the dead letters: it never vanishes.
-                Err(unreadable) => outcomes.push((record, Err(Error::internal(unreadable)))),
+                Err(unreadable) => outcomes.push((message, Err(Error::internal(unreadable)))),
             }
         }
         let groups = groups.into_iter().map(|(organization, group)| self.group(organization, group));
         outcomes.extend(join_all(groups).await.into_iter().flatten());
         let mut failures = SqsBatchResponse::default();
-        for (record, outcome) in outcomes {
+        for (message, outcome) in outcomes {
             if let Err(error) = outcome {
-                error!(message.id = record.message_id, causes = error.chain(), "record failed and comes again");
-                failures.add(record);
+                error!(message.id = message.message_id, causes = error.chain(), "record failed and comes again");
+                failures.add(message);
             }
         }
-        info!(records = records.len(), failures = failures.len(), "records handled");
+        info!(records = messages.len(), failures = failures.len(), "records handled");
         failures
     }
 
-    /// The records of an organization: by one of its slots, or else by the overflow queue. SqsEvent of that queue take none, and
-    /// those of before messages said whose they are.
-    async fn group<'a>(&self, organization: Option<OrganizationUid>, group: Vec<Asked<'a>>) -> Outcomes<'a> {
-        let overflowed = |asked: &Asked<'_>| asked.record.queue_arn.rsplit(':').next() == Some(&self.overflow_queue);
+    /// The messages of an organization: in one of its slots, or else by the overflow queue. Messages of that queue take no
+    /// slot, and neither do old ones that do not name their organization.
+    async fn group<'a>(&self, organization: Option<OrganizationUid>, group: Vec<Received<'a>>) -> Outcomes<'a> {
+        let overflowed =
+            |received: &Received<'_>| received.message.queue_arn.rsplit(':').next() == Some(&self.overflow_queue);
         let Some(organization) = organization.filter(|_| !group.iter().any(overflowed)) else {
-            return self.records(group).await;
+            return self.requests(group).await;
         };
         let now = self.clock.now();
         let until = now + SLOT;
@@ -95,24 +102,25 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
             None
         });
         let Some(slot) = slot else { return self.overflow(group).await };
-        let outcomes = self.records(group).await;
+        let outcomes = self.requests(group).await;
         if let Err(error) = self.store.free_slot(organization, slot, until).await {
             warn!(causes = error.chain(), "a slot stays taken until its time is over");
         }
         outcomes
     }
 
-    async fn overflow<'a>(&self, group: Vec<Asked<'a>>) -> Outcomes<'a> {
-        let requests: Vec<DeliveryRequest> = group.iter().map(|asked| asked.request.again()).collect();
+    async fn overflow<'a>(&self, group: Vec<Received<'a>>) -> Outcomes<'a> {
+        let requests: Vec<DeliveryRequest> = group.iter().map(|received| received.request.again()).collect();
         let sent = self.queue.send_to_overflow(&requests, Duration::ZERO).await;
         info!(records = requests.len(), "records sent on to the overflow queue");
         let cause = sent.err().map(|error| error.chain());
         let outcome = || cause.clone().map_or(Ok(()), |cause| Err(Error::QueueUnavailable(cause.into())));
-        group.into_iter().map(|asked| (asked.record, outcome())).collect()
+        group.into_iter().map(|received| (received.message, outcome())).collect()
     }
 
-    async fn records<'a>(&self, group: Vec<Asked<'a>>) -> Outcomes<'a> {
-        join_all(group.into_iter().map(async |asked| (asked.record, self.request(asked.request).await))).await
+    async fn requests<'a>(&self, group: Vec<Received<'a>>) -> Outcomes<'a> {
+        join_all(group.into_iter().map(async |Received { message, request }| (message, self.request(request).await)))
+            .await
     }
 
     async fn request(&self, request: DeliveryRequest) -> Result<(), Error> {
@@ -124,13 +132,13 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
         }
         let wait = delivery.due_in(self.clock.now());
         if !wait.is_zero() {
-            // Early: the queue delays 15 minutes at most. Or another worker has it, and may have died of it.
+            // Early: the queue delays 15 minutes at most. Or another worker has it, and may have died.
             return self.ask_again(request, wait).await;
         }
         self.attempt(request, delivery).await
     }
 
-    /// Asks for the attempt that `request` asked for, later.
+    /// Asks for the attempt of `request` again, after a delay.
     async fn ask_again(&self, request: DeliveryRequest, delay: Duration) -> Result<(), Error> {
         if request.hops >= HOPS {
             error!(delivery.uid = %request.delivery, "too many messages about one attempt: the schedule goes on");
@@ -139,9 +147,9 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
         self.queue.send_to_overflow(&[request.again()], delay).await
     }
 
-    /// One attempt under a lease. Whoever loses the delivery to another worker asks again after that one's lease: both
-    /// may hold copies of one message, and deleting either deletes it. Or there is no other worker, and what was lost
-    /// is the answer to a call that had its effect.
+    /// One attempt under a lease. A worker that loses the delivery to another one asks again after that lease: both may hold
+    /// copies of one message, and deleting either deletes it. Or there is no other worker, and the answer to a call that had its
+    /// effect was lost.
     async fn attempt(&self, request: DeliveryRequest, mut delivery: Delivery) -> Result<(), Error> {
         let receiver = self.receiver(&delivery).await?;
         let lease = self.clock.now() + LEASE;
@@ -149,20 +157,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
             return self.ask_again(request, LEASE).await;
         }
         match receiver {
-            Some((target_url, secret)) => {
-                let response = match secret {
-                    Ok(secret) => self.receivers.post(&target_url, &secret, &delivery, self.clock.now()).await,
-                    // An attempt like any other: the schedule ends it, and people can see why.
-                    Err(_) => Response::none("The signing secret could not be opened."),
-                };
-                let retry_in = self.schedule.delay(delivery.uid, delivery.attempts + 1);
-                delivery.attempted(response, retry_in, self.clock.now());
-                if delivery.status == DeliveryStatus::Failed {
-                    warn!(delivery.uid = %delivery.uid, attempts = delivery.attempts, "delivery given up");
-                    // Before the record: buried twice is seen twice, recorded and not buried would be seen by nobody.
-                    self.queue.send_to_dead_letters(delivery.uid).await?;
-                }
-            }
+            Some(receiver) => self.post(receiver, &mut delivery).await?,
             None => delivery.abandoned("The subscription was deleted or deactivated.", self.clock.now()),
         }
         if !self.store.record_delivery(&delivery, lease).await? {
@@ -175,8 +170,24 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
         Ok(())
     }
 
-    /// Where the event goes and what signs it. `None`: its subscription is gone or inactive.
-    async fn receiver(&self, delivery: &Delivery) -> Result<Option<(String, Result<String, Error>)>, Error> {
+    async fn post(&self, receiver: Receiver, delivery: &mut Delivery) -> Result<(), Error> {
+        let response = match receiver.secret {
+            Ok(secret) => self.sender.post(&receiver.target_url, &secret, delivery, self.clock.now()).await,
+            // An attempt like any other: the schedule ends it, and the delivery shows why.
+            Err(_) => Response::none("The signing secret could not be opened."),
+        };
+        let retry_in = self.schedule.delay(delivery.uid, delivery.attempts + 1);
+        delivery.attempted(response, retry_in, self.clock.now());
+        if delivery.status == DeliveryStatus::Failed {
+            warn!(delivery.uid = %delivery.uid, attempts = delivery.attempts, "delivery given up");
+            // Before the record: a second dead letter is harmless, and a failed delivery without one would not be noticed.
+            self.queue.send_to_dead_letters(delivery.uid).await?;
+        }
+        Ok(())
+    }
+
+    /// The receiver of a delivery. `None`: its subscription is gone or inactive.
+    async fn receiver(&self, delivery: &Delivery) -> Result<Option<Receiver>, Error> {
         let webhook = match self.store.webhook(delivery.organization, delivery.subscription).await {
             Ok(webhook) if webhook.is_active => webhook,
             Ok(_) | Err(Error::NotFound) => return Ok(None),
@@ -187,7 +198,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
         if let Err(error) = &secret {
             warn!(delivery.uid = %delivery.uid, causes = error.chain(), "signing secret not opened");
         }
-        Ok(Some((webhook.target_url, secret)))
+        Ok(Some(Receiver { target_url: webhook.target_url, secret }))
     }
 }
 
@@ -204,14 +215,14 @@ mod tests {
 
     use super::*;
 
-    type TestApp = App<MemoryWebhooks, PlainSecrets, MemoryQueue, ScriptedReceivers, StoppedClock>;
+    type TestApp = Deliverer<MemoryWebhooks, PlainSecrets, MemoryQueue, ScriptedReceivers, StoppedClock>;
 
     fn an_app(webhook: Webhook, script: impl IntoIterator<Item = Response>) -> TestApp {
-        App {
+        Deliverer {
             store: MemoryWebhooks::with(webhook),
             secrets: PlainSecrets,
             queue: MemoryQueue::default(),
-            receivers: ScriptedReceivers::answering(script),
+            sender: ScriptedReceivers::answering(script),
             clock: StoppedClock::at(2_000),
             schedule: Schedule::of_seconds(vec![60, 3_600]),
             overflow_queue: OVERFLOW.into(),
@@ -223,7 +234,7 @@ mod tests {
 
     /// A message on a queue.
     pub(super) fn record(n: usize, request: DeliveryRequest, queue: &str) -> SqsMessage {
-        let body = serde_json::to_string(&Message::from(request)).unwrap();
+        let body = serde_json::to_string(&DeliveryMessage::from(request)).unwrap();
         let queue_arn = format!("arn:aws:sqs:us-east-1:000000000000:{queue}");
         SqsMessage { message_id: n.to_string(), body, queue_arn, ..SqsMessage::default() }
     }
@@ -258,7 +269,7 @@ mod tests {
         assert_eq!((stored.status, stored.attempts, stored.next_retry_at), (DeliveryStatus::Delivered, 1, None));
         assert_eq!(stored.response, Some(Response::of(202, b"thanks")));
         assert_eq!(
-            app.receivers.told(),
+            app.sender.posted(),
             [("https://receiver.example/hook".to_owned(), "sesame".to_owned(), delivery.uid)]
         );
         assert!(app.queue.take_sent().is_empty() && app.queue.dead_letters().is_empty());
@@ -266,7 +277,7 @@ mod tests {
 
     /// Contract D23.
     #[tokio::test]
-    async fn a_refused_event_is_tried_on_schedule_and_then_buried() {
+    async fn a_refused_event_is_tried_on_schedule_and_then_a_dead_letter() {
         let app = an_app(a_webhook(), [Response::of(500, b""), Response::of(302, b""), Response::none("No answer.")]);
         let delivery = app.pending();
         for attempt in 1..=2 {
@@ -287,7 +298,7 @@ mod tests {
 
     /// Contract D23.
     #[tokio::test]
-    async fn a_receiver_that_is_gone_is_not_told_again() {
+    async fn a_receiver_that_is_gone_gets_no_other_attempt() {
         let app = an_app(a_webhook(), [Response::of(410, b"")]);
         let delivery = app.pending();
 
@@ -308,7 +319,7 @@ mod tests {
         app.message(&delivery).await;
 
         assert_eq!(app.queue.take_sent(), [(delivery.uid, delay - Duration::from_secs(20))]);
-        assert_eq!(app.receivers.told().len(), 1);
+        assert_eq!(app.sender.posted().len(), 1);
     }
 
     #[tokio::test]
@@ -320,7 +331,7 @@ mod tests {
         assert!(app.store.claim_delivery(&delivery, app.clock.now() + LEASE).await.unwrap());
         app.attempt(DeliveryRequest::of(&delivery), delivery.clone()).await.unwrap();
 
-        assert!(app.receivers.told().is_empty());
+        assert!(app.sender.posted().is_empty());
         assert_eq!(app.queue.take_sent(), [(delivery.uid, LEASE)]);
     }
 
@@ -365,7 +376,7 @@ mod tests {
             let stored = app.stored(&delivery).await;
             assert_eq!((stored.status, stored.attempts), (DeliveryStatus::Failed, 0));
             assert!(stored.response.unwrap().preview.starts_with("The subscription was deleted"));
-            assert!(app.receivers.told().is_empty() && app.queue.take_sent().is_empty());
+            assert!(app.sender.posted().is_empty() && app.queue.take_sent().is_empty());
         }
     }
 
@@ -389,7 +400,7 @@ mod tests {
                     let fault = Arc::new(Fault::at(call, answer_lost));
                     let answers = script.into_iter().chain([script[2]; 3]).map(|status| Response::of(status, b""));
                     let app = an_app(a_webhook(), answers);
-                    let app = App { store: app.store.failing(&fault), queue: app.queue.failing(&fault), ..app };
+                    let app = Deliverer { store: app.store.failing(&fault), queue: app.queue.failing(&fault), ..app };
                     let delivery = app.pending();
 
                     play(&app, &delivery).await;
@@ -401,7 +412,7 @@ mod tests {
                     let stored = app.stored(&delivery).await;
                     assert_eq!(stored.status, end, "{case}");
                     assert_eq!(app.queue.dead_letters().is_empty(), end == DeliveryStatus::Delivered, "{case}");
-                    assert!(app.receivers.told().len() >= stored.attempts as usize, "{case}");
+                    assert!(app.sender.posted().len() >= stored.attempts as usize, "{case}");
                 }
             }
         }
@@ -423,7 +434,7 @@ mod tests {
         );
 
         assert!(app.message(&delivery).await.is_empty());
-        assert!(app.receivers.told().is_empty());
+        assert!(app.sender.posted().is_empty());
         let [request] = app.queue.take_overflow()[..] else { panic!("one message") };
         assert_eq!(request, DeliveryRequest::of(&delivery).again());
 

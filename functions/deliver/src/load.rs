@@ -37,11 +37,11 @@ impl FairQueue {
     fn receive(&mut self) -> Vec<DeliveryRequest> {
         let now = Instant::now();
         let flying = |request: &DeliveryRequest| self.in_flight.get(&request.organization).copied().unwrap_or(0);
-        let mut places: Vec<usize> = (0..self.waiting.len()).filter(|n| self.waiting[*n].from <= now).collect();
-        places.sort_by_key(|n| flying(&self.waiting[*n].request));
-        places.truncate(BATCH);
-        places.sort_unstable_by(|a, b| b.cmp(a));
-        let taken: Vec<DeliveryRequest> = places.into_iter().map(|n| self.waiting.remove(n).request).collect();
+        let mut positions: Vec<usize> = (0..self.waiting.len()).filter(|n| self.waiting[*n].from <= now).collect();
+        positions.sort_by_key(|n| flying(&self.waiting[*n].request));
+        positions.truncate(BATCH);
+        positions.sort_unstable_by(|a, b| b.cmp(a));
+        let taken: Vec<DeliveryRequest> = positions.into_iter().map(|n| self.waiting.remove(n).request).collect();
         taken.iter().for_each(|request| *self.in_flight.entry(request.organization).or_default() += 1);
         taken
     }
@@ -102,14 +102,14 @@ impl Clock for SimulatedClock {
     }
 }
 
-type Load = App<MemoryWebhooks, PlainSecrets, Queues, TwoKinds, SimulatedClock>;
+type Load = Deliverer<MemoryWebhooks, PlainSecrets, Queues, TwoKinds, SimulatedClock>;
 
 fn a_load(slots: u32) -> Load {
-    App {
+    Deliverer {
         store: MemoryWebhooks::default(),
         secrets: PlainSecrets,
         queue: Queues::default(),
-        receivers: TwoKinds::default(),
+        sender: TwoKinds::default(),
         clock: SimulatedClock(Instant::now()),
         schedule: Schedule::of_seconds(vec![60, 300, 900, 3_600, 10_800]),
         overflow_queue: OVERFLOW_QUEUE.into(),
@@ -174,13 +174,13 @@ impl Load {
             () = scenario => {}
             _ = join_all(consumers) => unreachable!("consumers do not end"),
         }
-        let arrived = self.receivers.0.lock().unwrap();
+        let arrived = self.sender.0.lock().unwrap();
         sent.into_iter().map(|(uid, at)| arrived[&uid] - at).max().unwrap()
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_hanging_receivers_of_a_tenant_hold_up_nobody_elses_event() {
+async fn fifty_hanging_receivers_of_a_tenant_hold_up_no_event_of_another_one() {
     let longest = a_load(SLOTS).longest_wait().await;
     assert!(longest < Duration::from_secs(1), "{longest:?}");
 }

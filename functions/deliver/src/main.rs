@@ -1,6 +1,8 @@
 //! Wiring of the deliver function.
 
-use deliver::App;
+use std::convert::Infallible;
+
+use deliver::Deliverer;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use shared::egress::Egress;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
@@ -24,21 +26,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let extra_roots = env.text("EXTRA_ROOTS");
     env.finish()?;
     let aws = Aws::in_lambda().await;
-    let app = App {
+    let deliverer = &Deliverer {
         store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
         overflow_queue: overflow.rsplit('/').next().unwrap_or_default().to_owned(),
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue)
             .with_overflow(overflow)
             .with_dead_letters(dead_letters),
-        receivers: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
+        sender: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         schedule,
         slots,
     };
-    let app = &app;
-    run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
-        Ok::<_, std::convert::Infallible>(app.deliver(event.payload).await)
-    }))
-    .await
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(deliverer.deliver(event.payload).await)))
+        .await
 }

@@ -1,8 +1,8 @@
 //! Ingest: objects that appear in S3 become items by themselves, and items become drafts if their project wants it so
 //! (docs/decisions/0021).
 //!
-//! S3 tells of an object at least once, late, and in no order. Every write here is conditional on what was known before, so
-//! that a record may come again at any time, and whoever dies leaves nothing but a record that does.
+//! S3 sends the event of an object at least once, late, and in no order. Every write here is conditional on the state that was
+//! read. So a message may come again at any time, and an invocation that dies only leaves messages that do.
 
 mod check;
 mod message;
@@ -27,21 +27,21 @@ use shared::queue::{SqsBatchResponse, SqsEvent, SqsMessage};
 use tokio::time::Instant;
 use tracing::{error, info};
 
-use message::Message;
+use message::UploadEvent;
 use object::Landed;
 
-/// SqsEvent that are worked on at once.
+/// Messages that are worked on at once.
 const AT_ONCE: usize = 16;
-/// A batch that has taken this long begins no other record: half of what the function has (infra, `INGEST`). What is in hand
-/// then has time to end and to be counted, and the rest comes again.
+/// A batch that has taken this long begins no other message: half of the function's timeout (infra, `INGEST`). Messages in
+/// hand then have time to end and to be counted, and the rest comes again.
 const BEGINNING: Duration = Duration::from_secs(30);
-/// How often the queue hands out a record (infra, `WorkQueue`): the last time it is buried with the reason.
+/// How often the queue hands out a message (infra, `WorkQueue`). The last failure sends it to the dead-letter queue.
 const RECEPTIONS: u32 = 5;
 /// Projects whose owners a process remembers: they never change.
 const OWNERS: usize = 10_000;
 
-/// What the handler works with.
-pub struct App<S, O, E, Q, C> {
+/// The handler and its ports.
+pub struct Ingester<S, O, E, Q, C> {
     /// The table.
     pub store: S,
     /// The bucket, and those that tenants name.
@@ -60,20 +60,22 @@ pub struct App<S, O, E, Q, C> {
     pub endpoints: Vec<ModelType>,
     /// How long an upload waits for a pause at most.
     pub longest_wait: Duration,
-    /// Whose projects are, as far as somebody has asked.
+    /// The owners of projects that this process has read.
     pub owners: Mutex<HashMap<ProjectUid, OrganizationUid>>,
 }
 
-/// What of a batch landed in one project.
+/// What a batch has changed in one project.
 #[derive(Default)]
 struct Group {
     added: Vec<AssetType>,
     waiting: u64,
-    /// Places of the records in the batch.
-    records: Vec<usize>,
+    /// Positions of the messages in the batch.
+    messages: Vec<usize>,
 }
 
-impl<S, O, E, Q, C> App<S, O, E, Q, C>
+type Outcome = Result<Option<Landed>, Error>;
+
+impl<S, O, E, Q, C> Ingester<S, O, E, Q, C>
 where
     S: Projects + Items + Jobs + Providers + Uploads + WaitingUploads + UploadWatch,
     O: Files + Listings + Contents,
@@ -81,60 +83,67 @@ where
     Q: UploadQueue,
     C: Clock,
 {
-    /// Works through a batch of the queue. Each record fails by itself; what landed in one project is counted by one call.
-    pub async fn ingest(&self, records: SqsEvent) -> SqsBatchResponse {
-        let records = records.records;
+    /// Works through a batch of the queue. Each message fails on its own; what landed in one project is counted by one call.
+    pub async fn ingest(&self, event: SqsEvent) -> SqsBatchResponse {
+        let messages = event.records;
         let end = Instant::now() + BEGINNING;
-        let mut results: Vec<Result<Option<Landed>, Error>> =
-            stream::iter(&records).map(|record| self.record_until(end, record)).buffered(AT_ONCE).collect().await;
-        let mut groups: HashMap<(OrganizationUid, ProjectUid), Group> = HashMap::new();
-        for (position, landed) in results.iter().enumerate() {
-            let Ok(Some(landed)) = landed else { continue };
-            let group = groups.entry((landed.organization, landed.project)).or_default();
-            group.added.extend(landed.added);
-            group.waiting += u64::from(landed.waits);
-            group.records.push(position);
-        }
-        for ((organization, project), group) in groups {
-            if let Err(error) = self.count(organization, project, &group).await {
-                let cause = error.chain();
-                for position in group.records {
-                    results[position] = Err(Error::StoreUnavailable(cause.clone().into()));
-                }
-            }
-        }
+        let mut outcomes: Vec<Outcome> =
+            stream::iter(&messages).map(|message| self.process_until(end, message)).buffered(AT_ONCE).collect().await;
+        self.count_all(&mut outcomes).await;
         let mut failures = SqsBatchResponse::default();
-        for (record, result) in records.iter().zip(results) {
-            if let Err(error) = result
-                && !self.is_dead_letter(record, &error).await
+        for (message, outcome) in messages.iter().zip(outcomes) {
+            if let Err(error) = outcome
+                && !self.is_dead_letter(message, &error).await
             {
-                failures.add(record);
+                failures.add(message);
             }
         }
-        info!(records = records.len(), failures = failures.len(), "records handled");
+        info!(records = messages.len(), failures = failures.len(), "records handled");
         failures
     }
 
-    async fn record_until(&self, end: Instant, record: &SqsMessage) -> Result<Option<Landed>, Error> {
+    async fn process_until(&self, end: Instant, message: &SqsMessage) -> Outcome {
         if Instant::now() >= end {
             return Err(Error::StoreUnavailable("its batch has taken too long".into()));
         }
-        self.record(record).await
+        self.process(message).await
     }
 
-    async fn record(&self, record: &SqsMessage) -> Result<Option<Landed>, Error> {
-        match Message::read(&record.body)? {
-            Message::Created(object) => return self.created(&object).await,
-            Message::Deleted(object) => return self.deleted(&object).await,
-            Message::ExecutionEnded(job) => self.job_ended(job).await?,
-            Message::Look(organization, project, hops) => self.look(organization, project, Some(hops)).await?,
-            Message::Tick => self.round(None).await?,
-            Message::Round { after } => self.round(Some(&after)).await?,
+    async fn process(&self, message: &SqsMessage) -> Outcome {
+        match UploadEvent::read(&message.body)? {
+            UploadEvent::Created(object) => return self.created(&object).await,
+            UploadEvent::Deleted(object) => return self.deleted(&object).await,
+            UploadEvent::ExecutionEnded(job) => self.job_ended(job).await?,
+            UploadEvent::CheckDue { organization, project, hops } => {
+                self.check_uploads(organization, project, Some(hops)).await?;
+            }
+            UploadEvent::Tick => self.round(None).await?,
+            UploadEvent::Round { after } => self.round(Some(&after)).await?,
         }
         Ok(None)
     }
 
-    /// Counts what landed in a project, and has it looked after if the project labels uploads.
+    /// Counts what landed, project by project. If a count fails, all messages of its project fail.
+    async fn count_all(&self, outcomes: &mut [Outcome]) {
+        let mut groups: HashMap<(OrganizationUid, ProjectUid), Group> = HashMap::new();
+        for (position, outcome) in outcomes.iter().enumerate() {
+            let Ok(Some(landed)) = outcome else { continue };
+            let group = groups.entry((landed.organization, landed.project)).or_default();
+            group.added.extend(landed.added);
+            group.waiting += u64::from(landed.waits);
+            group.messages.push(position);
+        }
+        for ((organization, project), group) in groups {
+            if let Err(error) = self.count(organization, project, &group).await {
+                let cause = error.chain();
+                for position in group.messages {
+                    outcomes[position] = Err(Error::StoreUnavailable(cause.clone().into()));
+                }
+            }
+        }
+    }
+
+    /// Counts what landed in a project, and watches its uploads if the project labels them.
     async fn count(&self, organization: OrganizationUid, project: ProjectUid, group: &Group) -> Result<(), Error> {
         if group.added.is_empty() && group.waiting == 0 {
             return Ok(());
@@ -146,31 +155,30 @@ where
         };
         let quiet = setting.quiet();
         if !counted.are_watched {
-            // What came while nobody looked after uploads is none of those that wait.
+            // Uploads that were counted while the project was not watched do not wait.
             let settled = counted.counted.saturating_sub(group.waiting);
             if self.store.watch_uploads(organization, project, settled, now, now + quiet).await? {
-                self.queue.request_check(organization, project, quiet, 0).await?; // if this is lost, the schedule comes
+                self.queue.request_check(organization, project, quiet, 0).await?; // if this is lost, the schedule checks
             }
         }
         let before = counted.waiting().saturating_sub(group.waiting);
         if before < limits::UPLOADS_WAITING && counted.waiting() >= limits::UPLOADS_WAITING {
-            self.look(organization, project, None).await?;
+            self.check_uploads(organization, project, None).await?;
         }
         Ok(())
     }
 
-    /// Puts a record that nothing can be made of, or that has failed for the last time, where people look, with the reason.
-    async fn is_dead_letter(&self, record: &SqsMessage, failure: &Error) -> bool {
-        let is_last = record.attributes.approximate_receive_count.parse().is_ok_and(|count: u32| count >= RECEPTIONS);
-        let will_never_do = matches!(failure, Error::Internal(_));
-        let buried = will_never_do || is_last;
-        error!(message.id = record.message_id, causes = failure.chain(), buried, "record failed");
-        buried && self.queue.send_to_dead_letters(&record.body, &failure.chain()).await.is_ok()
+    /// Sends a message that can never be read, or has failed for the last time, to the dead-letter queue with the reason.
+    async fn is_dead_letter(&self, message: &SqsMessage, failure: &Error) -> bool {
+        let is_last = message.attributes.approximate_receive_count.parse().is_ok_and(|count: u32| count >= RECEPTIONS);
+        let is_dead = is_last || matches!(failure, Error::Internal(_));
+        error!(message.id = message.message_id, causes = failure.chain(), buried = is_dead, "record failed");
+        is_dead && self.queue.send_to_dead_letters(&message.body, &failure.chain()).await.is_ok()
     }
 }
 
-impl<S: Uploads, O, E, Q, C> App<S, O, E, Q, C> {
-    /// Whose a project is.
+impl<S: Uploads, O, E, Q, C> Ingester<S, O, E, Q, C> {
+    /// The organization of a project, from the process's memory or the table.
     async fn owner(&self, project: ProjectUid) -> Result<Option<OrganizationUid>, Error> {
         let known = self.owners.lock().unwrap_or_else(PoisonError::into_inner).get(&project).copied();
         if known.is_some() {

@@ -27,7 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     env.finish()?;
     let aws = Aws::in_lambda().await;
-    let app = &ingest::App {
+    let ingester = &ingest::Ingester {
         store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
         files: Bucket::new(aws_sdk_s3::Client::new(aws.config()), &bucket),
         executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
@@ -39,5 +39,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         longest_wait,
         owners: Default::default(),
     };
-    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(app.ingest(event.payload).await))).await
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(ingester.ingest(event.payload).await)))
+        .await
 }

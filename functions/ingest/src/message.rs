@@ -1,5 +1,5 @@
-//! What comes by the queue of uploads: what S3 tells through EventBridge, ends of executions, the schedule, and our own
-//! requests for a look.
+//! Messages of the queue of uploads: S3's events through EventBridge, ends of executions, the schedule, and our own
+//! requests to check a project's uploads.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,9 +8,9 @@ use shared::domain::item::file_version::Sequence;
 use shared::domain::{Error, Timestamp};
 use shared::queue::UploadMessage;
 
-/// A message, read.
+/// What a message of the queue says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Message {
+pub(crate) enum UploadEvent {
     /// An object was written.
     Created(Object),
     /// An object was deleted.
@@ -21,8 +21,8 @@ pub(crate) enum Message {
     Tick,
     /// The rest of a round of the schedule.
     Round { after: String },
-    /// A pause of a project's uploads may be over. So many looks led to this one.
-    Look(OrganizationUid, ProjectUid, u32),
+    /// The uploads of a project may have paused. `hops`: the checks that led to this one.
+    CheckDue { organization: OrganizationUid, project: ProjectUid, hops: u32 },
 }
 
 /// What S3 says of an object (AWS, "EventBridge event message structure"). Its key comes as it is: unlike those of S3's own
@@ -43,11 +43,11 @@ pub(crate) struct Object {
 #[serde(untagged)]
 enum Body {
     Own(UploadMessage),
-    Event(Event),
+    EventBridge(EventBridgeEvent),
 }
 
 #[derive(Deserialize)]
-struct Event {
+struct EventBridgeEvent {
     #[serde(rename = "detail-type")]
     kind: String,
     source: String,
@@ -86,18 +86,18 @@ struct ExecutionDetail {
     name: JobUid,
 }
 
-impl Message {
-    /// Reads a message.
+impl UploadEvent {
+    /// Reads the body of a message.
     ///
     /// # Errors
-    /// `Internal` if it is none of ours: it will never be.
+    /// `Internal`: another try will not read it either.
     pub(crate) fn read(body: &str) -> Result<Self, Error> {
         let event = match serde_json::from_str(body).map_err(|_| unreadable("no message that we know"))? {
             Body::Own(UploadMessage::V1 { organization, project, hops }) => {
-                return Ok(Self::Look(organization, project, hops));
+                return Ok(Self::CheckDue { organization, project, hops });
             }
             Body::Own(UploadMessage::RoundV1 { after }) => return Ok(Self::Round { after }),
-            Body::Event(event) => event,
+            Body::EventBridge(event) => event,
         };
         match (event.source.as_str(), event.kind.as_str()) {
             ("aws.s3", "Object Created") => event.object().map(Self::Created),
@@ -108,12 +108,12 @@ impl Message {
                 Ok(Self::ExecutionEnded(ended.name))
             }
             ("aws.events", _) => Ok(Self::Tick),
-            _ => Err(unreadable("an event that nobody here waits for")),
+            _ => Err(unreadable("an event that this function does not handle")),
         }
     }
 }
 
-impl Event {
+impl EventBridgeEvent {
     fn object(self) -> Result<Object, Error> {
         let ObjectDetail { bucket, object, deletion_type } =
             serde_json::from_value(self.detail).map_err(|_| unreadable("an event of S3 without its object"))?;
@@ -156,13 +156,13 @@ mod tests {
         })
     }
 
-    fn read(body: &Value) -> Result<Message, Error> {
-        Message::read(&body.to_string())
+    fn read(body: &Value) -> Result<UploadEvent, Error> {
+        UploadEvent::read(&body.to_string())
     }
 
     #[test]
     fn an_object_is_read_and_its_key_taken_as_it_is() {
-        let Message::Created(object) = read(&created()).unwrap() else { panic!("not created") };
+        let UploadEvent::Created(object) = read(&created()).unwrap() else { panic!("not created") };
 
         assert_eq!((object.bucket.as_str(), object.key.as_str()), ("bucket", "projects/x/a+b c%20.jpg"));
         assert_eq!((object.size_bytes, object.is_version), (5, false));
@@ -181,7 +181,7 @@ mod tests {
             deleted["detail"]["deletion-type"] = json!(kind);
             deleted["detail"]["object"]["version-id"] = version;
             assert!(
-                matches!(read(&deleted).unwrap(), Message::Deleted(object) if object.is_version == is_version),
+                matches!(read(&deleted).unwrap(), UploadEvent::Deleted(object) if object.is_version == is_version),
                 "{kind}"
             );
         }
@@ -192,18 +192,18 @@ mod tests {
         let job = "0192b1c0-0000-7000-8000-00000000000a";
         let ended = json!({"detail-type": "Step Functions Execution Status Change", "source": "aws.states",
             "time": "2021-11-12T00:00:00Z", "detail": {"name": job, "status": "SUCCEEDED"}});
-        assert_eq!(read(&ended).unwrap(), Message::ExecutionEnded(JobUid::parse(job).unwrap()));
+        assert_eq!(read(&ended).unwrap(), UploadEvent::ExecutionEnded(JobUid::parse(job).unwrap()));
 
         let tick = json!({"detail-type": "Scheduled Event", "source": "aws.events", "time": "2021-11-12T00:00:00Z", "detail": {}});
-        assert_eq!(read(&tick).unwrap(), Message::Tick);
+        assert_eq!(read(&tick).unwrap(), UploadEvent::Tick);
 
         let (organization, project) = (OrganizationUid::named("acme"), ProjectUid::parse(job).unwrap());
         let own = serde_json::to_value(UploadMessage::V1 { organization, project, hops: 7 }).unwrap();
-        assert_eq!(read(&own).unwrap(), Message::Look(organization, project, 7));
+        assert_eq!(read(&own).unwrap(), UploadEvent::CheckDue { organization, project, hops: 7 });
         let of_before = json!({"V1": {"organization": organization, "project": project}});
-        assert_eq!(read(&of_before).unwrap(), Message::Look(organization, project, 0));
+        assert_eq!(read(&of_before).unwrap(), UploadEvent::CheckDue { organization, project, hops: 0 });
         let rest = serde_json::to_value(UploadMessage::RoundV1 { after: "position".into() }).unwrap();
-        assert_eq!(read(&rest).unwrap(), Message::Round { after: "position".into() });
+        assert_eq!(read(&rest).unwrap(), UploadEvent::Round { after: "position".into() });
     }
 
     #[test]
@@ -215,6 +215,6 @@ mod tests {
         for body in [json!("x"), json!({}), json!({"V2": {}}), without_object, of_others] {
             assert!(read(&body).is_err(), "{body}");
         }
-        assert!(Message::read("not JSON").is_err());
+        assert!(UploadEvent::read("not JSON").is_err());
     }
 }

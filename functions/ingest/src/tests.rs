@@ -25,9 +25,9 @@ use super::*;
 
 mod check;
 
-type TestApp = App<MemoryTenants, MemoryObjects, MemoryExecutions, MemoryUploadQueue, TickingClock>;
+type TestApp = Ingester<MemoryTenants, MemoryObjects, MemoryExecutions, MemoryUploadQueue, TickingClock>;
 
-/// Goes on by a microsecond whenever it is looked at: no two records are handled at the same moment.
+/// Moves on by a microsecond whenever it is read: no two messages are handled at the same moment.
 struct TickingClock(StoppedClock);
 
 impl Clock for TickingClock {
@@ -52,7 +52,7 @@ async fn an_app_failing(setting: Option<Value>, fault: &Arc<Fault>) -> (TestApp,
     let project = Project::read(body.as_bytes(), OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap();
     let store = MemoryTenants::default();
     store.add_project(&project).await.unwrap();
-    let app = App {
+    let app = Ingester {
         store: store.failing(fault),
         files: MemoryObjects::default(),
         executions: MemoryExecutions::default(),
@@ -106,7 +106,7 @@ impl TestApp {
         self.files.put(&Item::object_key(project, key), "", a_png(30, 40)).await.unwrap();
     }
 
-    /// Uploads a picture and hears of it.
+    /// Uploads a picture and handles its event.
     async fn upload(&self, project: ProjectUid, key: &str, sequencer: u32) {
         self.put(project, key).await;
         self.handle([created(project, key, "etag", sequencer)]).await;
@@ -116,11 +116,11 @@ impl TestApp {
         assert!(self.ingest(records(bodies)).await.is_empty());
     }
 
-    async fn come_to(&self, project: ProjectUid) {
-        self.come_after(project, 0).await;
+    async fn check(&self, project: ProjectUid) {
+        self.check_after(project, 0).await;
     }
 
-    async fn come_after(&self, project: ProjectUid, hops: u32) {
+    async fn check_after(&self, project: ProjectUid, hops: u32) {
         let own = UploadMessage::V1 { organization: OrganizationUid::named("acme"), project, hops };
         self.handle([serde_json::to_string(&own).unwrap()]).await;
     }
@@ -168,14 +168,14 @@ async fn what_is_no_item_is_noted_and_no_neighbour_is_lost() {
     let (app, project) = an_app(None).await;
     app.files.put(&Item::object_key(project, "text.jpg"), "", b"no picture".to_vec()).await.unwrap();
     app.put(project, "good.png").await;
-    let in_place = |key: &str, size| event("Object Created", BUCKET, &Item::object_key(project, key), size, "e", 1);
+    let under_key = |key: &str, size| event("Object Created", BUCKET, &Item::object_key(project, key), size, "e", 1);
 
     app.handle([
-        in_place("text.jpg", 10),
-        in_place("empty.jpg", 0),
-        in_place("huge.tiff", 10_000_000_000),
-        in_place("a/../b.jpg", 10),
-        in_place("gone.jpg", 10),
+        under_key("text.jpg", 10),
+        under_key("empty.jpg", 0),
+        under_key("huge.tiff", 10_000_000_000),
+        under_key("a/../b.jpg", 10),
+        under_key("gone.jpg", 10),
         event("Object Created", BUCKET, "elsewhere/a.jpg", 10, "e", 1),
         event("Object Created", BUCKET, "projects/0192b1c0-0000-7000-8000-000000000001/a.jpg", 10, "e", 1),
         created(project, "good.png", "e", 1),
@@ -231,7 +231,7 @@ async fn another_bucket_is_heard_if_it_is_open_to_the_projects_organization() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_understands_is_buried_with_the_reason() {
+async fn a_message_that_cannot_be_read_is_a_dead_letter_with_the_reason() {
     let (app, project) = an_app(None).await;
     app.put(project, "a.png").await;
 
@@ -243,8 +243,8 @@ async fn a_message_that_nobody_understands_is_buried_with_the_reason() {
 }
 
 #[tokio::test]
-async fn what_fails_comes_again_and_is_buried_the_last_time() {
-    for (received, buried) in [("1", 0), ("5", 1)] {
+async fn what_fails_comes_again_and_is_a_dead_letter_the_last_time() {
+    for (received, dead) in [("1", 0), ("5", 1)] {
         let (app, project) = an_app_failing(None, &Arc::new(Fault::at(1, false))).await;
         let attributes = Attributes { approximate_receive_count: received.into() };
         let body = created(project, "a.png", "e", 1);
@@ -252,19 +252,19 @@ async fn what_fails_comes_again_and_is_buried_the_last_time() {
 
         let failures = app.ingest(SqsEvent { records: vec![record] }).await;
 
-        assert_eq!((failures.len(), app.queue.dead_letters().len()), (1 - buried, buried));
+        assert_eq!((failures.len(), app.queue.dead_letters().len()), (1 - dead, dead));
     }
 }
 
 #[tokio::test]
-async fn whatever_call_fails_the_upload_is_an_item_once_and_is_looked_after() {
+async fn whatever_call_fails_the_upload_is_an_item_once_and_is_checked() {
     for answer_lost in [false, true] {
         for call in 1.. {
             let fault = Arc::new(Fault::at(call, answer_lost));
             let (app, project) = an_app_failing(quiet(), &fault).await;
             app.put(project, "a.png").await;
 
-            // Nobody but the schedule looks: whatever was asked for is lost.
+            // Only the schedule checks: every requested check is lost.
             for body in [created(project, "a.png", "e", 1), tick(), tick()] {
                 let mut tries = 0;
                 while !app.ingest(records([body.clone()])).await.is_empty() {
@@ -293,20 +293,20 @@ async fn a_job_starts_once_uploads_have_paused() {
     assert_eq!(app.queue.take_checks(), [(project, QUIET)]);
     app.clock.0.pass(Duration::from_secs(7));
     app.upload(project, "b.png", 1).await;
-    assert_eq!(app.queue.take_checks(), [], "somebody comes already");
+    assert_eq!(app.queue.take_checks(), [], "a check is on its way already");
 
     app.clock.0.pass(Duration::from_secs(13));
-    app.come_to(project).await;
+    app.check(project).await;
     let [(_, rest)] = app.queue.take_checks()[..] else { panic!("it comes again") };
     assert!(app.store.jobs_created().is_empty() && rest.as_millis().div_ceil(1_000) == 7, "{rest:?}");
     app.clock.0.pass(Duration::from_secs(7));
-    app.come_to(project).await;
+    app.check(project).await;
 
     let [job] = &app.store.jobs_created()[..] else { panic!("one job") };
     assert_eq!(job.spec.project, project);
-    app.come_to(project).await;
-    app.come_to(project).await;
-    assert_eq!(app.store.jobs_created().len(), 1, "who looks again changes nothing");
+    app.check(project).await;
+    app.check(project).await;
+    assert_eq!(app.store.jobs_created().len(), 1, "another check changes nothing");
 }
 
 #[tokio::test]
@@ -314,13 +314,13 @@ async fn what_arrives_during_a_job_waits_for_its_end() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
     let running = app.store.jobs_created()[0].spec.uid;
 
     app.clock.0.pass(Duration::from_secs(1));
     app.upload(project, "b.png", 1).await;
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
     assert_eq!(app.store.jobs_created().len(), 1, "no 409, and nothing lost");
 
     app.store.end_jobs();
@@ -350,11 +350,11 @@ async fn the_day_ends_what_uploads_may_ask_of_a_model() {
     app.clock.0.pass(QUIET);
 
     app.store.take_today(100);
-    app.come_to(project).await;
+    app.check(project).await;
     assert!(app.store.jobs_created().is_empty());
 
     app.store.take_today(99);
-    app.come_to(project).await;
+    app.check(project).await;
     assert_eq!(app.store.jobs_created().len(), 1, "they went on waiting");
 }
 
@@ -364,7 +364,7 @@ async fn a_project_that_labels_no_uploads_starts_no_job() {
         let (app, project) = an_app(setting).await;
         app.upload(project, "a.png", 1).await;
         app.clock.0.pass(Duration::from_secs(1_000));
-        app.come_to(project).await;
+        app.check(project).await;
         assert!(app.store.jobs_created().is_empty() && app.queue.take_checks().is_empty());
     }
 }
@@ -376,7 +376,7 @@ async fn a_deleted_file_takes_its_item_out_of_the_queue_for_jobs() {
 
     app.handle([event("Object Deleted", BUCKET, &Item::object_key(project, "a.png"), 0, "", 2)]).await;
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
 
     assert!(app.store.all_items()[0].is_deleted());
     assert!(app.store.jobs_created().is_empty(), "there is nothing to label");
@@ -453,7 +453,7 @@ async fn of_a_deleted_version_counts_what_is_there_now() {
     assert!(older.asset.changes == 1 && older.file.unwrap().etag != "etag", "an older version is the object again");
     app.store.label(older.asset.uid, a_draft());
     app.handle([version_deleted(project, "a.png", 3)]).await;
-    assert!(item().asset.changes == 1 && item().result.is_some(), "one that nobody saw any more");
+    assert!(item().asset.changes == 1 && item().result.is_some(), "a version that was not the newest");
 
     app.files.remove(&Item::object_key(project, "a.png"));
     app.handle([version_deleted(project, "a.png", 4)]).await;
@@ -464,7 +464,7 @@ async fn of_a_deleted_version_counts_what_is_there_now() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_again_ask_nobody_again() {
+async fn the_same_bytes_again_wait_for_no_job() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
     app.upload(project, "b.png", 1).await;
@@ -515,11 +515,11 @@ async fn an_upload_that_is_no_new_version_leaves_the_item_and_its_draft_and_is_l
         let rejected = app.store.rejected();
         assert_eq!(rejected.iter().map(|upload| upload.reason).collect::<Vec<_>>(), [reason; 2]);
 
-        // Once it is mended, the bytes are others than those of the draft.
+        // Once it is fixed, its bytes are other ones than those of the draft.
         if refusal.is_none() {
             app.upload(project, "a.png", 2).await;
             assert!(app.store.all_items()[0].result.is_some(), "the very bytes of the draft");
-            app.handle([created(project, "a.png", "mended", 3)]).await;
+            app.handle([created(project, "a.png", "fixed", 3)]).await;
             assert!(app.store.all_items()[0].waits());
         }
     }
@@ -551,7 +551,7 @@ async fn the_same_bytes_under_another_etag_leave_the_draft() {
         (None, &other, in_parts(&other, "x-2", None), false, 1, "the MD5 is another"),
         (in_parts(&one, "x-2", crc("c")), &one, in_parts(&one, "x-3", crc("c")), true, 0, "S3's checksum"),
         (in_parts(&one, "x-2", crc("c")), &other, in_parts(&other, "x-3", crc("d")), false, 0, "another checksum"),
-        (in_parts(&one, "x-2", None), &one, in_parts(&one, "x-3", crc("c")), false, 0, "nothing can tell"),
+        (in_parts(&one, "x-2", None), &one, in_parts(&one, "x-3", crc("c")), false, 0, "nothing to compare"),
         (None, &other, None, false, 0, "two MD5s"),
     ] {
         let (app, project) = an_app(quiet()).await;
@@ -575,7 +575,7 @@ async fn an_event_whose_object_was_written_over_by_the_bytes_before_changes_noth
     put_as(&app, project, &one, 1, None).await;
     app.store.label(app.store.all_items()[0].asset.uid, a_draft());
 
-    // The other bytes came and went before anybody looked.
+    // The other bytes came and went before the file was read.
     app.files.describe(&Item::object_key(project, "a.png"), in_parts(&one, "x-2", None).unwrap());
     app.handle([event("Object Created", BUCKET, &Item::object_key(project, "a.png"), 24, &md5_of(&other), 2)]).await;
     let item = || app.store.all_items().remove(0);
@@ -600,7 +600,7 @@ async fn a_size_that_the_caller_gave_stays_and_the_item_says_where_its_file_diff
 
         let item = app.store.all_items().remove(0);
         assert_eq!((item.asset.size, item.asset.origin.file_size), (Some(size), file_size));
-        assert!(item.file.is_some() && item.is_said_again_by(&line));
+        assert!(item.file.is_some() && item.is_repeated_by(&line));
     }
 }
 
@@ -620,7 +620,7 @@ async fn the_size_of_a_turned_picture_is_that_of_it_upright() {
 }
 
 #[tokio::test]
-async fn a_file_that_nobody_knows_is_a_point_cloud_if_the_caller_said_so() {
+async fn a_file_of_unknown_content_is_a_point_cloud_if_its_item_was_added_as_one() {
     let (app, project) = an_app(quiet()).await;
     for (key, kind) in [("cloud.xyz", "point_cloud"), ("picture.xyz", "image")] {
         let line = json!({"key": key, "asset_type": kind});

@@ -285,7 +285,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> App<S, V, Q,
                 }
                 Err(error) => return Err(error),
             }
-            let Some(anew) = delivery.anew(self.clock.now())? else { return Ok(delivery) };
+            let Some(anew) = delivery.redelivered(self.clock.now())? else { return Ok(delivery) };
             if self.store.restart_delivery(&delivery, &anew).await? {
                 outbox::send(&self.queue, std::slice::from_ref(&anew)).await;
                 return Ok(anew);

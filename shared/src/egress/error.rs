@@ -10,10 +10,10 @@ use rustls::OtherError;
 use super::url::Refusal;
 use crate::domain::diagnosis::Diagnosis;
 
-/// Why nothing came back. No text holds an address or anything of the request (I11).
+/// Why there is no answer. No text holds an address or a part of the request (I11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
-    /// The guard.
+    /// The guard has refused the address.
     #[error("The address was refused. {0}")]
     Refused(#[from] Refusal),
     /// The name has no address.
@@ -22,13 +22,13 @@ pub enum EgressError {
     /// No secure connection.
     #[error("No secure connection could be made: {0}")]
     Tls(#[from] TlsError),
-    /// Nobody listens.
+    /// No process listens at the address.
     #[error("The host could not be connected to.")]
     Connect,
     /// The time is up.
     #[error("No complete answer came in time.")]
     Timeout,
-    /// The connection was lost, or what came was no HTTP.
+    /// The connection was lost, or the answer was no HTTP.
     #[error("The connection broke before the answer was complete.")]
     Broken,
 }
@@ -39,10 +39,10 @@ pub enum TlsError {
     /// Past its date, or before it.
     #[error("the certificate is not valid at this time.")]
     Expired,
-    /// Another host's.
+    /// It is made out to another host.
     #[error("the certificate is not made out to this host name.")]
     WrongName,
-    /// Signed by somebody who is not trusted, itself maybe.
+    /// Signed by an authority that is not trusted, maybe by itself.
     #[error("the certificate is not signed by an authority that is trusted here.")]
     UnknownAuthority,
     /// Anything else; no TLS at all, for one.
@@ -51,7 +51,7 @@ pub enum TlsError {
 }
 
 impl EgressError {
-    /// What is wrong, for programs.
+    /// The kind of failure, for programs.
     #[must_use]
     pub const fn diagnosis(self) -> Diagnosis {
         match self {
@@ -67,8 +67,8 @@ impl EgressError {
         }
     }
 
-    /// Whether the next call would fare no better: an address that may not be called, a certificate that does not hold. A
-    /// handshake that breaks off may be one node's of several, or a load balancer's without any.
+    /// Whether the next call would fail the same way: an address that may not be called, a certificate that does not hold. A
+    /// handshake that breaks off may be that of one node of several, or of a load balancer without any.
     #[must_use]
     pub const fn lasts(self) -> bool {
         match self {
@@ -97,7 +97,7 @@ impl TlsError {
         match certificate {
             Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => Self::Expired,
             NotValidForName | NotValidForNameContext { .. } => Self::WrongName,
-            // A namesake of an authority that is trusted is not it.
+            // An authority with the name of a trusted one is another one.
             UnknownIssuer | BadSignature => Self::UnknownAuthority,
             // One that vouches for itself as an authority: what `openssl req -x509` makes.
             Other(OtherError(error)) if error.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) => {

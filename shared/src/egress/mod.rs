@@ -1,5 +1,4 @@
-//! The one guard for addresses that users give: webhooks, HTTPS providers, files of items (contract, D18; design.md,
-//! section 6).
+//! The one guard for addresses that users give: webhooks, HTTPS providers, files of items (contract, D18).
 //!
 //! HTTPS only, no redirects, no proxy. A name is resolved here, and only public addresses of it reach the connector: the
 //! address that was checked is the one that is connected to, so a name that changes between check and call gains
@@ -38,11 +37,11 @@ pub use self::url::{Refusal, check_url, file_url_field, same_origin, url_field};
 pub struct Post<'a> {
     /// As the user gave it.
     pub url: &'a str,
-    /// Beside what HTTP itself needs.
+    /// Beside those that HTTP itself needs.
     pub headers: &'a [(&'a str, &'a str)],
     /// The exact bytes.
     pub body: &'a [u8],
-    /// Of the whole exchange, DNS to last byte, but for what a long answer waits here to be read.
+    /// For the whole exchange, DNS to last byte, without the time in which a long answer waits for room.
     pub timeout: Duration,
     /// Bytes of the answer's body that are read, counted as they are unpacked; the rest is left.
     pub answer_bytes: usize,
@@ -58,40 +57,40 @@ struct Get<'a> {
 
 /// The time for a part of a file, DNS to last byte, if it is small.
 const GET: Duration = Duration::from_secs(4);
-/// And a second more for each so many bytes: 14 seconds for a mask of 20 MB.
+/// One more second for this many bytes: 14 seconds for a mask of 20 MB.
 const BYTES_PER_SECOND: u64 = 2 * 1024 * 1024;
-/// All bodies are read side by side up to here, and beyond it as many as there is room for: with 64 calls in flight, 64 long
-/// answers would not fit into a worker's memory (design.md, section 9). And so much of each may be under way over HTTP/2.
+/// All bodies are read side by side up to this length, and beyond it only as many as there is room for: with 64 calls in flight,
+/// 64 long answers would not fit into a worker's memory (docs/decisions/0014). It is also the window of a stream over HTTP/2.
 const LONG_BYTES: u32 = 256 * 1024;
-/// For the long ones together: four of the longest answers, if nobody says how long they are.
+/// For the long bodies together: four of the longest, if their lengths are not announced.
 const ROOM_BYTES: u32 = 25 * 1024 * 1024;
-/// Of a connection over HTTP/2. All calls to a server share it, and what waits for room is not taken off it: with less, those
-/// that wait would leave nothing to those that are read (docs/decisions/0014).
+/// The window of a connection over HTTP/2. All calls to a server share it, and bodies that wait for room keep their part. A smaller
+/// one could be used up by bodies that wait, and the others could not be read (docs/decisions/0014).
 const WINDOW_BYTES: u32 = (limits::CONCURRENCY + 1) * LONG_BYTES;
-/// A server that does not know ranges sends a file from its beginning: so much of it is read to get to a later part.
+/// A server without ranges sends a file from its beginning: at most this much is read to get to a later part.
 const WITHOUT_RANGES: u64 = 512 * 1024;
 
-/// What came back, whatever its status.
+/// An answer of any status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
     /// `Content-Type`, if it is text.
     pub content_type: Option<String>,
-    /// How the body still is packed. What is known is unpacked: gzip and deflate.
+    /// How the body is still packed; gzip and deflate are unpacked here.
     pub packing: Option<Packing>,
     /// `Retry-After`, if it is a number of seconds. A date would need a clock that agrees with the server's.
     pub retry_after: Option<Duration>,
-    /// At most as much as was asked for.
+    /// At most [`Post::answer_bytes`].
     pub body: Vec<u8>,
 }
 
-/// The way out. One per process: it keeps connections.
+/// The HTTPS client behind the guard. One per process: it keeps connections.
 #[derive(Clone, Debug)]
 pub struct Egress {
     client: reqwest::Client,
     loopback: bool,
-    /// Of it, who reads a long body holds the body's bytes.
+    /// A reader of a long body holds permits for its length in bytes.
     room: Arc<Semaphore>,
 }
 
@@ -138,8 +137,8 @@ impl Egress {
         end.map(|()| answer)
     }
 
-    /// The same for whoever needs the status: of the body as much as came. That it ends too early or never takes nothing
-    /// from what the status has said.
+    /// The same for a caller that needs the status: the body is as much as arrived. A body that breaks off or never ends does not
+    /// change the status.
     ///
     /// # Errors
     /// If no status came.
@@ -162,7 +161,7 @@ impl Egress {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| Some(value.to_str().ok()?.to_owned()));
-        // What the client has unpacked itself has lost this header: gzip.
+        // The client unpacks gzip itself, and removes this header then.
         let packing = Packing::of(response.headers().get_all(CONTENT_ENCODING));
         let mut body = Vec::new();
         let end = self.beginning(&mut response, request.answer_bytes, packing, &mut time, &mut body).await;
@@ -178,7 +177,7 @@ impl Egress {
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
         let mut response = time.bound(self.client.get(url).header("range", range).send()).await?;
         let status = response.status().as_u16();
-        // 200 is the whole file: up to the part's end, and then the connection is given up.
+        // 200 is the whole file: it is read up to the part's end, and the connection is dropped.
         let before = if status == 200 { offset } else { 0 };
         if status >= 300 || before + length > WITHOUT_RANGES.max(length) {
             return Ok((status, Vec::new()));
@@ -190,7 +189,7 @@ impl Egress {
         Ok((status, body))
     }
 
-    /// Reads the first `most` bytes of a body into `body`, unpacked. What follows is not waited for.
+    /// Reads the first `most` bytes of a body into `body`, unpacked. The rest is not waited for.
     async fn beginning(
         &self,
         response: &mut reqwest::Response,
@@ -199,9 +198,9 @@ impl Egress {
         time: &mut Time,
         body: &mut Vec<u8>,
     ) -> Result<(), EgressError> {
-        // What is announced is made room for at once: growing would take up to three times as much.
+        // The announced length is allocated at once: growing would take up to three times as much.
         let announced = match packing {
-            Some(Packing::Deflate) => most, // the length is that of what is packed
+            Some(Packing::Deflate) => most, // the announced length is that of the packed bytes
             _ => response.content_length().map_or(most, |length| usize::try_from(length).unwrap_or(most)).min(most),
         };
         let mut unpacker = (packing == Some(Packing::Deflate)).then(Unpacker::default);
@@ -231,7 +230,7 @@ impl Egress {
         }
     }
 
-    /// Room for a body that turns out to be long; `None` is never: nobody closes the semaphore.
+    /// Room for a body that turns out to be long. Never `None`: the semaphore is never closed.
     async fn room(&self, announced: usize, body: &mut Vec<u8>) -> Option<SemaphorePermit<'_>> {
         let bytes = u32::try_from(announced).unwrap_or(ROOM_BYTES).min(ROOM_BYTES);
         let room = self.room.acquire_many(bytes).await.ok();
@@ -240,7 +239,7 @@ impl Egress {
     }
 }
 
-/// What is left of a request's time. What is not bound by it does not count.
+/// The rest of a request's time. Only the steps in [`Time::bound`] use it up.
 struct Time(Duration);
 
 impl Time {
@@ -262,7 +261,7 @@ impl Files for Egress {
                 let sentence = format!("The server answered status {status}.");
                 Err(if matches!(status, 429 | 500..) { NoFile::Busy(sentence) } else { NoFile::Unreadable(sentence) })
             }
-            // Who took all the time there is would take it once more, and a worker fetches one mask at a time.
+            // A server that took all of the time would take it again, and a worker fetches one mask at a time.
             Err(error) if error.lasts() || error == EgressError::Timeout => Err(NoFile::Unreadable(error.to_string())),
             Err(error) => Err(NoFile::Busy(error.to_string())),
         }

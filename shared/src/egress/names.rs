@@ -7,10 +7,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::address::is_public;
 use super::url::Refusal;
 
-/// What turns names into addresses.
+/// A resolver of names.
+#[trait_variant::make(Send)]
 pub(super) trait Dns: Send + Sync + 'static {
     /// All addresses of a name, with any port.
-    fn addresses(&self, name: &str) -> impl Future<Output = io::Result<Vec<SocketAddr>>> + Send;
+    async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>>;
 }
 
 /// The machine's own resolver.
@@ -22,7 +23,7 @@ impl Dns for Resolver {
     }
 }
 
-/// DNS, less what is not public.
+/// DNS without addresses that are not public.
 pub(super) struct PublicNames<D> {
     dns: Arc<D>,
     loopback: bool,

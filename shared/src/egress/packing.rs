@@ -1,4 +1,4 @@
-//! How the body of an answer is packed (RFC 9110, 8.4.1): gzip is the client's to unpack, deflate is unpacked here, others are named.
+//! How the body of an answer is packed (RFC 9110, 8.4.1): the client unpacks gzip, deflate is unpacked here, others are named.
 
 use flate2::{Decompress, FlushDecompress, Status};
 use reqwest::header::HeaderValue;
@@ -22,7 +22,7 @@ pub enum Packing {
 }
 
 impl Packing {
-    /// Of the values of the header.
+    /// The packing that the header's values name.
     pub(super) fn of<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Self> {
         let mut packings = values.into_iter().flat_map(|value| {
             value.to_str().unwrap_or("?").split(',').map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>()
@@ -38,7 +38,7 @@ impl Packing {
         })
     }
 
-    /// Its name, for people: of what a server says, nothing else is repeated.
+    /// Its name, for people. Nothing else of the server's header is repeated.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl Packing {
 /// Unpacks deflate, piece by piece.
 #[derive(Default)]
 pub(super) struct Unpacker {
-    /// The beginning, until it tells one form from the other.
+    /// The beginning, until it shows which form follows.
     head: Vec<u8>,
     stream: Option<Decompress>,
     done: bool,
@@ -68,7 +68,7 @@ impl Unpacker {
         most: usize,
     ) -> Result<&'a [u8], EgressError> {
         if self.done {
-            return Ok(&[]); // what follows the end means nothing
+            return Ok(&[]); // bytes behind the end mean nothing
         }
         let Some(stream) = &mut self.stream else {
             let (beginning, rest) = piece.split_at(piece.len().min(2 - self.head.len()));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packing_is_told_by_its_header() {
+    fn a_packing_is_known_by_its_header() {
         let of = |values: &[&'static str]| {
             Packing::of(&values.iter().map(|value| HeaderValue::from_static(value)).collect::<Vec<_>>())
         };

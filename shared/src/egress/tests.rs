@@ -89,7 +89,7 @@ async fn the_exact_bytes_go_out_and_the_answer_comes_back() {
     );
 }
 
-/// Serves one file: from the range's beginning, or all of it to whoever does not care.
+/// Serves one file: from the range's beginning, or all of it without ranges.
 async fn a_file(bytes: Vec<u8>, knows_ranges: bool) -> Source {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -178,7 +178,7 @@ async fn files_are_read_from_public_addresses_alone_and_no_redirect_leads_elsewh
 
 /// Contract D18.
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_nobody_follows_it() {
+async fn a_redirect_is_an_answer_and_is_not_followed() {
     let (other, visits) = answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     for to_where in [
         format!("http://127.0.0.1:{other}/"),
@@ -243,11 +243,11 @@ async fn silence_and_dripping_both_run_out_of_time() {
 async fn every_way_to_fail_has_its_own_name() {
     let (speechless, _) = answering("").await;
     let (plain, _) = answering("HTTP/1.1 400 Bad Request\r\n\r\n").await;
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let egress = Egress::with(Misled, true, super::tls::config("").unwrap());
     for (url, expected) in [
         (format!("http://127.0.0.1:{speechless}"), EgressError::Broken),
-        (format!("http://127.0.0.1:{nobody}"), EgressError::Connect),
+        (format!("http://127.0.0.1:{closed}"), EgressError::Connect),
         (format!("https://receiver.test:{plain}"), EgressError::Tls(TlsError::Other)),
         ("https://unknown.test".to_owned(), EgressError::Dns),
         ("https://private.test".to_owned(), EgressError::Refused(Refusal::NotPublic)),
@@ -259,18 +259,18 @@ async fn every_way_to_fail_has_its_own_name() {
 
 /// Contract D29.
 #[tokio::test]
-async fn a_file_is_worth_another_look_where_the_way_to_it_may_be_better_next_time() {
+async fn a_file_is_worth_another_try_where_the_connection_may_be_better_next_time() {
     let (speechless, _) = answering("").await;
     let (busy, _) = answering("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
     let (gone, _) = answering("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let egress = Egress::with(Misled, true, super::tls::config("").unwrap());
     let again = |sentence: &str| NoFile::Busy(sentence.into());
     let lost = |sentence: &str| NoFile::Unreadable(sentence.into());
     for (url, expected) in [
         (format!("http://127.0.0.1:{busy}"), again("The server answered status 503.")),
         (format!("http://127.0.0.1:{speechless}"), again("The connection broke before the answer was complete.")),
-        (format!("http://127.0.0.1:{nobody}"), again("The host could not be connected to.")),
+        (format!("http://127.0.0.1:{closed}"), again("The host could not be connected to.")),
         ("https://unknown.test".to_owned(), again("The host name could not be resolved.")),
         (format!("http://127.0.0.1:{gone}"), lost("The server answered status 410.")),
         ("https://private.test".to_owned(), lost(&EgressError::Refused(Refusal::NotPublic).to_string())),
@@ -297,7 +297,7 @@ async fn a_connection_serves_one_call_after_the_other() {
         assert_eq!(egress.post(to(&url)).await.unwrap().body, b"ok");
     }
 
-    assert!(server.await.unwrap(), "nobody connects a second time");
+    assert!(server.await.unwrap(), "there is no second connection");
 }
 
 #[tokio::test]
@@ -366,6 +366,6 @@ async fn a_long_body_takes_as_much_room_as_it_announces_or_else_as_it_may_have()
         let (unfinished, taken) = tokio::join!(reading, taken);
         assert!(unfinished.is_err());
         assert_eq!(taken, room);
-        assert_eq!(egress.room.available_permits(), ROOM_BYTES as usize, "who gives up leaves its room");
+        assert_eq!(egress.room.available_permits(), ROOM_BYTES as usize, "a reader that gives up frees its room");
     }
 }

@@ -5,13 +5,13 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-/// What was given as further authorities is none: a deployment's mistake.
+/// The setting of further authorities holds no certificate: a mistake of the deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the further authorities are not PEM certificates")]
 pub struct BadRoots;
 
 /// Mozilla's roots, compiled in, and the deployment's own, PEM, which may be none; and ring: no scan of the machine's roots, no
-/// entropy at start-up (design.md, section 9).
+/// entropy at start-up (docs/decisions/0006).
 pub(super) fn config(extra_roots: &str) -> Result<ClientConfig, BadRoots> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let mozillas = roots.len();

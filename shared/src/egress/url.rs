@@ -29,7 +29,7 @@ pub enum Refusal {
 /// What development opens, and no other spelling of loopback (decision 0014).
 const LOOPBACK: [&str; 4] = ["http://127.0.0.1", "http://localhost", "https://127.0.0.1", "https://localhost"];
 
-/// Domains that are nobody's on the public internet, with all below them (IANA, "Special-Use Domain Names"; ICANN on `internal`,
+/// Domains that do not exist on the public internet, with all below them (IANA, "Special-Use Domain Names"; ICANN on `internal`,
 /// where clouds keep their metadata). DNS may still know them, and is judged as well.
 const NOT_PUBLIC_NAMES: [&str; 4] = ["localhost", "local", "internal", "home.arpa"];
 
@@ -38,7 +38,7 @@ const NOT_PUBLIC_NAMES: [&str; 4] = ["localhost", "local", "internal", "home.arp
 /// # Errors
 /// The reason, for the user who gave the address.
 pub fn check_url(text: &str, loopback: bool) -> Result<Url, Refusal> {
-    // The parser would drop the ones and turn the other into a slash: what people read would not be what is called.
+    // The parser would drop control characters and turn a backslash into a slash: people would read another URL than is called.
     if text.contains(|c: char| c == '\\' || c.is_control()) {
         return Err(Refusal::NotAUrl);
     }
@@ -72,14 +72,14 @@ fn is_not_public(name: &str) -> bool {
     NOT_PUBLIC_NAMES.iter().any(|domain| below(domain))
 }
 
-/// Whether two addresses lead to one scheme, host and port, so that what the one is trusted with the other may have.
+/// Whether two URLs have one scheme, host and port, so that both may get the same credentials.
 #[must_use]
 pub fn same_origin(one: &str, other: &str) -> bool {
     let origin = |text| Url::parse(text).ok().map(|url| url.origin()).filter(Origin::is_tuple);
     origin(one).is_some_and(|one| origin(other) == Some(one))
 }
 
-/// Judged by the text: a parsed URL no longer tells `127.0.0.1` from `0177.0.0.1`.
+/// Judged by the text: in a parsed URL `0177.0.0.1` has become `127.0.0.1`.
 fn spells_loopback(text: &str) -> bool {
     let ends_a_host = |rest: &str| rest.is_empty() || rest.starts_with([':', '/', '?']);
     LOOPBACK.iter().any(|origin| text.strip_prefix(origin).is_some_and(ends_a_host))
@@ -151,12 +151,12 @@ mod tests {
     #[test]
     fn the_url_of_a_file_is_kept_as_it_is_parsed() {
         let read = |url: &str| file_url_field(false)(url.into());
-        for (said, kept) in [
+        for (given, kept) in [
             ("https://a.example/my pictures/a b.jpg?x=ä", "https://a.example/my%20pictures/a%20b.jpg?x=%C3%A4"),
             ("HTTPS://MÜNCHEN.example:443/día%20.jpg", "https://xn--mnchen-3ya.example/d%C3%ADa%20.jpg"),
             ("https://a.example/a%2fb/../c", "https://a.example/c"),
         ] {
-            assert_eq!(read(said).as_deref(), Ok(kept));
+            assert_eq!(read(given).as_deref(), Ok(kept));
             assert_eq!(read(kept).as_deref(), Ok(kept));
         }
         let signed = format!("https://a.example/?X-Amz-Signature={}", "a".repeat(8_000));

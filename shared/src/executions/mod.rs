@@ -9,7 +9,7 @@ use crate::domain::id::JobUid;
 use crate::ports::Executions;
 use crate::sdk;
 
-/// The state machine.
+/// A client of the state machine.
 #[derive(Clone, Debug)]
 pub struct StateMachine {
     client: Client,
@@ -43,7 +43,7 @@ impl Executions for StateMachine {
     async fn stop(&self, job: JobUid) -> Result<(), Error> {
         match self.client.stop_execution().execution_arn(self.execution_arn(job)).send().await {
             Ok(_) => Ok(()),
-            // All that we ask with is a well-formed ARN: what is not valid is to stop what is over.
+            // The ARN is well-formed: the only thing that is not valid is to stop an execution that is over.
             Err(error)
                 if error
                     .as_service_error()

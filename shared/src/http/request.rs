@@ -23,7 +23,7 @@ impl<S: Send + Sync, const BYTES: usize> FromRequest<S> for Body<BYTES> {
         let sent = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let body = to_bytes(request.into_body(), BYTES).await.map_err(|_| too_large())?;
         match replaced(&body, sent) {
-            Some(place) => Err(respond::<()>(Err(Error::no_utf8(place)))),
+            Some(position) => Err(respond::<()>(Err(Error::no_utf8(position)))),
             None => Ok(Self(body)),
         }
     }

@@ -1,6 +1,6 @@
 //! The AWS configuration that every client of a process shares: one HTTP client, no probing at start-up.
 //!
-//! What is left out, and why (design.md, section 9): the native root store (9 M instructions to read; AWS's own
+//! What is left out, and why (docs/decisions/0006): the native root store (9 M instructions to read; AWS's own
 //! endpoints need five roots), the credentials chain (Lambda gives both region and credentials in the environment),
 //! and aws-lc (422 M instructions of entropy at start-up; ring needs none).
 
@@ -24,7 +24,7 @@ use super::env;
 /// Services Root CA G2.
 const ROOTS: &str = include_str!("amazon-roots.pem");
 
-/// A call that does not connect in this time will not.
+/// A connection that is not made in this time fails.
 const CONNECT: Duration = Duration::from_secs(2);
 /// One attempt of a call to DynamoDB, S3, SQS, Step Functions or KMS.
 const ATTEMPT: Duration = Duration::from_secs(6);
@@ -32,7 +32,7 @@ const ATTEMPT: Duration = Duration::from_secs(6);
 const OPERATION: Duration = Duration::from_secs(20);
 /// One attempt, where a client waits for the answer.
 const API_ATTEMPT: Duration = Duration::from_secs(2);
-/// A call with its retries, where a client waits for the answer: functions of the API have 10 seconds in all.
+/// A call with its retries, where a client waits for the answer: functions of the API have 29 seconds in all.
 const API_OPERATION: Duration = Duration::from_secs(4);
 /// An answer of a real-time endpoint takes at most 60 seconds (AWS, "InvokeEndpoint").
 const MODEL: Duration = Duration::from_secs(65);
@@ -86,8 +86,8 @@ impl Aws {
     }
 }
 
-/// The one HTTP client, as clients of services get it. Each of those has it checked when it is made, which hyper's does by
-/// building a connector, roots and all, to throw it away: 0.27 M instructions for each of two to five clients (decision 0019).
+/// The one HTTP client, without the check that each service client makes when it is built. hyper's check builds a connector with
+/// all roots and drops it: 0.27 M instructions for each of two to five clients (decision 0019).
 #[derive(Debug)]
 struct Unchecked(SharedHttpClient);
 
@@ -116,8 +116,8 @@ fn loader() -> ConfigLoader {
         .retry_config(RetryConfig::standard().with_max_attempts(4))
 }
 
-/// AWS's own, and those in the file `AWS_CA_BUNDLE`, which the AWS command line knows by the same name: for a way to AWS
-/// that ends at somebody else's certificate.
+/// AWS's own, and those in the file `AWS_CA_BUNDLE`, as the AWS command line has it: for a network whose proxy to AWS has a
+/// certificate of its own.
 fn roots() -> TrustStore {
     let roots = TrustStore::empty().with_pem_certificate(ROOTS);
     let Some(file) = env::ca_bundle() else { return roots };

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::str::FromStr;
 
-/// Levels of the log: there must be one before the rest of the environment is complained about.
+/// Levels of the log, which starts before the rest of the environment is read.
 pub(super) fn log_levels() -> String {
     std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into())
 }
@@ -13,7 +13,7 @@ pub(super) fn ca_bundle() -> Option<OsString> {
     std::env::var_os("AWS_CA_BUNDLE")
 }
 
-/// Names that are not set, or not set to what they must be: all of them, so that one failed start says everything.
+/// Variables that are missing or wrong: all of them, so that one failed start names everything.
 #[derive(Debug, thiserror::Error)]
 #[error("environment: {}", .0.join(", "))]
 pub struct MissingVariables(Vec<String>);

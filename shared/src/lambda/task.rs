@@ -25,7 +25,7 @@ impl From<Error> for TaskError {
 impl From<TaskError> for Diagnostic {
     fn from(TaskError(error): TaskError) -> Self {
         let facts = error.code().facts();
-        // The causes are in this line and nowhere else.
+        // This line alone has the causes.
         error!(code = facts.task_error, causes = error.chain(), "task failed");
         Self { error_type: facts.task_error.into(), error_message: error.to_string() }
     }

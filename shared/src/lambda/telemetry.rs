@@ -34,13 +34,13 @@ mod tests {
     #[test]
     fn a_quiet_log_still_has_the_ids_of_its_requests() {
         let filter = filter("warn,infer=debug");
-        for (target, level, told) in [
+        for (target, level, logged) in [
             ("shared", Level::WARN, true),
             ("shared", Level::INFO, false),
             ("infer::ask", Level::DEBUG, true),
             (REQUEST_IDS, Level::INFO, true),
         ] {
-            assert_eq!(filter.would_enable(target, &level), told, "{target} {level}");
+            assert_eq!(filter.would_enable(target, &level), logged, "{target} {level}");
         }
     }
 

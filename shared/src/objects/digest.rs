@@ -1,4 +1,4 @@
-//! Digests of bytes as they come, as S3 has them.
+//! Digests as S3 computes them, over bytes as they arrive.
 
 use std::num::NonZeroUsize;
 
@@ -10,7 +10,7 @@ use md5::{Digest as _, Md5};
 
 use crate::domain::item::file_version::Digest;
 
-/// Bytes on their way to a digest that they may have.
+/// A running digest, and the value that it is compared with.
 pub(super) struct Digesting<'a> {
     wanted: &'a str,
     so_far: SoFar,
@@ -22,7 +22,7 @@ enum SoFar {
     Checksum(Box<dyn HttpChecksum>),
 }
 
-/// The MD5s of parts of so many bytes.
+/// The MD5s of the parts of an upload.
 struct Parts {
     part_bytes: usize,
     part: Md5,
@@ -63,7 +63,7 @@ impl Parts {
 }
 
 impl<'a> Digesting<'a> {
-    /// `None`: an algorithm that is not known.
+    /// `None`: the algorithm is not known.
     pub(super) fn towards(digest: &'a Digest) -> Option<Self> {
         let (algorithm, wanted) = digest.parts();
         let so_far = match algorithm.split_once('/') {
@@ -82,7 +82,7 @@ impl<'a> Digesting<'a> {
         }
     }
 
-    /// Whether the bytes had it.
+    /// Whether the digest of all bytes is the wanted one.
     pub(super) fn matches(self) -> bool {
         let found = match self.so_far {
             SoFar::Md5(md5) => hex::encode(md5.finalize()),

@@ -20,9 +20,9 @@ use crate::objects::digest::Digesting;
 use crate::ports::{Contents, Described, Files, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;
 
-/// To make an object of its parts may take S3 minutes, in which it says nothing but spaces (AWS, "CompleteMultipartUpload").
+/// S3 may take minutes to make an object of its parts, and sends only spaces meanwhile (AWS, "CompleteMultipartUpload").
 const ASSEMBLY_ATTEMPT: Duration = Duration::from_secs(120);
-/// The same with a second attempt. Who plans has 300 seconds.
+/// The same with a second attempt: Plan, which assembles manifests, has 300 seconds.
 const ASSEMBLY: Duration = Duration::from_secs(240);
 
 /// The system's bucket.
@@ -75,7 +75,7 @@ impl Objects for Bucket {
     }
 
     async fn complete(&self, upload: Upload) -> Result<(), Error> {
-        let part = |(place, tag)| CompletedPart::builder().part_number(part_number(place)).e_tag(tag).build();
+        let part = |(position, tag)| CompletedPart::builder().part_number(part_number(position)).e_tag(tag).build();
         let parts = upload.parts.into_iter().enumerate().map(part).collect();
         let request = self
             .client
@@ -105,9 +105,9 @@ impl Objects for Bucket {
 
     async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error> {
         let source = source.parsed();
-        let (bucket, key) = match self.place(&source) {
-            Ok(place) => place,
-            Err(url) => return Ok(url.to_owned()), // its owner has seen to it that it can be read
+        let (bucket, key) = match self.location(&source) {
+            Ok(location) => location,
+            Err(url) => return Ok(url.to_owned()), // its owner makes it readable
         };
         let valid = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
         let signed = self.client.get_object().bucket(bucket).key(key).presigned(valid).await.map_err(classify)?;
@@ -123,7 +123,7 @@ impl Objects for Bucket {
 
 impl Files for Bucket {
     async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
-        let Ok((bucket, key)) = self.place(source) else {
+        let Ok((bucket, key)) = self.location(source) else {
             return Err(NoFile::Unreadable("The file is not in S3.".into()));
         };
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
@@ -134,7 +134,7 @@ impl Files for Bucket {
         };
         match error.raw_response().map(|response| response.status().as_u16()) {
             Some(416) => Ok(Vec::new()), // behind the end
-            // Whoever may not list a bucket is told 403 of what is not there. Which it is may not concern the asker.
+            // Without the right to list a bucket S3 answers 403 for a missing object, too. The sentence covers both.
             Some(301 | 307 | 400 | 403 | 404) => Err(NoFile::Unreadable(match source {
                 Source::Bucket(_) => "The file was not uploaded yet.".into(),
                 _ => "There is no such file, or this deployment may not read it.".into(),
@@ -146,10 +146,10 @@ impl Files for Bucket {
 
 impl Listings for Bucket {
     async fn listed(&self, source: &Source) -> Result<Option<Listing>, NoFile> {
-        let Ok((bucket, key)) = self.place(source) else {
+        let Ok((bucket, key)) = self.location(source) else {
             return Err(NoFile::Unreadable("The file is not in S3.".into()));
         };
-        // Of all keys that begin so, the key itself comes first.
+        // The key itself comes first among all keys that begin with it.
         let answer = self.client.list_objects_v2().bucket(bucket).prefix(key).max_keys(1).send().await;
         let listed = answer.map_err(|error| match error.raw_response().map(|response| response.status().as_u16()) {
             Some(301 | 307 | 400 | 403 | 404) => {
@@ -167,21 +167,21 @@ impl Listings for Bucket {
 
 impl Contents for Bucket {
     async fn described(&self, source: &Source) -> Result<Option<Described>, NoFile> {
-        let Ok((bucket, key)) = self.place(source) else { return Ok(None) };
+        let Ok((bucket, key)) = self.location(source) else { return Ok(None) };
         let answer =
             self.client.head_object().bucket(bucket).key(key).checksum_mode(ChecksumMode::Enabled).send().await;
         match answer {
             Ok(head) => Ok(Some(described(head))),
             Err(error) => match error.raw_response().map(|response| response.status().as_u16()) {
                 Some(301 | 307 | 400 | 403 | 404) => Ok(None),
-                _ => Err(NoFile::Busy("The file cannot be looked up just now.".into())),
+                _ => Err(NoFile::Busy("The file's head cannot be read just now.".into())),
             },
         }
     }
 
     async fn has_digest(&self, source: &Source, etag: &str, digests: &[Digest]) -> Result<bool, NoFile> {
         let busy = || NoFile::Busy("The file cannot be read just now, or was written over.".into());
-        let (bucket, key) = self.place(source).map_err(|_| busy())?;
+        let (bucket, key) = self.location(source).map_err(|_| busy())?;
         let answer = self.client.get_object().bucket(bucket).key(key).if_match(format!("\"{etag}\"")).send().await;
         let mut body = answer.map_err(|_| busy())?.body;
         let mut all: Vec<Digesting<'_>> = digests.iter().filter_map(Digesting::towards).collect();
@@ -203,7 +203,7 @@ fn described(head: HeadObjectOutput) -> Described {
         ("crc32c", head.checksum_crc32_c),
         ("crc32", head.checksum_crc32),
     ];
-    // One of the parts' checksums ends with their number, "-2" (AWS, "Checking object integrity").
+    // A checksum of the parts' checksums ends with their number, "-2" (AWS, "Checking object integrity").
     let of_whole = |value: &String| !value.contains('-');
     let digest = checksums.into_iter().find_map(|(algorithm, value)| Some((algorithm, value.filter(of_whole)?)));
     Described {
@@ -216,7 +216,7 @@ fn described(head: HeadObjectOutput) -> Described {
 
 impl Bucket {
     /// Bucket and key of a file, or else its URL.
-    fn place<'a>(&'a self, source: &'a Source) -> Result<(&'a str, &'a str), &'a str> {
+    fn location<'a>(&'a self, source: &'a Source) -> Result<(&'a str, &'a str), &'a str> {
         match source {
             Source::Bucket(key) => Ok((&self.name, key)),
             Source::S3(S3Object { bucket, key }) => Ok((bucket, key)),
@@ -225,7 +225,7 @@ impl Bucket {
     }
 }
 
-/// The bytes of an answer, none of them twice in memory.
+/// The bytes of an answer, in one buffer of their length.
 async fn whole(mut answer: GetObjectOutput) -> Result<Vec<u8>, ByteStreamError> {
     let length = answer.content_length.and_then(|length| usize::try_from(length).ok());
     let mut bytes = Vec::with_capacity(length.unwrap_or_default());
@@ -236,8 +236,8 @@ async fn whole(mut answer: GetObjectOutput) -> Result<Vec<u8>, ByteStreamError> 
 }
 
 /// Parts are counted from 1.
-fn part_number(place: usize) -> i32 {
-    i32::try_from(place + 1).unwrap_or(i32::MAX)
+fn part_number(position: usize) -> i32 {
+    i32::try_from(position + 1).unwrap_or(i32::MAX)
 }
 
 fn classify<E>(error: SdkError<E>) -> Error
@@ -247,8 +247,8 @@ where
     sdk::classify(error, Error::ObjectsUnavailable)
 }
 
-/// An upload that S3 knows no more was completed, most likely, by an attempt whose answer was lost. To write another object is
-/// the way to be sure.
+/// An upload that S3 does not know any more was completed, most likely, by an attempt whose answer was lost. Writing another
+/// object makes it sure.
 fn classify_completion<E>(error: SdkError<E>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_made_anew_if_its_upload_was_completed_by_a_call_whose_answer_was_lost() {
+    fn a_plan_is_made_again_if_its_upload_was_completed_by_a_call_whose_answer_was_lost() {
         for (status, code, repeatable) in
             [(404, "NoSuchUpload", true), (503, "SlowDown", true), (400, "InvalidPart", false)]
         {

@@ -1,7 +1,5 @@
 //! API keys, what is counted of their requests, and the organizations behind them.
 
-use std::future::Future;
-
 use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
 use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
 use crate::domain::access::organization::Organization;
@@ -11,55 +9,56 @@ use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
 /// API keys, for whoever has to recognise one.
+#[trait_variant::make(Send)]
 pub trait Keys: Send + Sync {
     /// The key of this hash.
-    fn find_key(&self, hash: &KeyHash) -> impl Future<Output = Result<Option<ApiKey>, Error>> + Send;
+    async fn find_key(&self, hash: &KeyHash) -> Result<Option<ApiKey>, Error>;
 }
 
 /// Counters of requests.
+#[trait_variant::make(Send)]
 pub trait RateLimits: Send + Sync {
     /// Counts a request, and answers how many there were in the minute and the second of `now`, this one included.
-    fn count(&self, requester: &Requester, now: Timestamp) -> impl Future<Output = Result<Usage, Error>> + Send;
+    async fn count(&self, requester: &Requester, now: Timestamp) -> Result<Usage, Error>;
 }
 
 /// Requests that clients named by an idempotency key.
+#[trait_variant::make(Send)]
 pub trait Idempotency: Send + Sync {
     /// Takes the key for a request, unless one before it has it: one that is in progress, or one that has succeeded. A
     /// request whose lease is over is dead, and the same one may take its position.
-    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<Claimed, Error>> + Send;
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, Error>;
     /// Keeps what is left of the request, for a day. Whoever lost the key meanwhile keeps nothing.
-    fn keep(&self, claim: &Claim, outcome: Outcome) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn keep(&self, claim: &Claim, outcome: Outcome) -> Result<(), Error>;
     /// Frees the key again. `undone`: the request has had no effect, and neither had an attempt before it. Otherwise the next
     /// claim is told of the first one.
-    fn release(&self, claim: &Claim, undone: bool) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn release(&self, claim: &Claim, undone: bool) -> Result<(), Error>;
 }
 
 /// The administration of API keys.
+#[trait_variant::make(Send)]
 pub trait KeyRing: Send + Sync {
     /// Stores a new key.
-    fn add_key(&self, issued: &IssuedKey) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn add_key(&self, issued: &IssuedKey) -> Result<(), Error>;
     /// The organization's keys, also those that are over.
-    fn keys(
-        &self,
-        organization: OrganizationUid,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<IssuedKey>, Error>> + Send;
+    async fn keys(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<IssuedKey>, Error>;
     /// Ends a key for good.
     ///
     /// # Errors
     /// `NotFound`.
-    fn revoke_key(&self, hash: &KeyHash, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn revoke_key(&self, hash: &KeyHash, now: Timestamp) -> Result<(), Error>;
     /// Gives a key an end, or another one.
     ///
     /// # Errors
     /// `NotFound`.
-    fn expire_key(&self, hash: &KeyHash, end: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn expire_key(&self, hash: &KeyHash, end: Timestamp) -> Result<(), Error>;
 }
 
 /// Organizations.
+#[trait_variant::make(Send)]
 pub trait Organizations: Send + Sync {
     /// Stores an organization; one that is there stays as it is.
-    fn add_organization(&self, organization: &Organization) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn add_organization(&self, organization: &Organization) -> Result<(), Error>;
     /// `None` if it was never stored.
-    fn organization(&self, uid: OrganizationUid) -> impl Future<Output = Result<Option<Organization>, Error>> + Send;
+    async fn organization(&self, uid: OrganizationUid) -> Result<Option<Organization>, Error>;
 }

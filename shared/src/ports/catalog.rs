@@ -1,7 +1,5 @@
 //! Projects and their items.
 
-use std::future::Future;
-
 use futures_util::Stream;
 
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
@@ -11,68 +9,62 @@ use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
 /// Projects.
+#[trait_variant::make(Send)]
 pub trait Projects: Send + Sync {
     /// Stores a new project. Answers the one of this uid that is there, if an attempt before has stored it.
-    fn add_project(&self, project: &Project) -> impl Future<Output = Result<Option<Project>, Error>> + Send;
+    async fn add_project(&self, project: &Project) -> Result<Option<Project>, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn project(
-        &self,
-        organization: OrganizationUid,
-        uid: ProjectUid,
-    ) -> impl Future<Output = Result<Project, Error>> + Send;
+    async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error>;
     /// The organization's projects.
-    fn projects(
-        &self,
-        organization: OrganizationUid,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Project>, Error>> + Send;
+    async fn projects(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Project>, Error>;
     /// Changes what the change says and nothing else, so that two changes at once are both there. Answers the project
     /// after it.
     ///
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn change_project(
+    async fn change_project(
         &self,
         organization: OrganizationUid,
         uid: ProjectUid,
         change: &ProjectChange,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Project, Error>> + Send;
+    ) -> Result<Project, Error>;
     /// Counts items that were added.
     ///
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn count_items(
+    async fn count_items(
         &self,
         organization: OrganizationUid,
         uid: ProjectUid,
         added: &[AssetType],
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> Result<(), Error>;
 }
 
 /// Items.
+#[trait_variant::make(Send)]
 pub trait Items: Send + Sync {
     /// Stores items that are not there yet; one that is stays as it is. Answers for each, in order, the one that was there,
     /// or why it was not stored.
-    fn add_items(&self, items: &[Item]) -> impl Future<Output = Vec<Result<Option<Item>, Error>>> + Send;
+    async fn add_items(&self, items: &[Item]) -> Vec<Result<Option<Item>, Error>>;
     /// The items of these uids that exist, in this order.
-    fn items(&self, uids: &[ItemUid]) -> impl Future<Output = Result<Vec<Item>, Error>> + Send;
+    async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error>;
     /// The organization's items, project by project, or those of one project. One that is another organization's has
     /// none (I10).
-    fn items_of(
+    async fn items_of(
         &self,
         organization: OrganizationUid,
         project: Option<ProjectUid>,
         slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+    ) -> Result<Page<Item>, Error>;
     /// The unlabeled items of a query in the order of their creation, each with its position there, some thousands at a
     /// time: a project may have any number.
     fn unlabeled(
         &self,
         project: ProjectUid,
         query: UnlabeledQuery,
-    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send;
+    ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>>;
 }
 
 /// Which unlabeled items, in their order.

@@ -1,7 +1,5 @@
 //! Jobs, what their workers commit, and what is read of it.
 
-use std::future::Future;
-
 use futures_util::Stream;
 
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
@@ -40,62 +38,47 @@ pub struct Ending {
 }
 
 /// Jobs and their life. A move that another writer has made impossible is refused, never forced.
+#[trait_variant::make(Send)]
 pub trait Jobs: Send + Sync {
     /// Stores a new job and takes the project for it, in one step (I4). `false`: the job of this uid is there already, stored by
     /// an attempt before.
     ///
     /// # Errors
     /// `JobActive` if another job has the project.
-    fn create_job(&self, spec: &JobSpec, state: &JobState) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error>;
     /// The job of this uid, whosever it is: for workers.
-    fn job(&self, uid: JobUid) -> impl Future<Output = Result<Job, Error>> + Send;
+    async fn job(&self, uid: JobUid) -> Result<Job, Error>;
     /// The organization's jobs.
-    fn jobs(
-        &self,
-        organization: OrganizationUid,
-        filter: JobFilter,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Job>, Error>> + Send;
+    async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error>;
     /// Jobs that have not ended, or were cancelled and not yet looked after, oldest first: for the watchdog.
-    fn active_jobs(&self) -> impl Future<Output = Result<Vec<JobUid>, Error>> + Send;
+    async fn active_jobs(&self) -> Result<Vec<JobUid>, Error>;
     /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered. What it has
     /// `picked` of a project's uploads is counted in the same step.
     ///
     /// # Errors
     /// `JobFinished` if it ended meanwhile.
-    fn plan_job(
-        &self,
-        plan: &Plan,
-        total: u32,
-        picked: Option<&Picked>,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Plan, Error>> + Send;
+    async fn plan_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error>;
     /// The plan, if there is one.
-    fn plan(&self, job: JobUid) -> impl Future<Output = Result<Option<Plan>, Error>> + Send;
+    async fn plan(&self, job: JobUid) -> Result<Option<Plan>, Error>;
     /// Marks the job cancelled, frees its project and records the deliveries, in one step. `false`: it was cancelled before.
     ///
     /// # Errors
     /// `JobFinished` if it has completed or failed.
-    fn cancel_job(
-        &self,
-        job: &Job,
-        deliveries: &[Delivery],
-        now: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error>;
     /// Takes back a job whose creation failed and may have had its effect, or may yet have it: it is cancelled, or can be
     /// created no more. Nobody is told of it.
-    fn withdraw_job(&self, job: &Job, now: Timestamp) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error>;
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
-    fn close_job(&self, job: JobUid, status: &[JobStatus]) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn close_job(&self, job: JobUid, status: &[JobStatus]) -> Result<(), Error>;
     /// Records why a worker gives a running job up, unless another one has: [`JobState::refusal`]. A job that has ended stays as
     /// it is.
-    fn refuse_job(&self, job: JobUid, refusal: &str) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error>;
     /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
-    fn unwatch_job(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn unwatch_job(&self, job: JobUid) -> Result<(), Error>;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
     /// says. The watchdog looks at it no more. `false`: it is not, read it again.
-    fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error>;
 }
 
 /// What became of an attempt to commit a chunk.
@@ -129,53 +112,46 @@ pub struct Chunk {
 }
 
 /// The receipts of a job: counting exactly once (design.md, section 4).
+#[trait_variant::make(Send)]
 pub trait Ledger: Send + Sync {
     /// The chunks of a batch that are committed.
-    fn committed(&self, job: JobUid, batch: u32) -> impl Future<Output = Result<Vec<u32>, Error>> + Send;
+    async fn committed(&self, job: JobUid, batch: u32) -> Result<Vec<u32>, Error>;
     /// Writes drafts, receipt and counters, all or nothing. An item that a person labeled meanwhile becomes
     /// skipped (I3).
-    fn commit(
-        &self,
-        spec: &JobSpec,
-        bot: &str,
-        chunk: Chunk,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<Commit, Error>> + Send;
+    async fn commit(&self, spec: &JobSpec, bot: &str, chunk: Chunk, now: Timestamp) -> Result<Commit, Error>;
     /// The receipts of a job, or of one batch of it, in order. There is no end to how many a job may have, so they are never
     /// in memory together.
     fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send;
     /// Where the job is: the cheap read that workers repeat (I7).
-    fn status(&self, job: JobUid) -> impl Future<Output = Result<JobStatus, Error>> + Send;
+    async fn status(&self, job: JobUid) -> Result<JobStatus, Error>;
 }
 
 /// What became of each item of a job, from its receipts.
+#[trait_variant::make(Send)]
 pub trait Reports: Send + Sync {
     /// The items of a job that have an outcome so far, in the order of their creation; `only` those with this one. A page
     /// may have fewer entries than asked for and still not be the last.
     ///
     /// # Errors
     /// `InvalidCursor`.
-    fn report(
-        &self,
-        job: JobUid,
-        only: Option<OutcomeKind>,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<ItemReport>, Error>> + Send;
+    async fn report(&self, job: JobUid, only: Option<OutcomeKind>, slice: &Slice) -> Result<Page<ItemReport>, Error>;
 }
 
 /// Drafts that nobody wants.
+#[trait_variant::make(Send)]
 pub trait Drafts: Send + Sync {
     /// Removes the item's draft, if it still is the one that `item` has and no person has touched it: the item is unlabeled
     /// again at its old position, and its next result has another uid. `false`: it is not, read it again.
-    fn discard_draft(&self, item: &Item) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn discard_draft(&self, item: &Item) -> Result<bool, Error>;
 }
 
 /// Executions of the state machine.
+#[trait_variant::make(Send)]
 pub trait Executions: Send + Sync {
     /// Starts the execution of a job. Its name is the job's uid, so again is fine.
-    fn start(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn start(&self, job: JobUid) -> Result<(), Error>;
     /// Stops it; one that is over or never was is fine.
-    fn stop(&self, job: JobUid) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn stop(&self, job: JobUid) -> Result<(), Error>;
     /// Whether it runs.
-    fn is_running(&self, job: JobUid) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn is_running(&self, job: JobUid) -> Result<bool, Error>;
 }

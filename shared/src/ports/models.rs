@@ -18,57 +18,35 @@ use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
 /// Inference providers.
+#[trait_variant::make(Send)]
 pub trait Providers: Send + Sync {
     /// Stores a new provider. Answers the one of this uid that is there, if an attempt before has stored it.
-    fn add_provider(
-        &self,
-        provider: &InferenceProvider,
-    ) -> impl Future<Output = Result<Option<InferenceProvider>, Error>> + Send;
+    async fn add_provider(&self, provider: &InferenceProvider) -> Result<Option<InferenceProvider>, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn provider(
-        &self,
-        organization: OrganizationUid,
-        uid: ProviderUid,
-    ) -> impl Future<Output = Result<InferenceProvider, Error>> + Send;
+    async fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error>;
     /// The organization's providers.
-    fn providers(
-        &self,
-        organization: OrganizationUid,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<InferenceProvider>, Error>> + Send;
+    async fn providers(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<InferenceProvider>, Error>;
     /// Stores a provider over what it was, if it still is as `before` says: neither changed nor tested. `false`: it is not,
     /// read it again.
-    fn update_provider(
-        &self,
-        before: &InferenceProvider,
-        after: &InferenceProvider,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn update_provider(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<bool, Error>;
     /// Stores how a test of it went, and nothing else: what was changed during the test stays changed.
     ///
     /// # Errors
     /// `NotFound` if it was removed meanwhile.
-    fn record_test(
-        &self,
-        provider: &InferenceProvider,
-        success: bool,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn remove_provider(
-        &self,
-        organization: OrganizationUid,
-        uid: ProviderUid,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error>;
 }
 
 /// Sealing of provider credentials and webhook secrets (I11).
+#[trait_variant::make(Send)]
 pub trait Secrets: Send + Sync {
     /// Ciphertext that opens only in the same context.
-    fn seal(&self, context: &str, secret: &str) -> impl Future<Output = Result<String, Error>> + Send;
+    async fn seal(&self, context: &str, secret: &str) -> Result<String, Error>;
     /// The secret.
-    fn open(&self, context: &str, sealed: &str) -> impl Future<Output = Result<String, Error>> + Send;
+    async fn open(&self, context: &str, sealed: &str) -> Result<String, Error>;
 
     /// The credentials of a provider; an endpoint without any has none.
     fn credentials(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Credentials, Error>> + Send {
@@ -216,6 +194,7 @@ impl InferenceError {
 }
 
 /// The one seam to models: an item goes in, the bytes of an answer come out.
+#[trait_variant::make(Send)]
 pub trait Model: Send + Sync {
     /// How it is asked, and how its answers are read.
     fn reading(&self) -> &Reading {
@@ -229,10 +208,11 @@ pub trait Model: Send + Sync {
     }
 
     /// One call.
-    fn infer(&self, request: &InferenceRequest<'_>) -> impl Future<Output = Result<Vec<u8>, InferenceError>> + Send;
+    async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError>;
 }
 
 /// The way to models.
+#[trait_variant::make(Send)]
 pub trait Connect: Send + Sync {
     /// Either kind of model.
     type Model: Model;
@@ -242,7 +222,7 @@ pub trait Connect: Send + Sync {
     ///
     /// # Errors
     /// `ProviderRefused` if there is no way; `SecretsUnavailable`.
-    fn connect(&self, provider: &InferenceProvider) -> impl Future<Output = Result<Self::Model, Error>> + Send;
+    async fn connect(&self, provider: &InferenceProvider) -> Result<Self::Model, Error>;
 }
 
 #[cfg(test)]

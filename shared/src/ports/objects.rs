@@ -1,6 +1,5 @@
-//! Objects in S3, and files wherever they are.
+//! Objects in S3, and files of any source.
 
-use std::future::Future;
 use std::time::Duration;
 
 use crate::domain::Error;
@@ -9,35 +8,35 @@ use crate::domain::item::file_version::Digest;
 use crate::domain::item::source::Source;
 use crate::domain::job::plan::Batch;
 
-/// An object that is written in parts, and is there when it is complete. One that never is costs nothing after a day: the
-/// bucket drops it.
+/// An object that is written in parts. It appears when it is complete. The bucket drops an incomplete one after a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Upload {
     /// The object's key.
     pub key: String,
-    /// What the bucket calls it.
+    /// The bucket's id of the upload.
     pub id: String,
-    /// What the bucket answered to each part, in order.
+    /// The ETags of the parts, in order.
     pub parts: Vec<String>,
 }
 
 /// Objects in the system's bucket.
+#[trait_variant::make(Send)]
 pub trait Objects: Send + Sync {
     /// Writes an object, over one that is there.
-    fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), Error>;
     /// Begins an object that is too large to be in memory.
-    fn begin(&self, key: &str, content_type: &str) -> impl Future<Output = Result<Upload, Error>> + Send;
+    async fn begin(&self, key: &str, content_type: &str) -> Result<Upload, Error>;
     /// Its next part: of [`limits::PART_BYTES`](crate::domain::limits::PART_BYTES) at least, unless it is the last.
-    fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Makes it an object, over one that is there.
-    fn complete(&self, upload: Upload) -> impl Future<Output = Result<(), Error>> + Send;
+    async fn append(&self, upload: &mut Upload, bytes: Vec<u8>) -> Result<(), Error>;
+    /// Completes the object, over one that is there.
+    async fn complete(&self, upload: Upload) -> Result<(), Error>;
     /// The bytes of a range.
-    fn get_range(&self, key: &str, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, Error>> + Send;
-    /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. Whether the
-    /// item's owner may read there is the caller's question ([`SourceBuckets::open`](crate::domain::item::source::SourceBuckets)).
-    fn sign_get(&self, source: &Source, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+    async fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Vec<u8>, Error>;
+    /// A URL that reads an item's file, valid for `valid` and never longer than the credentials that sign it. The caller checks
+    /// whether the item's owner may read there ([`SourceBuckets::open`](crate::domain::item::source::SourceBuckets)).
+    async fn sign_get(&self, source: &Source, valid: Duration) -> Result<String, Error>;
     /// A URL that writes an object.
-    fn sign_put(&self, key: &str, valid: Duration) -> impl Future<Output = Result<String, Error>> + Send;
+    async fn sign_put(&self, key: &str, valid: Duration) -> Result<String, Error>;
 }
 
 /// Why a file could not be read: a sentence for its owner, without an address or anything of its content (I11).
@@ -52,32 +51,34 @@ pub enum NoFile {
 }
 
 /// Files of items, read in part.
+#[trait_variant::make(Send)]
 pub trait Files: Send + Sync {
     /// At most `length` bytes from `offset` on; fewer, or none, at the end of the file.
-    fn piece(&self, source: &Source, offset: u64, length: u64) -> impl Future<Output = Result<Vec<u8>, NoFile>> + Send;
+    async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile>;
 }
 
-/// What a bucket says of an object in its list.
+/// An object in its bucket's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
-    /// Which bytes.
+    /// Its ETag, without quotes.
     pub etag: String,
-    /// How many.
+    /// Its length in bytes.
     pub size_bytes: u64,
 }
 
-/// What is in a bucket, whether it can be read or not.
+/// The lists of buckets: they also name objects that may not be read.
+#[trait_variant::make(Send)]
 pub trait Listings: Send + Sync {
-    /// The object of this position as it is now; `None`: there is none.
-    fn listed(&self, source: &Source) -> impl Future<Output = Result<Option<Listing>, NoFile>> + Send;
+    /// The object as it is now; `None`: there is none.
+    async fn listed(&self, source: &Source) -> Result<Option<Listing>, NoFile>;
 }
 
-/// What a bucket says of an object's bytes.
+/// The head of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     /// Its ETag.
     pub etag: String,
-    /// Whether that is the MD5 of its bytes: it has one part, and no key of KMS or of the caller's.
+    /// Whether the ETag is the MD5 of the bytes: the object has one part, and is not encrypted by KMS or the caller.
     pub is_md5: bool,
     /// Its length in bytes.
     pub size_bytes: u64,
@@ -85,26 +86,23 @@ pub struct Described {
     pub digest: Option<Digest>,
 }
 
-/// The bytes of objects, as a whole.
+/// Objects as a whole.
+#[trait_variant::make(Send)]
 pub trait Contents: Send + Sync {
-    /// The object of this position as it is now; `None`: it is gone, or may not be read.
-    fn described(&self, source: &Source) -> impl Future<Output = Result<Option<Described>, NoFile>> + Send;
+    /// The object as it is now; `None`: it is gone, or may not be read.
+    async fn described(&self, source: &Source) -> Result<Option<Described>, NoFile>;
     /// Whether the bytes of an object have one of these digests, read as they come and not kept in memory.
     ///
     /// # Errors
-    /// [`NoFile`], also if the object has another ETag meanwhile.
-    fn has_digest(
-        &self,
-        source: &Source,
-        etag: &str,
-        digests: &[Digest],
-    ) -> impl Future<Output = Result<bool, NoFile>> + Send;
+    /// [`NoFile`], also if the object has another ETag by now.
+    async fn has_digest(&self, source: &Source, etag: &str, digests: &[Digest]) -> Result<bool, NoFile>;
 }
 
 /// The lines of a batch.
+#[trait_variant::make(Send)]
 pub trait Manifests: Send + Sync {
     /// The assets of a batch.
-    fn assets(&self, batch: &Batch) -> impl Future<Output = Result<Vec<Asset>, Error>> + Send;
+    async fn assets(&self, batch: &Batch) -> Result<Vec<Asset>, Error>;
 }
 
 impl<O: Objects> Manifests for O {

@@ -1,7 +1,5 @@
 //! What people make of drafts.
 
-use std::future::Future;
-
 use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::Item;
@@ -10,30 +8,26 @@ use crate::domain::webhook::Delivery;
 use crate::ports::{Page, Slice};
 
 /// Results of items.
+#[trait_variant::make(Send)]
 pub trait Results: Send + Sync {
     /// The position of an item in the lists of its project: [`Slice::after`] of what comes behind it.
     fn position(&self, item: &Item) -> String;
     /// The project's items that have a result, walked in the order of creation. A page may have fewer entries
     /// than asked for and still not be the last.
-    fn results(
+    async fn results(
         &self,
         organization: OrganizationUid,
         project: ProjectUid,
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Item>, Error>> + Send;
+    ) -> Result<Page<Item>, Error>;
     /// The result of this uid with its item, whosever it is; a rejected one is found as well.
-    fn result(&self, uid: ResultUid) -> impl Future<Output = Result<Option<Item>, Error>> + Send;
+    async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error>;
     /// Stores what a person made of the item's result, if that still is as `item` says, and the deliveries that tell it, in
     /// one step. A rejected one leaves the item, which is unlabeled again at its old position. `false`: it is not, read it
     /// again.
     ///
     /// # Errors
     /// `Validation` if the annotations are too large.
-    fn review(
-        &self,
-        item: &Item,
-        reviewed: &LabelResult,
-        deliveries: &[Delivery],
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn review(&self, item: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error>;
 }

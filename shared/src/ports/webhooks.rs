@@ -1,6 +1,5 @@
 //! Subscriptions, deliveries and their receivers.
 
-use std::future::Future;
 use std::time::Duration;
 
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
@@ -8,7 +7,7 @@ use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
-/// What a list of deliveries is narrowed to.
+/// Narrows a list of deliveries. `None` narrows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
     /// To this subscription.
@@ -20,7 +19,7 @@ pub struct DeliveryFilter {
 }
 
 impl DeliveryFilter {
-    /// Whether the list has it.
+    /// Whether the list has the delivery.
     #[must_use]
     pub fn keeps(&self, delivery: &Delivery) -> bool {
         self.subscription.is_none_or(|uid| uid == delivery.subscription)
@@ -32,9 +31,9 @@ impl DeliveryFilter {
 /// A message that asks for an attempt to deliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryRequest {
-    /// Which.
+    /// Its uid.
     pub delivery: DeliveryUid,
-    /// The tenant, whose share of the queue it takes; `None`: the sender does not know it.
+    /// The tenant, as the queue's message group; `None`: the sender does not know it.
     pub organization: Option<OrganizationUid>,
     /// Messages that asked for the same attempt before this one.
     pub hops: u32,
@@ -55,112 +54,73 @@ impl DeliveryRequest {
 }
 
 /// Webhook subscriptions and deliveries.
+#[trait_variant::make(Send)]
 pub trait Webhooks: Send + Sync {
-    /// Stores a new subscription. Answers the one of this uid that is there, if an attempt before has stored it.
+    /// Stores a new subscription. Returns the stored one of this uid, if an earlier attempt has stored it.
     ///
     /// # Errors
     /// `TooMany`.
-    fn add_webhook(&self, webhook: &Webhook) -> impl Future<Output = Result<Option<Webhook>, Error>> + Send;
+    async fn add_webhook(&self, webhook: &Webhook) -> Result<Option<Webhook>, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn webhook(
-        &self,
-        organization: OrganizationUid,
-        uid: WebhookUid,
-    ) -> impl Future<Output = Result<Webhook, Error>> + Send;
+    async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error>;
     /// The organization's subscriptions.
-    fn webhooks(
-        &self,
-        organization: OrganizationUid,
-        slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Webhook>, Error>> + Send;
-    /// Stores a subscription over what it was, if it still is as `before` says. `false`: it is not, read it again.
-    fn update_webhook(&self, before: &Webhook, after: &Webhook) -> impl Future<Output = Result<bool, Error>> + Send;
+    async fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Webhook>, Error>;
+    /// Replaces a subscription, if it still equals `before`. `false`: it does not, read it again.
+    async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
-    fn remove_webhook(
-        &self,
-        organization: OrganizationUid,
-        uid: WebhookUid,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// The delivery of this uid, whosever it is.
-    fn delivery(&self, uid: DeliveryUid) -> impl Future<Output = Result<Option<Delivery>, Error>> + Send;
+    async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error>;
+    /// The delivery of this uid, of any organization.
+    async fn delivery(&self, uid: DeliveryUid) -> Result<Option<Delivery>, Error>;
     /// The organization's deliveries.
-    fn deliveries(
+    async fn deliveries(
         &self,
         organization: OrganizationUid,
         filter: &DeliveryFilter,
         slice: &Slice,
-    ) -> impl Future<Output = Result<Page<Delivery>, Error>> + Send;
-    /// Stores a delivery that tells nothing that was written: a test.
-    fn add_delivery(&self, delivery: &Delivery) -> impl Future<Output = Result<(), Error>> + Send;
-    /// The first `limit` pending deliveries that were due before `before`, the first due first: the outbox of every tenant.
-    /// Each with the number of times that it was put off since anything else was recorded of it.
-    fn waiting_deliveries(
-        &self,
-        before: Timestamp,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<(DeliveryUid, u32)>, Error>> + Send;
-    /// Has [`Webhooks::waiting_deliveries`] pass over a delivery until then, and counts that; nothing else changes.
-    fn put_off_delivery(
-        &self,
-        uid: DeliveryUid,
-        until: Timestamp,
-        times: u32,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Puts a delivery back to where it began, if it still is as `before` says. `false`: it is not, read it again.
-    fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Takes a pending delivery until `lease`, if it still is as `delivery` says. `false`: somebody else has it.
-    fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp)
-    -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Stores what came of an attempt: status, attempts, next retry, response. `false`: the lease has passed on, and
-    /// what counts is what its new holder records.
-    fn record_delivery(
-        &self,
-        delivery: &Delivery,
-        lease: Timestamp,
-    ) -> impl Future<Output = Result<bool, Error>> + Send;
-    /// Takes one of the organization's `slots` for an invocation that delivers for it, until it is given back or its time is
-    /// over. `None`: all are taken.
-    fn take_slot(
+    ) -> Result<Page<Delivery>, Error>;
+    /// Stores a delivery whose event is no write of the table: a test.
+    async fn add_delivery(&self, delivery: &Delivery) -> Result<(), Error>;
+    /// The first `limit` pending deliveries of all tenants that were due before `before`, the first due first. Each with the
+    /// number of times that it was put off since its last other change.
+    async fn waiting_deliveries(&self, before: Timestamp, limit: usize) -> Result<Vec<(DeliveryUid, u32)>, Error>;
+    /// Hides a delivery from [`Webhooks::waiting_deliveries`] until then, and counts that. Nothing else changes.
+    async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp, times: u32) -> Result<(), Error>;
+    /// Starts the attempts of a delivery again, if it still equals `before`. `false`: it does not, read it again.
+    async fn restart_delivery(&self, before: &Delivery, after: &Delivery) -> Result<bool, Error>;
+    /// Takes a pending delivery until `lease`, if it still equals `delivery`. `false`: another worker has it.
+    async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error>;
+    /// Stores the outcome of an attempt: status, attempts, next retry, response. `false`: another worker holds the lease, and its
+    /// record counts.
+    async fn record_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error>;
+    /// Takes one of the organization's `slots` for an invocation, until it is freed or its time is over. `None`: all are taken.
+    async fn take_slot(
         &self,
         organization: OrganizationUid,
         slots: u32,
         now: Timestamp,
         until: Timestamp,
-    ) -> impl Future<Output = Result<Option<u32>, Error>> + Send;
-    /// Gives a slot back that was taken `until` then.
-    fn free_slot(
-        &self,
-        organization: OrganizationUid,
-        slot: u32,
-        until: Timestamp,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> Result<Option<u32>, Error>;
+    /// Frees a slot that was taken `until` then.
+    async fn free_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> Result<(), Error>;
 }
 
 /// The webhook queues.
+#[trait_variant::make(Send)]
 pub trait Queue: Send + Sync {
-    /// Asks for attempts to deliver, now. After an error some may have been asked for.
-    fn send(&self, requests: &[DeliveryRequest]) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Asks for attempts by the queue of what must not hold up others, after `delay` (at most 15 minutes). After an error some
-    /// may have been asked for.
-    fn send_to_overflow(
-        &self,
-        requests: &[DeliveryRequest],
-        delay: Duration,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Puts a delivery that was given up where people look.
-    fn send_to_dead_letters(&self, delivery: DeliveryUid) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Asks for attempts to deliver, now. After an error some messages may have been sent.
+    async fn send(&self, requests: &[DeliveryRequest]) -> Result<(), Error>;
+    /// Asks for attempts by the overflow queue, after `delay` (at most 15 minutes). After an error some messages may have been
+    /// sent.
+    async fn send_to_overflow(&self, requests: &[DeliveryRequest], delay: Duration) -> Result<(), Error>;
+    /// Sends a delivery that was given up to the dead-letter queue, where an alarm watches.
+    async fn send_to_dead_letters(&self, delivery: DeliveryUid) -> Result<(), Error>;
 }
 
-/// The receivers of webhooks.
+/// The HTTPS client of webhooks.
+#[trait_variant::make(Send)]
 pub trait WebhookSender: Send + Sync {
-    /// One signed request, of this moment. Whatever goes wrong is the response: there is no attempt without one.
-    fn post(
-        &self,
-        target_url: &str,
-        secret: &str,
-        delivery: &Delivery,
-        now: Timestamp,
-    ) -> impl Future<Output = Response> + Send;
+    /// One request, signed at `now`. A failure is a response, too: there is no attempt without one.
+    async fn post(&self, target_url: &str, secret: &str, delivery: &Delivery, now: Timestamp) -> Response;
 }

@@ -1,5 +1,5 @@
-//! SQS: one message per attempt to deliver an event, which carries the delivery's uid alone; and those that ask for a look at
-//! a project's uploads, beside what S3 tells.
+//! SQS: a message for each attempt to deliver an event, which carries the delivery's uid and no more; and messages that ask for
+//! a check of a project's uploads, in the queue of S3's events.
 
 mod records;
 
@@ -21,12 +21,12 @@ pub use records::{Attributes, SqsBatchResponse, SqsEvent, SqsMessage};
 /// The longest delay of a message (AWS, "Amazon SQS delay queues"). Longer ones take several hops.
 pub const MAX_DELAY: Duration = Duration::from_secs(900);
 
-/// A message on the webhook queue. Versioned: an unreadable one goes to the dead letters, never away.
+/// A message on the webhook queue. Versioned: one that cannot be read goes to the dead letters, and is never lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Message {
+pub enum DeliveryMessage {
     /// Try this delivery.
     V1 {
-        /// Which.
+        /// Its uid.
         delivery: DeliveryUid,
         /// The tenant, if the sender knows it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,14 +37,14 @@ pub enum Message {
     },
 }
 
-impl From<DeliveryRequest> for Message {
+impl From<DeliveryRequest> for DeliveryMessage {
     fn from(DeliveryRequest { delivery, organization, hops }: DeliveryRequest) -> Self {
         Self::V1 { delivery, organization, hops }
     }
 }
 
-impl From<Message> for DeliveryRequest {
-    fn from(Message::V1 { delivery, organization, hops }: Message) -> Self {
+impl From<DeliveryMessage> for DeliveryRequest {
+    fn from(DeliveryMessage::V1 { delivery, organization, hops }: DeliveryMessage) -> Self {
         Self { delivery, organization, hops }
     }
 }
@@ -52,10 +52,10 @@ impl From<Message> for DeliveryRequest {
 /// Messages of one call (AWS, "SendMessageBatch").
 const BATCH: usize = 10;
 
-/// The webhook queue, the one beside it, and their dead letters.
+/// The webhook queue, the overflow queue, and their dead letters.
 ///
-/// A message carries its organization as `MessageGroupId`: a standard queue is fair then, and hands out what others wait for before
-/// the rest of a tenant that has more under way than its part (AWS, "Amazon SQS fair queues").
+/// A message carries its organization as `MessageGroupId`. A standard queue is fair then: it hands out the messages of others
+/// before the rest of a tenant that has more in flight than its part (AWS, "Amazon SQS fair queues").
 #[derive(Clone, Debug)]
 pub struct WebhookQueue {
     client: Client,
@@ -65,20 +65,20 @@ pub struct WebhookQueue {
 }
 
 impl WebhookQueue {
-    /// For those who only send.
+    /// For functions that notify of events.
     #[must_use]
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into(), overflow_url: None, dead_letters_url: None }
     }
 
-    /// For those who try again.
+    /// With the queue of later attempts.
     #[must_use]
     pub fn with_overflow(mut self, url: impl Into<String>) -> Self {
         self.overflow_url = Some(url.into());
         self
     }
 
-    /// For the one who also gives up.
+    /// With the queue of deliveries that are given up: for `deliver`.
     #[must_use]
     pub fn with_dead_letters(mut self, url: impl Into<String>) -> Self {
         self.dead_letters_url = Some(url.into());
@@ -112,7 +112,7 @@ impl WebhookQueue {
 }
 
 fn body(request: DeliveryRequest) -> Result<String, Error> {
-    serde_json::to_string(&Message::from(request)).map_err(Error::internal)
+    serde_json::to_string(&DeliveryMessage::from(request)).map_err(Error::internal)
 }
 
 fn group(request: DeliveryRequest) -> Option<String> {
@@ -135,16 +135,16 @@ impl Queue for WebhookQueue {
     }
 }
 
-/// Our own message on the queue of uploads. Versioned, as [`Message`] is.
+/// Our own message on the queue of uploads. Versioned, as [`DeliveryMessage`] is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UploadMessage {
-    /// Look whether a job is due.
+    /// Check whether a job is due.
     V1 {
         /// The tenant.
         organization: OrganizationUid,
         /// The project.
         project: ProjectUid,
-        /// Looks that led to this one without a pause between uploads.
+        /// Checks that led to this one without a pause between uploads.
         #[serde(default, skip_serializing_if = "is_zero")]
         hops: u32,
     },

@@ -1,25 +1,25 @@
-//! What Lambda hands over from the queue and takes back (AWS, "Using Lambda with Amazon SQS"). A few fields of it: the
-//! crate that has all of them brings a macro library along.
+//! Lambda's event of a queue, and the function's response (AWS, "Using Lambda with Amazon SQS"). The names are those of the
+//! crate `aws_lambda_events`, the fields only ours: that crate brings a macro library along.
 
 use serde::{Deserialize, Serialize};
 
-/// SqsEvent of a queue.
+/// The messages of one invocation.
 #[derive(Debug, Deserialize)]
 pub struct SqsEvent {
-    /// In no order.
+    /// At most a batch of the event source, in no order.
     #[serde(rename = "Records")]
     pub records: Vec<SqsMessage>,
 }
 
-/// A message.
+/// A message of a standard queue.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsMessage {
-    /// By which a failure names it.
+    /// A failure names the message by it.
     pub message_id: String,
-    /// What was sent.
+    /// As it was sent.
     pub body: String,
-    /// What the queue knows of it.
+    /// What the queue knows of the message.
     #[serde(default)]
     pub attributes: Attributes,
     /// The queue's ARN.
@@ -36,7 +36,7 @@ pub struct Attributes {
     pub approximate_receive_count: String,
 }
 
-/// The records that come again; all others are deleted.
+/// The messages that come again. Lambda deletes all others.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsBatchResponse {
@@ -50,18 +50,18 @@ struct Failure {
 }
 
 impl SqsBatchResponse {
-    /// Adds a record.
-    pub fn add(&mut self, record: &SqsMessage) {
-        self.batch_item_failures.push(Failure { item_identifier: record.message_id.clone() });
+    /// Adds a message that failed.
+    pub fn add(&mut self, message: &SqsMessage) {
+        self.batch_item_failures.push(Failure { item_identifier: message.message_id.clone() });
     }
 
-    /// How many.
+    /// The number of messages that come again.
     #[must_use]
     pub fn len(&self) -> usize {
         self.batch_item_failures.len()
     }
 
-    /// Whether none.
+    /// Whether all messages were handled.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batch_item_failures.is_empty()

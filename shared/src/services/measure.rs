@@ -1,4 +1,4 @@
-//! What a file holds, and a picture's width, height and orientation: from its head, never the whole of it.
+//! Reads a file's type, and a picture's width, height and orientation, from its head and never from the whole file.
 
 use crate::domain::item::content::{Content, Stored};
 use crate::domain::item::head::{Head, Parsed};
@@ -8,7 +8,7 @@ use crate::ports::{Files, NoFile};
 /// Reads a picture's size and orientation.
 ///
 /// # Errors
-/// [`NoFile`], also if the file is there and says no size: the sentence says why, and where in the file.
+/// [`NoFile`], also if the file is there and its size is not found: the sentence says why, and where in the file.
 pub async fn measure(files: &impl Files, source: &Source) -> Result<Stored, NoFile> {
     let content = recognize(files, source, None).await?;
     if let Content::Picture { head: Ok(stored), .. } = content {
@@ -18,8 +18,8 @@ pub async fn measure(files: &impl Files, source: &Source) -> Result<Stored, NoFi
     Err(NoFile::Unreadable(content.complaint().unwrap_or_else(no_picture)))
 }
 
-/// Reads what a file holds. What it is called counts for a point cloud in a `.bin` alone, which has no magic; so does its
-/// `length`, if that is known.
+/// Reads what a file holds. Its name, and its `length` if that is known, count only for a point cloud in a `.bin`, which has no
+/// magic.
 ///
 /// # Errors
 /// [`NoFile`].

@@ -1,9 +1,8 @@
-//! Telling: how an event reaches every subscription that wants it (I6).
+//! The outbox: how an event reaches every subscription to it (I6).
 //!
-//! A delivery is written in the transaction of what it tells, and stands in the table's outbox, in the order of what is due
-//! first, until it is delivered or given up. The queue is the quick way to `deliver`. Whoever dies before the queue has a
-//! delivery, or finds the queue down, or lets a message end among the dead letters, loses nothing but time: the schedule
-//! sends what is overdue.
+//! A delivery is written in the transaction of its event. It stays in the table's outbox, ordered by its due time, until it is
+//! delivered or given up. The queue is the quick way to `deliver`. If a process dies before the queue has the delivery, if the
+//! queue is down, or if the message ends among the dead letters, only time is lost: the schedule sends what is overdue.
 
 use std::time::Duration;
 
@@ -14,30 +13,29 @@ use crate::domain::webhook::{Delivery, Event, Webhook};
 use crate::domain::{Error, Timestamp, limits};
 use crate::ports::{Clock, DeliveryRequest, Queue, Slice, Webhooks};
 
-/// A delivery that is overdue by more than this has been forgotten, and is not just on its way.
+/// A delivery that is overdue by more than this has lost its message. A younger one may be on its way.
 const FORGOTTEN: Duration = Duration::from_secs(60);
-/// The schedule sends it again after this: while nobody takes messages, they must not pile up, and others must have their
-/// turn.
+/// The schedule sends it again after this. During an outage of `deliver` messages must not pile up, and other deliveries
+/// get their turn.
 const AGAIN: Duration = Duration::from_secs(900);
-/// So often. After that the time doubles with each message, up to [`SELDOM`]: a delivery of which every message fails leaves
-/// 10 dead letters on its first day and one a day after that, and what waits for an outage to end waits at most about as
-/// long again.
+/// This many times. Then the delay doubles with each message, up to [`SELDOM`]: a delivery whose messages all fail leaves 10
+/// dead letters on its first day and one on each later day. After an outage it waits at most about as long again.
 const EVENLY: u32 = 4;
 /// See [`EVENLY`].
 const SELDOM: Duration = Duration::from_secs(24 * 3_600);
-/// Deliveries that one round of the schedule sends: what a queue's outage leaves behind is worked off over several.
+/// Deliveries that one round of the schedule sends. Several rounds work off what an outage of the queue has left.
 const ROUND: usize = 1_000;
 
-/// Everybody who may want to be told: at most what fits into a transaction beside what happened.
+/// The organization's subscriptions: at most as many as fit into a transaction beside the event's own writes.
 ///
 /// # Errors
 /// `StoreUnavailable`.
-pub async fn listeners(webhooks: &impl Webhooks, organization: OrganizationUid) -> Result<Vec<Webhook>, Error> {
+pub async fn subscriptions(webhooks: &impl Webhooks, organization: OrganizationUid) -> Result<Vec<Webhook>, Error> {
     let all = Slice { limit: limits::TRANSACTION_ACTIONS - 2, ascending: true, ..Slice::default() };
     Ok(webhooks.webhooks(organization, &all).await?.entries)
 }
 
-/// The deliveries of what is about to happen, for the transaction that makes it happen.
+/// The deliveries of an event, for the transaction that makes it happen.
 ///
 /// # Errors
 /// `StoreUnavailable`.
@@ -47,10 +45,10 @@ pub async fn deliveries(
     now: Timestamp,
 ) -> Result<Vec<Delivery>, Error> {
     let Some(event) = event else { return Ok(Vec::new()) };
-    Ok(event.deliveries(&listeners(webhooks, event.organization).await?, now))
+    Ok(event.deliveries(&subscriptions(webhooks, event.organization).await?, now))
 }
 
-/// Puts deliveries that are in the table on the queue. What it does not take now, the schedule brings.
+/// Puts deliveries that are in the table on the queue. The schedule sends those that the queue does not take.
 pub async fn send(queue: &impl Queue, deliveries: &[Delivery]) {
     let requests: Vec<DeliveryRequest> = deliveries.iter().map(DeliveryRequest::of).collect();
     if let Err(error) = queue.send(&requests).await {
@@ -59,8 +57,8 @@ pub async fn send(queue: &impl Queue, deliveries: &[Delivery]) {
     }
 }
 
-/// Sends what is overdue in the outbox, what was due first first. Twice is fine: `deliver` claims before it tells. Answers
-/// how many.
+/// Sends the overdue deliveries of the outbox, the first due first, and returns their number. A second message does no harm:
+/// `deliver` claims a delivery before it posts it.
 ///
 /// # Errors
 /// `StoreUnavailable`, `QueueUnavailable`.
@@ -73,12 +71,12 @@ pub async fn send_waiting(webhooks: &impl Webhooks, queue: &impl Queue, clock: &
     Ok(waiting.len())
 }
 
-/// The outbox has keys alone, which do not say whose a delivery is.
+/// The outbox has keys alone, and they do not name the organization.
 const fn reminder(delivery: DeliveryUid) -> DeliveryRequest {
     DeliveryRequest { delivery, organization: None, hops: 0 }
 }
 
-/// When a delivery is sent again that was sent so many times already.
+/// The delay before a delivery is sent again that was sent this many times.
 fn again_in(times: u32) -> Duration {
     let doublings = times.saturating_sub(EVENLY - 1).min(16);
     (AGAIN * 2u32.pow(doublings)).min(SELDOM)

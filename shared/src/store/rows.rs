@@ -108,9 +108,10 @@ pub(super) struct ResultRow {
     unpacked_bytes: u64,
 }
 
+/// DynamoDB's binary type: serde alone writes a `Vec<u8>` as a list of numbers.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
-struct Blob(#[serde(with = "serde_bytes_as_binary")] Vec<u8>);
+struct Blob(#[serde(with = "serde_bytes")] Vec<u8>);
 
 impl Blob {
     /// And its bytes before it was packed.
@@ -120,33 +121,6 @@ impl Blob {
 
     fn unpack<T: DeserializeOwned>(&self, most: u64) -> Result<(T, usize), Error> {
         unpack(&self.0, most)
-    }
-}
-
-/// serde writes a `Vec<u8>` as a list of numbers; DynamoDB has a binary type.
-mod serde_bytes_as_binary {
-    use serde::de::{Error, Visitor};
-    use serde::{Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Vec<u8>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("binary")
-            }
-            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-                Ok(bytes.to_vec())
-            }
-            fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-                Ok(bytes)
-            }
-        }
-        deserializer.deserialize_byte_buf(Bytes)
     }
 }
 

@@ -1,7 +1,10 @@
-//! Uploads that wait for a job: how many, who looks after them, and what jobs have taken (docs/decisions/0021).
+//! Uploads that wait for a job: their number, the watch over them, and what jobs have taken (docs/decisions/0021).
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use uuid::Uuid;
 
 use super::Store;
@@ -41,8 +44,8 @@ impl UploadWatch for Store {
         waiting: u64,
         now: Timestamp,
     ) -> Result<UploadBacklog, Error> {
-        // A job that starts changes the row too, in a transaction, with which this conflicts. Repeated, it must not count twice:
-        // the row says whose count was the last one.
+        // The transaction of a job's start changes this row, too, and conflicts with this write. The retry must not count twice:
+        // the row names the call that counted last.
         let call = text(Uuid::now_v7());
         let not_yet = "attribute_exists(pk) AND (attribute_not_exists(uploads_call) OR uploads_call <> :call)";
         let request = self
@@ -57,22 +60,7 @@ impl UploadWatch for Store {
             .expression_attribute_values(":now", attribute(&now)?)
             .expression_attribute_values(":call", call.clone())
             .return_values(ReturnValue::AllNew);
-        let row = patiently(|| async {
-            let error = match request.clone().send().await {
-                Ok(answer) => {
-                    return answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"));
-                }
-                Err(error) => error,
-            };
-            match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
-                    Some(row) if row.get("uploads_call") == Some(&call) => Ok(row.clone()),
-                    _ => Err(Error::NotFound),
-                },
-                _ => Err(classify(error)),
-            }
-        });
-        backlog(row.await?)
+        backlog(patiently(|| counted_row(&request, &call)).await?)
     }
 
     async fn watch_uploads(
@@ -84,10 +72,7 @@ impl UploadWatch for Store {
         check_at: Timestamp,
     ) -> Result<bool, Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::project(organization, project).into()))
+            .update_project(organization, project)
             .update_expression(format!(
                 "SET {} = :uploads, {} = :position, uploads_look_at_ms = :check_at, uploads_settled = :settled, \
                  uploads_waiting_since = :now",
@@ -110,12 +95,9 @@ impl UploadWatch for Store {
         check_at: Timestamp,
     ) -> Result<bool, Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::project(organization, project).into()))
+            .update_project(organization, project)
             .update_expression("SET uploads_look_at_ms = :check_at")
-            // Of two who would come, one: each would come back for ever, and every end of a job would add another.
+            // One check at a time: each asks for the next one, and every end of a job would start another such chain.
             .condition_expression(format!("attribute_exists({}) AND uploads_look_at_ms <= :now", ACTIVE.pk))
             .expression_attribute_values(":check_at", number(check_at.as_millisecond()))
             .expression_attribute_values(":now", number(now.as_millisecond()));
@@ -129,10 +111,7 @@ impl UploadWatch for Store {
         counted: u64,
     ) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::project(organization, project).into()))
+            .update_project(organization, project)
             .update_expression(format!(
                 "SET uploads_settled = :counted REMOVE {}, {}, uploads_waiting_since",
                 ACTIVE.pk, ACTIVE.sk
@@ -149,10 +128,7 @@ impl UploadWatch for Store {
         job: JobUid,
     ) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::project(organization, project).into()))
+            .update_project(organization, project)
             .update_expression("SET uploads_job = :job")
             .condition_expression("attribute_exists(auto_label_on_upload)")
             .expression_attribute_values(":job", text(job.to_string()));
@@ -160,14 +136,11 @@ impl UploadWatch for Store {
     }
 
     async fn pause_uploads(&self, before: &Project, pause: &AutoLabelPause) -> Result<(), Error> {
-        // Whoever changes the project meanwhile may have put it right; and of two who saw the same failure one counts it.
+        // A change of the project meanwhile may have fixed it. And one failure counts once, also if two checks have read it.
         let as_read = "updated_at = :updated AND auto_label_pause = :before";
         let first = "updated_at = :updated AND attribute_not_exists(auto_label_pause)";
         let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::project(before.organization, before.uid).into()))
+            .update_project(before.organization, before.uid)
             .update_expression("SET auto_label_pause = :pause")
             .condition_expression(if before.auto_label_pause.is_some() { as_read } else { first })
             .expression_attribute_values(":updated", attribute(&before.updated_at)?)
@@ -204,14 +177,19 @@ impl UploadWatch for Store {
 }
 
 impl Store {
-    /// What a job has picked of a project's uploads: counted for the day, if the day has room for it, and taken.
+    fn update_project(&self, organization: OrganizationUid, project: ProjectUid) -> UpdateItemFluentBuilder {
+        let key = Key::project(organization, project);
+        self.client.update_item().table_name(&self.table).set_key(Some(key.into()))
+    }
+
+    /// Counts what a job has picked of a project's uploads for the day, if the day has room for it, and takes them.
     pub(super) fn taken(&self, picked: &Picked, total: u32, now: Timestamp) -> Result<[TransactWriteItem; 2], Error> {
         let day = day(now);
         let counted = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::taken(picked.project, day).into()))
             .update_expression("ADD #items :total SET expires_at = :end")
-            // `:room` is not negative: whoever picks has looked. With the job's own lock nobody else counts meanwhile.
+            // `:room` is not negative: Plan has read the day's count. The project's lock keeps other jobs from counting meanwhile.
             .condition_expression("attribute_not_exists(#items) OR #items <= :room")
             .expression_attribute_names("#items", "items")
             .expression_attribute_values(":total", number(total))
@@ -223,7 +201,7 @@ impl Store {
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":counted", number(picked.counted))
             .expression_attribute_values(":now", attribute(&now)?);
-        // Whatever still waits came since then, or there was no room for it.
+        // Uploads that still wait came later, or the day had no room for them.
         let mut set = "SET uploads_settled = :counted, uploads_waiting_since = :now".to_owned();
         if let Some(until) = &picked.until {
             set += ", uploads_taken_until = :until";
@@ -231,6 +209,21 @@ impl Store {
         }
         set += " REMOVE auto_label_pause, uploads_job";
         Ok([update(counted)?, update(taken.update_expression(set))?])
+    }
+}
+
+/// The row after a count. A count that is refused was made already if the row names its call.
+async fn counted_row(request: &UpdateItemFluentBuilder, call: &AttributeValue) -> Result<Row, Error> {
+    let error = match request.clone().send().await {
+        Ok(answer) => return answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown")),
+        Err(error) => error,
+    };
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
+            Some(row) if row.get("uploads_call") == Some(call) => Ok(row.clone()),
+            _ => Err(Error::NotFound),
+        },
+        _ => Err(classify(error)),
     }
 }
 
@@ -248,7 +241,7 @@ fn backlog(row: Row) -> Result<UploadBacklog, Error> {
     })
 }
 
-/// Of the Unix epoch.
+/// The day of the Unix epoch, UTC.
 fn day(now: Timestamp) -> i64 {
     now.as_second().div_euclid(DAY)
 }

@@ -1,4 +1,4 @@
-//! Uploads: whose a project is, what S3 said of an item's file, what became no item (docs/decisions/0021).
+//! Uploads: owners of projects, file versions of items, and rejected uploads (docs/decisions/0021).
 
 use aws_sdk_dynamodb::types::Update;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -32,8 +32,8 @@ impl Uploads for Store {
             set += ", changes = :changes";
             change = change.expression_attribute_values(":changes", number(after.asset.changes));
         }
-        if after.waits_anew(before) {
-            // At the position of this moment: a job that takes what came behind the last one must meet it.
+        if after.waits_again(before) {
+            // At the position of this moment: the next job by uploads reads behind what the last one has taken.
             set += &format!(", {} = :pk, {} = :sk", UNLABELED.pk, UNLABELED.sk);
             let shard = after.asset.uid.shard(keys::UNLABELED_SHARDS);
             change = change
@@ -48,7 +48,7 @@ impl Uploads for Store {
         let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
         let (change, as_read) = as_read(before, change);
         let change = change.update_expression(format!("SET {set}{remove}")).condition_expression(as_read);
-        // In a transaction, as a review is: a lost answer must not make it look like somebody else's work.
+        // In a transaction, as a review is: after a lost answer it must not be taken for the write of another process.
         let mut actions = vec![update(change)?];
         if after.result.is_none() {
             actions.extend(self.long_names(before)?);
@@ -82,8 +82,8 @@ impl Uploads for Store {
     }
 }
 
-/// The condition that an item's file has been changed so often and not since. It is a number of its own, since what the index
-/// carries of an item is packed, and conditions look at attributes alone.
+/// The condition that an item's file has been changed this often. The number is an attribute of its own: the rest of the asset is
+/// packed, and conditions read attributes alone.
 pub(super) fn of_same_file(changes: u32, update: UpdateBuilder) -> (UpdateBuilder, &'static str) {
     match changes {
         0 => (update, "attribute_not_exists(changes)"),

@@ -1,6 +1,7 @@
 //! Webhook subscriptions and deliveries.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::Store;
@@ -16,7 +17,7 @@ use crate::ports::{DeliveryFilter, Page, Slice, Webhooks};
 impl Webhooks for Store {
     async fn add_webhook(&self, webhook: &Webhook) -> Result<Option<Webhook>, Error> {
         let all = Slice { limit: limits::WEBHOOKS, ..Slice::default() };
-        // Two at once may pass this together; what must hold, that one transaction can tell all, has room for it.
+        // Two calls at once may both pass this. A transaction has room for the deliveries of more subscriptions than the limit.
         let mut there = self.webhooks(webhook.organization, &all).await?.entries;
         if there.len() >= limits::WEBHOOKS {
             if let Some(before) = there.iter().position(|before| before.uid == webhook.uid) {
@@ -55,8 +56,8 @@ impl Webhooks for Store {
         slice: &Slice,
     ) -> Result<Page<Delivery>, Error> {
         let position = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
-        let look = if *filter == DeliveryFilter::default() { slice.clone() } else { looked_at(slice) };
-        let Found { entries, further } = self.find_in_list(&keys::deliveries_of(organization), &look).await?;
+        let wider = if *filter == DeliveryFilter::default() { slice.clone() } else { looked_at(slice) };
+        let Found { entries, further } = self.find_in_list(&keys::deliveries_of(organization), &wider).await?;
         let keys = entries.into_iter().map(|(_, key)| key).collect();
         let mut entries: Vec<Delivery> = self.get_many(keys).await?.into_iter().map(read).collect::<Result<_, _>>()?;
         entries.sort_by_key(position);
@@ -100,28 +101,28 @@ impl Webhooks for Store {
     async fn put_off_delivery(&self, uid: DeliveryUid, until: Timestamp, times: u32) -> Result<(), Error> {
         let update = format!("SET {} = :position", ACTIVE.sk);
         let waits = format!("attribute_exists({})", ACTIVE.pk);
-        // In the position itself: whatever else is recorded of the delivery puts it at another one, and the count ends.
+        // The count is part of the position: any other change of the delivery gives it another position, and ends the count.
         let values = [(":position", text(keys::put_off(until, uid, times)))];
         self.update_delivery(uid, update, &waits, &[], values).await.map(|_waits| ())
     }
 
-    async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error> {
+    async fn restart_delivery(&self, before: &Delivery, after: &Delivery) -> Result<bool, Error> {
         let as_read = "#status = :before AND next_retry_at = :seen"; // a claim, or another restart, may be quicker
         let values: [(&'static str, AttributeValue); 8] = [
             (":before", attribute(&before.status)?),
             (":seen", attribute(&before.next_retry_at)?),
-            (":status", attribute(&anew.status)?),
-            (":attempts", attribute(&anew.attempts)?),
-            (":next", attribute(&anew.next_retry_at)?),
-            (":updated", attribute(&anew.updated_at)?),
+            (":status", attribute(&after.status)?),
+            (":attempts", attribute(&after.attempts)?),
+            (":next", attribute(&after.next_retry_at)?),
+            (":updated", attribute(&after.updated_at)?),
             (":outbox", text(OUTBOX)),
-            (":position", text(keys::in_time(anew.updated_at, anew.uid))),
+            (":position", text(keys::in_time(after.updated_at, after.uid))),
         ];
         let update = format!(
             "SET #status = :status, attempts = :attempts, next_retry_at = :next, updated_at = :updated, {} = :outbox, {} = :position",
             ACTIVE.pk, ACTIVE.sk
         );
-        self.update_delivery(anew.uid, update, as_read, &[("#status", "status")], values).await
+        self.update_delivery(after.uid, update, as_read, &[("#status", "status")], values).await
     }
 
     async fn claim_delivery(&self, delivery: &Delivery, lease: Timestamp) -> Result<bool, Error> {
@@ -167,21 +168,15 @@ impl Webhooks for Store {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<u32>, Error> {
-        // Any one first: those who come together must not all want the same.
-        let chance = u32::try_from(until.as_microsecond().rem_euclid(i64::from(slots.max(1)))).unwrap_or(0);
-        let mut slot = chance;
+        // A random slot first: invocations of the same moment must not all try the same one.
+        let mut slot = u32::try_from(until.as_microsecond().rem_euclid(i64::from(slots.max(1)))).unwrap_or(0);
         for _ in 0..2 {
             let request = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(Key::slots(organization).into()))
+                .update_slot(organization, slot, until)
                 .update_expression("SET #slot = :until")
-                // Whoever had it may have died. Our own write, if only its answer was lost, is no other's.
+                // The invocation that had it may have died. The third case is our own write, whose answer was lost.
                 .condition_expression("attribute_not_exists(#slot) OR #slot < :now OR #slot = :until")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .expression_attribute_names("#slot", slot_name(slot))
-                .expression_attribute_values(":until", number(until.as_microsecond()))
                 .expression_attribute_values(":now", number(now.as_microsecond()));
             let error = match request.send().await {
                 Ok(_) => return Ok(Some(slot)),
@@ -201,14 +196,9 @@ impl Webhooks for Store {
 
     async fn free_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::slots(organization).into()))
+            .update_slot(organization, slot, until)
             .update_expression("REMOVE #slot")
-            .condition_expression("#slot = :until") // after its time it is another's
-            .expression_attribute_names("#slot", slot_name(slot))
-            .expression_attribute_values(":until", number(until.as_microsecond()));
+            .condition_expression("#slot = :until"); // after its time another invocation may have it
         is_done(request.send().await).map(|_freed| ())
     }
 }
@@ -223,6 +213,15 @@ fn is_free(row: &Row, slot: u32, now: Timestamp) -> bool {
 }
 
 impl Store {
+    fn update_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(Key::slots(organization).into()))
+            .expression_attribute_names("#slot", slot_name(slot))
+            .expression_attribute_values(":until", number(until.as_microsecond()))
+    }
+
     /// Changes a delivery. `false`: the condition does not hold.
     async fn update_delivery(
         &self,
@@ -245,12 +244,6 @@ impl Store {
         for (placeholder, value) in values {
             request = request.expression_attribute_values(placeholder, value);
         }
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        is_done(request.send().await)
     }
 }

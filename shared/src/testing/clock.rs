@@ -1,10 +1,11 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::domain::Timestamp;
 use crate::ports::Clock;
+use crate::testing::lock;
 
-/// A clock that stands still until it is told otherwise.
+/// A clock that stands still until a test moves it.
 #[derive(Debug)]
 pub struct StoppedClock(Mutex<Timestamp>);
 
@@ -21,13 +22,13 @@ impl StoppedClock {
 
     /// Lets time pass.
     pub fn pass(&self, time: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = lock(&self.0);
         *now += time;
     }
 }
 
 impl Clock for StoppedClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.0)
     }
 }

@@ -1,8 +1,9 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::domain::Error;
 use crate::domain::id::JobUid;
 use crate::ports::Executions;
+use crate::testing::lock;
 
 /// Executions in memory.
 #[derive(Debug, Default)]
@@ -20,16 +21,16 @@ impl MemoryExecutions {
 
 impl Executions for MemoryExecutions {
     async fn start(&self, job: JobUid) -> Result<(), Error> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(job);
+        lock(&self.running).push(job);
         Ok(())
     }
 
     async fn stop(&self, job: JobUid) -> Result<(), Error> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).retain(|running| *running != job);
+        lock(&self.running).retain(|running| *running != job);
         Ok(())
     }
 
     async fn is_running(&self, job: JobUid) -> Result<bool, Error> {
-        Ok(self.running.lock().unwrap_or_else(PoisonError::into_inner).contains(&job))
+        Ok(lock(&self.running).contains(&job))
     }
 }

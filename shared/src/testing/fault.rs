@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::domain::Error;
 
-/// Makes one call of several fail: what a handler must survive at every one of its calls.
+/// Makes one call of several fail. A handler must survive it at every one of its calls.
 #[derive(Debug, Default)]
 pub struct Fault {
     /// Which call, counted from 1 over all ports that share the fault; 0: none.
@@ -19,12 +19,12 @@ impl Fault {
         Self { at: call, answer_lost, calls: AtomicUsize::new(0) }
     }
 
-    /// Whether there were enough calls for it.
+    /// Whether the call was made.
     pub fn struck(&self) -> bool {
         self.calls.load(Ordering::Relaxed) >= self.at
     }
 
-    /// A call.
+    /// Makes a call, or fails it.
     ///
     /// # Errors
     /// What `effect` answers, or the fault.

@@ -25,3 +25,10 @@ pub use providers::MemoryTenants;
 pub use requests::MemoryRequests;
 pub use uploads::MemoryUploadQueue;
 pub use webhooks::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, a_webhook};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A test that panicked has failed already: the others may go on with its state.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,4 +1,4 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{Stream, stream};
 
@@ -8,8 +8,8 @@ use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Items, Page, Projects, Providers, Slice, UnlabeledQuery};
-use crate::testing::Fault;
 use crate::testing::uploads::Uploaded;
+use crate::testing::{Fault, lock};
 
 /// Projects, their items and providers in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +19,6 @@ pub struct MemoryTenants {
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
     pub(super) uploads: Arc<Mutex<Uploaded>>,
     pub(super) fault: Arc<Fault>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl MemoryTenants {

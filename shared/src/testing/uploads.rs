@@ -17,14 +17,14 @@ use crate::ports::{
     Ending, JobFilter, Jobs, Page, Picked, Projects, Slice, UnlabeledQuery, UploadBacklog, UploadQueue, UploadWatch,
     Uploads, WaitingUploads,
 };
-use crate::testing::Fault;
-use crate::testing::providers::{MemoryTenants, lock};
+use crate::testing::providers::MemoryTenants;
+use crate::testing::{Fault, lock};
 
-/// What [`MemoryTenants`] knows of uploads and of the jobs that they cause.
+/// The uploads of [`MemoryTenants`], and the jobs that they start.
 #[derive(Debug, Default)]
 pub(super) struct Uploaded {
     projects: HashMap<ProjectUid, Waiting>,
-    /// Where an item waits, if not where it was created.
+    /// Positions of items that do not wait at the time of their creation.
     positions: HashMap<ItemUid, String>,
     rejected: Vec<RejectedUpload>,
     taken: u32,
@@ -53,7 +53,7 @@ impl MemoryTenants {
         lock(&self.uploads).jobs.clone()
     }
 
-    /// The job that has a project ends, having taken what it takes.
+    /// Completes all jobs.
     pub fn end_jobs(&self) {
         let mut uploads = lock(&self.uploads);
         for job in &mut uploads.jobs {
@@ -62,7 +62,7 @@ impl MemoryTenants {
         }
     }
 
-    /// The job that has a project fails before anybody has planned it.
+    /// Fails all active jobs before they are planned.
     pub fn fail_jobs(&self, now: Timestamp) {
         for job in lock(&self.uploads).jobs.iter_mut().filter(|job| job.state.status.is_active()) {
             job.state.status = JobStatus::Failed;
@@ -70,7 +70,7 @@ impl MemoryTenants {
         }
     }
 
-    /// A change of the project ends what was known of its last job.
+    /// A change of the project removes the note of its last job.
     pub(super) fn forget_upload_job(&self, project: ProjectUid) {
         lock(&self.uploads).projects.entry(project).or_default().last_job = None;
     }
@@ -130,7 +130,7 @@ impl Uploads for MemoryTenants {
             let mut items = lock(&self.items);
             let Some(item) = items.iter_mut().find(|item| *item == before) else { return Ok(false) };
             *item = after.clone();
-            if after.waits_anew(before) {
+            if after.waits_again(before) {
                 lock(&self.uploads).positions.insert(after.asset.uid, in_time(now, after.asset.uid));
             }
             Ok(true)
@@ -223,11 +223,11 @@ impl UploadWatch for MemoryTenants {
         self.fault.around(|| {
             let mut uploads = lock(&self.uploads);
             let state = uploads.projects.entry(project).or_default();
-            let nobody_comes = state.are_watched && state.check_at.is_some_and(|before| before <= now);
-            if nobody_comes {
+            let is_due = state.are_watched && state.check_at.is_some_and(|before| before <= now);
+            if is_due {
                 state.check_at = Some(check_at);
             }
-            Ok(nobody_comes)
+            Ok(is_due)
         })
     }
 
@@ -270,22 +270,22 @@ impl UploadWatch for MemoryTenants {
     ) -> Result<Page<(OrganizationUid, ProjectUid)>, Error> {
         self.fault.around(|| {
             let uploads = lock(&self.uploads);
-            let is_awaited = |uid: &ProjectUid| uploads.projects.get(uid).is_some_and(|state| state.are_watched);
-            let mut awaited: Vec<(OrganizationUid, ProjectUid)> = lock(&self.projects)
+            let is_watched = |uid: &ProjectUid| uploads.projects.get(uid).is_some_and(|state| state.are_watched);
+            let mut watched: Vec<(OrganizationUid, ProjectUid)> = lock(&self.projects)
                 .iter()
                 .map(|project| (project.organization, project.uid))
-                .filter(|(_, uid)| is_awaited(uid) && after.is_none_or(|after| uid.to_string().as_str() > after))
+                .filter(|(_, uid)| is_watched(uid) && after.is_none_or(|after| uid.to_string().as_str() > after))
                 .collect();
-            awaited.sort_by_key(|(_, uid)| uid.to_string());
-            let more = awaited.len() > limit;
-            awaited.truncate(limit);
-            let next = awaited.last().filter(|_| more).map(|(_, uid)| uid.to_string());
-            Ok(Page { entries: awaited, next, previous: None })
+            watched.sort_by_key(|(_, uid)| uid.to_string());
+            let more = watched.len() > limit;
+            watched.truncate(limit);
+            let next = watched.last().filter(|_| more).map(|(_, uid)| uid.to_string());
+            Ok(Page { entries: watched, next, previous: None })
         })
     }
 }
 
-/// As far as jobs that uploads cause go.
+/// Only the part that jobs by uploads need.
 impl Jobs for MemoryTenants {
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error> {
         self.fault.around(|| {
@@ -377,7 +377,7 @@ impl Jobs for MemoryTenants {
 /// The queue of uploads.
 #[derive(Debug, Default)]
 pub struct MemoryUploadQueue {
-    looks: Mutex<Vec<(ProjectUid, Duration)>>,
+    checks: Mutex<Vec<(ProjectUid, Duration)>>,
     rounds: Mutex<Vec<String>>,
     dead_letters: Mutex<Vec<(String, String)>>,
     fault: Arc<Fault>,
@@ -390,17 +390,17 @@ impl MemoryUploadQueue {
         Self { fault: Arc::clone(fault), ..self }
     }
 
-    /// The looks that were asked for, each with its delay. They are taken.
+    /// Takes the checks that were asked for, each with its delay.
     pub fn take_checks(&self) -> Vec<(ProjectUid, Duration)> {
-        std::mem::take(&mut lock(&self.looks))
+        std::mem::take(&mut lock(&self.checks))
     }
 
-    /// Where rounds of the schedule are to go on. They are taken.
+    /// Takes the positions that rounds of the schedule go on from.
     pub fn take_rounds(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.rounds))
     }
 
-    /// What was buried, with its reasons.
+    /// The bodies of dead letters, each with its reason.
     pub fn dead_letters(&self) -> Vec<(String, String)> {
         lock(&self.dead_letters).clone()
     }
@@ -415,7 +415,7 @@ impl UploadQueue for MemoryUploadQueue {
         _: u32,
     ) -> Result<(), Error> {
         self.fault.around(|| {
-            lock(&self.looks).push((project, delay));
+            lock(&self.checks).push((project, delay));
             Ok(())
         })
     }

@@ -1,16 +1,12 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, Secrets, Slice, WebhookSender, Webhooks};
-use crate::testing::Fault;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use crate::testing::{Fault, lock};
 
 /// An active subscription to the events of jobs, the same one each time, with the secret "sesame", sealed by [`PlainSecrets`].
 ///
@@ -38,12 +34,12 @@ pub fn a_webhook() -> Webhook {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryWebhooks {
     webhooks: Arc<Mutex<Vec<Webhook>>>,
-    /// What somebody else makes of a subscription, each right before a write.
+    /// Subscriptions as other writers change them, each right before a write.
     others: Arc<Mutex<VecDeque<Webhook>>>,
     deliveries: Arc<Mutex<Vec<Delivery>>>,
-    /// Since when, and how often they were put off.
+    /// Due times, and how often each was put off.
     outbox: Arc<Mutex<Vec<(Timestamp, DeliveryUid, u32)>>>,
-    /// Whose, which, until when.
+    /// Organization, number, and end.
     slots: Arc<Mutex<Vec<(OrganizationUid, u32, Timestamp)>>>,
     fault: Arc<Fault>,
 }
@@ -61,7 +57,7 @@ impl MemoryWebhooks {
         Self { fault: Arc::clone(fault), ..self }
     }
 
-    /// In which somebody else makes these of a subscription, each right before a change of it is written.
+    /// In which other writers change a subscription to these, each right before a change of it is written.
     #[must_use]
     pub fn contended(self, others: impl IntoIterator<Item = Webhook>) -> Self {
         Self { others: Arc::new(Mutex::new(others.into_iter().collect())), ..self }
@@ -178,15 +174,15 @@ impl Webhooks for MemoryWebhooks {
         })
     }
 
-    async fn restart_delivery(&self, before: &Delivery, anew: &Delivery) -> Result<bool, Error> {
+    async fn restart_delivery(&self, before: &Delivery, after: &Delivery) -> Result<bool, Error> {
         let unchanged = |d: &&mut Delivery| {
             d.uid == before.uid && d.status == before.status && d.next_retry_at == before.next_retry_at
         };
         self.fault.around(|| {
             let restarted =
-                lock(&self.deliveries).iter_mut().find(unchanged).map(|delivery| *delivery = anew.clone()).is_some();
+                lock(&self.deliveries).iter_mut().find(unchanged).map(|delivery| *delivery = after.clone()).is_some();
             if restarted {
-                lock(&self.outbox).push((anew.due(), anew.uid, 0));
+                lock(&self.outbox).push((after.due(), after.uid, 0));
             }
             Ok(restarted)
         })
@@ -233,7 +229,7 @@ impl Webhooks for MemoryWebhooks {
         self.fault.around(|| {
             let mut taken = lock(&self.slots);
             taken.retain(|(_, _, end)| *end >= now);
-            let is_taken = |slot: &u32| taken.iter().any(|(whose, which, _)| (*whose, which) == (organization, slot));
+            let is_taken = |slot: &u32| taken.iter().any(|(owner, number, _)| (*owner, number) == (organization, slot));
             let free = (0..slots).find(|slot| !is_taken(slot));
             taken.extend(free.map(|slot| (organization, slot, until)));
             Ok(free)
@@ -267,7 +263,7 @@ impl Secrets for PlainSecrets {
     }
 }
 
-/// Remembers what was sent and buried.
+/// Remembers its messages.
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     sent: Mutex<Vec<(DeliveryUid, Duration)>>,
@@ -293,12 +289,12 @@ impl MemoryQueue {
         std::mem::take(&mut lock(&self.sent))
     }
 
-    /// Takes what was sent to the queue of what must not hold up others; it is among [`MemoryQueue::take_sent`] as well.
+    /// Takes what was sent to the overflow queue; it is among [`MemoryQueue::take_sent`] as well.
     pub fn take_overflow(&self) -> Vec<DeliveryRequest> {
         std::mem::take(&mut lock(&self.overflow))
     }
 
-    /// What was given up.
+    /// The deliveries that were given up.
     pub fn dead_letters(&self) -> Vec<DeliveryUid> {
         lock(&self.dead_letters).clone()
     }
@@ -331,29 +327,29 @@ impl Queue for MemoryQueue {
     }
 }
 
-/// WebhookSender that answer by a script, and 200 once it is over.
+/// Receivers that answer by a script, and with 200 after its end.
 #[derive(Debug, Default)]
 pub struct ScriptedReceivers {
     script: Mutex<VecDeque<Response>>,
-    told: Mutex<Vec<(String, String, DeliveryUid)>>,
+    posted: Mutex<Vec<(String, String, DeliveryUid)>>,
 }
 
 impl ScriptedReceivers {
     /// These answers, in this order.
     #[must_use]
     pub fn answering(script: impl IntoIterator<Item = Response>) -> Self {
-        Self { script: Mutex::new(script.into_iter().collect()), told: Mutex::default() }
+        Self { script: Mutex::new(script.into_iter().collect()), posted: Mutex::default() }
     }
 
     /// Target URL, secret and delivery of each request.
-    pub fn told(&self) -> Vec<(String, String, DeliveryUid)> {
-        lock(&self.told).clone()
+    pub fn posted(&self) -> Vec<(String, String, DeliveryUid)> {
+        lock(&self.posted).clone()
     }
 }
 
 impl WebhookSender for ScriptedReceivers {
     async fn post(&self, target_url: &str, secret: &str, delivery: &Delivery, _: Timestamp) -> Response {
-        lock(&self.told).push((target_url.to_owned(), secret.to_owned(), delivery.uid));
+        lock(&self.posted).push((target_url.to_owned(), secret.to_owned(), delivery.uid));
         lock(&self.script).pop_front().unwrap_or_else(|| Response::of(200, b"ok"))
     }
 }

@@ -11,14 +11,14 @@ pub const ATTEMPT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read: far more than its preview shows.
 const ANSWER_BYTES: usize = 64 * 1024;
 
-/// Carries events to their receivers (contract, 9.3).
+/// Posts events to their receivers (contract, 9.3).
 #[derive(Clone, Debug)]
 pub struct WebhookClient {
     egress: Egress,
 }
 
 impl WebhookClient {
-    /// Through this guard.
+    /// Sends through this guard.
     #[must_use]
     pub fn new(egress: Egress) -> Self {
         Self { egress }
@@ -34,13 +34,13 @@ impl WebhookSender for WebhookClient {
             ("X-Avala-Webhook-Event", &delivery.event_type),
             ("X-Avala-Webhook-Delivery", &uid),
             ("X-Avala-Webhook-Signature", &signature(secret, body)),
-            // The same by the convention that ready-made libraries check, with a time in it, so that they refuse replays.
+            // The same for the libraries of Standard Webhooks: they check the time, too, and refuse replays.
             ("webhook-id", &uid),
             ("webhook-timestamp", &timestamp.to_string()),
             ("webhook-signature", &standard_signature(secret, &uid, timestamp, body)),
         ];
         let request = Post { url: target_url, headers: &headers, body, timeout: ATTEMPT, answer_bytes: ANSWER_BYTES };
-        // A receiver whose status came has answered: a 2xx is a delivery, however its body ends (contract, D23).
+        // A status is an answer: a 2xx is a delivery, however its body ends (contract, D23).
         match self.egress.post_for_status(request).await {
             Ok(answer) => Response::of(answer.status, &answer.body),
             Err(error) => Response::none(error.to_string()),

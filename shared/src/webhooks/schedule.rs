@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::id::DeliveryUid;
 
-/// Part of a delay by which it may be shorter or longer: receivers that failed together are not told together.
+/// The part of a delay by which it may be shorter or longer, so that deliveries that failed together are not retried together.
 const JITTER: f64 = 0.1;
 
 /// When a delivery that was not accepted is tried again (contract, D23).
@@ -20,9 +20,9 @@ impl Schedule {
         Self { delays: delays.into_iter().map(Duration::from_secs).collect() }
     }
 
-    /// How long to wait after so many failed attempts; `None`: give up.
+    /// The delay after this many failed attempts; `None`: give up.
     ///
-    /// The dice are the delivery's uid, so that a decision made twice is the same one.
+    /// The jitter comes from the delivery's uid: a repeated decision is the same.
     #[must_use]
     pub fn delay(&self, delivery: DeliveryUid, failed: u32) -> Option<Duration> {
         let delay = self.delays.get(usize::try_from(failed).ok()?.checked_sub(1)?)?;

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use crate::domain::Error;
 
-/// Standard Webhooks' mark of a secret: what follows is the key in base64.
+/// The prefix of a secret of Standard Webhooks: the key in base64 follows.
 const PREFIX: &str = "whsec_";
 /// As the libraries read it: with or without padding.
 const KEY: GeneralPurpose = GeneralPurpose::new(
@@ -16,9 +16,9 @@ const KEY: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true),
 );
-/// What a secret of ours is made of: legal in base64, in URLs and in shells.
+/// The characters of our own secrets: legal in base64, in URLs and in shells.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// Characters of it after the prefix: whole groups of four, so they are base64 of 33 bytes, and 262 bits of chance.
+/// Characters after the prefix: whole groups of four, so they are base64 of 33 bytes, with 262 random bits.
 const RANDOM_CHARS: usize = 44;
 
 /// HMAC-SHA256 over the exact bytes of a body with the UTF-8 bytes of the secret, lowercase hex (contract, D20).
@@ -35,7 +35,7 @@ pub fn standard_signature(secret: &str, id: &str, timestamp: i64, body: &[u8]) -
     format!("v1,{}", STANDARD.encode(hmac(&standard_key(secret), &[head.as_bytes(), body])))
 }
 
-/// A client may bring a secret that is not of that form: then its own bytes are the key, as the libraries take one.
+/// A secret of another form is its own key, byte by byte, as in the libraries.
 fn standard_key(secret: &str) -> Vec<u8> {
     let decoded = secret.strip_prefix(PREFIX).and_then(|key| KEY.decode(key).ok());
     decoded.unwrap_or_else(|| secret.as_bytes().to_vec())

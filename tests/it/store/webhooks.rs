@@ -183,7 +183,7 @@ async fn a_delivery_that_begins_anew_waits_again(store: Store) {
     assert!(store.claim_delivery(&delivery, at(60)).await.unwrap());
     delivery.attempted(Response::of(500, b""), None, at(10));
     assert!(store.record_delivery(&delivery, at(60)).await.unwrap());
-    let anew = delivery.anew(at(100)).unwrap().unwrap();
+    let anew = delivery.redelivered(at(100)).unwrap().unwrap();
 
     assert!(store.restart_delivery(&delivery, &anew).await.unwrap());
 
@@ -202,11 +202,11 @@ async fn a_delivery_that_has_changed_since_does_not_begin_anew(store: Store) {
     let leased = Delivery { next_retry_at: Some(at(300)), ..seen.clone() };
     assert!(store.claim_delivery(&seen, at(60)).await.unwrap());
 
-    let anew = leased.anew(at(1)).unwrap().unwrap();
+    let anew = leased.redelivered(at(1)).unwrap().unwrap();
     assert!(!store.restart_delivery(&leased, &anew).await.unwrap());
 
     let unknown = Delivery { uid: DeliveryUid::at(at(9)), ..leased };
-    let anew = unknown.anew(at(1)).unwrap().unwrap();
+    let anew = unknown.redelivered(at(1)).unwrap().unwrap();
     assert!(!store.restart_delivery(&unknown, &anew).await.unwrap());
     assert_eq!(store.delivery(unknown.uid).await.unwrap(), None);
 }

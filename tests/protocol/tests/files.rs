@@ -1,5 +1,5 @@
 //! The protocol of files, checked state by state (ARCHITECTURE.md, "The protocol, checked"): I1, I3, I12, and that no upload is
-//! missed, however late, often and out of order S3 tells; and each of the conditions in the table is needed for it.
+//! missed, however late, often and out of order events come; and each of the conditions in the table is needed for it.
 
 use std::time::Instant;
 

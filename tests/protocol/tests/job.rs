@@ -47,7 +47,7 @@ fn they_hold_when_lambda_and_the_endpoint_refuse() {
 #[test]
 fn no_condition_can_be_left_out() {
     let cases = [
-        (DOUBLE, Guards { receipt: false, ..Guards::ALL }, "I2 counters tell the truth"),
+        (DOUBLE, Guards { receipt: false, ..Guards::ALL }, "I2 counters are true"),
         (CREATES, Guards { unlabeled: false, ..Guards::ALL }, "I3 never over a person's work"),
         (CREATES, Guards { lock: false, ..Guards::ALL }, "I4 one active job"),
         (CREATES, Guards { outbox: false, ..Guards::ALL }, "I6 every finished job has its event delivered"),
@@ -58,7 +58,7 @@ fn no_condition_can_be_left_out() {
         (
             DOUBLE,
             Guards { counters_as_read: false, closed_to_commits: false, ..Guards::ALL },
-            "I6 the event tells the truth",
+            "I6 the event has the true counters",
         ),
         (CREATES, Guards { cancel_check: false, ..Guards::ALL }, "I7 cancel means stop"),
         (CREATES, Guards { schedule: false, ..Guards::ALL }, "I6 every finished job has its event delivered"),

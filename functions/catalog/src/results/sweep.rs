@@ -166,7 +166,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
         // Once for all of them: who subscribes meanwhile is told from the next call on.
-        let listeners = outbox::listeners(&self.webhooks, organization).await?;
+        let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
@@ -217,7 +217,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
             last = Some(self.store.position(&item));
             looked_into += 1;
             let (keeps, was_large) = match &item.result {
-                Some(result) if filter.looks_into(result) => {
+                Some(result) if filter.needs_annotations(result) => {
                     let whole = whole::one(&self.objects, item.clone()).await?;
                     (whole.result.as_ref().is_some_and(|result| filter.keeps(result)), true)
                 }

@@ -1,4 +1,4 @@
-//! Who looks at what waits, when, and what is taken then.
+//! When uploads are checked, and what jobs take then.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ async fn a_job_takes_nothing_that_the_index_may_show_late() {
     assert_eq!(app.queue.take_checks(), [(project, SETTLED)], "however short the pause is to be");
 
     app.clock.0.pass(SETTLED - Duration::from_secs(1));
-    app.come_to(project).await;
+    app.check(project).await;
     assert!(app.store.jobs_created().is_empty());
     app.clock.0.pass(Duration::from_secs(1));
-    app.come_to(project).await;
+    app.check(project).await;
 
     let [job] = &app.store.jobs_created()[..] else { panic!("one job") };
     let until = job.spec.uploads.as_ref().unwrap().until;
@@ -39,37 +39,37 @@ async fn a_write_that_would_come_behind_what_jobs_have_taken_is_given_up() {
 }
 
 #[tokio::test]
-async fn of_those_who_would_come_back_to_a_project_one_does() {
+async fn of_several_chains_of_checks_of_a_project_one_goes_on() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
     assert_eq!(app.queue.take_checks().len(), 1);
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
     let running = app.store.jobs_created()[0].spec.uid;
     app.store.end_jobs();
 
-    // Nobody is on the way, and uploads go on when the job ends: whoever hears of it first comes back.
+    // No check is on its way, and uploads go on when the job ends: the first event of its end asks for one.
     app.upload(project, "b.png", 1).await;
-    assert_eq!(app.queue.take_checks(), [], "the project is looked after");
+    assert_eq!(app.queue.take_checks(), [], "the project is watched");
     app.handle([ended(running), ended(running)]).await;
     assert_eq!(app.queue.take_checks().len(), 1);
 
-    // He comes, and a second one that SQS has made of him, and another job ends.
+    // The check comes, SQS delivers it a second time, and another job ends.
     app.clock.0.pass(QUIET - Duration::from_secs(1));
     app.upload(project, "c.png", 1).await;
     app.clock.0.pass(Duration::from_secs(1));
-    app.come_to(project).await;
-    app.come_to(project).await;
+    app.check(project).await;
+    app.check(project).await;
     app.handle([ended(running)]).await;
     assert_eq!(app.queue.take_checks().len(), 1);
 }
 
 #[tokio::test]
-async fn a_job_that_nobody_could_plan_is_followed_by_the_schedules_alone() {
+async fn a_job_that_could_not_be_planned_is_followed_by_one_of_the_schedule() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
     let job = app.store.jobs_created()[0].spec.uid;
 
     app.store.fail_jobs(app.clock.now());
@@ -120,7 +120,7 @@ async fn label(app: &TestApp, project: ProjectUid) -> Vec<Asset> {
 async fn a_trickle_that_never_pauses_is_labeled_within_twenty_minutes() {
     let (app, project) = an_app(Some(json!({}))).await;
     let mut uploaded: HashMap<ItemUid, Timestamp> = HashMap::new();
-    let (mut longest, mut labeled, mut looks) = (Duration::ZERO, 0, Vec::new());
+    let (mut longest, mut labeled, mut checks) = (Duration::ZERO, 0, Vec::new());
     for second in 0..7_200 {
         app.clock.0.pass(Duration::from_secs(1));
         let now = app.clock.0.now();
@@ -129,11 +129,11 @@ async fn a_trickle_that_never_pauses_is_labeled_within_twenty_minutes() {
             uploaded.insert(ItemUid::of(project, &key), now);
             app.upload(project, &key, 1).await;
         }
-        looks.extend(app.queue.take_checks().into_iter().map(|(_, delay)| now + delay));
-        let due = looks.iter().filter(|at| **at <= now).count();
-        looks.retain(|at| *at > now);
+        checks.extend(app.queue.take_checks().into_iter().map(|(_, delay)| now + delay));
+        let due = checks.iter().filter(|at| **at <= now).count();
+        checks.retain(|at| *at > now);
         for _ in 0..due {
-            app.come_to(project).await;
+            app.check(project).await;
         }
         if second % 60 == 30 {
             app.handle([tick()]).await;
@@ -172,7 +172,7 @@ async fn jobs_that_end_before_they_take_anything_follow_one_another_ever_more_sl
     let pause = app.store.project(organization, project).await.unwrap().auto_label_pause.unwrap();
     assert!(pause.failures >= 13 && pause.retry_at > app.clock.now() && pause.job_uid.is_some(), "{pause:?}");
 
-    // Its owner changes the project: the next look starts a job, and one that takes what waits ends the pause.
+    // Its owner changes the project: the next check starts a job, and a job that takes uploads ends the pause.
     let change = ProjectChange { name: Some("Other".into()), ..ProjectChange::default() };
     app.store.change_project(organization, project, &change, app.clock.now()).await.unwrap();
     app.handle([tick()]).await;
@@ -184,7 +184,7 @@ async fn jobs_that_end_before_they_take_anything_follow_one_another_ever_more_sl
 #[tokio::test]
 async fn a_provider_that_is_added_or_changed_ends_the_pause() {
     let (app, project) = an_app(quiet()).await;
-    let app = App { endpoints: vec![], ..app };
+    let app = Ingester { endpoints: vec![], ..app };
     let organization = OrganizationUid::named("acme");
     app.upload(project, "a.png", 1).await;
     for _ in 0..60 {
@@ -207,7 +207,7 @@ async fn a_provider_that_is_added_or_changed_ends_the_pause() {
 
 /// Hole 32.
 #[tokio::test]
-async fn a_chain_of_looks_ends_and_the_schedule_goes_on() {
+async fn a_chain_of_checks_ends_and_the_schedule_goes_on() {
     let (app, project) = an_app(quiet()).await;
     app.upload(project, "a.png", 1).await;
     app.queue.take_checks();
@@ -215,7 +215,7 @@ async fn a_chain_of_looks_ends_and_the_schedule_goes_on() {
         app.clock.0.pass(QUIET - Duration::from_secs(1));
         app.upload(project, "b.png", hops).await;
         app.clock.0.pass(Duration::from_secs(1));
-        app.come_after(project, hops).await;
+        app.check_after(project, hops).await;
         assert_eq!(app.queue.take_checks().len(), comes_back, "{hops}");
     }
 
@@ -279,11 +279,11 @@ async fn an_item_that_a_call_has_added_waits_for_its_file() {
     app.store.add_items(std::slice::from_ref(&added)).await.pop().unwrap().unwrap();
 
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
     assert!(app.store.jobs_created().is_empty(), "there is nothing to send to a model");
 
     app.upload(project, "b.png", 1).await;
     app.clock.0.pass(QUIET);
-    app.come_to(project).await;
+    app.check(project).await;
     assert_eq!(app.store.jobs_created().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What a file holds, by its first bytes (magic), and where a picture's width and height were sought in vain.
+//! The content of a file, by its first bytes (magic), and why a picture's width and height were not found.
 
 use std::fmt;
 
@@ -8,14 +8,14 @@ use crate::domain::limits;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 
-/// What a file holds. A format is told by magic alone: whether its size was found is another thing.
+/// What a file holds. Its format is known by magic alone, also if its size was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A picture that is labeled.
     Picture {
         /// Its format.
         format: PictureFormat,
-        /// What its head says.
+        /// Its size and orientation, or why they were not found.
         head: Result<Stored, SizeUnknown>,
     },
     /// A point cloud. It has no size.
@@ -29,7 +29,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// What an item of this file is.
+    /// The type of an item of this file; `None`: it is none.
     #[must_use]
     pub const fn asset_type(&self) -> Option<AssetType> {
         match self {
@@ -39,7 +39,7 @@ impl Content {
         }
     }
 
-    /// Why there is no width and height to label it by: a sentence. `None`: there is, or there need not be.
+    /// Why it cannot be labeled: a sentence. `None`: it can.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         Some(match self {
@@ -103,12 +103,12 @@ pub enum PointCloudFormat {
     Bin,
 }
 
-/// A picture as it is in its file.
+/// A picture as its file stores it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// As decoders have it that do not look at EXIF.
+    /// The size that decoders without EXIF see.
     pub size: Size,
-    /// How it is turned to be shown.
+    /// The turn that makes it upright.
     pub orientation: Orientation,
 }
 
@@ -120,25 +120,25 @@ impl Stored {
     }
 }
 
-/// Why a picture's size was not found: a sentence with the place in the file.
+/// Why a picture's size was not found: a sentence with the byte in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SizeUnknown {
     /// The file's format.
     pub format: PictureFormat,
     /// The byte in question, from 0.
     pub at: u64,
-    /// What is the matter there.
+    /// What is wrong there.
     pub fault: HeadFault,
 }
 
-/// What is the matter with a picture's head.
+/// What is wrong with a picture's head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeadFault {
     /// The file ends there.
     Truncated,
-    /// What is there is against the format: a sentence's end, as "a segment of 1 byte".
+    /// The format does not allow the bytes there: the end of a sentence, as "a segment of 1 byte".
     Malformed(&'static str),
-    /// Width and height are further behind than the reader goes.
+    /// Width and height are behind the last byte that may be read.
     TooFar,
     /// A side has no pixel, or more than an item may have.
     OutOfBounds(u64, u64),

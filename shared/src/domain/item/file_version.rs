@@ -1,19 +1,19 @@
-//! What S3 says of an item's file: its version, and whether two versions have the same bytes.
+//! The version of an item's file as S3 describes it, and whether two versions have the same bytes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::limits;
 
-/// Where an event stands among those of its object.
+/// The order of an event among those of its object.
 ///
 /// Hexadecimal. The shorter of two is padded with zeros at its right end, and then they compare as texts (AWS, "Event message
-/// structure"); without the zeros at their ends they compare so as they are.
+/// structure"). Without zeros at its end a stored sequence compares directly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(String);
 
 impl Sequence {
-    /// Of S3's `sequencer`.
+    /// From S3's `sequencer`.
     #[must_use]
     pub fn of(sequencer: &str) -> Self {
         Self(sequencer.to_ascii_uppercase().trim_end_matches('0').to_owned())
@@ -27,7 +27,7 @@ impl Sequence {
 }
 
 const MIB: u64 = 1024 * 1024;
-/// Sizes of the parts in which the usual tools upload, bytes: rclone 5 MiB, AWS's own 8, s3cmd 15, and what people set.
+/// Usual sizes of the parts of an upload, bytes: rclone 5 MiB, AWS's tools 8, s3cmd 15, and common settings.
 const UPLOAD_PARTS: [u64; 6] = [5 * MIB, 6 * MIB, 8 * MIB, 10 * MIB, 15 * MIB, 16 * MIB];
 
 /// A digest of all bytes of an object, as `algorithm:value`: a checksum as S3 calls and writes it (base64), or `md5`
@@ -37,13 +37,13 @@ const UPLOAD_PARTS: [u64; 6] = [5 * MIB, 6 * MIB, 8 * MIB, 10 * MIB, 15 * MIB, 1
 pub struct Digest(String);
 
 impl Digest {
-    /// Of this algorithm.
+    /// `algorithm` as S3 names it.
     #[must_use]
     pub fn of(algorithm: &str, value: &str) -> Self {
         Self(format!("{algorithm}:{value}"))
     }
 
-    /// The MD5 of the MD5s of parts of so many bytes, as the ETag of an object that was uploaded so: with their number.
+    /// The ETag of an object that was uploaded in parts of this size: the MD5 of the MD5s of its parts, with their number.
     #[must_use]
     pub fn of_parts(part_bytes: u64, etag: &str) -> Self {
         Self(format!("md5/{part_bytes}:{etag}"))
@@ -56,13 +56,13 @@ impl Digest {
     }
 }
 
-/// What S3 has said of an item's file, last. Short names: a draft pays for every byte of its item.
+/// The newest version of an item's file. Short names: a draft pays for every byte of its item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileVersion {
     /// The object's ETag. The same one means the same bytes; another one may mean the same bytes too.
     #[serde(rename = "e")]
     pub etag: String,
-    /// Of the event that said so.
+    /// Of the event that named this version.
     #[serde(rename = "s")]
     pub sequence: Sequence,
     /// The object was deleted.
@@ -77,17 +77,17 @@ pub struct FileVersion {
 }
 
 impl FileVersion {
-    /// Of which nothing else is known.
+    /// A version of which nothing else is known.
     #[must_use]
     pub fn of(etag: impl Into<String>, sequence: Sequence) -> Self {
         Self { etag: etag.into(), sequence, deleted: false, size_bytes: None, digest: None }
     }
 
-    /// Whether what S3 says of the two proves that their bytes are the same.
+    /// Whether ETags or checksums prove that both have the same bytes.
     #[must_use]
     pub fn has_bytes_of(&self, other: &Self) -> bool {
         let same_etag = !self.etag.is_empty() && self.etag == other.etag;
-        // Many checksums have 32 bits: the length must not speak against them.
+        // Many checksums have only 32 bits: the lengths must not differ either.
         same_etag || (self.digest.is_some() && self.digest == other.digest && !self.has_other_bytes_than(other))
     }
 
@@ -98,18 +98,18 @@ impl FileVersion {
         sizes || digests.is_some_and(|(one, other)| one.parts().0 == other.parts().0 && one != other)
     }
 
-    /// Digests of these bytes, one of which the bytes of `other` have if they are the same. None if what S3 says of the two is
-    /// proof enough, or if nothing that is known of these bytes would be. `is_md5`: the ETag of `other` is its MD5.
+    /// Digests of these bytes. The bytes of `other` are the same if they have one of them. Empty if ETags and checksums decide
+    /// already, or if no known digest could. `is_md5`: the ETag of `other` is its MD5.
     #[must_use]
     pub fn doubts(&self, other: &Self, is_md5: bool) -> Vec<Digest> {
         let is_small = other.size_bytes.is_some_and(|bytes| bytes <= limits::COMPARED_BYTES);
         if !is_small || self.has_bytes_of(other) || self.has_other_bytes_than(other) {
             return Vec::new();
         }
-        // The ETag is the MD5 of the bytes, or of the MD5s of the parts that they were uploaded in. Of an object that is encrypted
-        // with KMS it is neither: then nothing has that digest.
+        // The ETag is the MD5 of the bytes, or of the MD5s of the parts that they were uploaded in. If the object is
+        // encrypted with KMS, the ETag is neither, and no bytes have that digest.
         let md5s = match self.etag.split_once('-') {
-            None if is_md5 => Vec::new(), // two that differ
+            None if is_md5 => Vec::new(), // two MD5s that differ
             None => vec![Digest::of("md5", &self.etag)],
             Some((_, parts)) => {
                 let fits = |part: &&u64| other.size_bytes.unwrap_or_default().div_ceil(**part).to_string() == parts;
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_read_only_where_they_can_tell() {
+    fn bytes_are_read_only_where_they_prove_something() {
         let md5 = "0123456789abcdef0123456789abcdef";
         let crc32 = Some(("crc32", "x"));
         let digests = |known: &FileVersion, new: &FileVersion, is_md5| -> Vec<String> {

@@ -1,12 +1,12 @@
-//! What a file holds, read from its head: by ranges, each where the format says that the next words are.
+//! Reads a file's type and size from its head, range by range: the format says where the next range begins.
 //!
-//! Nothing here does I/O. A [`Head`] says which range it needs next, and is given it. After each range it is parsed again from the
-//! first byte on: a parser is a plain function over the bytes that are there, and ends at the first that is not.
+//! Nothing here does I/O. A [`Head`] names the range that it needs next, and the caller adds it. After each range the head is parsed
+//! again from its first byte. A parser is a plain function over the bytes that were read, and stops at the first other byte.
 //!
-//! Bounds: [`RANGES`] and [`BYTES`] of a file. What was read stays in memory until the answer, and nothing else does.
+//! Bounds: at most [`RANGES`] ranges and [`BYTES`] bytes of a file are read. They stay in memory until the file is recognized.
 //!
-//! Formats are told by magic. A parser answers as decoders do (libjpeg, libpng, libtiff, Pillow, OpenCV); where these differ, or
-//! the head says two things, it answers no size: a wrong one is worse than none.
+//! Formats are known by magic. A parser answers as decoders do (libjpeg, libpng, libtiff, Pillow, OpenCV); where these differ, or
+//! the head contradicts itself, it finds no size: a wrong size is worse than none.
 
 mod clouds;
 mod jpeg;
@@ -19,15 +19,15 @@ use crate::domain::limits;
 use crate::domain::prediction::size::Size;
 use magic::Magic;
 
-/// Ranges that are read of a file.
+/// Ranges of a file that are read at most.
 pub const RANGES: usize = 16;
-/// Bytes that are read of a file.
+/// Bytes of a file that are read at most.
 pub const BYTES: u64 = 512 * 1024;
-/// Bytes of the first range. An ordinary picture says all within them, also behind a thumbnail in its EXIF segment.
+/// Bytes of the first range. They hold the size of an ordinary picture, also behind a thumbnail in its EXIF segment.
 const FIRST: u64 = 64 * 1024;
-/// Bytes of a later range: behind what was skipped, a few words are wanted.
+/// Bytes of a later range: a few numbers are read behind each part that is skipped.
 const NEXT: u64 = 4 * 1024;
-/// No file is longer: an offset behind it is no offset.
+/// No file is longer: a larger offset is malformed.
 const FILE_BYTES: u64 = 1 << 46;
 
 /// A file, as far as it was read.
@@ -46,7 +46,7 @@ struct Range {
     bytes: Vec<u8>,
 }
 
-/// What parsing has come to.
+/// The result of parsing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {
     /// The file holds this.
@@ -77,14 +77,14 @@ impl Stop {
 }
 
 impl Head {
-    /// Of a file of this name, and of this length if it is known. Both count for formats without any magic alone.
+    /// The head of a file of this name, and of this length if it is known. Both count only for formats without a magic.
     #[must_use]
     pub fn of(name: &str, length: Option<u64>) -> Self {
         let is_named_bin = name.to_ascii_lowercase().ends_with(".bin");
         Self { is_named_bin, length, ranges: Vec::new(), end: None }
     }
 
-    /// Adds the range that was asked for. One that is shorter than asked ends with the file.
+    /// Adds the range that was asked for. A shorter one ends with the file.
     pub fn add(&mut self, offset: u64, length: u64, mut bytes: Vec<u8>) {
         bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
         bytes.shrink_to_fit();
@@ -132,7 +132,7 @@ impl Head {
         Parsed::Content(Content::Picture { format, head })
     }
 
-    /// Of a file without a magic: a point cloud whose head is text, or floats.
+    /// A file without a magic may be a point cloud: its head is text, or floats.
     fn cloud(&self, first: &[u8]) -> Parsed {
         let is_pcd = match clouds::is_pcd(self) {
             Err(Stop::Unread(at)) => match self.range_at(at) {
@@ -165,7 +165,7 @@ impl Head {
         (self.ranges.len() < RANGES && length > 0).then_some(Parsed::Needs { offset, length })
     }
 
-    /// The bytes from here on that lie together, at least one.
+    /// The bytes from here on that were read without a gap, at least one.
     fn rest(&self, at: u64) -> Result<&[u8], Stop> {
         let rest = self.ranges.iter().find_map(|range| {
             let inside = usize::try_from(at.checked_sub(range.offset)?).ok()?;
@@ -223,7 +223,7 @@ fn sized(width: u64, height: u64, at: u64) -> Result<Size, Stop> {
     size.ok_or(Stop::Fault(at, HeadFault::OutOfBounds(width, height)))
 }
 
-/// Of a picture that nothing turns.
+/// A picture in a format without an orientation.
 fn upright(size: Size) -> Stored {
     Stored { size, orientation: Default::default() }
 }

@@ -33,7 +33,7 @@ pub enum AssetType {
     PointCloud,
 }
 
-/// What a worker needs to know of an item: a line of the manifest, and the payload of the sparse index.
+/// The part of an item that a worker needs: a line of the manifest, and the payload of the sparse index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asset {
     /// The item.
@@ -41,25 +41,25 @@ pub struct Asset {
     /// What it is.
     #[serde(rename = "type")]
     pub kind: AssetType,
-    /// `None` for point clouds, and for pictures that nobody has looked into yet.
+    /// `None` for point clouds, and for pictures whose files were not read yet.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub size: Option<Size>,
     /// Where the size comes from.
     #[serde(flatten)]
     pub origin: SizeOrigin,
-    /// Where it is.
+    /// The file.
     #[serde(flatten)]
     pub source: Source,
-    /// How often its file was changed or deleted since there is the item: a draft is of the bytes that were there (I3).
+    /// How often its file was changed or deleted since the item was added: a draft is of the bytes at its time (I3).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub changes: u32,
 }
 
-/// Where an item's size comes from, and what else its file says of it. Short names: a draft pays for every byte of its item.
+/// Where an item's size comes from, and what else its file's head says. Short names: a draft pays for every byte of its item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeOrigin {
-    /// The caller gave the size when the item was added, and no file changes it; or said that it is a point cloud, which a file of
-    /// unknown content does not change.
+    /// The caller gave the size when the item was added, and no file changes it. Or the caller named it a point cloud, and a file
+    /// of unknown content does not change that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given: bool,
     /// How the stored picture is turned to stand upright; `None`: the file was not read for it yet.
@@ -84,13 +84,13 @@ pub struct Item {
     pub project: ProjectUid,
     /// The client's name for it, unique in the project.
     pub key: String,
-    /// What the model gets to see.
+    /// The part that workers and the model get.
     pub asset: Asset,
-    /// What S3 has told of its file; `None`: nothing yet, or it is not in a bucket that tells.
+    /// The newest version that S3 has sent an event of; `None`: there was no event yet, or its bucket sends none.
     pub file: Option<FileVersion>,
-    /// Where items of one project are in order, with the uid.
+    /// The order of a project's items, together with the uid.
     pub created_at: Timestamp,
-    /// Draft, accepted, or nothing. A rejected one is history: only a question by its uid finds it here.
+    /// A draft, an accepted one, or none. A rejected one is history: only a read by its uid puts it here.
     pub result: Option<LabelResult>,
 }
 
@@ -133,10 +133,10 @@ impl Item {
         Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
     }
 
-    /// Whether adding `again` is a repetition. What it does not say it does not contradict: a size may have been read
-    /// from the file meanwhile. Nor does it contradict a file that was found to be a point cloud, or none: the file decides.
+    /// Whether adding `again` is a repetition. A field that it leaves out does not contradict: a size may have been read from the
+    /// file meanwhile. Nor does its type contradict a file that was found to be a point cloud, or none: the file decides.
     #[must_use]
-    pub fn is_said_again_by(&self, again: &Self) -> bool {
+    pub fn is_repeated_by(&self, again: &Self) -> bool {
         let (old, new) = (&self.asset, &again.asset);
         let was_decided_by_file = self.file.is_some() && old.kind.has_pixels() != new.kind.has_pixels();
         let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
@@ -160,7 +160,7 @@ impl Asset {
         matches!(exif, Exif::Ignored) && self.kind.has_pixels() && self.origin.orientation.is_none()
     }
 
-    /// What is done to an answer about it so that the answer is of the picture upright.
+    /// The turn that makes a model's answer one about the upright picture.
     #[must_use]
     pub fn turn(&self, exif: Exif) -> Orientation {
         match exif {
@@ -175,7 +175,7 @@ impl Asset {
         self.size.is_none() && self.kind.has_pixels()
     }
 
-    /// Takes what its file says of its picture. A size that was given stays.
+    /// Takes the size and orientation of its file. A size that was given stays.
     pub fn take_picture(&mut self, upright: Size, orientation: Orientation) {
         self.origin.given &= self.size.is_some();
         self.origin.orientation = Some(orientation);
@@ -185,25 +185,25 @@ impl Asset {
         }
     }
 
-    /// Takes that its file is a point cloud.
+    /// Becomes a point cloud, as its file is one.
     pub fn take_point_cloud(&mut self) {
         let was_given = self.is_given_as_point_cloud();
         (self.kind, self.size) = (AssetType::PointCloud, None);
         self.origin = SizeOrigin { given: was_given, ..SizeOrigin::default() };
     }
 
-    /// Whether its caller said that it is a point cloud: readers of point clouds know formats that have no magic.
+    /// Whether its caller named it a point cloud: readers of point clouds know formats that have no magic.
     #[must_use]
     pub const fn is_given_as_point_cloud(&self) -> bool {
         self.origin.given && !self.kind.has_pixels()
     }
 
-    /// Takes what its file was found to be.
+    /// Takes the type and size of its file.
     pub fn take_file(&mut self, file: &Self) {
         if !file.kind.has_pixels() {
             return self.take_point_cloud();
         }
-        // The bytes do not say that a picture is a frame of a video; the caller who added the item did.
+        // The bytes do not show that a picture is a frame of a video. The call that added the item did.
         if (self.kind, file.kind) != (AssetType::VideoFrame, AssetType::Image) {
             self.kind = file.kind;
         }
@@ -214,7 +214,7 @@ impl Asset {
         }
     }
 
-    /// What annotations are clipped to. A picture of unknown size is clipped to what a picture may be at most: cutting to
+    /// The bounds that annotations are clipped to. For a picture of unknown size they are the largest size of a picture: clipping to
     /// a guess would lose a person's work. `None` for point clouds.
     #[must_use]
     pub fn bounds(&self) -> Option<Size> {
@@ -223,14 +223,14 @@ impl Asset {
     }
 }
 
-/// The field that an entry itself is named by.
+/// The name of an entry itself in complaints.
 const ENTRY: &str = "item";
 
-/// A complaint about an entry, under the entry's place in the list.
+/// A complaint about an entry, under the entry's position in the list.
 #[must_use]
-pub fn complaint_in_list(place: usize, FieldError { field, message }: FieldError) -> FieldError {
+pub fn complaint_in_list(position: usize, FieldError { field, message }: FieldError) -> FieldError {
     let dot_field = if field == ENTRY { String::new() } else { format!(".{field}") };
-    FieldError::new(format!("items[{place}]{dot_field}"), message)
+    FieldError::new(format!("items[{position}]{dot_field}"), message)
 }
 
 /// Both, or neither.
@@ -314,18 +314,18 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_said_again_unless_another_file_or_size_is_named() {
+    fn an_item_is_repeated_unless_another_file_or_size_is_named() {
         let stored = read(json!({"key": "a", "width": 3, "height": 4})).unwrap();
 
         for same in [json!({"key": "a", "width": 3, "height": 4}), json!({"key": "a"})] {
-            assert!(stored.is_said_again_by(&read(same).unwrap()));
+            assert!(stored.is_repeated_by(&read(same).unwrap()));
         }
         for other in [
             json!({"key": "a", "width": 4, "height": 4}),
             json!({"key": "a", "url": "https://x/y"}),
             json!({"key": "a", "asset_type": "video_frame"}),
         ] {
-            assert!(!stored.is_said_again_by(&read(other).unwrap()));
+            assert!(!stored.is_repeated_by(&read(other).unwrap()));
         }
     }
 
@@ -358,15 +358,12 @@ mod tests {
         let line = || read(json!({"key": "a", "width": 3, "height": 4})).unwrap();
         let mut stored = line();
         stored.asset.take_point_cloud();
-        assert!(!stored.is_said_again_by(&line()), "nobody has read a file");
+        assert!(!stored.is_repeated_by(&line()), "no file was read");
         stored.file = Some(FileVersion::of("e", Sequence::of("1")));
-        assert!(stored.is_said_again_by(&line()));
+        assert!(stored.is_repeated_by(&line()));
 
         let frame = read(json!({"key": "a", "asset_type": "video_frame"})).unwrap();
-        assert!(
-            !Item { file: stored.file, ..line() }.is_said_again_by(&frame),
-            "a file does not say that it is a frame"
-        );
+        assert!(!Item { file: stored.file, ..line() }.is_repeated_by(&frame), "a file does not say that it is a frame");
     }
 
     #[test]
@@ -377,14 +374,14 @@ mod tests {
     }
 
     #[test]
-    fn an_item_whose_url_was_kept_as_it_was_said_is_said_again_by_the_same() {
+    fn an_item_whose_url_was_kept_as_it_was_given_is_repeated_by_the_same() {
         let stored = read(json!({"key": "a", "url": "https://x/my file"})).unwrap();
-        assert!(stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20file"})).unwrap()));
-        assert!(!stored.is_said_again_by(&read(json!({"key": "a", "url": "https://x/my%20files"})).unwrap()));
+        assert!(stored.is_repeated_by(&read(json!({"key": "a", "url": "https://x/my%20file"})).unwrap()));
+        assert!(!stored.is_repeated_by(&read(json!({"key": "a", "url": "https://x/my%20files"})).unwrap()));
     }
 
     #[test]
-    fn a_complaint_names_its_place_in_the_list() {
+    fn a_complaint_names_its_position_in_the_list() {
         let complain = |field: &str| complaint_in_list(3, FieldError::new(field, "No.")).field;
 
         assert_eq!(complain("width"), "items[3].width");

@@ -19,20 +19,20 @@ use crate::domain::{Error, Timestamp, limits};
 pub enum ResultStatus {
     /// A suggestion.
     Draft,
-    /// A person said yes.
+    /// A person has accepted or corrected it.
     Accepted,
-    /// A person said no.
+    /// A person has rejected it.
     Rejected,
 }
 
-/// What a person says about a result.
+/// A person's decision about a result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Right as it is.
+    /// The annotations are right.
     Accept,
-    /// These are right.
+    /// These annotations are right instead.
     Correct(Vec<Prediction>),
-    /// Away with it.
+    /// The annotations are wrong; the item is unlabeled again.
     Reject,
 }
 
@@ -44,7 +44,7 @@ impl ResultStatus {
     pub fn after(self, verdict: &Verdict) -> Result<Self, Error> {
         use {ResultStatus as S, Verdict as V};
         match (self, verdict) {
-            // A correction is an acceptance: who corrects a result has looked at all of it.
+            // A correction is an acceptance: a person who corrects a result has seen all of it.
             (S::Draft | S::Accepted, V::Accept | V::Correct(_)) => Ok(S::Accepted),
             (S::Draft | S::Accepted | S::Rejected, V::Reject) => Ok(S::Rejected),
             (S::Rejected, V::Accept | V::Correct(_)) => Err(Error::ResultRejected),
@@ -80,7 +80,7 @@ pub struct Lineage {
 pub struct LabelResult {
     /// Counts the item's results, from 1.
     pub generation: u32,
-    /// Counts its changes, from 0. Whoever writes names the one that was read, so that no change is lost.
+    /// Counts its changes, from 0. A write names the revision that was read, so that no change is lost.
     pub revision: u32,
     /// Where it is in its life.
     pub status: ResultStatus,
@@ -90,11 +90,11 @@ pub struct LabelResult {
     pub created_by: String,
     /// Name of the API key that accepted, corrected or rejected it, last.
     pub reviewed_by: Option<String>,
-    /// Of drafts.
+    /// The job and provider of a draft.
     pub lineage: Option<Lineage>,
-    /// In the prediction format. Of large ones that nobody has fetched yet, none.
+    /// In the prediction format. Empty while large ones are not fetched yet.
     pub annotations: Vec<Prediction>,
-    /// Where they are, if they are too large for a row.
+    /// Their object in S3, if they are too large for a row.
     pub elsewhere: Option<BlobRef>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -109,7 +109,7 @@ impl LabelResult {
         ResultUid::of(item, self.generation)
     }
 
-    /// The result after a person's `verdict`. `None`: it says what is so already, and changes nothing.
+    /// The result after a person's `verdict`. `None`: the verdict changes nothing.
     ///
     /// # Errors
     /// `ResultRejected`.
@@ -132,12 +132,12 @@ impl LabelResult {
     }
 }
 
-/// What undoing a job does to the result of an item that it drafted.
+/// The effect of undoing a job on the result of an item that it drafted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// Still the job's draft, as the job left it: it goes.
+    /// It is still the job's draft and unchanged: it is discarded.
     Discard,
-    /// A person has touched it: it stays (I3).
+    /// A person has accepted or corrected it: it stays (I3).
     Keep(Kept),
     /// The job's draft is gone already: rejected, or discarded by a call before.
     Gone,
@@ -159,7 +159,7 @@ impl Kept {
 }
 
 impl LabelResult {
-    /// What undoing `job` does to it.
+    /// The effect of undoing `job`.
     #[must_use]
     pub fn undo(&self, job: JobUid) -> Undo {
         let is_of_job = self.lineage.as_ref().is_some_and(|lineage| lineage.job == job);
@@ -182,7 +182,7 @@ pub struct DraftFilter {
     /// With an annotation of this label, letter by letter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Whose every annotation - with a label given, whose every annotation of that label - has at least this confidence.
+    /// With at least this confidence in every annotation, or in every annotation of `label` if one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_confidence: Option<f64>,
 }
@@ -200,9 +200,9 @@ impl DraftFilter {
         }
     }
 
-    /// Whether [`Self::keeps`] needs annotations that nobody has fetched yet.
+    /// Whether [`Self::keeps`] needs annotations that are not fetched yet.
     #[must_use]
-    pub fn looks_into(&self, result: &LabelResult) -> bool {
+    pub fn needs_annotations(&self, result: &LabelResult) -> bool {
         let whole = Self { label: None, min_confidence: None, ..self.clone() };
         result.elsewhere.is_some() && *self != whole && whole.keeps(result)
     }

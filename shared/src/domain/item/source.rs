@@ -1,7 +1,7 @@
-//! Where the bytes of an item are.
+//! The source of an item's bytes.
 //!
-//! Objects in S3 are read with the deployment's own credentials, so who may name a bucket is the deployment's decision: a
-//! tenant must never reach an object of another one, or of the system itself, by its name.
+//! Objects in S3 are read with the deployment's own credentials. So the deployment decides which organization may name a bucket:
+//! a tenant must never reach an object of another one, or of the system itself, by its name.
 
 use std::collections::HashMap;
 
@@ -10,21 +10,21 @@ use url::Url;
 
 use crate::domain::id::OrganizationUid;
 
-/// Where the bytes are.
+/// The source of an item's bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// In the system's bucket, at this key: a signed URL is made right before each use.
+    /// A key in the system's bucket. A signed URL is made right before each use.
     Bucket(String),
-    /// In a bucket of the tenant's: the same.
+    /// An object in a bucket of the tenant's. A signed URL is made right before each use.
     S3(S3Object),
-    /// Anywhere the model can read it.
+    /// A URL that the model can read.
     Url(String),
 }
 
 impl Source {
-    /// With a URL as a parser writes it, percent-encoded: so it is kept and handed to models, and libraries differ in what else they
-    /// take. Items of before may have another one.
+    /// With its URL percent-encoded, as a parser writes it. URLs are stored and sent to models so, since libraries differ in what
+    /// else they take. Old items may have a URL of another form.
     #[must_use]
     pub fn parsed(&self) -> Self {
         match self {
@@ -43,7 +43,7 @@ pub struct S3Object {
     pub key: String,
 }
 
-/// Bytes of an object's key (AWS, "Creating object key names").
+/// The longest key of an object, bytes (AWS, "Creating object key names").
 const KEY_BYTES: usize = 1_024;
 
 impl S3Object {
@@ -56,7 +56,7 @@ impl S3Object {
         if bucket.is_empty() || key.is_empty() || key.len() > KEY_BYTES {
             return Err(format!("Must be s3://bucket/key, with a key of at most {KEY_BYTES} bytes."));
         }
-        // HTTP clients take them out of a path, and the signature would not hold.
+        // HTTP clients remove them from a path, and the signature would not hold.
         if key.split('/').any(|part| matches!(part, "." | "..")) {
             return Err("May not have \".\" or \"..\" among the parts of its key.".into());
         }
@@ -71,8 +71,8 @@ const S3: &str = "s3://";
 pub struct SourceBuckets(HashMap<String, Vec<OrganizationUid>>);
 
 impl SourceBuckets {
-    /// The organizations that may use a bucket, by their slugs. The system's `own` bucket is nobody's, whatever the
-    /// setting says: every tenant's items lie in it.
+    /// The organizations that may use a bucket, by their slugs. The system's `own` bucket is open to none, whatever the setting
+    /// says: every tenant's items lie in it.
     #[must_use]
     pub fn new(slugs: HashMap<String, Vec<String>>, own: &str) -> Self {
         let organizations = |slugs: Vec<String>| slugs.iter().map(|slug| OrganizationUid::named(slug)).collect();
@@ -83,7 +83,7 @@ impl SourceBuckets {
     /// Reads an `s3://` URL of an organization's; `None` if the URL is of another kind.
     ///
     /// # Errors
-    /// A sentence, the same for a bucket that nobody may use and for one that others may (I10).
+    /// A sentence, the same for a bucket that no organization may use and for one that others may (I10).
     #[must_use]
     pub fn read(&self, url: &str, organization: OrganizationUid) -> Option<Result<Source, String>> {
         url.starts_with(S3).then(|| {
@@ -94,8 +94,8 @@ impl SourceBuckets {
         })
     }
 
-    /// Whether the organization's file may be read there. Asked again at each use: the setting may have changed since the
-    /// item was added.
+    /// Whether the organization's file may be read there. Checked at each use: the setting may have changed since the item was
+    /// added.
     #[must_use]
     pub fn open(&self, source: &Source, organization: OrganizationUid) -> bool {
         match source {

@@ -1,6 +1,8 @@
 //! Every error, named once, with its four faces: the client's sentence, `code`, HTTP status, and the name
 //! that the state machine matches.
 
+use strum::{EnumDiscriminants, IntoDiscriminant, VariantArray};
+
 use super::job_status::JobStatus;
 use crate::domain::id::JobUid;
 
@@ -25,7 +27,8 @@ impl FieldError {
 
 /// What can go wrong, in the client's words: the text becomes `detail`, or the `error_message` of a job. A
 /// `#[source]` is for the log alone (I11), so no text ever interpolates one.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, EnumDiscriminants)]
+#[strum_discriminants(name(ErrorCode), derive(VariantArray), doc = "An [`Error`] without its particulars.")]
 pub enum Error {
     /// Unknown, malformed, or another tenant's (I10).
     #[error("Not found.")]
@@ -143,45 +146,6 @@ fn join(errors: &[FieldError]) -> String {
     sentences.join("; ")
 }
 
-/// An [`Error`] without its particulars.
-#[expect(missing_docs, reason = "the variants of Error, one to one")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorCode {
-    NotFound,
-    Validation,
-    MalformedBody,
-    BodyTooLarge,
-    Unauthenticated,
-    InvalidKey,
-    KeyExpired,
-    PermissionDenied,
-    MethodNotAllowed,
-    InvalidCursor,
-    ProjectNotActive,
-    JobActive,
-    JobFinished,
-    JobNotFinished,
-    NotRetryable,
-    ResultRejected,
-    NotRedeliverable,
-    PreconditionFailed,
-    NoInferenceProvider,
-    Throttled,
-    IdempotencyKeyReused,
-    IdempotencyInProgress,
-    IdempotencyAnswerNotKept,
-    TooMany,
-    ProviderRefused,
-    BatchUnfinished,
-    BatchStuck,
-    StoreUnavailable,
-    ObjectsUnavailable,
-    QueueUnavailable,
-    ExecutionsUnavailable,
-    SecretsUnavailable,
-    Internal,
-}
-
 /// What every part of the system needs to know about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -197,44 +161,7 @@ pub struct Facts {
 
 impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
-    pub const ALL: [Self; 33] = {
-        use ErrorCode::*;
-        [
-            NotFound,
-            Validation,
-            MalformedBody,
-            BodyTooLarge,
-            Unauthenticated,
-            InvalidKey,
-            KeyExpired,
-            PermissionDenied,
-            MethodNotAllowed,
-            InvalidCursor,
-            ProjectNotActive,
-            JobActive,
-            JobFinished,
-            JobNotFinished,
-            NotRetryable,
-            ResultRejected,
-            NotRedeliverable,
-            PreconditionFailed,
-            NoInferenceProvider,
-            Throttled,
-            IdempotencyKeyReused,
-            IdempotencyInProgress,
-            IdempotencyAnswerNotKept,
-            TooMany,
-            ProviderRefused,
-            BatchUnfinished,
-            BatchStuck,
-            StoreUnavailable,
-            ObjectsUnavailable,
-            QueueUnavailable,
-            ExecutionsUnavailable,
-            SecretsUnavailable,
-            Internal,
-        ]
-    };
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The one table.
     #[must_use]
@@ -279,50 +206,16 @@ impl ErrorCode {
 }
 
 impl Error {
-    /// A body with bytes that are no text, from this place on.
+    /// A body that is UTF-8 only up to this byte.
     #[must_use]
-    pub fn no_utf8(place: usize) -> Self {
-        Self::MalformedBody(format!("the body is not UTF-8: byte {place}, counted from 0, begins no character."))
+    pub fn no_utf8(position: usize) -> Self {
+        Self::MalformedBody(format!("the body is not UTF-8: byte {position}, counted from 0, begins no character."))
     }
 
     /// The error without its particulars.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
-        match self {
-            Self::NotFound => ErrorCode::NotFound,
-            Self::Validation(_) => ErrorCode::Validation,
-            Self::MalformedBody(_) => ErrorCode::MalformedBody,
-            Self::BodyTooLarge { .. } => ErrorCode::BodyTooLarge,
-            Self::Unauthenticated => ErrorCode::Unauthenticated,
-            Self::InvalidKey => ErrorCode::InvalidKey,
-            Self::KeyExpired => ErrorCode::KeyExpired,
-            Self::PermissionDenied => ErrorCode::PermissionDenied,
-            Self::MethodNotAllowed(_) => ErrorCode::MethodNotAllowed,
-            Self::InvalidCursor => ErrorCode::InvalidCursor,
-            Self::ProjectNotActive => ErrorCode::ProjectNotActive,
-            Self::JobActive(_) => ErrorCode::JobActive,
-            Self::JobFinished(_) => ErrorCode::JobFinished,
-            Self::JobNotFinished(_) => ErrorCode::JobNotFinished,
-            Self::NotRetryable(_) => ErrorCode::NotRetryable,
-            Self::ResultRejected => ErrorCode::ResultRejected,
-            Self::NotRedeliverable(_) => ErrorCode::NotRedeliverable,
-            Self::PreconditionFailed => ErrorCode::PreconditionFailed,
-            Self::NoInferenceProvider => ErrorCode::NoInferenceProvider,
-            Self::Throttled { .. } => ErrorCode::Throttled,
-            Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
-            Self::IdempotencyInProgress => ErrorCode::IdempotencyInProgress,
-            Self::IdempotencyAnswerNotKept => ErrorCode::IdempotencyAnswerNotKept,
-            Self::TooMany(_) => ErrorCode::TooMany,
-            Self::ProviderRefused(_) => ErrorCode::ProviderRefused,
-            Self::BatchUnfinished => ErrorCode::BatchUnfinished,
-            Self::BatchStuck => ErrorCode::BatchStuck,
-            Self::StoreUnavailable(_) => ErrorCode::StoreUnavailable,
-            Self::ObjectsUnavailable(_) => ErrorCode::ObjectsUnavailable,
-            Self::QueueUnavailable(_) => ErrorCode::QueueUnavailable,
-            Self::ExecutionsUnavailable(_) => ErrorCode::ExecutionsUnavailable,
-            Self::SecretsUnavailable(_) => ErrorCode::SecretsUnavailable,
-            Self::Internal(_) => ErrorCode::Internal,
-        }
+    pub fn code(&self) -> ErrorCode {
+        self.discriminant()
     }
 
     /// A complaint about one field.

@@ -1,7 +1,7 @@
 //! Uploads: objects that appear in S3 by themselves and become items (docs/decisions/0021).
 //!
-//! S3 tells of an object at least once, in no order, and late. What is kept of each file is the sequence of the newest event
-//! that was heard of it, so that one that is older, or the same again, changes nothing.
+//! S3 sends the event of an object at least once, in no order, and late. Each item keeps the sequence of the newest event of its
+//! file. An event that is older, or comes again, changes nothing.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,19 +22,19 @@ pub fn parse_object_key(object_key: &str) -> Option<(ProjectUid, &str)> {
     Some((ProjectUid::parse(project).ok()?, key))
 }
 
-/// What an upload makes of an item that is there already.
+/// What an upload changes about an item that is there already.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Nothing: it is late, or repeated.
     Known,
-    /// It becomes this.
+    /// The item after it.
     Changed(Box<Item>),
     /// Nothing: the item is another file's.
     Taken,
 }
 
 impl Item {
-    /// Whether its file is gone.
+    /// Whether its file was deleted.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.file.as_ref().is_some_and(|file| file.deleted)
@@ -46,13 +46,13 @@ impl Item {
         self.result.is_none() && !self.is_deleted()
     }
 
-    /// Whether a job that took what waited `before` could not know of it: its file is another one now, or known at last.
+    /// Whether it waits for another job than the item `before` did: its file has changed, or is known at last.
     #[must_use]
-    pub fn waits_anew(&self, before: &Self) -> bool {
+    pub fn waits_again(&self, before: &Self) -> bool {
         self.waits() && (self.asset.changes != before.asset.changes || before.file.is_none())
     }
 
-    /// Digests that tell whether an upload has the bytes that the item's file had, if what S3 says of both does not
+    /// Digests that decide whether an upload has the bytes that the item's file had, if ETags and checksums do not
     /// ([`FileVersion::doubts`]).
     #[must_use]
     pub fn doubts(&self, new: &Self, is_md5: bool) -> Vec<Digest> {
@@ -66,19 +66,19 @@ impl Item {
         }
     }
 
-    /// What an upload of `new` under its key makes of it.
+    /// The effect of an upload of `new` under its key.
     #[must_use]
     pub fn uploaded(&self, new: &Self) -> Effect {
-        self.heard(new, false)
+        self.after_upload(new, false)
     }
 
-    /// What an upload of `new` under its key makes of it if its bytes are those that the item's file had, as reading them has shown.
+    /// The same if reading the bytes of `new` has shown that they are those that the item's file had.
     #[must_use]
     pub fn uploaded_again(&self, new: &Self) -> Effect {
-        self.heard(new, true)
+        self.after_upload(new, true)
     }
 
-    fn heard(&self, new: &Self, same_bytes: bool) -> Effect {
+    fn after_upload(&self, new: &Self, same_bytes: bool) -> Effect {
         let Some(version) = &new.file else { return Effect::Known };
         if self.asset.source != new.asset.source {
             return Effect::Taken;
@@ -88,7 +88,7 @@ impl Item {
         }
         let mut after = Self { file: new.file.clone(), ..self.clone() };
         let Some(known) = &self.file else {
-            // An item that was added by a call may have its draft already, or be at the model: these bytes.
+            // An item that was added by a call may have a draft of these bytes already, or be at the model.
             after.asset.take_file(&new.asset);
             return Effect::Changed(Box::new(after));
         };
@@ -105,7 +105,7 @@ impl Item {
         Effect::Changed(Box::new(after))
     }
 
-    /// What the deletion of its file makes of it; `None`: nothing, it is late, repeated, or another file's.
+    /// The item after the deletion of its file; `None`: the event is late, repeated, or of another file.
     #[must_use]
     pub fn deleted(&self, source: &Source, sequence: &Sequence) -> Option<Self> {
         let known = self.file.as_ref();
@@ -119,7 +119,7 @@ impl Item {
         Some(after)
     }
 
-    /// Nobody has touched it (I3).
+    /// Only a draft goes: no person has touched it (I3).
     fn drop_draft(&mut self) {
         self.result.take_if(|result| result.status == ResultStatus::Draft);
     }
@@ -150,7 +150,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Of a file by what it holds: a word, and a sentence. `None`: it can be an item.
+    /// Why a file of this content is no item: a word, and a sentence. `None`: it can be one.
     #[must_use]
     pub fn of(content: &Content) -> Option<(Self, String)> {
         let reason = match content {
@@ -193,7 +193,7 @@ impl RejectedUpload {
     }
 }
 
-/// Checks what is said of an object before anything is read of it.
+/// Checks an object's key and size before anything of it is read.
 ///
 /// # Errors
 /// Why it becomes no item: a word, and a sentence.
@@ -297,8 +297,8 @@ mod tests {
         let kept = after(&accepted, ("two", "2"));
         assert_eq!((kept.result, kept.file.unwrap().etag.as_str()), (accepted.result.clone(), "two")); // I3
 
-        let drafted_before_s3_told = labeled(an_item(None), ResultStatus::Draft);
-        assert!(after(&drafted_before_s3_told, ("one", "1")).result.is_some());
+        let drafted_before_the_event = labeled(an_item(None), ResultStatus::Draft);
+        assert!(after(&drafted_before_the_event, ("one", "1")).result.is_some());
     }
 
     #[test]
@@ -338,11 +338,11 @@ mod tests {
             ..an_item(None)
         };
 
-        let Effect::Changed(same) = draft.uploaded_again(&parts) else { panic!("it is news") };
+        let Effect::Changed(same) = draft.uploaded_again(&parts) else { panic!("a change") };
         let file = FileVersion { etag: "parts-2".into(), sequence: Sequence::of("2"), ..known };
         assert_eq!(*same, Item { file: Some(file), ..draft.clone() });
-        assert!(!same.waits_anew(&draft));
-        let Effect::Changed(other) = draft.uploaded(&parts) else { panic!("it is news") };
+        assert!(!same.waits_again(&draft));
+        let Effect::Changed(other) = draft.uploaded(&parts) else { panic!("a change") };
         assert!(other.result.is_none(), "where nothing proves them to be the same");
     }
 
@@ -357,8 +357,8 @@ mod tests {
 
         let steps = [&an_item(None), &first, &again, &other, &gone, &gone_again, &back];
         assert_eq!(steps.map(|item| item.asset.changes), [0, 0, 0, 1, 2, 2, 3]);
-        let anew: Vec<bool> = steps.windows(2).map(|pair| pair[1].waits_anew(pair[0])).collect();
-        assert_eq!(anew, [true, false, true, false, false, true]);
+        let again: Vec<bool> = steps.windows(2).map(|pair| pair[1].waits_again(pair[0])).collect();
+        assert_eq!(again, [true, false, true, false, false, true]);
     }
 
     #[test]

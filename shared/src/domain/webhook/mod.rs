@@ -30,7 +30,7 @@ pub const EVENTS: [&str; 11] = [
     "result.rejected",
 ];
 
-/// A twelfth, of this system's own: who does not name it is told nothing of a cancelled job (contract, 6.6).
+/// A twelfth, of this system's own. A subscription that does not name it gets no event of a cancelled job (contract, 6.6).
 pub const CANCELLED: &str = "auto_label.cancelled";
 
 /// A subscription. Its secret is sealed: only `deliver`, and `webhooks` for a test, open it (I11).
@@ -40,13 +40,13 @@ pub struct Webhook {
     pub uid: WebhookUid,
     /// The tenant.
     pub organization: OrganizationUid,
-    /// Where events go.
+    /// The receiver's URL, as the user gave it.
     pub target_url: String,
-    /// Which.
+    /// Names of events, of [`EVENTS`] and [`CANCELLED`].
     pub events: Vec<String>,
-    /// Whether they go.
+    /// An inactive one gets no events, and its pending deliveries fail.
     pub is_active: bool,
-    /// Ciphertext.
+    /// Ciphertext of KMS, base64, bound to [`Self::secret_context`].
     pub sealed_secret: String,
     /// When it was created.
     pub created_at: Timestamp,
@@ -162,14 +162,14 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
     if events.is_empty() { Err("Must name at least one event.".into()) } else { Ok(events) }
 }
 
-/// What happened, for whoever wants to be told.
+/// Something that subscriptions are notified of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Its identifier: what happens once is told once.
+    /// Made of the job or review: a repeated write has the same event.
     pub uid: EventUid,
-    /// Whose it is.
+    /// The tenant.
     pub organization: OrganizationUid,
-    /// Its name.
+    /// One of [`EVENTS`], or [`CANCELLED`].
     pub event: &'static str,
     /// The inner payload.
     pub payload: Value,
@@ -261,14 +261,14 @@ impl DeliveryStatus {
     }
 }
 
-/// One event for one subscription: the record, written in the transaction of what it tells.
+/// One event for one subscription: its row is written in the transaction of the event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Its identifier, the same on every attempt.
     pub uid: DeliveryUid,
     /// The tenant.
     pub organization: OrganizationUid,
-    /// Where it goes.
+    /// The webhook that gets it.
     pub subscription: WebhookUid,
     /// The event's name.
     pub event_type: String,
@@ -280,7 +280,7 @@ pub struct Delivery {
     pub attempts: u32,
     /// While pending: after a failure the next attempt, during an attempt the end of the worker's lease.
     pub next_retry_at: Option<Timestamp>,
-    /// Of the last attempt.
+    /// The response of the last attempt.
     pub response: Option<Response>,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -288,14 +288,14 @@ pub struct Delivery {
     pub updated_at: Timestamp,
 }
 
-/// What a receiver answered.
+/// A receiver's answer to an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     /// HTTP status; `None`: no answer, and the preview says why.
     pub status: Option<u16>,
     /// Bytes of the body that were read.
     pub size: u64,
-    /// Of those bytes, hex.
+    /// The digest of those bytes, hex.
     pub sha256: String,
     /// The first 1,024 characters.
     pub preview: String,
@@ -332,7 +332,7 @@ impl Response {
     }
 }
 
-/// A delivery that is due so soon need not be asked for. Longer than a worker's lease, which looks the same from outside.
+/// A pending delivery that is due within this time is not restarted. Longer than a worker's lease: in the row both are `next_retry_at`.
 const SOON: Duration = Duration::from_secs(60);
 
 /// The event of a test; it cannot be subscribed to (contract, D24).
@@ -346,13 +346,13 @@ impl Delivery {
         Self::new(DeliveryUid::at(now), TEST, body, webhook, now)
     }
 
-    /// When it is to be attempted next, or should have been.
+    /// When its next attempt is due, or was.
     #[must_use]
     pub fn due(&self) -> Timestamp {
         self.next_retry_at.unwrap_or(self.updated_at)
     }
 
-    /// How long until its next attempt; zero: now.
+    /// The time until its next attempt; zero: now.
     #[must_use]
     pub fn due_in(&self, now: Timestamp) -> Duration {
         let wait = self.next_retry_at.map(|at| at.duration_since(now));
@@ -360,7 +360,7 @@ impl Delivery {
         wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default()
     }
 
-    /// What came of an attempt. `retry_in`: how long until the next one, if there is to be one.
+    /// Records the response of an attempt. `retry_in`: the delay before the next one; `None`: this was the last.
     pub fn attempted(&mut self, response: Response, retry_in: Option<Duration>, now: Timestamp) {
         self.attempts += 1;
         match retry_in {
@@ -374,15 +374,15 @@ impl Delivery {
         }
     }
 
-    /// Told anew, by the schedule's first step, because somebody asks for it. `None`: it is about to be told anyway.
+    /// The delivery with all its attempts again, as a client asks. `None`: an attempt is due soon anyway.
     ///
     /// # Errors
     /// `NotRedeliverable`: a test, which is never repeated (contract, D24).
-    pub fn anew(&self, now: Timestamp) -> Result<Option<Self>, Error> {
+    pub fn redelivered(&self, now: Timestamp) -> Result<Option<Self>, Error> {
         if self.event_type == TEST {
             return Err(Error::NotRedeliverable("A test is not repeated. Test the webhook again."));
         }
-        // One that should have been told long ago has lost its message.
+        // One that is overdue has lost its message.
         let forgotten = self.next_retry_at.is_some_and(|due| due + SOON < now);
         if self.status == DeliveryStatus::Pending && self.due_in(now) <= SOON && !forgotten {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Servers with certificates: who is trusted, what HTTP is spoken, and how answers are packed.
+//! Servers with certificates: which are trusted, what HTTP is spoken, and how answers are packed.
 
 use std::io::Write as _;
 

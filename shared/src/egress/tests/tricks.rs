@@ -1,5 +1,5 @@
-//! Ways to lead a server of somebody else's to its own insides, and what becomes of each (issue 4; OWASP, "Server Side Request
-//! Forgery Prevention").
+//! Ways to lead a server to its own network, and what becomes of each (issue 4; OWASP, "Server Side Request Forgery
+//! Prevention").
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -100,7 +100,7 @@ const WRITTEN: &[(&str, Refusal)] = &[
     ("https://\u{24c1}ocalhost/", Refusal::NotPublic),
     ("https://printer.local/", Refusal::NotPublic),
     ("https://router.home.arpa/", Refusal::NotPublic),
-    // What looks like one host and leads to another.
+    // Texts that resemble one host and lead to another.
     ("https://model.example@169.254.169.254/", Refusal::Credentials),
     ("https://model.example:443@10.0.0.1/", Refusal::Credentials),
     ("https://169.254.169.254@model.example/", Refusal::Credentials),
@@ -132,7 +132,7 @@ const WRITTEN: &[(&str, Refusal)] = &[
     ("https://", Refusal::NotAUrl),
 ];
 
-/// Names that look innocent, and what DNS says of each: all of it must be refused.
+/// Names that seem innocent, and what DNS says of each: all of it must be refused.
 const NAMED: &[(&str, &[&str])] = &[
     ("loopback.example", &["127.0.0.1"]),
     ("127.0.0.1.nip.example", &["127.0.0.1"]),
@@ -152,11 +152,11 @@ const NAMED: &[(&str, &[&str])] = &[
     ("nothing.example", &[]),
 ];
 
-/// DNS that says of each name what it is told to, in turn and then always the last.
+/// DNS that answers each name by a script, in turn and then always the last.
 #[derive(Default)]
 struct Book {
     pages: HashMap<&'static str, Mutex<Vec<Vec<SocketAddr>>>>,
-    looks: Arc<AtomicUsize>,
+    lookups: Arc<AtomicUsize>,
 }
 
 impl Book {
@@ -170,7 +170,7 @@ impl Book {
 
 impl Dns for Book {
     async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.lookups.fetch_add(1, Ordering::Relaxed);
         let mut says = self.pages[name].lock().unwrap();
         Ok(if says.len() > 1 { says.pop().unwrap() } else { says[0].clone() })
     }
@@ -233,7 +233,7 @@ fn the_neighbours_of_what_is_refused_pass() {
 #[tokio::test]
 async fn no_name_leads_where_its_address_would_not() {
     let book = NAMED.iter().fold(Book::default(), |book, (name, says)| book.with(name, &[says]));
-    let looks = Arc::clone(&book.looks);
+    let lookups = Arc::clone(&book.lookups);
     let egress = egress(book);
     for (name, _) in NAMED {
         let url = format!("https://{name}/");
@@ -241,25 +241,25 @@ async fn no_name_leads_where_its_address_would_not() {
 
         assert_eq!(egress.post(to(&url)).await, Err(EgressError::Refused(Refusal::NotPublic)), "{name}");
     }
-    assert_eq!(looks.load(Ordering::Relaxed), NAMED.len());
+    assert_eq!(lookups.load(Ordering::Relaxed), NAMED.len());
 }
 
 /// Contract D18.
 #[tokio::test]
-async fn a_name_is_looked_up_once_for_a_call_and_what_it_meant_before_counts_for_nothing() {
+async fn a_name_is_resolved_once_for_a_call_and_what_it_meant_before_counts_for_nothing() {
     let (port, visits) = answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
     let book = Book::default().with("rebinding.example", &[&["93.184.215.14"], &["127.0.0.1"]]);
-    let looks = Arc::clone(&book.looks);
+    let lookups = Arc::clone(&book.lookups);
     let names = PublicNames::new(book, false);
 
-    // Whoever checks first and connects later gets a public address now, and this machine's own afterwards.
+    // A client that checks first and connects later gets a public address now, and this machine's own afterwards.
     let checked = names.resolve("rebinding.example".parse().unwrap()).await.unwrap().next();
     let egress = Egress::with(names, false, crate::egress::tls::config("").unwrap());
     let called = egress.post(to(&format!("https://rebinding.example:{port}/"))).await;
 
     assert_eq!(checked, Some("93.184.215.14:0".parse().unwrap()));
     assert_eq!(called, Err(EgressError::Refused(Refusal::NotPublic)));
-    assert_eq!((looks.load(Ordering::Relaxed), visits.load(Ordering::Relaxed)), (2, 0));
+    assert_eq!((lookups.load(Ordering::Relaxed), visits.load(Ordering::Relaxed)), (2, 0));
 }
 
 #[tokio::test]

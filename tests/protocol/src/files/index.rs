@@ -1,16 +1,16 @@
-//! The index of unlabeled items, and looks at it.
+//! The index of unlabeled items, and checks of it.
 
 use std::ops::RangeInclusive;
 
 use super::Protocol;
-use super::state::{Entry, Ingesting, Line, Looking, Moment, Place, Process, State};
+use super::state::{Checking, Entry, Ingesting, Line, Moment, Position, Process, State};
 
 impl State {
     /// What the index shows of an item, once it has caught up.
     fn entry(&self, item: usize) -> Option<Entry> {
         let row = &self.rows[item];
         let line = Line { item, changes: row.changes };
-        row.place.map(|place| Entry { place, is_upload: row.is_upload, line })
+        row.position.map(|position| Entry { position, is_upload: row.is_upload, line })
     }
 
     pub(super) fn is_behind(&self, item: usize) -> bool {
@@ -25,23 +25,23 @@ impl State {
     pub(super) fn show(&mut self, item: usize) {
         let before = self.entries[item];
         self.entries[item] = self.entry(item);
-        let has_moved = before.map(|entry| entry.place) != self.entries[item].map(|entry| entry.place);
+        let has_moved = before.map(|entry| entry.position) != self.entries[item].map(|entry| entry.position);
         self.stale[item] = before.filter(|_| has_moved);
     }
 
     /// The first entry of a query.
     pub(super) fn first_entry(
         &self,
-        after: Option<Place>,
+        after: Option<Position>,
         times: RangeInclusive<Moment>,
         uploads: bool,
     ) -> Option<Entry> {
         let within = |entry: &Entry| {
-            after.is_none_or(|after| entry.place > after)
-                && times.contains(&entry.place.at)
+            after.is_none_or(|after| entry.position > after)
+                && times.contains(&entry.position.at)
                 && (entry.is_upload || !uploads)
         };
-        self.entries.iter().chain(&self.stale).flatten().copied().filter(within).min_by_key(|entry| entry.place)
+        self.entries.iter().chain(&self.stale).flatten().copied().filter(within).min_by_key(|entry| entry.position)
     }
 
     /// An upload of the item is written, and about to be counted.
@@ -51,14 +51,14 @@ impl State {
 }
 
 impl Protocol {
-    /// The moment up to which every upload is where jobs look for it. In the code it is a time, within which a write has ended
-    /// or is given up, and the index shows it.
+    /// The moment up to which every upload is in the index. In the code it is a time, within which a write has ended or is given
+    /// up, and the index shows it.
     pub(super) fn settled(&self, state: &State) -> Moment {
         let unshown = (0..state.rows.len()).filter(|item| self.guards.settled && state.is_unshown(*item));
         let unshown = unshown.flat_map(|item| {
             // As long as the index shows where an item was, what it shows beside is young as well.
-            let shown = state.stale[item].and(state.entries[item]).map(|entry| entry.place);
-            [state.rows[item].place, shown].into_iter().flatten().map(|place| place.at)
+            let shown = state.stale[item].and(state.entries[item]).map(|entry| entry.position);
+            [state.rows[item].position, shown].into_iter().flatten().map(|position| position.at)
         });
         let on_their_way = state.processes.iter().filter_map(|process| match process {
             Process::Ingest { step: Ingesting::Write { at, .. }, .. } if self.guards.soon => Some(*at),
@@ -77,21 +77,21 @@ impl Protocol {
         !self.guards.pause || !(0..state.rows.len()).any(|item| state.is_unshown(item) && !state.is_uncounted(item))
     }
 
-    /// Whether a look would do anything.
-    pub(super) fn has_to_look(&self, state: &State) -> bool {
+    /// Whether a check would do anything.
+    pub(super) fn is_check_due(&self, state: &State) -> bool {
         state.are_watched
-            && !state.any(|process| matches!(process, Process::Look(_)))
+            && !state.any(|process| matches!(process, Process::Check(_)))
             && (state.job.is_none() && self.waiting(state, self.settled(state))
                 || self.is_quiet(state) && !self.waiting(state, Moment::MAX))
     }
 
-    pub(super) fn look(&self, state: &mut State, step: Looking) -> Option<Looking> {
+    pub(super) fn check(&self, state: &mut State, step: Checking) -> Option<Checking> {
         match step {
-            Looking::Read if state.are_watched => {
-                Some(Looking::Query { counted: state.counted, is_quiet: self.is_quiet(state) })
+            Checking::Read if state.are_watched => {
+                Some(Checking::Query { counted: state.counted, is_quiet: self.is_quiet(state) })
             }
-            Looking::Read => None,
-            Looking::Query { counted, is_quiet } => {
+            Checking::Read => None,
+            Checking::Query { counted, is_quiet } => {
                 let until = self.settled(state);
                 if self.waiting(state, until) {
                     if state.job.is_none() {
@@ -99,9 +99,9 @@ impl Protocol {
                     }
                     return None;
                 }
-                (is_quiet && !self.waiting(state, Moment::MAX)).then_some(Looking::Forget { counted })
+                (is_quiet && !self.waiting(state, Moment::MAX)).then_some(Checking::Forget { counted })
             }
-            Looking::Forget { counted } => {
+            Checking::Forget { counted } => {
                 if counted == state.counted || !self.guards.as_counted {
                     state.are_watched = false;
                 }

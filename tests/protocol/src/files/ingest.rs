@@ -1,7 +1,7 @@
-//! Ingest: what an event of S3 makes of an item.
+//! Ingest: what an event of S3 changes about an item.
 
 use super::Protocol;
-use super::state::{Event, EventKind, Ingesting, Label, Moment, Place, Row, State, Version};
+use super::state::{Event, EventKind, Ingesting, Label, Moment, Position, Row, State, Version};
 
 impl Protocol {
     pub(super) fn ingest(
@@ -12,12 +12,12 @@ impl Protocol {
         is_behind: bool,
     ) -> Option<Ingesting> {
         match step {
-            Ingesting::Look => self.look_into(state, event, is_behind),
+            Ingesting::Read => self.read_file(state, event, is_behind),
             Ingesting::Write { before, at } => self.write(state, event, &before, at),
             Ingesting::Count => {
-                let was_awaited = state.are_watched;
+                let was_watched = state.are_watched;
                 state.counted += 1;
-                (!was_awaited).then_some(Ingesting::Mark)
+                (!was_watched).then_some(Ingesting::Mark)
             }
             Ingesting::Mark => {
                 state.are_watched = true;
@@ -26,10 +26,10 @@ impl Protocol {
         }
     }
 
-    fn look_into(&self, state: &mut State, event: Event, is_behind: bool) -> Option<Ingesting> {
+    fn read_file(&self, state: &mut State, event: Event, is_behind: bool) -> Option<Ingesting> {
         let row = state.rows[event.item];
         if let EventKind::Created { .. } = event.kind {
-            let object = state.objects[event.item]?; // gone again, of which S3 tells as well
+            let object = state.objects[event.item]?; // gone again: its deletion is an event of its own
             if !object.is_readable && (self.guards.unreadable || row.file.is_none()) {
                 return None; // a note for its owner
             }
@@ -51,19 +51,19 @@ impl Protocol {
             && row.file.map(|file| file.sequence) == before.file.map(|file| file.sequence)
             && row.label == before.label;
         if !is_as_read && (self.guards.as_read || !before.exists) {
-            return Some(Ingesting::Look);
+            return Some(Ingesting::Read);
         }
         let after = self.after(state, event, before)?;
-        let waits_anew = after.waits() && (after.changes != before.changes || before.file.is_none());
+        let waits_again = after.waits() && (after.changes != before.changes || before.file.is_none());
         let written = &mut state.rows[event.item];
         written.exists = true;
         written.file = after.file;
         written.changes = after.changes;
-        if waits_anew && (self.guards.moves || before.place.is_none()) {
-            written.place = Some(Place { at, item: event.item });
+        if waits_again && (self.guards.moves || before.position.is_none()) {
+            written.position = Some(Position { at, item: event.item });
             written.is_upload = true;
         } else if !after.waits() {
-            written.place = None;
+            written.position = None;
         }
         if let (Some(before_label), None) = (before.label, after.label) {
             written.label = None;
@@ -71,10 +71,10 @@ impl Protocol {
                 if before.file.is_some_and(|file| file.bytes != bytes));
             state.withdrawn |= matches!(before_label, Label::Draft(_)) && (!other_bytes || after.is_deleted());
         }
-        (waits_anew && self.labels_uploads).then_some(Ingesting::Count)
+        (waits_again && self.labels_uploads).then_some(Ingesting::Count)
     }
 
-    /// What the event makes of the item (`Item::uploaded`, `Item::deleted`); `None`: nothing.
+    /// The item after the event (`Item::uploaded`, `Item::deleted`); `None`: the event changes nothing.
     fn after(&self, state: &State, event: Event, before: &Row) -> Option<Row> {
         if self.guards.newer && before.file.is_some_and(|file| event.sequence <= file.sequence) {
             return None;

@@ -30,7 +30,7 @@ impl Protocol {
             PlanningStep::Hold => {
                 match state.first_entry(planning.after, planning.until + 1..=Moment::MAX, false) {
                     Some(entry) => {
-                        planning.after = Some(entry.place);
+                        planning.after = Some(entry.position);
                         let is_held = planning.held.iter().any(|line| line.item == entry.line.item);
                         if !(is_held && self.guards.once) {
                             planning.held.push(entry.line);
@@ -49,7 +49,7 @@ impl Protocol {
                 let after = planning.after.filter(|_| self.guards.taken || !by_upload || !planning.lines.is_empty());
                 match state.first_entry(after, 0..=until, by_upload) {
                     Some(entry) => {
-                        planning.after = Some(entry.place);
+                        planning.after = Some(entry.position);
                         let is_held = planning.held.iter().any(|line| line.item == entry.line.item);
                         if !(is_held && self.guards.held) {
                             planning.lines.push(entry.line);
@@ -89,7 +89,7 @@ impl Protocol {
         }
     }
 
-    /// The next step of a worker: asks about the first line without outcome, or commits what the model has said of it.
+    /// The next step of a worker: asks about the first line without outcome, or commits the model's reply.
     pub(super) fn work(&self, state: &mut State, asked: Option<Seen>) -> Option<Process> {
         let job = state.job.as_ref()?;
         let line = *job.plan.as_ref()?.get(job.done)?;
@@ -117,7 +117,7 @@ impl Protocol {
             && (row.changes == line.changes || !self.guards.changes)
         {
             row.label = Some(Label::Draft(bytes));
-            row.place = None;
+            row.position = None;
         }
         state.outcomes[line.item] = Some(Outcome { changes: line.changes, by_upload: job.uploads.is_some() });
         job.done += 1;

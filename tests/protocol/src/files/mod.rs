@@ -1,6 +1,6 @@
 //! The files of a project's items.
 //!
-//! Two items with a file each, in a bucket that tells of every change by an event: late, in no order, and more than once. Files
+//! Two items with a file each, in a bucket that sends an event of every change: late, in no order, and more than once. Files
 //! are written over by other bytes, by the same bytes and by bytes that cannot be read; they are deleted and written again.
 //! Meanwhile jobs of the API and jobs by uploads plan over the index of unlabeled items, ask and commit; a person accepts
 //! drafts; the index lags; processes die. One page of the index is one entry, and one chunk is one item.
@@ -17,7 +17,7 @@ mod state;
 use stateright::{Model, Property};
 
 pub use state::{Action, State};
-use state::{Event, EventKind, Ingesting, Label, Looking, Object, Planning, Process};
+use state::{Checking, Event, EventKind, Ingesting, Label, Object, Planning, Process};
 
 const ITEMS: usize = 2;
 
@@ -38,25 +38,25 @@ pub struct Guards {
     pub as_read: bool,
     /// The same bytes again change nothing (`Item::uploaded`).
     pub same_bytes: bool,
-    /// A file that cannot be read just now changes nothing (`App::created`).
+    /// A file that cannot be read just now changes nothing (`Ingester::created`).
     pub unreadable: bool,
     /// Other bytes withdraw a draft (`Item::uploaded`).
     pub withdraw: bool,
     /// And nothing else than a draft (`Item::drop_draft`).
     pub drafts_only: bool,
-    /// A changed file moves its item to the end of the index (`Item::waits_anew`).
+    /// A changed file moves its item to the end of the index (`Item::waits_again`).
     pub moves: bool,
-    /// An upload that is heard again is counted again (`App::store_upload`).
+    /// An upload that is heard again is counted again (`Ingester::upload_again`).
     pub count_again: bool,
-    /// A project is left alone if no upload has been counted since it was looked at (`UploadWatch::unwatch_uploads`).
+    /// The watch over a project ends if no upload has been counted since the check (`UploadWatch::unwatch_uploads`).
     pub as_counted: bool,
     /// And if the index has had time to show the last of them (`AutoLabel::pause_in`).
     pub pause: bool,
     /// Jobs by uploads take none that the index may not show yet (`limits::UPLOAD_SETTLED_SECONDS`).
     pub settled: bool,
-    /// Nor any whose write may still be on its way: one that takes long is given up (`look::soon`).
+    /// Nor any whose write may still be on its way: one that takes long is given up (`check::soon`).
     pub soon: bool,
-    /// The place that uploads are taken behind moves with the start of the job (`Jobs::plan_job`), not before it.
+    /// The position that uploads are taken behind moves with the start of the job (`Jobs::plan_job`), not before it.
     pub taken_at_start: bool,
     /// And jobs by uploads read on from there (`pick_uploads`).
     pub taken: bool,
@@ -212,27 +212,27 @@ impl Model for Protocol {
             actions.push(Action::Create);
         }
         let mut last = None;
-        for (place, event) in state.events.iter().enumerate() {
+        for (position, event) in state.events.iter().enumerate() {
             if last.replace(event) == Some(event) {
                 continue; // the same one again
             }
             if state.ingests() < 2 {
-                actions.push(Action::Hear(place));
+                actions.push(Action::Hear(position));
                 if repeats > 0 {
-                    actions.push(Action::HearTwice(place));
+                    actions.push(Action::HearTwice(position));
                 }
             }
         }
-        for (place, process) in state.processes.iter().enumerate() {
-            actions.push(Action::Step(place));
-            if skews > 0 && matches!(process, Process::Ingest { step: Ingesting::Look, .. }) {
-                actions.push(Action::StepBehind(place));
+        for (position, process) in state.processes.iter().enumerate() {
+            actions.push(Action::Step(position));
+            if skews > 0 && matches!(process, Process::Ingest { step: Ingesting::Read, .. }) {
+                actions.push(Action::StepBehind(position));
             }
             if blanks > 0 && matches!(process, Process::Worker { asked: None }) {
-                actions.push(Action::SeeNothing(place));
+                actions.push(Action::SeeNothing(position));
             }
             if crashes > 0 {
-                actions.push(Action::Die(place));
+                actions.push(Action::Die(position));
             }
         }
         if state.is_job_idle() {
@@ -248,7 +248,7 @@ impl Model for Protocol {
                 actions.push(Action::Show(item));
             }
         }
-        if self.has_to_look(state) {
+        if self.is_check_due(state) {
             actions.push(Action::Tick);
         }
     }
@@ -293,24 +293,24 @@ impl Model for Protocol {
                 state.world.jobs -= 1;
                 state.create_job(None);
             }
-            Action::Hear(place) => {
-                let event = state.events.remove(place);
-                state.spawn(Process::Ingest { event, step: Ingesting::Look });
+            Action::Hear(position) => {
+                let event = state.events.remove(position);
+                state.spawn(Process::Ingest { event, step: Ingesting::Read });
             }
-            Action::HearTwice(place) => {
+            Action::HearTwice(position) => {
                 state.world.repeats -= 1;
-                let event = state.events[place];
-                state.spawn(Process::Ingest { event, step: Ingesting::Look });
+                let event = state.events[position];
+                state.spawn(Process::Ingest { event, step: Ingesting::Read });
             }
-            Action::Step(place) | Action::StepBehind(place) => {
+            Action::Step(position) | Action::StepBehind(position) => {
                 let is_behind = matches!(action, Action::StepBehind(_));
                 state.world.skews -= u8::from(is_behind);
-                let process = state.processes.remove(place);
+                let process = state.processes.remove(position);
                 let next = match process {
                     Process::Ingest { event, step } => {
                         self.ingest(&mut state, event, step, is_behind).map(|step| Process::Ingest { event, step })
                     }
-                    Process::Look(step) => self.look(&mut state, step).map(Process::Look),
+                    Process::Check(step) => self.check(&mut state, step).map(Process::Check),
                     Process::Planner(planning) => self.plan(&mut state, planning).map(Process::Planner),
                     Process::Worker { asked } => self.work(&mut state, asked),
                 };
@@ -318,17 +318,17 @@ impl Model for Protocol {
                     state.spawn(next);
                 }
             }
-            Action::SeeNothing(place) => {
+            Action::SeeNothing(position) => {
                 state.world.blanks -= 1;
-                state.processes.remove(place);
+                state.processes.remove(position);
                 self.outcome(&mut state, None);
                 if state.job.is_some() {
                     state.spawn(Process::Worker { asked: None });
                 }
             }
-            Action::Die(place) => {
+            Action::Die(position) => {
                 state.world.crashes -= 1;
-                if let Process::Ingest { event, .. } = state.processes.remove(place) {
+                if let Process::Ingest { event, .. } = state.processes.remove(position) {
                     state.post(event); // its message comes again
                 }
             }
@@ -344,7 +344,7 @@ impl Model for Protocol {
             Action::GiveUp => state.fail_job(),
             Action::Show(item) => state.show(item),
             Action::Fade(item) => state.stale[item] = None,
-            Action::Tick => state.spawn(Process::Look(Looking::Read)),
+            Action::Tick => state.spawn(Process::Check(Checking::Read)),
         }
         if !self.index_lags {
             (0..ITEMS).for_each(|item| state.show(item));

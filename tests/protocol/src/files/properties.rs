@@ -11,10 +11,10 @@ fn is_at_rest(model: &Protocol, s: &State) -> bool {
         && s.events.is_empty()
         && s.job.is_none()
         && !(0..ITEMS).any(|item| s.is_unshown(item))
-        && !model.has_to_look(s)
+        && !model.is_check_due(s)
 }
 
-/// A file that is there and can be read: what it says must be known, and labels are to be of it.
+/// The bytes of a file that is there and can be read: they must be known, and labels are to be of them.
 fn bytes(s: &State, item: usize) -> Option<u8> {
     s.objects[item].filter(|object| object.is_readable).map(|object| object.bytes)
 }
@@ -53,7 +53,7 @@ pub(super) fn all(model: &Protocol) -> Vec<Property<Protocol>> {
         Property::always("what waits is in the index", |model, s: &State| {
             of_each(|item| {
                 let row = &s.rows[item];
-                !row.exists || row.waits() == row.place.is_some()
+                !row.exists || row.waits() == row.position.is_some()
             }) || !is_at_rest(model, s)
         }),
         Property::always("no upload is missed", |model, s: &State| {

@@ -2,7 +2,7 @@
 
 use super::{Begin, ITEMS, World};
 
-/// Counts the writes of ingest: the time that is in the places of the index.
+/// Counts the writes of ingest: the time that is in the positions of the index.
 pub(super) type Moment = u8;
 /// The content of a file. No two contents have one number.
 pub(super) type Bytes = u8;
@@ -46,9 +46,9 @@ pub(super) enum Label {
     Accepted(Bytes),
 }
 
-/// A place in the index of unlabeled items.
+/// A position in the index of unlabeled items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) at: Moment,
     pub(super) item: usize,
 }
@@ -60,8 +60,8 @@ pub(super) struct Row {
     pub(super) file: Option<Version>,
     pub(super) changes: u8,
     pub(super) label: Option<Label>,
-    pub(super) place: Option<Place>,
-    /// The place says that it is by upload.
+    pub(super) position: Option<Position>,
+    /// The position says that it is by upload.
     pub(super) is_upload: bool,
 }
 
@@ -78,7 +78,7 @@ impl Row {
 /// What the index shows of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Entry {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) is_upload: bool,
     pub(super) line: Line,
 }
@@ -100,7 +100,7 @@ pub(super) struct Job {
     pub(super) done: usize,
 }
 
-/// What a job has said of an item, last.
+/// The last outcome of an item in a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Outcome {
     /// The version that was planned.
@@ -110,10 +110,10 @@ pub(super) struct Outcome {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Process {
-    /// `App::record` of the function `ingest`, with an event of S3.
+    /// `Ingester::process`, with an event of S3.
     Ingest { event: Event, step: Ingesting },
-    /// `App::look` of the same.
-    Look(Looking),
+    /// `Ingester::check_uploads`.
+    Check(Checking),
     /// `Planner::plan`.
     Planner(Planning),
     /// `Worker::run`, with what it has seen of the first line without outcome; `None`: it has not asked.
@@ -130,9 +130,9 @@ pub(super) enum Seen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Ingesting {
-    /// Looks into the file, and reads the item.
-    Look,
-    /// Writes the item, at the place of this moment, if it still is as it was read.
+    /// Reads the file and the item.
+    Read,
+    /// Writes the item, at the position of this moment, if it still is as it was read.
     Write { before: Row, at: Moment },
     /// Counts the upload (`UploadWatch::count_uploads`).
     Count,
@@ -141,7 +141,7 @@ pub(super) enum Ingesting {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Looking {
+pub(super) enum Checking {
     /// Reads the project's row.
     Read,
     /// Reads the index; starts a job if an upload waits.
@@ -153,7 +153,7 @@ pub(super) enum Looking {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Planning {
     /// The last entry that was read.
-    pub(super) after: Option<Place>,
+    pub(super) after: Option<Position>,
     pub(super) until: Moment,
     /// Behind `until`.
     pub(super) held: Vec<Line>,
@@ -167,7 +167,7 @@ pub(super) enum PlanningStep {
     Hold,
     /// Reads the next entry up to there.
     Read,
-    /// Without the condition: moves the place that uploads are taken behind.
+    /// Without the condition: moves the position that uploads are taken behind.
     Take,
     /// Starts the job.
     Start,
@@ -178,7 +178,7 @@ impl Planning {
         Self { after: None, until, held: vec![], lines: vec![], step: PlanningStep::Hold }
     }
 
-    pub(super) const fn of_uploads(after: Option<Place>, until: Moment) -> Self {
+    pub(super) const fn of_uploads(after: Option<Position>, until: Moment) -> Self {
         Self { after, until, held: vec![], lines: vec![], step: PlanningStep::Read }
     }
 }
@@ -196,12 +196,12 @@ pub struct State {
     pub(super) events: Vec<Event>,
     pub(super) rows: [Row; ITEMS],
     pub(super) entries: [Option<Entry>; ITEMS],
-    /// And for a while what it has shown before: a moved item is in two places.
+    /// And for a while what it has shown before: a moved item is in two positions.
     pub(super) stale: [Option<Entry>; ITEMS],
-    /// Of the project's row: uploads that were counted, the mark that some wait, the place that they are taken behind.
+    /// Of the project's row: uploads that were counted, the mark that some wait, the position that they are taken behind.
     pub(super) counted: u8,
     pub(super) are_watched: bool,
-    pub(super) taken_until: Option<Place>,
+    pub(super) taken_until: Option<Position>,
     pub(super) job: Option<Job>,
     pub(super) outcomes: [Option<Outcome>; ITEMS],
     /// Items whose draft a person has accepted.
@@ -238,11 +238,11 @@ pub enum Action {
     Hear(usize),
     /// And will give it once more.
     HearTwice(usize),
-    /// The process of this place does its next step.
+    /// The process of this position does its next step.
     Step(usize),
     /// And its clock is behind.
     StepBehind(usize),
-    /// The worker of this place asks the model, which sees nothing.
+    /// The worker of this position asks the model, which sees nothing.
     SeeNothing(usize),
     /// A process dies first.
     Die(usize),
@@ -254,7 +254,7 @@ pub enum Action {
     Show(usize),
     /// And does not show any more where it was.
     Fade(usize),
-    /// The schedule finds the mark (`App::round`). A message that comes after a pause does the same.
+    /// The schedule finds the mark (`Ingester::round`). A message that comes after a pause does the same.
     Tick,
 }
 
@@ -293,7 +293,7 @@ impl State {
                 file: is_heard.then_some(Version { bytes, sequence: 1, deleted: false }),
                 changes: 0,
                 label: is_drafted.then_some(Label::Draft(bytes)),
-                place: (!is_drafted).then_some(Place { at: item as Moment + 1, item }),
+                position: (!is_drafted).then_some(Position { at: item as Moment + 1, item }),
                 is_upload: false,
             };
             if !is_heard {

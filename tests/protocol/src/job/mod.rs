@@ -37,7 +37,7 @@ pub struct Guards {
     pub closed_to_commits: bool,
     /// And the job is not planned any more (`Jobs::plan_job`).
     pub closed_to_plans: bool,
-    /// A worker looks at the job before it asks the model (`Worker::watch`).
+    /// A worker reads the job before it asks the model (`Worker::watch`).
     pub cancel_check: bool,
     /// The schedule sends what no worker has claimed (`outbox::send_waiting`).
     pub schedule: bool,
@@ -153,12 +153,12 @@ impl Protocol {
         if doubles > 0 && matches!(state.execution, Execution::Label(_)) {
             actions.push(Action::Double);
         }
-        for (place, process) in state.processes.iter().enumerate() {
+        for (position, process) in state.processes.iter().enumerate() {
             if crashes > 0 {
-                actions.push(Action::Die(place));
+                actions.push(Action::Die(position));
             }
             if refusals > 0 && matches!(process, Process::Worker { step: Work::Ask(_), .. }) {
-                actions.push(Action::RefuseCall(place));
+                actions.push(Action::RefuseCall(position));
             }
         }
         let is_idle = !state.idle_tasks().is_empty();
@@ -184,9 +184,9 @@ impl Model for Protocol {
         actions.extend((0..state.processes.len()).map(Action::Step));
         actions.extend(state.idle_tasks().into_iter().map(Action::Invoke));
         let in_sight = state.job.as_ref().is_some_and(|job| job.in_sight);
-        let looked_after = state.any(|p| matches!(p, Process::Settler { task: false, .. }));
+        let is_settling = state.any(|p| matches!(p, Process::Settler { task: false, .. }));
         let cancelled = state.status() == Some(Status::Cancelled);
-        if in_sight && !looked_after && (cancelled || matches!(state.execution, Execution::None | Execution::Over)) {
+        if in_sight && !is_settling && (cancelled || matches!(state.execution, Execution::None | Execution::Over)) {
             actions.push(Action::Tick);
         }
         if state.messages > 0 && !state.any(|p| matches!(p, Process::Deliverer { .. })) {
@@ -240,26 +240,27 @@ impl Model for Protocol {
                     state.gives_up();
                 }
             }
-            Action::RefuseCall(place) => {
+            Action::RefuseCall(position) => {
                 state.world.refusals -= 1;
                 state.disturbed = true;
-                let Process::Worker { batch, task, step: Work::Ask(open), late_calls } = state.processes.remove(place)
+                let Process::Worker { batch, task, step: Work::Ask(open), late_calls } =
+                    state.processes.remove(position)
                 else {
                     return None;
                 };
                 let step = if self.guards.refusal_first { Work::RecordRefusal(open) } else { Work::CommitShort(open) };
                 state.spawn(Process::Worker { batch, task, step, late_calls });
             }
-            Action::Step(place) => {
-                let process = state.processes.remove(place);
+            Action::Step(position) => {
+                let process = state.processes.remove(position);
                 if let Some(next) = self.step(&mut state, process) {
                     state.spawn(next);
                 }
             }
-            Action::Die(place) => {
+            Action::Die(position) => {
                 state.world.crashes -= 1;
                 state.disturbed = true;
-                if let Process::Deliverer { .. } = state.processes.remove(place) {
+                if let Process::Deliverer { .. } = state.processes.remove(position) {
                     state.messages += 1; // what was not deleted is seen again
                 }
             }

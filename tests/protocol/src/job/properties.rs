@@ -40,7 +40,7 @@ fn always() -> Vec<Property<Protocol>> {
         Property::always("I1 a chunk is short only of a job that ends", |_, s: &State| {
             of_job(s, |job| job.short == 0 || job.refused || job.status != Status::Running)
         }),
-        Property::always("I2 counters tell the truth", |_, s: &State| {
+        Property::always("I2 counters are true", |_, s: &State| {
             of_job(s, |job| {
                 u32::from(job.successful) == job.labeled.count_ones()
                     && u32::from(job.successful + job.skipped) == (job.receipts & !job.short).count_ones()
@@ -67,7 +67,7 @@ fn always() -> Vec<Property<Protocol>> {
                 || s.delivery == Delivery::Delivered && s.received
                 || !is_at_rest(model, s)
         }),
-        Property::always("I6 the event tells the truth", |_, s: &State| {
+        Property::always("I6 the event has the true counters", |_, s: &State| {
             s.event.is_none_or(|event| s.job.as_ref().is_some_and(|job| event == (job.successful, job.skipped)))
         }),
         Property::always("I7 cancel means stop", |_, s: &State| s.late_calls == 0),

@@ -107,7 +107,7 @@ pub(super) enum Process {
     Worker { batch: u8, task: bool, step: Work, late_calls: u8 },
     /// `settle`, called by the task `Finalize`, or by the watchdog. `problem`: what carried the job has stopped.
     Settler { task: bool, problem: bool, step: Settling },
-    /// `App::record` of the function `deliver`; it holds a message.
+    /// `Deliverer::request`; it holds a message.
     Deliverer { number: u8, step: Delivering },
 }
 
@@ -115,7 +115,7 @@ pub(super) enum Process {
 pub(super) enum Work {
     /// Reads the job, and its receipts.
     Read,
-    /// Looks whether the job goes on and asks the model about the first of these open chunks. Reading and asking are one
+    /// Reads whether the job goes on, and asks the model about the first of these open chunks. Reading and asking are one
     /// step: what lies between them in the code is half a second, not a race.
     Ask(Items),
     /// Commits the first of these.
@@ -205,11 +205,11 @@ pub enum Action {
     Label,
     /// The first batch is invoked although its task runs.
     Double,
-    /// The endpoint refuses the call that the worker of this place makes.
+    /// The endpoint refuses the call that the worker of this position makes.
     RefuseCall(usize),
     /// Lambda refuses the invocation of a task (`Lambda.TooManyRequestsException`).
     RefuseInvocation,
-    /// The process of this place does its next step.
+    /// The process of this position does its next step.
     Step(usize),
     /// It dies first.
     Die(usize),
@@ -217,7 +217,7 @@ pub enum Action {
     Invoke(u8),
     /// Or has no attempts left.
     GiveUp,
-    /// The watchdog sees a job whose execution does not run (`Watchdog::look_after`).
+    /// The watchdog sees a job whose execution does not run (`settle`).
     Tick,
     /// Lambda takes a message off the queue.
     Receive,

@@ -58,7 +58,7 @@ pub(super) fn is_pcd(head: &Head) -> Result<bool, Stop> {
     Ok(false)
 }
 
-/// Where a head that is text is read.
+/// A reader of a head that is text.
 struct Text<'a> {
     head: &'a Head,
     at: u64,
@@ -74,7 +74,7 @@ impl Text<'_> {
         }
     }
 
-    /// Goes on while bytes are such. Answers the first that is not.
+    /// Skips bytes of a kind. Returns the first other one.
     fn skip(&mut self, is: impl Fn(u8) -> bool) -> Result<Option<u8>, Stop> {
         loop {
             let rest = match self.head.rest(self.at) {
@@ -90,7 +90,7 @@ impl Text<'_> {
         }
     }
 
-    /// Goes on behind a word. Answers it in capitals; one that is too long is cut.
+    /// Reads a word, in capitals. One that is too long is cut.
     fn word(&mut self) -> Result<Vec<u8>, Stop> {
         let mut word = Vec::with_capacity(WORD_BYTES);
         while word.len() < WORD_BYTES
@@ -105,9 +105,9 @@ impl Text<'_> {
 
 /// Metres that a coordinate may have.
 const FAR: f32 = 1e5;
-/// What is nearer to zero, and not zero, is no coordinate: bytes of something else.
+/// A number that is nearer to zero, and not zero, is no coordinate: the bytes are something else.
 const NEAR: f32 = 1e-9;
-/// Most that reflectance, the number of a ring, or a time is.
+/// The largest reflectance, number of a ring, or time.
 const MOST: f32 = 65_536.0;
 
 /// Rows of x, y, z, reflectance (KITTI), and the number of the ring (nuScenes), as little-endian floats of 32 bits: nothing but

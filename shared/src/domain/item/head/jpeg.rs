@@ -2,7 +2,7 @@
 //!
 //! As libjpeg reads them: any number of segments of any length, fill bytes and even junk before a marker. A segment is skipped and
 //! not read. A chain of segments cannot be skipped at once, though, and profiles, depth maps and thermal pictures come as runs of
-//! dozens of segments of one kind and length: so a run is leaped over, to where its next segments must be.
+//! dozens of segments of one kind and length: a leap over a run lands where its later segments must be.
 
 use super::{Head, Stop, sized, tiff};
 use crate::domain::item::content::Stored;
@@ -10,11 +10,11 @@ use crate::domain::prediction::orientation::Orientation;
 
 /// Shorter segments are not worth a leap.
 const LEAPED: u64 = 8 * 1024;
-/// The first leap over a run whose length nothing announces: so many segments.
+/// Segments of the first leap over a run whose length is not announced.
 const FIRST_LEAP: u64 = 4;
 
 pub(super) fn read(head: &Head) -> Result<Stored, Stop> {
-    // In the way of a leap, or where one has landed on bytes that only look like a segment, no marker follows.
+    // A leap may land on bytes that only resemble a segment. No marker follows there, and the walk starts again without leaps.
     match walk(head, true) {
         Err(Stop::Fault(..)) => walk(head, false),
         walked => walked,
@@ -152,10 +152,10 @@ struct Run {
 }
 
 impl Run {
-    /// Where to read on behind this segment: at the next one, or at a later one of its run.
+    /// The position to read on from: the next segment, or a later one of its run.
     ///
-    /// A run that is announced is leaped over at once; of any other the second segment is the sign, and each leap is four times
-    /// the one before until one is too far; from there they halve. A leap counts if a segment of the run's kind is where it lands.
+    /// An announced run is leaped over at once. Any other run begins with its second segment: each leap is four times the one before
+    /// until one is too far, and half of it from then on. A leap counts if it lands on a segment of the run's kind.
     fn leap(&mut self, head: &Head, segment: &Segment) -> Result<u64, Stop> {
         if segment.length < LEAPED {
             *self = Self::default();

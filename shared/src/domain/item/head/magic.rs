@@ -2,13 +2,13 @@
 
 use crate::domain::item::content::{Content, PictureFormat, PointCloudFormat};
 
-/// What the first bytes say.
+/// The format that the first bytes name.
 pub(super) enum Magic {
     /// A picture whose size is read.
     Picture(PictureFormat),
-    /// Something whose first bytes say all.
+    /// Content that needs no further reading.
     Other(Content),
-    /// Nothing.
+    /// No known format.
     None,
 }
 
@@ -25,7 +25,7 @@ const PICTURES: [(&[u8], PictureFormat); 9] = [
     (b"RIFF....WEBP", PictureFormat::Webp),
 ];
 
-/// Those that are TIFFs but for their magic are among them; those that are TIFFs altogether are told by their directory.
+/// Formats that are TIFF but for their magic are among them. Those that are TIFF throughout are known by their directory.
 const CAMERA_RAWS: [(&[u8], &str); 12] = [
     (b"II\x2A\0....CR", "CR2"),
     (b"....ftypcrx ", "CR3"),
