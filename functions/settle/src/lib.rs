@@ -213,13 +213,13 @@ mod tests {
     use shared::domain::job::Job;
     use shared::domain::job_status::JobStatus;
     use shared::domain::webhook::{Delivery, Event as Told, Response};
-    use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
+    use shared::testing::{MemoryExecutions, MemoryJobs, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
 
     use super::*;
 
     const STALE: Duration = Duration::from_secs(900);
 
-    type TestWatchdog = Watchdog<MemoryJob, MemoryWebhooks, MemoryQueue, MemoryExecutions, StoppedClock>;
+    type TestWatchdog = Watchdog<MemoryJobs, MemoryWebhooks, MemoryQueue, MemoryExecutions, StoppedClock>;
 
     /// A watchdog over one running job, which last moved so long ago.
     fn watchdog(executions: impl FnOnce(&Job) -> MemoryExecutions, idle: Duration) -> TestWatchdog {
@@ -230,7 +230,7 @@ mod tests {
         clock.pass(idle);
         let webhooks = MemoryWebhooks::with(a_webhook());
         let executions = executions(&job);
-        let store = MemoryJob::of(job).told_to(&webhooks);
+        let store = MemoryJobs::of(job).with_webhooks(&webhooks);
         Watchdog { store, webhooks, queue: MemoryQueue::default(), executions, clock, stale: STALE }
     }
 
