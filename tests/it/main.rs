@@ -11,6 +11,7 @@ mod asl;
 mod documents;
 mod layers;
 mod lengths;
+mod messages;
 mod store;
 mod words;
 

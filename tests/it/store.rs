@@ -5,6 +5,7 @@
 
 mod dynamodb;
 mod faulty;
+mod golden;
 mod making;
 
 /// Runs tests, each a function of an empty store, on both implementations. A test that is not named here is dead
@@ -26,13 +27,6 @@ macro_rules! on_both {
     };
 }
 
-mod items;
-mod jobs;
-mod ledger;
-mod recover;
-mod requests;
-mod review;
-mod tenants;
 /// Runs tests of [`on_both`] on the fake that the functions' own tests use: it has the rules of the table once more, and this
 /// holds it to them (docs/decisions/0029).
 macro_rules! in_memory_too {
@@ -46,6 +40,13 @@ macro_rules! in_memory_too {
     };
 }
 
+mod items;
+mod jobs;
+mod ledger;
+mod recover;
+mod requests;
+mod review;
+mod tenants;
 mod upload_backlog;
 mod uploads;
 mod webhooks;

@@ -6,9 +6,9 @@ use futures_util::{Stream, StreamExt, stream};
 
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
-use crate::domain::job::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
+use crate::domain::job::outcome::{ItemCommit, Outcome, Receipt, SkipReason};
 use crate::domain::job::plan::Plan;
-use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job::{Job, JobOptions, JobSpec, JobState};
 use crate::domain::job_status::JobEvent;
 use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::draft::Draft;
@@ -34,12 +34,12 @@ pub struct MemoryJobs {
 struct State {
     /// The oldest first.
     jobs: BTreeMap<JobUid, Entry>,
-    /// Which job labeled an item; `None`: a person.
+    /// The job that labeled an item; `None`: a person did.
     results: HashMap<ItemUid, Option<JobUid>>,
     drafts: Vec<Draft>,
     /// How often files were changed.
     changes: HashMap<ItemUid, u32>,
-    /// Whose size came with a draft.
+    /// Assets whose size came with a draft.
     measured: Vec<Asset>,
     picked: Vec<Picked>,
 }
@@ -70,7 +70,7 @@ impl MemoryJobs {
         Self { fault: Arc::clone(fault), ..self }
     }
 
-    /// From now on a read of a status takes so long; it sees what there is at its end.
+    /// From now on a read of a status takes so long, and returns the status at its end.
     pub fn slow_down(&self, latency: Duration) {
         *lock(&self.latency) = latency;
     }
@@ -81,7 +81,7 @@ impl MemoryJobs {
         Self { commit_latency, ..self }
     }
 
-    /// Records deliveries among these webhooks.
+    /// With the deliveries of its events recorded there.
     #[must_use]
     pub fn with_webhooks(self, webhooks: &MemoryWebhooks) -> Self {
         Self { webhooks: webhooks.clone(), ..self }
@@ -153,8 +153,8 @@ impl MemoryJobs {
         self.lock().measured.clone()
     }
 
-    /// Whether the watchdog no longer checks any job.
-    pub fn is_forgotten(&self) -> bool {
+    /// Whether no job is watched.
+    pub fn is_unwatched(&self) -> bool {
         !self.lock().jobs.values().any(|entry| entry.is_watched)
     }
 
@@ -222,7 +222,7 @@ impl State {
     }
 
     /// What becomes of an item's draft: it is there, or why not.
-    fn draft(&mut self, job: JobUid, of: &ItemOutcome, draft: &Draft, measured: &[Asset]) -> Result<(), SkipReason> {
+    fn draft(&mut self, job: JobUid, of: &ItemCommit, draft: &Draft) -> Result<(), SkipReason> {
         if self.results.contains_key(&of.item) {
             return Err(SkipReason::AlreadyLabeled);
         }
@@ -231,7 +231,7 @@ impl State {
         }
         self.results.insert(of.item, Some(job));
         self.drafts.push(draft.clone());
-        self.measured.extend(measured.iter().find(|asset| asset.uid == of.item).cloned());
+        self.measured.extend(of.measured.clone());
         Ok(())
     }
 }
@@ -326,7 +326,7 @@ impl Jobs for MemoryJobs {
     async fn unwatch_job(&self, job: JobUid) -> Result<(), Error> {
         self.with(job, |entry| {
             if entry.job.state.status.is_active() {
-                return Err(Error::internal("an active job is watched"));
+                return Err(Error::internal("an active job stays watched"));
             }
             entry.is_watched = false;
             Ok(())
@@ -370,15 +370,14 @@ impl Ledger for MemoryJobs {
             if entry.is_closed || !matches!(entry.job.state.status, JobStatus::Running | JobStatus::Cancelled) {
                 return Ok(Commit::JobOver);
             }
-            for item in chunk.outcomes.iter_mut().flatten().filter(|_| !spec.dry_run) {
+            for item in chunk.items.iter_mut().flatten().filter(|_| !spec.dry_run) {
                 if let Outcome::Successful(draft) = &item.outcome
-                    && let Err(reason) = state.draft(spec.uid, item, draft, &chunk.measured)
+                    && let Err(reason) = state.draft(spec.uid, item, draft)
                 {
                     item.outcome = Outcome::Skipped(reason);
                 }
             }
-            let receipt =
-                Receipt::of(&chunk.outcomes, chunk.dropped_labels, chunk.notes, chunk.raw).remarked(chunk.remarks);
+            let receipt = Receipt::of(&chunk.items);
             let (tally, entry) = (receipt.tally(), state.entry(spec.uid)?);
             let counters = &mut entry.job.state.counters;
             counters.successful += tally.successful;
@@ -424,10 +423,7 @@ pub fn a_job() -> Job {
         organization: OrganizationUid::named("acme"),
         project: ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap(),
         provider: None,
-        model_type: Some(ModelType::Yolo),
-        confidence_threshold: 0.5,
-        label_thresholds: Default::default(),
-        labels: Vec::new(),
+        options: JobOptions { model_type: Some(ModelType::Yolo), ..JobOptions::default() },
         wanted: Vec::new(),
         prompts: Default::default(),
         dry_run: false,
