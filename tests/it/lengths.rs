@@ -13,7 +13,9 @@ const PRODUCT: [&str; 4] = ["shared/src", "functions", "admin", "openapi"];
 const TESTING: &str = "shared/src/testing/";
 
 /// Functions to be cut.
-const STILL_LONG: [(&str, &str); 1] = [("functions/catalog/src/datasets.rs", "dataset_item_view")];
+const STILL_LONG: [(&str, &str); 1] = [
+    ("functions/catalog/src/datasets.rs", "dataset_item_view"),
+];
 
 #[derive(Debug, PartialEq, Eq)]
 struct Function {
