@@ -22,7 +22,7 @@ use shared::domain::reply::decode;
 use shared::domain::{Error, ErrorCode};
 use shared::ports::{Model, Objects};
 use shared::testing::{
-    Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
+    Fault, MemoryJobs, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
     a_mask, a_png, an_item,
 };
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ const CHUNK: u32 = 8;
 const NOW: i64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(600);
 
-type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryWeb, ScriptedModels, StoppedClock>;
+type TestWorker = Worker<MemoryJobs, MemoryTenants, MemoryObjects, MemoryWeb, ScriptedModels, StoppedClock>;
 
 fn running() -> Job {
     let mut job = a_job();
@@ -74,7 +74,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
     let fault = Arc::new(fault);
     let endpoint = SageMaker::new("yolo", "us-east-1");
     let worker = Worker {
-        store: MemoryJob::of(job).failing(&fault),
+        store: MemoryJobs::of(job).failing(&fault),
         providers: MemoryTenants::default(),
         objects: objects.failing(&fault),
         web: MemoryWeb::default(),
@@ -292,7 +292,7 @@ async fn a_dry_run_keeps_no_large_draft() {
     let (worker, batch) = masking((0..40).map(|n| intricate(n, 4_000)).collect()).await;
     let mut job = running();
     job.spec.dry_run = true;
-    let worker = Worker { store: MemoryJob::of(job), ..worker };
+    let worker = Worker { store: MemoryJobs::of(job), ..worker };
 
     worker.run(&batch, "a", far()).await.unwrap();
 

@@ -10,7 +10,7 @@ use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Items, Organizations, Page, Projects, Providers, Slice, UnlabeledQuery};
 use crate::testing::uploads::Uploaded;
-use crate::testing::{Fault, lock};
+use crate::testing::{Fault, MemoryJobs, lock};
 
 /// Projects, their items and providers in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,7 @@ pub struct MemoryTenants {
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
     organizations: Arc<Mutex<Vec<Organization>>>,
     pub(super) uploads: Arc<Mutex<Uploaded>>,
+    pub(super) jobs: MemoryJobs,
     pub(super) fault: Arc<Fault>,
 }
 
@@ -27,7 +28,7 @@ impl MemoryTenants {
     /// One of the calls fails that are about items, uploads or jobs, or that add a project or a provider.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
-        Self { fault: Arc::clone(fault), ..self }
+        Self { jobs: self.jobs.clone().failing(fault), fault: Arc::clone(fault), ..self }
     }
 
     fn with_project<T>(

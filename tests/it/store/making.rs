@@ -22,6 +22,7 @@ use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Before, Chunk, Ending, Items, Jobs, Ledger, Page, Slice, UnlabeledQuery, Webhooks};
 use shared::store::Store;
+use shared::testing::MemoryJobs;
 
 /// A second of these tests' own time.
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -69,12 +70,12 @@ pub(crate) fn a_plan(job: JobUid, manifest: &str) -> Plan {
 }
 
 /// A job in the table, still pending.
-pub(crate) async fn pending(store: &Store, spec: &JobSpec) {
+pub(crate) async fn pending(store: &impl Jobs, spec: &JobSpec) {
     store.create_job(spec, &JobState::new(spec.created_at)).await.unwrap();
 }
 
 /// A job in the table, running, with `total` items.
-pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
+pub(crate) async fn running(store: &impl Jobs, spec: &JobSpec, total: u32) {
     pending(store, spec).await;
     store.plan_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
 }
@@ -86,13 +87,13 @@ pub(crate) fn an_ending(status: JobStatus, deliveries: Vec<Delivery>) -> Ending 
 }
 
 /// Ends a job as it is now.
-pub(crate) async fn end(store: &Store, job: JobUid, status: JobStatus) {
+pub(crate) async fn end(store: &impl Jobs, job: JobUid, status: JobStatus) {
     let job = store.job(job).await.unwrap();
     assert!(store.end_job(&job, &an_ending(status, Vec::new()), at(9)).await.unwrap());
 }
 
 /// The job that holds the project, from the error of a create.
-pub(crate) async fn holder(store: &Store, project: ProjectUid) -> JobUid {
+pub(crate) async fn holder(store: &impl Jobs, project: ProjectUid) -> JobUid {
     let spec = a_spec(project, 99);
     match store.create_job(&spec, &JobState::new(spec.created_at)).await {
         Err(Error::JobActive(holder)) => holder,
@@ -128,10 +129,35 @@ pub(crate) fn stored(outcomes: Vec<Result<Option<Item>, Error>>) -> Vec<Option<I
     outcomes.into_iter().map(Result::unwrap).collect()
 }
 
+/// The table, or a fake of it: jobs, what their workers commit, and items to commit.
+pub(crate) trait Table: Jobs + Ledger {
+    async fn add_unlabeled(&self, items: &[Item]);
+    async fn is_labeled(&self, item: ItemUid) -> bool;
+}
+
+impl Table for Store {
+    async fn add_unlabeled(&self, items: &[Item]) {
+        stored(self.add_items(items).await);
+    }
+
+    async fn is_labeled(&self, item: ItemUid) -> bool {
+        self.items(&[item]).await.unwrap().remove(0).result.is_some()
+    }
+}
+
+/// Knows no items: it takes every one for unlabeled until it is labeled.
+impl Table for MemoryJobs {
+    async fn add_unlabeled(&self, _: &[Item]) {}
+
+    async fn is_labeled(&self, item: ItemUid) -> bool {
+        Self::is_labeled(self, item)
+    }
+}
+
 /// Items in the table, by uid.
-pub(crate) async fn unlabeled(store: &Store, project: ProjectUid, count: usize) -> Vec<ItemUid> {
+pub(crate) async fn unlabeled(store: &impl Table, project: ProjectUid, count: usize) -> Vec<ItemUid> {
     let items = some_items(project, count);
-    stored(store.add_items(&items).await);
+    store.add_unlabeled(&items).await;
     items.iter().map(|item| item.asset.uid).collect()
 }
 
@@ -147,7 +173,7 @@ pub(crate) async fn waiting_assets(store: &Store, project: ProjectUid) -> Vec<As
 }
 
 /// A job's receipts, in order.
-pub(crate) async fn receipts(store: &Store, job: JobUid) -> Vec<Receipt> {
+pub(crate) async fn receipts(store: &impl Ledger, job: JobUid) -> Vec<Receipt> {
     store.receipts(job, None).try_collect().await.unwrap()
 }
 
@@ -189,7 +215,7 @@ pub(crate) fn counted(total: u32, successful: u32, failed: u32, skipped: u32) ->
 }
 
 /// The counters of a job, as of now.
-pub(crate) async fn counters(store: &Store, job: JobUid) -> Counters {
+pub(crate) async fn counters(store: &impl Jobs, job: JobUid) -> Counters {
     store.job(job).await.unwrap().state.counters
 }
 

@@ -11,7 +11,7 @@ use shared::domain::prediction::label_count::LabelCount;
 use shared::domain::prediction::size::Size;
 use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
 use shared::ports::Objects;
-use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
+use shared::testing::{MemoryJobs, ScriptedModel, ScriptedModels, an_item};
 
 use super::{far, running, worker_on};
 use crate::Worker;
@@ -91,7 +91,7 @@ impl Case {
         job.spec.wanted = self.job.labels.clone();
         let answer = self.text.clone().unwrap_or_else(|| self.answer.to_string());
         let models = ScriptedModels(ScriptedModel::answering(answer, self.reading()));
-        let worker = Worker { store: MemoryJob::of(job), models, ..worker };
+        let worker = Worker { store: MemoryJobs::of(job), models, ..worker };
 
         worker.run(&batch, "a", far()).await.unwrap();
 

@@ -142,7 +142,7 @@ impl Connect for ServedModels {
     }
 }
 
-type ServedWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryWeb, ServedModels, StoppedClock>;
+type ServedWorker = Worker<MemoryJobs, MemoryTenants, MemoryObjects, MemoryWeb, ServedModels, StoppedClock>;
 
 /// A worker on `items` items, with 16 slots. The job began to run just now.
 async fn meeting(items: usize, model: Served) -> (ServedWorker, Batch) {
