@@ -151,7 +151,7 @@ impl Refusal {
             Self::BadRequest => "The request breaks the contract; `errors` says where.",
             Self::Unauthorized => "No key, an unknown or revoked one, or one past its date.",
             Self::Forbidden => "The key's scopes do not allow the call.",
-            Self::NotFound => "Unknown, or another organization's: the two are not told apart.",
+            Self::NotFound => "Unknown, or another organization's: the answer does not say which.",
             Self::Conflict => "What is there forbids it, or its `Idempotency-Key` has named another request.",
             Self::BodyTooLarge => "The body is too large.",
             Self::TooManyRequests => "Too many requests with this key, or from this address without one.",
@@ -208,7 +208,7 @@ fn headers() -> Value {
     json!({
         "X-RateLimit-Limit": integer("Requests that the key has a minute."),
         "X-RateLimit-Remaining": integer("Of these, how many are left."),
-        "X-RateLimit-Reset": integer("When they are counted anew, Unix time in seconds."),
+        "X-RateLimit-Reset": integer("When they are counted from zero again, Unix time in seconds."),
         "X-Request-Id": {"description": "Names the request in our logs.", "schema": {"type": "string"}},
         "Retry-After": integer("Seconds to wait."),
     })

@@ -105,7 +105,7 @@ pub(crate) struct AddedView {
 /// A line that was not added.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LineError {
-    /// Its place in `items`, from 0.
+    /// Its position in `items`, from 0.
     line: usize,
     /// Its key, if it has one.
     #[schema(required)]
@@ -128,10 +128,10 @@ impl Line {
     }
 }
 
-/// Add items: one, or a list of up to 1,000. Adding an item again is fine; whoever repeats a call misses nothing.
+/// Add items: one, or a list of up to 1,000. Adding an item again is fine, so a call may be repeated.
 ///
-/// Lines of a list are judged one by one: the good ones are added, and `errors` tells of the others. If there is no good one,
-/// the call is refused.
+/// Each line of a list is judged by itself: the good ones are added, and `errors` lists the others. If there is no good one, the
+/// call is refused.
 #[utoipa::path(
     post, path = "/projects/{uid}/items/", tag = "items",
     params(("uid" = ProjectUid, Path)),

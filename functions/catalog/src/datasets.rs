@@ -111,7 +111,7 @@ pub(crate) struct DatasetItemView {
 #[schema(as = DatasetItemMetadata)]
 pub(crate) struct MetadataView {
     asset_type: AssetType,
-    /// Pixels. `null` of a point cloud, and of an upload that no job has looked into yet.
+    /// Pixels. `null` of a point cloud, and of an upload that no job has read yet.
     #[schema(required)]
     width: Option<u32>,
     /// See `width`.

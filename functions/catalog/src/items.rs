@@ -34,7 +34,7 @@ pub(crate) struct ItemView {
     file_size: Option<Size>,
     /// `none`, or the status of its result, `draft` or `accepted`.
     status: &'static str,
-    /// The ETag of its file, as S3 has told of it last; `null` if it has not.
+    /// The ETag of its file, of the last event of S3; `null` if there was none.
     #[schema(required)]
     version: Option<String>,
     /// Its file was deleted: no job takes it until it is uploaded again.

@@ -26,7 +26,7 @@ pub(crate) struct ProjectView {
     status: ProjectStatus,
     /// The label set; empty: any label.
     labels: Vec<String>,
-    /// What a model of open vocabulary is told to look for, of the labels that have a prompt.
+    /// What a model of open vocabulary is asked to find, of the labels that have a prompt.
     label_prompts: Vec<PromptedLabel>,
     /// Whether its status is `active`.
     is_active: bool,

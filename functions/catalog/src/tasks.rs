@@ -66,7 +66,7 @@ impl From<Item> for TaskView {
     }
 }
 
-/// List tasks. A page may be short and still not be the last: the status is looked at while walking the items.
+/// List tasks. A page may be short and still not be the last: the status is filtered while the items are read.
 #[utoipa::path(
     get, path = "/tasks/", tag = "tasks",
     params(

@@ -35,7 +35,7 @@ const CURSOR_CHARS: usize = 1_024;
 /// Where an undo goes on.
 #[derive(ToSchema)]
 pub(crate) struct DraftsToDiscard {
-    /// Goes on where the call that answered it ended. Without it a call begins anew, which is harmless.
+    /// Goes on where the call that answered it ended. Without it a call begins again, which is harmless.
     cursor: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct DiscardedDrafts {
     discarded: usize,
     /// Drafts that stay, by reason.
     kept: Vec<KeptDrafts>,
-    /// Items that this call has looked at: of the job's successful ones.
+    /// Items that this call has examined: of the job's successful ones.
     examined: usize,
     /// Whether it came to the end of the job.
     done: bool,
@@ -63,8 +63,8 @@ pub(crate) struct KeptDrafts {
 }
 
 /// Discard a finished job's drafts, but for those that a person has accepted or corrected. Their items are unlabeled again. Call
-/// again with the `cursor` until `done`; a call without it begins anew, which is harmless. The job and its counters stay as
-/// they are, and nobody is told.
+/// again with the `cursor` until `done`; a call without it begins again, which is harmless. The job and its counters stay as
+/// they are, and no event is sent.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/discard-drafts/", tag = "auto-label jobs",
     params(("uid" = JobUid, Path)),

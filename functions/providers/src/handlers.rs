@@ -23,7 +23,7 @@ const TRIES: usize = 2;
 
 type Api<P> = State<Arc<ProviderApi<P>>>;
 
-/// Add a provider. Its credentials are sealed, and shown to nobody any more.
+/// Add a provider. Its credentials are encrypted, and never shown again.
 #[utoipa::path(
     post, path = "/inference-providers/", tag = "inference providers",
     request_body = NewProvider,

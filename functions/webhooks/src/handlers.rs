@@ -201,7 +201,7 @@ pub(crate) async fn delivery<P: WebhookPorts>(
     Ok(Json(DeliveryView::of(api.delivery(&caller, READ, &uid).await?)))
 }
 
-/// Deliver again, whatever came of it: the same uid and bytes, on a schedule that begins anew. A delivery that is due
+/// Deliver again, whatever came of it: the same uid and bytes, on a schedule that begins again. A delivery that is due
 /// within a minute anyway is answered as it is, so that asking twice is fine.
 #[utoipa::path(
     post, path = "/webhook-deliveries/{uid}/redeliver/", tag = "webhook deliveries",

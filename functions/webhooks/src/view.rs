@@ -35,7 +35,7 @@ impl WebhookView {
     }
 }
 
-/// The answer to a create call: the one place where a secret is shown.
+/// The answer to a create call: no other one shows a secret.
 // Without `Debug`, so that no log prints it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedWebhook)]

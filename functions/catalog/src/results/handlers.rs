@@ -85,7 +85,7 @@ pub(crate) async fn get<P: CatalogPorts>(
     ResultView::of(api.result(&caller, READ, &uid).await?).ok_or(Error::NotFound)
 }
 
-/// Correct a result: these annotations are right, and it counts as accepted. Tells `result.accepted`.
+/// Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
@@ -109,7 +109,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, verdict).await
 }
 
-/// Accept a result as it is. Tells `result.accepted`; again is fine, and tells nothing.
+/// Accept a result as it is. Sends the event `result.accepted`; a repeated call sends none.
 #[utoipa::path(
     post, path = "/results/{uid}/accept/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
@@ -129,8 +129,8 @@ pub(crate) async fn accept<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Accept)).await
 }
 
-/// Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Tells
-/// `result.rejected`; again is fine, and tells nothing.
+/// Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Sends the event
+/// `result.rejected`; a repeated call sends none.
 #[utoipa::path(
     post, path = "/results/{uid}/reject/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),

@@ -33,7 +33,7 @@ const CHECK: Duration = Duration::from_secs(2);
 const REVIEWS: usize = 16;
 
 /// Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
-/// without it begins anew, which is harmless. Tells `result.accepted` for each.
+/// without it begins again, which is harmless. Sends the event `result.accepted` for each.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/accept/", tag = "results",
     params(("uid" = ProjectUid, Path)),
@@ -51,7 +51,7 @@ pub(crate) async fn accept_all<P: CatalogPorts>(
 }
 
 /// Reject many drafts: those of the project that match every field given. Their items are unlabeled again. Call again with
-/// the `cursor` until `done`; a call without it begins anew, which is harmless. Tells `result.rejected` for each.
+/// the `cursor` until `done`; a call without it begins again, which is harmless. Sends the event `result.rejected` for each.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/reject/", tag = "results",
     params(("uid" = ProjectUid, Path)),

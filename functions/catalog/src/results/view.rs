@@ -164,7 +164,7 @@ pub(crate) struct RejectedDrafts {
 /// How far a call has come.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Progress {
-    /// Results that this call has looked at.
+    /// Results that this call has examined.
     pub(crate) examined: usize,
     /// Whether it came to the end of the project.
     pub(crate) done: bool,

@@ -243,7 +243,7 @@ pub struct NewItem {
     #[schema(value_type = Option<String>, max_length = 8_192)]
     url: Option<Source>,
     /// Pixels of the picture upright, its EXIF orientation applied; of pictures and frames, with `height`, or neither: then they
-    /// are read from the head of the file, of an upload when S3 has told of it or a job comes to it. What is given stays: see
+    /// are read from the head of the file, of an upload when the event of S3 has come or a job takes the item. What is given stays: see
     /// `file_size` of the item.
     #[schema(minimum = 1, maximum = 1_000_000)]
     width: Option<u32>,

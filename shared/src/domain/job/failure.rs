@@ -39,7 +39,7 @@ pub enum FailureCode {
     UnlikelyCoordinates,
 }
 
-/// What was corrected in an answer, or looks wrong in it, without being malformed.
+/// What was corrected in an answer, or seems wrong in it, without being malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteCode {

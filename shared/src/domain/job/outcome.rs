@@ -183,7 +183,7 @@ pub struct Receipt {
     pub items: Vec<ItemUid>,
 }
 
-/// What became of an item: a line of the per-item report (design.md, section 4).
+/// What became of an item: a line of the per-item report (contract, 6.4).
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ItemReport {
     /// The item.
@@ -196,7 +196,7 @@ pub struct ItemReport {
     /// Why, for people; `null` for a successful item.
     #[schema(required)]
     pub message: Option<String>,
-    /// What was dropped of the model's answer, what was corrected in it, and what looks wrong in it.
+    /// What was dropped of the model's answer, what was corrected in it, and what seems wrong in it.
     #[schema(required)]
     pub note: Option<String>,
 }

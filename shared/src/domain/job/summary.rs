@@ -11,7 +11,7 @@ use crate::domain::job::outcome::Receipt;
 use crate::domain::limits;
 use crate::domain::prediction::label_count::LabelCount;
 
-/// What was corrected in answers, or looks wrong in them, without being malformed.
+/// What was corrected in answers, or seems wrong in them, without being malformed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SummaryNote {
     /// For programs.
@@ -34,9 +34,9 @@ pub struct Summary {
     /// Predictions of labels that the job does not want, by label, most first, at most 50.
     #[serde(default)]
     pub dropped_labels: Vec<LabelCount>,
-    /// Failed items, coordinates that look wrong throughout, and dropped predictions: the first 20.
+    /// Failed items, coordinates that seem wrong throughout, and dropped predictions: the first 20.
     pub errors: Vec<ItemError>,
-    /// What was corrected in answers, or looks wrong in them, by code.
+    /// What was corrected in answers, or seems wrong in them, by code.
     #[serde(default)]
     pub notes: Vec<SummaryNote>,
     /// The project had more unlabeled items than one job takes (contract, D11).

@@ -206,7 +206,7 @@ pub struct NewProject {
     /// The label set; empty: any label.
     #[schema(value_type = Option<Vec<String>>, max_items = 1_000)]
     labels: Vec<String>,
-    /// What a model is told to look for under a label, sent to it as `prompts` beside `labels`: by label, or as the list of pairs in
+    /// What a model is asked to find under a label, sent to it as `prompts` beside `labels`: by label, or as the list of pairs in
     /// which it is shown. Each must differ from the others, and from other labels.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     label_prompts: BTreeMap<String, String>,

@@ -74,7 +74,7 @@ impl Coordinates {
     }
 }
 
-/// What a request looks like.
+/// The form of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestFormat {
@@ -95,7 +95,7 @@ impl RequestFormat {
     }
 }
 
-/// What an answer looks like.
+/// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseFormat {
