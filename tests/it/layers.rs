@@ -1,4 +1,4 @@
-//! Dependencies point one way (house style, section 1): `functions -> adapters -> ports -> domain`. Read from the
+//! Dependencies point one way (CONTRIBUTING.md, "Where a change goes"): `functions -> adapters -> ports -> domain`. Read from the
 //! tokens of every source file, so that comments and strings say what they like.
 
 use std::fs;

@@ -13,15 +13,8 @@ const PRODUCT: [&str; 4] = ["shared/src", "functions", "admin", "openapi"];
 const TESTING: &str = "shared/src/testing/";
 
 /// Functions to be cut.
-const STILL_LONG: [(&str, &str); 8] = [
+const STILL_LONG: [(&str, &str); 1] = [
     ("functions/catalog/src/datasets.rs", "dataset_item_view"),
-    ("functions/catalog/src/results/sweep.rs", "walk"),
-    ("functions/infer/src/gate.rs", "miss"),
-    ("functions/infer/src/lib.rs", "work"),
-    ("functions/infer/src/main.rs", "main"),
-    ("shared/src/inference/sagemaker.rs", "invalid"),
-    ("shared/src/store/ledger.rs", "commit"),
-    ("shared/src/store/tenants.rs", "change_project"),
 ];
 
 #[derive(Debug, PartialEq, Eq)]

@@ -8,8 +8,10 @@
 )]
 
 mod asl;
+mod documents;
 mod layers;
 mod lengths;
+mod messages;
 mod store;
 mod words;
 

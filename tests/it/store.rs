@@ -5,6 +5,7 @@
 
 mod dynamodb;
 mod faulty;
+mod golden;
 mod making;
 
 /// Runs tests, each a function of an empty store, on both implementations. A test that is not named here is dead

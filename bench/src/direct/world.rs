@@ -16,7 +16,7 @@ use shared::domain::Timestamp;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use shared::domain::job::plan::{Plan, Workers};
-use shared::domain::job::{Job, JobSpec, JobState};
+use shared::domain::job::{Job, JobOptions, JobSpec, JobState};
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
 use shared::lambda::{Aws, SystemClock};
@@ -140,10 +140,7 @@ async fn planned(case: &Case, store: &Store, objects: Bucket) -> Result<Plan, Bo
         organization,
         project,
         provider: None,
-        model_type: Some(ModelType::Yolo),
-        confidence_threshold: 0.5,
-        label_thresholds: Default::default(),
-        labels: Vec::new(),
+        options: JobOptions { model_type: Some(ModelType::Yolo), ..JobOptions::default() },
         wanted: vec!["car".into(), "person".into()],
         prompts: Default::default(),
         dry_run: false,

@@ -1,4 +1,4 @@
-//! Finalize: the state machine's last task. It settles the job with what the workers left behind.
+//! Finalize: the state machine's last task. It settles the job with what its workers have committed.
 
 use serde::{Deserialize, Serialize};
 use shared::domain::id::JobUid;
@@ -18,7 +18,7 @@ pub struct Input {
     error: Option<Caught>,
 }
 
-/// What a `Catch` writes (AWS, "Handling errors in Step Functions workflows").
+/// The error that a `Catch` writes (AWS, "Handling errors in Step Functions workflows").
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Caught {
@@ -27,14 +27,14 @@ struct Caught {
     cause: String,
 }
 
-/// The task's answer, and so the execution's.
+/// The output of the task, and so of the execution.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Output {
     job: JobUid,
     status: JobStatus,
 }
 
-/// What Lambda writes into `Cause` (AWS, "Lambda function errors in Rust").
+/// The content of `Cause`, as Lambda writes it (AWS, "Lambda function errors in Rust").
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LambdaCause {
@@ -42,7 +42,7 @@ struct LambdaCause {
 }
 
 impl Caught {
-    /// A sentence for users. Of an error that is not for them they get the name.
+    /// A sentence for users. Of an error whose text is not for users it has the name alone.
     fn sentence(&self) -> String {
         if FOR_USERS.iter().any(|code| self.error == code.facts().task_error)
             && let Ok(LambdaCause { error_message }) = serde_json::from_str(&self.cause)
@@ -78,6 +78,22 @@ mod tests {
 
     fn caught(error: &str, cause: &str) -> Caught {
         Caught { error: error.into(), cause: cause.into() }
+    }
+
+    const GOLDEN: &str = include_str!("../../../tests/it/golden/messages.json");
+
+    #[test]
+    fn golden_inputs_of_before_still_read() {
+        let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        let inputs = golden["finalize_inputs"].as_array().unwrap().iter();
+        let inputs: Vec<Input> = inputs.map(|input| serde_json::from_str(input.as_str().unwrap()).unwrap()).collect();
+
+        let sentences: Vec<Option<String>> =
+            inputs.iter().map(|input| Some(input.error.as_ref()?.sentence())).collect();
+        assert_eq!((&sentences[0], sentences[1].as_deref()), (&None, Some("No endpoint.")));
+        assert!(sentences[2].as_ref().unwrap().contains("(States.Timeout)"));
+        let output = Output { job: inputs[0].job, status: JobStatus::Completed };
+        assert_eq!(Some(serde_json::to_string(&output).unwrap().as_str()), golden["finalize_answer"].as_str());
     }
 
     #[test]

@@ -1,16 +1,12 @@
-//! Undo of a job: its drafts go, but for those that a person has touched (I3).
+//! Undo of a job: its drafts are removed, but for those that a person has touched (I3).
 //!
-//! Every draft goes by a conditional write of its own, found through the job's receipts. So a call may die anywhere and be
+//! Every draft is removed by a conditional write of its own, found through the job's receipts. So a call may die anywhere and be
 //! repeated from anywhere; it only finds fewer drafts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::fields::{self, Fields};
@@ -20,26 +16,24 @@ use shared::domain::item::result::{Kept, Undo};
 use shared::domain::job::outcome::OutcomeKind;
 use shared::domain::job_status::JobStatus;
 use shared::domain::{Error, limits};
-use shared::http::{Body, Caller, Path, Problem, respond};
-use shared::ports::{Clock, Drafts, Executions, Items, Jobs, Page, Queue, Reports, Slice};
+use shared::http::{Answer, Body, Caller, Cursor, Path, Problem};
+use shared::ports::{Clock, Drafts, Items, Jobs, Page, Reports, Slice};
 use utoipa::ToSchema;
 
-use crate::App;
 use crate::handlers::WRITE;
+use crate::{Api, JobPorts};
 
 /// After this a call begins no other draft. Clients wait for 30 seconds, the gateway no longer.
 const TIME: Duration = Duration::from_secs(15);
 /// Drafts at once.
 const DISCARDS: usize = 16;
-/// Changes of one item that may come in between before the table counts as busy.
-const LOOKS: usize = 3;
+/// Changes of one item meanwhile, one after the other, before the table counts as busy.
+const READS: usize = 3;
 /// No cursor of ours is longer.
 const CURSOR_CHARS: usize = 1_024;
 
 /// Where an undo goes on.
-// For the API's description alone: `Undoing` reads it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
 pub(crate) struct DraftsToDiscard {
     /// Goes on where the call that answered it ended. Without it a call begins anew, which is harmless.
     cursor: Option<String>,
@@ -80,19 +74,18 @@ pub(crate) struct KeptDrafts {
         (status = 409, description = "`job_not_finished`: cancel it, or wait for its end.", body = Problem),
     ),
 )]
-pub(crate) async fn discard_drafts<S, E, Q, C>(
-    State(app): State<Arc<App<S, E, Q, C>>>,
+pub(crate) async fn discard_drafts<P: JobPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     Body(body): Body,
-) -> Response
-where
-    S: Jobs + Reports + Items + Drafts,
-    E: Executions,
-    Q: Queue,
-    C: Clock,
-{
-    respond(app.discard_drafts(&caller, &uid, &body).await.map(Json))
+) -> Answer<DiscardedDrafts> {
+    let job = api.job(&caller, WRITE, &uid).await?;
+    job.finished()?;
+    // A chunk in flight at the cancel would leave drafts behind the undo.
+    api.store.close_job(job.spec.uid, &[JobStatus::Cancelled]).await?;
+    let undo = DraftUndo { store: &api.store, clock: &api.clock };
+    undo.undo(Undoing::read(&body, job.spec.uid)?).await.map(Json)
 }
 
 /// What is left to do: the content of a cursor. It holds no tenant: the job is the path's, which the caller must own.
@@ -108,16 +101,17 @@ impl Undoing {
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another job.
     fn read(body: &[u8], job: JobUid) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
-        let cursor = fields.optional("cursor", fields::text(1, CURSOR_CHARS));
+        let asked = DraftsToDiscard { cursor: fields.optional("cursor", fields::text(1, CURSOR_CHARS)) };
         fields.finish()?;
-        let Some(cursor) = cursor else { return Ok(Self { job, after: None }) };
-        let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::InvalidCursor)?;
-        let undoing: Self = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
+        let Some(cursor) = asked.cursor else { return Ok(Self { job, after: None }) };
+        let undoing = Self::unpack(&cursor)?;
         if undoing.job == job { Ok(undoing) } else { Err(Error::InvalidCursor) }
     }
+}
 
-    fn pack(&self) -> Result<String, Error> {
-        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).map_err(Error::internal)?))
+impl Cursor for Undoing {
+    fn position(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 }
 
@@ -131,17 +125,13 @@ impl DiscardedDrafts {
     }
 }
 
-impl<S: Jobs + Reports + Items + Drafts, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
-    async fn discard_drafts(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<DiscardedDrafts, Error> {
-        let job = self.get(caller, WRITE, uid).await?;
-        job.finished()?;
-        // What was in flight at the cancel would leave drafts behind the undo.
-        self.store.close_job(job.spec.uid, &[JobStatus::Cancelled]).await?;
-        self.undo(Undoing::read(body, job.spec.uid)?).await
-    }
+/// The ports of an undo.
+struct DraftUndo<'a, S, C> {
+    store: &'a S,
+    clock: &'a C,
 }
 
-impl<S: Reports + Items + Drafts, E, Q, C: Clock> App<S, E, Q, C> {
+impl<S: Reports + Items + Drafts, C: Clock> DraftUndo<'_, S, C> {
     /// Works for [`TIME`]. A page whose time runs out in the middle is the first one of the next call, which counts what it
     /// keeps: so the counts of all calls add up.
     async fn undo(&self, mut undoing: Undoing) -> Result<DiscardedDrafts, Error> {
@@ -178,11 +168,11 @@ impl<S: Reports + Items + Drafts, E, Q, C: Clock> App<S, E, Q, C> {
     async fn undo_item(&self, job: JobUid, item: &Item) -> Result<Undo, Error> {
         let undo = |item: &Item| item.result.as_ref().map_or(Undo::Gone, |result| result.undo(job));
         let mut seen = item.clone();
-        for _ in 0..LOOKS {
+        for _ in 0..READS {
             if undo(&seen) != Undo::Discard || self.store.discard_draft(&seen).await? {
                 return Ok(undo(&seen));
             }
-            // A person was quicker, or the item's file was deleted. A job that is over makes no other draft.
+            // A person reviewed it meanwhile, or its file was deleted. A job that is over makes no other draft.
             match self.store.items(&[item.asset.uid]).await?.pop() {
                 Some(now) => seen = now,
                 None => return Ok(Undo::Gone),

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
@@ -67,45 +65,23 @@ pub(crate) struct LabelThreshold {
     threshold: f64,
 }
 
-/// What a job can be asked for.
-// For the API's description alone: `JobRequest` reads it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
-pub(crate) struct NewJob {
-    /// Without a `provider_id`, `yolo` if not given.
-    model_type: Option<ModelType>,
-    /// Predictions below it are dropped.
-    #[schema(minimum = 0.0, maximum = 1.0, default = 0.5)]
-    confidence_threshold: Option<f64>,
-    /// Thresholds of labels that have one of their own, as an object, or as the list of pairs in which it is shown.
-    #[schema(value_type = Option<Object>)]
-    label_thresholds: Option<BTreeMap<String, f64>>,
-    /// Labels to keep; empty: all of the project.
-    #[schema(default = json!([]), max_items = 1000)]
-    labels: Option<Vec<String>>,
-    /// Infers and counts, and leaves no drafts.
-    #[schema(default = false)]
-    dry_run: Option<bool>,
-    /// The provider to ask; without it, the project's newest active one, else the organization's, else the deployment's own.
-    provider_id: Option<ProviderUid>,
-}
-
 impl JobView {
     /// A job on the wire.
     #[must_use]
     pub fn of(job: &Job) -> Self {
         let Job { spec, state } = job;
+        let options = &spec.options;
         Self {
             uid: spec.uid,
             status: state.status,
-            model_type: spec.model_type,
-            confidence_threshold: spec.confidence_threshold,
-            label_thresholds: spec
+            model_type: options.model_type,
+            confidence_threshold: options.confidence_threshold,
+            label_thresholds: options
                 .label_thresholds
                 .iter()
                 .map(|(label, threshold)| LabelThreshold { label: label.clone(), threshold: *threshold })
                 .collect(),
-            labels: spec.labels.clone(),
+            labels: options.labels.clone(),
             dry_run: spec.dry_run,
             total_items: state.counters.total,
             processed_items: state.counters.processed(),

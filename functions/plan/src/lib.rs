@@ -1,4 +1,4 @@
-//! Plan: picks the unlabeled items of a job's project, or what another job has left of them, and cuts them into batches.
+//! Plan: picks the unlabeled items of a job's project, or those that another job left, and cuts them into batches.
 
 mod manifest;
 mod pick;
@@ -10,6 +10,7 @@ use shared::domain::job::JobSpec;
 use shared::domain::job::plan::{Cut, Plan, Planned, Workers};
 use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{Clock, Items, Jobs, Ledger, Objects, Providers, WaitingUploads};
+use shared::services::serving::{JobModel, model_of_job};
 use tracing::info;
 
 use crate::manifest::Manifest;
@@ -20,7 +21,7 @@ pub struct Input {
     job: JobUid,
 }
 
-/// What planning works with.
+/// The ports and settings of the function.
 pub struct Planner<S, T, O, C> {
     /// The table.
     pub store: S,
@@ -41,7 +42,7 @@ pub struct Planner<S, T, O, C> {
 }
 
 impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clock> Planner<S, T, O, C> {
-    /// Plans a job and sets it running. A repeated call answers the first plan again: batches must never be cut twice.
+    /// Plans a job and sets it running. A repeated call returns the first plan: batches must never be cut twice.
     ///
     /// # Errors
     /// `JobFinished` if it was cancelled meanwhile; `StoreUnavailable`, `ObjectsUnavailable`.
@@ -69,7 +70,7 @@ impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clo
         let now = self.clock.now();
         let uploads = self.pick(&job.spec, &mut manifest, now).await?;
         let lines = manifest.finish().await?;
-        let latency_ms = job.spec.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
+        let latency_ms = job.spec.options.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
         let cut = Cut::of(lines.count(), self.workers, self.concurrency(&job.spec).await?, latency_ms);
         let (total, truncated) = (u32::try_from(lines.count()).map_err(Error::internal)?, lines.truncated);
         let plan = Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated };
@@ -78,14 +79,13 @@ impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clo
         Ok(plan)
     }
 
-    /// Model calls in flight over all workers of the job. A provider that is gone takes none: that is for the workers to say.
+    /// Model calls in flight over all workers of the job. A provider that no longer serves it is the workers' error to report.
     async fn concurrency(&self, spec: &JobSpec) -> Result<u32, Error> {
-        let Some(uid) = spec.provider else { return Ok(self.max_concurrency) };
-        match self.tenants.provider(spec.organization, uid).await {
-            Ok(provider) => Ok(provider.connection.max_concurrency()),
-            Err(Error::NotFound) => Ok(1),
-            Err(error) => Err(error),
-        }
+        Ok(match model_of_job(&self.tenants, spec).await? {
+            JobModel::Deployment => self.max_concurrency,
+            JobModel::Provider(provider) | JobModel::Inactive(provider) => provider.connection.max_concurrency(),
+            JobModel::Deleted => 1,
+        })
     }
 }
 

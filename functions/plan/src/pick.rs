@@ -24,7 +24,7 @@ const READS: usize = 8;
 
 impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O, C> {
     /// Fills the manifest with the job's items in the order of their creation: the unlabeled ones of its project, or what the
-    /// job that it retries has left behind, or uploads. Answers what it takes of those.
+    /// job that it retries has left behind, or uploads. Returns what it takes of those.
     pub(crate) async fn pick(
         &self,
         spec: &JobSpec,
@@ -47,7 +47,7 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
         Ok(None)
     }
 
-    /// What waits in a query that nothing moves into any more. Answers the place of the last one.
+    /// Adds the items of a query that no item moves into any more. Returns the position of the last one.
     async fn pick_unlabeled(
         &self,
         spec: &JobSpec,
@@ -57,11 +57,11 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
         let mut last = None;
         let mut unlabeled = pin!(self.tenants.unlabeled(spec.project, query));
         while let Some(waiting) = unlabeled.try_next().await? {
-            let (mut places, assets): (Vec<String>, Vec<Asset>) = waiting.into_iter().unzip();
+            let (mut positions, assets): (Vec<String>, Vec<Asset>) = waiting.into_iter().unzip();
             let before = manifest.count();
             let more = manifest.add(assets).await?;
-            places.truncate(manifest.count() - before);
-            last = places.pop().or(last);
+            positions.truncate(manifest.count() - before);
+            last = positions.pop().or(last);
             if more.is_break() {
                 break;
             }
@@ -80,7 +80,7 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
         let backlog = self.tenants.backlog(spec.organization, spec.project).await?;
         let room = match backlog.project.auto_label_on_upload {
             Some(_) => run.max_items_per_day.saturating_sub(self.tenants.taken_today(spec.project, now).await?),
-            None => 0, // it was turned off since the job was asked for
+            None => 0, // it was turned off after the job was created
         };
         manifest.take_at_most(usize::try_from(room).unwrap_or(usize::MAX));
         let query = UnlabeledQuery {
@@ -107,7 +107,7 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
         Ok(())
     }
 
-    /// Items of a batch that failed, or that its job did not get to, and that nobody has labeled since.
+    /// Items of a batch that failed, or that its job did not get to, and that are still unlabeled.
     async fn left_of(&self, batch: &Batch) -> Result<Vec<Asset>, Error> {
         let mut settled = HashSet::new();
         let mut receipts = pin!(self.store.receipts(batch.job, Some(batch.batch)));
@@ -115,7 +115,7 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
             settled.extend(receipt.settled());
         }
         let picked = self.objects.assets(batch).await?.into_iter().map(|asset| asset.uid);
-        // `insert`: a plan of before a job took each item once may name one twice.
+        // `insert`: a plan of an earlier version may have an item twice.
         let open: Vec<ItemUid> = picked.filter(|item| settled.insert(*item)).collect();
         let reads = stream::iter(open.chunks(ITEMS).map(|uids| self.tenants.items(uids))).buffered(READS);
         let waiting = |items: Vec<Item>| stream::iter(items.into_iter().filter(Item::waits).map(|item| Ok(item.asset)));
@@ -126,11 +126,11 @@ impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O
 impl<S, T: Items, O: Objects, C> Planner<S, T, O, C> {
     /// All that is unlabeled now, each item once.
     ///
-    /// An item may move to the end of the index while this walks it: its file is heard of, or is another one. Found where it was
-    /// and where it went, it would be in the manifest twice (I1). So what is young is read first and held, and the walk leaves
-    /// out what is among it and ends before it. What moves after that goes behind all that is still read, unless clocks and the
-    /// index are further apart than [`SETTLED`]; met by the walk no more, it waits for the next job. What is held is what a
-    /// project's index takes in twice that time, however many items there are.
+    /// An item may move to the end of the index during the walk: its file is uploaded or changed. Found at both positions, it would
+    /// be in the manifest twice (I1). So the youngest items are read first and held in memory; the walk leaves them out and ends
+    /// before them. An item that moves after that goes behind the end of the walk, unless clocks and the index differ by more than
+    /// [`SETTLED`]; the walk does not find it, and it waits for the next job. Held are the items that a project's index gets
+    /// within twice that time, however many items there are.
     pub(crate) async fn pick_waiting(
         &self,
         spec: &JobSpec,

@@ -178,7 +178,7 @@ async fn every_item_is_in_exactly_one_batch_and_every_range_holds_its_lines() {
 
 /// Contract D11.
 #[tokio::test]
-async fn a_job_takes_as_many_items_as_it_may_and_is_told_of_more() {
+async fn a_job_takes_as_many_items_as_it_may_and_notes_that_there_are_more() {
     let _alone = ALONE.lock().await;
     for (items, cap, taken, truncated) in
         [(7, 8, 7, false), (8, 8, 8, false), (9, 8, 8, true), (2_500, 1_000, 1_000, true)]
@@ -243,7 +243,7 @@ async fn a_plan_of_any_size_takes_the_same_memory() {
     assert!(peaks[1] < peaks[0] + 2 * 1024 * 1024, "{peaks:?}"); // the items alone are 20 MB more
 }
 
-/// Uploads of a project, a second apart, and an item that a call has added among them; and the planner of a job that takes
+/// Uploads of a project, one a second, and an item that a call has added among them; and the planner of a job that takes
 /// uploads until the third second.
 async fn uploads_planner(setting: Option<Value>) -> Planner<MemoryJob, MemoryTenants, MemoryObjects, StoppedClock> {
     let at = |second| Timestamp::from_second(second).unwrap();
@@ -306,7 +306,7 @@ async fn a_job_by_uploads_takes_nothing_once_the_project_labels_none() {
 
 /// I1. An index that is behind: an item has moved, and is found where it was and where it went, or moves between two reads.
 struct Moving {
-    places: Vec<(Timestamp, Asset)>,
+    positions: Vec<(Timestamp, Asset)>,
     /// Moves to this time when the first read is over.
     moves: Option<(Asset, Timestamp)>,
     reads: AtomicUsize,
@@ -318,16 +318,18 @@ impl Items for Moving {
         _: ProjectUid,
         query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send {
-        let mut places = self.places.clone();
+        let mut positions = self.positions.clone();
         if let Some((moved, at)) = self.moves.as_ref().filter(|_| self.reads.fetch_add(1, Ordering::Relaxed) > 0) {
-            places.retain(|(_, asset)| asset.uid != moved.uid);
-            places.push((*at, moved.clone()));
+            positions.retain(|(_, asset)| asset.uid != moved.uid);
+            positions.push((*at, moved.clone()));
         }
-        places.retain(|(at, _)| query.since.is_none_or(|since| *at > since));
-        places.retain(|(at, _)| query.until.is_none_or(|until| *at <= until));
-        places.sort_by_key(|(at, _)| *at);
-        let pages: Vec<_> =
-            places.into_iter().map(|(at, asset)| Ok(vec![(format!("{:016}", at.as_microsecond()), asset)])).collect();
+        positions.retain(|(at, _)| query.since.is_none_or(|since| *at > since));
+        positions.retain(|(at, _)| query.until.is_none_or(|until| *at <= until));
+        positions.sort_by_key(|(at, _)| *at);
+        let pages: Vec<_> = positions
+            .into_iter()
+            .map(|(at, asset)| Ok(vec![(format!("{:016}", at.as_microsecond()), asset)]))
+            .collect();
         stream::iter(pages)
     }
 
@@ -363,10 +365,10 @@ async fn an_item_that_moves_while_its_job_is_planned_is_in_the_manifest_once() {
         // One that a call has added a moment before, by a clock that is a second ahead.
         (with(&[(at(2_001.0), d.clone())]), None, vec![&a, &b, &c, &d]),
     ];
-    for (places, moves, expected) in cases {
+    for (positions, moves, expected) in cases {
         let Planner { store, objects, clock, item_cap, inline_batches, workers, max_concurrency, .. } =
             planner(0, MemoryObjects::default());
-        let tenants = Moving { places, moves, reads: AtomicUsize::new(0) };
+        let tenants = Moving { positions, moves, reads: AtomicUsize::new(0) };
         let planner = Planner { store, tenants, objects, clock, item_cap, inline_batches, workers, max_concurrency };
         let mut manifest = Manifest::begin(&planner.objects, "manifest".into(), 100);
 
@@ -381,4 +383,13 @@ async fn an_item_that_moves_while_its_job_is_planned_is_in_the_manifest_once() {
             .collect();
         assert_eq!(picked.iter().collect::<Vec<_>>(), expected);
     }
+}
+
+#[test]
+fn a_golden_input_of_before_still_reads() {
+    let golden: Value = serde_json::from_str(include_str!("../../../tests/it/golden/messages.json")).unwrap();
+
+    let input: Input = serde_json::from_str(golden["plan_input"].as_str().unwrap()).unwrap();
+
+    assert_eq!(input.job.to_string(), "0192b1c0-0000-7000-8000-000000000201");
 }

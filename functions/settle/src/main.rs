@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let watchdog = &settle::Watchdog {
+    let settler = &settle::Settler {
         store: store.clone(),
         webhooks: store,
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue).with_overflow(overflow),
@@ -28,8 +28,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
         stale,
     };
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<settle::Event>| {
-        watchdog.handle(event.payload).await.map_err(TaskError::from)
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<settle::Input>| {
+        settler.handle(event.payload).await.map_err(TaskError::from)
     }))
     .await
 }

@@ -1,8 +1,8 @@
-//! What every API function shares: the frame around its routes, the contract's errors, pages, and requests read the
-//! contract's way.
+//! The part that all API functions share: the frame around their routes, error bodies, pages, and the extractors of requests.
 
 mod auth;
 mod base;
+mod cursor;
 mod etag;
 mod frame;
 pub mod headers;
@@ -20,11 +20,12 @@ mod trace;
 
 pub use auth::Caller;
 pub use base::{ListRequest, PublicBase};
+pub use cursor::Cursor;
 pub use etag::{IfMatch, etag};
 pub use frame::{Settings, api, wrong_method};
 pub use idempotency::Repeatable;
-pub use paging::{Cursor, PageView, Paging, PagingParameters};
+pub use paging::{PageView, Paging, PagingParameters};
 pub use path::Path;
-pub use problem::{Problem, respond};
+pub use problem::{Answer, Problem};
 pub use request::Body;
 pub use serve::serve;

@@ -1,14 +1,14 @@
 //! API keys, what is counted of their requests, and the organizations behind them.
 
 use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
-use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
+use crate::domain::access::idempotency::{Claim, Claimed, StoredResponse};
 use crate::domain::access::organization::Organization;
 use crate::domain::access::rate_limit::{Requester, Usage};
 use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
-/// API keys, for whoever has to recognise one.
+/// API keys, to authenticate a request.
 #[trait_variant::make(Send)]
 pub trait Keys: Send + Sync {
     /// The key of this hash.
@@ -18,20 +18,20 @@ pub trait Keys: Send + Sync {
 /// Counters of requests.
 #[trait_variant::make(Send)]
 pub trait RateLimits: Send + Sync {
-    /// Counts a request, and answers how many there were in the minute and the second of `now`, this one included.
+    /// Counts a request, and returns how many there were in the minute and the second of `now`, this one included.
     async fn count(&self, requester: &Requester, now: Timestamp) -> Result<Usage, Error>;
 }
 
 /// Requests that clients named by an idempotency key.
 #[trait_variant::make(Send)]
 pub trait Idempotency: Send + Sync {
-    /// Takes the key for a request, unless one before it has it: one that is in progress, or one that has succeeded. A
-    /// request whose lease is over is dead, and the same one may take its position.
+    /// Takes the key for a request, unless an earlier one holds it: one that is in progress, or one that has succeeded. A request
+    /// whose lease is over is dead, and the same request may take the key over.
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Error>;
-    /// Keeps what is left of the request, for a day. Whoever lost the key meanwhile keeps nothing.
-    async fn keep(&self, claim: &Claim, outcome: Outcome) -> Result<(), Error>;
-    /// Frees the key again. `undone`: the request has had no effect, and neither had an attempt before it. Otherwise the next
-    /// claim is told of the first one.
+    /// Stores the response of the request, for a day. A request that has lost the key meanwhile stores nothing.
+    async fn keep(&self, claim: &Claim, outcome: StoredResponse) -> Result<(), Error>;
+    /// Frees the key again. `undone`: neither the request nor an earlier attempt has had an effect. Otherwise the next claim
+    /// returns the holder of the first one.
     async fn release(&self, claim: &Claim, undone: bool) -> Result<(), Error>;
 }
 

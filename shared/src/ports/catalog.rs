@@ -11,15 +11,15 @@ use crate::ports::{Page, Slice};
 /// Projects.
 #[trait_variant::make(Send)]
 pub trait Projects: Send + Sync {
-    /// Stores a new project. Answers the one of this uid that is there, if an attempt before has stored it.
+    /// Stores a new project. Returns the one of this uid that is there, if an earlier attempt stored it.
     async fn add_project(&self, project: &Project) -> Result<Option<Project>, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
     async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error>;
     /// The organization's projects.
     async fn projects(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Project>, Error>;
-    /// Changes what the change says and nothing else, so that two changes at once are both there. Answers the project
-    /// after it.
+    /// Changes the fields that the change names and nothing else, so that of two changes at once none is lost. Returns the
+    /// project after it.
     ///
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).
@@ -45,8 +45,8 @@ pub trait Projects: Send + Sync {
 /// Items.
 #[trait_variant::make(Send)]
 pub trait Items: Send + Sync {
-    /// Stores items that are not there yet; one that is stays as it is. Answers for each, in order, the one that was there,
-    /// or why it was not stored.
+    /// Stores items that are not there yet; one that is stays as it is. Returns for each, in order, the one that was there, or
+    /// why it was not stored.
     async fn add_items(&self, items: &[Item]) -> Vec<Result<Option<Item>, Error>>;
     /// The items of these uids that exist, in this order.
     async fn items(&self, uids: &[ItemUid]) -> Result<Vec<Item>, Error>;
@@ -67,7 +67,7 @@ pub trait Items: Send + Sync {
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>>;
 }
 
-/// Which unlabeled items, in their order.
+/// A range of a project's unlabeled items, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnlabeledQuery {
     /// Behind this position.
@@ -76,8 +76,8 @@ pub struct UnlabeledQuery {
     pub since: Option<Timestamp>,
     /// Not what came later.
     pub until: Option<Timestamp>,
-    /// Only items whose files have come by upload, and that nobody has put back since.
+    /// Only items that wait since their file was uploaded, not since their result was removed.
     pub uploads: bool,
-    /// So many are enough to know, as far as they go: nobody needs to read a thousand to see whether there is one.
+    /// How many the caller needs: to see whether there is one, a thousand need not be read.
     pub limit: Option<usize>,
 }

@@ -3,14 +3,12 @@
 use futures_util::Stream;
 
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
-use crate::domain::item::{Asset, Item};
-use crate::domain::job::failure::ItemError;
-use crate::domain::job::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt, Remarks};
+use crate::domain::item::Item;
+use crate::domain::job::outcome::{ChunkId, ItemCommit, ItemReport, OutcomeKind, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Job, JobSpec, JobState};
 use crate::domain::job_status::JobStatus;
-use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Picked, Slice};
@@ -33,7 +31,7 @@ pub struct Ending {
     pub error_message: Option<String>,
     /// What it came to.
     pub summary: Summary,
-    /// Who is told: written together with the end (I6).
+    /// Of its event, written together with the end (I6).
     pub deliveries: Vec<Delivery>,
 }
 
@@ -46,14 +44,14 @@ pub trait Jobs: Send + Sync {
     /// # Errors
     /// `JobActive` if another job has the project.
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error>;
-    /// The job of this uid, whosever it is: for workers.
+    /// The job of this uid, of any tenant: for workers.
     async fn job(&self, uid: JobUid) -> Result<Job, Error>;
     /// The organization's jobs.
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error>;
-    /// Jobs that have not ended, or were cancelled and not yet looked after, oldest first: for the watchdog.
+    /// The watched jobs, oldest first: those that have not ended, or whose execution may still run after a cancel.
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error>;
-    /// Pending to running, with its plan. A job that has a plan keeps it, and the plan that counts is answered. What it has
-    /// `picked` of a project's uploads is counted in the same step.
+    /// Pending to running, with its plan. A job that has a plan keeps it; returns the plan that counts. What it has `picked` of a
+    /// project's uploads is counted in the same step.
     ///
     /// # Errors
     /// `JobFinished` if it ended meanwhile.
@@ -66,7 +64,7 @@ pub trait Jobs: Send + Sync {
     /// `JobFinished` if it has completed or failed.
     async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error>;
     /// Takes back a job whose creation failed and may have had its effect, or may yet have it: it is cancelled, or can be
-    /// created no more. Nobody is told of it.
+    /// created no more. It has no event.
     async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error>;
     /// Takes no more outcomes for a job that has one of these statuses; its workers may still run. A job with another status
     /// stays as it is.
@@ -74,10 +72,10 @@ pub trait Jobs: Send + Sync {
     /// Records why a worker gives a running job up, unless another one has: [`JobState::refusal`]. A job that has ended stays as
     /// it is.
     async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error>;
-    /// The execution of a cancelled job is known to be over: the watchdog need not look at it any more.
+    /// The watchdog no longer checks a job, whose execution is known to be over.
     async fn unwatch_job(&self, job: JobUid) -> Result<(), Error>;
     /// Ends the job, frees its project and records the deliveries, in one step, if the job still is as `job`
-    /// says. The watchdog looks at it no more. `false`: it is not, read it again.
+    /// says. It is no longer watched. `false`: it has changed, read it again.
     async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error>;
 }
 
@@ -97,21 +95,11 @@ pub enum Commit {
 pub struct Chunk {
     /// Its name.
     pub id: ChunkId,
-    /// In the manifest's order; `None` for items that a cancelled job did not get to.
-    pub outcomes: Vec<Option<ItemOutcome>>,
-    /// Predictions of labels that the job does not want.
-    pub dropped_labels: Vec<LabelCount>,
-    /// Dropped parts of good answers.
-    pub notes: Vec<ItemError>,
-    /// What was corrected in good answers, or looks wrong in them.
-    pub remarks: Remarks,
-    /// Assets whose size was read from their files: kept with their drafts.
-    pub measured: Vec<Asset>,
-    /// The objects that hold the raw predictions.
-    pub raw: Vec<String>,
+    /// In the manifest's order; `None` for items that a cancelled job did not process.
+    pub items: Vec<Option<ItemCommit>>,
 }
 
-/// The receipts of a job: counting exactly once (design.md, section 4).
+/// The receipts of a job: each chunk is counted exactly once (I1, I2).
 #[trait_variant::make(Send)]
 pub trait Ledger: Send + Sync {
     /// The chunks of a batch that are committed.
@@ -119,10 +107,10 @@ pub trait Ledger: Send + Sync {
     /// Writes drafts, receipt and counters, all or nothing. An item that a person labeled meanwhile becomes
     /// skipped (I3).
     async fn commit(&self, spec: &JobSpec, bot: &str, chunk: Chunk, now: Timestamp) -> Result<Commit, Error>;
-    /// The receipts of a job, or of one batch of it, in order. There is no end to how many a job may have, so they are never
-    /// in memory together.
+    /// The receipts of a job, or of one batch of it, in order. Their number is not bounded, so they are never in memory
+    /// together.
     fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send;
-    /// Where the job is: the cheap read that workers repeat (I7).
+    /// The job's status alone: the cheap read that workers repeat (I7).
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error>;
 }
 
@@ -137,7 +125,7 @@ pub trait Reports: Send + Sync {
     async fn report(&self, job: JobUid, only: Option<OutcomeKind>, slice: &Slice) -> Result<Page<ItemReport>, Error>;
 }
 
-/// Drafts that nobody wants.
+/// The undo of drafts.
 #[trait_variant::make(Send)]
 pub trait Drafts: Send + Sync {
     /// Removes the item's draft, if it still is the one that `item` has and no person has touched it: the item is unlabeled

@@ -1,4 +1,4 @@
-//! What people make of drafts.
+//! Results and their review.
 
 use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ResultUid};
@@ -10,7 +10,7 @@ use crate::ports::{Page, Slice};
 /// Results of items.
 #[trait_variant::make(Send)]
 pub trait Results: Send + Sync {
-    /// The position of an item in the lists of its project: [`Slice::after`] of what comes behind it.
+    /// The position of an item in the lists of its project: [`Slice::after`] of the items behind it.
     fn position(&self, item: &Item) -> String;
     /// The project's items that have a result, walked in the order of creation. A page may have fewer entries
     /// than asked for and still not be the last.
@@ -21,10 +21,10 @@ pub trait Results: Send + Sync {
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
     ) -> Result<Page<Item>, Error>;
-    /// The result of this uid with its item, whosever it is; a rejected one is found as well.
+    /// The result of this uid with its item, of any tenant; a rejected one is found as well.
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error>;
-    /// Stores what a person made of the item's result, if that still is as `item` says, and the deliveries that tell it, in
-    /// one step. A rejected one leaves the item, which is unlabeled again at its old position. `false`: it is not, read it
+    /// Stores a review of the item's result, if that still is as `item` says, and the deliveries of its event, in one step. A
+    /// rejected result leaves the item, which is unlabeled again at its old position. `false`: the result has changed, read it
     /// again.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
-//! What several functions do alike, written over ports: a job starts and ends, events go out, a file is measured.
+//! Steps that several functions share, written over ports: to choose a model, to start and to end a job, to post events, to measure
+//! a file.
 
 pub mod measure;
 pub mod outbox;
+pub mod serving;
 pub mod settle;
 pub mod start_job;

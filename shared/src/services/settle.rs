@@ -1,5 +1,5 @@
-//! Settle: how a job ends (I5) and tells (I6). One idempotent function, called by Finalize, by the
-//! execution-status rule and by the schedule; whoever comes first ends the job, the others change nothing.
+//! Settle: ends a job (I5) and records its event (I6). One idempotent function, called by Finalize, by the execution-status rule
+//! and by the schedule. The first call ends the job, the others change nothing.
 
 use std::pin::pin;
 
@@ -14,11 +14,11 @@ use crate::domain::webhook::Event;
 use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
 use crate::services::outbox;
 
-/// Chunks that may be committed under our hands before we call the table busy.
-const ROUNDS: usize = 20;
+/// Chunks that may be committed between the read and the write of the job, one after the other, before the table counts as busy.
+const ATTEMPTS: usize = 20;
 
-/// Ends the job if it has not ended, and sees to it that its event is told. `problem` is what stopped it, in a sentence
-/// for users; `None`: nothing did. Answers the status that the job has in the end.
+/// Ends the job if it has not ended, and sends the deliveries of its event. `problem` is what stopped it, in a sentence for
+/// users; `None`: nothing did. Returns the status that the job has then.
 ///
 /// # Errors
 /// `NotFound`; `StoreUnavailable`, after which it may be called again.
@@ -31,13 +31,13 @@ pub async fn settle(
     problem: Option<&str>,
 ) -> Result<JobStatus, Error> {
     if problem.is_some() {
-        // Whatever carried the job has stopped. Each chunk that a worker committed now would put the end off.
+        // The execution has stopped. Each chunk that a worker still committed would put the end off.
         store.close_job(uid, &JobStatus::ACTIVE).await?;
     }
-    for _ in 0..ROUNDS {
+    for _ in 0..ATTEMPTS {
         let job = store.job(uid).await?;
         if !job.state.status.is_active() {
-            store.unwatch_job(uid).await?; // whoever asks knows that the execution is over, or has stopped it
+            store.unwatch_job(uid).await?; // each caller knows that the execution is over, or has stopped it
             return Ok(job.state.status);
         }
         let ending = ending(store, webhooks, clock, &job, problem).await?;
@@ -63,7 +63,7 @@ async fn ending(
     }
     let truncated = store.plan(job.spec.uid).await?.is_some_and(|plan| plan.truncated);
     let summary = sum.summary(truncated);
-    // What a worker was refused says more than how the execution came to stop.
+    // A worker's refusal says more than the way in which the execution stopped.
     let error_message = verdict(job, job.state.refusal.as_deref().or(problem), &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
     let event = Event::of_job(job, status, error_message.as_deref());
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::domain::id::DeliveryUid;
     use crate::domain::job::Counters;
-    use crate::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, SkipReason};
+    use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
     use crate::ports::{Chunk, Commit};
     use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
 
@@ -112,20 +112,20 @@ mod tests {
     const ALL_LABELED: Counters = Counters { total: 5, successful: 3, failed: 1, skipped: 1 };
 
     #[tokio::test]
-    async fn a_job_ends_once_and_tells_once_whatever_call_fails() {
+    async fn a_job_ends_once_and_has_one_event_whatever_call_fails() {
         let cases = [false, true].map(|lost| [(lost, None), (lost, Some("The execution was stopped."))]);
         for (answer_lost, problem) in cases.into_iter().flatten() {
             for call in 1.. {
                 let fault = Arc::new(Fault::at(call, answer_lost));
                 let webhooks = MemoryWebhooks::with(a_webhook()).failing(&fault);
-                let store = MemoryJob::of(done(ALL_LABELED)).told_to(&webhooks).failing(&fault);
+                let store = MemoryJob::of(done(ALL_LABELED)).with_webhooks(&webhooks).failing(&fault);
                 let queue = MemoryQueue::default().failing(&fault);
                 let clock = StoppedClock::at(1_000);
                 let uid = store.now().spec.uid;
 
-                // The first caller may die of it. After that only the watchdog comes, and it looks at what is not forgotten.
+                // The first caller may die of it. After that only the watchdog calls, for jobs that are still watched.
                 let mut failures = 0;
-                while !store.is_forgotten() {
+                while !store.is_unwatched() {
                     failures += usize::from(settle(&store, &webhooks, &queue, &clock, uid, problem).await.is_err());
                     assert!(failures < 2, "one call fails, call {call}");
                 }
@@ -137,8 +137,8 @@ mod tests {
                     failures += 1;
                     assert!(failures < 2, "one call fails, call {call}: {error}");
                 }
-                let told: HashSet<DeliveryUid> = queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
-                assert_eq!(told.len(), 1, "I6, call {call}");
+                let sent: HashSet<DeliveryUid> = queue.take_sent().into_iter().map(|(uid, _)| uid).collect();
+                assert_eq!(sent.len(), 1, "I6, call {call}");
                 if !fault.struck() {
                     assert!(call > 4, "the fault must have had several chances");
                     break;
@@ -176,15 +176,8 @@ mod tests {
     async fn what_workers_still_commit_does_not_put_off_the_end_of_a_job_that_was_stopped() {
         let store = MemoryJob::of(done(Counters { total: 5, successful: 1, ..Counters::default() }));
         let (uid, spec) = (store.now().spec.uid, store.now().spec);
-        let chunk = Chunk {
-            id: ChunkId { job: uid, batch: 0, chunk: 1 },
-            outcomes: vec![Some(ItemOutcome::of(&an_item(1), Outcome::Skipped(SkipReason::BelowThreshold)))],
-            dropped_labels: vec![],
-            notes: vec![],
-            remarks: Default::default(),
-            measured: vec![],
-            raw: vec!["raw".into()],
-        };
+        let skipped = ItemCommit::new(an_item(1).uid, 0, Outcome::Skipped(SkipReason::BelowThreshold));
+        let chunk = Chunk { id: ChunkId { job: uid, batch: 0, chunk: 1 }, items: vec![Some(skipped)] };
 
         store.close_job(uid, &JobStatus::ACTIVE).await.unwrap();
 
@@ -196,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cancelled_job_stays_cancelled_and_tells_nobody() {
+    async fn a_cancelled_job_stays_cancelled_and_has_no_other_event() {
         let mut job = done(ALL_LABELED);
         job.state.status = JobStatus::Cancelled;
         let store = MemoryJob::of(job);
@@ -207,6 +200,6 @@ mod tests {
         let status = settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, Some("aborted")).await.unwrap();
 
         assert_eq!(status, JobStatus::Cancelled);
-        assert!(queue.take_sent().is_empty() && store.is_forgotten());
+        assert!(queue.take_sent().is_empty() && store.is_unwatched());
     }
 }

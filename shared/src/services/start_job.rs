@@ -1,35 +1,31 @@
-//! Launch: how a job begins, whoever asks for it. The API's call, a retry and a project's uploads come this way, so that one
-//! set of rules says which jobs there can be (I4).
+//! How a job is created and its execution started: by a call, by a retry, by a project's uploads. One set of rules for all of
+//! them (I4).
 
 use tracing::{info, warn};
 
-use crate::domain::error::FieldError;
 use crate::domain::id::{JobUid, Naming, ProviderUid};
 use crate::domain::job::{Job, JobRequest, JobSpec, JobState, UploadRun};
 use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::project::Project;
-use crate::domain::provider::default_for;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Clock, Executions, Jobs, Providers, Slice};
+use crate::ports::{Clock, Executions, Jobs, Providers};
+use crate::services::serving::choose_provider;
 
-/// Providers of an organization that one read gives, or fewer: 1 MB.
-const PROVIDERS: usize = 1_000;
-/// Such reads, to find the default: some 20 MB of providers.
-const READS: usize = 20;
-/// Attempts of a request whose jobs may have come to nothing, before the next one gets a uid by chance.
-const NAMED: u32 = 16;
+/// Attempts under the uids that a request derives, each of which may find a job that ended unplanned. The next one gets a random
+/// uid.
+const NAMED_ATTEMPTS: u32 = 16;
 
 /// What asks for a job.
 #[derive(Clone, Debug)]
 pub enum Cause<'a> {
-    /// A call, which names the job.
+    /// A call, whose idempotency key names the job.
     Call(&'a Naming),
-    /// Uploads.
+    /// A project's uploads.
     Uploads(UploadRun),
 }
 
-/// Makes a job of a request, and starts it.
+/// Creates the job of a request, and starts it. `endpoints` are the deployment's own.
 ///
 /// # Errors
 /// `ProjectNotActive`, `Validation`, `NoInferenceProvider`, and those of [`start_job`].
@@ -42,9 +38,9 @@ pub async fn create_job(
     request: JobRequest,
     cause: Cause<'_>,
 ) -> Result<Job, Error> {
-    let request = request.in_words_of(&project.labels);
+    let request = JobRequest { options: request.options.in_words_of(&project.labels), ..request };
     project.check_request(&request)?;
-    let provider = provider(store, endpoints, &request, &project).await?;
+    let provider = choose_provider(store, endpoints, &request, &project).await?;
     let by_chance = Naming::default();
     let (uploads, naming) = match cause {
         Cause::Call(naming) => (None, naming),
@@ -61,7 +57,8 @@ fn specify(
     uploads: Option<UploadRun>,
     now: Timestamp,
 ) -> JobSpec {
-    let wanted = if request.labels.is_empty() { project.labels } else { request.labels.clone() };
+    let JobRequest { options, dry_run, .. } = request;
+    let wanted = if options.labels.is_empty() { project.labels } else { options.labels.clone() };
     let mut prompts = project.label_prompts;
     prompts.retain(|label, _| wanted.contains(label));
     JobSpec {
@@ -69,13 +66,10 @@ fn specify(
         organization: project.organization,
         project: project.uid,
         provider,
-        model_type: request.model_type,
-        confidence_threshold: request.confidence_threshold,
-        label_thresholds: request.label_thresholds,
+        options,
         wanted,
         prompts,
-        labels: request.labels,
-        dry_run: request.dry_run,
+        dry_run,
         created_at: now,
         retry_of: None,
         uploads,
@@ -97,11 +91,11 @@ pub async fn start_job(
         job if job.state.status != JobStatus::Pending => return Ok(job), // it has an execution, or has had one
         job => job,
     };
-    // A job that nothing carries must not hold its project until the watchdog comes. If only the answer was lost, the
+    // A job without an execution must not hold its project until the watchdog ends it. If only the answer was lost, the
     // execution finds the job cancelled and ends.
     if let Err(error) = executions.start(job.spec.uid).await {
         warn!(job.uid = %job.spec.uid, causes = error.chain(), "execution of job not started");
-        // No event: to the client this job never was.
+        // No event: the client is answered an error, and has no job.
         store.cancel_job(&job, &[], clock.now()).await?;
         return Err(error);
     }
@@ -109,14 +103,14 @@ pub async fn start_job(
     Ok(job)
 }
 
-/// The job, which is stored: now, or by an attempt of the same request. One that ended before it was planned was never the
-/// client's, so that the request gets another one.
+/// The stored job: created now, or by an earlier attempt of the same request. A job that ended before it was planned was never
+/// reported to the client, so the request gets another one.
 async fn stored(store: &impl Jobs, clock: &impl Clock, spec: JobSpec, naming: &Naming) -> Result<Job, Error> {
     let mut job = Job { state: JobState::new(spec.created_at), spec };
     for attempt in 0.. {
-        // Ends: what is named by chance was never there.
+        // Ends: a random uid names no job yet.
         let by_chance = Naming::default();
-        let naming = if attempt < NAMED { naming } else { &by_chance };
+        let naming = if attempt < NAMED_ATTEMPTS { naming } else { &by_chance };
         job.spec.uid = JobUid::named(naming, job.spec.created_at, attempt);
         let active = match store.create_job(&job.spec, &job.state).await {
             Ok(true) => break,
@@ -139,8 +133,8 @@ async fn stored(store: &impl Jobs, clock: &impl Clock, spec: JobSpec, naming: &N
     Ok(job)
 }
 
-/// A job that may have been created: then the project is locked by a job of which the client knows nothing. If it cannot be taken
-/// back, the watchdog ends it. One that an attempt before has created, and that runs, stays.
+/// Takes back a job that may have been created: it would lock the project, and the client does not know it. If that fails, the
+/// watchdog ends the job. A job that an earlier attempt created and that runs stays.
 async fn withdraw(store: &impl Jobs, clock: &impl Clock, job: &Job) {
     match store.job(job.spec.uid).await {
         Ok(before) if before.state.started_at.is_none() => {}
@@ -156,64 +150,15 @@ async fn withdraw(store: &impl Jobs, clock: &impl Clock, job: &Job) {
     }
 }
 
-/// Which provider serves the request (contract, D7; design.md, section 6). `None` is the deployment's own endpoint.
-async fn provider(
-    store: &impl Providers,
-    endpoints: &[ModelType],
-    request: &JobRequest,
-    project: &Project,
-) -> Result<Option<ProviderUid>, Error> {
-    if let Some(uid) = &request.provider {
-        let refused = || {
-            Error::Validation(vec![FieldError::new(
-                "provider_id",
-                "Must be an active provider of this project or its organization.",
-            )])
-        };
-        let uid = ProviderUid::parse(uid).map_err(|_| refused())?;
-        return match store.provider(project.organization, uid).await {
-            Ok(provider) if provider.serves(project.uid) => Ok(Some(uid)),
-            Ok(_) | Err(Error::NotFound) => Err(refused()),
-            Err(error) => Err(error),
-        };
-    }
-    match default_provider(store, project).await? {
-        Some(provider) => Ok(Some(provider)),
-        None if request.model_type.is_some_and(|model| endpoints.contains(&model)) => Ok(None),
-        None => Err(Error::NoInferenceProvider),
-    }
-}
-
-/// The newest provider of the project that serves it, else the newest one of its organization that does.
-async fn default_provider(store: &impl Providers, project: &Project) -> Result<Option<ProviderUid>, Error> {
-    let mut slice = Slice { limit: PROVIDERS, ..Slice::default() };
-    let mut of_organization = None;
-    for _ in 0..READS {
-        let page = store.providers(project.organization, &slice).await?;
-        match default_for(project.uid, &page.entries) {
-            Some(provider) if provider.project.is_some() => return Ok(Some(provider.uid)),
-            Some(provider) => _ = of_organization.get_or_insert(provider.uid),
-            None => {}
-        }
-        slice.after = page.next;
-        if slice.after.is_none() {
-            break;
-        }
-    }
-    Ok(of_organization)
-}
-
 #[cfg(all(test, feature = "testing"))]
 #[expect(clippy::unwrap_used, reason = "all of it is tests, and not all of it is in functions marked so")]
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
     use crate::domain::id::OrganizationUid;
-    use crate::domain::provider::InferenceProvider;
     use crate::ports::Projects;
     use crate::testing::{Fault, MemoryExecutions, MemoryTenants, StoppedClock, a_job};
 
@@ -248,41 +193,8 @@ mod tests {
         Project::read(br#"{"name": "Cats"}"#, OrganizationUid::named("acme"), now).unwrap()
     }
 
-    fn a_provider(n: i64, project: Option<&Project>) -> InferenceProvider {
-        let now = Timestamp::from_second(1_000 + n).unwrap();
-        let config = json!({"endpoint_name": "yolo", "region": "us-east-1"});
-        let body = json!({"name": "p", "provider_type": "sagemaker", "config": config}).to_string();
-        let organization = OrganizationUid::named("acme");
-        let url = |_| Err("no endpoint of this kind has a URL".to_owned());
-        let (provider, _) = InferenceProvider::read(body.as_bytes(), organization, now, url).unwrap();
-        InferenceProvider { project: project.map(|project| project.uid), ..provider }
-    }
-
     fn a_request() -> JobRequest {
         JobRequest::read(br#"{"model_type": "yolo"}"#).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_job_finds_its_provider_however_many_newer_ones_there_are() {
-        let project = a_project();
-        for (own, of_organization) in [(true, true), (false, true), (true, false), (false, false)] {
-            let store = MemoryTenants::default();
-            let wanted = a_provider(0, Some(&project));
-            let second = a_provider(1, None);
-            for (provider, is_there) in [(&wanted, own), (&second, of_organization)] {
-                if is_there {
-                    store.add_provider(provider).await.unwrap();
-                }
-            }
-            for n in 2..350 {
-                store.add_provider(&InferenceProvider { is_active: false, ..a_provider(n, None) }).await.unwrap();
-            }
-
-            let found = default_provider(&store, &project).await.unwrap();
-
-            let expected = own.then_some(wanted.uid).or(of_organization.then_some(second.uid));
-            assert_eq!(found, expected);
-        }
     }
 
     /// A create whose answer was a server's error is made again under its idempotency key.

@@ -1,12 +1,10 @@
 //! API keys: found by their hash, listed by organization.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::Store;
-use super::calls::{Found, Row, attribute, classify, key_of, read};
-use super::keys::{self, Key};
+use super::calls::{Found, Row, attribute, is_done, key_of, read};
+use super::keys::{self, Key, LISTING};
 use super::rows::item;
 use crate::domain::access::api_key::{ApiKey, IssuedKey, KeyHash};
 use crate::domain::id::OrganizationUid;
@@ -50,14 +48,12 @@ impl KeyRing for Store {
 
     async fn keys(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<IssuedKey>, Error> {
         let Found { entries, further } = self.find_in_list(&keys::api_keys_of(organization), slice).await?;
-        let rows = self.get_many(entries.iter().map(|(_, key)| key.clone()).collect()).await?;
-        let mut found: HashMap<String, Row> =
-            rows.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
-        let issued = |(position, key): (String, Key)| {
-            let (hash, row) = (key.api_key_hash()?, found.remove(&key.pk)?);
+        let rows = self.get_many(entries.into_iter().map(|(_, key)| key).collect()).await?;
+        let issued = |row: Row| {
+            let (position, hash) = (row.get(LISTING.sk)?.as_s().ok()?.clone(), key_of(&row)?.api_key_hash()?);
             Some(read(row).map(|key| (position, IssuedKey { hash, key })))
         };
-        let entries = entries.into_iter().filter_map(issued).collect::<Result<_, Error>>()?;
+        let entries = rows.into_iter().filter_map(issued).collect::<Result<_, Error>>()?;
         let page = Found { entries, further }.page(slice, |(position, _): &(String, IssuedKey)| position.clone());
         Ok(page.with(|entries| entries.into_iter().map(|(_, key)| key).collect()))
     }
@@ -75,19 +71,10 @@ impl Store {
     /// One attribute alone: a new end must not undo a revocation that is written at the same time.
     async fn end_key(&self, hash: &KeyHash, attribute_name: &str, at: Timestamp) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::api_key(hash).into()))
+            .update_row(Key::api_key(hash))
             .update_expression(format!("SET {attribute_name} = :at"))
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":at", attribute(&at)?);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Err(Error::NotFound)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        if is_done(request.send().await)? { Ok(()) } else { Err(Error::NotFound) }
     }
 }

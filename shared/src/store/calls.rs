@@ -1,4 +1,4 @@
-//! The few ways in which the table is called: typed rows in, typed rows out, errors told apart.
+//! The calls of the table: typed rows in, typed rows out, errors classified.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -25,8 +26,8 @@ pub(super) type Row = HashMap<String, AttributeValue>;
 
 /// Keys of one BatchGetItem call (AWS, "BatchGetItem").
 const BATCH_GET: usize = 100;
-/// A transaction that lost to others, or was throttled, is tried again for so long, and so is a read that a busy table has not
-/// done in full. A client may be waiting; a task is repeated as a whole.
+/// A transaction that conflicted or was throttled is repeated for this long, and so is a batch read with keys left unprocessed.
+/// A client may be waiting; a task is repeated as a whole.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -52,7 +53,7 @@ pub(super) fn read<T: DeserializeOwned>(row: Row) -> Result<T, Error> {
     serde_dynamo::from_item(row).map_err(Error::internal)
 }
 
-/// A transaction that meets another one is worth repeating too: the service says so by a code of its own.
+/// Also a conflict with another transaction is worth repeating: it has a code of its own.
 pub(super) fn classify<E>(error: SdkError<E>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -63,8 +64,20 @@ where
     }
 }
 
+/// Whether a conditional write was made.
+pub(super) fn is_done<T, E>(answer: Result<T, SdkError<E>>) -> Result<bool, Error>
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match answer {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(false),
+        Err(error) => Err(classify(error)),
+    }
+}
+
 impl Store {
-    /// One row, as of now.
+    /// One row, by a consistent read.
     pub(super) async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Error> {
         self.get_row(key).await?.map(read).transpose()
     }
@@ -73,6 +86,11 @@ impl Store {
     pub(super) async fn get_row(&self, key: Key) -> Result<Option<Row>, Error> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into())).consistent_read(true);
         Ok(request.send().await.map_err(classify)?.item)
+    }
+
+    /// An update of the row of this key. Without a condition it creates the row.
+    pub(super) fn update_row(&self, key: Key) -> UpdateItemFluentBuilder {
+        self.client.update_item().table_name(&self.table).set_key(Some(key.into()))
     }
 
     /// A new row. `false`: there is one.
@@ -101,7 +119,7 @@ impl Store {
         }
     }
 
-    /// A row over the one of its key, if that still has these attributes. `false`: it has not, or there is none.
+    /// Replaces a row that still has these attributes. `false`: it has others, or there is none.
     pub(super) async fn put_over(
         &self,
         row: Row,
@@ -125,13 +143,7 @@ impl Store {
             .set_item(Some(row))
             .condition_expression(condition)
             .set_expression_attribute_values(values);
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        is_done(request.send().await)
     }
 
     /// Removes a row. `false`: there was none.
@@ -142,49 +154,46 @@ impl Store {
             .table_name(&self.table)
             .set_key(Some(key.into()))
             .condition_expression("attribute_exists(pk)");
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        is_done(request.send().await)
     }
 
-    /// The rows of these keys that exist, in no order, 100 a call. A key that comes twice is read once: DynamoDB refuses a call
-    /// with both. What a busy table leaves out is asked for again, for [`PATIENCE`] since the last answer that had any.
+    /// The rows of these keys that exist, in this order. A key that comes twice is read and returned once: DynamoDB refuses a
+    /// call with both.
     pub(super) async fn get_many(&self, keys: Vec<Key>) -> Result<Vec<Row>, Error> {
-        let mut rows = Vec::with_capacity(keys.len());
         let mut seen = HashSet::with_capacity(keys.len());
         let keys: Vec<Key> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
+        let mut found = HashMap::with_capacity(keys.len());
         for keys in keys.chunks(BATCH_GET) {
-            let keys = keys.iter().cloned().map(Row::from).collect();
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .build()
-                .map_err(Error::internal)?;
-            let mut open = HashMap::from([(self.table.clone(), wanted)]);
-            let (mut delays, mut begun) = (backoff().build(), Instant::now());
-            loop {
-                let answer =
-                    self.client.batch_get_item().set_request_items(Some(open)).send().await.map_err(classify)?;
-                let before = rows.len();
-                rows.extend(answer.responses.unwrap_or_default().into_values().flatten());
-                open = answer.unprocessed_keys.unwrap_or_default();
-                if open.is_empty() {
-                    break;
-                }
-                if rows.len() > before {
-                    (delays, begun) = (backoff().build(), Instant::now()); // the answer was full: 16 MB
-                }
-                match delays.next() {
-                    Some(delay) if begun.elapsed() + delay < PATIENCE => sleep(delay).await,
-                    _ => return Err(Error::StoreUnavailable("keys left unprocessed".into())),
-                }
+            let rows = self.get_batch(keys).await?;
+            found.extend(rows.into_iter().filter_map(|row| Some((key_of(&row)?, row))));
+        }
+        Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
+    }
+
+    /// The rows of at most [`BATCH_GET`] keys, in no order. Keys that a busy table leaves unprocessed are asked for again, for
+    /// [`PATIENCE`] since the last answer with rows.
+    async fn get_batch(&self, keys: &[Key]) -> Result<Vec<Row>, Error> {
+        let keys = keys.iter().cloned().map(Row::from).collect();
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        let mut open = HashMap::from([(self.table.clone(), wanted.build().map_err(Error::internal)?)]);
+        let (mut delays, mut begun) = (backoff().build(), Instant::now());
+        let mut rows = Vec::new();
+        loop {
+            let answer = self.client.batch_get_item().set_request_items(Some(open)).send().await.map_err(classify)?;
+            let before = rows.len();
+            rows.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            open = answer.unprocessed_keys.unwrap_or_default();
+            if open.is_empty() {
+                return Ok(rows);
+            }
+            if rows.len() > before {
+                (delays, begun) = (backoff().build(), Instant::now()); // the answer was full: 16 MB
+            }
+            match delays.next() {
+                Some(delay) if begun.elapsed() + delay < PATIENCE => sleep(delay).await,
+                _ => return Err(Error::StoreUnavailable("keys left unprocessed".into())),
             }
         }
-        Ok(rows)
     }
 
     /// The rows of a partition whose sort key begins so, in order, read page by page.
@@ -242,11 +251,11 @@ impl Store {
         Ok(page.with(|entries| entries.into_iter().map(|(_, entry)| entry).collect()))
     }
 
-    /// The keys of a part of a list, each with its position.
+    /// The keys of a part of a list, each with its position in the list.
     pub(super) async fn find_in_list(&self, list: &List, slice: &Slice) -> Result<Found<(String, Key)>, Error> {
         let (first, last) = list.ends();
         let (from, to) = match slice.after.clone() {
-            // None of ours, or of another list; DynamoDB would refuse a range that ends before it begins.
+            // A forged position, or one of another list: DynamoDB refuses a range that ends before it begins.
             Some(after) if after <= first || after >= last => return Err(Error::InvalidCursor),
             Some(after) if slice.reads_upward() => (after, last),
             Some(after) => (first, after),
@@ -276,16 +285,16 @@ impl Store {
     }
 }
 
-/// What a read of a list found.
+/// The result of a read of a list.
 pub(super) struct Found<T> {
     /// In the order of the read.
     pub(super) entries: Vec<T>,
-    /// The position that the read would go on from; `None`: it has come to an end of the list.
+    /// The position that the next read starts behind; `None`: the list ends here.
     pub(super) further: Option<String>,
 }
 
 impl<T> Found<T> {
-    /// The entries that are wanted, at most `limit`. The read goes on from the last of them, or from all that was looked at.
+    /// The entries that are wanted, at most `limit`. The next read starts behind the last of them, or behind all that were read.
     pub(super) fn narrowed(
         mut self,
         limit: usize,
@@ -300,7 +309,7 @@ impl<T> Found<T> {
         self
     }
 
-    /// As many entries as [`limits::PAGE_BYTES`] hold, but one at least. The read goes on from the last of them.
+    /// As many entries as [`limits::PAGE_BYTES`] hold, but one at least. The next read starts behind the last of them.
     pub(super) fn within_bytes(mut self, bytes: impl Fn(&T) -> usize, position: impl Fn(&T) -> String) -> Self {
         let mut room = limits::PAGE_BYTES;
         let fits = |entry: &&T| {
@@ -316,15 +325,15 @@ impl<T> Found<T> {
         self
     }
 
-    /// The page that it is.
+    /// As a page of `slice`.
     pub(super) fn page(self, slice: &Slice, position: impl Fn(&T) -> String) -> Page<T> {
         Page::found(slice, self.entries, self.further, position)
     }
 }
 
-/// What is read for a page of a list that is narrowed in memory: a full page, so that few are empty, and no second one, so
-/// that what it costs is bounded.
-pub(super) fn looked_at(slice: &Slice) -> Slice {
+/// The part of a list that is read for a page that is filtered in memory: the largest page, so that few are empty, and one read
+/// alone, so that its cost is bounded.
+pub(super) fn full_page(slice: &Slice) -> Slice {
     Slice { limit: slice.limit.max(limits::PAGE), ..slice.clone() }
 }
 
@@ -335,13 +344,13 @@ pub(super) fn key_of(row: &Row) -> Option<Key> {
 
 /// What became of a transaction.
 pub(super) enum Transacted {
-    /// All of it is written.
+    /// All actions are written.
     Done,
-    /// Nothing is: a condition did not hold. One reason per action.
+    /// No action is: a condition did not hold. One reason per action.
     Refused(Vec<CancellationReason>),
 }
 
-/// Whether the condition of this action was what refused the transaction.
+/// Whether the condition of this action failed.
 pub(super) fn refused(reasons: &[CancellationReason], action: usize) -> bool {
     reasons.get(action).is_some_and(|reason| reason.code() == Some("ConditionalCheckFailed"))
 }
@@ -391,8 +400,8 @@ impl Store {
     }
 }
 
-/// Repeats a call that conflicts with other writers, or finds the table busy, for [`PATIENCE`]. It must bear that: an attempt
-/// whose answer was lost has been made.
+/// Repeats a call that conflicts with other writers, or finds the table busy, for [`PATIENCE`]. The call must be idempotent: an
+/// attempt whose answer was lost has been made.
 pub(super) async fn patiently<T, F>(attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
@@ -400,7 +409,7 @@ where
     within(PATIENCE, attempt).await
 }
 
-/// Between the attempts: longer each time, and by chance, so that callers that were refused together do not come back so.
+/// Delays between attempts: each longer than the last, with jitter, so that callers that conflicted do not repeat together.
 fn backoff() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(20))

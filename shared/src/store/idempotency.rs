@@ -1,30 +1,30 @@
-//! Requests that clients named by an idempotency key: who has it, and what is left of the request.
+//! Idempotency keys: the claim that holds each, and the stored response of its request.
 //!
-//! A row without a fingerprint is free: it never was, or its request did not succeed. If the request may have had its effect all
-//! the same, the row still names the first claim, and what the next one creates has the same uids.
+//! A row without a fingerprint is free: its request did not succeed. If that request may have had its effect all the same, the
+//! row still names the first claim, and what the next one creates has the same uids.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use uuid::Uuid;
 
 use super::Store;
-use super::calls::{Row, classify, number, text};
+use super::calls::{Row, classify, is_done, number, text};
 use super::keys::Key;
 use crate::domain::Error;
-use crate::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
+use crate::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, StoredResponse};
 use crate::ports::Idempotency;
 
 const FINGERPRINT: &str = "fingerprint";
-/// The answer, sealed; or `true` for a request that may be made again, and `false` for an answer that did not fit.
+/// The response, sealed; or `true` for a request that may be made again, and `false` for a response that did not fit.
 const OUTCOME: &str = "outcome";
 const HOLDER: &str = "holder";
 
-/// The name of the first claim under the key whose effect nobody knows; of a claim that was undone there is none.
+/// The holder of the first claim under the key that may have had an effect; absent after a claim that was undone.
 const FIRST: &str = "first";
 
 impl Idempotency for Store {
     async fn claim(&self, claim: &Claim) -> Result<Claimed, Error> {
-        // DynamoDB takes its time to remove what has expired; a lease is over for the same request alone.
+        // DynamoDB removes expired rows late. A lease that is over frees the key for the same request alone.
         let free = "(attribute_not_exists(pk) OR expires_at > :now) AND (attribute_not_exists(fingerprint) OR \
                     (fingerprint = :fingerprint AND attribute_not_exists(outcome) AND claimed_at <= :dead))";
         let lost = match self.take(claim, free, "if_not_exists(#first, :holder)").await? {
@@ -38,18 +38,18 @@ impl Idempotency for Store {
         if !lost.as_ref().is_some_and(is_over) {
             return before(claim, lost.as_ref());
         }
-        // A row of another day: nothing of it counts any more.
+        // The row has expired.
         match self.take(claim, "attribute_not_exists(pk) OR expires_at <= :now", ":holder").await? {
             Taken::Now(first) => Ok(Claimed::Now { first }),
             Taken::Lost(row) => before(claim, row.as_ref()),
         }
     }
 
-    async fn keep(&self, claim: &Claim, outcome: Outcome) -> Result<(), Error> {
+    async fn keep(&self, claim: &Claim, outcome: StoredResponse) -> Result<(), Error> {
         let kept = match outcome {
-            Outcome::Kept(answer) => AttributeValue::B(answer.into()),
-            Outcome::Repeatable => AttributeValue::Bool(true),
-            Outcome::TooLarge => AttributeValue::Bool(false),
+            StoredResponse::Kept(answer) => AttributeValue::B(answer.into()),
+            StoredResponse::Repeatable => AttributeValue::Bool(true),
+            StoredResponse::TooLarge => AttributeValue::Bool(false),
         };
         self.end_claim(claim, "SET outcome = :outcome", Some(kept)).await
     }
@@ -60,26 +60,26 @@ impl Idempotency for Store {
     }
 }
 
-/// What became of a conditional claim.
+/// The outcome of a conditional claim.
 enum Taken {
-    /// It is made; with [`FIRST`].
+    /// It is made; with the value of [`FIRST`].
     Now(Uuid),
-    /// Not, because of this row.
+    /// It is not, because of this row.
     Lost(Option<Row>),
 }
 
-/// The request that has the key.
+/// The claim that holds the key, as a row that refused another one says.
 fn before(claim: &Claim, row: Option<&Row>) -> Result<Claimed, Error> {
     let attribute = |name| row.and_then(|row| row.get(name));
-    // Our own claim, whose first answer got lost on the way: the client of the table repeats its calls.
+    // The claim itself: the SDK repeated a call whose answer was lost.
     if attribute(HOLDER) == Some(&text(claim.holder.to_string())) {
         return Ok(Claimed::Now { first: first(row)? });
     }
     let outcome = match attribute(OUTCOME) {
         None => None,
-        Some(AttributeValue::B(answer)) => Some(Outcome::Kept(answer.clone().into_inner())),
-        Some(AttributeValue::Bool(true)) => Some(Outcome::Repeatable),
-        Some(_) => Some(Outcome::TooLarge),
+        Some(AttributeValue::B(answer)) => Some(StoredResponse::Kept(answer.clone().into_inner())),
+        Some(AttributeValue::Bool(true)) => Some(StoredResponse::Repeatable),
+        Some(_) => Some(StoredResponse::TooLarge),
     };
     let fingerprint = attribute(FINGERPRINT).and_then(|value| value.as_s().ok());
     let fingerprint = fingerprint.ok_or_else(|| Error::internal("a claim without a fingerprint"))?.clone();
@@ -94,7 +94,7 @@ fn first(row: Option<&Row>) -> Result<Uuid, Error> {
 }
 
 impl Store {
-    /// Writes the claim on this condition, and says which one was the first.
+    /// Writes the claim on this condition.
     async fn take(&self, claim: &Claim, condition: &str, first_one: &str) -> Result<Taken, Error> {
         let conditional =
             |name: &str, value: AttributeValue| condition.contains(name).then_some((name.to_owned(), value));
@@ -103,10 +103,7 @@ impl Store {
             conditional(":dead", number((claim.at - LEASE).as_second())),
         ];
         let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::idempotency(&claim.caller, &claim.key).into()))
+            .update_row(Key::idempotency(&claim.caller, &claim.key))
             .update_expression(format!(
                 "SET fingerprint = :fingerprint, holder = :holder, claimed_at = :at, expires_at = :end, #first = {first_one} \
                  REMOVE outcome"
@@ -132,13 +129,10 @@ impl Store {
         }
     }
 
-    /// Changes the row if it is still this claim's.
+    /// Changes the row if this claim still holds it.
     async fn end_claim(&self, claim: &Claim, change: &str, outcome: Option<AttributeValue>) -> Result<(), Error> {
         let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::idempotency(&claim.caller, &claim.key).into()))
+            .update_row(Key::idempotency(&claim.caller, &claim.key))
             .update_expression(change)
             .condition_expression("holder = :holder")
             .expression_attribute_values(":holder", text(claim.holder.to_string()));
@@ -148,10 +142,6 @@ impl Store {
         if let Some(outcome) = outcome {
             request = request.expression_attribute_values(":outcome", outcome);
         }
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        is_done(request.send().await).map(|_ended| ())
     }
 }

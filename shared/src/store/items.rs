@@ -1,13 +1,11 @@
 //! Items and their results.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use futures_util::{Stream, StreamExt, stream};
 
 use super::Store;
-use super::calls::{Found, Row, Transacted, attribute, key_of, number, read, text};
+use super::calls::{Found, Row, Transacted, attribute, number, read, text};
 use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ItemOfTailRow, ItemRow, RejectedRow, ResultRow, item, unlabeled_position};
@@ -100,17 +98,17 @@ impl Results for Store {
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let Some(before) = &of.result else { return Err(Error::internal("a review of no result")) };
-        let row = ResultRow::of(reviewed)?;
+        let row = ResultRow::of(reviewed.clone())?;
         // A name beside annotations that are there already is never too much.
         if reviewed.annotations != before.annotations && !row.fits() {
             return Err(Error::field("annotations", "Are too large to be stored."));
         }
-        // Of two people who review at once, the second must lose, and look again; also if the file was deleted meanwhile.
+        // Of two reviews at once the second must fail and read again; also if the file was deleted meanwhile.
         let (written, as_read) = as_read(of, Update::builder());
         let written =
             written.table_name(&self.table).set_key(Some(Key::item(of.asset.uid).into())).condition_expression(as_read);
-        // A transaction even of one action: if its answer is lost, the SDK asks again under the same token, and the
-        // person is not told that somebody else was quicker.
+        // A transaction even of one action: if its answer is lost, the SDK repeats it under the same token, and the caller gets
+        // no error about a change of its own.
         let mut actions = if reviewed.status == ResultStatus::Rejected {
             let left = without_result(of, written);
             let history = item(&RejectedRow::new(of.asset.uid, reviewed.generation, row))?;
@@ -142,7 +140,7 @@ impl Drafts for Store {
             .expression_attribute_values(":generation", number(draft.generation))
             .expression_attribute_values(":draft", attribute(&ResultStatus::Draft)?);
         let discarded = without_result(of, discarded);
-        // A transaction even of one action, as a review is: a lost answer must not make it look like somebody else's work.
+        // A transaction even of one action, for the same reason as in `review`.
         let mut actions = vec![update(discarded)?];
         actions.extend(self.long_names(of)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
@@ -162,7 +160,7 @@ fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
         .expression_attribute_values(":sk", text(sk))
 }
 
-/// Where a page of items ends.
+/// The position of an item in the lists of its project.
 fn position(item: &Item) -> String {
     keys::project_position(item.project, item.created_at, item.asset.uid)
 }
@@ -175,15 +173,13 @@ impl Store {
             return Ok(None);
         }
         let row = item(&ItemOfTailRow::new(of.asset.uid))?;
-        // Of two items whose uids end alike, which nobody will live to see, the second must not take the first one's name.
+        // Should two uids ever end in the same 62 bits, the second item must not take the first one's name.
         let own = self.put(row).condition_expression("attribute_not_exists(pk) OR item_uid = :item");
         put(own.expression_attribute_values(":item", attribute(&of.asset.uid)?)).map(Some)
     }
 
     /// The rows of these keys that exist, in this order.
     async fn item_rows(&self, keys: Vec<Key>) -> Result<Vec<ItemRow>, Error> {
-        let mut found: HashMap<String, Row> =
-            self.get_many(keys.clone()).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
-        keys.into_iter().filter_map(|key| found.remove(&key.pk)).map(read).collect()
+        self.get_many(keys).await?.into_iter().map(read).collect()
     }
 }

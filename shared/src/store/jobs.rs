@@ -1,17 +1,16 @@
 //! Jobs: their rows, and the moves between statuses as conditional writes.
 
-use std::collections::HashMap;
-
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::Store;
-use super::calls::{Found, Row, Transacted, attribute, classify, key_of, looked_at, number, read, refused, text};
+use super::calls::{Found, Row, Transacted, attribute, classify, full_page, key_of, number, read, refused, text};
 use super::keys::{self, ACTIVE, Key};
 use super::rows::{DeliveryRow, JobListingRow, JobRow, PlanRow, item};
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::{Job, JobSpec, JobState};
-use crate::domain::job_status::JobStatus;
+use crate::domain::job_status::{JobEvent, JobStatus};
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Ending, JobFilter, Jobs, Page, Picked, Slice};
@@ -47,8 +46,8 @@ impl Jobs for Store {
 
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
         let list = filter.project.map_or_else(|| keys::jobs_of_organization(organization), keys::jobs_of_project);
-        let look = if filter.status.is_none() { slice.clone() } else { looked_at(slice) };
-        let Found { entries, further } = self.find_in_list(&list, &look).await?;
+        let part = if filter.status.is_none() { slice.clone() } else { full_page(slice) };
+        let Found { entries, further } = self.find_in_list(&list, &part).await?;
         let uids: Vec<JobUid> =
             entries.iter().filter_map(|(_, key)| JobUid::parse(key.pk.strip_prefix("JOB#")?).ok()).collect();
         let entries = self.jobs_by_uid(&uids).await?;
@@ -83,15 +82,11 @@ impl Jobs for Store {
     }
 
     async fn plan_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
-        let state = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Key::job(plan.job).into()))
-            .update_expression("SET #status = :running, #total = :total, started_at = :now, progressed_at = :now")
-            .condition_expression("#status = :pending AND attribute_not_exists(closing)") // planned once, and never after a cancel
-            .expression_attribute_names("#status", "status")
+        // Planned once, and never after a cancel or while its end is being written.
+        let state = self
+            .moved(plan.job, JobEvent::Start, " AND attribute_not_exists(closing)")?
+            .update_expression("SET #status = :to, #total = :total, started_at = :now, progressed_at = :now")
             .expression_attribute_names("#total", "total")
-            .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
-            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
             .expression_attribute_values(":total", number(total))
             .expression_attribute_values(":now", attribute(&now)?);
         let mut actions = vec![update(state)?, put(self.put(item(&PlanRow::new(plan)?)?))?];
@@ -118,31 +113,25 @@ impl Jobs for Store {
     }
 
     async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error> {
-        let state = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Key::job(job.spec.uid).into()))
-            .update_expression("SET #status = :cancelled, completed_at = :now, progressed_at = :now")
-            .condition_expression("#status IN (:pending, :running)") // never over an end (I5)
+        let state = self
+            .moved(job.spec.uid, JobEvent::Cancel, "")?
+            .update_expression("SET #status = :to, completed_at = :now, progressed_at = :now")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":cancelled", attribute(&JobStatus::Cancelled)?)
-            .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
-            .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
             .expression_attribute_values(":now", attribute(&now)?);
         let mut actions = vec![update(state)?, self.unlock(job.spec.project, job.spec.uid)?];
         actions.extend(self.outgoing(deliveries)?);
         match self.transact(actions).await? {
             Transacted::Done => Ok(true),
-            // AllOld hands us the row that won, without a second read: judge that one.
-            Transacted::Refused(reasons) => match status_of(reasons.first().and_then(|reason| reason.item()))? {
-                JobStatus::Cancelled => Ok(false),
-                status => Err(Error::JobFinished(status)),
-            },
+            // AllOld is the row that won, without a second read.
+            Transacted::Refused(reasons) => {
+                let status = status_of(reasons.first().and_then(|reason| reason.item()))?;
+                status.after(JobEvent::Cancel).map(|_cancelled| false).map_err(|_| Error::JobFinished(status))
+            }
         }
     }
 
     async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error> {
-        // The transaction that creates it may still be on its way. It finds a row there and is refused.
+        // The transaction that creates it may still be under way. This row makes DynamoDB refuse it.
         let row = item(&JobRow::withdrawn(&job.spec, &job.state, now)?)?;
         if !self.put_new(row).await? {
             self.cancel_job(job, &[], now).await?;
@@ -151,44 +140,30 @@ impl Jobs for Store {
     }
 
     async fn close_job(&self, job: JobUid, status: &[JobStatus]) -> Result<(), Error> {
-        let positions: Vec<String> = (0..status.len()).map(|n| format!(":status{n}")).collect();
-        let mut closing = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Key::job(job).into()))
+        let closing = self
+            .change_in(job, status, "")?
             .update_expression("SET closing = :closing")
-            .condition_expression(format!("#status IN ({})", positions.join(", ")))
-            .expression_attribute_names("#status", "status")
             .expression_attribute_values(":closing", attribute(&true)?);
-        for (position, status) in positions.into_iter().zip(status) {
-            closing = closing.expression_attribute_values(position, attribute(status)?);
-        }
-        // In a transaction, since it meets those of the workers: it is they that are repeated with patience.
+        // In a transaction, which is repeated if it conflicts with those of the workers.
         self.transact(vec![update(closing)?]).await?;
         Ok(())
     }
 
     async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error> {
-        let refused = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Key::job(job).into()))
+        let refused = self
+            .change_in(job, &[JobStatus::Running], "")?
             .update_expression("SET refusal = if_not_exists(refusal, :refusal)")
-            .condition_expression("#status = :running")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":refusal", text(refusal))
-            .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
-        // In a transaction, as a close is: it meets the commits of the other workers.
+            .expression_attribute_values(":refusal", text(refusal));
+        // In a transaction, for the same reason as in `close_job`.
         self.transact(vec![update(refused)?]).await?;
         Ok(())
     }
 
     async fn unwatch_job(&self, job: JobUid) -> Result<(), Error> {
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::job(job).into()))
+            .update_row(Key::job(job))
             .update_expression(format!("REMOVE {}, {}", ACTIVE.pk, ACTIVE.sk))
-            .condition_expression("NOT #status IN (:pending, :running)") // an active job is never out of sight (I5)
+            .condition_expression("NOT #status IN (:pending, :running)") // an active job stays watched (I5)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":pending", attribute(&JobStatus::Pending)?)
             .expression_attribute_values(":running", attribute(&JobStatus::Running)?);
@@ -197,20 +172,19 @@ impl Jobs for Store {
     }
 
     async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
-        // The summary and the event speak of these counters: a chunk committed since makes them untrue (I2, I6).
-        let still_as_judged =
-            "#status = :status AND successful = :successful AND failed = :failed AND skipped = :skipped";
+        // The summary and the event have these counters: a chunk committed since would make them wrong (I2, I6).
+        let as_read = "#status = :status AND successful = :successful AND failed = :failed AND skipped = :skipped";
         let counters = job.state.counters;
         let state = Update::builder()
             .table_name(&self.table)
             .set_key(Some(Key::job(job.spec.uid).into()))
-            // Nothing is left to look after: what is told has an outbox of its own.
+            // No longer watched: its deliveries are in the outbox.
             .update_expression(format!(
                 "SET #status = :ended, completed_at = :now, progressed_at = :now, error_message = :error, summary = :summary \
                  REMOVE {}, {}, closing",
                 ACTIVE.pk, ACTIVE.sk
             ))
-            .condition_expression(still_as_judged)
+            .condition_expression(as_read)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", attribute(&job.state.status)?)
             .expression_attribute_values(":successful", number(counters.successful))
@@ -229,14 +203,31 @@ impl Jobs for Store {
 impl Store {
     /// The jobs of these uids that exist, in this order, each with its bytes as JSON.
     async fn jobs_by_uid(&self, uids: &[JobUid]) -> Result<Vec<(Job, usize)>, Error> {
-        let keys = uids.iter().copied().map(Key::job).collect();
-        let mut found: HashMap<String, Row> =
-            self.get_many(keys).await?.into_iter().filter_map(|row| Some((key_of(&row)?.pk, row))).collect();
-        let rows = uids.iter().filter_map(|uid| found.remove(&Key::job(*uid).pk));
-        rows.map(|row| read::<JobRow>(row)?.read_sized()).collect()
+        let rows = self.get_many(uids.iter().copied().map(Key::job).collect()).await?;
+        rows.into_iter().map(|row| read::<JobRow>(row)?.read_sized()).collect()
     }
 
-    /// Frees a project. A lock that is gone is fine; another job's is not ours to take.
+    /// A move of a job by an event, from a status in which the event may happen (I5) to `:to`. `and` is a further condition.
+    fn moved(&self, job: JobUid, event: JobEvent, and: &str) -> Result<UpdateBuilder, Error> {
+        let (from, to) = event.moves();
+        Ok(self.change_in(job, from, and)?.expression_attribute_values(":to", attribute(&to)?))
+    }
+
+    /// A change of a job that has one of these statuses. `and` is a further condition.
+    fn change_in(&self, job: JobUid, status: &[JobStatus], and: &str) -> Result<UpdateBuilder, Error> {
+        let names: Vec<String> = (0..status.len()).map(|n| format!(":status{n}")).collect();
+        let mut change = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::job(job).into()))
+            .condition_expression(format!("#status IN ({}){and}", names.join(", ")))
+            .expression_attribute_names("#status", "status");
+        for (name, status) in names.into_iter().zip(status) {
+            change = change.expression_attribute_values(name, attribute(status)?);
+        }
+        Ok(change)
+    }
+
+    /// Frees a project. A lock that is gone is fine; that of another job makes DynamoDB refuse the transaction.
     fn unlock(&self, project: ProjectUid, job: JobUid) -> Result<TransactWriteItem, Error> {
         let delete = Delete::builder()
             .table_name(&self.table)
@@ -246,21 +237,21 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
     }
 
-    /// Records what is told, in the transaction of what it tells (I6).
+    /// Records deliveries, in the transaction of the change that causes them (I6).
     pub(super) fn outgoing(&self, deliveries: &[Delivery]) -> Result<Vec<TransactWriteItem>, Error> {
         deliveries.iter().map(|delivery| put(self.put(item(&DeliveryRow::new(delivery))?))).collect()
     }
 
-    pub(super) fn put(&self, row: Row) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+    pub(super) fn put(&self, row: Row) -> PutBuilder {
         Put::builder().table_name(&self.table).set_item(Some(row))
     }
 }
 
-pub(super) fn put(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Error> {
+pub(super) fn put(put: PutBuilder) -> Result<TransactWriteItem, Error> {
     Ok(TransactWriteItem::builder().put(put.build().map_err(Error::internal)?).build())
 }
 
-pub(super) fn update(update: aws_sdk_dynamodb::types::builders::UpdateBuilder) -> Result<TransactWriteItem, Error> {
+pub(super) fn update(update: UpdateBuilder) -> Result<TransactWriteItem, Error> {
     Ok(TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build())
 }
 

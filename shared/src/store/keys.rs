@@ -18,7 +18,7 @@ pub(super) const SK: &str = "sk";
 pub(super) const LISTING: Index = Index { name: "listing", pk: "listing_pk", sk: "listing_sk" };
 /// Items without a result, in the order of their creation. Sparse: a result takes the item out.
 pub(super) const UNLABELED: Index = Index { name: "unlabeled", pk: "unlabeled_pk", sk: "unlabeled_sk" };
-/// What somebody still has to look after: jobs that have not ended, deliveries that nobody has claimed. Sparse.
+/// What is watched: jobs that have not ended, pending deliveries, projects with uploads that wait. Sparse.
 pub(super) const ACTIVE: Index = Index { name: "active", pk: "active_pk", sk: "active_sk" };
 
 /// A secondary index and its two key attributes.
@@ -50,7 +50,7 @@ impl Key {
         self.pk.strip_prefix(API_KEY).map(KeyHash::of_hex)
     }
 
-    /// The requests of one minute of the Unix epoch. Beside the key, or under the address of whoever has none.
+    /// The requests of one minute of the Unix epoch. Beside the API key, or under the address of a caller without one.
     pub(super) fn requests(requester: &Requester, minute: i64) -> Self {
         let pk = match requester {
             Requester::Key(hash) => Self::api_key(hash).pk,
@@ -59,7 +59,7 @@ impl Key {
         Self::new(pk, format!("RATE#{minute}"))
     }
 
-    /// A request that its client named, by the hash of that name.
+    /// An idempotency key of a caller, by its hash.
     pub(super) fn idempotency(caller: &KeyHash, key: &str) -> Self {
         Self::new(Self::api_key(caller).pk, format!("IDEMPOTENCY#{key}"))
     }
@@ -84,12 +84,12 @@ impl Key {
         Self::new(organization_pk(organization), format!("{WEBHOOK}{uid}"))
     }
 
-    /// Who has the project: there is one lock, so there is one active job (I4).
+    /// The lock of a project, held by its active job: there is one lock, so there is one such job (I4).
     pub(super) fn lock(project: ProjectUid) -> Self {
         Self::new(format!("PROJECT#{project}"), "LOCK")
     }
 
-    /// Whose the project is, for whoever knows its uid alone: S3 tells of an object and not of a tenant.
+    /// The organization of a project, by the project's uid alone: an event of S3 names an object and no tenant.
     pub(super) fn owner(project: ProjectUid) -> Self {
         Self::new(format!("PROJECT#{project}"), "OWNER")
     }
@@ -128,7 +128,7 @@ impl Key {
         Self::new(format!("ITEM#{item}"), sk)
     }
 
-    /// The item whose uid ends so: what the uid of a result after the 4,095th says of it.
+    /// The item whose uid ends so: the uid of a result after the 4,095th has no more of it.
     pub(super) fn item_of_tail(tail: u64) -> Self {
         Self::new(format!("ITEMTAIL#{tail:016x}"), "ITEM")
     }
@@ -158,7 +158,7 @@ impl Key {
         Self::new(format!("{DELIVERY}{uid}"), "DELIVERY")
     }
 
-    /// Who delivers for an organization just now, beside what it owns.
+    /// The slots of an organization that invocations of `deliver` hold, beside what it owns.
     pub(super) fn slots(organization: OrganizationUid) -> Self {
         Self::new(organization_pk(organization), "SLOTS")
     }
@@ -178,10 +178,10 @@ pub(super) const RECEIPT: &str = "RECEIPT#";
 /// Behind all of them: `$` comes after `#`.
 pub(super) const RECEIPTS_END: &str = "RECEIPT$";
 
-/// Active jobs of all tenants: few, and read by the watchdog alone.
+/// The watched jobs of all tenants: few, and read by the watchdog alone.
 pub(super) const ACTIVE_JOBS: &str = "JOB";
 
-/// Deliveries of all tenants that were never claimed: few, unless the queue is down, and read by the watchdog alone.
+/// The pending deliveries of all tenants: few, unless the queue is down, and read by the watchdog alone.
 pub(super) const OUTBOX: &str = "DELIVERY";
 
 /// Projects of all tenants with uploads that wait for a job: read on a schedule alone.
@@ -223,19 +223,19 @@ impl List {
     }
 }
 
-/// The items of an organization, project by project, so that one list serves both. A project is looked for below its
-/// organization: a foreign one has no items (I10).
+/// The items of an organization, project by project, so that one list serves both. A project is a prefix within its
+/// organization's partition: a foreign one has no items (I10).
 pub(super) fn items_of(organization: OrganizationUid, project: Option<ProjectUid>) -> List {
     let prefix = project.map(|project| format!("{project}#")).unwrap_or_default();
     List { pk: format!("ORG#{organization}#ITEMS"), prefix }
 }
 
-/// The rejected uploads of a project, looked for below its organization as [`items_of`] are.
+/// The rejected uploads of a project, in its organization's partition as [`items_of`] are.
 pub(super) fn rejected_uploads_of(organization: OrganizationUid, project: ProjectUid) -> List {
     List { pk: format!("ORG#{organization}#UPLOADS"), prefix: format!("{project}#") }
 }
 
-/// Where an item stands in [`items_of`], and a rejected upload in its list.
+/// The position of an item in [`items_of`], and of a rejected upload in its list.
 pub(super) fn project_position(project: ProjectUid, created_at: Timestamp, uid: impl std::fmt::Display) -> String {
     format!("{project}#{}", in_time(created_at, uid))
 }
@@ -260,7 +260,7 @@ pub(super) fn unlabeled_of(project: ProjectUid, shard: u8) -> String {
     format!("PROJECT#{project}#{shard}")
 }
 
-/// Order of things whose uid does not sort by time. Microseconds: the items of one call are a microsecond apart.
+/// A position in time, for things whose uid does not sort by it. In microseconds, as the items of one call are spaced.
 pub(super) fn in_time(created_at: Timestamp, uid: impl std::fmt::Display) -> String {
     format!("{:016}#{uid}", created_at.as_microsecond())
 }
@@ -270,17 +270,17 @@ pub(super) fn time_of(position: &str) -> Option<Timestamp> {
     Timestamp::from_microsecond(position.split('#').next()?.parse().ok()?).ok()
 }
 
-/// Where a delivery stands in the outbox that was put off so many times: in time, as any other.
+/// The position in the outbox of a delivery that was put off so many times: in time, as any other.
 pub(super) fn put_off(until: Timestamp, delivery: DeliveryUid, times: u32) -> String {
     format!("{}#{times}", in_time(until, delivery))
 }
 
-/// The times in a position of [`put_off`]; `None`: it is another's.
+/// The times in a position of [`put_off`]; `None`: the delivery was not put off.
 pub(super) fn times_put_off(position: &str) -> Option<u32> {
     position.splitn(3, '#').nth(2)?.parse().ok()
 }
 
-/// Where an item stands among the unlabeled ones whose file has come by upload: among all others in time, and told from them.
+/// The position among the unlabeled items of one whose file was uploaded: in time as any other, with a suffix.
 pub(super) fn uploaded(at: Timestamp, item: ItemUid) -> String {
     in_time(at, item) + UPLOADED
 }

@@ -20,10 +20,7 @@ impl RateLimits for Store {
         // below a kilobyte.
         let second = format!("s{second:02}");
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::requests(requester, minute).into()))
+            .update_row(Key::requests(requester, minute))
             .update_expression(format!("ADD requests :one, {second} :one SET expires_at = :end"))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":end", number((minute + 1) * MINUTE + KEPT))

@@ -1,4 +1,4 @@
-//! The shape of every row, apart from the domain's types and from the wire.
+//! The shape of every row, separate from the domain's types and from the wire.
 //!
 //! Times are ISO strings in rows that people read, microseconds where bytes count, and `expires_at` is in seconds
 //! because DynamoDB's TTL wants it so.
@@ -94,7 +94,7 @@ pub(super) struct ItemRow {
     result: Option<ResultRow>,
 }
 
-/// A result: what conditions and filters look at, and the rest packed.
+/// A result: the attributes of conditions and filters, and the rest packed.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ResultRow {
     status: ResultStatus,
@@ -114,7 +114,7 @@ pub(super) struct ResultRow {
 struct Blob(#[serde(with = "serde_bytes")] Vec<u8>);
 
 impl Blob {
-    /// And its bytes before it was packed.
+    /// The packed value, and its bytes before that.
     fn pack(value: &impl Serialize) -> Result<(Self, u64), Error> {
         pack(value).map(|(packed, unpacked_bytes)| (Self(packed), unpacked_bytes))
     }
@@ -148,33 +148,29 @@ struct PackedResult {
 impl ResultRow {
     /// # Errors
     /// `Internal` only.
-    pub(super) fn of(result: &LabelResult) -> Result<Self, Error> {
+    pub(super) fn of(result: LabelResult) -> Result<Self, Error> {
+        let job = result.lineage.as_ref().map(|lineage| lineage.job);
         let packed = PackedResult {
             source: result.source,
-            created_by: result.created_by.clone(),
-            reviewed_by: result.reviewed_by.clone(),
-            lineage: result.lineage.clone(),
-            annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations.clone() },
-            elsewhere: result.elsewhere.clone(),
+            created_by: result.created_by,
+            reviewed_by: result.reviewed_by,
+            lineage: result.lineage,
+            annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations },
+            elsewhere: result.elsewhere,
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
         let (packed, unpacked_bytes) = Blob::pack(&packed)?;
-        Ok(Self {
-            unpacked_bytes,
-            status: result.status,
-            revision: NonZeroU32::new(result.revision),
-            job: result.lineage.as_ref().map(|l| l.job),
-            packed,
-        })
+        let revision = NonZeroU32::new(result.revision);
+        Ok(Self { unpacked_bytes, status: result.status, revision, job, packed })
     }
 
-    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for whoever reads it.
+    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for the memory of a reader.
     pub(super) fn fits(&self) -> bool {
         self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
     }
 
-    /// The result, and its bytes as JSON, wherever they are.
+    /// The result, and its bytes as JSON, in the row or in a blob.
     fn read(self, generation: u32) -> Result<(LabelResult, usize), Error> {
         let (packed, bytes): (PackedResult, usize) = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
         let result = LabelResult {
@@ -242,7 +238,7 @@ impl ItemRow {
     }
 }
 
-/// Where an item without a result stands in the sparse index.
+/// The position of an item without a result in the sparse index.
 pub(super) fn unlabeled_position(item: &Item) -> (String, String) {
     let uid = item.asset.uid;
     (keys::unlabeled_of(item.project, uid.shard(keys::UNLABELED_SHARDS)), keys::in_time(item.created_at, uid))
@@ -324,7 +320,7 @@ pub(super) struct JobRow {
     expires_at: Option<i64>,
 }
 
-/// Seconds that a job is in the way of its own creation: far longer than any call is under way.
+/// Seconds that the row of a withdrawn job is kept: far longer than any call is under way.
 const WITHDRAWN_SECONDS: i64 = 24 * 3_600;
 
 impl JobRow {
@@ -354,7 +350,7 @@ impl JobRow {
         })
     }
 
-    /// What stands in the way of a job's creation: cancelled, in no list, and gone after a day.
+    /// The row of a job that must not be created any more: cancelled, in no list, removed after a day.
     pub(super) fn withdrawn(spec: &JobSpec, state: &JobState, now: Timestamp) -> Result<Self, Error> {
         Ok(Self {
             status: JobStatus::Cancelled,
@@ -494,7 +490,7 @@ impl<'a> DeliveryRow<'a> {
     }
 }
 
-/// Whose a project is.
+/// The organization of a project.
 #[derive(Serialize, Deserialize)]
 pub(super) struct OwnerRow {
     pk: String,
@@ -509,7 +505,7 @@ impl OwnerRow {
     }
 }
 
-/// What a project's row says of its uploads, beside the project.
+/// The attributes of a project's row about its uploads, beside the project.
 #[derive(Deserialize)]
 pub(super) struct UploadBacklogRow {
     #[serde(default)]
@@ -531,7 +527,7 @@ pub(super) struct UploadBacklogRow {
 }
 
 impl UploadBacklogRow {
-    /// A row of before says it by its position among those that are looked after.
+    /// A row of an earlier version has it in its position among the watched projects.
     pub(super) fn waiting_since(&self) -> Option<Timestamp> {
         self.uploads_waiting_since.or_else(|| keys::time_of(self.active_sk.as_deref()?))
     }

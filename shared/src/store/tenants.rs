@@ -1,13 +1,13 @@
 //! Organizations, projects and providers: small rows in their organization's partition.
 
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use serde::de::DeserializeOwned;
 
 use super::Store;
-use super::calls::{attribute, classify, number, read, text};
+use super::calls::{attribute, classify, is_done, number, read, text};
 use super::keys::{self, ACTIVE, Key};
 use super::rows::{Keyed, OwnerRow, item};
 use crate::domain::access::organization::Organization;
@@ -30,7 +30,10 @@ impl Organizations for Store {
     }
 }
 
-/// The row of a project as it begins.
+/// What a project's row has of its uploads while they are labeled automatically.
+const UPLOADS: [&str; 3] = ["auto_label_on_upload", "uploads_taken_until", "uploads_waiting_since"];
+
+/// The row of a new project.
 #[derive(serde::Serialize)]
 struct NewProject<'a> {
     #[serde(flatten)]
@@ -41,9 +44,9 @@ struct NewProject<'a> {
 
 impl Projects for Store {
     async fn add_project(&self, project: &Project) -> Result<Option<Project>, Error> {
-        // First whose it is: an owner of nothing does no harm, and a project without one takes no uploads.
+        // The owner row first: it does no harm without the project, and a project without it takes no uploads.
         self.own(project.organization, project.uid).await?;
-        // What comes from now on is an upload, however often the setting is changed before the first job.
+        // Uploads count from now on, however often the setting is changed before the first job.
         let labels_uploads = project.auto_label_on_upload.is_some();
         let uploads_taken_until = labels_uploads.then(|| keys::in_time(project.created_at, ""));
         self.add(Key::project(project.organization, project.uid), &NewProject { project, uploads_taken_until }).await
@@ -65,42 +68,32 @@ impl Projects for Store {
         now: Timestamp,
     ) -> Result<Project, Error> {
         // Field by field and not the whole row: a put would undo what others change or count meanwhile.
-        let mut expression = "SET updated_at = :updated_at".to_owned();
+        let mut set = vec!["updated_at = :updated_at".to_owned()];
+        let mut remove = vec!["auto_label_pause", "uploads_job"]; // the change may remove the cause of the pause
         let mut request = self.update_there(Key::project(organization, uid));
         request = request.expression_attribute_values(":updated_at", attribute(&now)?);
-        let changed = [
-            ("name", change.name.as_ref().map(attribute)),
-            ("labels", change.labels.as_ref().map(attribute)),
-            ("label_prompts", change.label_prompts.as_ref().map(attribute)),
-            ("status", change.status.as_ref().map(attribute)),
-        ];
-        for (name, value) in changed {
-            let Some(value) = value.transpose()? else { continue };
-            expression += &format!(", #{name} = :{name}");
+        for (name, value) in changed_fields(change)? {
+            set.push(format!("#{name} = :{name}"));
             request = request
                 .expression_attribute_names(format!("#{name}"), name)
                 .expression_attribute_values(format!(":{name}"), value);
         }
-        let mut removed = " REMOVE auto_label_pause, uploads_job".to_owned(); // what was wrong may be right now
         match &change.auto_label_on_upload {
             Some(Some(setting)) => {
-                expression += ", auto_label_on_upload = :setting, uploads_taken_until = if_not_exists(uploads_taken_until, :from)";
+                set.push("auto_label_on_upload = :setting".into());
+                set.push("uploads_taken_until = if_not_exists(uploads_taken_until, :from)".into());
                 request = request
                     .expression_attribute_values(":setting", attribute(setting)?)
-                    .expression_attribute_values(":from", text(keys::in_time(now, ""))); // what was there before waits for a person
+                    .expression_attribute_values(":from", text(keys::in_time(now, ""))); // earlier items wait for a person
             }
-            Some(None) => {
-                removed += &format!(
-                    ", auto_label_on_upload, uploads_taken_until, uploads_waiting_since, {}, {}",
-                    ACTIVE.pk, ACTIVE.sk
-                );
-            }
+            Some(None) => remove.extend(UPLOADS.into_iter().chain([ACTIVE.pk, ACTIVE.sk])),
             None => {}
         }
-        let request = request.update_expression(expression + &removed).return_values(ReturnValue::AllNew);
+        let expression = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
+        let request = request.update_expression(expression).return_values(ReturnValue::AllNew);
         let answer = request.send().await.map_err(missing)?;
         if change.auto_label_on_upload.is_some() {
-            self.own(organization, uid).await?; // it is the organization's, and may be older than the rows of owners
+            self.own(organization, uid).await?; // the project may be older than the owner rows
         }
         read(answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"))?)
     }
@@ -136,23 +129,14 @@ impl Providers for Store {
     }
 
     async fn record_test(&self, provider: &InferenceProvider, success: bool, now: Timestamp) -> Result<(), Error> {
-        let still_there = "attribute_exists(pk)"; // an update would make a row of one that was removed meanwhile
+        let still_there = "attribute_exists(pk)"; // an update would create a row again that was removed meanwhile
         let request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::provider(provider.organization, provider.uid).into()))
+            .update_row(Key::provider(provider.organization, provider.uid))
             .update_expression("SET last_test_at = :now, last_test_success = :success")
             .condition_expression(still_there)
             .expression_attribute_values(":now", attribute(&now)?)
             .expression_attribute_values(":success", attribute(&success)?);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Err(Error::NotFound)
-            }
-            Err(error) => Err(classify(error)),
-        }
+        if is_done(request.send().await)? { Ok(()) } else { Err(Error::NotFound) }
     }
 
     async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {
@@ -160,7 +144,18 @@ impl Providers for Store {
     }
 }
 
-/// A refused condition of [`Store::update_there`] is a row that is not there.
+/// The fields that a change sets whatever they were, with their values.
+fn changed_fields(change: &ProjectChange) -> Result<Vec<(&'static str, AttributeValue)>, Error> {
+    let fields = [
+        ("name", change.name.as_ref().map(attribute)),
+        ("labels", change.labels.as_ref().map(attribute)),
+        ("label_prompts", change.label_prompts.as_ref().map(attribute)),
+        ("status", change.status.as_ref().map(attribute)),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some(value?.map(|value| (name, value)))).collect()
+}
+
+/// The error of [`Store::update_there`]: its only condition is that the row is there.
 pub(super) fn missing(error: SdkError<UpdateItemError>) -> Error {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(_)) => Error::NotFound,
@@ -168,17 +163,8 @@ pub(super) fn missing(error: SdkError<UpdateItemError>) -> Error {
     }
 }
 
-/// Whether a conditional update was made.
-pub(super) fn is_done(answer: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, Error> {
-    match answer {
-        Ok(_) => Ok(true),
-        Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(false),
-        Err(error) => Err(classify(error)),
-    }
-}
-
 impl Store {
-    /// Counts items that were added to a project, and does what `also` says.
+    /// Counts items that were added to a project. `also` is the rest of the update expression.
     pub(super) fn count_added(&self, project: Key, added: &[AssetType], also: &str) -> UpdateItemFluentBuilder {
         let count = |kind: AssetType| number(added.iter().filter(|added| **added == kind).count());
         self.update_there(project)
@@ -190,19 +176,18 @@ impl Store {
             .expression_attribute_values(":clouds", count(AssetType::PointCloud))
     }
 
-    /// Says whose a project is.
+    /// Writes the owner row of a project.
     pub(super) async fn own(&self, organization: OrganizationUid, project: ProjectUid) -> Result<(), Error> {
         self.put_new(item(&OwnerRow::new(project, organization))?).await.map(|_new| ())
     }
 
-    /// An update of a row that must be there: alone, it would make one.
+    /// An update of a row that must be there: without the condition it would create one.
     fn update_there(&self, key: Key) -> UpdateItemFluentBuilder {
-        let request = self.client.update_item().table_name(&self.table).set_key(Some(key.into()));
-        request.condition_expression("attribute_exists(pk)")
+        self.update_row(key).condition_expression("attribute_exists(pk)")
     }
 
-    /// A row under a key that nothing else can have: its uid is new, or derived from what makes it unique. Answers the row that is
-    /// there: that of a repeated request, or of a call whose answer was lost.
+    /// A row under a key of its own: its uid is new, or derived from what makes it unique. Returns the row that is there already:
+    /// that of a repeated request, or of a call whose answer was lost.
     pub(super) async fn add<T: DeserializeOwned>(
         &self,
         key: Key,

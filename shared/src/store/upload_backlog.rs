@@ -8,11 +8,10 @@ use aws_sdk_dynamodb::types::{
 use uuid::Uuid;
 
 use super::Store;
-use super::calls::{Row, attribute, classify, key_of, number, patiently, read, text};
+use super::calls::{Row, attribute, classify, is_done, key_of, number, patiently, read, text};
 use super::jobs::update;
 use super::keys::{self, ACTIVE, Key};
 use super::rows::UploadBacklogRow;
-use super::tenants::is_done;
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::AssetType;
 use crate::domain::project::Project;

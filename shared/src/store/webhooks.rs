@@ -5,10 +5,9 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::Store;
-use super::calls::{Found, Row, attribute, classify, key_of, looked_at, number, read, text};
+use super::calls::{Found, Row, attribute, classify, full_page, is_done, key_of, number, read, text};
 use super::keys::{self, ACTIVE, Key, OUTBOX};
 use super::rows::{DeliveryRow, Keyed, item};
-use super::tenants::is_done;
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
 use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
 use crate::domain::{Error, Timestamp, limits};
@@ -56,7 +55,7 @@ impl Webhooks for Store {
         slice: &Slice,
     ) -> Result<Page<Delivery>, Error> {
         let position = |delivery: &Delivery| keys::in_time(delivery.created_at, delivery.uid);
-        let wider = if *filter == DeliveryFilter::default() { slice.clone() } else { looked_at(slice) };
+        let wider = if *filter == DeliveryFilter::default() { slice.clone() } else { full_page(slice) };
         let Found { entries, further } = self.find_in_list(&keys::deliveries_of(organization), &wider).await?;
         let keys = entries.into_iter().map(|(_, key)| key).collect();
         let mut entries: Vec<Delivery> = self.get_many(keys).await?.into_iter().map(read).collect::<Result<_, _>>()?;

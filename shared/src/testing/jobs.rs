@@ -9,7 +9,7 @@ use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use crate::domain::job::outcome::{Outcome, Receipt, SkipReason};
 use crate::domain::job::plan::Plan;
-use crate::domain::job::{Job, JobSpec, JobState};
+use crate::domain::job::{Job, JobOptions, JobSpec, JobState};
 use crate::domain::job_status::JobEvent;
 use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::draft::Draft;
@@ -35,15 +35,15 @@ struct State {
     job: Option<Job>,
     plan: Option<Plan>,
     receipts: BTreeMap<(u32, u32), Receipt>,
-    /// Who labeled an item: a job, or `None` for a person.
+    /// The job that labeled an item; `None`: a person did.
     results: HashMap<ItemUid, Option<JobUid>>,
     drafts: Vec<Draft>,
     /// How often files were changed.
     changes: HashMap<ItemUid, u32>,
-    /// Whose size came with a draft.
+    /// Assets whose size came with a draft.
     measured: Vec<Asset>,
     project_is_taken: bool,
-    is_forgotten: bool,
+    is_unwatched: bool,
     is_closed: bool,
 }
 
@@ -61,7 +61,7 @@ impl MemoryJob {
         Self { fault: Arc::clone(fault), ..self }
     }
 
-    /// From now on a look at its status takes so long; it sees what there is at its end.
+    /// From now on a read of its status takes so long, and returns the status at its end.
     pub fn slow_down(&self, latency: Duration) {
         *self.latency.lock().unwrap_or_else(PoisonError::into_inner) = latency;
     }
@@ -72,9 +72,9 @@ impl MemoryJob {
         Self { commit_latency, ..self }
     }
 
-    /// Whose end is recorded there.
+    /// With the deliveries of its events recorded there.
     #[must_use]
-    pub fn told_to(self, webhooks: &MemoryWebhooks) -> Self {
+    pub fn with_webhooks(self, webhooks: &MemoryWebhooks) -> Self {
         Self { webhooks: webhooks.clone(), ..self }
     }
 
@@ -124,9 +124,9 @@ impl MemoryJob {
         self.lock().measured.clone()
     }
 
-    /// Whether the watchdog no longer looks at the job.
-    pub fn is_forgotten(&self) -> bool {
-        self.lock().is_forgotten
+    /// Whether the job is no longer watched.
+    pub fn is_unwatched(&self) -> bool {
+        self.lock().is_unwatched
     }
 
     /// Whether the project is still taken by the job.
@@ -161,7 +161,7 @@ impl Jobs for MemoryJob {
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
         self.fault.around(|| {
             let state = self.lock();
-            Ok(state.job.iter().filter(|_| !state.is_forgotten).map(|job| job.spec.uid).collect())
+            Ok(state.job.iter().filter(|_| !state.is_unwatched).map(|job| job.spec.uid).collect())
         })
     }
 
@@ -228,9 +228,9 @@ impl Jobs for MemoryJob {
         self.fault.around(|| {
             let mut state = self.lock();
             if state.job()?.state.status.is_active() {
-                return Err(Error::internal("an active job is never out of sight"));
+                return Err(Error::internal("an active job stays watched"));
             }
-            state.is_forgotten = true;
+            state.is_unwatched = true;
             Ok(())
         })
     }
@@ -247,7 +247,7 @@ impl Jobs for MemoryJob {
             job.state.error_message = ending.error_message.clone();
             job.state.summary = Some(ending.summary.clone());
             state.project_is_taken = false;
-            state.is_forgotten = true;
+            state.is_unwatched = true;
             ending.deliveries.iter().for_each(|delivery| self.webhooks.put(delivery.clone()));
             Ok(true)
         })
@@ -271,29 +271,26 @@ impl Ledger for MemoryJob {
             if state.is_closed || !matches!(state.job()?.state.status, JobStatus::Running | JobStatus::Cancelled) {
                 return Ok(Commit::JobOver);
             }
-            for entry in chunk.outcomes.iter_mut().flatten() {
-                if let Outcome::Successful(draft) = &entry.outcome
+            for commit in chunk.items.iter_mut().flatten() {
+                if let Outcome::Successful(draft) = &commit.outcome
                     && !spec.dry_run
                 {
                     let draft = draft.clone();
-                    let changes = state.changes.get(&entry.item).copied().unwrap_or_default();
-                    match state.results.entry(entry.item) {
-                        Entry::Occupied(_) => entry.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
-                        Entry::Vacant(_) if changes != entry.changes => {
-                            entry.outcome = Outcome::Skipped(SkipReason::FileChanged);
+                    let changes = state.changes.get(&commit.item).copied().unwrap_or_default();
+                    match state.results.entry(commit.item) {
+                        Entry::Occupied(_) => commit.outcome = Outcome::Skipped(SkipReason::AlreadyLabeled),
+                        Entry::Vacant(_) if changes != commit.changes => {
+                            commit.outcome = Outcome::Skipped(SkipReason::FileChanged);
                         }
                         Entry::Vacant(free) => {
                             free.insert(Some(spec.uid));
                             state.drafts.push(draft);
-                            let measured = chunk.measured.iter().find(|asset| asset.uid == entry.item);
-                            state.measured.extend(measured.cloned());
+                            state.measured.extend(commit.measured.clone());
                         }
                     }
                 }
             }
-            let receipt =
-                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone())
-                    .remarked(chunk.remarks.clone());
+            let receipt = Receipt::of(&chunk.items);
             let tally = receipt.tally();
             let job = state.job()?;
             job.state.counters.successful += tally.successful;
@@ -336,10 +333,7 @@ pub fn a_job() -> Job {
         organization: OrganizationUid::named("acme"),
         project: ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap(),
         provider: None,
-        model_type: Some(ModelType::Yolo),
-        confidence_threshold: 0.5,
-        label_thresholds: Default::default(),
-        labels: Vec::new(),
+        options: JobOptions { model_type: Some(ModelType::Yolo), ..JobOptions::default() },
         wanted: Vec::new(),
         prompts: Default::default(),
         dry_run: false,

@@ -2,12 +2,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{Stream, stream};
 
+use crate::domain::access::organization::Organization;
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Items, Page, Projects, Providers, Slice, UnlabeledQuery};
+use crate::ports::{Items, Organizations, Page, Projects, Providers, Slice, UnlabeledQuery};
 use crate::testing::uploads::Uploaded;
 use crate::testing::{Fault, lock};
 
@@ -17,6 +18,7 @@ pub struct MemoryTenants {
     pub(super) projects: Arc<Mutex<Vec<Project>>>,
     pub(super) items: Arc<Mutex<Vec<Item>>>,
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
+    organizations: Arc<Mutex<Vec<Organization>>>,
     pub(super) uploads: Arc<Mutex<Uploaded>>,
     pub(super) fault: Arc<Fault>,
 }
@@ -149,6 +151,20 @@ impl Items for MemoryTenants {
             Err(error) => vec![Err(error)],
         };
         stream::iter(pages)
+    }
+}
+
+impl Organizations for MemoryTenants {
+    async fn add_organization(&self, organization: &Organization) -> Result<(), Error> {
+        let mut organizations = lock(&self.organizations);
+        if !organizations.iter().any(|o| o.uid == organization.uid) {
+            organizations.push(organization.clone());
+        }
+        Ok(())
+    }
+
+    async fn organization(&self, uid: OrganizationUid) -> Result<Option<Organization>, Error> {
+        Ok(lock(&self.organizations).iter().find(|o| o.uid == uid).cloned())
     }
 }
 

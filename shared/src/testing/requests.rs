@@ -4,16 +4,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
-use crate::domain::access::idempotency::{Claim, Claimed, Outcome};
+use crate::domain::access::idempotency::{Claim, Claimed, StoredResponse};
 use crate::domain::access::rate_limit::{Requester, Usage};
 use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Idempotency, Keys, RateLimits};
 use crate::testing::{ACME, ACME_PROJECTS, Fault, OTHER};
 
-/// By caller and key: who has it, and what is left of the request.
-type Claims = HashMap<(KeyHash, String), (Claim, Option<Outcome>)>;
-/// By caller and key: the first claim whose effect nobody knows.
+/// By caller and key: the claim, and the stored response of its request.
+type Claims = HashMap<(KeyHash, String), (Claim, Option<StoredResponse>)>;
+/// By caller and key: the first claim whose effect is unknown.
 type Firsts = HashMap<(KeyHash, String), Uuid>;
 
 /// What the frame of an API function keeps in the table, in memory: three keys, counters, and idempotency keys.
@@ -71,7 +71,7 @@ impl RateLimits for MemoryRequests {
     async fn count(&self, requester: &Requester, now: Timestamp) -> Result<Usage, Error> {
         self.fault.around(|| {
             let mut counted = lock(&self.counted);
-            // Minutes are told from seconds by their sign: no test's clock stands before 1970.
+            // Minutes are negative and seconds positive, so the windows differ: no test's clock is before 1970.
             let mut one_more = |window: i64| {
                 let count = counted.entry((requester.clone(), window)).or_default();
                 *count += 1;
@@ -95,7 +95,7 @@ impl Idempotency for MemoryRequests {
         })
     }
 
-    async fn keep(&self, claim: &Claim, outcome: Outcome) -> Result<(), Error> {
+    async fn keep(&self, claim: &Claim, outcome: StoredResponse) -> Result<(), Error> {
         self.fault.around(|| {
             self.end(claim, |claims| drop(claims.insert(name(claim), (claim.clone(), Some(outcome)))));
             Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(crate) enum Fate {
     /// Nothing is written: the row is part of a transaction at this moment.
     Conflict,
-    /// It is made, and nobody hears of it.
+    /// It is made, and its answer is lost.
     AnswerLost,
     /// A read of many rows that a busy table does not do: it gives the keys back.
     Unprocessed,
@@ -70,8 +70,8 @@ fn read(connection: &TcpStream) -> Option<Vec<u8>> {
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
-        if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = said.trim().parse().ok()?;
+        if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = text.trim().parse().ok()?;
         }
         if line == "\r\n" {
             break;

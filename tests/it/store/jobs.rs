@@ -17,21 +17,21 @@ on_both!(
     a_page_of_jobs_with_long_summaries_ends_by_its_bytes,
     a_job_is_read_as_it_was_created,
     a_job_that_was_never_created_is_not_found,
-    the_second_job_of_a_project_is_told_who_has_it,
+    the_second_job_of_a_project_is_refused_with_the_uid_of_the_first,
     of_twenty_creates_at_once_exactly_one_wins,
     the_first_plan_wins,
     a_cancelled_job_does_not_start,
     a_cancel_frees_the_project_and_again_is_fine,
-    a_cancel_records_what_is_told_in_one_step,
+    a_cancel_records_its_deliveries_in_one_step,
     a_cancel_after_the_end_is_refused_and_changes_nothing,
     a_late_cancel_leaves_the_project_to_the_next_job,
     of_a_cancel_and_an_end_at_once_one_wins,
     an_end_judged_by_old_counters_is_refused,
-    the_end_records_what_is_told_and_frees_the_project_in_one_step,
-    the_end_of_a_job_tells_fifty_subscriptions,
+    the_end_records_its_deliveries_and_frees_the_project_in_one_step,
+    the_end_of_a_job_has_deliveries_to_fifty_subscriptions,
     a_job_ends_once,
     a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned,
-    a_cancelled_job_is_closed_by_whoever_means_it,
+    a_cancelled_job_is_closed_if_its_status_is_named,
     jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
     an_active_job_is_never_forgotten,
     lists_of_jobs_lose_none_and_repeat_none,
@@ -96,7 +96,7 @@ async fn a_job_that_was_never_created_is_not_found(store: Store) {
 
 /// I4.
 /// Contract D9.
-async fn the_second_job_of_a_project_is_told_who_has_it(store: Store) {
+async fn the_second_job_of_a_project_is_refused_with_the_uid_of_the_first(store: Store) {
     let project = a_project();
     let (first, second) = (a_spec(project, 0), a_spec(project, 1));
     pending(&store, &first).await;
@@ -174,7 +174,7 @@ async fn a_cancel_frees_the_project_and_again_is_fine(store: Store) {
 }
 
 /// I6.
-async fn a_cancel_records_what_is_told_in_one_step(store: Store) {
+async fn a_cancel_records_its_deliveries_in_one_step(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 4).await;
     let seen = store.job(spec.uid).await.unwrap();
@@ -255,7 +255,7 @@ async fn an_end_judged_by_old_counters_is_refused(store: Store) {
 }
 
 /// I5, I6.
-async fn the_end_records_what_is_told_and_frees_the_project_in_one_step(store: Store) {
+async fn the_end_records_its_deliveries_and_frees_the_project_in_one_step(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 0).await;
     let job = store.job(spec.uid).await.unwrap();
@@ -275,7 +275,7 @@ async fn the_end_records_what_is_told_and_frees_the_project_in_one_step(store: S
     pending(&store, &a_spec(spec.project, 4)).await;
 }
 
-async fn the_end_of_a_job_tells_fifty_subscriptions(store: Store) {
+async fn the_end_of_a_job_has_deliveries_to_fifty_subscriptions(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 0).await;
     let job = store.job(spec.uid).await.unwrap();
@@ -323,7 +323,7 @@ async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Sto
     assert_eq!(store.active_jobs().await.unwrap(), []);
 }
 
-async fn a_cancelled_job_is_closed_by_whoever_means_it(store: Store) {
+async fn a_cancelled_job_is_closed_if_its_status_is_named(store: Store) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 2).await;
     let items = unlabeled(&store, spec.project, 2).await;
@@ -377,7 +377,7 @@ async fn an_active_job_is_never_forgotten(store: Store) {
     assert_eq!(store.active_jobs().await.unwrap(), specs.map(|spec| spec.uid));
 }
 
-/// Seven jobs of two projects in turn, a second apart, that came to this.
+/// Seven jobs of two projects in turn, one a second, with these ends.
 const SEVEN: [JobStatus; 7] = {
     use JobStatus::*;
     [Cancelled, Completed, Cancelled, Cancelled, Cancelled, Completed, Running]

@@ -7,12 +7,11 @@ use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectU
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
-use shared::domain::job::failure::Failure;
-use shared::domain::job::failure::FailureCode;
-use shared::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, Receipt, SkipReason};
+use shared::domain::job::failure::{Failure, FailureCode};
+use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
 use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::job::summary::Summary;
-use shared::domain::job::{Counters, Job, JobSpec, JobState};
+use shared::domain::job::{Counters, Job, JobOptions, JobSpec, JobState};
 use shared::domain::job_status::JobStatus;
 use shared::domain::prediction::draft::Draft;
 use shared::domain::prediction::model_type::ModelType;
@@ -39,7 +38,7 @@ pub(crate) fn other() -> OrganizationUid {
     OrganizationUid::named("other")
 }
 
-/// A new project's uid. Its row is in no test's way: jobs and items do not look at it.
+/// A new project's uid. Jobs and items need no row of it.
 pub(crate) fn a_project() -> ProjectUid {
     ProjectUid::at(at(0))
 }
@@ -51,10 +50,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         organization: acme(),
         project,
         provider: None,
-        model_type: Some(ModelType::Yolo),
-        confidence_threshold: 0.5,
-        label_thresholds: Default::default(),
-        labels: vec!["car".into()],
+        options: JobOptions { model_type: Some(ModelType::Yolo), labels: vec!["car".into()], ..JobOptions::default() },
         wanted: vec!["car".into()],
         prompts: Default::default(),
         dry_run: false,
@@ -64,7 +60,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
     }
 }
 
-/// The plan of a job: one batch, told from other plans by `manifest`.
+/// The plan of a job: one batch. `manifest` distinguishes it from other plans.
 pub(crate) fn a_plan(job: JobUid, manifest: &str) -> Plan {
     let manifest = manifest.to_owned();
     let batch =
@@ -83,7 +79,7 @@ pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
     store.plan_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
 }
 
-/// How a job ends that told `deliveries`.
+/// The end of a job, with these deliveries of its event.
 pub(crate) fn an_ending(status: JobStatus, deliveries: Vec<Delivery>) -> Ending {
     let error_message = (status == JobStatus::Failed).then(|| "The model is gone.".to_owned());
     Ending { status, error_message, summary: Summary::default(), deliveries }
@@ -95,7 +91,7 @@ pub(crate) async fn end(store: &Store, job: JobUid, status: JobStatus) {
     assert!(store.end_job(&job, &an_ending(status, Vec::new()), at(9)).await.unwrap());
 }
 
-/// Who has the project, asked by a create that must lose.
+/// The job that holds the project, from the error of a create.
 pub(crate) async fn holder(store: &Store, project: ProjectUid) -> JobUid {
     let spec = a_spec(project, 99);
     match store.create_job(&spec, &JobState::new(spec.created_at)).await {
@@ -104,7 +100,7 @@ pub(crate) async fn holder(store: &Store, project: ProjectUid) -> JobUid {
     }
 }
 
-/// Items of a project, a microsecond apart.
+/// Items of a project, one a microsecond.
 pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
     let item = |n: usize| {
         let key = format!("{n}.jpg");
@@ -118,7 +114,7 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
     (0..count).map(item).collect()
 }
 
-/// An item after S3 has told of its file: ETag and sequencer.
+/// An item after an event of S3 about its file: ETag and sequencer.
 pub(crate) fn uploaded(item: &Item, (etag, sequencer): (&str, &str)) -> Item {
     let file = FileVersion::of(etag, Sequence::of(sequencer));
     match item.uploaded(&Item { file: Some(file), ..item.clone() }) {
@@ -144,7 +140,7 @@ pub(crate) async fn waiting(store: &Store, project: ProjectUid) -> Vec<ItemUid> 
     waiting_assets(store, project).await.into_iter().map(|asset| asset.uid).collect()
 }
 
-/// The same, all that a job is told of it.
+/// The same as assets, as a job gets them.
 pub(crate) async fn waiting_assets(store: &Store, project: ProjectUid) -> Vec<Asset> {
     let waiting = store.unlabeled(project, UnlabeledQuery::default()).try_concat().await.unwrap();
     waiting.into_iter().map(|(_, asset)| asset).collect()
@@ -163,33 +159,28 @@ pub(crate) fn a_car(confidence: f64) -> Prediction {
 }
 
 /// An outcome with a draft of one prediction.
-pub(crate) fn drafted(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Successful(Draft::of(vec![a_car(0.9)])) })
+pub(crate) fn drafted(item: ItemUid) -> Option<ItemCommit> {
+    Some(ItemCommit::new(item, 0, Outcome::Successful(Draft::of(vec![a_car(0.9)]))))
 }
 
 /// An outcome without a draft.
-pub(crate) fn skipped(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Skipped(SkipReason::BelowThreshold) })
+pub(crate) fn skipped(item: ItemUid) -> Option<ItemCommit> {
+    Some(ItemCommit::new(item, 0, Outcome::Skipped(SkipReason::BelowThreshold)))
 }
 
 /// A failed item.
-pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
+pub(crate) fn failed(item: ItemUid) -> Option<ItemCommit> {
     let failure = Failure::new(FailureCode::ModelError, "The model answered 400.");
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Failed(failure) })
+    Some(ItemCommit::new(item, 0, Outcome::Failed(failure)))
 }
 
-/// A chunk of batch 0.
-pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) -> Chunk {
-    let id = ChunkId { job, batch: 0, chunk };
-    Chunk {
-        id,
-        outcomes,
-        dropped_labels: Vec::new(),
-        notes: Vec::new(),
-        remarks: Default::default(),
-        measured: Vec::new(),
-        raw: vec![format!("jobs/{job}/raw/00000-1-0000.jsonl.gz")],
+/// A chunk of batch 0. Raw predictions are in one object.
+pub(crate) fn a_chunk(job: JobUid, chunk: u32, items: Vec<Option<ItemCommit>>) -> Chunk {
+    let mut chunk = Chunk { id: ChunkId { job, batch: 0, chunk }, items };
+    for item in chunk.items.iter_mut().flatten() {
+        item.raw.get_or_insert_with(|| format!("jobs/{job}/raw/00000-1-0000.jsonl.gz"));
     }
+    chunk
 }
 
 /// Counters.
@@ -222,7 +213,7 @@ pub(crate) fn a_delivery(job: &Job, webhook: &Webhook) -> Delivery {
     Delivery::of(&event, webhook, at(5))
 }
 
-/// The deliveries that nobody has claimed, of all time.
+/// The pending deliveries, of all time.
 pub(crate) async fn outbox(store: &Store) -> BTreeSet<DeliveryUid> {
     store.waiting_deliveries(at(1_000_000), 1_000).await.unwrap().into_iter().map(|(uid, _)| uid).collect()
 }

@@ -6,7 +6,7 @@ use shared::domain::item::Item;
 use shared::domain::item::result::{ResultStatus, Verdict};
 use shared::domain::job::JobSpec;
 use shared::domain::job::failure::FailureCode;
-use shared::domain::job::outcome::{ChunkId, ItemOutcome, OutcomeKind, Reason};
+use shared::domain::job::outcome::{ChunkId, ItemCommit, OutcomeKind, Reason};
 use shared::domain::job_status::JobStatus;
 use shared::ports::{Chunk, Commit, Drafts, Items, Jobs, Ledger, Page, Reports, Results, Slice};
 use shared::store::Store;
@@ -18,16 +18,16 @@ on_both!(
     a_report_goes_on_past_receipts_without_a_match,
     a_report_goes_on_past_receipts_without_lines,
     a_report_says_why,
-    a_cursor_of_nobody_is_refused,
+    a_cursor_of_no_list_is_refused,
     items_that_a_job_did_not_get_to_are_not_reported,
     a_spec_that_retries_another_is_read_as_it_was_created,
-    a_discarded_draft_leaves_its_item_unlabeled_at_its_old_place,
+    a_discarded_draft_leaves_its_item_unlabeled_at_its_old_position,
     a_persons_work_is_never_discarded,
     of_a_discard_and_a_review_at_once_one_counts,
     a_draft_is_discarded_once,
 );
 
-async fn commits(store: &Store, spec: &JobSpec, batch: u32, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) {
+async fn commits(store: &Store, spec: &JobSpec, batch: u32, chunk: u32, outcomes: Vec<Option<ItemCommit>>) {
     let id = ChunkId { job: spec.uid, batch, chunk };
     let chunk = Chunk { id, ..a_chunk(spec.uid, 0, outcomes) };
     assert!(matches!(store.commit(spec, "bot", chunk, at(5)).await.unwrap(), Commit::Done(_)));
@@ -122,14 +122,14 @@ async fn a_report_says_why(store: Store) {
     assert_eq!(entries[0].message.as_deref(), Some("The model answered 400."));
 }
 
-async fn a_cursor_of_nobody_is_refused(store: Store) {
+async fn a_cursor_of_no_list_is_refused(store: Store) {
     let (spec, _) = a_job(&store).await;
     for after in ["", "x", "00000#0000#", "00000#0000#-1", "#"] {
         let slice = Slice { after: Some(after.into()), ..everything() };
         let answer = store.report(spec.uid, None, &slice).await;
         assert!(matches!(answer, Err(Error::InvalidCursor)), "{after}: {answer:?}");
     }
-    // One that looks like ours only misplaces its holder.
+    // A forged one of our form only moves its caller.
     let slice = Slice { after: Some("zzz#7".into()), ..everything() };
     let page = store.report(spec.uid, None, &slice).await.unwrap();
     assert_eq!((page.entries, page.next), (vec![], None));
@@ -181,7 +181,7 @@ async fn review(store: &Store, item: &Item, verdict: Verdict) -> bool {
     store.review(item, &reviewed, &[]).await.unwrap()
 }
 
-async fn a_discarded_draft_leaves_its_item_unlabeled_at_its_old_place(store: Store) {
+async fn a_discarded_draft_leaves_its_item_unlabeled_at_its_old_position(store: Store) {
     let (project, items) = drafts(&store).await;
     assert!(store.discard_draft(&read(&store, items[2]).await).await.unwrap());
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use shared::domain::access::api_key::KeyHash;
-use shared::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, Outcome};
+use shared::domain::access::idempotency::{Claim, Claimed, KEPT, LEASE, StoredResponse};
 use shared::domain::access::rate_limit::{Requester, Usage};
 use shared::ports::{Idempotency, RateLimits};
 use shared::store::Store;
@@ -12,14 +12,14 @@ use super::making::*;
 
 on_both!(
     requests_are_counted_by_minute_and_second,
-    requesters_are_counted_apart,
+    requesters_are_counted_separately,
     requests_that_come_at_once_are_all_counted,
     of_claims_that_come_at_once_one_wins,
     what_was_kept_is_found_again_for_a_day,
-    a_claim_that_came_to_nothing_is_free_for_anybody,
+    a_claim_that_came_to_nothing_is_free_for_any_request,
     a_claim_that_may_have_had_an_effect_names_the_next_one,
     a_dead_claim_is_free_for_the_same_request_alone,
-    who_lost_a_claim_neither_keeps_nor_frees_anything,
+    a_request_that_lost_its_claim_neither_stores_nor_frees_anything,
     callers_do_not_meet_in_a_key,
 );
 
@@ -35,7 +35,7 @@ async fn requests_are_counted_by_minute_and_second(store: Store) {
     }
 }
 
-async fn requesters_are_counted_apart(store: Store) {
+async fn requesters_are_counted_separately(store: Store) {
     let address = |text: &str| Requester::at(text.parse().unwrap());
 
     for requester in [key("a"), key("b"), address("192.0.2.1"), address("2001:db8::1"), address("2001:db8:1::1")] {
@@ -68,7 +68,7 @@ const fn is_now(claimed: &Claimed) -> bool {
     matches!(claimed, Claimed::Now { .. })
 }
 
-fn before(fingerprint: &str, outcome: Option<Outcome>) -> Claimed {
+fn before(fingerprint: &str, outcome: Option<StoredResponse>) -> Claimed {
     Claimed::Before { fingerprint: fingerprint.to_owned(), outcome }
 }
 
@@ -89,9 +89,11 @@ async fn of_claims_that_come_at_once_one_wins(store: Store) {
 }
 
 async fn what_was_kept_is_found_again_for_a_day(store: Store) {
-    for (caller, outcome) in
-        [("a", Outcome::Kept(vec![0, 159, 146, 150])), ("b", Outcome::Repeatable), ("c", Outcome::TooLarge)]
-    {
+    for (caller, outcome) in [
+        ("a", StoredResponse::Kept(vec![0, 159, 146, 150])),
+        ("b", StoredResponse::Repeatable),
+        ("c", StoredResponse::TooLarge),
+    ] {
         let claim = a_claim(caller, 0, "f");
         assert_eq!(store.claim(&claim).await.unwrap(), Claimed::Now { first: claim.holder });
         store.keep(&claim, outcome.clone()).await.unwrap();
@@ -108,7 +110,7 @@ async fn what_was_kept_is_found_again_for_a_day(store: Store) {
     }
 }
 
-async fn a_claim_that_came_to_nothing_is_free_for_anybody(store: Store) {
+async fn a_claim_that_came_to_nothing_is_free_for_any_request(store: Store) {
     let claim = a_claim("a", 0, "f");
     store.claim(&claim).await.unwrap();
 
@@ -133,8 +135,8 @@ async fn a_claim_that_may_have_had_an_effect_names_the_next_one(store: Store) {
     let another_day = a_claim("a", 3 + KEPT.as_secs() as i64, "f");
     assert_eq!(store.claim(&another_day).await.unwrap(), Claimed::Now { first: another_day.holder });
     store.release(&another_day, true).await.unwrap();
-    let anew = a_claim("a", 4 + KEPT.as_secs() as i64, "f");
-    assert_eq!(store.claim(&anew).await.unwrap(), Claimed::Now { first: anew.holder });
+    let next = a_claim("a", 4 + KEPT.as_secs() as i64, "f");
+    assert_eq!(store.claim(&next).await.unwrap(), Claimed::Now { first: next.holder });
 }
 
 async fn a_dead_claim_is_free_for_the_same_request_alone(store: Store) {
@@ -151,13 +153,13 @@ async fn a_dead_claim_is_free_for_the_same_request_alone(store: Store) {
     assert_eq!(store.claim(&again).await.unwrap(), Claimed::Now { first: again.holder });
 }
 
-async fn who_lost_a_claim_neither_keeps_nor_frees_anything(store: Store) {
+async fn a_request_that_lost_its_claim_neither_stores_nor_frees_anything(store: Store) {
     let (lost, holder) = (a_claim("a", 0, "f"), a_claim("a", 0, "f"));
     store.claim(&lost).await.unwrap();
     let holder = Claim { at: lost.at + LEASE + Duration::from_secs(1), ..holder };
     assert_eq!(store.claim(&holder).await.unwrap(), Claimed::Now { first: lost.holder });
 
-    store.keep(&lost, Outcome::Kept(b"stale".to_vec())).await.unwrap();
+    store.keep(&lost, StoredResponse::Kept(b"stale".to_vec())).await.unwrap();
     store.release(&lost, true).await.unwrap();
 
     let third = Claim { at: holder.at, ..a_claim("a", 0, "f") };

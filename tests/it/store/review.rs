@@ -22,7 +22,7 @@ on_both!(
     a_correction_replaces_the_annotations,
     what_is_too_large_is_no_correction,
     what_just_fits_can_still_be_judged,
-    a_review_records_what_is_told_in_one_step,
+    a_review_records_its_deliveries_in_one_step,
     of_two_reviews_of_one_reading_one_counts,
     a_review_of_what_has_changed_since_is_lost,
     a_rejected_result_is_history_and_its_item_is_unlabeled_again,
@@ -57,7 +57,7 @@ fn judged(item: &Item, verdict: Verdict, second: i64) -> LabelResult {
     item.result.as_ref().unwrap().reviewed(verdict, "ann", at(second)).unwrap().unwrap()
 }
 
-/// What a person says about an item as it was read, if nobody was quicker.
+/// A person's review of an item as it was read. `false`: it has changed since.
 async fn review(store: &Store, item: &Item, verdict: Verdict, second: i64) -> bool {
     store.review(item, &judged(item, verdict, second), &[]).await.unwrap()
 }
@@ -138,7 +138,7 @@ async fn what_just_fits_can_still_be_judged(store: Store) {
 }
 
 /// I6.
-async fn a_review_records_what_is_told_in_one_step(store: Store) {
+async fn a_review_records_its_deliveries_in_one_step(store: Store) {
     let (_, drafted) = drafts(&store, 2).await;
     let listeners: Vec<Webhook> = (0..limits::WEBHOOKS as i64)
         .map(|n| Webhook { events: vec!["result.accepted".into(), "result.rejected".into()], ..a_webhook(acme(), n) })
@@ -148,12 +148,12 @@ async fn a_review_records_what_is_told_in_one_step(store: Store) {
     let accepted = judged(&drafted, Verdict::Accept, 20);
 
     assert!(store.review(&drafted, &accepted, &deliveries(&accepted)).await.unwrap());
-    let told = outbox(&store).await;
-    assert_eq!(told.len(), listeners.len());
+    let sent = outbox(&store).await;
+    assert_eq!(sent.len(), listeners.len());
 
     let too_late = judged(&drafted, Verdict::Reject, 20);
     assert!(!store.review(&drafted, &too_late, &deliveries(&too_late)).await.unwrap());
-    assert_eq!(outbox(&store).await, told);
+    assert_eq!(outbox(&store).await, sent);
 
     let accepted = read(&store, drafted.asset.uid, 1).await.unwrap();
     let rejected = judged(&accepted, Verdict::Reject, 21);
@@ -322,7 +322,7 @@ async fn an_item_with_thousands_of_results_lists_shows_and_reviews_right() {
             let expected = (generation % 3 == 0).then_some((generation, ResultStatus::Rejected));
             assert_eq!(found.map(|result| (result.generation, result.status)), expected);
         }
-        // A correction of a late result, and nobody else's item.
+        // A correction of a late result, and no other item.
         draft(&store, project, item, 40).await;
         let late = store.items(&[item]).await.unwrap().remove(0);
         assert!(review(&store, &late, Verdict::Correct(vec![a_car(1.0)]), 50).await);

@@ -15,11 +15,11 @@ use super::making::*;
 use super::uploads::{a_stored_project, version};
 
 on_both!(
-    uploads_are_counted_and_looked_after_until_they_are_forgotten,
-    of_two_who_would_look_again_one_does,
-    awaited_projects_come_page_by_page,
-    a_stretch_begins_behind_a_place_and_ends_at_a_time,
-    uploads_are_told_from_items_that_calls_have_added,
+    uploads_are_counted_and_watched_until_they_are_unwatched,
+    of_two_checks_at_once_one_is_scheduled,
+    watched_projects_come_page_by_page,
+    a_query_begins_behind_a_position_and_ends_at_a_time,
+    uploads_are_distinguished_from_items_that_calls_have_added,
     what_a_job_takes_is_counted_within_the_day,
     uploads_wait_since_the_first_of_them_or_since_a_job_took_the_others,
     a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it,
@@ -70,7 +70,7 @@ async fn a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it(store:
     store.pause_uploads(&project, &first).await.unwrap();
     assert_eq!(read().await, (Some(first.clone()), Some(job)));
 
-    // Of two who saw the same failure one counts it.
+    // Of two checks of the same failure one counts it.
     store.pause_uploads(&project, &AutoLabelPause { failures: 9, ..first.clone() }).await.unwrap();
     assert_eq!(read().await.0, Some(first.clone()));
     let paused = store.project(acme(), uid).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it(store:
     let change = ProjectChange { name: Some("Other".into()), ..ProjectChange::default() };
     assert_eq!(store.change_project(acme(), uid, &change, at(80)).await.unwrap().auto_label_pause, None);
     store.pause_uploads(&paused, &second).await.unwrap();
-    assert_eq!(read().await, (None, None), "what is said of the project before the change does not count");
+    assert_eq!(read().await, (None, None), "a pause of before the change does not count");
 
     store.note_upload_job(acme(), uid, job).await.unwrap();
     store.pause_uploads(&store.project(acme(), uid).await.unwrap(), &first).await.unwrap();
@@ -90,7 +90,7 @@ async fn a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it(store:
     assert!(store.note_upload_job(other(), uid, job).await.is_ok() && read().await.1.is_none(), "I10");
 }
 
-async fn uploads_are_counted_and_looked_after_until_they_are_forgotten(store: Store) {
+async fn uploads_are_counted_and_watched_until_they_are_unwatched(store: Store) {
     let Project { uid, .. } = a_stored_project(&store).await;
 
     let counted = store.count_uploads(acme(), uid, &[AssetType::Image, AssetType::PointCloud], 3, at(4)).await.unwrap();
@@ -123,27 +123,27 @@ async fn what_is_counted_meets_a_conflict_and_a_lost_answer_and_counts_once() {
         assert_eq!(counted, store.backlog(acme(), uid).await.unwrap());
         assert_eq!((counted.waiting(), counted.project.item_count()), (1, 1), "{fates:?}");
         let next = faulty.count_uploads(acme(), uid, &[AssetType::Image], 1, at(5)).await.unwrap();
-        assert_eq!((next.waiting(), next.project.item_count()), (2, 2), "another call counts anew");
+        assert_eq!((next.waiting(), next.project.item_count()), (2, 2), "another call counts again");
     }
 }
 
-async fn of_two_who_would_look_again_one_does(store: Store) {
+async fn of_two_checks_at_once_one_is_scheduled(store: Store) {
     let Project { uid, .. } = a_stored_project(&store).await;
     let again = async |now, check_at| store.schedule_check(acme(), uid, at(now), at(check_at)).await.unwrap();
-    assert!(!again(1, 2).await, "nobody looks after it");
+    assert!(!again(1, 2).await, "it is not watched");
 
     store.count_uploads(acme(), uid, &[], 1, at(0)).await.unwrap();
     assert!(store.watch_uploads(acme(), uid, 0, at(0), at(10)).await.unwrap());
-    assert!(!again(9, 19).await, "somebody is on the way");
+    assert!(!again(9, 19).await, "a check is under way");
     assert!(again(10, 20).await);
     assert!(!again(10, 20).await && !again(15, 25).await);
     assert!(again(20, 30).await);
 
     store.unwatch_uploads(acme(), uid, 1).await.unwrap();
-    assert!(!again(40, 50).await, "nobody looks after it any more");
+    assert!(!again(40, 50).await, "it is no longer watched");
 }
 
-async fn awaited_projects_come_page_by_page(store: Store) {
+async fn watched_projects_come_page_by_page(store: Store) {
     let mut projects = Vec::new();
     for second in 0..5 {
         let Project { uid, .. } = a_stored_project(&store).await;
@@ -164,9 +164,9 @@ async fn awaited_projects_come_page_by_page(store: Store) {
     assert_eq!(found, projects);
 }
 
-async fn a_stretch_begins_behind_a_place_and_ends_at_a_time(store: Store) {
+async fn a_query_begins_behind_a_position_and_ends_at_a_time(store: Store) {
     let project = a_project();
-    let uids = unlabeled(&store, project, 9).await; // a microsecond apart
+    let uids = unlabeled(&store, project, 9).await; // one a microsecond
     let within = async |after: Option<String>, until: Option<Timestamp>| -> Vec<(String, Asset)> {
         let query = UnlabeledQuery { after, until, ..UnlabeledQuery::default() };
         store.unlabeled(project, query).try_concat().await.unwrap()
@@ -182,7 +182,7 @@ async fn a_stretch_begins_behind_a_place_and_ends_at_a_time(store: Store) {
     assert!(within(Some(position), Some(at(-1))).await.is_empty());
 }
 
-async fn uploads_are_told_from_items_that_calls_have_added(store: Store) {
+async fn uploads_are_distinguished_from_items_that_calls_have_added(store: Store) {
     let project = a_project();
     let mut items = some_items(project, 60);
     items.iter_mut().skip(50).step_by(2).for_each(|item| item.file = version("one", "1"));

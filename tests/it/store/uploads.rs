@@ -22,7 +22,7 @@ on_both!(
     a_file_is_changed_only_as_it_was_read,
     a_deleted_file_leaves_the_unlabeled_items_and_comes_back,
     the_same_bytes_again_leave_an_item_where_it_waits,
-    a_review_and_an_undo_at_the_moment_of_a_deletion_look_again,
+    a_review_and_an_undo_at_the_moment_of_a_deletion_read_again,
     notes_of_rejected_uploads_are_their_projects_own,
     an_item_that_moves_while_a_job_walks_the_index_is_met_once,
 );
@@ -99,7 +99,7 @@ async fn a_project_is_its_owners_alone(store: Store) {
     assert_eq!(store.owner(project.uid).await.unwrap(), Some(acme()));
     assert_eq!(store.owner(a_project()).await.unwrap(), None);
 
-    // I10: who changes what is not theirs does not own it.
+    // I10: a change by another tenant does not make it the owner.
     let change = ProjectChange { auto_label_on_upload: Some(None), ..ProjectChange::default() };
     assert!(store.change_project(other(), project.uid, &change, at(1)).await.is_err());
     let unknown = a_project();
@@ -149,7 +149,7 @@ async fn a_file_is_changed_only_as_it_was_read(store: Store) {
     let chunk = a_chunk(spec.uid, 0, vec![drafted(item.asset.uid)]);
     shared::ports::Ledger::commit(&store, &spec, "bot", chunk, at(6)).await.unwrap();
     let labeled = read(&store, item.asset.uid).await;
-    assert!(!store.change_file(&after, &after, at(7)).await.unwrap(), "somebody has labeled it meanwhile (I3)");
+    assert!(!store.change_file(&after, &after, at(7)).await.unwrap(), "it was labeled meanwhile (I3)");
     let Effect::Changed(after) = labeled.uploaded(&Item { file: version("three", "3"), ..new }) else { panic!("news") };
     assert!(store.change_file(&labeled, &after, at(8)).await.unwrap());
     assert_eq!(waiting(&store, project).await, [item.asset.uid]);
@@ -189,8 +189,8 @@ async fn the_same_bytes_again_leave_an_item_where_it_waits(store: Store) {
     assert_eq!(waiting(&store, project).await, [items[0].asset.uid, items[1].asset.uid]);
 }
 
-/// Whoever takes back a result puts the item among the unlabeled ones: not if its file was deleted since.
-async fn a_review_and_an_undo_at_the_moment_of_a_deletion_look_again(store: Store) {
+/// Without its result an item is unlabeled again: not if its file was deleted since.
+async fn a_review_and_an_undo_at_the_moment_of_a_deletion_read_again(store: Store) {
     let project = a_project();
     let items = unlabeled(&store, project, 2).await;
     let spec = a_spec(project, 0);

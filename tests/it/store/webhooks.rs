@@ -16,8 +16,8 @@ on_both!(
     an_organization_has_so_many_subscriptions_and_no_more,
     lists_of_deliveries_lose_none_and_repeat_none,
     a_delivery_waits_in_the_outbox_until_it_has_ended,
-    a_delivery_that_begins_anew_waits_again,
-    a_delivery_that_has_changed_since_does_not_begin_anew,
+    a_delivery_that_is_redelivered_waits_again,
+    a_delivery_that_has_changed_since_is_not_redelivered,
     of_two_claims_on_a_delivery_one_wins,
     a_delivery_is_claimed_again_once_its_lease_is_seen,
     a_delivery_is_recorded_by_the_holder_of_its_lease,
@@ -142,9 +142,9 @@ async fn a_delivery_waits_in_the_outbox_until_it_has_ended(store: Store) {
     for delivery in &deliveries {
         store.add_delivery(delivery).await.unwrap();
     }
-    let mut told = Delivery::of_test(&a_webhook(acme(), 0), at(0));
-    told.attempted(Response::of(204, b""), None, at(1));
-    store.add_delivery(&told).await.unwrap();
+    let mut delivered = Delivery::of_test(&a_webhook(acme(), 0), at(0));
+    delivered.attempted(Response::of(204, b""), None, at(1));
+    store.add_delivery(&delivered).await.unwrap();
     let waiting = async |before, limit| {
         let waiting = store.waiting_deliveries(before, limit).await.unwrap();
         waiting.into_iter().map(|(uid, _)| uid).collect::<Vec<DeliveryUid>>()
@@ -177,37 +177,37 @@ async fn a_delivery_waits_in_the_outbox_until_it_has_ended(store: Store) {
 }
 
 /// I6.
-async fn a_delivery_that_begins_anew_waits_again(store: Store) {
+async fn a_delivery_that_is_redelivered_waits_again(store: Store) {
     let mut delivery = pending_delivery(&store).await;
     delivery.event_type = "auto_label.completed".into();
     assert!(store.claim_delivery(&delivery, at(60)).await.unwrap());
     delivery.attempted(Response::of(500, b""), None, at(10));
     assert!(store.record_delivery(&delivery, at(60)).await.unwrap());
-    let anew = delivery.redelivered(at(100)).unwrap().unwrap();
+    let again = delivery.redelivered(at(100)).unwrap().unwrap();
 
-    assert!(store.restart_delivery(&delivery, &anew).await.unwrap());
+    assert!(store.restart_delivery(&delivery, &again).await.unwrap());
 
     let now = store.delivery(delivery.uid).await.unwrap().unwrap();
     assert_eq!((now.status, now.attempts, now.next_retry_at), (DeliveryStatus::Pending, 0, None));
     assert_eq!((now.body, now.response, now.updated_at), (delivery.body.clone(), delivery.response.clone(), at(100)));
     assert_eq!(store.waiting_deliveries(at(100), 10).await.unwrap(), []);
     assert_eq!(store.waiting_deliveries(at(101), 10).await.unwrap(), [(delivery.uid, 0)]);
-    assert!(store.claim_delivery(&anew, at(160)).await.unwrap());
+    assert!(store.claim_delivery(&again, at(160)).await.unwrap());
     assert_eq!(store.waiting_deliveries(at(160), 10).await.unwrap(), []);
 }
 
-async fn a_delivery_that_has_changed_since_does_not_begin_anew(store: Store) {
+async fn a_delivery_that_has_changed_since_is_not_redelivered(store: Store) {
     let mut seen = pending_delivery(&store).await;
     seen.event_type = "auto_label.completed".into();
     let leased = Delivery { next_retry_at: Some(at(300)), ..seen.clone() };
     assert!(store.claim_delivery(&seen, at(60)).await.unwrap());
 
-    let anew = leased.redelivered(at(1)).unwrap().unwrap();
-    assert!(!store.restart_delivery(&leased, &anew).await.unwrap());
+    let again = leased.redelivered(at(1)).unwrap().unwrap();
+    assert!(!store.restart_delivery(&leased, &again).await.unwrap());
 
     let unknown = Delivery { uid: DeliveryUid::at(at(9)), ..leased };
-    let anew = unknown.redelivered(at(1)).unwrap().unwrap();
-    assert!(!store.restart_delivery(&unknown, &anew).await.unwrap());
+    let again = unknown.redelivered(at(1)).unwrap().unwrap();
+    assert!(!store.restart_delivery(&unknown, &again).await.unwrap());
     assert_eq!(store.delivery(unknown.uid).await.unwrap(), None);
 }
 

@@ -1,45 +1,36 @@
-//! Review of many drafts by one call, which walks through the project from its oldest item on.
+//! Review of many drafts by one call, which reads the project's items from the oldest on.
 //!
-//! Every draft is reviewed by the same conditional write as by a call of its own: what somebody else does meanwhile wins, and
-//! is not counted. So a call may die anywhere and be repeated from anywhere; it only finds fewer drafts.
+//! Each draft is reviewed by the same conditional write as by a call of its own: a change that was made meanwhile wins, and is not
+//! counted. So a call may die anywhere and be repeated from anywhere; it only finds fewer drafts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use shared::domain::fields::{self, Fields};
+use shared::domain::fields::Fields;
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, Verdict};
 use shared::domain::webhook::{Event, Webhook};
-use shared::domain::{Error, limits};
-use shared::http::{Body, Caller, Path, respond};
-use shared::ports::{Clock, Objects, Page, Projects, Queue, Results, Slice, Webhooks};
+use shared::domain::{Error, Timestamp, limits};
+use shared::http::{Answer, Body, Caller, Cursor, Path};
+use shared::ports::{Clock, Page, Projects, Results, Slice};
 use shared::services::outbox;
 
-use super::Review;
-use super::handlers::Shared;
 use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts};
 use crate::projects::WRITE;
-use crate::whole;
+use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
 /// may take ten of them if the table and the queue are slow.
 const TIME: Duration = Duration::from_secs(15);
-/// Drafts are looked into for so long, one after the other if they are large, before those that match are reviewed.
-const LOOK: Duration = Duration::from_secs(2);
+/// Drafts are checked for so long, one after the other if they are large, before those that match are reviewed.
+const CHECK: Duration = Duration::from_secs(2);
 /// Reviews at once.
 const REVIEWS: usize = 16;
-/// No cursor of ours is longer, whatever the label.
-const CURSOR_CHARS: usize = 8 * 1024;
-/// No position in an index is longer.
-const AFTER_BYTES: usize = 200;
 
 /// Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
 /// without it begins anew, which is harmless. Tells `result.accepted` for each.
@@ -49,14 +40,14 @@ const AFTER_BYTES: usize = 200;
     request_body = DraftsToReview,
     responses((status = 200, description = "How far the call has come.", body = AcceptedDrafts)),
 )]
-pub(crate) async fn accept_all<S: Projects + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn accept_all<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
-) -> Response {
-    let swept = review.sweep(&caller, &project, &body, Decision::Accept).await;
-    respond(swept.map(|(accepted, progress)| Json(AcceptedDrafts { accepted, progress })))
+) -> Answer<AcceptedDrafts> {
+    let (accepted, progress) = api.sweep(&caller, &project, &body, Decision::Accept).await?;
+    Ok(Json(AcceptedDrafts { accepted, progress }))
 }
 
 /// Reject many drafts: those of the project that match every field given. Their items are unlabeled again. Call again with
@@ -67,17 +58,17 @@ pub(crate) async fn accept_all<S: Projects + Results, O: Objects, W: Webhooks, Q
     request_body = DraftsToReview,
     responses((status = 200, description = "How far the call has come.", body = RejectedDrafts)),
 )]
-pub(crate) async fn reject_all<S: Projects + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn reject_all<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
-) -> Response {
-    let swept = review.sweep(&caller, &project, &body, Decision::Reject).await;
-    respond(swept.map(|(rejected, progress)| Json(RejectedDrafts { rejected, progress })))
+) -> Answer<RejectedDrafts> {
+    let (rejected, progress) = api.sweep(&caller, &project, &body, Decision::Reject).await?;
+    Ok(Json(RejectedDrafts { rejected, progress }))
 }
 
-/// What is said about every draft.
+/// The verdict on every draft, as the cursor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Decision {
     Accept,
@@ -111,53 +102,53 @@ impl Sweep {
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another project or decision.
     pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
-        // Read as "not given" it would begin anew and without a filter: a loop that goes one turn too far took all drafts.
+        // Read as "not given" it would begin again without a filter: a loop that goes one turn too far would take all drafts.
         if fields.is_null("cursor") {
             return Err(Error::field("cursor", "May not be null: the call before was the last one."));
         }
-        let before = match fields.optional("cursor", fields::text(1, CURSOR_CHARS)) {
-            Some(cursor) => Self::unpack(&cursor)?,
+        let asked = DraftsToReview::read(&mut fields);
+        let before = match &asked.cursor {
+            Some(cursor) => Self::unpack(cursor)?,
             None => Self { project, decision, filter: DraftFilter::default(), after: None },
         };
         if (before.project, before.decision) != (project, decision) {
             return Err(Error::InvalidCursor);
         }
-        let sweep = Self { filter: DraftFilter::read(&mut fields, before.filter), ..before };
-        fields.finish().map(|()| sweep)
-    }
-
-    fn unpack(cursor: &str) -> Result<Self, Error> {
-        let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| Error::InvalidCursor)?;
-        let sweep: Self = serde_json::from_slice(&json).map_err(|_| Error::InvalidCursor)?;
-        // DynamoDB would refuse such a key.
-        let odd = sweep.after.as_ref().is_some_and(|after| after.is_empty() || after.len() > AFTER_BYTES);
-        if odd { Err(Error::InvalidCursor) } else { Ok(sweep) }
-    }
-
-    fn pack(&self) -> Result<String, Error> {
-        Ok(URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).map_err(Error::internal)?))
+        fields.finish()?;
+        Ok(Self { filter: asked.filter(before.filter), ..before })
     }
 }
 
-impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
+impl Cursor for Sweep {
+    fn position(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+}
+
+/// Drafts that were checked together.
+struct Checked {
+    /// The position of the last of their items.
+    last: String,
+    count: usize,
+    matches: Vec<Item>,
+}
+
+impl<P: CatalogPorts> CatalogApi<P> {
     async fn sweep(
         &self,
         caller: &Caller,
         project: &str,
         body: &[u8],
         decision: Decision,
-    ) -> Result<(usize, Progress), Error>
-    where
-        S: Projects,
-    {
+    ) -> Result<(usize, Progress), Error> {
         caller.needs(WRITE)?;
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
         let sweep = Sweep::read(body, project.uid, decision)?;
         self.walk(caller.organization, caller.name(), sweep).await
     }
 
-    /// Works for [`TIME`]. Items that were looked into together are done with together: if time runs out among them, the next call
-    /// begins with the first of them, and what of them is done is no draft any more.
+    /// Works for [`TIME`]. Items that were checked together are done together: if time runs out among them, the next call begins
+    /// with the first of them, and those of them that are done are no drafts any more.
     pub(super) async fn walk(
         &self,
         organization: OrganizationUid,
@@ -165,28 +156,21 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         mut sweep: Sweep,
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
-        // Once for all of them: who subscribes meanwhile is told from the next call on.
+        // Read once: a subscription that is added meanwhile gets the events of the next call on.
         let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
-        loop {
+        let done = 'sweep: loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
-            let Page { entries, next, .. } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
+            let Page { entries, next, .. } =
+                self.results.results(organization, sweep.project, |_| true, &slice).await?;
             let mut open = VecDeque::from(entries);
-            while let Some((last, looked_into, matches)) = self.look_into(&sweep.filter, &mut open).await? {
-                let (verdict, listeners) = (sweep.decision.verdict(), &listeners);
-                let reviews = matches.into_iter().map(|item| {
-                    let verdict = verdict.clone();
-                    async move {
-                        let late = self.clock.now() >= end;
-                        if late { Ok(None) } else { self.decide(&item, verdict, reviewer, listeners).await.map(Some) }
-                    }
-                });
-                let reviews: Vec<Option<bool>> = stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await?;
+            while let Some(Checked { last, count, matches }) = self.check_next(&sweep.filter, &mut open).await? {
+                let reviews = self.review_all(matches, sweep.decision, reviewer, &listeners, end).await?;
                 reviewed += reviews.iter().filter(|written| **written == Some(true)).count();
                 if reviews.contains(&None) {
-                    return Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }));
+                    break 'sweep false;
                 }
-                examined += looked_into;
+                examined += count;
                 sweep.after = Some(last);
                 if self.clock.now() >= end {
                     break;
@@ -194,28 +178,42 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
             }
             if open.is_empty() {
                 if next.is_none() {
-                    return Ok((reviewed, Progress { examined, done: true, cursor: None }));
+                    break true;
                 }
                 sweep.after = next;
             }
             if self.clock.now() >= end {
-                return Ok((reviewed, Progress { examined, done: false, cursor: Some(sweep.pack()?) }));
+                break false;
             }
-        }
+        };
+        let cursor = if done { None } else { Some(sweep.pack()?) };
+        Ok((reviewed, Progress { examined, done, cursor }))
     }
 
-    /// Takes items from `open` and looks into their drafts, for [`LOOK`]: the position behind the last of them, how many they were,
-    /// and those whose drafts match. Large annotations are looked into one item at a time, and let go again.
-    async fn look_into(
+    /// Reviews drafts, [`REVIEWS`] at once. Of each: whether it was written; `None`: it was too late for it.
+    async fn review_all(
         &self,
-        filter: &DraftFilter,
-        open: &mut VecDeque<Item>,
-    ) -> Result<Option<(String, usize, Vec<Item>)>, Error> {
-        let end = self.clock.now() + LOOK;
-        let (mut last, mut looked_into, mut matches) = (None, 0, Vec::new());
+        drafts: Vec<Item>,
+        decision: Decision,
+        reviewer: &str,
+        listeners: &[Webhook],
+        end: Timestamp,
+    ) -> Result<Vec<Option<bool>>, Error> {
+        let reviews = drafts.into_iter().map(|item| async move {
+            let late = self.clock.now() >= end;
+            if late { Ok(None) } else { self.decide(&item, decision.verdict(), reviewer, listeners).await.map(Some) }
+        });
+        stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await
+    }
+
+    /// Takes items from `open` and checks their drafts, for [`CHECK`]; `None`: there are no more. Large annotations are read one
+    /// item at a time, and dropped again.
+    async fn check_next(&self, filter: &DraftFilter, open: &mut VecDeque<Item>) -> Result<Option<Checked>, Error> {
+        let end = self.clock.now() + CHECK;
+        let (mut last, mut count, mut matches) = (None, 0, Vec::new());
         while let Some(item) = open.pop_front() {
-            last = Some(self.store.position(&item));
-            looked_into += 1;
+            last = Some(self.results.position(&item));
+            count += 1;
             let (keeps, was_large) = match &item.result {
                 Some(result) if filter.needs_annotations(result) => {
                     let whole = whole::one(&self.objects, item.clone()).await?;
@@ -231,7 +229,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
                 break;
             }
         }
-        Ok(last.map(|last| (last, looked_into, matches)))
+        Ok(last.map(|last| Checked { last, count, matches }))
     }
 
     async fn decide(

@@ -43,7 +43,7 @@ struct Case {
     code: Option<String>,
     message: Option<String>,
     note: Option<String>,
-    /// What was corrected, or looks wrong, by code.
+    /// What was corrected, or seems wrong, by code.
     #[serde(default)]
     remarks: Vec<(NoteCode, String)>,
     #[serde(default)]
@@ -86,8 +86,8 @@ impl Case {
     async fn worked(&self) -> (Receipt, Option<Value>) {
         let (worker, batch) = worker_on(&[Asset { kind: self.asset.kind, size: self.asset.size, ..an_item(0) }]).await;
         let mut job = running();
-        job.spec.confidence_threshold = self.job.confidence_threshold.unwrap_or(0.5);
-        job.spec.label_thresholds = self.job.label_thresholds.clone();
+        job.spec.options.confidence_threshold = self.job.confidence_threshold.unwrap_or(0.5);
+        job.spec.options.label_thresholds = self.job.label_thresholds.clone();
         job.spec.wanted = self.job.labels.clone();
         let answer = self.text.clone().unwrap_or_else(|| self.answer.to_string());
         let models = ScriptedModels(ScriptedModel::answering(answer, self.reading()));
@@ -99,9 +99,9 @@ impl Case {
         let mut annotations = None;
         for draft in worker.store.committed_drafts() {
             let kept = match &draft.elsewhere {
-                Some(place) => {
-                    let bytes = worker.objects.get_range(&place.key, place.offset, place.length).await.unwrap();
-                    place.read(&bytes).unwrap()
+                Some(blob) => {
+                    let bytes = worker.objects.get_range(&blob.key, blob.offset, blob.length).await.unwrap();
+                    blob.read(&bytes).unwrap()
                 }
                 None => draft.annotations,
             };

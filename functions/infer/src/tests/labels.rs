@@ -10,13 +10,13 @@ use crate::Worker;
 
 #[tokio::test(start_paused = true)]
 async fn labels_that_the_job_does_not_want_are_counted_and_a_label_may_have_a_threshold_of_its_own() {
-    let said =
+    let predicted =
         |label: &str, confidence: f64| json!({"type": "classification", "label": label, "confidence": confidence});
-    let predictions = vec![said("sky", 0.9), said("road", 0.4), said("sky", 0.1), said("car", 0.4)];
+    let predictions = vec![predicted("sky", 0.9), predicted("road", 0.4), predicted("sky", 0.1), predicted("car", 0.4)];
     let (worker, batch) = masking(predictions).await;
     let mut job = running();
     job.spec.wanted = vec!["road".into(), "car".into()];
-    job.spec.label_thresholds = [("road".to_owned(), 0.4)].into();
+    job.spec.options.label_thresholds = [("road".to_owned(), 0.4)].into();
     let worker = Worker { store: MemoryJob::of(job), ..worker };
 
     worker.run(&batch, "a", far()).await.unwrap();

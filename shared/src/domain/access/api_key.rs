@@ -32,7 +32,7 @@ impl KeyHash {
         Self(hex.to_owned())
     }
 
-    /// How people name a key: the first characters, enough to tell an organization's keys apart.
+    /// A short name for people: the first characters, enough to distinguish an organization's keys.
     #[must_use]
     pub fn id(&self) -> &str {
         self.0.get(..8).unwrap_or(&self.0)
@@ -112,8 +112,8 @@ pub struct ApiKey {
     pub scopes: Vec<Scope>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// `None`: never. Stored under another name than the table's TTL: an expired key must stay, to be told apart from an
-    /// unknown one.
+    /// `None`: never. Stored under another name than the table's TTL: an expired key must stay, since it is answered otherwise
+    /// than an unknown one.
     #[serde(rename = "valid_until")]
     pub expires_at: Option<Timestamp>,
     /// `None`: not revoked.

@@ -9,14 +9,14 @@ use crate::domain::access::api_key::KeyHash;
 use crate::domain::id::uuid_at;
 use crate::domain::{Error, Timestamp};
 
-/// How long an answer is kept (issue 3).
+/// How long a response is stored (issue 3).
 pub const KEPT: Duration = Duration::from_secs(24 * 3_600);
-/// How long a request holds its key unanswered. Longer than any function behind the API runs, so whoever held it is dead.
+/// How long a request holds its key unanswered. Longer than any function behind the API runs, so the holder is dead then.
 pub const LEASE: Duration = Duration::from_secs(60);
 /// Characters of a key.
 const KEY_CHARS: std::ops::RangeInclusive<usize> = 1..=255;
 
-/// What a client names a request by.
+/// The client's name for a request: the header `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -39,14 +39,14 @@ impl IdempotencyKey {
         &self.0
     }
 
-    /// SHA-256, lowercase hex: what names its row.
+    /// SHA-256, lowercase hex: part of the key of its row.
     #[must_use]
     pub fn hash(&self) -> String {
         hex::encode(Sha256::digest(&self.0))
     }
 }
 
-/// What makes two requests the same one: SHA-256 of method, path with query, and body, byte for byte.
+/// Equal for two requests that are the same: SHA-256 of method, path with query, and body, byte for byte.
 #[must_use]
 pub fn fingerprint(method: &str, path: &str, if_match: &[u8], body: &[u8]) -> String {
     let parts: [&[u8]; 3] = [method.as_bytes(), path.as_bytes(), if_match];
@@ -54,30 +54,30 @@ pub fn fingerprint(method: &str, path: &str, if_match: &[u8], body: &[u8]) -> St
     hex::encode(head.chain_update(body).finalize())
 }
 
-/// A request that wants to be the only one under its key.
+/// A request's claim to be the only one under its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Whose: keys of two callers never meet (I10).
+    /// The API key of the caller: two callers may use the same idempotency key (I10).
     pub caller: KeyHash,
     /// [`IdempotencyKey::hash`].
     pub key: String,
     /// [`fingerprint`].
     pub fingerprint: String,
-    /// Tells it from every other claim. Version 7, and sorts by `at`.
+    /// Unique for each claim. Version 7, and sorts by `at`.
     pub holder: Uuid,
     /// When it was made.
     pub at: Timestamp,
 }
 
 impl Claim {
-    /// A claim at this time, told from every other one.
+    /// A claim with a new holder.
     #[must_use]
     pub fn new(caller: KeyHash, key: String, fingerprint: String, at: Timestamp) -> Self {
         Self { caller, key, fingerprint, holder: uuid_at(at), at }
     }
 }
 
-/// Who has the key.
+/// The holder of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claimed {
     /// This request.
@@ -86,23 +86,23 @@ pub enum Claimed {
         /// whose outcome its client does not know.
         first: Uuid,
     },
-    /// One before it.
+    /// An earlier one.
     Before {
-        /// Whether it was the same request.
+        /// The same as the claim's, if it is the same request.
         fingerprint: String,
         /// `None`: it is still in progress.
-        outcome: Option<Outcome>,
+        outcome: Option<StoredResponse>,
     },
 }
 
-/// What is left of a request that succeeded.
+/// The stored response of a request that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Its answer, sealed.
+pub enum StoredResponse {
+    /// The response, sealed.
     Kept(Vec<u8>),
-    /// Nothing, as it may be made again.
+    /// None: the request may be made again.
     Repeatable,
-    /// Nothing, as its answer does not fit a row.
+    /// None: the response does not fit a row.
     TooLarge,
 }
 

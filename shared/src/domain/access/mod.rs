@@ -1,4 +1,4 @@
-//! Who may call, and how often: organizations, API keys, rate limits, idempotency keys, and the trust of roles.
+//! The callers of the API: organizations, keys, rate limits, idempotency keys, and the trust of roles.
 
 pub mod api_key;
 pub mod idempotency;

@@ -17,7 +17,7 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// The organization of this slug, which is also its name until somebody gives it another.
+    /// The organization of this slug, which is also its name at first.
     ///
     /// # Errors
     /// `Validation` unless it is small letters, digits and single hyphens between them.

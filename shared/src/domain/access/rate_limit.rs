@@ -1,7 +1,7 @@
-//! Rate limits: how many requests a caller may make, and what each answer says about it (contract, 3.3).
+//! Rate limits: how many requests a caller may make, and the headers of each response about it (contract, 3.3).
 //!
 //! Windows are fixed: the minutes and the seconds of the clock. A request counts in both, and is refused if it is one too
-//! many in either. A refused request counts too, as far as anybody counts it: see `http::throttle`.
+//! many in either. A refused request counts too, except where `http::throttle` refuses it without a call of the table.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -12,17 +12,17 @@ use crate::domain::{Error, Timestamp};
 
 const MINUTE: i64 = 60;
 
-/// Who is counted.
+/// The caller whose requests are counted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Requester {
-    /// Whoever holds a good key.
+    /// By its key, if that is valid.
     Key(KeyHash),
-    /// Whoever sends from an address without one.
+    /// By its address, without one.
     Address(IpAddr),
 }
 
 impl Requester {
-    /// An address. Of IPv6 the network alone: who has one address of a /64 has them all.
+    /// An address. Of IPv6 the /64 network: its holder has all of its addresses.
     #[must_use]
     pub fn at(address: IpAddr) -> Self {
         Self::Address(match address {
@@ -34,7 +34,7 @@ impl Requester {
     }
 }
 
-/// How many requests somebody may make.
+/// How many requests a caller may make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct RateLimit {
     /// In a minute of the clock.
@@ -52,7 +52,7 @@ pub struct Usage {
     pub second: u32,
 }
 
-/// Where somebody stands: what every answer says.
+/// The state of a caller's limit, for the headers of each response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimitStatus {
     /// Requests in a minute.
@@ -65,7 +65,7 @@ pub struct RateLimitStatus {
 }
 
 impl RateLimit {
-    /// Where somebody stands who has used so much by `now`.
+    /// The state after this usage.
     #[must_use]
     pub fn status(self, usage: Usage, now: Timestamp) -> RateLimitStatus {
         let second = now.as_second();

@@ -1,11 +1,11 @@
-//! What the owner of a role says, so that this system may call models with it (contract, D15; AWS, "The confused deputy
+//! The trust policy of a tenant's role, which lets this system call models with it (contract, D15; AWS, "The confused deputy
 //! problem").
 
 use serde_json::{Value, json};
 
 use crate::domain::id::OrganizationUid;
 
-/// Whom a role must trust: the roles that this system calls models with.
+/// The principals that a role must trust: the roles that this system calls models with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trust {
     callers: Vec<String>,

@@ -1,10 +1,7 @@
-//! The life of a job: its statuses, and which moves between them are legal.
+//! A job: one run of a model over the unlabeled items of a project.
 //!
-//! A job is one run over the unlabeled items of a project. The API creates it, one Step Functions
-//! execution carries it, and it ends in exactly one terminal status (I5).
-//!
-//! Invariant: no I/O and no clock in here. `store` turns the same table into conditional writes, so an
-//! illegal move is refused twice: in memory, and by DynamoDB when two writers race.
+//! The API or the project's uploads create it, one Step Functions execution carries it, and it ends in exactly one terminal
+//! status (I5). The legal moves between statuses are in [`crate::domain::job_status`].
 
 pub mod breaker;
 pub mod failure;
@@ -24,43 +21,37 @@ use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::{Error, Timestamp, unicode};
 
-/// What a client asks for, checked as far as that goes without the project.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobRequest {
+/// The confidence threshold of a job that names none.
+pub const CONFIDENCE_THRESHOLD: f64 = 0.5;
+
+/// What is asked of the model, and what is kept of its predictions. A request has it, the job's row has it, and each part of
+/// the system reads it there: a new option is a field here and one in the API's view of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobOptions {
     /// `None` if only a provider was named (contract, D7).
     pub model_type: Option<ModelType>,
     /// Predictions below it are dropped; equal is kept.
     pub confidence_threshold: f64,
     /// For these labels, instead of `confidence_threshold`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub label_thresholds: BTreeMap<String, f64>,
-    /// Empty: all labels.
+    /// Labels to keep, as requested; empty: all.
     pub labels: Vec<String>,
-    /// I8.
-    pub dry_run: bool,
-    /// The provider to use.
-    pub provider: Option<String>,
 }
 
-impl JobRequest {
-    /// Reads the body of a create call (contract, 6.2).
-    ///
-    /// # Errors
-    /// `MalformedBody`; `Validation` with every complaint.
-    pub fn read(body: &[u8]) -> Result<Self, Error> {
-        let mut fields = Fields::of_body(body)?;
-        let model_type = fields.optional("model_type", ModelType::read);
-        let confidence_threshold = fields.optional("confidence_threshold", fields::fraction).unwrap_or(0.5);
-        let by_label = fields::by_label(["label", "threshold"], fields::fraction);
-        let label_thresholds = fields.optional("label_thresholds", by_label).unwrap_or_default();
-        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
-        let dry_run = fields.optional("dry_run", fields::boolean).unwrap_or(false);
-        let provider = fields.optional("provider_id", fields::text(1, 64));
-        fields.finish()?;
-        let model_type = model_type.or(if provider.is_none() { Some(ModelType::Yolo) } else { None });
-        Ok(Self { model_type, confidence_threshold, label_thresholds, labels, dry_run, provider })
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            model_type: None,
+            confidence_threshold: CONFIDENCE_THRESHOLD,
+            label_thresholds: BTreeMap::new(),
+            labels: Vec::new(),
+        }
     }
+}
 
-    /// With its labels in the form in which the project names them: text that looks the same may be written in several.
+impl JobOptions {
+    /// With each label in the Unicode form in which the project has it.
     #[must_use]
     pub fn in_words_of(mut self, project_labels: &[String]) -> Self {
         let form = |label: String| unicode::find(&label, project_labels).cloned().unwrap_or(label);
@@ -71,6 +62,73 @@ impl JobRequest {
     }
 }
 
+/// What a client asks for, checked as far as that goes without the project.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobRequest {
+    /// What is asked of the model, and what is kept.
+    pub options: JobOptions,
+    /// Infer and count, and write no drafts (I8).
+    pub dry_run: bool,
+    /// The uid of the provider to use, not parsed yet.
+    pub provider: Option<String>,
+}
+
+impl JobRequest {
+    /// Reads the body of a create call (contract, 6.2).
+    ///
+    /// # Errors
+    /// `MalformedBody`; `Validation` with every complaint.
+    pub fn read(body: &[u8]) -> Result<Self, Error> {
+        let NewJob { model_type, confidence_threshold, label_thresholds, labels, dry_run, provider_id } =
+            NewJob::read(body)?;
+        let model_type = model_type.or_else(|| ModelType::default_without(provider_id.as_ref()));
+        let options = JobOptions { model_type, confidence_threshold, label_thresholds, labels };
+        Ok(Self { options, dry_run, provider: provider_id })
+    }
+}
+
+/// What a job can be asked for.
+// The body of a create call.
+#[derive(ToSchema)]
+pub struct NewJob {
+    /// Without a `provider_id`, `yolo` if not given.
+    model_type: Option<ModelType>,
+    /// Predictions below it are dropped.
+    #[schema(value_type = Option<f64>, minimum = 0.0, maximum = 1.0, default = 0.5)]
+    confidence_threshold: f64,
+    /// Thresholds of labels that have one of their own, as an object, or as the list of pairs in which it is shown.
+    #[schema(value_type = Option<Object>)]
+    label_thresholds: BTreeMap<String, f64>,
+    /// Labels to keep; empty: all of the project.
+    #[schema(value_type = Option<Vec<String>>, default = json!([]), max_items = 1000)]
+    labels: Vec<String>,
+    /// Infers and counts, and leaves no drafts.
+    #[schema(value_type = Option<bool>, default = false)]
+    dry_run: bool,
+    /// The provider to ask; without it, the project's newest active one, else the organization's, else the deployment's own.
+    #[schema(value_type = Option<ProviderUid>)]
+    provider_id: Option<String>,
+}
+
+impl NewJob {
+    fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let thresholds = fields::by_label(["label", "threshold"], fields::fraction);
+        let new = Self {
+            model_type: fields.optional("model_type", ModelType::read),
+            confidence_threshold: fields
+                .optional("confidence_threshold", fields::fraction)
+                .unwrap_or(CONFIDENCE_THRESHOLD),
+            label_thresholds: fields.optional("label_thresholds", thresholds).unwrap_or_default(),
+            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            dry_run: fields.optional("dry_run", fields::boolean).unwrap_or(false),
+            provider_id: fields.optional("provider_id", fields::text(1, 64)),
+        };
+        fields.finish()?;
+        Ok(new)
+    }
+}
+
 /// What a job is to do. Written once, never changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -78,26 +136,20 @@ pub struct JobSpec {
     pub uid: JobUid,
     /// The tenant.
     pub organization: OrganizationUid,
-    /// Whose items it labels.
+    /// Its items are labeled.
     pub project: ProjectUid,
     /// `None`: the deployment's own endpoint for the model type.
     pub provider: Option<ProviderUid>,
     /// As requested.
-    pub model_type: Option<ModelType>,
-    /// Predictions below it are dropped; equal is kept.
-    pub confidence_threshold: f64,
-    /// For these labels, instead of `confidence_threshold`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub label_thresholds: BTreeMap<String, f64>,
-    /// As requested; empty: all.
-    pub labels: Vec<String>,
+    #[serde(flatten)]
+    pub options: JobOptions,
     /// The label set that the model is asked for and held to: the job's labels, else the project's (contract,
     /// D25). Empty: any. Fixed at creation, so that a job never works by two rules.
     pub wanted: Vec<String>,
-    /// What the model is told to look for under these of the labels. Fixed at creation as well.
+    /// The text that the model gets instead of these labels. Fixed at creation as well.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub prompts: BTreeMap<String, String>,
-    /// I8.
+    /// I8. Not among the options: a job's row is as it was before they had a type of their own, byte by byte.
     pub dry_run: bool,
     /// When the client asked.
     pub created_at: Timestamp,
@@ -109,7 +161,7 @@ pub struct JobSpec {
     pub uploads: Option<UploadRun>,
 }
 
-/// Who caused a job.
+/// The cause of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
@@ -122,14 +174,14 @@ pub enum Trigger {
 /// Which uploads a job takes: those that no such job has taken before (docs/decisions/0021).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRun {
-    /// Not what came later: of that, some may be seen later still.
+    /// Uploads that came later are left out: the index may not show all of them yet.
     pub until: Timestamp,
     /// Of the project.
     pub max_items_per_day: u32,
 }
 
 impl JobSpec {
-    /// Who caused it. A retry is a call's, whatever it takes.
+    /// Its cause. A retry is caused by a call, whatever it takes.
     #[must_use]
     pub const fn trigger(&self) -> Trigger {
         if self.uploads.is_some() && self.retry_of.is_none() { Trigger::Upload } else { Trigger::Api }
@@ -234,7 +286,7 @@ impl Job {
         if self.state.started_at.is_some() && !leaves_items {
             return Err(Error::NotRetryable("The job has no failed and no unprocessed items."));
         }
-        // What uploads may send in a day holds for those that nobody has picked yet.
+        // The limit of a day holds for uploads that no job has picked yet.
         let uploads = self.spec.uploads.clone().filter(|_| self.state.started_at.is_none());
         let (uid, retry_of) = (JobUid::at(now), Some(self.spec.uid));
         Ok(JobSpec { uid, created_at: now, retry_of, uploads, ..self.spec.clone() })
@@ -262,16 +314,17 @@ mod tests {
     fn the_request_has_the_defaults_of_the_contract() {
         let request = JobRequest::read(b"{}").unwrap();
 
-        assert_eq!(request.model_type, Some(ModelType::Yolo));
-        assert_eq!(request.confidence_threshold, 0.5);
-        assert!(request.labels.is_empty() && !request.dry_run && request.provider.is_none());
-        assert!(request.label_thresholds.is_empty());
+        let options = &request.options;
+        assert_eq!(options.model_type, Some(ModelType::Yolo));
+        assert_eq!(options.confidence_threshold, 0.5);
+        assert!(options.labels.is_empty() && !request.dry_run && request.provider.is_none());
+        assert!(options.label_thresholds.is_empty());
     }
 
     /// Contract D7.
     #[test]
     fn a_provider_alone_leaves_the_model_type_open() {
-        assert_eq!(JobRequest::read(br#"{"provider_id": "inf_1"}"#).unwrap().model_type, None);
+        assert_eq!(JobRequest::read(br#"{"provider_id": "inf_1"}"#).unwrap().options.model_type, None);
     }
 
     #[test]
@@ -294,10 +347,12 @@ mod tests {
             organization: OrganizationUid::named("acme"),
             project: ProjectUid::at(now),
             provider: None,
-            model_type: Some(ModelType::Sam3),
-            confidence_threshold: 0.7,
-            label_thresholds: BTreeMap::new(),
-            labels: vec!["car".into()],
+            options: JobOptions {
+                model_type: Some(ModelType::Sam3),
+                confidence_threshold: 0.7,
+                labels: vec!["car".into()],
+                ..JobOptions::default()
+            },
             wanted: vec!["car".into()],
             prompts: BTreeMap::new(),
             dry_run: true,

@@ -1,11 +1,11 @@
-//! Cutting a job's items into batches and chunks (design.md, section 4). Both are fixed here, once.
+//! How a job's items are cut into batches and chunks (ARCHITECTURE.md). Both are fixed here, once.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::id::JobUid;
 use crate::domain::limits;
 
-/// What one Map iteration is handed: a range of the manifest, never items or URLs.
+/// The input of one Map iteration: a range of the manifest, never items or URLs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Batch {
     /// The job.
@@ -29,7 +29,7 @@ pub struct Batch {
     pub workers: u32,
 }
 
-/// How a job is worked through: made once, and kept.
+/// The batches of a job: made once, and stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The job.
@@ -42,7 +42,7 @@ pub struct Plan {
     pub truncated: bool,
 }
 
-/// What Plan answers to the state machine: the batches, or where they are listed.
+/// The output of Plan to the state machine: the batches, or the object that lists them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Planned {
     /// The job.
@@ -78,7 +78,7 @@ impl Plan {
     }
 }
 
-/// What a deployment says about workers.
+/// A deployment's settings of workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workers {
     /// Map iterations at once, at most.
@@ -113,7 +113,7 @@ const CHUNKS_PER_BATCH: usize = 4;
 const ROUNDS_PER_CHUNK: usize = 6;
 
 impl Cut {
-    /// As few workers as can drive `concurrency` calls, since each leaves places empty at its begin and its end; chunks of about
+    /// As few workers as can drive `concurrency` calls, since each leaves slots empty at its begin and its end; chunks of about
     /// two seconds.
     ///
     /// `concurrency` is the provider's limit over all workers, `latency_ms` what one call is known to take.
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|batch| cut.slots(batch)), [3; 4]);
     }
 
-    /// The endpoint is the bill: a worker that has more calls than it drives with ease wastes less of it than calls nobody makes.
+    /// The endpoint is the bill: slots that no worker has cost more than a worker with more slots than it drives with ease.
     #[test]
     fn what_the_workers_do_not_drive_with_ease_is_shared_among_them_and_not_left_unused() {
         let cut = Cut::of(5_000, USUAL, 1_000, 50);

@@ -1,4 +1,4 @@
-//! What can be wrong between this system and a model, named for programs: the `problem` of a provider's test.
+//! What can be wrong between this system and a model, as a code: the `problem` of a provider's test.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,13 +11,13 @@ pub enum Diagnosis {
     AddressRefused,
     /// The host name has no address.
     Dns,
-    /// Nobody can be connected to there.
+    /// No connection can be made.
     Unreachable,
     /// The certificate is past its date, or before it.
     TlsExpired,
     /// The certificate is another host's.
     TlsWrongName,
-    /// The certificate is signed by somebody who is not trusted.
+    /// The certificate is signed by an authority that is not trusted.
     TlsUnknownAuthority,
     /// Something else about the handshake.
     Tls,
@@ -25,11 +25,11 @@ pub enum Diagnosis {
     Timeout,
     /// The connection was lost before the answer was complete.
     ConnectionBroken,
-    /// The model does not accept who is asking.
+    /// The model refuses the credentials.
     CredentialsRefused,
-    /// The role does not let this system use it, or lets everybody (contract, D15).
+    /// The role does not let this system use it, or lets any account use it (contract, D15).
     RoleNotAssumable,
-    /// There is no such endpoint, or it serves nobody just now.
+    /// There is no such endpoint, or it is not in service.
     EndpointNotInService,
     /// The endpoint is there, and what the provider's `config` says of it does not fit.
     ConfigMismatch,
@@ -41,6 +41,6 @@ pub enum Diagnosis {
     BadAnswer,
     /// Some of the answer's predictions are not: a job would do without them.
     PredictionsDropped,
-    /// All coordinates of the answer look like fractions of the picture, or like percent: a job would read them as pixels.
+    /// All coordinates of the answer seem to be fractions of the picture, or percent: a job would read them as pixels.
     UnlikelyCoordinates,
 }

@@ -50,7 +50,7 @@ impl Fields {
         self.values.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// All fields that nobody has taken.
+    /// All fields that were not read.
     #[must_use]
     pub fn into_values(self) -> Map<String, Value> {
         self.values
@@ -89,7 +89,7 @@ impl Fields {
         }
     }
 
-    /// Names of the fields that nobody has taken.
+    /// Names of the fields that were not read.
     pub fn rest(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
@@ -117,7 +117,7 @@ pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, Stri
     }
 }
 
-/// `true` or `false`, nothing that merely looks like it.
+/// `true` or `false`, no number and no string.
 ///
 /// # Errors
 /// A sentence.
@@ -257,9 +257,12 @@ mod tests {
     #[test]
     fn a_body_must_be_a_json_object() {
         assert!(matches!(Fields::of_body(b"{"), Err(Error::MalformedBody(_))));
-        for (body, place) in [(&b"{\"a\": \"\xff\"}"[..], 7), (b"\xe9", 0), (b"{\"a\": \"\xf0\x9f\x92\"}", 7)] {
+        for (body, position) in [(&b"{\"a\": \"\xff\"}"[..], 7), (b"\xe9", 0), (b"{\"a\": \"\xf0\x9f\x92\"}", 7)] {
             let sentence = Fields::of_body(body).err().unwrap().to_string();
-            assert!(sentence.ends_with(&format!("byte {place}, counted from 0, begins no character.")), "{sentence}");
+            assert!(
+                sentence.ends_with(&format!("byte {position}, counted from 0, begins no character.")),
+                "{sentence}"
+            );
         }
         assert!(matches!(Fields::of_body(b"[]"), Err(Error::Validation(_))));
         assert!(Fields::of_body(b"").is_ok());

@@ -122,7 +122,7 @@ uid!(
     ResultUid
 );
 uid!(
-    /// Something that happened once, and that every subscription is told of once.
+    /// Something that happened once, and of which every subscription gets one delivery.
     EventUid
 );
 uid!(
@@ -243,7 +243,7 @@ impl ItemUid {
 pub enum ItemName {
     /// All of it.
     Whole(ItemUid),
-    /// The last 62 bits, of a result whose generation takes the place of the others.
+    /// The last 62 bits, of a result whose generation needs the others.
     Tail(u64),
 }
 

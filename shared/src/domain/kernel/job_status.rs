@@ -28,15 +28,29 @@ pub enum JobStatus {
 pub enum JobEvent {
     /// Plan has picked the items.
     Start,
-    /// Settle found every item processed.
+    /// Its execution is over, and every item has an outcome.
     Complete,
-    /// Settle found a problem.
+    /// It cannot complete.
     Fail,
     /// The client's DELETE.
     Cancel,
 }
 
-/// A move that the table of [`JobStatus::after`] does not name.
+impl JobEvent {
+    /// The table of legal moves: the statuses in which the event may happen, and the one that it leads to. The store's conditions
+    /// are made of it.
+    #[must_use]
+    pub const fn moves(self) -> (&'static [JobStatus], JobStatus) {
+        match self {
+            Self::Start => (&[JobStatus::Pending], JobStatus::Running),
+            Self::Complete => (&[JobStatus::Running], JobStatus::Completed),
+            Self::Fail => (&JobStatus::ACTIVE, JobStatus::Failed),
+            Self::Cancel => (&JobStatus::ACTIVE, JobStatus::Cancelled),
+        }
+    }
+}
+
+/// A move that the table of [`JobEvent::moves`] does not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a {from} job does not {event:?}")]
 pub struct IllegalTransition {
@@ -53,26 +67,16 @@ impl JobStatus {
     /// Those of a job that has not ended.
     pub const ACTIVE: [Self; 2] = [Self::Pending, Self::Running];
 
-    /// The status after `event`. An allow-list: a pair that is not named is refused.
+    /// The status after `event`. Tasks and clients retry, so the event that led to a status may come again.
     ///
     /// # Errors
-    /// The pair.
+    /// The pair, if [`JobEvent::moves`] does not name it.
     pub fn after(self, event: JobEvent) -> Result<Self, IllegalTransition> {
-        use {JobEvent as E, JobStatus as S};
-        match (self, event) {
-            (S::Pending, E::Start) => Ok(S::Running),
-            (S::Running, E::Complete) => Ok(S::Completed),
-            (S::Pending | S::Running, E::Fail) => Ok(S::Failed),
-            (S::Pending | S::Running, E::Cancel) => Ok(S::Cancelled),
-            // Tasks and clients retry: the event that brought us here may come again.
-            (S::Running, E::Start) | (S::Completed, E::Complete) | (S::Failed, E::Fail) | (S::Cancelled, E::Cancel) => {
-                Ok(self)
-            }
-            (from, event) => Err(IllegalTransition { from, event }),
-        }
+        let (from, to) = event.moves();
+        if self == to || from.contains(&self) { Ok(to) } else { Err(IllegalTransition { from: self, event }) }
     }
 
-    /// Still to end.
+    /// Pending or running.
     #[must_use]
     pub const fn is_active(self) -> bool {
         matches!(self, Self::Pending | Self::Running)

@@ -1,4 +1,4 @@
-//! JSON of strangers, read within bounds: a few bytes of it may take hundreds in memory (`{"":0}` takes 600).
+//! JSON of clients and models, read within bounds: a few bytes of it may take hundreds in memory (`{"":0}` takes 600).
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,22 +13,22 @@ const OBJECT: usize = 11 * (size_of::<String>() + size_of::<Value>());
 /// What [`text`] puts where text is none: a noncharacter, which no text has (Unicode, 23.7).
 pub const DEFECT: char = '\u{fdd0}';
 
-/// The text of JSON that a stranger wrote: halves of surrogate pairs, and bytes that are no UTF-8, become [`DEFECT`]s, so that they
+/// The text of JSON from outside: halves of surrogate pairs, and bytes that are no UTF-8, become [`DEFECT`]s, so that they
 /// cost the string that has them and not the whole.
 #[must_use]
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     let text = std::str::from_utf8(bytes).map_or_else(|_| Cow::Owned(marked(bytes)), Cow::Borrowed);
     let mut from = 0;
     let Some(first) = half_pair(text.as_bytes(), &mut from) else { return text };
-    let (mut mended, mut kept, mut next) = (String::with_capacity(text.len()), 0, Some(first));
-    while let Some(place) = next {
-        mended.push_str(&text[kept..place]);
-        mended.push_str("\\ufdd0");
-        kept = place + 6;
+    let (mut fixed, mut kept, mut next) = (String::with_capacity(text.len()), 0, Some(first));
+    while let Some(position) = next {
+        fixed.push_str(&text[kept..position]);
+        fixed.push_str("\\ufdd0");
+        kept = position + 6;
         next = half_pair(text.as_bytes(), &mut from);
     }
-    mended.push_str(&text[kept..]);
-    Cow::Owned(mended)
+    fixed.push_str(&text[kept..]);
+    Cow::Owned(fixed)
 }
 
 fn marked(bytes: &[u8]) -> String {
@@ -43,22 +43,22 @@ fn marked(bytes: &[u8]) -> String {
 /// The next `\uXXXX` at or behind `from` that is half a pair without the other; `from` is moved behind it.
 fn half_pair(text: &[u8], from: &mut usize) -> Option<usize> {
     loop {
-        let place = *from + memchr::memchr(b'\\', &text[(*from).min(text.len())..])?;
-        let (unit, length) = match code_unit(text, place) {
+        let position = *from + memchr::memchr(b'\\', &text[(*from).min(text.len())..])?;
+        let (unit, length) = match code_unit(text, position) {
             Some(unit) => (unit, 6),
             None => (0, 2), // another escape, of which the second may be a backslash
         };
         let is_pair = (0xd800..0xdc00).contains(&unit)
-            && code_unit(text, place + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
-        *from = place + if is_pair { 12 } else { length };
+            && code_unit(text, position + 6).is_some_and(|low| (0xdc00..0xe000).contains(&low));
+        *from = position + if is_pair { 12 } else { length };
         if (0xd800..0xe000).contains(&unit) && !is_pair {
-            return Some(place);
+            return Some(position);
         }
     }
 }
 
-fn code_unit(text: &[u8], place: usize) -> Option<u32> {
-    let digits = text.get(place..place + 6)?.strip_prefix(b"\\u")?;
+fn code_unit(text: &[u8], position: usize) -> Option<u32> {
+    let digits = text.get(position..position + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, digit| Some(unit * 16 + char::from(*digit).to_digit(16)?))
 }
 
@@ -199,12 +199,12 @@ mod tests {
         for whole in [r#"{"a": "\\ud800", "b": "\ud83d\ude00", "c": "\u00e9é"}"#, r#"["\\\\"]"#, "\\", r"\u12", ""] {
             assert!(matches!(text(whole.as_bytes()), Cow::Borrowed(same) if same == whole), "{whole}");
         }
-        for (broken, mended) in [
+        for (broken, fixed) in [
             (r#"["\ud800"]"#, r#"["\ufdd0"]"#),
             (r#"["\uDFFF\ud83d\ude00\ud83d\ud83d\ude00"]"#, r#"["\ufdd0\ud83d\ude00\ufdd0\ud83d\ude00"]"#),
             (r#"["\\\ud800é"]"#, r#"["\\\ufdd0é"]"#),
         ] {
-            assert_eq!(text(broken.as_bytes()), mended);
+            assert_eq!(text(broken.as_bytes()), fixed);
         }
         assert_eq!(text(b"[\"\xff\xfe\xe2\x82a\\udc00\"]"), "[\"\u{fdd0}\u{fdd0}\u{fdd0}a\\ufdd0\"]");
     }

@@ -1,4 +1,4 @@
-//! The limits of the system, in one place, each with its source.
+//! Every limit of the system, with its source.
 
 /// Actions that one DynamoDB transaction holds (AWS, "TransactWriteItems").
 pub const TRANSACTION_ACTIONS: usize = 100;
@@ -20,7 +20,7 @@ pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
 pub const REQUEST_MEMORY: usize = 32 * 1024 * 1024;
 /// Memory that one prediction's JSON may take while it is read, about: half a million runs of a mask.
 pub const PREDICTION_MEMORY: usize = 16 * 1024 * 1024;
-/// Memory that the attributes of one answer may take, about; those that follow are dropped and said so.
+/// Memory that the attributes of one answer may take, about; those that follow are dropped, with a note.
 pub const ATTRIBUTES_MEMORY: usize = 8 * 1024 * 1024;
 /// Bytes of JSON that a page of items may have: as a string in a Lambda's answer, which is at most 6 MB, it is a quarter
 /// longer (AWS, "Lambda quotas").
@@ -36,9 +36,9 @@ pub const OBJECT_BYTES: usize = 1024 * 1024;
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
 /// Bytes of one result in its row, as a person may correct it.
 pub const DRAFT_BYTES: usize = 32 * 1024;
-/// Predictions of one item that are read; what follows is dropped and said so.
+/// Predictions of one item that are read; those that follow are dropped, with a note.
 pub const PREDICTIONS: usize = 10_000;
-/// Masks of one item that are fetched; what follows is dropped and said so.
+/// Masks of one item that are fetched; those that follow are dropped, with a note.
 pub const MASK_PICTURES: usize = 100;
 /// Bytes of a PNG that is a mask (contract, 10.3).
 pub const MASK_BYTES: usize = 20 * 1024 * 1024;
@@ -68,15 +68,15 @@ pub const LABELS: usize = 1_000;
 pub const LABEL_CHARS: usize = 255;
 /// Bytes of an upload that becomes an item: a model fetches it whole (issue 7).
 pub const UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
-/// Bytes of an object that are read to tell whether they are those of the version before: more is another version.
+/// Bytes of an object that are read to compare it with the version before: a larger one counts as another version.
 pub const COMPARED_BYTES: u64 = 16 * 1024 * 1024;
 /// Uploads that wait at most before a job starts without a pause (issue 7).
 pub const UPLOADS_WAITING: u64 = 5_000;
-/// Seconds within which an upload is written to the table, from the moment that gives it its place in the order of what waits:
-/// what takes longer is given up, and comes again with another place.
+/// Seconds within which an upload is written to the table, from the moment that gives it its position among the unlabeled items: a
+/// write that takes longer is given up, and its message comes again.
 pub const UPLOAD_WRITE_SECONDS: u64 = 8;
-/// Seconds after which every upload of a moment is where jobs look for it: it is written, and the index has had four to show it.
-/// Jobs take none that is younger, since they never look behind the last one that they took (docs/decisions/0021).
+/// Seconds after which jobs find every upload of a moment: it is written, and the index has had four to show it. Jobs take none
+/// that is younger, since they read on behind the last one that they took (docs/decisions/0021).
 pub const UPLOAD_SETTLED_SECONDS: u64 = UPLOAD_WRITE_SECONDS + 4;
 /// The longest pause that a project may wait for, seconds: what SQS delays a message by at most (AWS, "Amazon SQS delay queues").
 pub const QUIET_SECONDS: u32 = 900;
@@ -110,7 +110,7 @@ pub const TARGET_MODEL_CHARS: usize = 1_024;
 pub const PROMPT_CHARS: usize = 1_000;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
-/// Webhook subscriptions of an organization: they are told in the transaction that ends a job.
+/// Webhook subscriptions of an organization: their deliveries are in the transaction that ends a job.
 pub const WEBHOOKS: usize = 50;
 /// Seconds that a delivery record is kept: 30 days (contract, 9.4).
 pub const DELIVERY_SECONDS: i64 = 30 * 24 * 3_600;

@@ -13,10 +13,10 @@ pub mod unicode;
 pub use error::{Error, ErrorCode};
 pub use jiff::Timestamp;
 
-/// When what last changed at `before` changes `now`: later in any case, be it that the clock stands still or goes back. So no
-/// two states have the same time, and a write may be conditional on it.
+/// The time of a change made `now` to a thing last changed at `before`: later in any case, also if the clock stands still or goes
+/// back. So no two states have the same time, and a write may be conditional on it.
 #[must_use]
 pub fn change_time(before: Timestamp, now: Timestamp) -> Timestamp {
-    let next = Timestamp::from_microsecond(before.as_microsecond() + 1); // what the clock can tell apart
+    let next = Timestamp::from_microsecond(before.as_microsecond() + 1); // the clock's resolution
     now.max(next.unwrap_or(before))
 }

@@ -1,4 +1,4 @@
-//! Labels that look the same are the same: text is compared in Unicode's composed form (NFC), and kept as it was written.
+//! Labels that appear the same are the same: text is compared in Unicode's composed form (NFC), and kept as it was written.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_the_same_is_the_same() {
+    fn what_appears_the_same_is_the_same() {
         for (one, other) in
             [("vélo", "ve\u{301}lo"), ("\u{212b}", "A\u{30a}"), ("\u{212a}", "K"), ("\u{1112}\u{1161}", "\u{d558}")]
         {

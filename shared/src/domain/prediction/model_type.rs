@@ -33,6 +33,12 @@ impl ModelType {
         }
     }
 
+    /// The type of a request that names none: without a provider it is that of the deployment's own endpoint, and a provider's
+    /// model needs none (contract, D7).
+    pub(crate) fn default_without<T>(provider: Option<&T>) -> Option<Self> {
+        provider.is_none().then_some(Self::Yolo)
+    }
+
     pub(crate) fn read(value: Value) -> Result<Self, String> {
         match value.as_str() {
             Some("yolo") => Ok(Self::Yolo),

@@ -13,7 +13,7 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid};
 use crate::domain::job::JobRequest;
 use crate::domain::{Error, Timestamp, limits, unicode};
-use auto_label::{AutoLabel, AutoLabelPause};
+use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
 
 /// The statuses of the original (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -54,7 +54,7 @@ pub struct Project {
     pub status: ProjectStatus,
     /// The label set; empty: any label.
     pub labels: Vec<String>,
-    /// What a model of open vocabulary is told to look for under these of the labels. A label that is gone leaves its prompt unused.
+    /// The text that a model of open vocabulary gets instead of a label. The prompt of a label that is gone stays unused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub label_prompts: BTreeMap<String, String>,
     /// Whether and how uploads are labeled by themselves.
@@ -84,15 +84,9 @@ impl Project {
     /// # Errors
     /// `MalformedBody`; `Validation` with every complaint.
     pub fn read(body: &[u8], organization: OrganizationUid, now: Timestamp) -> Result<Self, Error> {
-        let mut fields = Fields::of_body(body)?;
-        let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
-        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
-        let label_prompts = label_prompts(&mut fields).unwrap_or_default();
-        let auto_label_on_upload = auto_label(&mut fields).flatten();
-        fields.finish()?;
-        let uid = ProjectUid::at(now);
+        let NewProject { name, labels, label_prompts, auto_label_on_upload } = NewProject::read(body)?;
         Ok(Self {
-            uid,
+            uid: ProjectUid::at(now),
             organization,
             name,
             status: ProjectStatus::Active,
@@ -108,7 +102,7 @@ impl Project {
         })
     }
 
-    /// Holds what is said of uploads against the project's own labels.
+    /// Checks the labels of `auto_label_on_upload` against the project's own.
     ///
     /// # Errors
     /// `Validation` for labels that the project does not have.
@@ -121,11 +115,11 @@ impl Project {
                 };
                 Err(Error::Validation(complaints.into_iter().map(named).collect()))
             }
-            _ => Ok(()), // whether it takes jobs is a matter of the day
+            _ => Ok(()), // whether it takes jobs is checked when a job starts
         }
     }
 
-    /// Holds a job request against the project (contract, 6.2 and D8).
+    /// Checks a job request against the project (contract, 6.2 and D8).
     ///
     /// # Errors
     /// `ProjectNotActive`; `Validation` for labels that the project does not have.
@@ -136,8 +130,8 @@ impl Project {
         if self.labels.is_empty() {
             return Ok(());
         }
-        let labels = self.unknown_labels("labels", &request.labels);
-        let thresholds = self.unknown_labels("label_thresholds", request.label_thresholds.keys());
+        let labels = self.unknown_labels("labels", &request.options.labels);
+        let thresholds = self.unknown_labels("label_thresholds", request.options.label_thresholds.keys());
         let complaints: Vec<FieldError> = labels.into_iter().chain(thresholds).collect();
         if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
@@ -203,18 +197,52 @@ impl Project {
     }
 }
 
-/// What a change call asks for: what is not sent stays.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a new project is made of.
+// The body of a create call.
+#[derive(ToSchema)]
+pub struct NewProject {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// The label set; empty: any label.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1_000)]
+    labels: Vec<String>,
+    /// What a model is told to look for under a label, sent to it as `prompts` beside `labels`: by label, or as the list of pairs in
+    /// which it is shown. Each must differ from the others, and from other labels.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    label_prompts: BTreeMap<String, String>,
+    #[schema(value_type = Option<NewAutoLabel>)]
+    auto_label_on_upload: Option<AutoLabel>,
+}
+
+impl NewProject {
+    fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let new = Self {
+            name: fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default(),
+            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            label_prompts: label_prompts(&mut fields).unwrap_or_default(),
+            auto_label_on_upload: auto_label(&mut fields).flatten(),
+        };
+        fields.finish()?;
+        Ok(new)
+    }
+}
+
+/// What a project can be changed to. Fields that are not sent stay.
+// The body of a change call. Any status may follow any: the owner decides, and a running job is not touched.
+// `auto_label_on_upload` is `Some(None)` if it is turned off.
+#[expect(missing_docs, reason = "a doc comment would be a description on the wire, where these fields have none")]
+#[derive(Clone, Debug, Default, PartialEq, ToSchema)]
 pub struct ProjectChange {
-    /// Another name.
+    #[schema(min_length = 1, max_length = 255)]
     pub name: Option<String>,
     /// Another label set; jobs that run keep theirs.
+    #[schema(max_items = 1_000)]
     pub labels: Option<Vec<String>>,
-    /// Other prompts, all of them; jobs that run keep theirs.
+    /// Replaces all of them; jobs that run keep theirs.
     pub label_prompts: Option<BTreeMap<String, String>>,
-    /// Another status. Any: the owner decides, and a job that runs is not touched.
     pub status: Option<ProjectStatus>,
-    /// Another way to label uploads; `Some(None)`: none any more.
+    #[schema(value_type = Option<NewAutoLabel>)]
     pub auto_label_on_upload: Option<Option<AutoLabel>>,
 }
 
@@ -245,7 +273,7 @@ impl ProjectChange {
             label_prompts: self.label_prompts.unwrap_or(before.label_prompts),
             status: self.status.unwrap_or(before.status),
             auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
-            auto_label_pause: None, // what was wrong may be right now
+            auto_label_pause: None, // the change may remove the cause of the pause
             updated_at: now,
             ..before
         }
@@ -320,8 +348,8 @@ mod tests {
             |prompts: Value| project(json!({"name": "a", "labels": ["vélo", "car"], "label_prompts": prompts}));
 
         let wanted = BTreeMap::from([("vélo".to_owned(), "a bicycle".to_owned())]);
-        for said in [json!({"ve\u{301}lo": "a bicycle"}), json!([{"label": "vélo", "prompt": " a bicycle"}])] {
-            assert_eq!(prompts(said).unwrap().label_prompts, wanted);
+        for sent in [json!({"ve\u{301}lo": "a bicycle"}), json!([{"label": "vélo", "prompt": " a bicycle"}])] {
+            assert_eq!(prompts(sent).unwrap().label_prompts, wanted);
         }
         for (bad, complaint) in [
             (json!({"bus": "a bus"}), "label_prompts: The project does not have: bus."),

@@ -1,8 +1,7 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
 use crate::domain::job::JobSpec;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::job::outcome::{Outcome, SkipReason};
 use crate::domain::limits;
 use crate::domain::prediction::Prediction;
@@ -11,15 +10,15 @@ use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::reply::Decoded;
 use crate::domain::unicode;
 
-/// Gives labels that the job names the form in which it does. So do the prompts of its labels: a model of open vocabulary may say what
-/// it was asked for.
+/// Gives labels the form in which the job names them. Prompts become their labels: a model of open vocabulary may answer with the
+/// prompt.
 pub fn in_the_jobs_words(spec: &JobSpec, answer: &mut Decoded) {
-    let is_plain = spec.wanted.iter().chain(spec.label_thresholds.keys()).all(|label| label.is_ascii());
+    let is_plain = spec.wanted.iter().chain(spec.options.label_thresholds.keys()).all(|label| label.is_ascii());
     let named = |label: &str| {
         if (is_plain && label.is_ascii() && spec.prompts.is_empty()) || names(spec, label) {
             return None;
         }
-        let form = unicode::find(label, spec.wanted.iter().chain(spec.label_thresholds.keys()));
+        let form = unicode::find(label, spec.wanted.iter().chain(spec.options.label_thresholds.keys()));
         form.or_else(|| spec.prompts.iter().find(|(_, prompt)| unicode::same(label, prompt)).map(|(label, _)| label))
     };
     let labels = answer.predictions.iter_mut().map(|prediction| &mut prediction.label);
@@ -31,20 +30,21 @@ pub fn in_the_jobs_words(spec: &JobSpec, answer: &mut Decoded) {
 }
 
 fn names(spec: &JobSpec, label: &str) -> bool {
-    spec.label_thresholds.contains_key(label) || spec.wanted.iter().any(|wanted| wanted == label)
+    spec.options.label_thresholds.contains_key(label) || spec.wanted.iter().any(|wanted| wanted == label)
 }
 
 /// The least confidence that a job keeps of any label.
 #[must_use]
 pub fn least(spec: &JobSpec) -> f64 {
-    spec.label_thresholds.values().copied().fold(spec.confidence_threshold, f64::min)
+    spec.options.label_thresholds.values().copied().fold(spec.options.confidence_threshold, f64::min)
 }
 
 /// Whether a job keeps a prediction: a wanted label, and a confidence that is not *below* the threshold, the label's own if
 /// it has one.
 #[must_use]
 pub fn accepts(spec: &JobSpec, label: &str, confidence: f64) -> bool {
-    confidence >= *spec.label_thresholds.get(label).unwrap_or(&spec.confidence_threshold) && wants(spec, label)
+    confidence >= *spec.options.label_thresholds.get(label).unwrap_or(&spec.options.confidence_threshold)
+        && wants(spec, label)
 }
 
 /// Whether a job keeps predictions of a label at all.
@@ -85,8 +85,8 @@ mod tests {
     use super::*;
     use crate::domain::Timestamp;
     use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
+    use crate::domain::job::JobOptions;
     use crate::domain::prediction::Geometry;
-    use crate::domain::prediction::model_type::ModelType;
 
     fn spec(threshold: f64, wanted: &[&str]) -> JobSpec {
         let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
@@ -95,10 +95,7 @@ mod tests {
             organization: OrganizationUid::named("acme"),
             project: ProjectUid::at(now),
             provider: None,
-            model_type: Some(ModelType::Yolo),
-            confidence_threshold: threshold,
-            label_thresholds: BTreeMap::new(),
-            labels: vec![],
+            options: JobOptions { confidence_threshold: threshold, ..JobOptions::default() },
             wanted: wanted.iter().map(ToString::to_string).collect(),
             prompts: BTreeMap::new(),
             dry_run: false,
@@ -126,7 +123,8 @@ mod tests {
     #[test]
     fn a_labels_own_threshold_goes_before_the_jobs() {
         let own = BTreeMap::from([("car".to_owned(), 0.9), ("cup".to_owned(), 0.1)]);
-        let spec = JobSpec { label_thresholds: own, ..spec(0.5, &[]) };
+        let mut spec = spec(0.5, &[]);
+        spec.options.label_thresholds = own;
 
         assert!(accepts(&spec, "car", 0.9) && !accepts(&spec, "car", 0.89));
         assert!(accepts(&spec, "cup", 0.1) && !accepts(&spec, "cup", 0.09));
@@ -134,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_nobody_asked_for_are_dropped() {
+    fn labels_that_the_job_does_not_want_are_dropped() {
         let answer = [prediction("car", 0.9), prediction("tree", 0.9)];
 
         assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(Draft::of(vec![prediction("car", 0.9)])));
@@ -143,18 +141,19 @@ mod tests {
 
     #[test]
     fn labels_come_in_the_form_in_which_the_job_names_them() {
-        let words = |spec: &JobSpec, said: &[&str]| {
-            let predictions = said.iter().map(|label| prediction(label, 0.9)).collect();
+        let words = |spec: &JobSpec, labels: &[&str]| {
+            let predictions = labels.iter().map(|label| prediction(label, 0.9)).collect();
             let mut answer = Decoded { predictions, ..Decoded::default() };
             in_the_jobs_words(spec, &mut answer);
             answer.predictions.into_iter().map(|prediction| prediction.label).collect::<Vec<_>>()
         };
         let (composed, decomposed) = ("vélo", "ve\u{301}lo");
-        for (wanted, said) in [(composed, decomposed), (decomposed, composed), ("\u{212a}", "K"), ("K", "\u{212a}")] {
-            assert_eq!(words(&spec(0.5, &["car", wanted]), &[said, "car", "Car"]), [wanted, "car", "Car"]);
+        for (wanted, label) in [(composed, decomposed), (decomposed, composed), ("\u{212a}", "K"), ("K", "\u{212a}")] {
+            assert_eq!(words(&spec(0.5, &["car", wanted]), &[label, "car", "Car"]), [wanted, "car", "Car"]);
         }
-        let thresholds = BTreeMap::from([(decomposed.to_owned(), 0.9)]);
-        assert_eq!(words(&JobSpec { label_thresholds: thresholds, ..spec(0.5, &[]) }, &[composed]), [decomposed]);
+        let mut by_threshold = spec(0.5, &[]);
+        by_threshold.options.label_thresholds = BTreeMap::from([(decomposed.to_owned(), 0.9)]);
+        assert_eq!(words(&by_threshold, &[composed]), [decomposed]);
         let prompts = BTreeMap::from([("desk".to_owned(), "a wooden desk".to_owned())]);
         let prompted = JobSpec { prompts, ..spec(0.5, &["desk", "cup"]) };
         assert_eq!(words(&prompted, &["a wooden desk", "desk", "cup", "a cup"]), ["desk", "desk", "cup", "a cup"]);
@@ -162,12 +161,12 @@ mod tests {
 
     #[test]
     fn an_unwanted_label_of_every_item_is_among_the_most_frequent_however_many_each_has() {
-        let said = |others: &str| {
+        let counted = |others: &str| {
             let others = (0..2 * limits::DROPPED_LABELS).map(|number| prediction(&format!("{others}{number}"), 0.9));
             let predictions = others.chain([prediction("zebra", 0.9), prediction("car", 0.9)]).collect();
             unwanted(&spec(0.5, &["car"]), &Decoded { predictions, ..Decoded::default() })
         };
-        let items = [said("a"), said("b")];
+        let items = [counted("a"), counted("b")];
 
         let summed = LabelCount::sum(items.iter().flatten().map(LabelCount::pair), limits::DROPPED_LABELS);
 
