@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shared::domain::item::Asset;
 use shared::domain::job::plan::{Batch, Plan};
-use shared::queue::{Message, UploadMessage};
+use shared::queue::{DeliveryMessage, UploadMessage};
 
 use crate::repository;
 
@@ -31,9 +31,9 @@ fn read_and_write<T: Serialize + DeserializeOwned>(kind: &str) -> Vec<T> {
 
 #[test]
 fn golden_messages_of_before_still_read() {
-    let deliveries: Vec<Message> = read_and_write("webhook_queue");
-    assert!(matches!(deliveries[0], Message::V1 { organization: None, hops: 0, .. }));
-    assert!(matches!(deliveries[2], Message::V1 { organization: Some(_), hops: 3, .. }));
+    let deliveries: Vec<DeliveryMessage> = read_and_write("webhook_queue");
+    assert!(matches!(deliveries[0], DeliveryMessage::V1 { organization: None, hops: 0, .. }));
+    assert!(matches!(deliveries[2], DeliveryMessage::V1 { organization: Some(_), hops: 3, .. }));
     let uploads: Vec<UploadMessage> = read_and_write("upload_queue");
     assert!(matches!(uploads[1], UploadMessage::V1 { hops: 2, .. }));
     assert!(matches!(&uploads[2], UploadMessage::RoundV1 { after } if after.starts_with("0001700000070000000#")));
