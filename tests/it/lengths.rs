@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use crate::layers::files;
 
@@ -40,9 +40,7 @@ impl Found {
         let mut at = 0;
         while at < tokens.len() {
             at = match &tokens[at..] {
-                [TokenTree::Punct(_), TokenTree::Group(attribute), ..]
-                    if attribute.stream().to_string() == "cfg (test)" =>
-                {
+                [TokenTree::Punct(_), TokenTree::Group(attribute), ..] if is_for_tests(attribute) => {
                     self.pass_item(&tokens, at + 2)
                 }
                 [TokenTree::Ident(keyword), TokenTree::Ident(name), ..] if keyword == "fn" => {
@@ -72,6 +70,12 @@ impl Found {
         }
         end + 1
     }
+}
+
+/// `#[cfg(test)]`, or `#[cfg(all(test, ...))]`.
+fn is_for_tests(attribute: &Group) -> bool {
+    let text = attribute.stream().to_string().replace(' ', "");
+    text == "cfg(test)" || text.starts_with("cfg(all(test,")
 }
 
 /// Where an item ends: at its braces, or at a semicolon.

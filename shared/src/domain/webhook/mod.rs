@@ -342,7 +342,8 @@ impl Response {
     }
 }
 
-/// A pending delivery that is due within this time is not restarted. Longer than a worker's lease: in the row both are `next_retry_at`.
+/// A pending delivery that is due within this time is not restarted. Longer than a worker's lease: in the row both are
+/// `next_retry_at`.
 const SOON: Duration = Duration::from_secs(60);
 
 /// The event of a test; it cannot be subscribed to (contract, D24).
