@@ -42,6 +42,7 @@ const RIGHT: [(&str, &str); 12] = [
 /// Files that are not ours to word.
 const OTHERS: [&str; 5] = [
     "tests/cases/",      // public reports, as they came
+    "tests/it/golden/",  // rows and messages of earlier versions
     "tests/it/words.rs", // this file
     "infra/package-lock.json",
     "LICENSE",
@@ -100,10 +101,10 @@ fn words_are_read_out_of_names_and_text() {
 
 #[test]
 fn no_word_is_a_riddle() {
-    let without = |line: String| RIGHT.iter().fold(line, |line, (piece, _)| line.replace(piece, ""));
+    let without = |line: &str| RIGHT.iter().fold(line.to_owned(), |line, (piece, _)| line.replace(piece, ""));
     let mut complaints = Vec::new();
     for (file, number, line) in lines() {
-        for riddle in riddles(&without(line)) {
+        for riddle in riddles(&without(&line)) {
             let (_, instead) = RIDDLES.iter().find(|(riddles, _)| riddles.contains(&riddle)).unwrap();
             complaints.push(format!("{file}:{number}: \"{riddle}\"; say {instead}"));
         }
