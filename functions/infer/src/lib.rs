@@ -18,7 +18,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
-use shared::domain::id::{JobUid, ProviderUid};
+use shared::domain::id::JobUid;
 use shared::domain::item::source::SourceBuckets;
 use shared::domain::job::breaker::{self, Breaker};
 use shared::domain::job::outcome::{ItemCommit, Outcome};
