@@ -131,7 +131,7 @@ pub struct JobSpec {
     pub uploads: Option<UploadRun>,
 }
 
-/// The cause of a job.
+/// Who caused a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
