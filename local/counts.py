@@ -14,7 +14,7 @@ from local.up import Stack
 
 CARRIERS = ("Plan", "Infer", "Finalize", "Deliver")
 READS = {"Query", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement", "BatchExecuteStatement"}
-FUNCTIONS = ("Jobs", "Catalog", "Providers", "Webhooks", *CARRIERS, "Settle", "Ingest")
+FUNCTIONS = tuple(name.capitalize() for name in settings.FUNCTIONS)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ def _calls(since: int) -> list[dict[str, Any]]:
 
 
 def _creating(stack: Stack, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A job is created by a transaction; whoever looks at it is counted by single writes, which are not the job's."""
+    """A job is created by a transaction. Reads of it are counted against the key's limit by single writes, which are
+    not the job's."""
     return [call for call in _by(stack, calls, "Jobs") if call["operation"] == "TransactWriteItems"]
 
 

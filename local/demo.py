@@ -27,7 +27,7 @@ ACTIVE = ("pending", "running")
 EVENTS = ["auto_label.completed", "auto_label.failed"]
 JOB_SECONDS = 300.0
 
-QUICKSTART_ITEMS = 48  # the quickstart looks every 5 seconds: less would be done at its first look
+QUICKSTART_ITEMS = 48  # the quickstart polls every 5 seconds: fewer would be done at its first poll
 PICTURES_WANTED = 6
 DRAFTS_WANTED = 4
 
@@ -121,7 +121,7 @@ def _by_official_client(stack: up.Stack, api: httpx.Client, sample: Project, mod
 
 @contextmanager
 def _bar(stack: up.Stack, job: str) -> Iterator[None]:
-    """Draws the job's progress on stderr until the block ends; nothing where nobody watches."""
+    """Draws the job's progress on stderr until the block ends; nothing where stderr is no terminal."""
     over = Event()
     thread = Thread(target=_draw_bar, args=(stack, job, over), daemon=True)
     if sys.stderr.isatty():

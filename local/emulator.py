@@ -1,4 +1,4 @@
-"""The emulator's process: mends and meter first, then its own main function."""
+"""The emulator's process: patches and meter first, then its own main function."""
 
 import sys
 
@@ -18,6 +18,7 @@ def environment() -> dict[str, str]:
         "MINISTACK_HOST": "localhost",
         "GATEWAY_PORT": str(settings.EMULATOR_PORT),
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": settings.ENDPOINT_URL,
+        "SFN_WAIT_SCALE": str(settings.RETRY_SCALE),
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "S3_DATA_DIR": str(settings.STATE / "s3"),
@@ -27,13 +28,13 @@ def environment() -> dict[str, str]:
 
 
 def run() -> None:
-    """Serves until it is told to stop. The environment is already `environment()`."""
+    """Serves until it is stopped. The environment is already `environment()`."""
     # Only this process may load the emulator: importing it reads the environment and starts its services.
     from ministack import app
 
-    from local import mends, meter
+    from local import emulator_patches, meter
 
-    mends.apply()
+    emulator_patches.apply()
     meter.install(settings.DYNAMODB_CALLS_FILE)
     sys.argv = ["ministack"]  # it reads the command line itself
     app.main()

@@ -18,18 +18,18 @@ from local.load import LoadEndpoint
 from local.progress import step
 from local.project import checked
 from local.receiver import Receiver
-from local.settings import INLINE_BATCHES, ROOT
+from local.settings import LIMITS, ROOT
 from local.up import Stack
 
 SMALL = 1_000
 LATENCY_MS = 1
 SLOTS = 16
-APART = INLINE_BATCHES == "0"
-LOG = ROOT / "docs" / ("growth-apart.txt" if APART else "growth.txt")
+DISTRIBUTED = LIMITS.get("inlineBatches") == "0"
+LOG = ROOT / "docs" / ("growth-distributed.txt" if DISTRIBUTED else "growth.txt")
 JOB_SECONDS = 3_600.0
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
-# The budget of the issue. A worker looks at its job twice a second, so that operation follows the clock of the machine.
+# The budget (docs/scaling.md). A worker reads its job twice a second, so that operation follows the clock.
 MOST_GROWTH = 1.05
 BY_THE_CLOCK = "GetItem"
 MOST_MIB = 32.0
@@ -95,7 +95,7 @@ def _run(stack: Stack, api: httpx.Client, receiver: Receiver, items: int) -> Run
     job = checked(api.post(f"/projects/{uid}/auto-label/", json={}))["uid"]
     peaks = _watch(stack, api, job, items)
     if receiver.of_job(job, seconds=30) is None:
-        raise Unusable(f"Nobody was told of job {job}.")
+        raise Unusable(f"No delivery came for job {job}.")
     ended = time.monotonic()
     histories = aws.histories(stack.outputs["StateMachineArn"], job)
     costs = counts.costs(stack, job, before)
@@ -114,14 +114,14 @@ def _run(stack: Stack, api: httpx.Client, receiver: Receiver, items: int) -> Run
 
 
 def _watch(stack: Stack, api: httpx.Client, job: str, items: int) -> dict[str, float]:
-    """Waits for the job's end. The emulator may end idle processes, so their memory is looked at all the while."""
+    """Waits for the job's end. The emulator may end idle processes, so their memory is read all the while."""
     peaks: dict[str, float] = {}
     deadline = time.monotonic() + JOB_SECONDS
     while (now := checked(api.get(f"/auto-label-jobs/{job}/")))["status"] in ("pending", "running"):
         if time.monotonic() > deadline:
-            raise Unusable(f"The job did not end within {JOB_SECONDS:.0f} s. Look into: make logs")
+            raise Unusable(f"The job did not end within {JOB_SECONDS:.0f} s. See: make logs")
         peaks = _higher(peaks, _peaks(stack))
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     if (now["status"], now["processed_items"], now["failed_items"]) != ("completed", items, 0):
         raise Unusable(f"Job {job} is {now['status']}, {now['processed_items']} processed: {now['error_message']}")
     return peaks
@@ -187,7 +187,7 @@ def _table(small: Run, large: Run) -> str:
         *((f"own memory of {name.lower()}, MiB", [f"{run.own_mib[name]:.1f}" for run in runs]) for name in FUNCTIONS),
     ]
     carriers = ", ".join(name.lower() for name in CARRIERS)
-    asked = f"make growth{' APART=1' if APART else ''} ITEMS={large.items}"
+    asked = f"make growth{' DISTRIBUTED=1' if DISTRIBUTED else ''} ITEMS={large.items}"
     head = (
         f"{asked}, {date.today()}: a model of {LATENCY_MS} ms with {SLOTS} slots.",
         f"Calls and write units are those of {carriers}. Memory is the most that a process has had since the stack was",

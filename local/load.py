@@ -1,4 +1,4 @@
-"""Endpoints of the load mode: made, changed and looked at, as the model server lets a test do (examples/endpoint)."""
+"""Endpoints of the load mode: made, changed and read, as the model server lets a test do (examples/endpoint)."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from local import settings
 
 @dataclass(frozen=True)
 class LoadEndpoint:
-    """An endpoint of nobody else's, so that all it has seen are the calls of its job."""
+    """An endpoint that only one job uses, so that it has seen the calls of that job alone."""
 
     name: str = field(default_factory=lambda: f"load-{uuid.uuid4().hex[:12]}")
 

@@ -38,7 +38,7 @@ class Written(NamedTuple):
     new: Item | None
 
 
-# The writes of the call being served. None outside of one: the emulator's own housekeeping costs nobody anything.
+# The writes of the call being served. None outside of one: the emulator's own housekeeping is not counted.
 _writes: contextvars.ContextVar[list[Written] | None] = contextvars.ContextVar("writes", default=None)
 
 

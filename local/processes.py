@@ -1,7 +1,7 @@
 """Long-running processes of the stack: started, recorded, recognised again, ended.
 
 A process is ours only if its pid *and* its start time are the ones we recorded: a pid alone may by now belong to
-somebody else, and nothing here ever ends a process that it did not start.
+another process, and nothing here ever ends a process that it did not start.
 """
 
 import json
@@ -51,7 +51,7 @@ def start(service: Service) -> bool:
     """Starts the service unless it runs already with the same command. Says whether it started it.
 
     Raises:
-        Unusable: somebody else has its port.
+        Unusable: another process has its port.
     """
     record = _recorded(service.name)
     if record and _process(record):

@@ -55,7 +55,7 @@ def create(client: httpx.Client, items: int | None = None, name: str = "Sample p
 
 
 def create_bare(client: httpx.Client, items: int = 0, name: str = "Bare", labels: tuple[str, ...] = LABELS) -> str:
-    """Creates a project whose items have no bytes behind them: enough for a model that does not look."""
+    """Creates a project whose items have no bytes behind them: enough for a model that reads no file."""
     uid = str(checked(client.post("/projects/", json={"name": name, "labels": labels}))["uid"])
     for start in range(0, items, ITEMS_PER_CALL):
         numbers = range(start, min(start + ITEMS_PER_CALL, items))

@@ -1,4 +1,4 @@
-"""Every port, folder and setting of the local stack, in one place.
+"""Every port, folder and setting of the local stack.
 
 All state lives in `.local/` below the project root; `down` removes it. Paths are absolute, since they are handed to
 processes with other working directories. Several stacks run side by side if each has a number, `AUTOLABEL_STACK`: it
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-PORTS_APART: Final = 100
+PORTS_PER_STACK: Final = 100
 STACK: Final = int(os.environ.get("AUTOLABEL_STACK", "0"))
 STATE: Final = ROOT / (f".local-{STACK}" if STACK else ".local")
 LOGS: Final = STATE / "logs"
@@ -20,6 +20,7 @@ KEY_FILE: Final = STATE / "key"
 DEPLOYED_FILE: Final = STATE / "deployed.json"
 AUTHORITY_FILE: Final = STATE / "authority.pem"
 AUTHORITY_KEY_FILE: Final = STATE / "authority.key"
+CDK_OUT: Final = STATE / "cdk.out"
 CDK_OUTPUTS_FILE: Final = STATE / "outputs.json"
 DYNAMODB_CALLS_FILE: Final = STATE / "dynamodb-calls.jsonl"
 
@@ -30,10 +31,7 @@ SEED_QUICKSTART: Final = ROOT / "examples" / "quickstart" / "seed.py"
 STATE_MACHINE: Final = ROOT / "statemachine.asl.json"
 DEMO_OUTPUT: Final = ROOT / "demo-output"
 
-FUNCTIONS: Final = (
-    *("jobs", "catalog", "providers", "webhooks"),
-    *("plan", "infer", "finalize", "settle", "deliver", "ingest"),
-)
+FUNCTIONS: Final = tuple(sorted(manifest.parent.name for manifest in ROOT.glob("functions/*/Cargo.toml")))
 
 
 def _path(name: str, default: Path) -> Path:
@@ -41,7 +39,7 @@ def _path(name: str, default: Path) -> Path:
 
 
 def _port(name: str, default: int) -> int:
-    return int(os.environ.get(f"AUTOLABEL_{name}_PORT", default + PORTS_APART * STACK))
+    return int(os.environ.get(f"AUTOLABEL_{name}_PORT", default + PORTS_PER_STACK * STACK))
 
 
 BINARIES: Final = _path("BINARIES", ROOT / "target" / "lambda")
@@ -60,28 +58,32 @@ BASE_URL: Final = f"http://localhost:{PROXY_PORT}/api/v1"
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"
 
+# The share of its delay that a retry of the state machine waits. A job has as many retries as on AWS.
+RETRY_SCALE: Final = float(os.environ.get("AUTOLABEL_RETRY_SCALE", "0.25"))
+
 ENDPOINT_LATENCY_MS: Final = 50
 ENDPOINT_SLOTS: Final = 16
 SAGEMAKER_ENDPOINTS: Final = {"yolo": "autolabel-yolo", "sam3": "autolabel-sam3"}
-# Buckets that items may come from, by the organizations that may name them. Whoever needs one creates it.
+# Buckets that items may come from, by the organizations that may name them. A test that needs one creates it.
 SOURCE_BUCKETS: Final = {"autolabel-demo-sources": ["demo"], "autolabel-foreign-sources": ["foreign"]}
 LOAD_ENDPOINT: Final = "autolabel-load"
 # Where the development server of a web page would be.
 CORS_ORIGIN: Final = "http://localhost:5173"
 
-# A job takes no more than the contract says, unless a run is about more.
-ITEM_CAP: Final = os.environ.get("AUTOLABEL_ITEM_CAP", "5000")
-# As many batches as the construct says are worked inside the execution, unless a run is about those that are not.
-INLINE_BATCHES: Final = os.environ.get("AUTOLABEL_INLINE_BATCHES", "100")
+# Limits of the construct that a run may be about (`make growth`); all others keep what infra/lib/settings.ts says.
+LIMITS: Final = {
+    setting: os.environ[variable]
+    for setting, variable in (("itemCap", "AUTOLABEL_ITEM_CAP"), ("inlineBatches", "AUTOLABEL_INLINE_BATCHES"))
+    if variable in os.environ
+}
 
-# What the deployed construct is told for this machine. Retries and caches are short, so that a person (or a test)
+# The settings of the construct on this machine. Retries and caches are short, so that a person (or a test)
 # sees the second attempt, and a revoked key, within seconds. Limits are out of the way of tests that poll; a test that
 # is about them has a key of its own.
 CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
-    "itemCap": ITEM_CAP,
-    "inlineBatches": INLINE_BATCHES,
+    **LIMITS,
     "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
     "sourceBuckets": json.dumps(SOURCE_BUCKETS),
     "publicBaseUrl": BASE_URL.removesuffix("/api/v1"),

@@ -185,12 +185,13 @@ def _is_bootstrapped() -> bool:
 
 
 def _cdk(*arguments: str) -> None:
-    """Runs the stock CLI; its output goes to a log and is shown only if it fails."""
+    """Runs the stock CLI, which synthesizes into the stack's own folder. Its output is shown only if it fails."""
+    _share_zipped_binaries()
     context = [part for name, value in settings.CONTEXT.items() for part in ("--context", f"{name}={value}")]
     log = settings.LOGS / f"cdk-{arguments[0]}.log"
     with log.open("wb") as output:
         done = subprocess.run(
-            ["npx", "--no-install", "cdk", *arguments, *context],
+            ["npx", "--no-install", "cdk", *arguments, "--output", str(settings.CDK_OUT), *context],
             cwd=settings.INFRA,
             env=settings.aws_environment() | {"CDK_DISABLE_VERSION_CHECK": "1"},
             stdin=subprocess.DEVNULL,
@@ -200,6 +201,15 @@ def _cdk(*arguments: str) -> None:
         )
     if done.returncode != 0:
         raise Unusable(f"cdk {arguments[0]} failed.\n{log.read_text(errors='replace')[-6000:]}")
+
+
+def _share_zipped_binaries() -> None:
+    """The CLI zips an asset once for all stacks and keeps the zip, by a digest, when a stack is removed."""
+    zipped, own = settings.INFRA / "cdk.out" / ".cache", settings.CDK_OUT / ".cache"
+    if not own.exists():
+        for folder in (zipped, own.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        own.symlink_to(zipped)
 
 
 def _start_proxy(api_id: str) -> None:

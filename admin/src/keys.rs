@@ -1,4 +1,4 @@
-//! What the administration command does with API keys.
+//! API keys, for the administration command.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use shared::ports::{KeyRing, Organizations, Slice};
 /// Characters of a hash that name a key at least.
 const ID_CHARS: usize = 8;
 
-/// A key that is to be.
+/// The options of a new key.
 #[derive(Args)]
 pub(crate) struct NewKey {
     /// The organization: naming it twice means the same one.
@@ -71,7 +71,7 @@ pub(crate) async fn list(store: &impl KeyRing, organization: &str) -> Result<Vec
     }
 }
 
-/// The one key of an organization whose hash begins so.
+/// The one key of an organization whose hash begins with `id`.
 pub(crate) async fn find(store: &impl KeyRing, organization: &str, id: &str) -> Result<IssuedKey, Error> {
     the_one(list(store, organization).await?, id)
 }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_a_key_may_do_and_never_the_whole_hash() {
+    fn a_line_has_the_scopes_of_a_key_and_never_its_whole_hash() {
         let line = line(&issued("0123456789ab"));
 
         assert_eq!(line, "01234567\tci\tprojects.read,tasks.read\t1970-01-01T00:00:00Z\t-\t-\t-");

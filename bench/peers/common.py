@@ -1,4 +1,4 @@
-"""What the three scripts share: the items, the clients, the call of the model, and what a draft looks like.
+"""What the three scripts share: the items, the clients, the call of the model, and the form of a draft.
 
 One process each: a Lambda of the size of `infer` has one processor. Clients are made once and
 have a connection for each thread. The pictures are in a private bucket, so a model needs a signed URL to read one.
@@ -19,7 +19,7 @@ ENDPOINT = os.environ["MODEL_ENDPOINT"]
 JOB = {"pk": {"S": "PEER"}, "sk": {"S": "JOB"}}
 THRESHOLD = 0.5
 # No more calls in flight than the endpoint has slots, as a job with that `max_concurrency`.
-PLACES = BoundedSemaphore(SLOTS)
+CALLS = BoundedSemaphore(SLOTS)
 
 # Without the checks of parameters, which take a part of each call's time, and with a connection for each thread.
 CONFIG = Config(max_pool_connections=SLOTS + 2, parameter_validation=False, tcp_keepalive=True)
@@ -49,7 +49,7 @@ def predictions(item: Item) -> list[dict[str, Any]]:
         "model_type": "yolo",
     }
     body = json.dumps(request)
-    with PLACES:
+    with CALLS:
         answer = MODEL.invoke_endpoint(
             EndpointName=ENDPOINT, ContentType="application/json", Accept="application/json", Body=body
         )

@@ -1,4 +1,4 @@
-/** What was asked of the endpoints, so that a test can tell what a job really sent, when, and how much of it at once. */
+/** The calls of the endpoints, so that a test knows what a job really sent, when, and how much of it at once. */
 
 const KEPT = 100_000;
 

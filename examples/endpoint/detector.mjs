@@ -66,7 +66,7 @@ export class Detector {
 
     /** @param {Task} task */
     async #work(task) {
-        // There is one: whoever holds a slot has the right to a worker.
+        // There is one: the holder of a slot has the right to a worker.
         let next = /** @type {Promise<Worker>} */ (this.#idle.shift());
         try {
             const worker = await next;
@@ -75,7 +75,7 @@ export class Detector {
             if (failure) throw new ModelFailure(failure.status, failure.message);
             return annotations;
         } catch (error) {
-            // A thread that broke has ended; its successor takes the place.
+            // A thread that broke has ended; its successor replaces it.
             if (!(error instanceof ModelFailure)) next = this.#hire();
             throw error;
         } finally {

@@ -15,7 +15,7 @@ import { encodeMask } from './rle.mjs';
 /** The longest side that GrabCut works on: it needs a second for 256 x 256 pixels, and more for more. */
 const SIDE = 256;
 const ITERATIONS = 3;
-/** Part of the box's size that is looked at on each side, so that GrabCut sees background. */
+/** Part of the box's size that is added on each side, so that GrabCut sees background. */
 const MARGIN = 0.15;
 
 /** OpenCV is 8 MB of JavaScript with WebAssembly in it: it is loaded when the first mask is asked for. */
@@ -116,7 +116,7 @@ function cut(cv, pixels, size, inside) {
 }
 
 /**
- * The scaled cutout at its place in the whole picture.
+ * The scaled cutout at its position in the whole picture.
  *
  * @param {Uint8Array} cutout
  * @param {{ width: number, height: number }} size

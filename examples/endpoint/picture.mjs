@@ -10,7 +10,7 @@ const MOST_PIXELS = 100_000_000;
 const TIMEOUT_MS = 10_000;
 
 /**
- * No message names the address: it is signed, and whoever reads the message could fetch the picture.
+ * No message names the address: it is signed, and a reader of the message could fetch the picture.
  *
  * @param {string} address
  * @returns {Promise<Uint8Array<ArrayBuffer>>}

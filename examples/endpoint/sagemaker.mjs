@@ -1,7 +1,7 @@
 /**
  * How SageMaker says that an invocation failed: status, error type in a header, and the facts in the body.
  *
- * The same failure looks different from inside a container (`POST /invocations`): there a model simply answers with a
+ * The same failure is different from inside a container (`POST /invocations`): there a model simply answers with a
  * status, and SageMaker wraps that status for the caller.
  */
 
@@ -69,7 +69,7 @@ export function containerReply(error) {
 }
 
 /**
- * An error that nobody foresaw goes to the log, not to the caller.
+ * An unexpected error goes to the log, not to the caller.
  *
  * @param {unknown} error
  */

@@ -25,7 +25,7 @@ const LOG = /^\/calls\/([A-Za-z0-9-]{1,63})$/;
 const INVOKE = /^\/endpoints\/([A-Za-z0-9-]{1,63})\/invocations$/;
 /** As much as InvokeEndpoint takes. */
 const MOST_BYTES = 6 * 1024 * 1024;
-/** How long calls under way may take to be answered once the server is told to end. */
+/** How long calls in flight may take to be answered once the server has to end. */
 const GRACE_MS = 10_000;
 
 const options = readOptions();

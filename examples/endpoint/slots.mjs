@@ -57,7 +57,7 @@ export class Slots {
         await new Promise((/** @type {(value?: undefined) => void} */ resolve) => this.#line.push(resolve));
     }
 
-    /** A freed slot passes straight to the first in line, so nobody can overtake it. */
+    /** A freed slot passes straight to the first in line, so no other can overtake it. */
     #leave() {
         const next = this.#free < 0 ? undefined : this.#line.shift();
         if (next) next();

@@ -213,14 +213,14 @@ class Server:
     async def answer(self, asset: Asset) -> dict[str, Any]:
         """The answer to one request."""
         if asset.asset_type == "point_cloud":
-            raise HTTPException(422, "This model looks at pictures, not at point clouds.")
+            raise HTTPException(422, "This model takes pictures, not point clouds.")
         # Refused, not queued: Autolabel finds the pace, and no call waits here until it times out.
         if self._in_hand >= self._at_once:
-            raise HTTPException(429, "All places are taken.", {"Retry-After": "1"})
+            raise HTTPException(429, "All slots are taken.", {"Retry-After": "1"})
         self._in_hand += 1
         try:
             content = await self._fetched(asset.asset_url)
-            boxes = await run_in_threadpool(self._look, content, asset.labels)
+            boxes = await run_in_threadpool(self._detect, content, asset.labels)
         finally:
             self._in_hand -= 1
         return {"annotations": [annotation(box) for box in boxes]}
@@ -244,7 +244,7 @@ class Server:
             raise HTTPException(502, "The picture could not be fetched.") from error
         return bytes(content)
 
-    def _look(self, content: bytes, labels: list[str]) -> list[Box]:
+    def _detect(self, content: bytes, labels: list[str]) -> list[Box]:
         try:
             with Image.open(BytesIO(content)) as picture:
                 # Upright, as Autolabel measures and shows it: without this line the provider needs `exif: "ignored"`.

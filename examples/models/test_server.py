@@ -60,7 +60,7 @@ def test_the_raw_layout_is_read_with_one_box_for_each_object() -> None:
         [
             [20, 20, 20, 20, 0.6, 0.0],
             [21, 20, 20, 20, 0.9, 0.1],  # the same thing, better
-            [21, 20, 20, 20, 0.1, 0.8],  # at the same place a thing of the other class
+            [21, 20, 20, 20, 0.1, 0.8],  # at the same position a thing of the other class
             [80, 80, 10, 40, 0.0, 0.7],
             [50, 50, 10, 10, 0.05, 0.0],  # too unsure
         ],
@@ -84,7 +84,7 @@ def test_the_end_to_end_layout_is_read_best_first() -> None:
     assert classes.tolist() == [0, 1]
 
 
-def test_the_layouts_are_told_apart_and_others_are_refused() -> None:
+def test_both_layouts_are_recognised_and_others_are_refused() -> None:
     assert not example.is_end_to_end((1, 84, 8400), 80)
     assert not example.is_end_to_end((1, 6, 8400), 2)
     assert example.is_end_to_end((1, 300, 6), 80)
@@ -220,7 +220,7 @@ def test_a_token_is_asked_for_before_anything_else(detector: example.Detector) -
         assert client.post("/invocations", json={}).status_code == 404
 
 
-def test_more_requests_than_places_are_refused_and_places_are_given_back(
+def test_more_requests_than_slots_are_refused_and_slots_are_given_back(
     detector: example.Detector, pictures: Pictures
 ) -> None:
     slow = pictures.put("slow.jpg", (settings.PICTURES / "hopper.jpg").read_bytes())

@@ -3,13 +3,19 @@
 import { Stack, Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
+/** Resources that a right names by a wildcard, and the reason for it. */
+export interface Wildcard {
+  readonly arn: string;
+  readonly reason: string;
+}
+
 export function acknowledge(on: IConstruct, rule: string, reason: string): void {
   Validations.of(on).acknowledge({ id: `AwsSolutions-${rule}`, reason });
 }
 
-/** Accepts that `role` may use `arn`, which ends in a wildcard, and no other wildcard. */
-export function acknowledgeWildcard(role: IConstruct, arn: string, reason: string): void {
-  acknowledge(role, `IAM5[Resource::${asFound(Stack.of(role).resolve(arn))}]`, reason);
+/** Accepts that the role or policy `holder` names `arn`, which ends in a wildcard, and no other wildcard. */
+export function acknowledgeWildcard(holder: IConstruct, { arn, reason }: Wildcard): void {
+  acknowledge(holder, `IAM5[Resource::${asFound(Stack.of(holder).resolve(arn))}]`, reason);
 }
 
 /** The form that cdk-nag gives an ARN in a finding: `{"Fn::Join": ["", [{"Fn::GetAtt": ["Bucket", "Arn"]}, "/jobs/*"]]}` is `<Bucket.Arn>/jobs/*`. */

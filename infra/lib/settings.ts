@@ -6,6 +6,7 @@
  */
 
 import type { Node } from 'constructs';
+import * as functions from './functions/index.ts';
 
 /** A setting that was not given takes its default. Those marked (path) are relative to this package's folder. */
 export interface Settings {
@@ -21,15 +22,15 @@ export interface Settings {
   readonly sourceBuckets: Readonly<Record<string, readonly string[]>>;
   /** Items that one job takes at most, 1 to 1,000,000 (docs/scaling.md). @default 5000 */
   readonly itemCap: number;
-  /** Batches of a job that an inline Map takes, 0 to 500: a job of more, 5,000 items each, has a Distributed Map. @default 100 */
+  /** Batches of up to 5,000 items that an inline Map takes, 0 to 500. A job of more batches has a Distributed Map. @default 100 */
   readonly inlineBatches: number;
-  /** Map iterations at once at most, 1 to 40: a job has as few as its provider's limit takes. @default 4 */
+  /** Workers of a job, which are Map iterations at once, 1 to 40. A job has fewer if its provider's limit takes fewer. @default 4 */
   readonly workers: number;
-  /** Model calls in flight that one of them drives, 1 to 1,000. @default 64 */
+  /** Model calls in flight that one worker drives, 1 to 1,000. @default 64 */
   readonly slotsPerWorker: number;
   /** Model calls of a job in flight, over all its workers, at the endpoints of `sagemakerEndpoints`, 1 to 1,000. @default 16 */
   readonly maxConcurrency: number;
-  /** Seconds that a job waits for a model's endpoint that is away, 1 to 86,400; below `staleJobSeconds`, which ends it otherwise. @default 600 */
+  /** Seconds that a job waits for an endpoint that does not answer, 1 to 86,400, and fewer than `staleJobSeconds`. @default 600 */
   readonly patienceSeconds: number;
   /** Name that drafts carry as their author. @default autolabel-bot */
   readonly botUser: string;
@@ -39,20 +40,20 @@ export interface Settings {
   readonly keyCacheSeconds: number;
   /** Requests that an API key may make in a minute, unless it has a limit of its own, 1 to 1,000,000. @default 100 */
   readonly requestsPerMinute: number;
-  /** Requests that anybody may make in one second of these, 1 to 1,000,000. @default 20 */
+  /** Of these requests, those that a key or an address may make in one second, 1 to 1,000,000. @default 20 */
   readonly requestsPerSecond: number;
-  /** Requests that an address may make in a minute without a good key, 1 to 1,000,000. @default 30 */
+  /** Requests that an address may make in a minute without a valid key, 1 to 1,000,000. @default 30 */
   readonly unauthenticatedPerMinute: number;
   /** Origin whose pages may call the API from a browser. @default '' (none) */
   readonly corsOrigin: string;
   /**
-   * Concurrency that is reserved for a function, by its name: what others of the account do cannot take it, and the function takes
+   * Concurrency that is reserved for a function, by its name: other functions of the account cannot take it, and the function takes
    * no more. An account keeps 100 unreserved, and a new one has 10 in all. @default {} (none)
    */
   readonly reservedConcurrency: Readonly<Partial<Record<FunctionName, number>>>;
   /** Invocations of `deliver` by the webhook queue at once, 4 to 1,000. One organization has a quarter of them at most. @default 20 */
   readonly webhookConcurrency: number;
-  /** The same by the overflow queue, of what is tried again or beyond an organization's quarter, 2 to 1,000. @default 10 */
+  /** The same by the overflow queue, for further attempts and for what exceeds an organization's quarter, 2 to 1,000. @default 10 */
   readonly overflowConcurrency: number;
   /** Seconds before each further attempt of a webhook delivery, 1 to 10 numbers up to 86,400. @default 60,300,900,3600,10800 */
   readonly webhookRetrySeconds: readonly number[];
@@ -62,12 +63,12 @@ export interface Settings {
   readonly extraRoots: string;
   /** Whether this machine, by HTTP or HTTPS, is a legal provider or webhook; without effect on AWS. @default deny */
   readonly loopbackHttp: 'deny' | 'allow';
-  /** Minutes between two rounds of settling what got stuck, 1 to 1,440. @default 1 */
+  /** Minutes between two rounds of the watchdog, and between two checks of waiting uploads, 1 to 1,440. @default 1 */
   readonly settleScheduleMinutes: number;
-  /** Seconds that an upload waits for others at most before a job starts, 60 to 86,400. @default 900 */
+  /** Seconds that an upload waits at most for a pause of the uploads, 60 to 86,400; then a job starts. @default 900 */
   readonly uploadWaitSeconds: number;
   /**
-   * Seconds without progress after which an active job is looked into, 1 to 86,400. Longer than a task of it may wait for
+   * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Choose more than a task may wait for
    * concurrency. @default 1800
    */
   readonly staleJobSeconds: number;
@@ -75,21 +76,8 @@ export interface Settings {
   readonly logLevel: string;
 }
 
-/** The functions, by the names of their folders and constructs. */
-export const FUNCTION_NAMES = [
-  'jobs',
-  'catalog',
-  'providers',
-  'webhooks',
-  'plan',
-  'infer',
-  'finalize',
-  'settle',
-  'deliver',
-  'ingest',
-] as const;
-
-export type FunctionName = (typeof FUNCTION_NAMES)[number];
+/** A folder below `functions/`, its binary, and its construct in `lib/functions/`. */
+export type FunctionName = keyof typeof functions;
 
 export type Architecture = 'x86_64' | 'arm64';
 export type ModelType = 'yolo' | 'sam3';
@@ -139,28 +127,12 @@ const NAMES = Object.keys(RULES) as (keyof Settings)[];
 /** All settings, the missing ones by default. Throws on the first illegal one. */
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings = Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
-  // Lambda advises so: what a queue hands over beyond the reserve is throttled, and a message that is throttled five times is dead.
-  requirePatienceWithinStale(settings);
-  requireReserve(settings, 'deliver', settings.webhookConcurrency + settings.overflowConcurrency);
-  requireReserve(settings, 'ingest', INGEST_CONCURRENCY);
-  return settings;
-}
-
-/** Invocations of `ingest` by its queue at once. */
-export const INGEST_CONCURRENCY = 10;
-
-/** The watchdog ends a job without progress, whatever the reason: a job must run out of patience before. */
-function requirePatienceWithinStale({ patienceSeconds, staleJobSeconds }: Settings): void {
+  const { patienceSeconds, staleJobSeconds } = settings;
+  // The watchdog ends a job without progress, whatever the reason. So a job must run out of patience earlier.
   if (patienceSeconds >= staleJobSeconds) {
     throw new Error(`Setting patienceSeconds (${patienceSeconds}) must be below staleJobSeconds (${staleJobSeconds}).`);
   }
-}
-
-function requireReserve({ reservedConcurrency }: Settings, name: FunctionName, least: number): void {
-  const reserved = reservedConcurrency[name];
-  if (reserved !== undefined && reserved < least) {
-    throw new Error(`Setting reservedConcurrency gives ${name} ${reserved}, but its queues ask for ${least} at once.`);
-  }
+  return settings;
 }
 
 /** The settings given as CDK context, by `-c name=value` or in `cdk.json`. */
@@ -221,8 +193,7 @@ function readDelays(value: unknown): number[] {
 
 function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
   const expected = 'a JSON object that gives an endpoint name for yolo, for sam3, or for both';
-  const endpoints = typeof value === 'string' ? parseJson(value) : value;
-  if (typeof endpoints !== 'object' || endpoints === null || Array.isArray(endpoints)) throw new Refused(expected);
+  const endpoints = readObject(value, expected);
   for (const [modelType, endpoint] of Object.entries(endpoints)) {
     if (modelType !== 'yolo' && modelType !== 'sam3') throw new Refused(expected);
     if (typeof endpoint !== 'string' || !/^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$/.test(endpoint)) throw new Refused(expected);
@@ -231,25 +202,28 @@ function readEndpoints(value: unknown): Settings['sagemakerEndpoints'] {
 }
 
 function readReserved(value: unknown): Settings['reservedConcurrency'] {
-  const expected = `a JSON object that gives whole numbers from 1 to 10000 for any of ${FUNCTION_NAMES.join(', ')}`;
-  const reserved = typeof value === 'string' ? parseJson(value) : value;
-  if (typeof reserved !== 'object' || reserved === null || Array.isArray(reserved)) throw new Refused(expected);
-  for (const [name, count] of Object.entries(reserved)) {
-    if (!(FUNCTION_NAMES as readonly string[]).includes(name)) throw new Refused(expected);
-    readWhole(count, 1, 10_000, expected);
-  }
-  return Object.fromEntries(Object.entries(reserved).map(([name, count]) => [name, Number(count)]));
+  const expected = `a JSON object that gives whole numbers from 1 to 10000 for any of ${Object.keys(functions).join(', ')}`;
+  const reserved = Object.entries(readObject(value, expected)).map(([name, count]) => {
+    if (!Object.hasOwn(functions, name)) throw new Refused(expected);
+    return [name, readWhole(count, 1, 10_000, expected)];
+  });
+  return Object.fromEntries(reserved);
 }
 
 function readBuckets(value: unknown): Settings['sourceBuckets'] {
   const expected = 'a JSON object that gives a list of organization slugs for each bucket';
-  const buckets = typeof value === 'string' ? parseJson(value) : value;
-  if (typeof buckets !== 'object' || buckets === null || Array.isArray(buckets)) throw new Refused(expected);
+  const buckets = readObject(value, expected);
   for (const [bucket, slugs] of Object.entries(buckets)) {
     if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket) || !Array.isArray(slugs)) throw new Refused(expected);
     if (!slugs.every((slug) => typeof slug === 'string' && /^[a-z0-9]+(-[a-z0-9]+)*$/.test(slug))) throw new Refused(expected);
   }
   return buckets as Settings['sourceBuckets'];
+}
+
+function readObject(value: unknown, expected: string): Record<string, unknown> {
+  const object = typeof value === 'string' ? parseJson(value) : value;
+  if (typeof object !== 'object' || object === null || Array.isArray(object)) throw new Refused(expected);
+  return object as Record<string, unknown>;
 }
 
 function parseJson(value: string): unknown {
@@ -270,7 +244,7 @@ function readBaseUrl(value: unknown): string {
   return text;
 }
 
-/** As browsers write it, or the answer would be for nobody. */
+/** Exactly as browsers write it: they compare it with the answer's header. */
 function readCorsOrigin(value: unknown): string {
   const expected = 'empty, or an https origin (http for localhost) such as https://labels.example.com';
   if (value === '') return '';
@@ -279,7 +253,7 @@ function readCorsOrigin(value: unknown): string {
   return text;
 }
 
-/** Plain HTTP is only good for a machine talking to itself: the clients refuse it for any other host (contract, 1.1). */
+/** Plain HTTP is legal for this machine alone: the clients refuse it for any other host (contract, 1.1). */
 function readUrl(value: unknown, expected: string): string {
   if (typeof value !== 'string' || !URL.canParse(value)) throw new Refused(expected);
   const url = new URL(value);

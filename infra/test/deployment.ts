@@ -1,4 +1,4 @@
-/** A synthesized deployment to look at, with a stand-in for every binary: the template holds only their addresses. */
+/** A synthesized deployment to read, with a stand-in for every binary: the template holds only their addresses. */
 
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
@@ -7,10 +7,13 @@ import * as os from 'node:os';
 import * as path from 'node:path';
 import { after } from 'node:test';
 import type { RustFunction } from '../lib/constructs/rust-function.ts';
-import { FUNCTION_NAMES } from '../lib/settings.ts';
+import * as functions from '../lib/functions/index.ts';
+import type { FunctionName } from '../lib/settings.ts';
 import { AutoLabelStack } from '../lib/stack.ts';
 
-export const FUNCTIONS = FUNCTION_NAMES;
+export type { FunctionName } from '../lib/settings.ts';
+
+export const FUNCTIONS = Object.keys(functions) as readonly FunctionName[];
 
 /** A part of the template, which has no types. */
 export type Json = any;
@@ -46,7 +49,7 @@ export class Deployment {
     return found[0]!.Properties;
   }
 
-  environment(name: (typeof FUNCTIONS)[number]): Json {
+  environment(name: FunctionName): Json {
     const { functions } = this.autoLabel;
     return this.resource(functions[name]).Properties.Environment.Variables;
   }

@@ -5,7 +5,7 @@ import * as path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { Deployment, type Json } from './deployment.ts';
 
-// Of nobody: its key was thrown away.
+// No one has its key.
 const AUTHORITY = `-----BEGIN CERTIFICATE-----
 MIIBMDCB2KADAgECAgEHMAoGCCqGSM49BAMCMBcxFTATBgNVBAMMDEEgdGVzdCdz
 IG93bjAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowFzEVMBMGA1UE
@@ -107,7 +107,7 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.match(JSON.stringify(deployment.template.toJSON().Outputs.ApiUrl.Value), /"\/prod\/api\/v1"/);
 });
 
-test('the roles that call models are named to those that call them', () => {
+test('each function that calls models gets the roles of all that do', () => {
   const deployment = new Deployment();
   const roles = (['infer', 'providers'] as const).map(
     (name) => deployment.resource(deployment.autoLabel.functions[name]).Properties.Role,

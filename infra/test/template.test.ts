@@ -1,12 +1,13 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
-import { describe, test } from 'node:test';
+import { test } from 'node:test';
 import { Deployment, FUNCTIONS, type Json } from './deployment.ts';
 
 const deployment = new Deployment();
 const { template, autoLabel, stack } = deployment;
 const resources: Record<string, Json> = template.toJSON().Resources;
+const ASL: Json = JSON.parse(fs.readFileSync(new URL('../../statemachine.asl.json', import.meta.url), 'utf8'));
 
 test('the table has its three sparse indexes, recovery, encryption and expiry', () => {
   const index = (name: string, projection: object) => ({
@@ -36,7 +37,7 @@ test('the table has its three sparse indexes, recovery, encryption and expiry', 
   assert.equal(DeletionPolicy, 'Retain');
 });
 
-test('the bucket is private, encrypted, tells EventBridge, and drops abandoned uploads', () => {
+test('the bucket is private, encrypted, notifies EventBridge, and drops abandoned uploads', () => {
   template.hasResource('AWS::S3::Bucket', {
     DeletionPolicy: 'Retain',
     Properties: {
@@ -108,7 +109,7 @@ test('a throttled invocation of any function rings an alarm', () => {
   }
 });
 
-test('what S3 tells of uploads, the ends of jobs and the schedule come to ingest by its queue', () => {
+test('events of S3, the ends of jobs and the schedule come to ingest by its queue', () => {
   const queued = [
     Match.objectLike({
       Arn: stack.resolve(autoLabel.uploadQueue.queueArn),
@@ -164,8 +165,7 @@ test('a record about uploads that fails five times goes to the dead-letter queue
 
 test('the state machine is the ASL file with its placeholders filled', () => {
   const machine = deployment.only('AWS::StepFunctions::StateMachine');
-  const asl = fs.readFileSync(new URL('../../statemachine.asl.json', import.meta.url), 'utf8');
-  const placeholders = new Set([...asl.matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
+  const placeholders = new Set([...JSON.stringify(ASL).matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
   const { plan, infer, finalize } = autoLabel.functions;
 
   assert.deepEqual(new Set(Object.keys(machine.DefinitionSubstitutions)), placeholders);
@@ -181,7 +181,21 @@ test('the state machine is the ASL file with its placeholders filled', () => {
   assert.equal(machine.TracingConfiguration.Enabled, true);
 });
 
-test('settle hears of executions of this machine that ended badly, and runs on a schedule', () => {
+test('a task waits longer than its function may take', () => {
+  const seconds = (placeholder: string) => {
+    const arn = deployment.only('AWS::StepFunctions::StateMachine').DefinitionSubstitutions[placeholder];
+    return resources[arn['Fn::GetAtt'][0]].Properties.Timeout;
+  };
+  const tasks = Object.entries(statesOf(ASL)).filter(([, { Type }]) => Type === 'Task');
+
+  assert.notEqual(tasks.length, 0);
+  for (const [name, { Parameters, TimeoutSeconds }] of tasks) {
+    const [, placeholder] = /^\$\{(\w+)\}$/.exec(Parameters.FunctionName)!;
+    assert.ok(TimeoutSeconds > seconds(placeholder!), name);
+  }
+});
+
+test('settle gets the executions of this machine that ended badly, and runs on a schedule', () => {
   const settle = stack.resolve(autoLabel.functions.settle.functionArn);
 
   template.hasResourceProperties('AWS::Events::Rule', {
@@ -226,64 +240,6 @@ test('the stage logs each request, without headers and query strings', () => {
   assert.equal(stage.AutoDeploy, true);
   assert.ok(stage.AccessLogSettings.DestinationArn);
   assert.doesNotMatch(stage.AccessLogSettings.Format, /header|querystring/i);
-});
-
-describe('each function has its environment and its size', () => {
-  const common = ['TABLE_NAME', 'RUST_LOG', 'LOOPBACK_HTTP', 'EXTRA_ROOTS'];
-  const http = ['API_SETTINGS'];
-  const expected: Record<(typeof FUNCTIONS)[number], [timeout: number, memory: number, ...variables: string[]]> = {
-    jobs: [29, 256, ...http, 'STATE_MACHINE_ARN', 'SAGEMAKER_ENDPOINTS', 'WEBHOOK_QUEUE_URL'],
-    catalog: [29, 256, ...http, 'BUCKET_NAME', 'SOURCE_BUCKETS', 'WEBHOOK_QUEUE_URL'],
-    providers: [29, 256, ...http, 'BUCKET_NAME', 'SECRETS_KEY_ID', 'CALLER_ROLES'],
-    webhooks: [29, 256, ...http, 'SECRETS_KEY_ID', 'WEBHOOK_QUEUE_URL'],
-    plan: [300, 1769, 'BUCKET_NAME', 'INLINE_BATCHES', 'ITEM_CAP', 'MAX_CONCURRENCY', 'SLOTS_PER_WORKER', 'WORKERS'],
-    infer: [
-      900,
-      1769,
-      'BUCKET_NAME',
-      'SAGEMAKER_ENDPOINTS',
-      'SOURCE_BUCKETS',
-      'PATIENCE_SECONDS',
-      'BOT_USER',
-      'SECRETS_KEY_ID',
-      'CALLER_ROLES',
-    ],
-    finalize: [120, 256, 'WEBHOOK_QUEUE_URL'],
-    settle: [120, 256, 'WEBHOOK_QUEUE_URL', 'WEBHOOK_OVERFLOW_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
-    deliver: [
-      60,
-      256,
-      'WEBHOOK_QUEUE_URL',
-      'WEBHOOK_OVERFLOW_QUEUE_URL',
-      'WEBHOOK_SLOTS',
-      'DEAD_LETTER_QUEUE_URL',
-      'SECRETS_KEY_ID',
-      'WEBHOOK_RETRY_SECONDS',
-    ],
-    ingest: [
-      60,
-      256,
-      'BUCKET_NAME',
-      'SOURCE_BUCKETS',
-      'STATE_MACHINE_ARN',
-      'SAGEMAKER_ENDPOINTS',
-      'UPLOAD_QUEUE_URL',
-      'UPLOAD_DEAD_LETTER_QUEUE_URL',
-      'UPLOAD_WAIT_SECONDS',
-    ],
-  };
-  for (const name of FUNCTIONS) {
-    test(name, () => {
-      const [timeout, memory, ...variables] = expected[name];
-      const { Properties } = deployment.resource(autoLabel.functions[name]);
-
-      assert.deepEqual(Object.keys(Properties.Environment.Variables).sort(), [...common, ...variables].sort());
-      assert.deepEqual(
-        [Properties.Timeout, Properties.MemorySize, Properties.Runtime, Properties.Handler],
-        [timeout, memory, 'provided.al2023', 'bootstrap'],
-      );
-    });
-  }
 });
 
 test('every log group ends its records, and no custom resource is at work', () => {
@@ -354,4 +310,10 @@ function handlerOf(target: Json): string | undefined {
   assert.equal(integration.PayloadFormatVersion, '2.0');
   const uri = JSON.stringify(integration.IntegrationUri);
   return FUNCTIONS.find((name) => uri === JSON.stringify(stack.resolve(autoLabel.functions[name].functionArn)));
+}
+
+/** Every state, those inside a Map included. */
+function statesOf({ States }: Json): Record<string, Json> {
+  const inner = Object.values<Json>(States).flatMap(({ ItemProcessor }) => (ItemProcessor ? [statesOf(ItemProcessor)] : []));
+  return Object.assign({}, States, ...inner);
 }

@@ -26,7 +26,7 @@ def run(everything: bool) -> dict[str, list[dict[str, Any]]]:
         for line in process.stdout or ():
             measured = json.loads(line)
             runs[measured["kind"]].append(measured)
-            step(_said(measured))
+            step(_summary(measured))
     if process.returncode:
         raise Unusable(f"The direct run failed with status {process.returncode}.")
     return runs
@@ -39,6 +39,6 @@ def one(items: int, latency_ms: int, slots: int) -> dict[str, Any]:
     return dict(json.loads(subprocess.run([*map(str, command), *only], check=True, stdout=subprocess.PIPE).stdout))
 
 
-def _said(measured: dict[str, Any]) -> str:
+def _summary(measured: dict[str, Any]) -> str:
     of = f"{measured.get('script', measured['kind'])}: {measured['items']:,} items, {measured['latency_ms']} ms"
     return f"{of}, {measured['slots']} slots: {measured['efficiency']:.3f}"

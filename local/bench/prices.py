@@ -7,7 +7,7 @@ from typing import Any, Final
 from local import settings
 
 FILE: Final = settings.ROOT / "bench" / "prices.json"
-# Memory of Plan and infer, as deployed (infra/lib/autolabel.ts); the others have less.
+# Memory of Plan and infer, as deployed (infra/lib/constructs/rust-function.ts); the others have less.
 WORKERS_GB: Final = 1_769 / 1_024
 
 

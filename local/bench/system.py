@@ -1,7 +1,7 @@
 """The system run: whole jobs on the local stack, against an endpoint of the load mode, for what they cost.
 
 The emulator is no reference for the capacity of AWS: its table shares the processors with the model and the workers.
-Its counts are exact; only GetItem follows the time, since each worker looks twice a second whether its job goes on.
+Its counts are exact; only GetItem follows the time, since each worker reads its job twice a second.
 """
 
 import time
@@ -21,7 +21,7 @@ from local.receiver import Receiver
 from local.up import Stack
 
 RUN_SECONDS = 300.0
-POLL_SECONDS = 0.5  # each look takes time from the machine that is being measured
+POLL_SECONDS = 0.5  # each poll takes time from the machine that is being measured
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Case:
 
 
 CASES = (Case(100, 50, 16), Case(1_000, 50, 16), Case(5_000, 50, 16), Case(5_000, 200, 16), Case(5_000, 50, 64))
-FUNCTIONS = ("Plan", "Infer", "Finalize", "Deliver", "Settle")
+FUNCTIONS = (*counts.CARRIERS, "Settle")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _run(stack: Stack, api: httpx.Client, subscription: str, case: Case) -> Run:
 
 
 def _is_delivered(api: httpx.Client, subscription: str, job: str) -> bool:
-    """Whether the job has ended and told so: the last that it costs."""
+    """Whether the delivery of the job's end is done: the last that it costs."""
     newest: list[dict[str, Any]] = checked(api.get("/webhook-deliveries/"))["results"]
     mine = [d for d in newest if d["subscription"] == subscription and d["payload"].get("job_uid") == job]
     return [d["status"] for d in mine] == ["delivered"]
@@ -120,5 +120,5 @@ def _wait_until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + RUN_SECONDS
     while not holds():
         if time.monotonic() > deadline:
-            raise Unusable(f"The job did not end within {RUN_SECONDS:.0f} s. Look into: make logs")
+            raise Unusable(f"The job did not end within {RUN_SECONDS:.0f} s. See: make logs")
         time.sleep(POLL_SECONDS)

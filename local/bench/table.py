@@ -1,12 +1,13 @@
 """The results as a table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from local.bench.bounds import bounds
 from local.bench.prices import Prices
 
 Measured = dict[str, Any]
+Row = tuple[str, list[str]]
 
 
 def lines(results: Measured) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _peers(direct: list[Measured], peers: list[Measured]) -> Iterator[str]:
             f"{rate:.1f}",
             f"{rate / peer['items_per_second']:.1f}x",
         )
-    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots. Nobody has more calls in"
+    yield "Ours is the job of 5,000 items; beside one call at a time, with 16 slots. None has more calls in"
     yield "flight than slots, and each is one process, as a Lambda of one processor would run it."
 
 
@@ -99,50 +100,53 @@ def _ours(direct: list[Measured], latency_ms: int, slots: int) -> Measured | Non
 def _counts(system: list[Measured], direct: list[Measured], prices: Prices) -> Iterator[str]:
     yield "\nSystem run: counts of a whole job, from its creation to its webhook."
     yield "Of the direct run are what infer is billed and reads, and the calls of S3."
-    beside = {(run["items"], run["latency_ms"], run["slots"]): run for run in direct}
-    pairs = [(run, beside.get((run["items"], run["latency_ms"], run["slots"]))) for run in system]
-    operations = sorted({operation for run in system for operation in run["dynamodb_calls"]})
-    functions = list(system[0]["peak_mib"]) if system else []
+    for name, cells in (*_counted(system), *_with_direct(system, direct, prices)):
+        yield name.ljust(36) + "".join(cell.rjust(9) for cell in cells)
+    yield f"List prices of {prices.region}, {prices.date}; GPU: {prices.gpu}, {prices.gpu_hour} dollars an hour."
 
-    def per_thousand(run: Measured, count: float) -> str:
-        return f"{1_000 * count / run['items']:.1f}"
 
-    def of_direct(show: Any) -> list[str]:
-        return [show(run, other) if other else "-" for run, other in pairs]
+def _counted(runs: list[Measured]) -> Iterator[Row]:
+    """What the system run has counted."""
+    yield "items", [f"{run['items']:,}" for run in runs]
+    yield "model, ms", [str(run["latency_ms"]) for run in runs]
+    yield "slots", [str(run["slots"]) for run in runs]
+    yield "write units per item", [f"{run['write_units'] / run['items']:.2f}" for run in runs]
+    yield "write units per draft", [f"{run['write_units'] / run['drafts']:.2f}" for run in runs]
+    yield "DynamoDB calls per 1,000 items", [_per_thousand(run, sum(run["dynamodb_calls"].values())) for run in runs]
+    for operation in sorted({operation for run in runs for operation in run["dynamodb_calls"]}):
+        yield f"  {operation}", [_per_thousand(run, run["dynamodb_calls"].get(operation, 0)) for run in runs]
+    yield "Lambda invocations", [str(run["invocations"]) for run in runs]
+    yield "state transitions per 1,000 items", [_per_thousand(run, run["transitions"]) for run in runs]
+    yield "history events", [str(run["history_events"]) for run in runs]
+    for name in runs[0]["peak_mib"] if runs else ():
+        yield f"peak MiB of {name}, as run locally", [f"{run['peak_mib'][name]:.1f}" for run in runs]
+
+
+def _with_direct(runs: list[Measured], direct: list[Measured], prices: Prices) -> Iterator[Row]:
+    """What takes figures of the direct run of the same case; `-` where there is none."""
+    beside = {_case(run): run for run in direct}
+
+    def each(show: Callable[[Measured, Measured], str]) -> list[str]:
+        return [show(run, beside[_case(run)]) if _case(run) in beside else "-" for run in runs]
 
     def cost(run: Measured, other: Measured) -> float:
         return sum(prices.of_job(other, run).values())
 
-    runs = [run for run, _ in pairs]
-    rows = [
-        ("items", [f"{run['items']:,}" for run in runs]),
-        ("model, ms", [str(run["latency_ms"]) for run in runs]),
-        ("slots", [str(run["slots"]) for run in runs]),
-        ("write units per item", [f"{run['write_units'] / run['items']:.2f}" for run in runs]),
-        ("write units per draft", [f"{run['write_units'] / run['drafts']:.2f}" for run in runs]),
-        ("DynamoDB calls per 1,000 items", [per_thousand(run, sum(run["dynamodb_calls"].values())) for run in runs]),
-        *(
-            (f"  {operation}", [per_thousand(run, run["dynamodb_calls"].get(operation, 0)) for run in runs])
-            for operation in operations
-        ),
-        ("S3 calls per 1,000 items", of_direct(lambda run, o: per_thousand(run, o["s3_puts"] + o["s3_gets"] + 1))),
-        ("Lambda invocations", [str(run["invocations"]) for run in runs]),
-        ("billed ms of infer", of_direct(lambda _, o: f"{o['billed_ms']:,}")),
-        ("state transitions per 1,000 items", [per_thousand(run, run["transitions"]) for run in runs]),
-        ("history events", [str(run["history_events"]) for run in runs]),
-        *(
-            (f"peak MiB of {name}, as run locally", [f"{run['peak_mib'][name]:.1f}" for run in runs])
-            for name in functions
-        ),
-        ("dollars per 1,000 items", of_direct(lambda run, o: f"{1_000 * cost(run, o) / run['items']:.5f}")),
-        (
-            "share of the ideal GPU cost",
-            of_direct(lambda run, o: f"{cost(run, o) / prices.of_model(run['items'], run['latency_ms']):.3f}"),
-        ),
-    ]
-    for name, cells in rows:
-        yield name.ljust(36) + "".join(cell.rjust(9) for cell in cells)
-    yield f"List prices of {prices.region}, {prices.date}; GPU: {prices.gpu}, {prices.gpu_hour} dollars an hour."
+    def share(run: Measured, other: Measured) -> float:
+        return cost(run, other) / prices.of_model(run["items"], run["latency_ms"])
+
+    yield "S3 calls per 1,000 items", each(lambda run, o: _per_thousand(run, o["s3_puts"] + o["s3_gets"] + 1))
+    yield "billed ms of infer", each(lambda _, o: f"{o['billed_ms']:,}")
+    yield "dollars per 1,000 items", each(lambda run, o: f"{1_000 * cost(run, o) / run['items']:.5f}")
+    yield "share of the ideal GPU cost", each(lambda run, o: f"{share(run, o):.3f}")
+
+
+def _case(run: Measured) -> tuple[int, int, int]:
+    return run["items"], run["latency_ms"], run["slots"]
+
+
+def _per_thousand(run: Measured, count: float) -> str:
+    return f"{1_000 * count / run['items']:.1f}"
 
 
 def _row(*cells: Any) -> str:

@@ -1,4 +1,4 @@
-//! The API's description, OpenAPI 3.1: what the functions say of their routes, and what holds for all of them.
+//! The API's description, OpenAPI 3.1: the parts of the functions, and the rules of all operations.
 //!
 //! `docs/openapi.json` is its print, kept in the repository for people and served by the catalog function; a test holds the
 //! two together.
@@ -19,12 +19,11 @@ use utoipa::OpenApi;
 )]
 struct Frame;
 
-/// What the functions say of their routes.
-fn parts() -> [utoipa::openapi::OpenApi; 5] {
+/// The routes of each function.
+fn parts() -> [utoipa::openapi::OpenApi; 4] {
     [
         jobs::Description::openapi(),
         catalog::Description::openapi(),
-        catalog::ReviewDescription::openapi(),
         providers::Description::openapi(),
         webhooks::Description::openapi(),
     ]
@@ -94,13 +93,13 @@ fn is_idempotency_key(parameter: &Value) -> bool {
     parameter["$ref"].as_str().is_some_and(|to| to.ends_with(IDEMPOTENCY_KEY))
 }
 
-/// Handlers of several resources have one name, such as `list`; with their tag's it is the only one.
+/// Handlers of several resources have one name, such as `list`. With the tag it is unique.
 fn name(operation: &mut Value) {
     let words = [&operation["tags"][0], &operation["operationId"]].map(|word| word.as_str().unwrap_or_default());
     operation["operationId"] = words.join("_").replace([' ', '-'], "_").into();
 }
 
-/// An error status that a whole kind of operations shares. What only one of them has, its handler describes.
+/// An error status of a whole kind of operations. A handler describes the statuses of its own.
 #[derive(Clone, Copy)]
 enum Refusal {
     BadRequest = 400,
@@ -152,7 +151,7 @@ impl Refusal {
             Self::BadRequest => "The request breaks the contract; `errors` says where.",
             Self::Unauthorized => "No key, an unknown or revoked one, or one past its date.",
             Self::Forbidden => "The key's scopes do not allow the call.",
-            Self::NotFound => "Unknown, or another organization's: the two are not told apart.",
+            Self::NotFound => "Unknown, or another organization's: the answer does not say which.",
             Self::Conflict => "What is there forbids it, or its `Idempotency-Key` has named another request.",
             Self::BodyTooLarge => "The body is too large.",
             Self::TooManyRequests => "Too many requests with this key, or from this address without one.",
@@ -176,7 +175,7 @@ impl Refusal {
     }
 }
 
-/// Adds the shared refusals that concern the operation; what its handler says about a status stays.
+/// Adds the shared refusals that concern the operation. A status that the handler describes stays as it is.
 fn refuse(operation: &mut Value) {
     for refusal in Refusal::ALL.into_iter().filter(|refusal| refusal.concerns(operation)).collect::<Vec<_>>() {
         let name = refusal.name();
@@ -186,7 +185,7 @@ fn refuse(operation: &mut Value) {
     }
 }
 
-/// A request that is sent again while the first one is at work is told when to come back, whatever else a conflict means.
+/// Every 409 may carry `Retry-After`: a request that is sent again while the first one runs gets it.
 fn wait_for_the_first(operation: &mut Value) {
     if let Some(conflict) = operation["responses"].get_mut("409").filter(|conflict| conflict.get("$ref").is_none()) {
         conflict["headers"]["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
@@ -209,7 +208,7 @@ fn headers() -> Value {
     json!({
         "X-RateLimit-Limit": integer("Requests that the key has a minute."),
         "X-RateLimit-Remaining": integer("Of these, how many are left."),
-        "X-RateLimit-Reset": integer("When they are counted anew, Unix time in seconds."),
+        "X-RateLimit-Reset": integer("When they are counted from zero again, Unix time in seconds."),
         "X-Request-Id": {"description": "Names the request in our logs.", "schema": {"type": "string"}},
         "Retry-After": integer("Seconds to wait."),
     })

@@ -61,7 +61,7 @@ enum Change {
     Byte(Index, u8),
     /// What follows is gone.
     Cut(Index),
-    /// A word of JSON, or nearly so, takes the blob of some bytes.
+    /// A word of JSON, or nearly so, replaces some bytes.
     Word(Index, usize, usize),
     /// Some bytes come several times.
     Repeat(Index, usize, usize),
@@ -81,13 +81,13 @@ struct Case {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let blob = any::<Index>;
+    let at = any::<Index>;
     prop_oneof![
-        (blob(), any::<u8>()).prop_map(|(blob, byte)| Change::Byte(blob, byte)),
-        blob().prop_map(Change::Cut),
-        (blob(), 0..WORDS.len(), 0usize..12).prop_map(|(blob, word, over)| Change::Word(blob, word, over)),
-        (blob(), 1usize..200, 1usize..30).prop_map(|(blob, length, times)| Change::Repeat(blob, length, times)),
-        (blob(), blob(), 1usize..200).prop_map(|(blob, from, length)| Change::Mix(blob, from, length)),
+        (at(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
+        at().prop_map(Change::Cut),
+        (at(), 0..WORDS.len(), 0usize..12).prop_map(|(at, word, over)| Change::Word(at, word, over)),
+        (at(), 1usize..200, 1usize..30).prop_map(|(at, length, times)| Change::Repeat(at, length, times)),
+        (at(), at(), 1usize..200).prop_map(|(at, from, length)| Change::Mix(at, from, length)),
     ]
 }
 
@@ -115,23 +115,23 @@ impl Case {
                 break;
             }
             match change {
-                Change::Byte(blob, byte) => *blob.get_mut(&mut answer[..]) = *byte,
-                Change::Cut(blob) => answer.truncate(blob.index(answer.len())),
-                Change::Word(blob, word, over) => {
-                    let blob = blob.index(answer.len());
-                    let end = (blob + over).min(answer.len());
-                    answer.splice(blob..end, WORDS[*word].bytes());
+                Change::Byte(at, byte) => *at.get_mut(&mut answer[..]) = *byte,
+                Change::Cut(at) => answer.truncate(at.index(answer.len())),
+                Change::Word(at, word, over) => {
+                    let at = at.index(answer.len());
+                    let end = (at + over).min(answer.len());
+                    answer.splice(at..end, WORDS[*word].bytes());
                 }
-                Change::Repeat(blob, length, times) => {
-                    let blob = blob.index(answer.len());
-                    let piece = answer[blob..(blob + length).min(answer.len())].repeat(*times);
-                    answer.splice(blob..blob, piece);
+                Change::Repeat(at, length, times) => {
+                    let at = at.index(answer.len());
+                    let piece = answer[at..(at + length).min(answer.len())].repeat(*times);
+                    answer.splice(at..at, piece);
                 }
-                Change::Mix(blob, from, length) => {
-                    let (blob, other) = (blob.index(answer.len()), from.get(seeds));
+                Change::Mix(at, from, length) => {
+                    let (at, other) = (at.index(answer.len()), from.get(seeds));
                     let from = from.index(other.len().max(1));
                     let piece = other[from.min(other.len())..(from + length).min(other.len())].to_vec();
-                    answer.splice(blob..blob, piece);
+                    answer.splice(at..at, piece);
                 }
             }
         }
@@ -157,7 +157,7 @@ impl Case {
 
 /// With its first prediction, or else its beginning, as often as there is room for.
 fn blown_up(answer: &[u8]) -> Vec<u8> {
-    let opened = answer.iter().position(|byte| *byte == b'[').map_or(0, |blob| blob + 1);
+    let opened = answer.iter().position(|byte| *byte == b'[').map_or(0, |at| at + 1);
     let inner = answer.len().saturating_sub(2).max(opened);
     let mut piece = answer[opened..inner].to_vec();
     piece.push(b',');

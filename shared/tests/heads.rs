@@ -286,8 +286,8 @@ fn a_file_cut_anywhere_says_the_right_size_or_none() {
     let _alone = alone();
     for (file, content) in good_files() {
         let whole = stored(&content);
-        let near = |place: usize| place < 3_000 || place % 65_537 < 300 || place + 300 > file.len();
-        for length in (0..file.len()).filter(|place| near(*place)) {
+        let near = |offset: usize| offset < 3_000 || offset % 65_537 < 300 || offset + 300 > file.len();
+        for length in (0..file.len()).filter(|offset| near(*offset)) {
             let (cut, ranges) = read(&file[..length]);
             assert!(ranges <= RANGES);
             match &cut {
@@ -316,9 +316,9 @@ fn a_jpeg_may_have_any_number_of_segments_of_any_length() {
         (1..=9).map(|number| profile(number, 9, if number == 9 { 30_000 } else { 65_519 })).collect();
     let (content, ranges) = read(&jpeg(&[&profiles[..], &[exif_segment(6, true)]].concat()));
     assert_eq!((content, ranges), (picture(PictureFormat::Jpeg, 6), 4));
-    let xmp = |place: u32| {
+    let xmp = |offset: u32| {
         let word = [&b"http://ns.adobe.com/xmp/extension/\0"[..], &[b'A'; 32], &3_000_000u32.to_be_bytes()].concat();
-        (0xE1, [&word[..], &(place * 65_000).to_be_bytes(), &vec![1; 65_000]].concat())
+        (0xE1, [&word[..], &(offset * 65_000).to_be_bytes(), &vec![1; 65_000]].concat())
     };
     let (content, ranges) = read(&jpeg(&(0..46).map(xmp).collect::<Vec<_>>()));
     assert!(content == picture(PictureFormat::Jpeg, 1) && ranges <= 5, "{content:?}, {ranges}");
@@ -333,10 +333,10 @@ fn a_jpeg_may_have_any_number_of_segments_of_any_length() {
 fn a_leap_that_lands_on_a_likeness_is_taken_back() {
     let _alone = alone();
     let real = (0xE4, vec![7; 20_000]);
-    // Five segments on, in the middle of a longer one, lies what looks like a segment of the run and a frame behind it.
+    // Five segments on, in the middle of a longer one, lie bytes that resemble a segment of the run and a frame behind it.
     let mut long = vec![7; 64_000];
-    let place = 3 * 20_004 - 4;
-    long[place..place + 8].copy_from_slice(&[0xFF, 0xE4, 0x4E, 0x22, 7, 7, 7, 7]);
+    let offset = 3 * 20_004 - 4;
+    long[offset..offset + 8].copy_from_slice(&[0xFF, 0xE4, 0x4E, 0x22, 7, 7, 7, 7]);
     let file = jpeg(&[real.clone(), real, (0xE5, long), (0xE6, vec![7; 30_000])]);
     assert_eq!(size(&file), Some((640, 480)));
 }
@@ -358,8 +358,8 @@ fn a_directory_at_the_end_of_a_large_tiff_takes_a_second_range() {
     let _alone = alone();
     let at = |directory_at| Tiff { directory_at, ..Tiff::sized(3, &[]) }.bytes();
     assert_eq!(read(&at(40_000_000)), (picture(PictureFormat::Tiff, 1), 2));
-    for place in FIRST - 40..FIRST + 2 {
-        assert_eq!(size(&at(place)), Some((640, 480)), "{place}");
+    for offset in FIRST - 40..FIRST + 2 {
+        assert_eq!(size(&at(offset)), Some((640, 480)), "{offset}");
     }
 }
 
@@ -515,15 +515,15 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let place = any::<Index>;
+    let offset = any::<Index>;
     let change = prop_oneof![
-        4 => (place(), any::<u8>()).prop_map(|(place, byte)| Change::Byte(place, byte)),
-        1 => place().prop_map(Change::Cut),
-        3 => (place(), 0..WORDS.len()).prop_map(|(place, word)| Change::Word(place, word)),
-        2 => (place(), 1usize..300, 1usize..40).prop_map(|(place, length, times)| Change::Repeat(place, length, times)),
-        2 => (place(), place(), place(), 1usize..300).prop_map(|(at, seed, from, length)| Change::Mix(at, seed, from, length)),
+        4 => (offset(), any::<u8>()).prop_map(|(offset, byte)| Change::Byte(offset, byte)),
+        1 => offset().prop_map(Change::Cut),
+        3 => (offset(), 0..WORDS.len()).prop_map(|(offset, word)| Change::Word(offset, word)),
+        2 => (offset(), 1usize..300, 1usize..40).prop_map(|(offset, length, times)| Change::Repeat(offset, length, times)),
+        2 => (offset(), offset(), offset(), 1usize..300).prop_map(|(at, seed, from, length)| Change::Mix(at, seed, from, length)),
     ];
-    (place(), prop::collection::vec(change, 0..6), prop::bool::weighted(0.01), place())
+    (offset(), prop::collection::vec(change, 0..6), prop::bool::weighted(0.01), offset())
         .prop_map(|(seed, changes, is_blown_up, cut)| Case { seed, changes, is_blown_up, cut })
 }
 
@@ -535,31 +535,31 @@ impl Case {
                 break;
             }
             // Nine in ten among the first bytes.
-            let near = |place: &Index, length: usize| {
-                let place = place.index(10 * length);
-                if place < length { place } else { (place % 300).min(length - 1) }
+            let near = |offset: &Index, length: usize| {
+                let offset = offset.index(10 * length);
+                if offset < length { offset } else { (offset % 300).min(length - 1) }
             };
             match change {
-                Change::Byte(place, byte) => {
-                    let place = near(place, file.len());
-                    file[place] = *byte;
+                Change::Byte(offset, byte) => {
+                    let offset = near(offset, file.len());
+                    file[offset] = *byte;
                 }
-                Change::Cut(place) => file.truncate(place.index(file.len())),
-                Change::Word(place, word) => {
-                    let place = near(place, file.len());
-                    let end = (place + WORDS[*word].len()).min(file.len());
-                    file.splice(place..end, WORDS[*word].iter().copied());
+                Change::Cut(offset) => file.truncate(offset.index(file.len())),
+                Change::Word(offset, word) => {
+                    let offset = near(offset, file.len());
+                    let end = (offset + WORDS[*word].len()).min(file.len());
+                    file.splice(offset..end, WORDS[*word].iter().copied());
                 }
-                Change::Repeat(place, length, times) => {
-                    let place = near(place, file.len());
-                    let piece = file[place..(place + length).min(file.len())].repeat(*times);
-                    file.splice(place..place, piece);
+                Change::Repeat(offset, length, times) => {
+                    let offset = near(offset, file.len());
+                    let piece = file[offset..(offset + length).min(file.len())].repeat(*times);
+                    file.splice(offset..offset, piece);
                 }
-                Change::Mix(place, seed, from, length) => {
-                    let (place, other) = (near(place, file.len()), seed.get(seeds));
+                Change::Mix(offset, seed, from, length) => {
+                    let (offset, other) = (near(offset, file.len()), seed.get(seeds));
                     let from = near(from, other.len());
                     let piece = other[from..(from + length).min(other.len())].to_vec();
-                    file.splice(place..place, piece);
+                    file.splice(offset..offset, piece);
                 }
             }
         }

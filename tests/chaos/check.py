@@ -1,17 +1,17 @@
-"""The invariants I1 to I7 and I12 of design.md, and U1, that no upload is missed: each as a function that gives the
-sentences in which the evidence breaks it."""
+"""The invariants I1 to I7 and I12 (ARCHITECTURE.md) and U1, that no upload is missed. Each is a function that
+gives a sentence for each violation that it finds in the evidence."""
 
 import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from tests.chaos.evidence import ACTIVE, ENDED, Evidence, FileSeen, ItemSeen, JobSeen, State
+from tests.chaos.evidence import ACTIVE, ENDED, DeliverySeen, Evidence, FileSeen, ItemSeen, JobSeen, State
 
-# The letters of receipts: domain/outcome.rs.
+# The letters of receipts: shared/src/domain/job/outcome.rs.
 SUCCESSFUL, FAILED, BELOW_THRESHOLD, LABELED, FILE_CHANGED, UNPROCESSED = "s", "f", "b", "l", "c", "-"
 COUNTED = {"successful": SUCCESSFUL, "failed": FAILED, "skipped": BELOW_THRESHOLD + LABELED + FILE_CHANGED}
-TOLD = ("total_items", "successful", "failed", "skipped")
+REPORTED = ("total_items", "successful", "failed", "skipped")
 EVENTS = {"completed": "auto_label.completed", "failed": "auto_label.failed"}
 
 
@@ -42,7 +42,7 @@ def i1_one_outcome_per_item(evidence: Evidence) -> Iterator[str]:
 
 
 def _recovered_rightly(evidence: Evidence) -> Iterator[str]:
-    """A retry has what is left of the job that it retries, and an undone one no draft that nobody has touched."""
+    """A retry has what is left of the job that it retries, and an undone one no draft that no person has touched."""
     jobs = {job.uid: job for job in evidence.jobs}
     for job in evidence.jobs:
         retried = jobs.get(job.retry_of or "")
@@ -60,9 +60,9 @@ def _recovered_rightly(evidence: Evidence) -> Iterator[str]:
             yield f"item {uid} has a draft of job {seen.result.job}, which was undone"
 
 
-def i2_counters_tell_the_truth(evidence: Evidence) -> Iterator[str]:
-    """Each counter is the number of recorded outcomes, at every moment a client looks; counters never go down."""
-    for before, now in pairwise(evidence.looks):
+def i2_counters_are_exact(evidence: Evidence) -> Iterator[str]:
+    """Each counter is the number of recorded outcomes, whenever a client reads it; counters never go down."""
+    for before, now in pairwise(evidence.snapshots):
         for uid, state in now.jobs.items():
             yield from _moved_rightly(uid, before.jobs.get(uid), state)
     for job in evidence.jobs:
@@ -107,26 +107,26 @@ def i3_never_over_a_persons_work(evidence: Evidence) -> Iterator[str]:
             # A draft that stood in the way may have gone with its file's bytes since.
             may_be = item in touched or drafted_before or evidence.undone or _has_changed(evidence, item)
             if letter == LABELED and not may_be:
-                yield f"item {item} counts as labeled meanwhile in job {job.uid}, and nobody labeled it"
+                yield f"item {item} counts as labeled meanwhile in job {job.uid}, and no one labeled it"
 
 
 def i4_one_active_job(evidence: Evidence) -> Iterator[str]:
     """One active job per project, also when two creates arrive at once."""
-    for look in evidence.looks:
-        active = [uid for uid, state in look.jobs.items() if state.status in ACTIVE]
+    for snapshot in evidence.snapshots:
+        active = [uid for uid, state in snapshot.jobs.items() if state.status in ACTIVE]
         if len(active) > 1:
             yield f"two jobs are active at once: {', '.join(active)}"
-        if active and look.holder not in active:
-            yield f"job {active[0]} is active, and the project belongs to {look.holder}"
+        if active and snapshot.holder not in active:
+            yield f"job {active[0]} is active, and the project belongs to {snapshot.holder}"
 
 
 def i5_every_job_ends(evidence: Evidence) -> Iterator[str]:
     """A job ends, once, and frees its project."""
-    last = evidence.looks[-1]
+    last = evidence.snapshots[-1]
     for uid, state in last.jobs.items():
         if state.status not in ENDED:
             yield f"job {uid} is still {state.status}"
-    for before, now in pairwise(evidence.looks):
+    for before, now in pairwise(evidence.snapshots):
         for uid, state in before.jobs.items():
             yield from _went_on_rightly(uid, state.status, now.jobs.get(uid))
     if last.holder is not None:
@@ -145,35 +145,35 @@ def _went_on_rightly(uid: str, before: str, now: State | None) -> Iterator[str]:
         yield f"job {uid} went back to pending"
 
 
-def i6_every_finished_job_tells(evidence: Evidence) -> Iterator[str]:
+def i6_every_finished_job_notifies(evidence: Evidence) -> Iterator[str]:
     """Exactly one event per subscription and finished job; delivered or visibly failed; the same bytes each time."""
     for job in evidence.jobs:
-        times = Counter(told.subscription for told in evidence.told if told.job == job.uid)
+        times = Counter(delivery.subscription for delivery in evidence.deliveries if delivery.job == job.uid)
         wanted = 1 if job.state.status in EVENTS else 0
         for subscription in evidence.subscriptions:
             if times[subscription] != wanted:
-                yield f"job {job.uid} is {job.state.status}, and told {subscription} {times[subscription]} times"
+                yield f"job {job.uid} is {job.state.status}, and has {times[subscription]} deliveries to {subscription}"
     jobs = {job.uid: job for job in evidence.jobs}
-    for told in evidence.told:
-        yield from _told_rightly(told.uid, told.status, told.received, told.body, told.buried)
-        status = jobs[told.job].state.status
-        if told.event != EVENTS.get(status):
-            yield f"job {told.job} is {status}, and told {told.event}"
-        payload, state = json.loads(told.body)["payload"], jobs[told.job].state
-        counted = State(payload["status"], *(payload[name] for name in TOLD))
+    for delivery in evidence.deliveries:
+        yield from _delivered_rightly(delivery)
+        state = jobs[delivery.job].state
+        if delivery.event != EVENTS.get(state.status):
+            yield f"job {delivery.job} is {state.status}, and its event is {delivery.event}"
+        payload = json.loads(delivery.body)["payload"]
+        counted = State(payload["status"], *(payload[name] for name in REPORTED))
         if counted != state:
-            yield f"job {told.job} is {state}, and told {counted}"
+            yield f"job {delivery.job} is {state}, and its event reports {counted}"
 
 
-def _told_rightly(uid: str, status: str, received: list[bytes], body: bytes, buried: bool) -> Iterator[str]:
-    if any(other != body for other in received):
-        yield f"delivery {uid} came with other bytes than are recorded"
-    if status == "pending":
-        yield f"delivery {uid} is still pending"
-    if status == "delivered" and not received:
-        yield f"delivery {uid} is delivered, and its receiver does not know it"
-    if status == "failed" and not buried:
-        yield f"delivery {uid} failed, and is not among the dead letters"
+def _delivered_rightly(delivery: DeliverySeen) -> Iterator[str]:
+    if any(body != delivery.body for body in delivery.received):
+        yield f"delivery {delivery.uid} came with other bytes than are recorded"
+    if delivery.status == "pending":
+        yield f"delivery {delivery.uid} is still pending"
+    if delivery.status == "delivered" and not delivery.received:
+        yield f"delivery {delivery.uid} is delivered, and its receiver does not know it"
+    if delivery.status == "failed" and not delivery.is_dead_letter:
+        yield f"delivery {delivery.uid} failed, and is not among the dead letters"
 
 
 def i7_cancel_means_stop(evidence: Evidence) -> Iterator[str]:
@@ -181,8 +181,8 @@ def i7_cancel_means_stop(evidence: Evidence) -> Iterator[str]:
     for cancel in evidence.cancels:
         if cancel.asked_after:
             yield f"job {cancel.job} was cancelled, and asked about {len(cancel.asked_after)} more items"
-        if evidence.looks[-1].jobs[cancel.job].status != "cancelled":
-            yield f"job {cancel.job} was cancelled, and is {evidence.looks[-1].jobs[cancel.job].status}"
+        if evidence.snapshots[-1].jobs[cancel.job].status != "cancelled":
+            yield f"job {cancel.job} was cancelled, and is {evidence.snapshots[-1].jobs[cancel.job].status}"
 
 
 def i12_no_work_is_lost(evidence: Evidence) -> Iterator[str]:
@@ -207,8 +207,8 @@ def _has_changed(evidence: Evidence, item: str) -> bool:
 
 
 def u1_no_upload_is_missed(evidence: Evidence) -> Iterator[str]:
-    """What S3 has told of a file is known of its item, however late, often and out of order; and a project that labels
-    uploads has labeled it, or says in a job's report why not."""
+    """An item knows the last event of its file, however late, often and out of order events came. A project that labels
+    uploads has labeled the item, or a job's report says why not."""
     items = {item.key: item for item in evidence.items.values()}
     for key, file in evidence.files.items():
         item = items.get(key)
@@ -222,7 +222,7 @@ def u1_no_upload_is_missed(evidence: Evidence) -> Iterator[str]:
 
 
 def waits_for_labels(file: FileSeen) -> bool:
-    return file.etag is not None and file.is_readable and not file.is_buried
+    return file.etag is not None and file.is_readable and not file.is_dead_letter
 
 
 def is_labeled(item: ItemSeen, jobs: list[JobSeen]) -> bool:
@@ -237,7 +237,7 @@ def is_labeled(item: ItemSeen, jobs: list[JobSeen]) -> bool:
 def is_heard(file: FileSeen, item: ItemSeen | None) -> bool:
     """The item knows what its file is."""
     # Otherwise its owner finds the reason in a list, or the operator in the dead letters.
-    if not file.is_readable or file.is_buried:
+    if not file.is_readable or file.is_dead_letter:
         return True
     if file.etag is None:
         # A deletion that is heard while its upload is being read: the item's next job fails it (decision 0021).
@@ -247,11 +247,11 @@ def is_heard(file: FileSeen, item: ItemSeen | None) -> bool:
 
 INVARIANTS = (
     i1_one_outcome_per_item,
-    i2_counters_tell_the_truth,
+    i2_counters_are_exact,
     i3_never_over_a_persons_work,
     i4_one_active_job,
     i5_every_job_ends,
-    i6_every_finished_job_tells,
+    i6_every_finished_job_notifies,
     i7_cancel_means_stop,
     i12_no_work_is_lost,
     u1_no_upload_is_missed,

@@ -1,4 +1,4 @@
-"""What S3 tells of files while schedules are played: kept, to be told again; and what ingest gave up."""
+"""The events of S3 while schedules are played, kept to be sent again; and the dead letters of ingest."""
 
 import json
 import threading
@@ -27,28 +27,28 @@ class Events:
 
     def keep(self, body: str) -> None:
         with self._lock:
-            self._bodies[_place_of(body)[0]].append(body)
+            self._bodies[_object_of(body)[0]].append(body)
 
 
 class UploadDeadLetters:
-    """What ingest gave up, with the reason beside it."""
+    """The messages that ingest gave up."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._places: set[tuple[str, str]] = set()
+        self._objects: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def keys(self, project: str) -> set[str]:
         """The keys of the project's items of whose files an event was given up."""
         with self._lock:
             for body in _taken(self._url, wait_seconds=0):
-                self._places.add(_place_of(body))
-            return {key for of, key in self._places if of == project}
+                self._objects.add(_object_of(body))
+            return {key for of, key in self._objects if of == project}
 
 
 @contextmanager
 def overheard(stack: Stack) -> Iterator[Events]:
-    """Listens to what S3 tells of all projects."""
+    """Keeps the events of all projects' objects while the block runs."""
     sqs, events, name = client("sqs"), client("events"), f"chaos-{uuid.uuid4().hex[:8]}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -85,7 +85,7 @@ def _taken(url: str, wait_seconds: int) -> Iterator[str]:
             yield message["Body"]
 
 
-def _place_of(body: str) -> tuple[str, str]:
+def _object_of(body: str) -> tuple[str, str]:
     """The project and the item's key that an event is about; both empty if it is about no project's object."""
     try:
         event = json.loads(body)

@@ -27,8 +27,8 @@ class State:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A project at one moment: its jobs, and who holds its lock, read in one transaction."""
+class Snapshot:
+    """A project at one moment: its jobs and the holder of its lock, read in one transaction."""
 
     jobs: dict[str, State]
     holder: str | None
@@ -50,8 +50,8 @@ class JobSeen:
     state: State
     shown: Json  # by the API
     lines: list[Line]  # of the manifest
-    chunks: dict[tuple[int, int], range]  # of the plan: places in `lines`
-    receipts: dict[tuple[int, int], str]  # a letter for each item: see domain/outcome.rs
+    chunks: dict[tuple[int, int], range]  # of the plan: indexes into `lines`
+    receipts: dict[tuple[int, int], str]  # a letter for each item: see shared/src/domain/job/outcome.rs
     retry_of: str | None = None
     is_by_upload: bool = False
 
@@ -66,11 +66,10 @@ class JobSeen:
 
     def settled(self) -> list[tuple[Line, str]]:
         """(line, letter) of every receipt."""
-        places = [(self.chunks.get(chunk, range(0)), letters) for chunk, letters in self.receipts.items()]
         return [
-            (self.lines[place], letter)
-            for of_chunk, letters in places
-            for place, letter in zip(of_chunk, letters, strict=False)
+            (self.lines[index], letter)
+            for chunk, letters in self.receipts.items()
+            for index, letter in zip(self.chunks.get(chunk, range(0)), letters, strict=False)
         ]
 
     def tally(self) -> Counter[str]:
@@ -95,7 +94,7 @@ class ItemSeen:
     result: Result | None
     rejected: list[Result] = field(default_factory=list)
     key: str = ""
-    etag: str | None = None  # of its file, as far as S3 has told
+    etag: str | None = None  # of its file, by the last event of S3
     is_deleted: bool = False
     changes: int = 0  # of its file
 
@@ -121,11 +120,11 @@ class FileSeen:
     is_readable: bool
     has_changed: bool  # ever: other bytes that could be read, or a deletion
     is_new: bool  # it was written when there was no item of its key
-    is_buried: bool = False  # an event of it is a dead letter
+    is_dead_letter: bool = False  # an event of it is a dead letter
 
 
 @dataclass(frozen=True)
-class Told:
+class DeliverySeen:
     """A delivery of a job's end: its record, and the bodies that came with its uid."""
 
     uid: str
@@ -135,7 +134,7 @@ class Told:
     status: str
     body: bytes
     received: list[bytes]
-    buried: bool
+    is_dead_letter: bool
 
 
 @dataclass(frozen=True)
@@ -151,10 +150,10 @@ class Evidence:
     """Everything about one schedule."""
 
     items: dict[str, ItemSeen]
-    looks: list[Look]  # in order; the last one after everything was repeated
+    snapshots: list[Snapshot]  # in order; the last one after everything was repeated
     jobs: list[JobSeen]
     reviews: list[Reviewed]
-    told: list[Told]
+    deliveries: list[DeliverySeen]
     subscriptions: list[str]
     cancels: list[Cancelled]
     created: list[str]  # jobs that a client was answered with 202

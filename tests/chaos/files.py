@@ -25,9 +25,9 @@ class File:
     has_changed: bool = False
     is_new: bool = False
 
-    def seen(self, is_buried: bool) -> FileSeen:
+    def seen(self, is_dead_letter: bool) -> FileSeen:
         etag = hashlib.md5(self.content).hexdigest() if self.content is not None else None
-        return FileSeen(etag, self.is_readable, self.has_changed, self.is_new, is_buried)
+        return FileSeen(etag, self.is_readable, self.has_changed, self.is_new, is_dead_letter)
 
 
 class Files:
@@ -49,9 +49,9 @@ class Files:
     def keys(self) -> list[str]:
         return list(self._files)
 
-    def seen(self, buried: set[str]) -> dict[str, FileSeen]:
+    def seen(self, dead_letters: set[str]) -> dict[str, FileSeen]:
         with self._lock:
-            return {key: file.seen(key in buried) for key, file in self._files.items()}
+            return {key: file.seen(key in dead_letters) for key, file in self._files.items()}
 
     def do(self, act: Act) -> None:
         """What an act does to a file."""
@@ -75,14 +75,14 @@ class Files:
                     self._allow(key, True)
                     self._put(key, replace(file, content=self._content(), is_readable=True, has_changed=True))
 
-    def tell_again(self, system: System, act: Act) -> None:
-        """All that S3 has told of the project, twice and in no order."""
+    def send_again(self, system: System, act: Act) -> None:
+        """All events of the project's files, twice and in no order."""
         bodies = self._events.of(self._project) * 2
         random.Random(act.choice).shuffle(bodies)
-        uploads.tell(system, bodies)
+        uploads.send(system, bodies)
 
     def mark_end(self) -> None:
-        """A last file: once it is an item, what was told before it has been heard."""
+        """A last file: once it is an item, all earlier events have been read."""
         with self._lock:
             self._put("last.png", File(self._content(), is_new=True))
 

@@ -23,7 +23,7 @@ from local.receiver import Delivery, Receiver
 from local.up import Stack
 from tests.chaos.check import is_heard, is_labeled, waits_for_labels
 from tests.chaos.events import Events, UploadDeadLetters
-from tests.chaos.evidence import ENDED, Cancelled, Evidence, ItemSeen, JobSeen, Look, Reviewed, Told
+from tests.chaos.evidence import ENDED, Cancelled, DeliverySeen, Evidence, ItemSeen, JobSeen, Reviewed, Snapshot
 from tests.chaos.faulty import Faults
 from tests.chaos.files import Files
 from tests.chaos.proxy import UID
@@ -45,16 +45,16 @@ from tests.system.system import System
 Json = dict[str, Any]
 
 EVENTS = ["auto_label.completed", "auto_label.failed"]
-# By then all jobs have ended (I5), and as long after it all are told (I6), whatever went wrong.
+# By then all jobs have ended (I5), and as long after it all events are delivered (I6), whatever went wrong.
 BOUND_SECONDS = 120.0
-LOOK_SECONDS = 0.15
+POLL_SECONDS = 0.15
 QUIET_SECONDS = 1.5
 WAIT_SECONDS = 2.0  # for what an act needs to be there
 TRIES = 8
 OUTBOX_SECONDS = 2.0
 RUNNING_SECONDS = 20.0  # a job that does not run by then never does
 LABELED = 6  # items that a person labels, one after the other
-# A cancel may take a second and the model's latency to reach a worker (design.md, 9); half a second is the machine's.
+# A cancel may take a second and the model's latency to reach a worker (I7); half a second is the machine's.
 SEEN_SECONDS = 1.0 + settings.ENDPOINT_LATENCY_MS / 1_000 + 0.5
 
 
@@ -90,7 +90,7 @@ class Lane:
 
     @property
     def names(self) -> list[str]:
-        """What its calls can be told by when they are about no project yet."""
+        """What identifies its calls when they are about no project yet."""
         return [self.organization, hashlib.sha256(self.system.stack.key.encode()).hexdigest()]
 
 
@@ -118,7 +118,7 @@ class Play:
         self._project = ""
         self._files: Files | None = None  # of a schedule with files
         self._items: list[str] = []
-        self._looks: list[Look] = []
+        self._snapshots: list[Snapshot] = []
         self._reviews: list[Reviewed] = []
         self._created: list[str] = []
         self._cancels: dict[str, int] = {}  # where the endpoint's log stood once a cancel had to be seen
@@ -187,22 +187,22 @@ class Play:
                 if since is not None and (now - since) * 1_000 >= act.at_ms:
                     waiting.remove(act)
                     begun.append(pool.submit(self._do, act))
-            if self._look() and not waiting and all(act.done() for act in begun):
+            if self._observe() and not waiting and all(act.done() for act in begun):
                 break
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
         for one in begun:
             one.result()
 
     def _has_run(self) -> bool:
-        states = self._looks[-1].jobs.values() if self._looks else ()
+        states = self._snapshots[-1].jobs.values() if self._snapshots else ()
         return any(state.status != "pending" for state in states)
 
-    def _look(self) -> bool:
-        """Looks at the project. Whether its jobs have all ended."""
-        look = self._table.look(self._project, self._table.jobs_of(self._project))
-        if not self._looks or look != self._looks[-1]:
-            self._looks.append(look)
-        return all(state.status in ENDED for state in look.jobs.values())
+    def _observe(self) -> bool:
+        """Takes a snapshot of the project. Whether its jobs have all ended."""
+        snapshot = self._table.snapshot(self._project, self._table.jobs_of(self._project))
+        if not self._snapshots or snapshot != self._snapshots[-1]:
+            self._snapshots.append(snapshot)
+        return all(state.status in ENDED for state in snapshot.jobs.values())
 
     def _do(self, act: Act) -> None:
         match act.deed:
@@ -235,7 +235,7 @@ class Play:
                     self._invoke("Plan", {"job": job})
             case Deed.EVENTS_AGAIN:
                 if self._files:
-                    self._files.tell_again(self._system, act)
+                    self._files.send_again(self._system, act)
             case Deed.REFUSE:
                 self._faults.concurrency.refuse(chosen(list(REFUSED), act), REFUSED_SECONDS)
 
@@ -331,12 +331,12 @@ class Play:
     def _repeat(self, at: float) -> None:
         """What comes once more after the end, and what people do about it."""
         if self._files:
-            self._files.tell_again(self._system, self._schedule.acts[0])
+            self._files.send_again(self._system, self._schedule.acts[0])
             self._files.mark_end()
         for act in self._schedule.acts:
-            if act.deed in RECOVERY and self._looks[-1].jobs:
-                self._recover(act, chosen(list(self._looks[-1].jobs), act))
-            for job in self._looks[-1].jobs if act.deed in LATE else ():
+            if act.deed in RECOVERY and self._snapshots[-1].jobs:
+                self._recover(act, chosen(list(self._snapshots[-1].jobs), act))
+            for job in self._snapshots[-1].jobs if act.deed in LATE else ():
                 match act.deed:
                     case Deed.FINALIZE_AGAIN:
                         self._invoke("Finalize", {"job": job})
@@ -353,8 +353,8 @@ class Play:
             if response and response.status_code == httpx.codes.ACCEPTED:
                 self._created.append(response.json()["uid"])
             deadline = time.monotonic() + BOUND_SECONDS
-            while not self._look() and time.monotonic() < deadline:
-                time.sleep(LOOK_SECONDS)
+            while not self._observe() and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
         else:
             with ThreadPoolExecutor(2) as both:
                 done = list(both.map(self._discard, [job, job]))
@@ -379,14 +379,14 @@ class Play:
                 queues.send_message(QueueUrl=url, MessageBody=body)
 
     def _wait_until_quiet(self, at: float) -> None:
-        """Until nothing moves any more, and everything is told."""
+        """Until nothing moves any more, and every event is delivered."""
         quiet_since = time.monotonic()
         deadline = quiet_since + BOUND_SECONDS
         while time.monotonic() < deadline:
-            looks = len(self._looks)
-            ended = self._look()
+            snapshots = len(self._snapshots)
+            ended = self._observe()
             pending = [row for row in self._deliveries(at) if row["status"]["S"] == "pending"]
-            if len(self._looks) != looks or pending or not ended or not self._are_files_heard():
+            if len(self._snapshots) != snapshots or pending or not ended or not self._are_files_heard():
                 quiet_since = time.monotonic()
             for row in pending:
                 due = float(row["active_sk"]["S"].partition("#")[0]) / 1e6 if "active_sk" in row else math.inf
@@ -394,7 +394,7 @@ class Play:
                     self._table.age_in_outbox(row["uid"]["S"])
             if time.monotonic() - quiet_since > QUIET_SECONDS:
                 return
-            time.sleep(2 * LOOK_SECONDS)
+            time.sleep(2 * POLL_SECONDS)
 
     def _are_files_heard(self) -> bool:
         """Each item knows its file; and is labeled, of a project that labels uploads."""
@@ -409,7 +409,7 @@ class Play:
         waiting = [items[key] for key, file in files.items() if waits_for_labels(file) and not items[key].results]
         if not (waiting and self._labels_uploads()):
             return True
-        jobs = [self._job(uid) for uid in self._looks[-1].jobs]
+        jobs = [self._job(uid) for uid in self._snapshots[-1].jobs]
         return all(is_labeled(item, jobs) or self._undone for item in waiting)
 
     def _labels_uploads(self) -> bool:
@@ -420,18 +420,18 @@ class Play:
 
     def _deliveries(self, at: float) -> list[Json]:
         """The deliveries of this project's jobs."""
-        jobs = self._looks[-1].jobs
+        jobs = self._snapshots[-1].jobs
         return [row for row in self._table.deliveries_since(self._lane.organization, at) if job_of(row) in jobs]
 
     def _evidence(self, at: float, fired: list[str], seconds: float) -> Evidence:
         jobs, items = self._of_one_moment()
-        self._looks.append(self._looks[-1])
+        self._snapshots.append(self._snapshots[-1])
         return Evidence(
             items=items,
-            looks=self._looks,
+            snapshots=self._snapshots,
             jobs=jobs,
             reviews=self._reviews,
-            told=self._told(at),
+            deliveries=self._delivered(at),
             subscriptions=list(self._lane.receivers),
             cancels=[self._cancelled(job, since) for job, since in self._cancels.items()],
             created=self._created,
@@ -447,12 +447,12 @@ class Play:
         """Jobs and items. After a cancel a worker may still commit what was in flight: between two reads, too."""
         deadline = time.monotonic() + BOUND_SECONDS
         while True:
-            self._look()
-            looks = len(self._looks)
-            jobs = [self._job(uid) for uid in self._looks[-1].jobs]
+            self._observe()
+            snapshots = len(self._snapshots)
+            jobs = [self._job(uid) for uid in self._snapshots[-1].jobs]
             items = self._table.items(self._items)
-            self._look()
-            if len(self._looks) == looks or time.monotonic() > deadline:
+            self._observe()
+            if len(self._snapshots) == snapshots or time.monotonic() > deadline:
                 return jobs, items
 
     def _job(self, uid: str) -> JobSeen:
@@ -463,14 +463,14 @@ class Play:
         is_by_upload = shown["trigger"] == "upload"
         return JobSeen(uid, state, shown, lines, chunks, receipts_of(rows), shown["retry_of"], is_by_upload)
 
-    def _told(self, at: float) -> list[Told]:
+    def _delivered(self, at: float) -> list[DeliverySeen]:
         received: dict[str, list[Delivery]] = {}
         for receiver in self._lane.receivers.values():
             for delivery in receiver.taken():
                 received.setdefault(delivery.uid, []).append(delivery)
-        rows, buried = self._deliveries(at), self._lane.dead.uids()
+        rows, dead_letters = self._deliveries(at), self._lane.dead.uids()
         return [
-            Told(
+            DeliverySeen(
                 uid=row["uid"]["S"],
                 subscription=row["subscription"]["S"],
                 job=job_of(row),
@@ -478,14 +478,14 @@ class Play:
                 status=row["status"]["S"],
                 body=row["body"]["S"].encode(),
                 received=[delivery.body for delivery in received.get(row["uid"]["S"], [])],
-                buried=row["uid"]["S"] in buried,
+                is_dead_letter=row["uid"]["S"] in dead_letters,
             )
             for row in rows
         ]
 
     def _cancelled(self, job: str, since: int) -> Cancelled:
         """What was asked later; of a project whose next job asks about the same items that says nothing."""
-        is_last = job == list(self._looks[-1].jobs)[-1]
+        is_last = job == list(self._snapshots[-1].jobs)[-1]
         return Cancelled(job, [item for item in asked_since(since)[0] if item in self._items and is_last])
 
 

@@ -24,7 +24,7 @@ from microburst.core.context import RequestContext
 from microburst.core.pipeline import Microburst
 from microburst.rules import Decision
 
-from tests.chaos.schedule import FORBIDDEN, NOBODY
+from tests.chaos.schedule import FORBIDDEN, NO_PROCESS
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ class Scopes:
 
 
 class Proxy(Microburst):  # type: ignore[misc] # without types
-    """The proxy, its rules told apart by project. `parent` is the process whose children may be killed."""
+    """The proxy, with rules of its own for each project. `parent` is the process whose children may be killed."""
 
     def __init__(self, upstream: str, parent: int) -> None:
         super().__init__(upstream, fired_capacity=100_000)
@@ -140,7 +140,7 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         event = self.fired[-1]
         victim = await asyncio.to_thread(self._caller, request)
         if victim is None:
-            event.note = NOBODY
+            event.note = NO_PROCESS
         if effect == "kill after":
             # Frozen meanwhile: nothing of it runs between the effect and its end.
             if victim:
@@ -154,7 +154,7 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
     def _caller(self, request: web.Request) -> psutil.Process | None:
         """The process at the other end of the connection, if it is a child of the emulator."""
         _, port = request.get_extra_info("peername")
-        # One look at all connections: a look at each child's takes longer than callers wait for an answer.
+        # One list of all connections: a list for each child takes longer than callers wait for an answer.
         there = (of.pid for of in psutil.net_connections("tcp4") if of.laddr[1:] == (port,))
         pid = next((pid for pid in there if pid), None)
         return next((child for child in self._parent.children() if child.pid == pid), None)

@@ -37,7 +37,7 @@ class Outcome:
     wrong: list[str]
 
     def __str__(self) -> str:
-        history = [str(look) for look in self.evidence.looks] if self.evidence else []
+        history = [str(snapshot) for snapshot in self.evidence.snapshots] if self.evidence else []
         fired = [f"fired: {self.evidence.fired}"] if self.evidence else []
         return "\n    ".join([f"{self.schedule}", *self.wrong, *fired, *history])
 
@@ -73,7 +73,7 @@ class Report:
             "files": len(seen),
             "changed": sum(file.has_changed for file in seen),
             "unreadable": sum(not file.is_readable for file in seen),
-            "given up": sum(file.is_buried for file in seen),
+            "given up": sum(file.is_dead_letter for file in seen),
             "jobs by uploads": uploaded,
         }
         return Counter(counts)
@@ -87,14 +87,14 @@ class Report:
 
     def __str__(self) -> str:
         seconds = sorted(evidence.seconds for evidence in self._evidence()) or [0.0]
-        told = Counter(told.status for evidence in self._evidence() for told in evidence.told)
+        deliveries = Counter(one.status for evidence in self._evidence() for one in evidence.deliveries)
         lines = [
             f"{len(self.outcomes)} schedules in {self.seconds:.0f} s, {len(self.broken)} with violations",
             f"seconds of one: median {seconds[len(seconds) // 2]:.1f}, longest {seconds[-1]:.1f}",
             f"faults fired: {dict(self.fired.most_common())}",
             f"deeds: {dict(self.deeds.most_common())}",
             f"jobs by final status: {dict(self.statuses.most_common())}",
-            f"deliveries by final status: {dict(told.most_common())}",
+            f"deliveries by final status: {dict(deliveries.most_common())}",
             f"files: {dict(self.files)}",
             f"answers: {dict(sorted(self.answers.items()))}",
         ]

@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 
 # Of a kill that came too late, since the caller had hung up.
-NOBODY = "nobody found to kill"
+NO_PROCESS = "no process found to kill"
 KILLED = (Kind.KILLED_BEFORE, Kind.KILLED_AFTER)
 COMMON = (Kind.THROTTLED, Kind.ERROR, Kind.RESET, Kind.LOST, Kind.SLOW, *KILLED)
 MODEL = "sagemaker-runtime"
@@ -162,7 +162,7 @@ def error(code: str, status: int, fields: Json | None = None) -> Json:
     return {"error": {"code": code, "status": status, "message": "Injected.", "fields": fields}}
 
 
-# Of the objects that the proxy is told to forbid.
+# Of the objects that the proxy forbids.
 FORBIDDEN = "forbidden object"
 FORBIDDEN_RULE = {
     "service": "s3",
@@ -179,7 +179,7 @@ class Deed(StrEnum):
 
     CREATE = "create"
     CANCEL = "cancel"
-    STOP = "stop"  # somebody stops the execution from the console
+    STOP = "stop"  # a person stops the execution from the console
     LABEL = "label"  # a person gives a few items results of her own
     ACCEPT = "accept"
     CORRECT = "correct"
@@ -196,7 +196,7 @@ class Deed(StrEnum):
     REWRITE = "rewrite"  # by the same bytes
     FORBID = "overwrite, unreadable"  # by other bytes, which ingest may not read
     DELETE = "delete"  # a file
-    EVENTS_AGAIN = "events again"  # all that S3 has told of the project, twice and in no order
+    EVENTS_AGAIN = "events again"  # all events of the project's files, twice and in no order
     REFUSE = "refuse invocations"  # of one function, whatever they are about
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from local.aws import client
 from local.up import Stack
-from tests.chaos.evidence import COUNTERS, ItemSeen, Line, Look, Result, State
+from tests.chaos.evidence import COUNTERS, ItemSeen, Line, Result, Snapshot, State
 
 Json = dict[str, Any]
 Row = dict[str, Any]
@@ -24,13 +24,13 @@ class Table:
         self._bucket = stack.outputs["BucketName"]
         self._dynamodb, self._s3 = client("dynamodb"), client("s3")
 
-    def look(self, project: str, jobs: list[str]) -> Look:
+    def snapshot(self, project: str, jobs: list[str]) -> Snapshot:
         """These jobs and the project's lock, as of one moment."""
         keys = [key(f"PROJECT#{project}", "LOCK"), *(key(f"JOB#{uid}", "JOB") for uid in jobs)]
         gets = [{"Get": {"TableName": self._name, "Key": one}} for one in keys]
         lock, *rows = self._dynamodb.transact_get_items(TransactItems=gets)["Responses"]
         states = {uid: state_of(row["Item"]) for uid, row in zip(jobs, rows, strict=True)}
-        return Look(states, lock["Item"]["job"]["S"] if "Item" in lock else None)
+        return Snapshot(states, lock["Item"]["job"]["S"] if "Item" in lock else None)
 
     def jobs_of(self, project: str) -> list[str]:
         """Every job that the project has had, the oldest first."""
@@ -79,14 +79,14 @@ class Table:
         return packed
 
     def age_in_outbox(self, delivery: str) -> None:
-        """As if nobody had claimed the delivery for long. One that was claimed meanwhile stays as it is."""
+        """Makes the delivery due, as if no worker had claimed it for long; not one that was claimed meanwhile."""
         try:
             self._dynamodb.update_item(
                 TableName=self._name,
                 Key=key(f"DELIVERY#{delivery}", "DELIVERY"),
-                UpdateExpression="SET active_sk = :place",
+                UpdateExpression="SET active_sk = :due",
                 ConditionExpression="attribute_exists(active_pk)",
-                ExpressionAttributeValues={":place": {"S": f"{0:016}#{delivery}"}},
+                ExpressionAttributeValues={":due": {"S": f"{0:016}#{delivery}"}},
             )
         except self._dynamodb.exceptions.ConditionalCheckFailedException:
             return

@@ -11,28 +11,31 @@ import pytest
 from tests.chaos import check
 from tests.chaos.evidence import (
     Cancelled,
+    DeliverySeen,
     Evidence,
     FileSeen,
     ItemSeen,
     JobSeen,
     Line,
-    Look,
     Result,
     Reviewed,
+    Snapshot,
     State,
-    Told,
 )
 from tests.chaos.schedule import schedule_of
 
 ITEMS = ("a", "b", "c", "d", "e", "f")
 # Each letter that a receipt may have, as Rust reads it, and the counter of its outcome.
 LETTERS = re.compile(r"'(.)' => Some\(\(OutcomeKind::(\w+)")
-OUTCOMES = Path(__file__).parents[2] / "shared/src/domain/outcome.rs"
+OUTCOMES = Path(__file__).parents[2] / "shared/src/domain/job/outcome.rs"
 JOB, OTHER, HOOK = "job-1", "job-2", "hook-1"
 DRAFT = Result("draft", JOB, 0)
 END = State("completed", total=5, successful=3, failed=1, skipped=1)
 PAYLOAD = {"status": "completed", "total_items": 5, "successful": 3, "failed": 1, "skipped": 1}
 BODY = json.dumps({"payload": PAYLOAD}).encode()
+DELIVERY = DeliverySeen(
+    "delivery-1", HOOK, JOB, "auto_label.completed", "delivered", BODY, [BODY, BODY], is_dead_letter=False
+)
 
 
 def healthy() -> Evidence:
@@ -56,14 +59,14 @@ def healthy() -> Evidence:
     )
     return Evidence(
         items=items,
-        looks=[
-            Look({JOB: State("pending", 0, 0, 0, 0)}, JOB),
-            Look({JOB: State("running", 5, 3, 0, 0)}, JOB),
-            Look({JOB: END}, None),
+        snapshots=[
+            Snapshot({JOB: State("pending", 0, 0, 0, 0)}, JOB),
+            Snapshot({JOB: State("running", 5, 3, 0, 0)}, JOB),
+            Snapshot({JOB: END}, None),
         ],
         jobs=[job],
         reviews=[Reviewed("a", "accept"), Reviewed("b", "reject"), Reviewed("e", "label", b"hers")],
-        told=[Told("told-1", HOOK, JOB, "auto_label.completed", "delivered", BODY, [BODY, BODY], buried=False)],
+        deliveries=[DELIVERY],
         subscriptions=[HOOK],
         cancels=[],
         created=[JOB],
@@ -96,39 +99,41 @@ def with_file(key: str, **changes: object) -> Callable[[Evidence], Evidence]:
     return lambda seen: replace(seen, files={**seen.files, key: replace(seen.files[key], **changes)})  # type: ignore[arg-type]
 
 
-def with_new_file(is_buried: bool = False, **changes: object) -> Callable[[Evidence], Evidence]:
+def with_new_file(is_dead_letter: bool = False, **changes: object) -> Callable[[Evidence], Evidence]:
     """A seventh item, which came by upload and was labeled by no job."""
 
     def changed(seen: Evidence) -> Evidence:
         item = replace(ItemSeen("g", None, key="g", etag="g1"), **changes)  # type: ignore[arg-type]
-        file = FileSeen("g1", is_readable=True, has_changed=False, is_new=True, is_buried=is_buried)
+        file = FileSeen("g1", is_readable=True, has_changed=False, is_new=True, is_dead_letter=is_dead_letter)
         return replace(seen, items={**seen.items, "g": item}, files={**seen.files, "g": file})
 
     return changed
 
 
-def with_look(place: int, *states: State, holder: str | None = JOB) -> Callable[[Evidence], Evidence]:
+def with_snapshot(index: int, *states: State, holder: str | None = JOB) -> Callable[[Evidence], Evidence]:
     def changed(seen: Evidence) -> Evidence:
-        looks = list(seen.looks)
-        looks[place] = Look(dict(zip((JOB, OTHER), states, strict=False)), holder)
-        return replace(seen, looks=looks)
+        snapshots = list(seen.snapshots)
+        snapshots[index] = Snapshot(dict(zip((JOB, OTHER), states, strict=False)), holder)
+        return replace(seen, snapshots=snapshots)
 
     return changed
 
 
-def with_told(**changes: object) -> Callable[[Evidence], Evidence]:
-    return lambda seen: replace(seen, told=[replace(seen.told[0], **changes)])  # type: ignore[arg-type]
+def with_delivery(**changes: object) -> Callable[[Evidence], Evidence]:
+    return lambda seen: replace(seen, deliveries=[replace(seen.deliveries[0], **changes)])  # type: ignore[arg-type]
 
 
 def cancelled(asked_after: list[str], status: str = "cancelled") -> Callable[[Evidence], Evidence]:
-    """The job, cancelled; it tells nobody, and nothing but the model's log may speak against it."""
+    """The job, cancelled; it has no delivery, and only the model's log can contradict it."""
 
     def changed(seen: Evidence) -> Evidence:
         state = replace(END, status=status)
         jobs = [replace(seen.jobs[0], state=state)]
-        looks = [*seen.looks[:-1], Look({JOB: state}, None)]
-        told = [] if status == "cancelled" else seen.told
-        return replace(seen, jobs=jobs, looks=looks, told=told, cancels=[Cancelled(JOB, asked_after)])
+        snapshots = [*seen.snapshots[:-1], Snapshot({JOB: state}, None)]
+        deliveries = [] if status == "cancelled" else seen.deliveries
+        return replace(
+            seen, jobs=jobs, snapshots=snapshots, deliveries=deliveries, cancels=[Cancelled(JOB, asked_after)]
+        )
 
     return changed
 
@@ -158,38 +163,38 @@ BREAKAGES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "a receipt of another size": ("I1", with_job(receipts={(0, 0): "ssss", (0, 1): "fl"})),
     "a chunk that counted twice": ("I2", with_job(state=replace(END, total=8, successful=6))),
     "a chunk that did not count": ("I2", with_job(state=replace(END, successful=0))),
-    "a counter that went down": ("I2", with_look(1, State("running", 5, 4, 0, 0))),
-    "more outcomes than items": ("I2", with_look(1, State("running", 2, 3, 0, 0))),
+    "a counter that went down": ("I2", with_snapshot(1, State("running", 5, 4, 0, 0))),
+    "more outcomes than items": ("I2", with_snapshot(1, State("running", 2, 3, 0, 0))),
     "the API shows other numbers": ("I2", with_job(shown={**healthy().jobs[0].shown, "failed_items": 0})),
     "completed before the end": ("I2", with_job(state=replace(END, total=6))),
     "a person's result is written over": ("I3", with_item("e", DRAFT)),
     "a person's result is changed": ("I3", with_item("e", Result("accepted", None, 1, b"other"))),
     "an accepted draft is a draft again": ("I3", with_item("a", DRAFT)),
     "a rejected draft is back": ("I3", with_item("b", DRAFT)),
-    "nobody labeled it": ("I3", lambda seen: replace(seen, reviews=seen.reviews[:2])),
-    "two jobs at once": ("I4", with_look(1, RUNNING, RUNNING)),
-    "an active job without the project": ("I4", with_look(1, RUNNING, holder=None)),
-    "a job that does not end": ("I5", with_look(-1, RUNNING)),
-    "a project that is not freed": ("I5", with_look(-1, END)),
-    "an end that changes": ("I5", with_look(1, State("failed", 5, 3, 0, 0), holder=None)),
-    "a job that goes back": ("I5", lambda seen: replace(seen, looks=[seen.looks[1], *seen.looks])),
-    "a job that is gone": ("I5", with_look(-1, holder=None)),
+    "no one labeled it": ("I3", lambda seen: replace(seen, reviews=seen.reviews[:2])),
+    "two jobs at once": ("I4", with_snapshot(1, RUNNING, RUNNING)),
+    "an active job without the project": ("I4", with_snapshot(1, RUNNING, holder=None)),
+    "a job that does not end": ("I5", with_snapshot(-1, RUNNING)),
+    "a project that is not freed": ("I5", with_snapshot(-1, END)),
+    "an end that changes": ("I5", with_snapshot(1, State("failed", 5, 3, 0, 0), holder=None)),
+    "a job that goes back": ("I5", lambda seen: replace(seen, snapshots=[seen.snapshots[1], *seen.snapshots])),
+    "a job that is gone": ("I5", with_snapshot(-1, holder=None)),
     "a job that was promised": ("I5", lambda seen: replace(seen, created=[JOB, OTHER])),
-    "an event that is not told": ("I6", lambda seen: replace(seen, told=[])),
-    "an event that is told twice": (
+    "an event without a delivery": ("I6", lambda seen: replace(seen, deliveries=[])),
+    "an event with two deliveries": (
         "I6",
-        lambda seen: replace(seen, told=[*seen.told, replace(seen.told[0], uid="x")]),
+        lambda seen: replace(seen, deliveries=[*seen.deliveries, replace(seen.deliveries[0], uid="x")]),
     ),
-    "an event for somebody else": ("I6", with_told(subscription="hook-2")),
-    "the wrong event": ("I6", with_told(event="auto_label.failed")),
-    "other bytes the second time": ("I6", with_told(received=[BODY, b"{}"])),
-    "delivered, and never received": ("I6", with_told(received=[])),
-    "pending for ever": ("I6", with_told(status="pending")),
+    "an event for another subscription": ("I6", with_delivery(subscription="hook-2")),
+    "the wrong event": ("I6", with_delivery(event="auto_label.failed")),
+    "other bytes the second time": ("I6", with_delivery(received=[BODY, b"{}"])),
+    "delivered, and never received": ("I6", with_delivery(received=[])),
+    "pending for ever": ("I6", with_delivery(status="pending")),
     "an event with other numbers": (
         "I6",
-        with_told(body=json.dumps({"payload": {**PAYLOAD, "skipped": 0}}).encode(), received=[]),
+        with_delivery(body=json.dumps({"payload": {**PAYLOAD, "skipped": 0}}).encode(), received=[]),
     ),
-    "failed, and not buried": ("I6", with_told(status="failed")),
+    "failed, and no dead letter": ("I6", with_delivery(status="failed")),
     "asked after the cancel": ("I7", cancelled(asked_after=["d"])),
     "a draft is missing": ("I12", with_item("c")),
     "a draft went with a file that cannot be read": (
@@ -239,7 +244,7 @@ def test_a_draft_may_go_with_its_bytes_and_an_upload_may_be_a_dead_letter() -> N
     assert of("I12", withdrawn) == []
     assert of("U1", replace(withdrawn, jobs=[*withdrawn.jobs, taken])) == []
     assert of("U1", withdrawn) != []
-    assert check.violations(with_new_file(is_buried=True)(healthy())) == []
+    assert check.violations(with_new_file(is_dead_letter=True)(healthy())) == []
 
 
 def of(invariant: str, evidence: Evidence) -> list[str]:

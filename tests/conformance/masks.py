@@ -1,6 +1,6 @@
 """Makes masks.jsonl: masks, their runs as numpy counts them, and their strings as COCO's own tools write them.
 
-`.venv/bin/python -m tests.conformance.masks` writes it anew; the same masks each time.
+`.venv/bin/python -m tests.conformance.masks` writes it; the same masks each time.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What schemathesis is told beyond the API's description: whose key a request carries, which objects it is about, and
+"""What schemathesis knows beyond the API's description: whose key a request carries, which objects it is about, and
 what no answer may show.
 
 It loads this file by the variable SCHEMATHESIS_HOOKS; `tests.fuzz.run` hands over the tenants, and reads the counts.
@@ -62,8 +62,8 @@ class Dice:
     """Throws that follow from the request alone, so that a seed means the same requests."""
 
     def __init__(self, case: Case[Any]) -> None:
-        told = repr((case.operation.label, case.path_parameters, case.query, case.body))
-        self._state = hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()
+        drawn = repr((case.operation.label, case.path_parameters, case.query, case.body))
+        self._state = hashlib.sha256(drawn.encode("utf-8", "surrogatepass")).digest()
 
     def throw(self, sides: int) -> int:
         self._state = hashlib.sha256(self._state).digest()
@@ -150,7 +150,7 @@ def tenants_do_not_see_each_other(ctx: CheckContext, response: Response, case: C
     shown = [canary for canary in other["canaries"] if canary.encode() in response.content and canary not in sent]
     assert not shown, f"The answer shows {shown} of another tenant."
     if response.request.method == "OPTIONS":
-        return  # a browser's question, answered before anybody looks at the path: the same for every uid
+        return  # a browser's preflight, answered before the path is read: the same for every uid
     foreign = {uid for uids in other["objects"].values() for uid in uids}
     named = set(_segments(response))
     if isinstance(case.body, dict):

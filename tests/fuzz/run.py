@@ -104,7 +104,7 @@ def _dealt(description: dict[str, Any]) -> list[list[str]]:
 
 
 def _share(folder: Path, options: list[str], number: int, operations: list[str]) -> tuple[bool, str]:
-    """One process's part: whether it found nothing, and what it said."""
+    """One process's part: whether it found nothing, and what it printed."""
     included = [part for operation in operations for part in ("--include-operation-id", operation)]
     done = subprocess.run(
         [
@@ -127,7 +127,7 @@ def _share(folder: Path, options: list[str], number: int, operations: list[str])
 
 
 def tenant(stack: Stack, name: str) -> dict[str, Any]:
-    """A new organization with some of everything. What it is called tells whose it is."""
+    """A new organization with some of everything. Every name says whose it is."""
     canary = f"canary-{name}-{uuid.uuid4().hex[:8]}"
     key = admin.run(stack.outputs["TableName"], "keys", "create", "--organization", canary, "--name", canary).strip()
     made: dict[str, list[str]] = {kind: [] for kind in ("project", "job", "provider", "webhook", "delivery", "result")}

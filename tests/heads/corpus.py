@@ -306,8 +306,8 @@ def retyped(content: bytes, order: str, big: bool, kind: int) -> bytes:
     out, inline = bytearray(content), 8 if big else 4
     begin = struct.unpack_from(order + ("Q" if big else "I"), out, 8 if big else 4)[0]
     count = struct.unpack_from(order + ("Q" if big else "H"), out, begin)[0]
-    for place in range(count):
-        entry = begin + (8 + 20 * place if big else 2 + 12 * place)
+    for index in range(count):
+        entry = begin + (8 + 20 * index if big else 2 + 12 * index)
         tag, old = struct.unpack_from(order + "HH", out, entry)
         if tag in (0x0100, 0x0101):
             at = entry + 4 + inline

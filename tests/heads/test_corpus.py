@@ -81,7 +81,7 @@ def test_ordinary_files_take_one_range_and_none_takes_more_than_its_bounds(made:
 
 def test_a_file_cut_anywhere_says_its_size_or_a_reason(made: Corpus) -> None:
     known = {path: answer["content"] for path, answer in whole(made).items()}
-    asked = [(path, length) for path, file in made.items() for length in places(len(file.content))]
+    asked = [(path, length) for path, file in made.items() for length in cuts(len(file.content))]
     wrong, cut = [], Counter[str]()
     for (path, length), answer in zip(asked, answers(asked), strict=True):
         content = answer["content"]
@@ -93,7 +93,7 @@ def test_a_file_cut_anywhere_says_its_size_or_a_reason(made: Corpus) -> None:
     assert not wrong[:5]
 
 
-def places(length: int) -> list[int]:
+def cuts(length: int) -> list[int]:
     """Every byte of the beginning, now and then one, around what ranges end at, and at the end."""
     chosen = {*range(0, 200), *range(200, 1_500, 13), *range(length - 20, length)}
     chosen.update(at for border in range(65_536, length, 65_537) for at in range(border - 4, border + 5))

@@ -20,32 +20,22 @@ const LAMBDA: [&str; 8] = [
     "Runtime.ExitError",
 ];
 
-/// The one of them that says nothing of the function: the account, or its reserve, has no concurrency left.
+/// The one of them that is not about the function: the account, or the function's reserve, has no concurrency left.
 const THROTTLED: &str = "Lambda.TooManyRequestsException";
 
 /// What is known of a task outside the state machine.
 struct Task {
     name: &'static str,
-    /// Timeout of its function, as `infra/lib/autolabel.ts` sets it.
-    function_seconds: u64,
     /// The repeatable errors that it can raise.
     repeatable: &'static [&'static str],
 }
 
 const TASKS: [Task; 5] = [
-    Task { name: "Plan", function_seconds: 300, repeatable: &["StoreUnavailable", "ObjectsUnavailable"] },
-    Task {
-        name: "Infer",
-        function_seconds: 900,
-        repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
-    },
-    Task {
-        name: "InferApart",
-        function_seconds: 900,
-        repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"],
-    },
-    Task { name: "Finalize", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
-    Task { name: "Refuse", function_seconds: 120, repeatable: &["StoreUnavailable", "QueueUnavailable"] },
+    Task { name: "Plan", repeatable: &["StoreUnavailable", "ObjectsUnavailable"] },
+    Task { name: "Infer", repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"] },
+    Task { name: "InferDistributed", repeatable: &["StoreUnavailable", "ObjectsUnavailable", "SecretsUnavailable"] },
+    Task { name: "Finalize", repeatable: &["StoreUnavailable", "QueueUnavailable"] },
+    Task { name: "FailJob", repeatable: &["StoreUnavailable", "QueueUnavailable"] },
 ];
 
 fn text() -> String {
@@ -95,7 +85,7 @@ fn no_two_errors_have_one_name_in_the_state_machine() {
     let names: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.facts().task_error).collect();
 
     assert_eq!(names.len(), ErrorCode::ALL.len());
-    assert!(names.iter().all(|name| !name.contains('.')), "a name with a dot looks like one of AWS's");
+    assert!(names.iter().all(|name| !name.contains('.')), "a name with a dot could be one of AWS's");
 }
 
 #[test]
@@ -158,7 +148,7 @@ fn a_task_that_finds_no_concurrency_waits_longer_than_a_worker_takes_and_spends_
             variance += delay * delay / 12.0;
             delay = (delay * rate).min(most);
         }
-        assert!(most <= 60.0, "{}: nobody waits long for what is there", task.name);
+        assert!(most <= 60.0, "{}: a task notices within a minute that there is concurrency again", task.name);
         assert!(mean - 5.0 * variance.sqrt() > WORKER_SECONDS, "{}: {mean} s, give or take", task.name);
     }
 }
@@ -180,15 +170,6 @@ fn every_state_says_what_it_is_for() {
 }
 
 #[test]
-fn a_task_waits_longer_than_its_function_may_take() {
-    let states = states();
-    for task in &TASKS {
-        let timeout = states[task.name]["TimeoutSeconds"].as_u64();
-        assert!(timeout.is_some_and(|seconds| seconds > task.function_seconds), "{}: {timeout:?}", task.name);
-    }
-}
-
-#[test]
 fn the_definition_is_written_in_json_path() {
     visit(&machine(), &mut |key, value| {
         assert!(key != "QueryLanguage" || value == "JSONPath", "{key}: {value}");
@@ -197,8 +178,8 @@ fn the_definition_is_written_in_json_path() {
 }
 
 #[test]
-fn the_plan_says_how_many_workers_there_are() {
-    for map in ["Label", "LabelApart"] {
+fn the_plan_sets_how_many_workers_there_are() {
+    for map in ["Label", "LabelDistributed"] {
         let map = &states()[map];
 
         assert_eq!(map["MaxConcurrencyPath"], "$.workers");
@@ -206,14 +187,14 @@ fn the_plan_says_how_many_workers_there_are() {
     }
 }
 
-/// I5: a state of the machine's own level that fails hands the job to Finalize, which settles it. Inside the Map
-/// only a batch that goes on is caught: any other error there is the Map's.
+/// I5: if a state of the top level fails, Finalize settles the job. Inside the inline Map only an unfinished batch is caught: any
+/// other error fails the Map.
 #[test]
-fn whatever_fails_before_it_finalize_settles_the_job() {
+fn finalize_settles_the_job_after_a_failure_of_any_other_state() {
     let machine = machine();
     for (name, state) in machine["States"].as_object().unwrap() {
         if state["Type"] == "Choice" {
-            assert!(state["Default"].is_string(), "{name} has a way on for whatever it is given");
+            assert!(state["Default"].is_string(), "{name} has a next state for every input");
         } else if name != "Finalize" {
             let last = state["Catch"].as_array().and_then(|rules| rules.last()).expect(name);
             assert_eq!(last["ErrorEquals"], Value::from(vec!["States.ALL"]), "{name}");
@@ -223,52 +204,55 @@ fn whatever_fails_before_it_finalize_settles_the_job() {
         }
     }
     let ends = |name: &str| machine["States"][name]["End"] == true;
-    assert!(ends("Finalize") && !ends("Plan") && !ends("Label") && !ends("LabelApart"));
+    assert!(ends("Finalize") && !ends("Plan") && !ends("Label") && !ends("LabelDistributed"));
 }
 
-/// The same worker with the same patience; what differs is where its failure goes.
+/// Both states run the same worker with the same retries. They differ in the state that follows a failure.
 #[test]
-fn a_batch_apart_is_worked_as_one_of_an_inline_map() {
+fn a_batch_of_a_distributed_map_is_worked_as_one_of_an_inline_map() {
     let states = states();
-    let (inline, apart) = (&states["Infer"], &states["InferApart"]);
+    let (inline, distributed) = (&states["Infer"], &states["InferDistributed"]);
 
     for part in ["Resource", "Parameters", "TimeoutSeconds", "Retry", "End"] {
-        assert_eq!(inline[part], apart[part], "{part}");
+        assert_eq!(inline[part], distributed[part], "{part}");
     }
-    assert_eq!(states["Refuse"]["Parameters"], states["Finalize"]["Parameters"]);
-    assert_eq!(states["Refuse"]["Retry"], states["Finalize"]["Retry"]);
+    assert_eq!(states["FailJob"]["Parameters"], states["Finalize"]["Parameters"]);
+    assert_eq!(states["FailJob"]["Retry"], states["Finalize"]["Retry"]);
 }
 
-/// I5: a Distributed Map fails under a name of its own, so the reason is told before it does.
+/// I5: a Distributed Map fails with an error name of its own, so the batch reports its error to Finalize first.
 #[test]
-fn a_batch_apart_that_fails_ends_the_job_and_then_the_map() {
+fn a_failed_batch_of_a_distributed_map_ends_the_job_and_then_the_map() {
     let states = states();
 
-    assert_eq!(error_names(&states["InferApart"], "Catch"), ["BatchUnfinished", "States.ALL"]);
-    let caught = &states["InferApart"]["Catch"];
-    assert_eq!((&caught[0]["Next"], &caught[0]["ResultPath"]), (&"GoOnApart".into(), &Value::Null));
-    assert_eq!((&caught[1]["Next"], &caught[1]["ResultPath"]), (&"Refuse".into(), &"$.error".into()));
-    assert_eq!((&states["GoOnApart"]["Type"], &states["GoOnApart"]["Next"]), (&"Pass".into(), &"InferApart".into()));
-    assert_eq!((&states["Refuse"]["Next"], &states["Refused"]["Type"]), (&"Refused".into(), &"Fail".into()));
+    assert_eq!(error_names(&states["InferDistributed"], "Catch"), ["BatchUnfinished", "States.ALL"]);
+    let caught = &states["InferDistributed"]["Catch"];
+    assert_eq!((&caught[0]["Next"], &caught[0]["ResultPath"]), (&"ContinueBatchDistributed".into(), &Value::Null));
+    assert_eq!((&caught[1]["Next"], &caught[1]["ResultPath"]), (&"FailJob".into(), &"$.error".into()));
+    assert_eq!(
+        (&states["ContinueBatchDistributed"]["Type"], &states["ContinueBatchDistributed"]["Next"]),
+        (&"Pass".into(), &"InferDistributed".into())
+    );
+    assert_eq!((&states["FailJob"]["Next"], &states["JobFailed"]["Type"]), (&"JobFailed".into(), &"Fail".into()));
 }
 
-/// What an iteration answers is kept until all have: none may weigh anything.
+/// Step Functions keeps the results of all iterations until the last one has ended, so each result is empty.
 #[test]
-fn a_batch_apart_answers_nothing() {
-    let apart = &states()["InferApart"];
+fn a_batch_of_a_distributed_map_returns_nothing() {
+    let batch = &states()["InferDistributed"];
 
-    assert_eq!((apart.get("ResultPath"), apart.get("OutputPath")), (Some(&Value::Null), Some(&Value::Null)));
+    assert_eq!((batch.get("ResultPath"), batch.get("OutputPath")), (Some(&Value::Null), Some(&Value::Null)));
 }
 
-/// A retrier counts its attempts from the time a state is entered: a batch of many rounds gets them anew in each.
+/// A retrier counts its attempts from the time a state is entered: a batch of many rounds gets all of them in each.
 #[test]
-fn a_batch_that_is_not_finished_enters_its_state_anew_with_what_it_was_given() {
+fn an_unfinished_batch_enters_its_state_again_with_the_same_input() {
     let states = states();
 
     assert_eq!(error_names(&states["Infer"], "Catch"), ["BatchUnfinished"]);
     let caught = &states["Infer"]["Catch"][0];
-    assert_eq!((&caught["Next"], caught.get("ResultPath")), (&"GoOn".into(), Some(&Value::Null)));
-    assert_eq!((&states["GoOn"]["Type"], &states["GoOn"]["Next"]), (&"Pass".into(), &"Infer".into()));
+    assert_eq!((&caught["Next"], caught.get("ResultPath")), (&"ContinueBatch".into(), Some(&Value::Null)));
+    assert_eq!((&states["ContinueBatch"]["Type"], &states["ContinueBatch"]["Next"]), (&"Pass".into(), &"Infer".into()));
 }
 
 #[test]

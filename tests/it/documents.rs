@@ -113,16 +113,19 @@ fn page(path: &str) -> File {
     File { text: fs::read_to_string(repository(path)).unwrap(), path: path.to_owned() }
 }
 
-/// The headings of a page as anchors: in lower case, blanks as hyphens, without punctuation.
+/// The headings of a page as anchors.
 fn anchors(page: &File) -> BTreeSet<String> {
-    let prose = page.prose();
-    let titles = prose.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
-    titles
-        .map(|title| {
-            let kept = title.to_lowercase().replace(' ', "-");
-            kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
-        })
+    page.prose()
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| anchor(line.trim_start_matches('#').trim()))
         .collect()
+}
+
+/// In lower case, blanks as hyphens, without punctuation.
+fn anchor(title: &str) -> String {
+    let kept = title.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
 }
 
 /// What a citation names after each `word`: sections (`6.1`), decisions of the contract (`D9`), records (`0013`).
@@ -216,6 +219,23 @@ fn every_document_that_is_named_exists() {
         let guides = concat!("guides", "/");
         if file.text.contains(guides) {
             dead.push(format!("{}: {guides}", file.path));
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+#[test]
+fn every_heading_that_is_named_exists() {
+    let mut dead = Vec::new();
+    for file in files() {
+        let line = file.line();
+        for (at, mark) in line.match_indices(".md, \"") {
+            let name = line[..at].rsplit([' ', '(', '[', '`']).next().unwrap();
+            let title = line[at + mark.len()..].split('"').next().unwrap();
+            let path = format!("{name}.md");
+            if repository(&path).exists() && !anchors(&page(&path)).contains(&anchor(title)) {
+                dead.push(format!("{}: {name}.md, {title}", file.path));
+            }
         }
     }
     assert!(dead.is_empty(), "{dead:#?}");

@@ -27,6 +27,19 @@ macro_rules! on_both {
     };
 }
 
+/// Runs tests of [`on_both`] on the fake that the functions' own tests use: it has the rules of the table once more, and this
+/// holds it to them (docs/decisions/0029).
+macro_rules! in_memory_too {
+    ($($test:ident),+ $(,)?) => {
+        mod in_memory {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(shared::testing::MemoryJobs::default()).await;
+            })+
+        }
+    };
+}
+
 mod items;
 mod jobs;
 mod ledger;

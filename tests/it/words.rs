@@ -23,12 +23,26 @@ const RIDDLES: [(&[&str], &str); 14] = [
     (&["design.md"], "docs/glossary.md, ARCHITECTURE.md, docs/contract.md or a decision"),
 ];
 
-/// Where one of the words is right: a piece of the line, and why.
-const RIGHT: [(&str, &str); 0] = [];
+/// What holds one of the words and stays.
+const RIGHT: [(&str, &str); 12] = [
+    ("Look at the ", "a sentence of the API"),
+    ("without a look into it", "a sentence of the API"),
+    ("in place", "English"),
+    ("in_place", "a function of ring"),
+    ("takes place", "English"),
+    ("\"PLACE\"", "a key of the table"),
+    ("`PLACE`", "a key of the table"),
+    ("uploads_look_at_ms", "an attribute of the table"),
+    ("buried = ", "a field of the log"),
+    ("look like", "a sentence of the API's reports"),
+    ("looks like", "a sentence of the API's reports"),
+    ("from somebody else while the job was running", "a sentence of the API's reports"),
+];
 
 /// Files that are not ours to word.
-const OTHERS: [&str; 4] = [
+const OTHERS: [&str; 5] = [
     "tests/cases/",      // public reports, as they came
+    "tests/it/golden/",  // rows and messages of earlier versions
     "tests/it/words.rs", // this file
     "infra/package-lock.json",
     "LICENSE",
@@ -87,10 +101,10 @@ fn words_are_read_out_of_names_and_text() {
 
 #[test]
 fn no_word_is_a_riddle() {
-    let excepted = |line: &str, file: &str| RIGHT.iter().any(|(piece, _)| line.contains(piece) || file == *piece);
+    let without = |line: &str| RIGHT.iter().fold(line.to_owned(), |line, (piece, _)| line.replace(piece, ""));
     let mut complaints = Vec::new();
     for (file, number, line) in lines() {
-        for riddle in riddles(&line).into_iter().filter(|_| !excepted(&line, &file)) {
+        for riddle in riddles(&without(&line)) {
             let (_, instead) = RIDDLES.iter().find(|(riddles, _)| riddles.contains(&riddle)).unwrap();
             complaints.push(format!("{file}:{number}: \"{riddle}\"; say {instead}"));
         }

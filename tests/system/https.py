@@ -69,7 +69,7 @@ class Gateway:
 
 @contextmanager
 def gateway(certificate: tuple[Path, Path], **wanted: str) -> Iterator[Gateway]:
-    """Serves with this certificate and its key whoever sends these headers."""
+    """Serves with this certificate and its key; a request without these headers is refused."""
     listener = socket.create_server(("127.0.0.1", 0))
     found = Gateway(listener.getsockname()[1], {name.replace("_", "-"): value for name, value in wanted.items()})
     config = Config()

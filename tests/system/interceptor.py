@@ -32,7 +32,7 @@ class Call:
             if any(c.laddr == self._handler.client_address for c in process.net_connections(kind="tcp")):
                 process.kill()
                 return True
-        raise AssertionError(f"nobody makes the call {self.operation}")
+        raise AssertionError(f"no process makes the call {self.operation}")
 
     def throttle(self) -> bool:
         """The service is asked for too much."""
@@ -63,7 +63,7 @@ class Call:
 
 
 class Interceptor:
-    """Passes calls on, unless `harm` says that it has seen to one."""
+    """Passes calls on, unless `harm` has handled one and returns true."""
 
     def __init__(self, harm: Harm) -> None:
         self.harmed: list[str] = []  # the operations

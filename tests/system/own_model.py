@@ -1,6 +1,5 @@
 """The model server of examples/models as a user starts it, and what SageMaker puts in front of its container."""
 
-import json
 import os
 import socket
 import subprocess
@@ -8,17 +7,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import httpx
 import nudenet
 
 from local import settings
 from tests.system.interceptor import configured
-from tests.system.model import REDIRECTED
+from tests.system.model import REDIRECTED, model_error
+from tests.system.server import JSON, Answer, Request, Server
 from tests.system.system import System
 
 SERVER = settings.ROOT / "examples" / "models" / "server.py"
@@ -57,39 +54,25 @@ def wait_until_it_answers(origin: str, server: subprocess.Popen[bytes]) -> None:
             time.sleep(0.1)
 
 
+class Runtime(Server):
+    """SageMaker's InvokeEndpoint before a container: passes bodies on, and wraps errors."""
+
+    def __init__(self, container: str) -> None:
+        self._container = container
+        super().__init__()
+
+    def answer(self, request: Request) -> Answer:
+        kind = {"Content-Type": request.headers["Content-Type"]}
+        answer = httpx.post(f"{self._container}/invocations", content=request.body, headers=kind, timeout=60)
+        if answer.is_success:
+            return Answer(200, answer.content, JSON)
+        return model_error(answer.status_code, answer.text)
+
+
 @contextmanager
 def behind_sagemaker(system: System, container: str) -> Iterator[None]:
-    """Every SageMaker endpoint is this container meanwhile: InvokeEndpoint passes bodies on, and wraps errors."""
-
-    class Runtime(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            kind = self.headers["Content-Type"]
-            answer = httpx.post(f"{container}/invocations", content=body, headers={"Content-Type": kind}, timeout=60)
-            if answer.is_success:
-                self.send(200, answer.content)
-            else:
-                wrapped = {"OriginalStatusCode": answer.status_code, "OriginalMessage": answer.text}
-                self.send(424, json.dumps(wrapped).encode(), {"X-Amzn-ErrorType": "ModelError"})
-
-        def send(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
-            self.send_response(status)
-            sent = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
-            for name, value in sent.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Says nothing: the tests do."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Runtime) as runtime:
-        Thread(target=runtime.serve_forever, daemon=True).start()
-        variables = {REDIRECTED: f"http://127.0.0.1:{runtime.server_port}"}
-        try:
-            with configured(system, {"Infer": variables, "Providers": variables}):
-                yield
-        finally:
-            runtime.shutdown()
+    """Every SageMaker endpoint is this container meanwhile."""
+    with Runtime(container) as runtime:
+        variables = {REDIRECTED: runtime.url}
+        with configured(system, {"Infer": variables, "Providers": variables}):
+            yield

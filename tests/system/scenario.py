@@ -13,7 +13,7 @@ from local import settings
 from local.receiver import Delivery, Receiver
 from tests.system.system import Json, System
 
-# As users name things: what a client that renames JSON keys would spoil.
+# As users name things: what a client that renames JSON keys would corrupt.
 LABELS = ("traffic_light", "Stop-Sign", "überholverbot", "__proto__", "constructor")
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
@@ -46,7 +46,7 @@ class Walk:
     item: str = ""
     received: list[Delivery] = field(default_factory=list)
     dead_letter: str = ""  # the delivery whose receiver was gone
-    places: dict[str, list[bytes]] = field(default_factory=dict)  # where test_secrets.py searches
+    stores: dict[str, list[bytes]] = field(default_factory=dict)  # where test_secrets.py searches
 
     @property
     def all_secrets(self) -> list[str]:
@@ -110,7 +110,7 @@ def add_project(walk: Walk) -> None:
     walk.project = project["uid"]
     items = [{"key": f"{n}.jpg", "asset_type": "image", "width": 640, "height": 480} for n in range(12)]
     added = walk.system.ok("POST", f"/projects/{walk.project}/items/", {"items": items}, expect=201)
-    # A signed URL opens the bucket to whoever has it.
+    # A signed URL alone opens the bucket.
     signatures = [httpx.URL(item["upload_url"]).params["X-Amz-Signature"] for item in added["results"]]
     walk.generated += signatures
     walk.item = added["results"][0]["uid"]
@@ -120,9 +120,9 @@ def add_project(walk: Walk) -> None:
 
 
 def offer_providers(walk: Walk) -> None:
-    """Over HTTP with each kind of credential, where nobody answers but with 404; then the one that serves."""
+    """Over HTTP with each kind of credential, at an address that answers 404; then the one that serves."""
     secrets = walk.secrets
-    http = {"endpoint_url": f"{settings.ENDPOINT_URL}/nobody", "headers": {"X-Team": secrets.header}}
+    http = {"endpoint_url": f"{settings.ENDPOINT_URL}/nothing", "headers": {"X-Team": secrets.header}}
     for credentials in (
         {"auth_type": "bearer", "auth_header": secrets.token},
         {"auth_type": "header", "auth_header": f"X-Model-Key: {secrets.line}"},
@@ -134,7 +134,7 @@ def offer_providers(walk: Walk) -> None:
         path = f"/inference-providers/{shown['uid']}/"
         walk.ok("PATCH", path, {"config": {**shown["config"], "timeout": 5}})
         assert not walk.ok("POST", f"{path}test/")["success"]
-        # To another host the token would go to somebody else.
+        # To another host the token would reach a stranger.
         moved = {**shown["config"], "endpoint_url": "https://evil.example/"}
         assert walk.call("PATCH", path, {"config": moved}).status_code == 400
         walk.ok("GET", path)

@@ -19,7 +19,7 @@ Json = dict[str, Any]
 ACTIVE = ("pending", "running")
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.1
-# The emulator's look at a queue that has begun ends in less.
+# A poll of a queue that the emulator has begun ends in less.
 POLLED_SECONDS = 3.0
 
 
@@ -33,7 +33,7 @@ class System:
     # Projects, items, providers
 
     def project(self, items: int = 0, labels: tuple[str, ...] = project.LABELS) -> str:
-        """A project whose items have no bytes behind them: enough for a model that does not look."""
+        """A project whose items have no bytes behind them: enough for a model that reads no file."""
         return project.create_bare(self.api, items, "System test", labels)
 
     def load_project(self, items: int) -> str:
@@ -63,15 +63,15 @@ class System:
         return self.ok("GET", f"/auto-label-jobs/{uid}/")
 
     def finished(self, uid: str, seconds: float = JOB_SECONDS) -> Json:
-        """The job at its end; its counters are checked at every look (I2)."""
+        """The job at its end; its counters are checked at every poll (I2)."""
         before = self.job(uid)
         deadline = time.monotonic() + seconds
         while (now := self.job(uid))["status"] in ACTIVE:
-            assert_counters_tell_the_truth(before, now)
+            assert_counters_are_exact(before, now)
             assert time.monotonic() < deadline, f"job {uid} is still {now['status']} after {seconds:.0f} s: {now}"
             before = now
             time.sleep(POLL_SECONDS)
-        assert_counters_tell_the_truth(before, now)
+        assert_counters_are_exact(before, now)
         return now
 
     def run(self, project_uid: str, **options: Any) -> Json:
@@ -128,7 +128,7 @@ class System:
 
     @contextmanager
     def no_deliveries(self) -> Iterator[None]:
-        """Nobody takes messages from the webhook queue meanwhile."""
+        """No message is taken from the webhook queue meanwhile."""
         lambdas, name = client("lambda"), self.stack.outputs["DeliverFunctionName"]
         mappings = lambdas.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
         for mapping in mappings:
@@ -142,7 +142,7 @@ class System:
 
     @contextmanager
     def refused_invocations(self, *functions: str) -> Iterator[None]:
-        """These functions, as `Infer`, find no concurrency meanwhile: whoever invokes them is throttled."""
+        """These functions, as `Infer`, have no concurrency meanwhile: every invocation is throttled."""
         lambdas, names = client("lambda"), [self.stack.outputs[f"{name}FunctionName"] for name in functions]
         for name in names:
             lambdas.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
@@ -153,15 +153,15 @@ class System:
                 lambdas.delete_function_concurrency(FunctionName=name)
 
     def age_in_outbox(self, delivery: str) -> None:
-        """As if nobody had claimed the delivery for long."""
+        """Makes the delivery due, as if no worker had claimed it for long."""
         key = {"pk": {"S": f"DELIVERY#{delivery}"}, "sk": {"S": "DELIVERY"}}
-        place = {":place": {"S": f"{0:016}#{delivery}"}}
+        due = {":due": {"S": f"{0:016}#{delivery}"}}
         table = self.stack.outputs["TableName"]
         client("dynamodb").update_item(
-            TableName=table, Key=key, UpdateExpression="SET active_sk = :place", ExpressionAttributeValues=place
+            TableName=table, Key=key, UpdateExpression="SET active_sk = :due", ExpressionAttributeValues=due
         )
 
-    def look_after(self) -> None:
+    def settle(self) -> None:
         """A round of settle, as the schedule makes it."""
         name, tick = self.stack.outputs["SettleFunctionName"], {"detail-type": "Scheduled Event", "detail": {}}
         answer = client("lambda").invoke(FunctionName=name, Payload=json.dumps(tick))
@@ -174,7 +174,7 @@ class System:
         return {o["Key"]: s3.get_object(Bucket=bucket, Key=o["Key"])["Body"].read() for o in listed}
 
 
-def assert_counters_tell_the_truth(before: Json, now: Json) -> None:
+def assert_counters_are_exact(before: Json, now: Json) -> None:
     """I2, as far as a client can see it."""
     parts = ("successful_items", "failed_items", "skipped_items")
     assert now["processed_items"] == sum(now[part] for part in parts)

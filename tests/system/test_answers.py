@@ -57,7 +57,7 @@ def assert_shows(annotations: list[Json], masks: list[Pixels]) -> None:
 @pytest.mark.contract("D29")
 def test_masks_that_no_row_holds_are_shown_whole_wherever_a_result_is(system: System, model: Model) -> None:
     masks = [speckled(seed) for seed in range(12)]
-    either = [compressed(mask) if place % 2 else runs(mask) for place, mask in enumerate(masks)]
+    either = [compressed(mask) if index % 2 else runs(mask) for index, mask in enumerate(masks)]
     model.says((200, {"annotations": [segmented(one) for one in either]}))
     project = model.project(system, "road", items=5)
 
@@ -118,8 +118,8 @@ def test_answers_of_other_servers_become_drafts_in_the_projects_words(system: Sy
 
 
 def test_a_label_may_have_a_threshold_of_its_own(system: System, model: Model) -> None:
-    said = {"type": "classification", "confidence": 0.4}
-    model.says((200, {"annotations": [said | {"label": label} for label in ("traffic_light", "car", "dog", "dog")]}))
+    unsure = {"type": "classification", "confidence": 0.4}
+    model.says((200, {"annotations": [unsure | {"label": label} for label in ("traffic_light", "car", "dog", "dog")]}))
     project = model.project(system, "traffic_light", "car")
 
     job = system.run(project, label_thresholds={"traffic_light": 0.4}, confidence_threshold=0.5)
@@ -140,8 +140,8 @@ def boxed(x: float, y: float, width: float, height: float, **more: Any) -> Json:
 
 
 def test_what_is_corrected_is_noted_with_its_item_and_counted(system: System, model: Model) -> None:
-    said = [boxed(1, 2, 30, 40, confidence=1.0000001192092896), boxed(600, 400, 100, 40), boxed(1e1, 2, 3.0, 4)]
-    model.says((200, {"annotations": said}))
+    boxes = [boxed(1, 2, 30, 40, confidence=1.0000001192092896), boxed(600, 400, 100, 40), boxed(1e1, 2, 3.0, 4)]
+    model.says((200, {"annotations": boxes}))
     project = model.project(system, "car", items=2)
 
     job = system.run(project)
@@ -160,7 +160,7 @@ def test_what_is_corrected_is_noted_with_its_item_and_counted(system: System, mo
     assert (draft[0]["confidence"], draft[1]["coordinates"]["width"]) == (1.0, 40.0)
 
 
-def test_coordinates_that_look_wrong_are_said_and_read_as_the_provider_says(system: System, model: Model) -> None:
+def test_unlikely_coordinates_are_noted_and_read_as_the_provider_is_set(system: System, model: Model) -> None:
     for unit, answer, note in [
         ("normalized", boxed(0.25, 0.5, 0.5, 0.25), "coordinates_normalized"),
         ("percent", boxed(25, 50, 50, 25), "coordinates_percent"),
@@ -244,9 +244,7 @@ def test_the_url_of_an_item_reaches_the_model_as_it_is_parsed(system: System, mo
 
 
 @pytest.mark.contract("D28")
-def test_a_hundred_thousand_predictions_on_an_item_are_read_to_a_limit_and_said_so(
-    system: System, model: Model
-) -> None:
+def test_a_hundred_thousand_predictions_on_an_item_are_read_to_a_limit_and_noted(system: System, model: Model) -> None:
     one = {"type": "classification", "label": "car", "confidence": 0.9}
     model.says((200, {"annotations": [one] * 80_000}))
 

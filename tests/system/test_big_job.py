@@ -1,4 +1,4 @@
-"""500 items against the endpoint's load mode: counts, budgets, batches that run twice (I1, I2; design.md, 4 and 9)."""
+"""500 items against the endpoint's load mode: counts, budgets, batches that run twice (I1, I2)."""
 
 from dataclasses import dataclass
 from threading import Thread
@@ -98,7 +98,7 @@ def test_a_thousand_items_cost_at_most_150_calls_of_the_table(big: BigJob) -> No
 
 
 def test_a_job_of_one_batch_makes_seven_transitions(big: BigJob) -> None:
-    """The start, Plan, Choose, Label, Infer, Finalize and the end, of 5,000 items as well, which are one batch too
+    """The start, Plan, ChooseMap, Label, Infer, Finalize and the end, of 5,000 items as well, which are one batch too
     (domain/plan.rs): 1.4 for 1,000 items, where 5 are the budget."""
     assert big.costs.transitions == 7
 
@@ -115,6 +115,6 @@ def test_the_history_of_an_execution_is_short(system: System, big: BigJob) -> No
 def everything_of(system: System, big: BigJob) -> list[object]:
     """All that a repeated batch could have changed."""
     job = big.job["uid"]
-    told = [d for d in system.rows("/webhook-deliveries/") if d["payload"].get("job_uid") == job]
+    deliveries = [d for d in system.rows("/webhook-deliveries/") if d["payload"].get("job_uid") == job]
     results = sorted(system.results(big.project, job), key=lambda result: str(result["uid"]))
-    return [system.job(job), results, system.objects(job), told]
+    return [system.job(job), results, system.objects(job), deliveries]

@@ -16,17 +16,17 @@ BINARY = "application/octet-stream"
     [(b'{"name": "caf\xe9"}', 13), (b'\xff{"name": "x"}', 0), (b'{"name": "\xed\xa0\x80"}', 10)],
     ids=["latin-1", "no character", "a surrogate"],
 )
-def test_a_body_that_is_not_utf8_is_refused_with_the_place(
+def test_a_body_that_is_not_utf8_is_refused_with_its_position(
     system: System, content_type: str, body: bytes, byte: int
 ) -> None:
-    """Of JSON the gateway makes text, and puts U+FFFD for what is none; the length tells."""
+    """Of JSON the gateway makes text, and puts U+FFFD for what is none; the length shows it."""
     response = system.api.post("/projects/", content=body, headers={"Content-Type": content_type})
 
     problem = assert_refused(response, 400, code="parse_error")
     assert f"byte {byte}, counted from 0" in problem["detail"]
 
 
-def test_a_character_that_looks_replaced_is_the_clients_own_if_the_length_is(system: System) -> None:
+def test_a_replacement_character_is_the_clients_own_if_the_length_fits(system: System) -> None:
     name = "caf\ufffd"
     created = system.api.post("/projects/", content=json.dumps({"name": name}, ensure_ascii=False).encode())
 

@@ -11,6 +11,8 @@ from tests.system.conftest import NewTenant
 from tests.system.scenario import Walk, walked
 from tests.system.system import System
 
+pytestmark = pytest.mark.takes(60)
+
 PAGE = 100
 SETTLE_SECONDS = 150  # its schedule on the local stack is a minute, and nothing else need call it
 ITEMS = 5_000
@@ -99,7 +101,7 @@ def test_five_thousand_items_are_registered_in_ten_calls(own: System, large: tup
 
 @pytest.mark.contract("D11")
 def test_a_job_takes_five_thousand_items_and_says_that_there_are_more(own: System, large: tuple[str, int]) -> None:
-    """Nobody is at the endpoint, so that the job ends at once; what it planned to do stays."""
+    """No endpoint is there, so the job ends at once; its plan stays."""
     project, _ = large
     own.provider(project, "no-such-endpoint")
 

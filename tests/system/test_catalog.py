@@ -116,7 +116,7 @@ def test_a_closed_project_takes_no_job(system: System) -> None:
 
 
 def test_projects_items_and_datasets_are_their_tenants_own(system: System, tenant: NewTenant) -> None:
-    """I10: nothing of another organization's can be read, changed or told from what is not there."""
+    """I10: nothing of another organization's can be read, changed or distinguished from what is not there."""
     uid = system.project(items=1)
     dataset = system.ok("GET", f"/datasets/{uid}/")
     item = system.items(uid)[0]["uid"]
@@ -207,8 +207,8 @@ def test_tasks_are_their_tenants_own(system: System, tenant: NewTenant) -> None:
     assert (shown["results"], shown["next"]) == ([], None)
     before = str(shown["previous"]).partition("?")[2]
     assert stranger.ok("GET", f"/tasks/?{before}") == EMPTY, "nor is there anything on the way back"
-    for place in ("!", "~", f"~{uid}"):
-        forged = base64.urlsafe_b64encode(json.dumps({"a": place, "l": 2}).encode()).decode().rstrip("=")
+    for position in ("!", "~", f"~{uid}"):
+        forged = base64.urlsafe_b64encode(json.dumps({"a": position, "l": 2}).encode()).decode().rstrip("=")
         assert_refused(stranger.api.get(f"/tasks/?cursor={forged}"), 404, naming="Invalid cursor")
 
 

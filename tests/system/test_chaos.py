@@ -3,12 +3,13 @@
 import time
 
 import psutil
+import pytest
 
 from local import aws, processes
 from local.up import Stack
 from tests.chaos import run
 from tests.chaos.play import asked_since
-from tests.chaos.schedule import KILLED, NOBODY, Deed, Kind
+from tests.chaos.schedule import KILLED, NO_PROCESS, Deed, Kind
 from tests.system.system import Json, System
 
 SCHEDULES = 25
@@ -20,6 +21,7 @@ KILLED_AFTER = (110, 60, 110, 60, 110)
 RETRIED_SECONDS = 120.0
 
 
+@pytest.mark.takes(65)
 def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     report = run.run(stack, SCHEDULES, SEED)
 
@@ -30,13 +32,14 @@ def test_no_schedule_of_faults_breaks_an_invariant(stack: Stack) -> None:
     # These seeds have nine, each at least four times.
     assert len(struck) >= 8, "most kinds of faults must have struck for the rest to mean something"
     assert struck.issuperset(KILLED)
-    assert report.fired[NOBODY] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
+    assert report.fired[NO_PROCESS] < sum(report.fired[kind] for kind in KILLED), "most kills must find their process"
     assert report.fired.total() >= SCHEDULES
     assert {"completed", "failed", "cancelled"} <= set(report.statuses)
     assert set(Deed) == set(report.deeds)
     assert min(report.files[kind] for kind in ("changed", "unreadable", "jobs by uploads")) >= 1
 
 
+@pytest.mark.takes(30)
 def test_a_job_whose_workers_are_all_killed_five_times_completes_with_exact_counts(system: System) -> None:
     project = system.load_project(ITEMS)
     job = system.start(project)["uid"]

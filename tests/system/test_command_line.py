@@ -36,7 +36,7 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def said(stack: Stack, *arguments: str, typed: str = "") -> str:
+def output(stack: Stack, *arguments: str, typed: str = "") -> str:
     """What a successful command printed."""
     result = command(stack, *arguments, typed=typed)
     assert result.exit_code == 0, result.output
@@ -45,7 +45,7 @@ def said(stack: Stack, *arguments: str, typed: str = "") -> str:
 
 def shown(stack: Stack, *arguments: str) -> Any:
     """The same, of a command that prints JSON."""
-    return json.loads(said(stack, "-o", "json", *arguments))
+    return json.loads(output(stack, "-o", "json", *arguments))
 
 
 def refusal(result: Result) -> str:
@@ -58,21 +58,21 @@ def refusal(result: Result) -> str:
 def test_a_job_is_created_shown_listed_and_cancelled(own_stack: Stack, own: System) -> None:
     busy = own.load_project(items=300)
 
-    created = said(
+    created = output(
         own_stack,
         *("auto-label", "create", "--project", busy, "--model-type", "sam3", "--confidence-threshold", "0.25"),
         *("--labels", "car, cup", "--dry-run"),
     )
     uid = own.ok("GET", f"/auto-label-jobs/?project={busy}")["results"][0]["uid"]
     assert created == f"Auto-label job created: {uid} (status: pending)\n"
-    assert said(own_stack, "auto-label", "cancel", uid, typed="y\n").endswith(f"Auto-label job {uid} cancelled.\n")
+    assert output(own_stack, "auto-label", "cancel", uid, typed="y\n").endswith(f"Auto-label job {uid} cancelled.\n")
 
     job = shown(own_stack, "auto-label", "get", uid)
     assert (job["uid"], job["status"], job["model_type"]) == (uid, "cancelled", "sam3")
     assert (job["confidence_threshold"], job["labels"], job["dry_run"]) == ("0.25", "car, cup", "Yes")
     (listed,) = shown(own_stack, "auto-label", "list", "--project", busy)
     assert (listed["uid"], listed["status"]) == (uid, "cancelled")
-    assert uid in said(own_stack, "auto-label", "list", "--limit", "3")
+    assert uid in output(own_stack, "auto-label", "list", "--limit", "3")
 
 
 def test_a_finished_job_is_shown_with_its_counts(own_stack: Stack, own: System, project: str) -> None:
@@ -90,7 +90,7 @@ def test_no_labels_are_all_labels(own_stack: Stack, own: System) -> None:
     """The command sends a blank label then (contract, 6.2)."""
     project = own.project()
 
-    said(own_stack, "auto-label", "create", "--project", project, "--labels", "")
+    output(own_stack, "auto-label", "create", "--project", project, "--labels", "")
 
     assert own.ok("GET", f"/auto-label-jobs/?project={project}")["results"][0]["labels"] == []
 
@@ -132,16 +132,16 @@ def test_a_wrong_key_comes_with_a_hint(own_stack: Stack) -> None:
     assert printed.startswith("Error: Invalid API key.\n\nSet your API key with:")
 
 
-def test_a_key_without_the_scope_is_told_so(new_tenant: NewTenant) -> None:
+def test_a_key_without_the_scope_gets_the_reason(new_tenant: NewTenant) -> None:
     reader = new_tenant("--scope", "tasks.read").stack
 
-    assert said(reader, "tasks", "list")
+    assert output(reader, "tasks", "list")
     printed = refusal(command(reader, "webhooks", "list"))
     assert printed == "Error: API error (403): You do not have permission to perform this action.\n"
 
 
 def test_providers(own_stack: Stack, own: System, project: str) -> None:
-    created = said(
+    created = output(
         own_stack,
         *("inference-providers", "create", "--name", "Ours", "--provider-type", "sagemaker", "--config", CONFIG),
         *("--description", "For tests", "--project", project),
@@ -153,12 +153,12 @@ def test_providers(own_stack: Stack, own: System, project: str) -> None:
     assert (provider["name"], provider["description"], provider["is_active"]) == ("Ours", "For tests", "Yes")
     assert (provider["provider_type"], provider["project"]) == ("sagemaker", project)
     assert uid in [row["uid"] for row in shown(own_stack, "inference-providers", "list")]
-    removed = said(own_stack, "inference-providers", "delete", uid, "--yes")
+    removed = output(own_stack, "inference-providers", "delete", uid, "--yes")
     assert removed == f"Inference provider {uid} deleted.\n"
 
 
 def test_webhooks(own_stack: Stack, own: System, receiver: Receiver) -> None:
-    created = said(
+    created = output(
         own_stack, "webhooks", "create", "--target-url", receiver.url, "--events", "task.completed, export.failed"
     )
     uid = own.ok("GET", "/webhooks/")["results"][0]["uid"]
@@ -169,21 +169,21 @@ def test_webhooks(own_stack: Stack, own: System, receiver: Receiver) -> None:
     webhook = shown(own_stack, "webhooks", "get", uid)
     assert (webhook["target_url"], webhook["events"]) == (receiver.url, "task.completed, export.failed")
     assert [row["uid"] for row in shown(own_stack, "webhooks", "list")] == [uid]
-    assert said(own_stack, "webhooks", "test", uid) == "Webhook test passed.\n"
+    assert output(own_stack, "webhooks", "test", uid) == "Webhook test passed.\n"
     sent = receiver.next()
     assert sent is not None
     assert sent.is_signed_with(secret)
     (delivery,) = shown(own_stack, "webhooks", "deliveries", "--limit", "1")
     assert (delivery["uid"], delivery["event_type"], delivery["status"]) == (sent.uid, "webhook.test", "delivered")
     assert (delivery["response_status"], delivery["attempts"]) == ("200", "1")
-    assert said(own_stack, "webhooks", "delete", uid, typed="y\n").endswith(f"Webhook {uid} deleted.\n")
+    assert output(own_stack, "webhooks", "delete", uid, typed="y\n").endswith(f"Webhook {uid} deleted.\n")
 
 
 def test_a_failed_webhook_test_says_why(own_stack: Stack, own: System) -> None:
     hook = {"target_url": "http://localhost:9/hook", "events": ["task.completed"], "secret": "the user's own secret"}
     uid = own.ok("POST", "/webhooks/", hook, expect=201)["uid"]
 
-    printed = said(own_stack, "webhooks", "test", uid)
+    printed = output(own_stack, "webhooks", "test", uid)
 
     assert printed.startswith("Webhook test failed: ")
     assert printed.strip() != "Webhook test failed: unknown error"
@@ -211,15 +211,15 @@ def test_a_provider_is_tested(own_stack: Stack, own: System, project: str) -> No
     good = own.provider(project, settings.LOAD_ENDPOINT)
     bad = own.provider(project, "no-such-endpoint")
 
-    assert said(own_stack, "inference-providers", "test", good) == "Connection test passed.\n"
-    printed = said(own_stack, "inference-providers", "test", bad)
+    assert output(own_stack, "inference-providers", "test", good) == "Connection test passed.\n"
+    printed = output(own_stack, "inference-providers", "test", bad)
     assert printed.startswith("Connection test failed: ")
     assert printed.strip() != "Connection test failed: unknown error"
     for uid in (good, bad):
         own.api.delete(f"/inference-providers/{uid}/")
 
 
-def test_who_asks_too_often_is_told_how_long_to_wait(new_tenant: NewTenant) -> None:
+def test_a_key_over_its_limit_gets_the_time_to_wait(new_tenant: NewTenant) -> None:
     hasty = new_tenant("--requests-per-minute", "1").stack
 
     results = [command(hasty, "projects", "list") for _ in range(3)]
@@ -231,7 +231,7 @@ def test_who_asks_too_often_is_told_how_long_to_wait(new_tenant: NewTenant) -> N
 def test_configure_and_status(own_stack: Stack, own: System, project: str) -> None:
     slug = own.ok("GET", "/organizations/")["results"][0]["slug"]
 
-    configured = said(own_stack, "configure", typed=f"{own_stack.key}\n{own_stack.base_url}\n")
+    configured = output(own_stack, "configure", typed=f"{own_stack.key}\n{own_stack.base_url}\n")
     status = shown(own_stack, "status", "--org", slug)
 
     assert "Validating API key... OK" in configured

@@ -1,4 +1,4 @@
-"""Test Connection: what is wrong is said, to people and to programs, before 20 seconds are over (contract, 8.4)."""
+"""Test Connection: people and programs get what is wrong, before 20 seconds are over (contract, 8.4)."""
 
 import datetime
 import json
@@ -49,7 +49,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def add(system: System, project: str, config: Json, provider_type: str = "http") -> Json:
-    # Not for jobs: those of other tests are nobody's business here.
+    # Not for jobs: other tests run some.
     body = {"name": "T", "provider_type": provider_type, "config": config, "project": project, "is_active": False}
     return system.ok("POST", "/inference-providers/", body, expect=201)
 
@@ -92,7 +92,7 @@ def assert_says(result: Json, problem: str, sentence: str) -> None:
         (https.breaking, "connection_broken", "broke before the answer was complete"),
     ],
 )
-def test_a_bad_server_is_told_from_the_next(
+def test_each_bad_server_has_its_own_diagnosis(
     system: System, project: str, serve: https.Serve, problem: str, sentence: str
 ) -> None:
     with https.listening(serve) as origin:
@@ -105,7 +105,7 @@ def test_each_fault_of_a_certificate_has_its_own_name(system: System, project: s
         (certificates(ours, until=LONG_AGO), "tls_expired", "is not valid at this time"),
         (certificates(ours, "model.example"), "tls_wrong_name", "is not made out to this host name"),
         (
-            certificates(Authority.new("Somebody")),
+            certificates(Authority.new("Stranger")),
             "tls_unknown_authority",
             "not signed by an authority that is trusted",
         ),
@@ -117,7 +117,7 @@ def test_each_fault_of_a_certificate_has_its_own_name(system: System, project: s
         assert_says(result_for(system, project, speaks_http), "tls", "No secure connection could be made")
 
 
-def test_a_server_that_is_not_there_is_told_from_one_that_may_not_be_called(system: System, project: str) -> None:
+def test_a_server_that_is_not_there_differs_from_one_that_may_not_be_called(system: System, project: str) -> None:
     assert_says(result_for(system, project, {"endpoint_url": "http://127.0.0.1:9/"}), "unreachable", "connected to")
     unknown = {"endpoint_url": "https://no-such-model.invalid/"}
     assert_says(result_for(system, project, unknown), "dns", "could not be resolved")
@@ -150,6 +150,7 @@ def test_the_first_offending_part_of_an_answer_is_named(system: System, project:
     assert wholly["path"] == "annotations[0].coordinates.width"
 
 
+@pytest.mark.takes(18)
 def test_no_server_holds_a_test_for_20_seconds(system: System, project: str) -> None:
     def result_of(serve: https.Serve) -> Json:
         with https.listening(serve) as origin:
@@ -179,8 +180,8 @@ def test_an_endpoint_that_is_not_in_service_is_named(system: System, project: st
 def test_the_statement_that_a_role_lacks_is_shown_and_pasting_it_is_enough(system: System, project: str) -> None:
     iam = aws.client("iam")
     (organization,) = system.rows("/organizations/")
-    nobody = {"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
-    with model_caller({"Version": "2012-10-17", "Statement": [nobody]}) as (name, arn):
+    closed = {"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    with model_caller({"Version": "2012-10-17", "Statement": [closed]}) as (name, arn):
         provider = add(system, project, SAGEMAKER | {"role_arn": arn}, "sagemaker")
         path = f"/inference-providers/{provider['uid']}/test/"
 
@@ -189,8 +190,8 @@ def test_the_statement_that_a_role_lacks_is_shown_and_pasting_it_is_enough(syste
         trusted = system.ok("POST", path, expect=200)
         (statement,) = provider["trust_policy"]["Statement"]
         open_to_all = {key: value for key, value in statement.items() if key != "Condition"}
-        everybody = {"Version": "2012-10-17", "Statement": [open_to_all]}
-        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(everybody))
+        opened = {"Version": "2012-10-17", "Statement": [open_to_all]}
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(opened))
         too_open = system.ok("POST", path, expect=200)
 
     assert provider["external_id"] == organization["uid"]
@@ -204,7 +205,7 @@ def test_the_statement_that_a_role_lacks_is_shown_and_pasting_it_is_enough(syste
 
 @contextmanager
 def model_caller(trust: Json) -> Iterator[tuple[str, str]]:
-    """Name and ARN of a role that may call models, and trusts whom it is told to."""
+    """Name and ARN of a role that may call models, with this trust policy."""
     iam, name = aws.client("iam"), f"caller-{time.time_ns()}"
     may = {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [may]})

@@ -118,7 +118,7 @@ def test_an_unknown_project_is_not_found(system: System, project: str) -> None:
     assert_refused(system.create(project), 404, naming="Not found.")
 
 
-def test_no_key_and_a_wrong_key_are_told_apart(stack: Stack) -> None:
+def test_no_key_and_a_wrong_key_get_different_details(stack: Stack) -> None:
     for path in ("/auto-label-jobs/", "/no/such/path/", "/projects/", "/webhooks/", "/inference-providers/"):
         url = stack.base_url + path
         assert_refused(httpx.get(url), 401, naming="Authentication credentials were not provided.")

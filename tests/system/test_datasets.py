@@ -123,12 +123,12 @@ def test_what_is_no_dataset_is_not_found(system: System) -> None:
     for path in (
         f"/datasets/{UNKNOWN}/",
         "/datasets/x/",
-        f"/datasets/nobody/{slug}/",
+        f"/datasets/stranger/{slug}/",
         f"/datasets/demo/{slug}x/",
         f"/datasets/demo/here-{uid}/",
         f"/datasets/demo/{slug}/items/{elsewhere}/",
         f"/datasets/demo/{slug}/items/{UNKNOWN}/",
-        f"/datasets/nobody/{slug}/items/{item}/",
+        f"/datasets/stranger/{slug}/items/{item}/",
         f"/datasets/demo/here-{uuid.UUID(UNKNOWN).hex}/items/",
         f"/datasets/demo/{slug}/health/",
     ):

@@ -44,7 +44,7 @@ def objects(own: System) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Hopeless:
-    """An organization whose one subscription always fails, and the one job that it is told of."""
+    """An organization whose one subscription always fails, and the one job whose event it gets."""
 
     system: System
     receiver: Receiver
@@ -53,7 +53,7 @@ class Hopeless:
 
 @pytest.fixture(scope="module", autouse=True)
 def hopeless(new_tenant: NewTenant) -> Iterator[Hopeless]:
-    """Begun first and looked at last: its attempts take a while."""
+    """Begun first and read last: its attempts take a while."""
     system = new_tenant()
     with Receiver(answers=(500,) * 9) as receiver:
         hook = {"target_url": receiver.url, "events": ["auto_label.completed"]}
@@ -129,7 +129,7 @@ def test_a_key_without_scopes_may_everything_and_any_key_its_organization(own: S
 def test_a_foreign_object_is_answered_like_a_missing_one(
     own: System, new_tenant: NewTenant, objects: dict[str, str]
 ) -> None:
-    """I10: byte by byte, so that nobody learns what exists."""
+    """I10: byte by byte, so that no caller learns what exists."""
     stranger = new_tenant()
 
     for call in CALLS:

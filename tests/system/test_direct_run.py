@@ -1,4 +1,4 @@
-"""What 5,000 items cost, counted by the stand-ins of the direct run (issue 6; design.md, section 9).
+"""What 5,000 items cost, counted by the stand-ins of the direct run (ARCHITECTURE.md, "Budgets").
 
 The binary of `infer` is the real one, and the table charges as DynamoDB does. It needs no stack.
 """
@@ -9,10 +9,10 @@ import pytest
 
 from local.bench import direct
 
-pytestmark = pytest.mark.alone
+pytestmark = [pytest.mark.alone, pytest.mark.takes(20)]
 
 ITEMS = 5_000
-LATENCY_MS = 10  # a quicker model changes no count but that of the looks at the job, two a second
+LATENCY_MS = 10  # a quicker model changes no count but that of reads of the job, two a second
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""No job stays stuck (I5), and no end of one is untold (I6), whatever becomes of its execution.
+"""No job stays stuck (I5), and every end of one is notified (I6), whatever becomes of its execution.
 
 The watchdog's limit is seconds here, and its rounds come one after the other: each is the schedule's own event.
 """
@@ -16,6 +16,8 @@ from local.load import LoadEndpoint
 from tests.system.conftest import Subscription
 from tests.system.interceptor import Call, configured, intercepted
 from tests.system.system import ACTIVE, Json, System
+
+pytestmark = pytest.mark.takes(80)
 
 STALE_SECONDS = 3
 # Two rounds, and the job's own time before it gets stuck.
@@ -52,7 +54,7 @@ def test_a_job_whose_creator_dies_before_its_execution_starts_is_ended(
 
     assert (ended["status"], ended["started_at"]) == ("failed", None)
     assert "execution ended" in ended["error_message"]
-    assert_told_once(subscription, ended)
+    assert_notified_once(subscription, ended)
     assert_free(system, project)
 
 
@@ -67,7 +69,7 @@ def test_a_job_whose_plan_crashes_each_time_is_stopped_and_ended(system: System,
     assert (ended["status"], ended["processed_items"]) == ("failed", 0)
     assert "no progress" in ended["error_message"]
     assert system.execution(job)["status"] == "ABORTED"
-    assert_told_once(subscription, ended)
+    assert_notified_once(subscription, ended)
     assert_free(system, project)
 
 
@@ -79,7 +81,7 @@ def test_a_plan_that_crashes_once_is_made_again(system: System, subscription: Su
 
     assert calls.harmed
     assert (job["status"], job["processed_items"]) == ("completed", 20)
-    assert_told_once(subscription, job)
+    assert_notified_once(subscription, job)
 
 
 def test_a_job_whose_execution_is_stopped_from_the_console_is_ended_at_once(
@@ -97,7 +99,7 @@ def test_a_job_whose_execution_is_stopped_from_the_console_is_ended_at_once(
     assert ended["status"] == "failed"
     assert "ABORTED" in ended["error_message"]
     assert 0 < ended["processed_items"] < ended["total_items"]
-    assert_told_once(subscription, ended)
+    assert_notified_once(subscription, ended)
     assert_free(system, project)
 
 
@@ -121,7 +123,7 @@ def test_a_job_whose_execution_timed_out_is_ended(system: System, subscription: 
 
     assert ended["status"] == "failed"
     assert "TIMED_OUT" in ended["error_message"]
-    assert_told_once(subscription, ended)
+    assert_notified_once(subscription, ended)
     assert_free(system, project)
 
 
@@ -138,7 +140,7 @@ def test_a_job_whose_finalize_crashes_each_time_has_completed_all_the_same(
 
     assert (ended["status"], ended["error_message"], ended["processed_items"]) == ("completed", None, 20)
     assert ended["summary"]["predictions"] > 0
-    assert_told_once(subscription, ended)
+    assert_notified_once(subscription, ended)
     assert_free(system, project)
 
 
@@ -164,7 +166,7 @@ def test_a_table_that_is_throttled_for_a_while_costs_a_job_nothing_but_time(
     outcomes = [line["item"] for line in system.rows(f"/auto-label-jobs/{job}/items/")]
     assert len(set(outcomes)) == len(outcomes) == 500, "I1"
     assert len(system.results(project, job)) == ended["successful_items"]
-    assert_told_once(subscription, ended)
+    assert_notified_once(subscription, ended)
     assert_free(system, project)
 
 
@@ -201,16 +203,16 @@ def ended_by_the_watchdog(system: System, job: str) -> Json:
     while (now := system.job(job))["status"] in ACTIVE:
         assert time.monotonic() < deadline, f"job {job} is stuck: {now}"
         time.sleep(0.5)
-        system.look_after()
+        system.settle()
     return now
 
 
-def assert_told_once(subscription: Subscription, job: Json) -> None:
+def assert_notified_once(subscription: Subscription, job: Json) -> None:
     """I6."""
-    told = subscription.receiver.of_job(job["uid"])
-    assert told is not None
-    assert told.event == f"auto_label.{job['status']}"
-    payload = told.payload
+    delivery = subscription.receiver.of_job(job["uid"])
+    assert delivery is not None
+    assert delivery.event == f"auto_label.{job['status']}"
+    payload = delivery.payload
     assert (payload["successful"], payload["failed"], payload["skipped"]) == (
         job["successful_items"],
         job["failed_items"],

@@ -5,10 +5,7 @@ decodes, and says where it is in each type of prediction. The drafts lie on the 
 """
 
 import io
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import httpx
@@ -19,6 +16,7 @@ from PIL import Image, ImageOps
 from pycocotools import mask as coco
 
 from tests.system import uploads
+from tests.system.server import Answer, Request, Server, json_answer
 from tests.system.system import Json, System
 
 Pixels = NDArray[np.bool_]
@@ -62,24 +60,21 @@ def a_photo(orientation: int) -> bytes:
     return file.getvalue()
 
 
-class Pillow:
+class Pillow(Server):
     """A model server that finds what is bright, and a web server of the masks that it has found and of pictures."""
 
     def __init__(self, *, applies_exif: bool) -> None:
+        super().__init__()
         self.applies_exif = applies_exif
         self.requests: list[Json] = []
         self.decoded: list[tuple[int, int]] = []
         self.pages: dict[str, bytes] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        Thread(target=self._server.serve_forever, daemon=True).start()
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, request: Request) -> Answer:
+        if request.method == "POST":
+            return json_answer({"annotations": self.predictions(request.json())})
+        page = self.pages.get(request.path)
+        return Answer(404) if page is None else Answer(200, page)
 
     def predictions(self, request: Json) -> list[Json]:
         picture: Image.Image = Image.open(io.BytesIO(httpx.get(request["asset_url"]).raise_for_status().content))
@@ -109,27 +104,6 @@ class Pillow:
         ]
         return [{"label": "thing", "confidence": 0.9, **shape} for shape in shapes]
 
-    def _handler(pillow) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self._answer(200, json.dumps({"annotations": pillow.predictions(request)}).encode())
-
-            def do_GET(self) -> None:
-                page = pillow.pages.get(self.path)
-                self._answer(404 if page is None else 200, page or b"")
-
-            def _answer(self, status: int, content: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Says nothing: the tests do."""
-
-        return Handler
-
 
 def runs_of(pixels: Pixels) -> list[int]:
     """Column by column, background first."""
@@ -141,9 +115,8 @@ def runs_of(pixels: Pixels) -> list[int]:
 
 @pytest.fixture(params=["applied", "ignored"])
 def pillow(request: pytest.FixtureRequest) -> Iterator[Pillow]:
-    pillow = Pillow(applies_exif=request.param == "applied")
-    yield pillow
-    pillow.close()
+    with Pillow(applies_exif=request.param == "applied") as pillow:
+        yield pillow
 
 
 def ask(system: System, project: str, pillow: Pillow) -> Json:

@@ -131,7 +131,7 @@ def inside() -> Iterator[tuple[str, list[object]]]:
 def test_a_name_that_leads_inside_is_nowhere_called(
     system: System, model: Model, inside: tuple[str, list[object]]
 ) -> None:
-    """Of such a name only DNS says what is wrong, so everybody takes it, and nobody calls it."""
+    """Of such a name only DNS says what is wrong, so every route takes it, and none calls it."""
     origin, visits = inside
     project = model.project(system, "road", items=1)
     http = {"name": "T", "provider_type": "http", "config": {"endpoint_url": origin}, "is_active": False}

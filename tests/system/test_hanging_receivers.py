@@ -1,4 +1,4 @@
-"""Receivers that hang hold up their own tenant and nobody else."""
+"""Receivers that hang hold up their own tenant alone."""
 
 import os
 import threading
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
 
 from local.aws import client
 from local.receiver import Receiver
@@ -65,6 +67,7 @@ def accept_all(system: System, results: list[Json]) -> None:
         accept(system, result)
 
 
+@pytest.mark.takes(25)
 def test_fifty_hanging_receivers_hold_up_no_other_tenants_event(new_tenant: NewTenant) -> None:
     noisy, quiet = new_tenant(), new_tenant()
     reviews, probes = drafts(noisy, EVENTS // RECEIVERS), drafts(quiet, 40)

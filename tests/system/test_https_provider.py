@@ -26,7 +26,7 @@ BOX = {
     "confidence": 0.9,
     "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4},
 }
-MEMORY_BUDGET_MB = 64  # design.md, section 9
+MEMORY_BUDGET_MB = 64  # the budget of ARCHITECTURE.md
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_an_https_provider_makes_the_same_drafts_as_sagemaker(
 
 
 class Nonsense:
-    """A model that answers its first callers badly, each in another way, and everybody else well."""
+    """A model that answers its first callers badly, each in another way, and all others well."""
 
     WAYS: tuple[https.Serve, ...] = (
         https.answering(200, b" " * 50_000_000),

@@ -81,7 +81,7 @@ def test_adding_again_is_fine_and_counts_once(system: System) -> None:
     assert system.ok("GET", f"/projects/{uid}/")["item_count"] == 3
 
 
-def test_good_lines_go_in_and_bad_ones_are_told(system: System) -> None:
+def test_good_lines_go_in_and_bad_ones_are_reported(system: System) -> None:
     uid = system.project()
     add(system, uid, sized("there"))
 
@@ -189,8 +189,8 @@ def test_a_job_works_on_the_objects_of_a_tenants_own_bucket(system: System, buck
     assert job["successful_items"] == 1, job["summary"]
 
 
-def test_nobody_reaches_a_bucket_that_is_not_open_to_him(system: System, bucket: str) -> None:
-    """I10: not another organization's, not the system's own, not one that nobody has."""
+def test_no_organization_reaches_a_bucket_that_is_not_open_to_it(system: System, bucket: str) -> None:
+    """I10: not another organization's, not the system's own, not one that does not exist."""
     uid = system.project(items=1)
     own = system.stack.outputs["BucketName"]
     for closed in (FOREIGN, own, "no-such-bucket"):

@@ -1,5 +1,7 @@
 """A manifest that is too large to be held (docs/decisions/0020)."""
 
+import pytest
+
 from local import processes
 from local.aws import client
 from local.load import LoadEndpoint
@@ -15,6 +17,7 @@ MIB = 1024 * 1024
 MOST_MIB = 18.0
 
 
+@pytest.mark.takes(20)
 def test_a_manifest_that_is_written_in_parts_is_read_as_one(system: System) -> None:
     project = system.project()
     system.provider(project, LoadEndpoint().change(latency=1, slots=SLOTS).name, max_concurrency=SLOTS)

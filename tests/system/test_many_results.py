@@ -51,7 +51,7 @@ def test_an_item_with_five_thousand_results_lists_shows_and_reviews_right(system
     assert stale.status_code == 412
     accepted = system.api.post(f"/results/{last['uid']}/accept/", headers={"If-Match": shown.headers["ETag"]})
     assert (accepted.status_code, accepted.json()["status"]) == (200, "accepted")
-    # The ones before it are still found, and are nobody else's.
+    # The ones before it are still found, and are no one else's.
     for uid, status in seen.items():
         found = system.ok("GET", f"/results/{uid}/")
         assert (found["uid"], found["status"], found["item"]) == (uid, status, item)

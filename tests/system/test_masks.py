@@ -2,9 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from tests.system.model import Model
+from tests.system.server import Answer, Request, Server
 from tests.system.system import Json, System
 
 Pixels = NDArray[np.bool_]
@@ -20,49 +18,29 @@ Pixels = NDArray[np.bool_]
 WIDTH, HEIGHT = 640, 480
 
 
-class Pages:
+class Pages(Server):
     """A server on this machine with a few pages; everything else is 404."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self._pages: dict[str, tuple[int, bytes]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        super().__init__()
 
     def add(self, name: str, content: bytes, status: int = 200) -> str:
         """The URL of a new page."""
         self._pages[f"/{name}"] = (status, content)
-        return self.url(name)
+        return f"{self.url}/{name}"
 
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/{name}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _handler(pages) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                pages.asked.append(self.path)
-                status, content = pages._pages.get(self.path, (404, b""))
-                self.send_response(status)
-                self.send_header("Location", pages.url("mask.png"))
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Says nothing: the tests do."""
-
-        return Handler
+    def answer(self, request: Request) -> Answer:
+        self.asked.append(request.path)
+        status, content = self._pages.get(request.path, (404, b""))
+        return Answer(status, content, {"Location": f"{self.url}/mask.png"})
 
 
 @pytest.fixture
 def pages() -> Iterator[Pages]:
-    pages = Pages()
-    yield pages
-    pages.close()
+    with Pages() as pages:
+        yield pages
 
 
 def png(picture: Image.Image) -> bytes:
@@ -113,7 +91,7 @@ def test_masks_that_are_pictures_are_kept_as_the_runs_of_their_pixels(
 @pytest.mark.contract("D29")
 def test_only_masks_that_the_job_keeps_are_fetched(system: System, model: Model, pages: Pages) -> None:
     url = pages.add("mask.png", png(Image.fromarray(some_pixels(4))))
-    unlikely, unasked = pictured(pages.url("unlikely"), confidence=0.2), pictured(pages.url("unasked"), "sky")
+    unlikely, unasked = pictured(f"{pages.url}/unlikely", confidence=0.2), pictured(f"{pages.url}/unasked", "sky")
     model.says((200, {"annotations": [unlikely, unasked, pictured(url)]}))
 
     job = system.run(model.project(system, "road"))
@@ -127,7 +105,7 @@ def test_a_mask_that_cannot_be_had_is_dropped_and_noted(system: System, model: M
     good = Image.fromarray(some_pixels(5))
     kept = pages.add("mask.png", png(good))
     bad = {
-        pages.url("nothing"): "status 404",
+        f"{pages.url}/nothing": "status 404",
         pages.add("redirect", b"", 302): "status 302",
         pages.add("page.html", b"<html></html>"): "not a PNG",
         pages.add("half.png", png(good)[:200]): "not a PNG",
@@ -156,7 +134,7 @@ def test_a_mask_that_cannot_be_had_is_dropped_and_noted(system: System, model: M
 
 @pytest.mark.contract("D28", "D29")
 def test_an_item_none_of_whose_masks_can_be_had_fails(system: System, model: Model, pages: Pages) -> None:
-    model.says((200, {"annotations": [pictured(pages.url("nothing"))]}))
+    model.says((200, {"annotations": [pictured(f"{pages.url}/nothing")]}))
 
     job = system.run(model.project(system, "road"))
 

@@ -42,7 +42,7 @@ def test_sagemaker_is_sent_the_documented_request(system: System, model: Model) 
     }
 
 
-def test_sagemaker_is_told_which_variant_and_which_component(system: System, model: Model) -> None:
+def test_sagemaker_gets_the_variant_and_the_component(system: System, model: Model) -> None:
     model.says((200, {"annotations": [BOX]}))
     project = system.project(1, ("car",))
     system.provider(project, "own-model", target_variant="blue", inference_component_name="detector-2")

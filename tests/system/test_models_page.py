@@ -13,16 +13,15 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from local import settings
+from tests.system.server import JSON, Answer, Request, Server
 from tests.system.system import Json, System
 
 PAGE = (settings.ROOT / "docs" / "models.md").read_text()
@@ -51,7 +50,7 @@ class Example:
 
 
 def blocks() -> Iterator[tuple[int, int, str]]:
-    """Line, place in `KINDS` and text of each block that is tried, and the headings."""
+    """Line, index in `KINDS` and text of each block that is tried, and the headings."""
     for found in re.finditer(r"^#+ |^```(?:json|text) (\w+)\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL):
         line = PAGE.count("\n", 0, found.start()) + 1
         yield line, KINDS.index(found[1]) if found[1] else HEADING, found[2]
@@ -75,56 +74,27 @@ def examples() -> Iterator[Example]:
 EXAMPLES = list(examples())
 
 
-class Model:
+class Model(Server):
     """A model that always answers the same, and the server of its masks."""
 
     def __init__(self, answer: Any) -> None:
+        super().__init__()
         self.requests: list[Json] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        masks = f"{self.origin}/masks/"
-        self._answer = json.dumps(answer).replace("https://models.example.com/masks/", masks).encode()
-        Thread(target=self._server.serve_forever, daemon=True).start()
+        self._reply = Answer(200, json.dumps(answer).replace("https://models.example.com", self.url).encode(), JSON)
 
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def _handler(model) -> type[BaseHTTPRequestHandler]:
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                model.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send("application/json", model._answer)
-
-            def do_GET(self) -> None:
-                mask, content = Image.new("L", SIZE), BytesIO()
-                mask.paste(255, (MASK_COLUMN, 0, MASK_COLUMN + 1, SIZE[1]))
-                mask.save(content, "PNG")
-                self.send("image/png", content.getvalue())
-
-            def send(self, kind: str, content: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Says nothing: the tests do."""
-
-        return Handler
+    def answer(self, request: Request) -> Answer:
+        if request.path.startswith("/masks/"):
+            return Answer(200, mask(), {"Content-Type": "image/png"})
+        self.requests.append(request.json())
+        return self._reply
 
 
-@contextmanager
-def answering(answer: Any) -> Iterator[Model]:
-    model = Model(answer)
-    yield model
-    model.close()
+def mask() -> bytes:
+    """The picture behind every mask of the page: one column."""
+    picture, content = Image.new("L", SIZE), BytesIO()
+    picture.paste(255, (MASK_COLUMN, 0, MASK_COLUMN + 1, SIZE[1]))
+    picture.save(content, "PNG")
+    return content.getvalue()
 
 
 def drafted(example: Example) -> list[Json]:
@@ -149,8 +119,8 @@ def project_for(system: System, example: Example) -> str:
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"line-{example.line}" for example in EXAMPLES])
 def test_an_example_of_the_page_is_what_happens(system: System, example: Example) -> None:
     project = project_for(system, example)
-    with answering(example.answer or {"annotations": []}) as model:
-        config = {**example.config, "endpoint_url": model.origin}
+    with Model(example.answer or {"annotations": []}) as model:
+        config = {**example.config, "endpoint_url": model.url}
         body = {"name": "docs/models.md", "provider_type": "http", "config": config, "project": project}
         provider = system.ok("POST", "/inference-providers/", body, expect=201)["uid"]
 

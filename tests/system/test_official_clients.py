@@ -16,6 +16,8 @@ from tests.system.official import client_of
 from tests.system.system import System
 from tests.system.test_clients import UNKNOWN
 
+pytestmark = pytest.mark.takes(30)
+
 MALFORMED = "proj_abc123"
 ELEVEN_EVENTS = [
     *("auto_label.completed", "auto_label.failed"),
@@ -77,7 +79,7 @@ def test_a_job_without_options_has_the_defaults(client: Any, own: System) -> Non
     assert (job.model_type, job.confidence_threshold, job.labels, job.dry_run) == ("yolo", 0.5, [], False)
 
 
-def test_a_finished_job_tells_what_it_came_to(client: Any, project: str, finished: str) -> None:
+def test_a_finished_job_has_its_summary(client: Any, project: str, finished: str) -> None:
     job = client.auto_label_jobs.get(finished)
 
     assert (job.status, job.total_items, job.processed_items, job.progress_pct) == ("completed", 6, 6, 100.0)
@@ -446,14 +448,14 @@ def test_a_dataset_shows_the_items_of_a_project_and_what_was_made_of_them(
     assert item.annotations["status"] == "draft"
     assert [result["uid"] for result in item.annotations["results"]] == [draft["uid"]]
     with pytest.raises(errors.NotFoundError):
-        client.datasets.get_by_slug("somebody-else", shown.slug)
+        client.datasets.get_by_slug("stranger", shown.slug)
 
 
 # Keys, limits and sizes (2, 3)
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_who_asks_too_often_is_told_how_long_to_wait(new_tenant: NewTenant, kind: str) -> None:
+def test_a_key_over_its_limit_gets_the_time_to_wait(new_tenant: NewTenant, kind: str) -> None:
     with client_of(kind, new_tenant("--requests-per-minute", "1").stack) as client:
         with pytest.raises(errors.RateLimitError, match="Request was throttled") as refused:
             for _ in range(3):  # the first counts, unless the minute ends between two of them
@@ -461,9 +463,9 @@ def test_who_asks_too_often_is_told_how_long_to_wait(new_tenant: NewTenant, kind
 
         assert 1 <= refused.value.retry_after <= 60
         assert refused.value.retry_after == int(refused.value.retry_after)
-        told = client.rate_limit_info
-        assert (told["limit"], told["remaining"]) == ("1", "0")
-        assert told["reset"].isdigit()
+        status = client.rate_limit_info
+        assert (status["limit"], status["remaining"]) == ("1", "0")
+        assert status["reset"].isdigit()
 
 
 def test_each_refusal_has_its_exception_and_its_sentence(client: Any, project: str) -> None:

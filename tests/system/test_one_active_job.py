@@ -46,6 +46,7 @@ def test_a_second_create_while_one_runs_is_refused_with_its_uid(system: System, 
     system.api.delete(f"/auto-label-jobs/{running}/")
 
 
+@pytest.mark.takes(30)
 def test_of_twenty_creates_at_once_on_each_of_twenty_projects_one_wins_each(system: System) -> None:
     answered = Event()
 

@@ -102,13 +102,13 @@ def test_the_same_model_in_a_sagemaker_container_makes_the_same_drafts(system: S
         assert labeled(system, "sagemaker", config) == by_http
 
 
-def test_a_server_with_one_place_loses_no_picture(system: System, by_http: Drafts) -> None:
+def test_a_server_with_one_slot_loses_no_picture(system: System, by_http: Drafts) -> None:
     token = secrets.token_hex(16)
     with started("--at-once", "1", token=token) as origin:
         assert labeled(system, "http", Server(origin, token).config()) == by_http
 
 
-def test_a_picture_that_is_stored_sideways_has_its_face_at_the_same_place(
+def test_a_picture_that_is_stored_sideways_has_its_face_at_the_same_position(
     system: System, server: Server, by_http: Drafts
 ) -> None:
     project = str(system.ok("POST", "/projects/", {"name": "Sideways", "labels": ["face"]}, expect=201)["uid"])
@@ -179,8 +179,8 @@ def test_the_minute_of_the_readme_is_one(system: System, server: Server) -> None
     project = pictures_of(system, *FACES).uid
 
     registered = json.loads(readme.run("bash", "-c", register))
-    said = readme.run("bash", "-c", use, PROVIDER=registered["uid"], PROJECT=project)
-    result, job = (json.loads(line) for line in said.replace("}{", "}\n{").splitlines())
+    printed = readme.run("bash", "-c", use, PROVIDER=registered["uid"], PROJECT=project)
+    result, job = (json.loads(line) for line in printed.replace("}{", "}\n{").splitlines())
 
     assert (result["success"], result["problem"]) == (True, None)
     assert_finds_the_faces(system, job["uid"])
@@ -192,7 +192,7 @@ def test_the_official_client_does_the_same(system: System, server: Server) -> No
     readme = Readme(server, system)
     (script,) = readme.blocks("python")
 
-    said = readme.run(sys.executable, "-c", script, PROJECT=pictures_of(system, *FACES).uid)
+    printed = readme.run(sys.executable, "-c", script, PROJECT=pictures_of(system, *FACES).uid)
 
-    assert "'success': True" in said
-    assert_finds_the_faces(system, said.split()[-1])
+    assert "'success': True" in printed
+    assert_finds_the_faces(system, printed.split()[-1])

@@ -51,7 +51,7 @@ def refused(calls: list[Json]) -> float:
 
 
 @pytest.mark.contract("D26")
-def test_an_endpoint_with_less_room_than_was_said_is_filled_and_not_flooded_and_loses_no_item(system: System) -> None:
+def test_an_endpoint_with_less_room_than_configured_is_filled_and_not_flooded_and_loses_no_item(system: System) -> None:
     endpoint = LoadEndpoint().change(latency=LATENCY_MS, slots=64, capacity=4)
 
     job = system.run(project_of(system, endpoint, items=500))

@@ -40,7 +40,7 @@ class Maker:
         return str(self._system.ok("POST", "/webhooks/", hook, expect=201)["uid"])
 
     def deliveries(self) -> str:
-        # Nobody is at the address: the test fails, and is on record all the same.
+        # No server is at the address: the test fails, and is on record all the same.
         return str(self._system.ok("POST", f"/webhooks/{self._webhook}/test/")["delivery"])
 
     @property
@@ -128,7 +128,7 @@ def test_next_is_an_absolute_url_with_all_that_was_asked(own: System, rows: dict
     assert url.startswith(f"{own.stack.base_url}{PATHS[name]}?")
     query = parse_qs(urlsplit(url).query)
     assert query["limit"] == ["2"]
-    assert query["cursor"][0].replace("-", "").replace("_", "").isalnum(), "safe in any URL, whoever decodes it"
+    assert query["cursor"][0].replace("-", "").replace("_", "").isalnum(), "safe in any URL, however it is decoded"
 
 
 @pytest.mark.contract("D6")

@@ -84,6 +84,7 @@ class Serial:
         self._server.server_close()
 
 
+@pytest.mark.takes(21)
 def test_a_server_that_works_on_one_picture_at_a_time_answers_all_in_their_time(system: System) -> None:
     serial, project = Serial(), system.project(items=40)
     http_provider(system, project, serial.port, timeout=6 * SERIAL_SECONDS)
@@ -106,6 +107,7 @@ class Restarting:
         self.how, self.after, self.seconds = how, after, seconds
         self.calls: list[str] = []
         self.unanswered: list[str] = []
+        self.may_come_back = threading.Event()  # before its time is over
         self._away = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -160,13 +162,13 @@ class Restarting:
         threading.Thread(target=self._come_back, daemon=True).start()
 
     def _come_back(self) -> None:
-        if self.how == "nobody":
+        if self.how == "closed":
             self.close()
         elif self._server is None:
             self._listen()
-        time.sleep(self.seconds)
+        self.may_come_back.wait(self.seconds)
         self._away.clear()
-        if self.how == "nobody":
+        if self.how == "closed":
             self._listen()
 
     def close(self) -> None:
@@ -190,9 +192,10 @@ def restarting(how: str, after: int, seconds: float = AWAY_SECONDS) -> Iterator[
 
 @pytest.mark.contract("D26")
 @pytest.mark.parametrize("after", [0, 40], ids=["at the begin", "in mid-job"])
+@pytest.mark.takes(30)
 def test_an_endpoint_that_is_away_for_a_while_costs_no_item(system: System, after: int) -> None:
     """Side by side, since each takes its time."""
-    models = [Restarting(how, after, AWAY_SECONDS) for how in ("502", "503", "521", "breaks", "nobody")]
+    models = [Restarting(how, after, AWAY_SECONDS) for how in ("502", "503", "521", "breaks", "closed")]
     jobs = []
     for model in models:
         project = system.project(ITEMS)
@@ -210,9 +213,10 @@ def test_an_endpoint_that_is_away_for_a_while_costs_no_item(system: System, afte
         assert len(model.calls) <= ITEMS + 16 + 14, "and a probe now and then"
 
 
+@pytest.mark.takes(20)
 def test_an_endpoint_that_stays_away_ends_the_job_and_leaves_its_items_for_the_next(system: System) -> None:
     project = system.project(ITEMS)
-    with restarting("nobody", after=30, seconds=20) as model:
+    with restarting("closed", after=30, seconds=60) as model:
         http_provider(system, project, model.port)
 
         with configured(system, {"Infer": {"PATIENCE_SECONDS": "5"}}):
@@ -223,7 +227,9 @@ def test_an_endpoint_that_stays_away_ends_the_job_and_leaves_its_items_for_the_n
         assert "could not be connected to" in job["error_message"] and "127.0.0.1" not in job["error_message"]
         done = job["successful_items"]
 
-        job = system.run(project)
+        following = system.start(project)["uid"]
+        model.may_come_back.set()
+        job = system.finished(following)
 
     assert (job["status"], job["successful_items"]) == ("completed", ITEMS - done)
 

@@ -11,6 +11,8 @@ from local import quickstart, settings
 from local.project import LABELS, Project
 from tests.system.system import Json, System
 
+pytestmark = pytest.mark.takes(35)
+
 LOW = 0.35
 
 
@@ -129,7 +131,7 @@ def test_the_detector_is_asked_for_what_it_calls_the_projects_labels(system: Sys
 
 
 def test_the_missions_quickstart_runs_as_it_stands(system: System) -> None:
-    project = system.pictures(items=48)  # it looks every 5 seconds: fewer would be done at its first look
+    project = system.pictures(items=48)  # it polls every 5 seconds: fewer would be done at its first poll
 
     lines = list(quickstart.run(system.stack.base_url, system.stack.key, project.uid))
 

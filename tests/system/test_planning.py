@@ -3,6 +3,9 @@
 from collections import Counter
 from threading import Thread
 
+import pytest
+
+from local.load import LoadEndpoint
 from tests.system import uploads
 from tests.system.system import System
 
@@ -11,10 +14,13 @@ ADDED_AT_ONCE = 1_000
 UPLOADED = 600  # of them, while jobs are planned: the emulator hears of some fifty a second
 SECONDS = 240.0
 JOBS = 3
+SLOTS = 64
 
 
+@pytest.mark.takes(60)
 def test_items_whose_files_arrive_while_jobs_are_planned_are_drafted_once_each(system: System) -> None:
-    project = system.load_project(0)
+    project = system.project()
+    system.provider(project, LoadEndpoint().change(latency=1, slots=SLOTS).name, max_concurrency=SLOTS)
     keys = [f"{number:05}.png" for number in range(ITEMS)]
     for start in range(0, ITEMS, ADDED_AT_ONCE):
         entries = [{"key": key, "width": 8, "height": 16} for key in keys[start : start + ADDED_AT_ONCE]]

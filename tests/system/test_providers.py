@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import avala
@@ -18,9 +16,12 @@ import pytest
 from avala import errors
 
 from local import aws, settings
+from tests.system.server import Answer, Request, Server, json_answer
 from tests.system.system import Json, System, assert_refused
 from tests.system.test_clients import UNKNOWN, command_line
 from tests.system.test_secrets import is_in, logs, raw, rows
+
+pytestmark = pytest.mark.takes(40)
 
 MASK = "********"
 SAGEMAKER = {"endpoint_name": settings.SAGEMAKER_ENDPOINTS["yolo"], "region": settings.REGION}
@@ -204,7 +205,7 @@ def test_a_role_is_assumed_for_the_tenant_that_it_trusts_and_for_no_other(
 
 @contextmanager
 def role(external_id: str) -> Iterator[str]:
-    """A role that may call models, for whoever comes with this external id."""
+    """A role that may call models, for a caller with this external id."""
     iam, name = aws.client("iam"), f"model-caller-{secrets.token_hex(4)}"
     trust = {
         "Effect": "Allow",
@@ -277,7 +278,7 @@ def test_a_wrong_token_fails_the_job_and_shows_nowhere(system: System, model: Mo
     project = system.project(items=200)
     created = add(system, model.config(auth_header=wrong, headers={"X-Key": header}), project)
 
-    # Twice: the emulator logs what a function said last with its next invocation.
+    # Twice: the emulator logs a function's last line with its next invocation.
     jobs = [system.run(project), system.run(project)]
 
     for job in jobs:
@@ -285,16 +286,16 @@ def test_a_wrong_token_fails_the_job_and_shows_nowhere(system: System, model: Mo
         assert "refuses its credentials (status 401)" in job["error_message"]
         assert job["processed_items"] < job["total_items"], "it does not go through all items in vain"
     machine = system.stack.outputs["StateMachineArn"]
-    places = {
+    stores = {
         "answers": [raw(created, jobs, *system.rows("/inference-providers/"))],
         "rows": [raw(row) for row in rows(system.stack.outputs["TableName"])],
         "executions": [raw(aws.history(machine, job["uid"])) for job in jobs],
         "logs": logs(began_ms),
     }
-    for place, kept in places.items():
-        assert not any(is_in(secret, kept) for secret in (wrong, header)), place
-        found = "ProviderRefused" if place in ("logs", "executions") else created["uid"]
-        assert is_in(found, kept), f"nothing of it in {place}"
+    for store, kept in stores.items():
+        assert not any(is_in(secret, kept) for secret in (wrong, header)), store
+        found = "ProviderRefused" if store in ("logs", "executions") else created["uid"]
+        assert is_in(found, kept), f"nothing of it in {store}"
 
 
 @pytest.mark.contract("D26")
@@ -315,7 +316,7 @@ def test_a_busy_model_is_asked_again_and_a_bad_request_is_not(system: System) ->
     assert busy.labels == [["car"]] * 10
 
 
-class Busy:
+class Busy(Server):
     """A model server that answers 503 twice for each item and then a box, but for its first item: that is 422."""
 
     def __init__(self) -> None:
@@ -323,52 +324,18 @@ class Busy:
         self.refused: set[str] = set()
         self.keys: set[str | None] = set()
         self.labels: list[list[str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__()
 
-    @property
-    def url(self) -> str:
-        return f"http://localhost:{self._server.server_port}/"
-
-    def __enter__(self) -> "Busy":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    def answer(self, request: Json, key: str | None) -> tuple[int, Json]:
-        item = request["asset_id"]
-        self.keys.add(key)
-        self.labels.append(request["labels"])
+    def answer(self, request: Request) -> Answer:
+        asked = request.json()
+        item = asked["asset_id"]
+        self.keys.add(request.headers.get("X-Key"))
+        self.labels.append(asked["labels"])
         self.calls[item] = self.calls.get(item, 0) + 1
         self.refused = self.refused or {item}
         if item in self.refused:
-            return 422, {}
+            return json_answer({}, 422)
         if self.calls[item] < 3:
-            return 503, {}
+            return json_answer({}, 503, Retry_After="1")
         box = {"x": 1, "y": 2, "width": 3, "height": 4}
-        return 200, {"found": [{"type": "bounding_box", "label": "car", "confidence": 0.9, "coordinates": box}]}
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        busy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status, answer = busy.answer(request, self.headers["x-key"])
-                body = json.dumps(answer).encode()
-                self.send_response(status)
-                self.send_header("content-length", str(len(body)))
-                if status == 503:
-                    self.send_header("retry-after", "1")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                del format, args
-
-        return Handler
+        return json_answer({"found": [{"type": "bounding_box", "label": "car", "confidence": 0.9, "coordinates": box}]})

@@ -16,7 +16,7 @@ from tests.system.scenario import LABELS, UNKNOWN, Walk, bodies, walked
 from tests.system.system import System, assert_refused
 
 OPENAPI = settings.ROOT / "docs" / "openapi.json"
-# Objects whose keys are the user's own by the contract: header names (8.3), and what is said of an annotation (10.3).
+# Objects whose keys are the user's own by the contract: header names (8.3), and attributes of an annotation (10.3).
 USERS_OWN = {"headers", "attributes"}
 # Of a delivery's payload (contract, 9.3 and 9.5), which the description leaves open.
 OF_EVENTS = {"project_uid", "webhook_uid", "successful", "failed", "skipped"}
@@ -56,10 +56,10 @@ def test_every_key_of_every_answer_is_a_documented_one(walk: Walk) -> None:
 
 def test_no_label_is_a_key_of_any_answer(walk: Walk) -> None:
     """`traffic_light` would become `trafficLight`."""
-    said = json.dumps(bodies(walk), ensure_ascii=False)
+    shown = json.dumps(bodies(walk), ensure_ascii=False)
     keys = {key for body in bodies(walk) for found in objects(body) for key in found}
 
-    assert all(f'"{label}"' in said for label in LABELS), "the walk shows each label somewhere"
+    assert all(f'"{label}"' in shown for label in LABELS), "the walk shows each label somewhere"
     assert not keys & set(LABELS)
     assert not keys & {walk.project, *walk.jobs}
 

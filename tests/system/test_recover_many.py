@@ -1,8 +1,12 @@
 """Retry and undo of jobs of hundreds of items (issue 5)."""
 
+import pytest
+
 from tests.system.system import System, assert_refused
 from tests.system.test_cancel import settled_counters
 from tests.system.test_recover import discard, report, retry
+
+pytestmark = pytest.mark.takes(30)
 
 
 def test_a_retry_waits_for_the_project_like_any_other_job(system: System) -> None:

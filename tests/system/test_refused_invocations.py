@@ -3,15 +3,19 @@
 import os
 import time
 
+import pytest
+
+from local.settings import RETRY_SCALE
 from tests.system.conftest import Subscription
 from tests.system.system import ACTIVE, System
 
-# More than the retries of an ordinary failure of an invocation bear. `make outage` takes five minutes.
-OUTAGE_SECONDS = float(os.environ.get("AUTOLABEL_OUTAGE_SECONDS", "70"))
-# A task tries again after a minute at most.
-RECOVERY_SECONDS = 90.0
+# As AWS counts: more than the retries of an ordinary failure of an invocation bear. `make outage` takes five minutes.
+OUTAGE_SECONDS = RETRY_SCALE * float(os.environ.get("AUTOLABEL_OUTAGE_SECONDS", "70"))
+# A task is tried again after a minute of AWS at most, and then has its work to do.
+RECOVERY_SECONDS = RETRY_SCALE * 60.0 + 60.0
 
 
+@pytest.mark.takes(40)
 def test_jobs_outlive_an_account_without_concurrency(system: System, subscription: Subscription) -> None:
     """One job is at work, its workers in the middle of their batches, and another one begins meanwhile."""
     begun = system.start(system.load_project(items=1_500))["uid"]
@@ -24,5 +28,5 @@ def test_jobs_outlive_an_account_without_concurrency(system: System, subscriptio
     for job, items in ((begun, 1_500), (waiting, 20)):
         ended = system.finished(job, seconds=RECOVERY_SECONDS)
         assert (ended["status"], ended["processed_items"], ended["failed_items"]) == ("completed", items, 0)
-    told = [subscription.receiver.next() for _ in range(2)]
-    assert {delivery.payload["job_uid"] for delivery in told if delivery} == {begun, waiting}
+    deliveries = [subscription.receiver.next() for _ in range(2)]
+    assert {delivery.payload["job_uid"] for delivery in deliveries if delivery} == {begun, waiting}

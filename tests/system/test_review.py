@@ -12,6 +12,8 @@ from local.up import Stack
 from tests.system.conftest import Subscription
 from tests.system.system import Json, System, assert_refused
 
+pytestmark = pytest.mark.takes(40)
+
 BOX = {
     "type": "bounding_box",
     "label": "cup",
@@ -216,10 +218,12 @@ def test_a_lost_update_is_refused(system: System, draft: Json) -> None:
     assert say(system, draft, "reject", if_match=corrected.headers["etag"]).status_code == 200
 
 
-# What is told
+# Events
 
 
-def test_what_a_person_says_is_told_once(system: System, drafts: list[Json], review_subscription: Subscription) -> None:
+def test_each_decision_of_a_person_is_one_event(
+    system: System, drafts: list[Json], review_subscription: Subscription
+) -> None:
     draft, job = drafts[0], drafts[0]["job"]
     facts = {
         "result_uid": draft["uid"],
@@ -232,7 +236,7 @@ def test_what_a_person_says_is_told_once(system: System, drafts: list[Json], rev
     accepted = {"status": "accepted", "source": "auto_label", "corrected": False}
     corrected = {"status": "accepted", "source": "human", "corrected": True}
     rejected = {**corrected, "status": "rejected"}
-    for verdict, event, told in (
+    for verdict, event, wanted in (
         ("accept", "result.accepted", accepted),
         ("accept", None, None),
         ("correct", "result.accepted", corrected),
@@ -241,13 +245,13 @@ def test_what_a_person_says_is_told_once(system: System, drafts: list[Json], rev
     ):
         answer = correct(system, draft, [BOX]) if verdict == "correct" else say(system, draft, verdict)
         assert answer.status_code == 200
-        if told is None:
+        if wanted is None:
             assert review_subscription.receiver.next(seconds=1) is None
             continue
         delivery = review_subscription.receiver.of_job(job)
         assert delivery is not None
         assert delivery.event == event
-        assert delivery.payload == {**facts, **told}
+        assert delivery.payload == {**facts, **wanted}
         assert delivery.is_signed_with(review_subscription.secret)
 
 
@@ -296,8 +300,8 @@ def test_drafts_are_accepted_by_job_label_and_confidence_and_the_rest_rejected(
     assert {uid for uid, result in shown.items() if result["status"] == "draft"} == {
         d["uid"] for d in drafts
     } - matching
-    told = [review_subscription.receiver.of_job(job) for _ in matching]
-    assert {delivery.payload["result_uid"] for delivery in told if delivery} == matching
+    deliveries = [review_subscription.receiver.of_job(job) for _ in matching]
+    assert {delivery.payload["result_uid"] for delivery in deliveries if delivery} == matching
 
     rejected = sweep(system, project_uid, "reject")
 

@@ -18,21 +18,21 @@ from local.aws import client
 from tests.system.conftest import NewTenant
 from tests.system.scenario import Walk, walked
 
-Places = dict[str, list[bytes]]
+Stores = dict[str, list[bytes]]
 
 
 @pytest.fixture(scope="module")
 def walk(new_tenant: NewTenant) -> Iterator[Walk]:
     began_ms = int(time.time() * 1_000)
     with walked(new_tenant()) as walk:
-        # The emulator logs what a function said last with its next invocation.
+        # The emulator logs a function's last line with its next invocation.
         for path in ("/projects/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/"):
             walk.ok("GET", path)
-        walk.places = places(walk, began_ms)
+        walk.stores = stores(walk, began_ms)
         yield walk
 
 
-def places(walk: Walk, began_ms: int) -> Places:
+def stores(walk: Walk, began_ms: int) -> Stores:
     """All that is kept, by where it is kept."""
     return {
         "answers": [raw(answer.headers.raw, answer.content) for answer in walk.answers],
@@ -88,7 +88,7 @@ def executions(walk: Walk) -> list[bytes]:
 
 
 def messages() -> list[bytes]:
-    """What lies on any queue, dead letters too. It is looked at and left there."""
+    """What lies on any queue, dead letters too. It is read and left there."""
     sqs = client("sqs")
     found = []
     for url in sqs.list_queues().get("QueueUrls", []):
@@ -115,7 +115,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 def spellings(secret: str) -> set[bytes]:
-    """A secret as it is, and as it may look inside JSON, a URL, or base64 at any of its three offsets."""
+    """A secret as it is, and as it may appear inside JSON, a URL, or base64 at any of its three offsets."""
     text = secret.encode()
     inside_base64 = {base64.b64encode(b"\0" * offset + text)[4:-4] for offset in range(3)}
     return {text, text.hex().encode(), json.dumps(secret)[1:-1].encode(), *inside_base64}
@@ -125,19 +125,19 @@ def is_in(secret: str, kept: list[bytes]) -> bool:
     return any(spelling in content for content in kept for spelling in spellings(secret))
 
 
-PLACES = ("answers", "webhooks", "logs", "rows", "executions", "messages", "objects")
+STORES = ("answers", "webhooks", "logs", "rows", "executions", "messages", "objects")
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_no_secret_is_kept_in_the_clear(walk: Walk, place: str) -> None:
-    found = [secret[:12] for secret in walk.all_secrets if is_in(secret, walk.places[place])]
+@pytest.mark.parametrize("store", STORES)
+def test_no_secret_is_kept_in_the_clear(walk: Walk, store: str) -> None:
+    found = [secret[:12] for secret in walk.all_secrets if is_in(secret, walk.stores[store])]
 
     assert not found, f"beginning with {found}"
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_what_is_no_secret_is_found_there(walk: Walk, place: str) -> None:
-    """The search does search: each place has something of this very walk."""
+@pytest.mark.parametrize("store", STORES)
+def test_what_is_no_secret_is_found_there(walk: Walk, store: str) -> None:
+    """The search does search: each store has something of this very walk."""
     finished = walk.jobs[0]
     canary = {
         "answers": walk.project,
@@ -147,9 +147,9 @@ def test_what_is_no_secret_is_found_there(walk: Walk, place: str) -> None:
         "executions": finished,
         "messages": walk.dead_letter,
         "objects": walk.item,
-    }[place]
+    }[store]
 
-    assert is_in(canary, walk.places[place]), f"{canary} is nowhere in {len(walk.places[place])} {place}"
+    assert is_in(canary, walk.stores[store]), f"{canary} is nowhere in {len(walk.stores[store])} {store}"
 
 
 def test_the_search_finds_a_secret_in_any_spelling() -> None:
@@ -173,4 +173,4 @@ def test_a_key_is_long_and_unlike_any_other_and_only_its_hash_is_a_row(walk: Wal
     assert key.startswith("avk_") and len(key) >= len("avk_") + 32
     assert key.replace("-", "").replace("_", "").isalnum()
     assert key != other
-    assert is_in(hashlib.sha256(key.encode()).hexdigest(), walk.places["rows"])
+    assert is_in(hashlib.sha256(key.encode()).hexdigest(), walk.stores["rows"])

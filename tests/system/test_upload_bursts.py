@@ -3,21 +3,21 @@
 The system tests put 400 of them; `make uploads` all.
 """
 
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
+
+import pytest
 
 from local import counts
 from tests.system import uploads
+from tests.system.server import Answer, Request, Server, json_answer
 from tests.system.system import System
 
 UPLOADS = int(os.environ.get("AUTOLABEL_UPLOADS", "400"))
 BURSTS = 4
 CAP = UPLOADS - 100
 RUNNING_ITEMS = 600
+ASKED_SECONDS = 60.0
 HELD_SECONDS = 5.0  # below the time that a call may take
 TICK = '{"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-11-22T10:00:00Z"}'
 BOX = {
@@ -28,46 +28,35 @@ BOX = {
 }
 
 
-@contextmanager
-def a_model(released: Event) -> Iterator[str]:
-    """A model over HTTP that takes its time with every item until it is released. Gives its URL."""
-    answer = json.dumps({"annotations": [BOX]}).encode()
+class Held(Server):
+    """A model that takes its time with every item until it is released."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def __init__(self) -> None:
+        self.asked, self.released = Event(), Event()
+        super().__init__()
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            released.wait(HELD_SECONDS)
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+    def answer(self, request: Request) -> Answer:
+        del request
+        self.asked.set()
+        self.released.wait(HELD_SECONDS)
+        return json_answer({"annotations": [BOX]})
 
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/infer"
-    finally:
-        released.set()
-        server.shutdown()
-        server.server_close()
+    def close(self) -> None:
+        self.released.set()
+        super().close()
 
 
+@pytest.mark.takes(25)
 def test_bursts_during_a_job_make_one_follow_up_job_within_the_days_cap(system: System) -> None:
-    project, released = system.project(RUNNING_ITEMS), Event()
-    with a_model(released) as url:
-        config = {"endpoint_url": url, "auth_type": "none"}
+    project = system.project(RUNNING_ITEMS)
+    with Held() as model:
+        config = {"endpoint_url": f"{model.url}/infer", "auth_type": "none"}
         provider = {"name": "held", "provider_type": "http", "config": config, "project": project}
         system.ok("POST", "/inference-providers/", provider, expect=201)
         setting = {"quiet_seconds": 2, "max_items_per_day": CAP}
         system.ok("PATCH", f"/projects/{project}/", {"auto_label_on_upload": setting})
         running = system.start(project)["uid"]
-        system.wait_for(running, processed=1)
+        assert model.asked.wait(ASKED_SECONDS)
         before = counts.calls_so_far()
 
         for burst in range(BURSTS):
@@ -81,13 +70,13 @@ def test_bursts_during_a_job_make_one_follow_up_job_within_the_days_cap(system: 
         print(f"\n{calls / UPLOADS:.2f} calls of the table per uploaded object")
         assert calls <= 3 * UPLOADS
 
-        released.set()
+        model.released.set()
         (follow_up,) = uploads.finished_jobs(system, project, taking=CAP)
         assert system.job(running)["processed_items"] == RUNNING_ITEMS
         assert (follow_up["status"], follow_up["total_items"], follow_up["successful_items"]) == ("completed", CAP, CAP)
 
-        # What the day has no room for waits: whoever looks does not take it.
-        uploads.tell(system, [TICK])
+        # What the day has no room for waits: a check does not take it.
+        uploads.send(system, [TICK])
         uploads.wait_until_heard(system)
         assert uploads.jobs(system, project) == [follow_up]
     taken = [line["item"] for line in system.rows(f"/auto-label-jobs/{follow_up['uid']}/items/")]

@@ -21,6 +21,8 @@ from local.receiver import Delivery, Receiver
 from tests.system import conftest, uploads
 from tests.system.system import Json, System, assert_refused
 
+pytestmark = pytest.mark.takes(100)
+
 PICTURES = 200
 FEW = 12
 SEED = 7
@@ -34,7 +36,7 @@ class Copied:
     project: str
     items: dict[str, Json]
     jobs: list[Json]
-    told: uploads.Told
+    events: uploads.Events
     deliveries: list[Delivery]
     calls: int  # of the table, by ingest
 
@@ -50,14 +52,14 @@ def copied(system: System, tmp_path_factory: pytest.TempPathFactory) -> Copied:
         subscriptions = conftest.subscribed(system, receiver)
         next(subscriptions)
         before = counts.calls_so_far()
-        with uploads.overheard(system, project) as told:
+        with uploads.overheard(system, project) as events:
             copy(system, folder, project)
             items = uploads.items(system, project, PICTURES)
         jobs = uploads.finished_jobs(system, project, PICTURES)
         deliveries = [delivery for job in jobs if (delivery := receiver.of_job(job["uid"]))]
         calls = counts.calls_of(system.stack, "Ingest", since=before).total()
         next(subscriptions, None)
-    return Copied(project, items, jobs, told, deliveries, calls)
+    return Copied(project, items, jobs, events, deliveries, calls)
 
 
 def copy(system: System, folder: Path, project: str) -> None:
@@ -84,7 +86,7 @@ def test_drafts_appear_by_one_or_two_jobs_which_say_who_caused_them(system: Syst
     assert len({draft["item"] for draft in drafts}) == len(drafts) == sum(j["successful_items"] for j in copied.jobs)
 
 
-def test_each_of_these_jobs_is_told_once(copied: Copied) -> None:
+def test_each_of_these_jobs_has_one_event(copied: Copied) -> None:
     assert [delivery.event for delivery in copied.deliveries] == ["auto_label.completed"] * len(copied.jobs)
 
 
@@ -94,10 +96,10 @@ def test_an_upload_costs_at_most_three_calls_of_the_table(copied: Copied) -> Non
 
 
 def test_every_event_twice_and_shuffled_leaves_the_same_table(system: System, copied: Copied) -> None:
-    assert len(copied.told.bodies) == PICTURES
+    assert len(copied.events.bodies) == PICTURES
     before = everything_of(system, copied.project)
 
-    uploads.tell(system, copied.told.twice_and_shuffled(SEED))
+    uploads.send(system, copied.events.twice_and_shuffled(SEED))
     uploads.wait_until_heard(system)
 
     assert everything_of(system, copied.project) == before
@@ -106,13 +108,13 @@ def test_every_event_twice_and_shuffled_leaves_the_same_table(system: System, co
 def test_events_that_come_twice_and_in_no_order_from_the_first_on_are_each_files_newest(system: System) -> None:
     project = uploads.labeling(system)
     files = {f"{number:02}.png": uploads.a_picture(number) for number in range(40)}
-    with uploads.overheard(system, project, at_least=51) as told, uploads.unheard(system):
+    with uploads.overheard(system, project, at_least=51) as events, uploads.unheard(system):
         uploads.put(system, project, {key: uploads.a_picture(90) for key in list(files)[:10]})
         uploads.put(system, project, files)
         uploads.delete(system, project, "00.png")
-    assert (len(told.bodies), system.items(project)) == (51, [])
+    assert (len(events.bodies), system.items(project)) == (51, [])
 
-    uploads.tell(system, told.twice_and_shuffled(SEED))
+    uploads.send(system, events.twice_and_shuffled(SEED))
     found = uploads.items(system, project, len(files) - 1)
     jobs = uploads.finished_jobs(system, project, len(files) - 1)
 
@@ -313,7 +315,7 @@ def rejecting(system: System) -> str:
     good = {"a b+c%20ü.png": uploads.a_picture(1), "東京/..png": uploads.a_picture(2)}
     bad = {"cut.png": uploads.a_picture()[:20], "raw.jpg": b"\0\0\0\x18ftypcrx ", "photo.jpg": b"\0\0\0\x18ftypheic"}
     uploads.put(system, project, good | bad | {"text.jpg": b"This is a text.", "empty.jpg": b"", "folder/": b""})
-    uploads.tell(
+    uploads.send(
         system,
         [
             uploads.event(system, f"projects/{project}/huge.tiff", size=10_000_000_000),
@@ -357,17 +359,17 @@ def test_rejected_uploads_are_their_owners_own(system: System, rejecting: str, o
     assert_refused(system.api.get(f"/projects/{rejecting}/uploads/?status=lost"), 400, naming="status")
 
 
-def test_a_poison_message_is_buried_with_the_reason(system: System) -> None:
-    uploads.tell(
+def test_a_poison_message_is_a_dead_letter_with_the_reason(system: System) -> None:
+    uploads.send(
         system, ["poison", '{"source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-22T10:00:00Z"}']
     )
 
-    buried = {
+    reasons = {
         message["Body"]: message["MessageAttributes"]["Reason"]["StringValue"] for message in dead_letters(system, 2)
     }
 
-    assert "no message that we know" in buried["poison"]
-    assert sum("an event of S3 without its object" in reason for reason in buried.values()) == 1
+    assert "no message that we know" in reasons["poison"]
+    assert sum("an event of S3 without its object" in reason for reason in reasons.values()) == 1
 
 
 def dead_letters(system: System, count: int) -> list[Json]:

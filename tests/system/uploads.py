@@ -1,4 +1,4 @@
-"""Files that are put into the bucket past the API, and what S3 tells of them."""
+"""Files that are put into the bucket past the API, and the events of S3 about them."""
 
 import io
 import json
@@ -81,13 +81,13 @@ def finished_jobs(system: System, project: str, taking: int, seconds: float = UP
 
 
 def event(system: System, key: str, *, kind: str = "Object Created", **described: Any) -> str:
-    """What S3 would tell of an object, as EventBridge brings it."""
+    """An event of S3 about an object, as EventBridge brings it."""
     about = {"key": key, "size": 100, "etag": uuid.uuid4().hex, "sequencer": "1", **described}
     detail = {"bucket": {"name": system.stack.outputs["BucketName"]}, "object": about}
     return json.dumps({"source": "aws.s3", "detail-type": kind, "time": "2026-11-22T10:00:00Z", "detail": detail})
 
 
-def tell(system: System, bodies: list[str]) -> None:
+def send(system: System, bodies: list[str]) -> None:
     """Sends messages to the queue of uploads."""
     sqs, url = client("sqs"), system.stack.outputs["UploadQueueUrl"]
     for start in range(0, len(bodies), 10):
@@ -96,7 +96,7 @@ def tell(system: System, bodies: list[str]) -> None:
 
 
 def wait_until_heard(system: System, seconds: float = UPLOADED_SECONDS) -> None:
-    """Waits until the queue of uploads has been empty for a moment: its own requests for a later look count as such."""
+    """Waits until the queue of uploads is empty. Its own delayed requests for a check count as messages."""
     deadline = time.monotonic() + seconds
     names = [
         "ApproximateNumberOfMessages",
@@ -114,8 +114,8 @@ def wait_until_heard(system: System, seconds: float = UPLOADED_SECONDS) -> None:
 
 
 @dataclass
-class Told:
-    """What S3 has told meanwhile, as it came."""
+class Events:
+    """The events of S3, as they came."""
 
     bodies: list[str] = field(default_factory=list)
 
@@ -127,8 +127,8 @@ class Told:
 
 
 @contextmanager
-def overheard(system: System, project: str, at_least: int = 0) -> Iterator[Told]:
-    """Listens to what S3 tells of the project's objects; at the end all of it is there, and so many events."""
+def overheard(system: System, project: str, at_least: int = 0) -> Iterator[Events]:
+    """Keeps the events of the project's objects while the block runs; at its end all are there, at least so many."""
     sqs, events, name = client("sqs"), client("events"), f"overheard-{uuid.uuid4().hex[:8]}"
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -141,17 +141,17 @@ def overheard(system: System, project: str, at_least: int = 0) -> Iterator[Told]
     }
     events.put_rule(Name=name, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
-    told = Told()
+    kept = Events()
     try:
-        yield told
+        yield kept
         deadline = time.monotonic() + UPLOADED_SECONDS
         while (
             got := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
-        ) or len(told.bodies) < at_least:
-            assert time.monotonic() < deadline, f"only {len(told.bodies)} events"
+        ) or len(kept.bodies) < at_least:
+            assert time.monotonic() < deadline, f"only {len(kept.bodies)} events"
             if not got:
                 continue
-            told.bodies += [message["Body"] for message in got]
+            kept.bodies += [message["Body"] for message in got]
             entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(got)]
             sqs.delete_message_batch(QueueUrl=url, Entries=entries)
     finally:
@@ -162,7 +162,7 @@ def overheard(system: System, project: str, at_least: int = 0) -> Iterator[Told]
 
 @contextmanager
 def unheard(system: System) -> Iterator[None]:
-    """Nothing that S3 tells meanwhile comes to the queue of uploads."""
+    """No event of S3 reaches the queue of uploads meanwhile."""
     events = client("events")
     bucket = system.stack.outputs["BucketName"]
     (name,) = (

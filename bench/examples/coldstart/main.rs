@@ -115,9 +115,9 @@ impl Bench {
         measured
     }
 
-    fn command(&self, binary: &Path, case: &Case) -> Command {
+    fn command(&self, binary: &Path) -> Command {
         let mut command = bootstrap(binary);
-        command.envs(functions::EVERYWHERE).envs(case.environment.iter().copied());
+        command.envs(functions::ENVIRONMENT);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
@@ -125,7 +125,7 @@ impl Bench {
     /// One start, and its time to the first answer.
     async fn started(&self, binary: &Path, case: &Case) -> Result<Duration, Box<dyn Error>> {
         let begun = Instant::now();
-        let mut function = Function::start(again(&self.command(binary, case))).await?;
+        let mut function = Function::start(again(&self.command(binary))).await?;
         self.answered(case, &mut function).await?;
         Ok(begun.elapsed())
     }
@@ -136,7 +136,7 @@ impl Bench {
             times.push(self.started(binary, case).await?);
         }
         times.sort_unstable();
-        let command = self.command(binary, case);
+        let command = self.command(binary);
         self.endpoint.seen();
         let mut function = Function::start(again(&command)).await?;
         self.answered(case, &mut function).await?;
@@ -146,12 +146,12 @@ impl Bench {
         let (_, further_calls) = self.endpoint.seen();
         let cold = self.counted(&command, case, 0, (connections, first_calls)).await?;
         let calls = first_calls + WARM_CALLS as usize * further_calls;
-        let warm = match case.name {
+        let warm = match case.name.as_str() {
             WORKER => None,
             _ => Some(self.counted(&command, case, WARM_CALLS, (connections, calls)).await?),
         };
         Ok(Figures {
-            name: case.name.to_owned(),
+            name: case.name.clone(),
             cold_instructions: cold,
             cold_ms: times[times.len() / 2].as_secs_f64() * 1_000.0,
             warm_instructions: warm.map(|count| count.saturating_sub(cold) / WARM_CALLS),
@@ -237,9 +237,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let Arguments { functions, baselines, direct, python, only_start, names } = Arguments::parse();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let bench = Bench::in_folder("target/coldstart").await?;
-    let binary = |case: &Case| functions.join(case.name).join("bootstrap");
+    let binary = |case: &Case| functions.join(&case.name).join("bootstrap");
+    let mut cases = functions::all()?;
+    cases.retain(|case| wanted(&case.name));
     if only_start {
-        for case in functions::all().iter().filter(|case| wanted(case.name)) {
+        for case in &cases {
             bench.started(&binary(case), case).await.map_err(|error| format!("{}: {error}", case.name))?;
             println!("{}", case.name);
         }
@@ -248,15 +250,15 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{:<12}{:>16}{:>16}{:>16}{:>12}{:>14}", "", "first answer", "first answer", "warm call", "memory", "zip");
     println!("{:<12}{:>16}{:>16}{:>16}{:>12}{:>14}", "", "instructions", "ms", "instructions", "MB", "bytes");
     let (mut measured, mut others, mut excess) = (Vec::new(), Vec::new(), Vec::new());
-    for case in functions::all().iter().filter(|case| wanted(case.name)) {
+    for case in &cases {
         match bench.report(&binary(case), case).await {
             Ok(figures) => measured.push(figures),
             Err(failure) => excess.push(failure),
         }
     }
     excess.extend(measured.iter().flat_map(Figures::excess));
-    for case in functions::baselines().iter().filter(|case| wanted(case.name)) {
-        match bench.report(&baselines.join(case.name), case).await {
+    for case in functions::baselines().iter().filter(|case| wanted(&case.name)) {
+        match bench.report(&baselines.join(&case.name), case).await {
             Ok(figures) => others.push(figures),
             Err(failure) => excess.push(failure),
         }

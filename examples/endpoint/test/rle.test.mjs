@@ -43,6 +43,6 @@ test('large masks are written as COCO writes them', () => {
     assert.equal(sha256(rings), '884d6bf87d9aae06fbe9d51428efe3632b839935e756bcdeaa31e8df99620ef1');
 });
 
-test('a mask tells its size as height and width', () => {
+test('a mask gives its size as height and width', () => {
     assert.deepEqual(encodeMask(new Uint8Array(6), 2, 3), { format: 'coco_rle', size: [2, 3], counts: '6' });
 });

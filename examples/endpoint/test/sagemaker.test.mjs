@@ -37,7 +37,7 @@ test('inside the container the status stands by itself', () => {
     });
 });
 
-test('what nobody foresaw is logged and not told', () => {
+test('an unexpected error is logged and not shown', () => {
     const log = mock.method(console, 'error', () => {});
     const reply = containerReply(new Error('https://signed-address'));
     assert.deepEqual([reply.status, reply.body], [500, { error: 'The model failed.' }]);

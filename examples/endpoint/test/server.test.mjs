@@ -109,7 +109,7 @@ for (const [what, file, message] of [
     ['is no picture', 'LICENSES.md', 'The picture cannot be decoded.'],
     ['is not there', 'none.jpg', 'The picture cannot be downloaded (HTTP 404).'],
 ]) {
-    test(`a file that ${what} is the model's error, told without its address`, async () => {
+    test(`a file that ${what} is the model's error, reported without its address`, async () => {
         const asset_url = `${pictureAddress}/${file}?signature=secret`;
         const { status, headers, body } = await post('/endpoints/autolabel-yolo/invocations', { asset_url });
         assert.deepEqual([status, headers.get('x-amzn-errortype')], [424, 'ModelError']);
@@ -128,7 +128,7 @@ test('a request of another form is refused', async () => {
     assert.deepEqual([status, body], [400, { error: 'The request does not have the form of the contract.' }]);
 });
 
-test('an endpoint that nobody started does not exist', async () => {
+test('an endpoint that was not started does not exist', async () => {
     const { status, headers, body } = await post('/endpoints/nope/invocations');
     assert.deepEqual([status, headers.get('x-amzn-errortype')], [400, 'ValidationError']);
     assert.equal(body.message, 'Endpoint nope of account 000000000000 not found.');

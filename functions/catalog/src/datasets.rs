@@ -1,14 +1,12 @@
 //! Datasets, read-only: a project's items seen as files (contract, 11.3).
 //!
-//! A dataset has its project's uid. Its slug ends in that uid, so that one read finds it; what stands before is for people,
-//! and an older name leads to it as well.
+//! A dataset has its project's uid. Its slug ends in that uid, so that one read finds it. The part before the uid is for people:
+//! a slug with an older name leads to the project as well.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use serde::Serialize;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
@@ -17,19 +15,19 @@ use shared::domain::item::{AssetType, Item};
 use shared::domain::prediction::Prediction;
 use shared::domain::project::Project;
 use shared::domain::{Error, Timestamp};
-use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, respond};
-use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects};
+use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path};
+use shared::ports::{Items, Objects, Organizations, Projects};
 use utoipa::ToSchema;
 
-use crate::{App, items, whole};
+use crate::{Api, CatalogApi, CatalogPorts, items, whole};
 
 const READ: &[Scope] = &[Scope::DatasetsRead];
 
-/// A file can be read so long after it was listed.
+/// The life of the signed URL of a file.
 const URL_VALID: Duration = Duration::from_secs(3_600);
 /// The original's word for a dataset that is ready. Ours are from the start.
 const STATUS: &str = "created";
-/// Nobody but the organization sees them.
+/// No other organization sees them.
 const VISIBILITY: &str = "private";
 
 /// A dataset on the wire (contract, 11.1).
@@ -113,7 +111,7 @@ pub(crate) struct DatasetItemView {
 #[schema(as = DatasetItemMetadata)]
 pub(crate) struct MetadataView {
     asset_type: AssetType,
-    /// Pixels. `null` of a point cloud, and of an upload that no job has looked into yet.
+    /// Pixels. `null` of a point cloud, and of an upload that no job has read yet.
     #[schema(required)]
     width: Option<u32>,
     /// See `width`.
@@ -145,182 +143,12 @@ pub(crate) struct ItemResultView {
     annotations: Vec<Prediction>,
 }
 
-/// List datasets. A page may be short and still not be the last.
-#[utoipa::path(
-    get, path = "/datasets/", tag = "datasets",
-    params(
-        PagingParameters,
-        ("data_type" = Option<String>, Query, description = "`image`, `video` or `lidar`."),
-        ("name" = Option<String>, Query, description = "A part of the name, in small or large letters."),
-        ("status" = Option<String>, Query, description = "All are `created`."),
-        ("visibility" = Option<String>, Query, description = "All are `private`."),
-    ),
-    responses((status = 200, description = "A page of datasets.", body = PageView<DatasetView>)),
-)]
-pub(crate) async fn list<S: Projects + Organizations, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
-    caller: Caller,
-    request: ListRequest,
-) -> Response {
-    respond(app.list_datasets(&caller, &request).await.map(Json))
-}
-
-/// Show a dataset.
-#[utoipa::path(
-    get, path = "/datasets/{uid}/", tag = "datasets",
-    params(("uid" = ProjectUid, Path)),
-    responses((status = 200, description = "The dataset.", body = DatasetView)),
-)]
-pub(crate) async fn get<S: Projects + Organizations, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
-    caller: Caller,
-    Path(uid): Path<String>,
-) -> Response {
-    respond(app.dataset(&caller, &uid).await.map(Json))
-}
-
-/// Show a dataset, by its owner and slug.
-#[utoipa::path(
-    get, path = "/datasets/{owner}/{slug}/", tag = "datasets",
-    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path)),
-    responses((status = 200, description = "The dataset.", body = DatasetView)),
-)]
-pub(crate) async fn get_by_slug<S: Projects, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
-    caller: Caller,
-    Path((owner, slug)): Path<(String, String)>,
-) -> Response {
-    respond(app.dataset_by_slug(&caller, owner, &slug).await.map(Json))
-}
-
-/// List the items of a dataset, with signed URLs of their files.
-#[utoipa::path(
-    get, path = "/datasets/{owner}/{slug}/items/", tag = "datasets",
-    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), PagingParameters),
-    responses((status = 200, description = "A page of items.", body = PageView<DatasetItemView>)),
-)]
-pub(crate) async fn items<S: Projects + Items, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
-    caller: Caller,
-    Path((owner, slug)): Path<(String, String)>,
-    request: ListRequest,
-) -> Response {
-    respond(app.dataset_items(&caller, &owner, &slug, &request).await.map(Json))
-}
-
-/// Show an item of a dataset.
-#[utoipa::path(
-    get, path = "/datasets/{owner}/{slug}/items/{uid}/", tag = "datasets",
-    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), ("uid" = ItemUid, Path)),
-    responses((status = 200, description = "The item.", body = DatasetItemView)),
-)]
-pub(crate) async fn item<S: Items, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
-    caller: Caller,
-    Path((owner, slug, uid)): Path<(String, String, String)>,
-) -> Response {
-    respond(app.dataset_item(&caller, &owner, &slug, &uid).await.map(Json))
-}
-
-/// The dataset that a path names, without a read: an organization's uid is derived from its slug.
-fn named(caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
-    caller.needs(READ)?;
-    if OrganizationUid::named(owner) != caller.organization {
-        return Err(Error::NotFound); // I10
-    }
-    ProjectUid::of_slug(slug)
-}
-
-impl<S: Projects, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
-    async fn list_datasets(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<DatasetView>, Error>
-    where
-        S: Organizations,
-    {
-        caller.needs(READ)?;
-        let paging = request.paging(&["data_type", "name", "status", "visibility"])?;
-        let owner = self.owner(caller).await?;
-        let page = self.store.projects(caller.organization, &paging.slice()).await?;
-        let is = |filter: &str, value: &str| paging.filter(filter).is_none_or(|wanted| wanted == value);
-        let part = paging.filter("name").map(str::to_lowercase);
-        let wanted = |dataset: &DatasetView| {
-            is("data_type", dataset.data_type)
-                && is("status", dataset.status)
-                && is("visibility", dataset.visibility)
-                && part.as_ref().is_none_or(|part| dataset.name.to_lowercase().contains(part))
-        };
-        let datasets = page.with(|projects| {
-            projects.into_iter().map(|project| DatasetView::of(project, owner.clone())).filter(wanted).collect()
-        });
-        Ok(paging.view(datasets, |view| view))
-    }
-
-    async fn dataset(&self, caller: &Caller, uid: &str) -> Result<DatasetView, Error>
-    where
-        S: Organizations,
-    {
-        let project = self.project(caller, READ, uid).await?;
-        Ok(DatasetView::of(project, self.owner(caller).await?))
-    }
-
-    async fn dataset_by_slug(&self, caller: &Caller, owner: String, slug: &str) -> Result<DatasetView, Error> {
-        let uid = named(caller, &owner, slug)?;
-        let project = self.store.project(caller.organization, uid).await?;
-        Ok(DatasetView::of(project, Some(owner)))
-    }
-
-    async fn owner(&self, caller: &Caller) -> Result<Option<String>, Error>
-    where
-        S: Organizations,
-    {
-        Ok(self.store.organization(caller.organization).await?.map(|organization| organization.slug))
-    }
-}
-
-impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
-    async fn dataset_items(
-        &self,
-        caller: &Caller,
-        owner: &str,
-        slug: &str,
-        request: &ListRequest,
-    ) -> Result<PageView<DatasetItemView>, Error>
-    where
-        S: Projects,
-    {
-        let uid = named(caller, owner, slug)?;
-        let paging = request.paging(&[])?;
-        let mut page = items::own_items(&self.store, caller.organization, uid, &paging.slice()).await?;
-        let mut entries = Vec::with_capacity(page.entries.len());
-        for item in whole::all(&self.objects, std::mem::take(&mut page.entries)).await? {
-            entries.push(self.dataset_item_view(item, owner, slug).await?);
-        }
-        Ok(paging.view(page.with(|_| entries), |view| view))
-    }
-
-    async fn dataset_item(
-        &self,
-        caller: &Caller,
-        owner: &str,
-        slug: &str,
-        uid: &str,
-    ) -> Result<DatasetItemView, Error> {
-        let project = named(caller, owner, slug)?;
-        let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
-        let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
-        let own = whole::one(&self.objects, own.ok_or(Error::NotFound)?).await?;
-        self.dataset_item_view(own, owner, slug).await
-    }
-
-    async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {
-        let url = if self.buckets.open(&item.asset.source, item.organization) {
-            Some(self.objects.sign_get(&item.asset.source, URL_VALID).await?)
-        } else {
-            None
-        };
+impl DatasetItemView {
+    fn of(item: Item, owner: &str, slug: &str, url: Option<String>) -> Self {
         let status = items::status(&item);
         let (uid, project) = (item.asset.uid, item.project);
         let result = item.result.filter(|result| result.status != ResultStatus::Rejected);
-        Ok(DatasetItemView {
+        Self {
             uid,
             id: uid.number(),
             dataset: project,
@@ -352,6 +180,137 @@ impl<S: Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
                     .collect(),
             },
             key: item.key,
-        })
+        }
+    }
+}
+
+/// List datasets. A page may be short and still not be the last.
+#[utoipa::path(
+    get, path = "/datasets/", tag = "datasets",
+    params(
+        PagingParameters,
+        ("data_type" = Option<String>, Query, description = "`image`, `video` or `lidar`."),
+        ("name" = Option<String>, Query, description = "A part of the name, in small or large letters."),
+        ("status" = Option<String>, Query, description = "All are `created`."),
+        ("visibility" = Option<String>, Query, description = "All are `private`."),
+    ),
+    responses((status = 200, description = "A page of datasets.", body = PageView<DatasetView>)),
+)]
+pub(crate) async fn list<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    request: ListRequest,
+) -> Answer<PageView<DatasetView>> {
+    caller.needs(READ)?;
+    let paging = request.paging(&["data_type", "name", "status", "visibility"])?;
+    let owner = api.owner(&caller).await?;
+    let page = api.store.projects(caller.organization, &paging.slice()).await?;
+    let is = |filter: &str, value: &str| paging.filter(filter).is_none_or(|wanted| wanted == value);
+    let part = paging.filter("name").map(str::to_lowercase);
+    let wanted = |dataset: &DatasetView| {
+        is("data_type", dataset.data_type)
+            && is("status", dataset.status)
+            && is("visibility", dataset.visibility)
+            && part.as_ref().is_none_or(|part| dataset.name.to_lowercase().contains(part))
+    };
+    let datasets = page.with(|projects| {
+        projects.into_iter().map(|project| DatasetView::of(project, owner.clone())).filter(wanted).collect()
+    });
+    Ok(Json(paging.view(datasets, |view| view)))
+}
+
+/// Show a dataset.
+#[utoipa::path(
+    get, path = "/datasets/{uid}/", tag = "datasets",
+    params(("uid" = ProjectUid, Path)),
+    responses((status = 200, description = "The dataset.", body = DatasetView)),
+)]
+pub(crate) async fn get<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Answer<DatasetView> {
+    let project = api.project(&caller, READ, &uid).await?;
+    Ok(Json(DatasetView::of(project, api.owner(&caller).await?)))
+}
+
+/// Show a dataset, by its owner and slug.
+#[utoipa::path(
+    get, path = "/datasets/{owner}/{slug}/", tag = "datasets",
+    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path)),
+    responses((status = 200, description = "The dataset.", body = DatasetView)),
+)]
+pub(crate) async fn get_by_slug<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path((owner, slug)): Path<(String, String)>,
+) -> Answer<DatasetView> {
+    let uid = named(&caller, &owner, &slug)?;
+    let project = api.store.project(caller.organization, uid).await?;
+    Ok(Json(DatasetView::of(project, Some(owner))))
+}
+
+/// List the items of a dataset, with signed URLs of their files.
+#[utoipa::path(
+    get, path = "/datasets/{owner}/{slug}/items/", tag = "datasets",
+    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), PagingParameters),
+    responses((status = 200, description = "A page of items.", body = PageView<DatasetItemView>)),
+)]
+pub(crate) async fn items<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path((owner, slug)): Path<(String, String)>,
+    request: ListRequest,
+) -> Answer<PageView<DatasetItemView>> {
+    let uid = named(&caller, &owner, &slug)?;
+    let paging = request.paging(&[])?;
+    let mut page = items::own_items(&api.store, caller.organization, uid, &paging.slice()).await?;
+    let mut entries = Vec::with_capacity(page.entries.len());
+    for item in whole::all(&api.objects, std::mem::take(&mut page.entries)).await? {
+        entries.push(api.dataset_item_view(item, &owner, &slug).await?);
+    }
+    Ok(Json(paging.view(page.with(|_| entries), |view| view)))
+}
+
+/// Show an item of a dataset.
+#[utoipa::path(
+    get, path = "/datasets/{owner}/{slug}/items/{uid}/", tag = "datasets",
+    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), ("uid" = ItemUid, Path)),
+    responses((status = 200, description = "The item.", body = DatasetItemView)),
+)]
+pub(crate) async fn item<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path((owner, slug, uid)): Path<(String, String, String)>,
+) -> Answer<DatasetItemView> {
+    let project = named(&caller, &owner, &slug)?;
+    let items = api.store.items(&[ItemUid::parse(&uid)?]).await?;
+    let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
+    let own = whole::one(&api.objects, own.ok_or(Error::NotFound)?).await?;
+    api.dataset_item_view(own, &owner, &slug).await.map(Json)
+}
+
+/// The dataset of a path, without a read: an organization's uid is derived from its slug.
+fn named(caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
+    caller.needs(READ)?;
+    if OrganizationUid::named(owner) != caller.organization {
+        return Err(Error::NotFound); // I10
+    }
+    ProjectUid::of_slug(slug)
+}
+
+impl<P: CatalogPorts> CatalogApi<P> {
+    /// The slug of the caller's organization.
+    async fn owner(&self, caller: &Caller) -> Result<Option<String>, Error> {
+        Ok(self.store.organization(caller.organization).await?.map(|organization| organization.slug))
+    }
+
+    async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {
+        let url = if self.buckets.open(&item.asset.source, item.organization) {
+            Some(self.objects.sign_get(&item.asset.source, URL_VALID).await?)
+        } else {
+            None
+        };
+        Ok(DatasetItemView::of(item, owner, slug, url))
     }
 }

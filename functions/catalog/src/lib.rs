@@ -16,12 +16,11 @@ mod workspace;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get};
+use axum::extract::State;
+use axum::routing::{any, get, post};
 use shared::domain::item::source::SourceBuckets;
 use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Uploads, Webhooks};
 use utoipa::OpenApi;
-
-pub use results::{Description as ReviewDescription, Review};
 
 /// These routes, for the API's description.
 #[derive(Debug, OpenApi)]
@@ -38,9 +37,16 @@ pub use results::{Description as ReviewDescription, Review};
     projects::list_mine,
     projects::get_mine,
     projects::change_mine,
-    items::add,
+    adding::add,
     items::list,
     uploads::list,
+    results::handlers::list,
+    results::handlers::get,
+    results::handlers::correct,
+    results::handlers::accept,
+    results::handlers::reject,
+    results::sweep::accept_all,
+    results::sweep::reject_all,
     tasks::list,
     tasks::get,
     datasets::list,
@@ -51,56 +57,76 @@ pub use results::{Description as ReviewDescription, Review};
 ))]
 pub struct Description;
 
-/// What the handlers work with.
-pub struct App<S, O, F, C> {
+/// The adapters of the function, each known by its port alone.
+pub trait CatalogPorts: 'static {
     /// The table.
-    pub store: S,
+    type Store: Organizations + Projects + Items + Uploads;
+    /// The table: its results.
+    type Results: Results;
+    /// The table: its webhooks.
+    type Webhooks: Webhooks;
     /// The bucket, and those that tenants name.
-    pub objects: O,
-    /// Files elsewhere.
-    pub web: F,
-    /// The time.
-    pub clock: C,
-    /// What of S3 each organization may name.
+    type Objects: Objects + Files;
+    /// The guarded HTTP client.
+    type Web: Files;
+    /// The webhook queue.
+    type Queue: Queue;
+    /// UTC.
+    type Clock: Clock;
+}
+
+/// The state of the handlers.
+pub struct CatalogApi<P: CatalogPorts> {
+    /// Organizations, projects, items and rejected uploads.
+    pub store: P::Store,
+    /// Results, and their reviews.
+    pub results: P::Results,
+    /// The subscriptions to reviews.
+    pub webhooks: P::Webhooks,
+    /// Signs URLs of files. Holds large annotations (docs/decisions/0003).
+    pub objects: P::Objects,
+    /// Reads the sizes of files that are not in S3.
+    pub web: P::Web,
+    /// Takes the deliveries of reviews.
+    pub queue: P::Queue,
+    /// Dates rows and deliveries.
+    pub clock: P::Clock,
+    /// The S3 buckets that each organization may name.
     pub buckets: SourceBuckets,
-    /// The development switch (contract, D18).
+    /// Whether `http://localhost` is a valid file URL: the development switch (contract, D18).
     pub loopback_http: bool,
 }
 
+type Api<P> = State<Arc<CatalogApi<P>>>;
+
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, O, F, W, Q, C>(app: App<S, O, F, C>, review: Review<S, O, W, Q, C>) -> Router
-where
-    S: Organizations + Projects + Items + Results + Uploads + 'static,
-    O: Objects + Files + 'static,
-    F: Files + 'static,
-    W: Webhooks + 'static,
-    Q: Queue + 'static,
-    C: Clock + 'static,
-{
+pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
     Router::new()
         .route("/openapi.json", get(workspace::description))
-        .route("/organizations", get(workspace::organizations::<S, O, F, C>))
-        .route("/projects", get(projects::list::<S, O, F, C>).post(projects::create::<S, O, F, C>))
-        .route("/projects/{uid}", get(projects::get::<S, O, F, C>).patch(projects::change::<S, O, F, C>))
-        .route("/users/me/projects", get(projects::list_mine::<S, O, F, C>))
-        .route(
-            "/users/me/projects/{uid}",
-            get(projects::get_mine::<S, O, F, C>).patch(projects::change_mine::<S, O, F, C>),
-        )
-        .route("/projects/{uid}/items", get(items::list::<S, O, F, C>).post(items::add::<S, O, F, C>))
-        .route("/projects/{uid}/uploads", get(uploads::list::<S, O, F, C>))
-        .route("/datasets", get(datasets::list::<S, O, F, C>))
-        .route("/datasets/{uid}", get(datasets::get::<S, O, F, C>))
-        .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug::<S, O, F, C>))
-        .route("/datasets/{owner}/{slug}/items", get(datasets::items::<S, O, F, C>))
-        .route("/datasets/{owner}/{slug}/items/{uid}", get(datasets::item::<S, O, F, C>))
-        .route("/tasks", get(tasks::list::<S, O, F, C>))
-        .route("/tasks/{uid}", get(tasks::get::<S, O, F, C>))
+        .route("/organizations", get(workspace::organizations))
+        .route("/projects", get(projects::list).post(projects::create))
+        .route("/projects/{uid}", get(projects::get).patch(projects::change))
+        .route("/users/me/projects", get(projects::list_mine))
+        .route("/users/me/projects/{uid}", get(projects::get_mine).patch(projects::change_mine))
+        .route("/projects/{uid}/items", get(items::list).post(adding::add))
+        .route("/projects/{uid}/uploads", get(uploads::list))
+        .route("/projects/{uid}/results", get(results::handlers::list))
+        .route("/projects/{uid}/results/accept", post(results::sweep::accept_all))
+        .route("/projects/{uid}/results/reject", post(results::sweep::reject_all))
+        .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
+        .route("/results/{uid}/accept", post(results::handlers::accept))
+        .route("/results/{uid}/reject", post(results::handlers::reject))
+        .route("/datasets", get(datasets::list))
+        .route("/datasets/{uid}", get(datasets::get))
+        .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug))
+        .route("/datasets/{owner}/{slug}/items", get(datasets::items))
+        .route("/datasets/{owner}/{slug}/items/{uid}", get(datasets::item))
+        .route("/tasks", get(tasks::list))
+        .route("/tasks/{uid}", get(tasks::get))
         .route("/agents", get(workspace::agents))
         .route("/exports", get(workspace::exports))
         .route("/storage-configs", get(workspace::storage_configs))
         // Only POST goes to the jobs function; the gateway sends every other method here.
         .route("/projects/{uid}/auto-label", any(shared::http::wrong_method))
-        .with_state(Arc::new(app))
-        .merge(results::routes(review))
+        .with_state(state)
 }

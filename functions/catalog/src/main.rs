@@ -1,5 +1,8 @@
 //! Wiring of the catalog function.
 
+use std::sync::Arc;
+
+use catalog::{CatalogApi, CatalogPorts, routes};
 use shared::domain::item::source::SourceBuckets;
 use shared::egress::Egress;
 use shared::http::{api, serve};
@@ -7,6 +10,19 @@ use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
 use shared::queue::WebhookQueue;
 use shared::store::Store;
+
+/// The adapters of a deployment.
+struct Deployed;
+
+impl CatalogPorts for Deployed {
+    type Store = Store;
+    type Results = Store;
+    type Webhooks = Store;
+    type Objects = Bucket;
+    type Web = Egress;
+    type Queue = WebhookQueue;
+    type Clock = SystemClock;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -22,16 +38,16 @@ async fn main() -> Result<(), lambda_http::Error> {
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
-    let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
-    let web = Egress::trusting(loopback_http, &extra_roots)?;
-    let review = catalog::Review {
+    let state = Arc::new(CatalogApi::<Deployed> {
         store: store.clone(),
-        objects: objects.clone(),
+        results: store.clone(),
         webhooks: store.clone(),
-        queue,
+        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        web: Egress::trusting(loopback_http, &extra_roots)?,
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
         clock: SystemClock,
-    };
-    let app = catalog::App { store: store.clone(), objects, web, clock: SystemClock, buckets, loopback_http };
-    serve(api(catalog::routes(app, review), store, SystemClock, settings)).await
+        buckets,
+        loopback_http,
+    });
+    serve(api(routes(state), store, SystemClock, settings)).await
 }

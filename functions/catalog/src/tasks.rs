@@ -1,20 +1,16 @@
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use shared::domain::Error;
-use shared::domain::Timestamp;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::result::ResultStatus;
 use shared::domain::item::{AssetType, Item};
-use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Files, Items, Objects, Projects};
+use shared::domain::{Error, Timestamp};
+use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::ports::Items;
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{Api, CatalogPorts};
 
 const READ: &[Scope] = &[Scope::TasksRead, Scope::ProjectsRead];
 
@@ -70,7 +66,7 @@ impl From<Item> for TaskView {
     }
 }
 
-/// List tasks. A page may be short and still not be the last: the status is looked at while walking the items.
+/// List tasks. A page may be short and still not be the last: the status is filtered while the items are read.
 #[utoipa::path(
     get, path = "/tasks/", tag = "tasks",
     params(
@@ -83,12 +79,20 @@ impl From<Item> for TaskView {
         (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
     ),
 )]
-pub(crate) async fn list<S: Projects + Items, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
+pub(crate) async fn list<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     request: ListRequest,
-) -> Response {
-    respond(app.list_tasks(&caller, &request).await.map(Json))
+) -> Answer<PageView<TaskView>> {
+    caller.needs(READ)?;
+    let paging = request.paging(&["project", "status"])?;
+    let status: Option<TaskStatus> = paging.choice("status", &["pending", "completed"])?;
+    let Ok(project) = paging.filter("project").map(ProjectUid::parse).transpose() else {
+        return Ok(Json(paging.empty())); // an unknown project has no tasks
+    };
+    let mut page = api.store.items_of(caller.organization, project, &paging.slice()).await?;
+    page.entries.retain(|item| status.is_none_or(|status| TaskStatus::of(item) == status));
+    Ok(Json(paging.view(page, TaskView::from)))
 }
 
 /// Show a task.
@@ -97,38 +101,13 @@ pub(crate) async fn list<S: Projects + Items, O: Objects, F: Files, C: Clock>(
     params(("uid" = ItemUid, Path)),
     responses((status = 200, description = "The task.", body = TaskView)),
 )]
-pub(crate) async fn get<S: Projects + Items, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
+pub(crate) async fn get<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
-) -> Response {
-    respond(app.task(&caller, &uid).await.map(Json))
-}
-
-impl<S: Projects + Items, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
-    async fn list_tasks(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<TaskView>, Error> {
-        caller.needs(READ)?;
-        let paging = request.paging(&["project", "status"])?;
-        let status: Option<TaskStatus> = match paging.filter("status") {
-            Some(name) => Some(
-                serde_json::from_value(name.into())
-                    .map_err(|_| Error::field("status", "Must be one of pending, completed."))?,
-            ),
-            None => None,
-        };
-        let mut page = match paging.filter("project").map(ProjectUid::parse) {
-            Some(Err(_)) => return Ok(paging.empty()), // an unknown project has no tasks
-            Some(Ok(project)) => self.store.items_of(caller.organization, Some(project), &paging.slice()).await?,
-            None => self.store.items_of(caller.organization, None, &paging.slice()).await?,
-        };
-        page.entries.retain(|item| status.is_none_or(|status| TaskStatus::of(item) == status));
-        Ok(paging.view(page, TaskView::from))
-    }
-
-    async fn task(&self, caller: &Caller, uid: &str) -> Result<TaskView, Error> {
-        caller.needs(READ)?;
-        let items = self.store.items(&[ItemUid::parse(uid)?]).await?;
-        let own = items.into_iter().find(|item| item.organization == caller.organization);
-        own.map(TaskView::from).ok_or(Error::NotFound)
-    }
+) -> Answer<TaskView> {
+    caller.needs(READ)?;
+    let items = api.store.items(&[ItemUid::parse(&uid)?]).await?;
+    let own = items.into_iter().find(|item| item.organization == caller.organization);
+    own.map(|item| Json(TaskView::from(item))).ok_or(Error::NotFound)
 }

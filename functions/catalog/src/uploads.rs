@@ -1,18 +1,15 @@
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use serde::Serialize;
 use shared::domain::id::{ProjectUid, UploadUid};
 use shared::domain::upload::{RejectedUpload, Rejection};
 use shared::domain::{Error, Timestamp};
-use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Files, Objects, Projects, Uploads};
+use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::ports::{Projects, Uploads};
 use utoipa::ToSchema;
 
-use crate::App;
 use crate::projects::READ;
+use crate::{Api, CatalogPorts};
 
 /// What becomes of an upload. Those that are items are listed as such.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -71,32 +68,21 @@ impl From<RejectedUpload> for UploadView {
         (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
     ),
 )]
-pub(crate) async fn list<S: Projects + Uploads, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
+pub(crate) async fn list<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(project): Path<String>,
     request: ListRequest,
-) -> Response {
-    respond(app.list_uploads(&caller, &project, &request).await.map(Json))
-}
-
-impl<S: Projects + Uploads, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
-    async fn list_uploads(
-        &self,
-        caller: &Caller,
-        project: &str,
-        request: &ListRequest,
-    ) -> Result<PageView<UploadView>, Error> {
-        caller.needs(READ)?;
-        let paging = request.paging(&["status"])?;
-        if paging.filter("status").is_some_and(|status| status != "rejected") {
-            return Err(Error::field("status", "Must be rejected."));
-        }
-        let project = ProjectUid::parse(project)?;
-        let page = self.store.rejected_uploads(caller.organization, project, &paging.slice()).await?;
-        if page.entries.is_empty() {
-            self.store.project(caller.organization, project).await?; // I10
-        }
-        Ok(paging.view(page, UploadView::from))
+) -> Answer<PageView<UploadView>> {
+    caller.needs(READ)?;
+    let paging = request.paging(&["status"])?;
+    if paging.filter("status").is_some_and(|status| status != "rejected") {
+        return Err(Error::field("status", "Must be rejected."));
     }
+    let project = ProjectUid::parse(&project)?;
+    let page = api.store.rejected_uploads(caller.organization, project, &paging.slice()).await?;
+    if page.entries.is_empty() {
+        api.store.project(caller.organization, project).await?; // I10
+    }
+    Ok(Json(paging.view(page, UploadView::from)))
 }

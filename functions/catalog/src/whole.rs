@@ -1,11 +1,11 @@
-//! Results with the annotations that no row holds (docs/decisions/0003).
+//! Results with the annotations that are in S3, since they are too large for a row (docs/decisions/0003).
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::Error;
 use shared::domain::item::Item;
 use shared::ports::Objects;
 
-/// Fetches at once. A page has no more bytes than an answer may have, wherever they are.
+/// Fetches at once. A page holds at most as many bytes as an answer, in rows and in S3 together.
 const FETCHES: usize = 16;
 
 /// The item with all of its result.
@@ -14,9 +14,9 @@ const FETCHES: usize = 16;
 /// `ObjectsUnavailable`.
 pub(crate) async fn one(objects: &impl Objects, mut item: Item) -> Result<Item, Error> {
     if let Some(result) = &mut item.result
-        && let Some(place) = &result.elsewhere
+        && let Some(blob) = &result.elsewhere
     {
-        result.annotations = place.read(&objects.get_range(&place.key, place.offset, place.length).await?)?;
+        result.annotations = blob.read(&objects.get_range(&blob.key, blob.offset, blob.length).await?)?;
     }
     Ok(item)
 }

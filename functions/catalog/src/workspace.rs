@@ -1,21 +1,18 @@
-//! What surrounds the projects: the caller's organization, and the lists of the original that are always empty here, since
-//! the official clients read them (contract, 11.3).
-
-use std::sync::Arc;
+//! The caller's organization, and lists of the original that are always empty here: the official clients read them (contract,
+//! 11.3).
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use serde::Serialize;
-use shared::domain::Error;
 use shared::domain::access::organization::Organization;
 use shared::domain::id::OrganizationUid;
-use shared::http::{Caller, ListRequest, PageView, PagingParameters, respond};
-use shared::ports::{Clock, Files, Objects, Organizations, Page};
+use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters};
+use shared::ports::{Organizations, Page};
 use utoipa::ToSchema;
 
-use crate::App;
+use crate::{Api, CatalogPorts};
 
 /// An organization on the wire (contract, 11.1).
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,12 +43,14 @@ impl From<Organization> for OrganizationView {
     params(PagingParameters),
     responses((status = 200, description = "The key's organization.", body = PageView<OrganizationView>)),
 )]
-pub(crate) async fn organizations<S: Organizations, O: Objects, F: Files, C: Clock>(
-    State(app): State<Arc<App<S, O, F, C>>>,
+pub(crate) async fn organizations<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     request: ListRequest,
-) -> Response {
-    respond(app.list_organizations(&caller, &request).await.map(Json))
+) -> Answer<PageView<OrganizationView>> {
+    let paging = request.paging(&[])?;
+    let own = api.store.organization(caller.organization).await?;
+    Ok(Json(paging.view(Page::whole(own.into_iter().collect()), OrganizationView::from)))
 }
 
 /// The API's description, as the crate `openapi` prints it.
@@ -72,7 +71,7 @@ pub(crate) async fn description() -> impl IntoResponse {
     params(PagingParameters),
     responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
 )]
-pub(crate) async fn agents(request: ListRequest) -> Response {
+pub(crate) async fn agents(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
@@ -82,7 +81,7 @@ pub(crate) async fn agents(request: ListRequest) -> Response {
     params(PagingParameters),
     responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
 )]
-pub(crate) async fn exports(request: ListRequest) -> Response {
+pub(crate) async fn exports(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
@@ -92,22 +91,10 @@ pub(crate) async fn exports(request: ListRequest) -> Response {
     params(PagingParameters),
     responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
 )]
-pub(crate) async fn storage_configs(request: ListRequest) -> Response {
+pub(crate) async fn storage_configs(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
-fn nothing(request: &ListRequest) -> Response {
-    respond(request.paging(&[]).map(|paging| Json(paging.empty::<Nothing>())))
-}
-
-impl<S: Organizations, O: Objects, F: Files, C: Clock> App<S, O, F, C> {
-    async fn list_organizations(
-        &self,
-        caller: &Caller,
-        request: &ListRequest,
-    ) -> Result<PageView<OrganizationView>, Error> {
-        let paging = request.paging(&[])?;
-        let own = self.store.organization(caller.organization).await?;
-        Ok(paging.view(Page::whole(own.into_iter().collect()), OrganizationView::from))
-    }
+fn nothing(request: &ListRequest) -> Answer<PageView<Nothing>> {
+    request.paging(&[]).map(|paging| Json(paging.empty()))
 }

@@ -1,107 +1,92 @@
-//! The chunks of a batch that are still open: which item comes next, which chunk is complete.
+//! The chunks of a batch that are not committed yet: which item comes next, which chunk is complete.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use shared::domain::item::Asset;
-use shared::domain::job::outcome::ChunkId;
+use shared::domain::job::outcome::{ChunkId, ItemCommit};
 use shared::domain::job::plan::Batch;
+use shared::ports::Chunk;
 
-use crate::ask::Answer;
-
-/// Where an item is: its chunk, and its place in it.
-pub(crate) type Place = (u32, usize);
-
-/// A chunk whose items all have an answer.
-pub(crate) struct Ready {
-    pub(crate) id: ChunkId,
-    /// In the manifest's order.
-    pub(crate) answers: Vec<Answer>,
+/// An item's chunk, and its position in the chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkSlot {
+    chunk: u32,
+    position: usize,
 }
 
-/// A chunk that has been begun.
-struct Open {
-    answers: Vec<Option<Answer>>,
+/// A chunk of which at least one item was handed out.
+struct OpenChunk {
+    /// In the manifest's order.
+    items: Vec<Option<ItemCommit>>,
     missing: usize,
 }
 
 pub(crate) struct Chunks {
     batch: Batch,
-    waiting: VecDeque<(Place, Asset)>,
-    open: BTreeMap<u32, Open>,
-    items: BTreeMap<u32, usize>,
-    ready: Vec<Ready>,
+    waiting: VecDeque<(ChunkSlot, Asset)>,
+    open: BTreeMap<u32, OpenChunk>,
+    ready: Vec<Chunk>,
 }
 
 impl Chunks {
     /// The chunks of `batch` but for those that are `committed`.
     pub(crate) fn open(batch: &Batch, assets: Vec<Asset>, committed: &[u32]) -> Self {
-        let mut chunks = Self {
-            batch: batch.clone(),
-            waiting: VecDeque::new(),
-            open: BTreeMap::new(),
-            items: BTreeMap::new(),
-            ready: Vec::new(),
-        };
         let size = batch.chunk_items.max(1) as usize;
-        for (line, asset) in assets.into_iter().enumerate() {
-            let chunk = u32::try_from(line / size).unwrap_or(u32::MAX);
-            if !committed.contains(&chunk) {
-                *chunks.items.entry(chunk).or_default() += 1;
-                chunks.waiting.push_back(((chunk, line % size), asset));
-            }
-        }
-        chunks
+        let slot =
+            |line: usize| ChunkSlot { chunk: u32::try_from(line / size).unwrap_or(u32::MAX), position: line % size };
+        let lines = assets.into_iter().enumerate().map(|(line, asset)| (slot(line), asset));
+        let waiting = lines.filter(|(slot, _)| !committed.contains(&slot.chunk)).collect();
+        Self { batch: batch.clone(), waiting, open: BTreeMap::new(), ready: Vec::new() }
     }
 
-    /// The next item to ask about. With `begin` false only items of chunks that have been begun.
-    pub(crate) fn next(&mut self, begin: bool) -> Option<(Place, Asset)> {
-        let ((chunk, _), _) = self.waiting.front()?;
-        let chunk = *chunk;
-        if !begin && !self.open.contains_key(&chunk) {
-            return None;
+    /// The next item to ask the model about. With `begin` false only items of chunks that are open.
+    pub(crate) fn next(&mut self, begin: bool) -> Option<(ChunkSlot, Asset)> {
+        let chunk = self.waiting.front()?.0.chunk;
+        if !self.open.contains_key(&chunk) {
+            if !begin {
+                return None;
+            }
+            // Items come in order, so all of a chunk that is not open wait at the front.
+            let missing = self.waiting.iter().take_while(|(slot, _)| slot.chunk == chunk).count();
+            self.open.insert(chunk, OpenChunk { items: vec![None; missing], missing });
         }
-        let items = self.items.get(&chunk).copied().unwrap_or_default();
-        self.open
-            .entry(chunk)
-            .or_insert_with(|| Open { answers: std::iter::repeat_with(|| None).take(items).collect(), missing: items });
         self.waiting.pop_front()
     }
 
-    /// An answer has come.
-    pub(crate) fn record(&mut self, (chunk, place): Place, answer: Answer) {
-        let Some(open) = self.open.get_mut(&chunk) else { return };
-        open.answers[place] = Some(answer);
+    /// Takes the outcome of an item.
+    pub(crate) fn record(&mut self, slot: ChunkSlot, commit: ItemCommit) {
+        let Some(open) = self.open.get_mut(&slot.chunk) else { return };
+        open.items[slot.position] = Some(commit);
         open.missing -= 1;
         if open.missing == 0 {
-            self.complete(chunk);
+            self.complete(slot.chunk);
         }
     }
 
-    /// The job is over: what has been answered is kept, the rest of a begun chunk stays without an outcome.
+    /// The job is over: what has an outcome is committed, the other items of an open chunk stay without one.
     pub(crate) fn close(&mut self) {
         self.waiting.clear();
-        let begun: Vec<u32> = self.open.keys().copied().collect();
-        begun.into_iter().for_each(|chunk| self.complete(chunk));
+        let open: Vec<u32> = self.open.keys().copied().collect();
+        open.into_iter().for_each(|chunk| self.complete(chunk));
     }
 
     fn complete(&mut self, chunk: u32) {
         if let Some(open) = self.open.remove(&chunk) {
             let id = ChunkId { job: self.batch.job, batch: self.batch.batch, chunk };
-            let answers = open.answers.into_iter().map(|answer| answer.unwrap_or(Answer::none())).collect();
-            self.ready.push(Ready { id, answers });
+            self.ready.push(Chunk { id, items: open.items });
         }
     }
 
-    /// How many wait for their commit.
+    /// How many chunks wait for their commit.
     pub(crate) const fn ready(&self) -> usize {
         self.ready.len()
     }
 
-    pub(crate) fn take_ready(&mut self) -> Vec<Ready> {
+    pub(crate) fn take_ready(&mut self) -> Vec<Chunk> {
         std::mem::take(&mut self.ready)
     }
 
-    /// Nothing waits and nothing is begun.
+    /// Nothing waits and nothing is open.
     pub(crate) fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.open.is_empty() && self.ready.is_empty()
     }

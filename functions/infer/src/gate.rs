@@ -1,11 +1,11 @@
-//! The way to the endpoint: in line, at the worker's pace, and shut when nothing more may be asked.
+//! Lets calls begin: in order, at the worker's pace, and none once the gate is shut.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use shared::domain::diagnosis::Diagnosis;
 use shared::domain::job::plan::Batch;
-use shared::domain::provider::pace::{Call, Pace, Sign, backoff};
+use shared::domain::provider::pace::{CallPermit, Pace, Sign, backoff};
 use shared::ports::InferenceError;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep_until};
@@ -15,21 +15,21 @@ use crate::tries::{Miss, Tries};
 
 /// The longest wait that an endpoint may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// Probes of an item in a row that got no answer, after which another item is the probe: it may be the item.
+/// After this many probes with one item that got no answer, another item is the probe: the cause may be the item.
 const PROBES: u32 = 2;
-/// Probes of a host name without an address, after which a job that never had an answer is ended: the name is wrong.
+/// Probes of a host name that has no address. After them a job that never had an answer is ended: the name is wrong.
 const NAMELESS: u32 = 3;
-/// The shortest time after which it is taken so: a resolver may fail for seconds.
+/// And for at least this long: a resolver may fail for seconds.
 const NAMELESS_FOR: Duration = Duration::from_secs(20);
 
-/// What went through.
+/// The calls of a worker so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Load {
-    /// Calls that have ended, one way or another.
+    /// Calls that have ended, with or without an answer.
     pub(crate) calls: u32,
-    /// Those that the endpoint gave no answer to.
+    /// Those without an answer.
     pub(crate) refused: u32,
-    /// How long those took that it answered, added up.
+    /// The time of those with an answer, added up.
     pub(crate) busy: Duration,
 }
 
@@ -37,8 +37,8 @@ pub(crate) struct Load {
 #[derive(Clone, Debug)]
 pub(crate) struct Outage {
     pub(crate) since: Instant,
-    /// What the last call met: a sentence without secrets.
-    pub(crate) met: String,
+    /// Why the last call got no answer: a sentence without secrets.
+    pub(crate) message: String,
     pub(crate) diagnosis: Diagnosis,
     calls: u32,
 }
@@ -53,32 +53,35 @@ struct Waiter {
 pub(crate) struct Gate {
     begun: Instant,
     pace: RefCell<Pace>,
-    /// Held by the first in line of those that ask for the first time.
+    /// Held by the first of the items that were not called about yet.
     line: Mutex<()>,
-    /// How many are in that line.
+    /// How many of them wait.
     in_line: Cell<u32>,
-    /// They go before that line.
+    /// Items whose call is to be repeated. They go first.
     again: RefCell<Vec<Waiter>>,
     tickets: Cell<u64>,
-    /// A place was freed, or the pace has changed.
+    /// A slot became free, or the pace has changed.
     moved: Notify,
     shut: watch::Sender<bool>,
-    /// No call begins before: a lone call got no answer.
+    /// The job is over.
+    over: Cell<bool>,
+    /// No call begins before: the endpoint is away, and this is the pause between two probes.
     opens: Cell<Instant>,
-    /// When the job was last known to go on; no call begins long after (I7).
-    looked: Cell<Instant>,
+    /// When the job was last known to run. No call begins more than [`STALE`] after it (I7).
+    checked: Cell<Instant>,
     /// Lone calls without an answer since the last answer.
     lone: Cell<u32>,
-    /// Answers of the endpoint.
+    /// Answers of the endpoint to this worker.
     answers: Cell<u64>,
-    /// When the endpoint was last known to answer.
+    /// When the endpoint last answered a worker of the job, as far as is known.
     answered: Cell<Instant>,
     /// The endpoint has answered something of this job.
     served: Cell<bool>,
     outage: RefCell<Option<Outage>>,
     outages: Cell<u32>,
-    /// Items between their first call and their outcome, and those of them that do not stand out.
+    /// Items between [`Gate::arrive`] and [`Gate::depart`].
     present: Cell<u32>,
+    /// Those of them that do not stand out.
     innocent: Cell<u32>,
     /// The batch is one item, and no other worker is at the endpoint.
     single: bool,
@@ -86,9 +89,9 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// For the worker of this batch, whose job was `looked` at then and had last moved at `progressed`; a call is given up after
-    /// `timeout`. `served`: some items of the job have an outcome.
-    pub(crate) fn new(batch: &Batch, timeout: Duration, looked: Instant, progressed: Instant, served: bool) -> Self {
+    /// For the worker of this batch. A call is given up after `timeout`. The job ran when it was `checked`, and its last progress
+    /// was at `progressed`. `served`: some items of the job have an outcome.
+    pub(crate) fn new(batch: &Batch, timeout: Duration, checked: Instant, progressed: Instant, served: bool) -> Self {
         let now = Instant::now();
         Self {
             begun: now,
@@ -99,8 +102,9 @@ impl Gate {
             tickets: Cell::new(0),
             moved: Notify::new(),
             shut: watch::Sender::new(false),
+            over: Cell::new(false),
             opens: Cell::new(now),
-            looked: Cell::new(looked),
+            checked: Cell::new(checked),
             lone: Cell::new(0),
             answers: Cell::new(0),
             answered: Cell::new(progressed),
@@ -123,54 +127,54 @@ impl Gate {
     /// The item has its outcome.
     pub(crate) fn depart(&self, tries: &Tries) {
         self.present.set(self.present.get() - 1);
-        self.innocent.set(self.innocent.get() - u32::from(!tries.stands_out()));
+        self.innocent.set(self.innocent.get() - u32::from(!tries.stands_out));
     }
 
-    /// A place, when it is the item's turn; `None`: the gate is shut.
-    pub(crate) async fn enter(&self, tries: &mut Tries) -> Option<Call> {
-        let call = if tries.is_first() {
+    /// Waits for the item's turn and for a free slot. `None`: the gate is shut.
+    pub(crate) async fn enter(&self, tries: &mut Tries) -> Option<CallPermit> {
+        let permit = if tries.is_first() {
             self.in_line.set(self.in_line.get() + 1);
-            let call = {
+            let permit = {
                 let _first = self.line.lock().await;
                 self.pass(|| self.next_again().is_none()).await
             };
             self.in_line.set(self.in_line.get() - 1);
-            call
+            permit
         } else {
-            self.look_at(tries);
+            self.note_answers(tries);
             let ticket = self.tickets.replace(self.tickets.get() + 1);
-            let (in_vain, stands_out) = (tries.in_vain(), tries.stands_out());
+            let (in_vain, stands_out) = (tries.in_vain, tries.stands_out);
             self.again.borrow_mut().push(Waiter { ticket, in_vain, stands_out });
-            let call = self.pass(|| self.next_again() == Some(ticket)).await;
+            let permit = self.pass(|| self.next_again() == Some(ticket)).await;
             self.again.borrow_mut().retain(|waiter| waiter.ticket != ticket);
-            call
+            permit
         };
         self.moved.notify_waiters();
-        self.look_at(tries);
-        call
+        self.note_answers(tries);
+        permit
     }
 
-    /// Whether other items were answered since this one failed.
-    fn look_at(&self, tries: &mut Tries) {
-        let stood_out = tries.stands_out();
+    /// Notes whether other items were answered since this one failed.
+    fn note_answers(&self, tries: &mut Tries) {
+        let stood_out = tries.stands_out;
         tries.begin(self.answers.get());
-        self.note(stood_out, tries);
+        self.count_innocent(stood_out, tries);
     }
 
-    async fn pass(&self, is_next: impl Fn() -> bool) -> Option<Call> {
+    async fn pass(&self, is_next: impl Fn() -> bool) -> Option<CallPermit> {
         loop {
             if self.is_shut() {
                 return None;
             }
             let (opens, now) = (self.opens.get(), Instant::now());
             let closed = now < opens;
-            let stale = now > self.looked.get() + STALE; // until the next look
+            let stale = now > self.checked.get() + STALE; // until the next check
             if !closed
                 && !stale
                 && is_next()
-                && let Some(call) = self.pace.borrow_mut().begin(self.begun.elapsed())
+                && let Some(permit) = self.pace.borrow_mut().begin(self.begun.elapsed())
             {
-                return Some(call);
+                return Some(permit);
             }
             tokio::select! {
                 () = self.moved.notified() => {}
@@ -180,9 +184,9 @@ impl Gate {
         }
     }
 
-    /// Who of those that ask again goes before the line. The endpoint is probed with items that were in flight when it went away,
-    /// but not with the same item for ever. And one that stands out is not the first of a crowd: refused at once, it would be
-    /// taken for a lone call.
+    /// The item in `again` that is next, before all that wait in line. The endpoint is probed with items that were in flight when
+    /// it went away, but not with the same item for ever. An item that stands out is not the first of a crowd: refused at once,
+    /// it would be taken for a lone call.
     fn next_again(&self) -> Option<u64> {
         let (away, idle, again) = (self.pace.borrow().is_away(), self.pace.borrow().is_idle(), self.again.borrow());
         let others = self.in_line.get() > 0;
@@ -192,16 +196,21 @@ impl Gate {
         again.iter().filter(|waiter| !yields(waiter)).min_by_key(turn).map(|waiter| waiter.ticket)
     }
 
-    /// A call that took so long has ended. What it says about the endpoint is for the pace, what it says about the item for the
-    /// item's `tries`.
-    pub(crate) fn leave<T>(&self, call: Call, took: Duration, tries: &mut Tries, result: &Result<T, InferenceError>) {
+    /// A call has ended. Counts it for the endpoint in the pace, and for the item in its `tries`.
+    pub(crate) fn leave<T>(
+        &self,
+        permit: CallPermit,
+        took: Duration,
+        tries: &mut Tries,
+        result: &Result<T, InferenceError>,
+    ) {
         let mut load = self.load.get();
         load.calls += 1;
         let now = self.begun.elapsed();
         match result {
             Ok(_) | Err(InferenceError::Item(_)) => {
                 load.busy += took;
-                self.pace.borrow_mut().answered(call, now);
+                self.pace.borrow_mut().answered(permit, now);
                 self.lone.set(0);
                 self.answers.set(self.answers.get() + 1);
                 self.answered.set(Instant::now());
@@ -210,51 +219,45 @@ impl Gate {
             }
             Err(InferenceError::Job { .. }) => {
                 load.busy += took;
-                self.pace.borrow_mut().ended(call, now);
+                self.pace.borrow_mut().ended(permit, now);
             }
             Err(InferenceError::Busy { diagnosis, message, retry_after, patience }) => {
                 load.refused += 1;
                 let woken = self.answered.get().max(self.begun).elapsed() >= *patience;
-                self.miss((call, Sign::Full, took), (*diagnosis, message, *retry_after), woken, tries);
+                self.miss((permit, Sign::Full, took), (*diagnosis, message, *retry_after), woken, tries);
             }
             Err(InferenceError::Transient { diagnosis, message, retry_after }) => {
                 load.refused += 1;
                 let sign = if *diagnosis == Diagnosis::Timeout { Sign::TimedOut } else { Sign::Broken };
-                self.miss((call, sign, took), (*diagnosis, message, *retry_after), true, tries);
+                self.miss((permit, sign, took), (*diagnosis, message, *retry_after), true, tries);
             }
         }
         self.load.set(load);
         self.moved.notify_waiters();
     }
 
+    /// A call got no answer. `woken`: the endpoint has had the time that it may take to start.
     fn miss(
         &self,
-        (call, sign, took): (Call, Sign, Duration),
-        (diagnosis, met, retry_after): (Diagnosis, &str, Option<Duration>),
+        (permit, sign, took): (CallPermit, Sign, Duration),
+        (diagnosis, message, retry_after): (Diagnosis, &str, Option<Duration>),
         woken: bool,
         tries: &mut Tries,
     ) {
         let (mut pace, now) = (self.pace.borrow_mut(), self.begun.elapsed());
-        let was_alone = pace.is_alone(&call);
+        let was_alone = pace.is_alone(&permit);
         let of_endpoint = if tries.is_beyond_the_crowd() && !was_alone && sign != Sign::TimedOut {
-            pace.ended(call, now); // a picture that the server breaks down at says nothing about its room
+            pace.ended(permit, now); // a picture that the server breaks down at says nothing about its room
             true
         } else {
-            pace.refused(call, sign, now)
+            pace.refused(permit, sign, now)
         };
         let is_away = pace.is_away();
         if is_away {
-            self.lone.set(self.lone.get() + 1);
-            let asked = retry_after.unwrap_or_default().max(pace.take_backlog()).min(LONGEST_WAIT);
-            let pause = backoff(self.lone.get(), f64::midpoint(1.0, fastrand::f64())).max(asked);
-            self.opens.set(Instant::now() + pause);
-            let mut outage = self.outage.borrow_mut();
-            self.outages.set(self.outages.get() + u32::from(outage.is_none()));
-            let (since, calls) = outage.as_ref().map_or((Instant::now(), 0), |outage| (outage.since, outage.calls));
-            *outage = Some(Outage { since, met: met.to_owned(), diagnosis, calls: calls + 1 });
+            self.probe_later(diagnosis, message, retry_after.unwrap_or_default().max(pace.take_backlog()));
         }
         drop(pace);
-        let stood_out = tries.stands_out();
+        let stood_out = tries.stands_out;
         let own = u32::from(!stood_out);
         let miss = Miss {
             sign,
@@ -266,20 +269,31 @@ impl Gate {
             single: self.single && woken,
         };
         tries.miss(miss, took);
-        self.note(stood_out, tries);
+        self.count_innocent(stood_out, tries);
     }
 
-    fn note(&self, stood_out: bool, tries: &Tries) {
-        self.innocent.set(self.innocent.get() - u32::from(tries.stands_out() && !stood_out));
+    /// The endpoint is away: the next probe is after a pause, not shorter than `asked`.
+    fn probe_later(&self, diagnosis: Diagnosis, message: &str, asked: Duration) {
+        self.lone.set(self.lone.get() + 1);
+        let pause = backoff(self.lone.get(), f64::midpoint(1.0, fastrand::f64())).max(asked.min(LONGEST_WAIT));
+        self.opens.set(Instant::now() + pause);
+        let mut outage = self.outage.borrow_mut();
+        self.outages.set(self.outages.get() + u32::from(outage.is_none()));
+        let (since, calls) = outage.as_ref().map_or((Instant::now(), 0), |outage| (outage.since, outage.calls));
+        *outage = Some(Outage { since, message: message.to_owned(), diagnosis, calls: calls + 1 });
     }
 
-    /// A call that was not sent after all.
-    pub(crate) fn give_back(&self, call: Call) {
-        self.pace.borrow_mut().ended(call, self.begun.elapsed());
+    fn count_innocent(&self, stood_out: bool, tries: &Tries) {
+        self.innocent.set(self.innocent.get() - u32::from(tries.stands_out && !stood_out));
+    }
+
+    /// Takes the permit of a call that was not sent.
+    pub(crate) fn give_back(&self, permit: CallPermit) {
+        self.pace.borrow_mut().ended(permit, self.begun.elapsed());
         self.moved.notify_waiters();
     }
 
-    /// The endpoint is away just now.
+    /// `None`: the endpoint answers.
     pub(crate) fn outage(&self) -> Option<Outage> {
         self.outage.borrow().clone()
     }
@@ -289,32 +303,33 @@ impl Gate {
         self.outages.get() > 0
     }
 
-    /// The host name has had no address for a while, and nothing of this job was ever answered there as far as this worker knows.
-    pub(crate) fn is_nowhere(&self) -> bool {
+    /// The host name has had no address for [`NAMELESS_FOR`], and the endpoint has answered nothing of this job as far as this
+    /// worker knows.
+    pub(crate) fn is_nameless(&self) -> bool {
         let nameless = |outage: &Outage| {
             outage.diagnosis == Diagnosis::Dns && outage.calls >= NAMELESS && outage.since.elapsed() >= NAMELESS_FOR
         };
         !self.served.get() && self.outage.borrow().as_ref().is_some_and(nameless)
     }
 
-    /// When the endpoint was last known to answer.
+    /// When the endpoint last answered a worker of the job, as far as is known.
     pub(crate) const fn answered(&self) -> Instant {
         self.answered.get()
     }
 
-    /// It has answered another worker.
-    pub(crate) fn heard(&self, answered: Instant) {
-        self.answered.set(answered.max(self.answered.get()));
+    /// The endpoint has answered another worker at that time.
+    pub(crate) fn answered_another(&self, at: Instant) {
+        self.answered.set(at.max(self.answered.get()));
     }
 
-    /// When the job was last known to go on.
-    pub(crate) const fn looked(&self) -> Instant {
-        self.looked.get()
+    /// When the job was last known to run.
+    pub(crate) const fn checked(&self) -> Instant {
+        self.checked.get()
     }
 
-    /// The job goes on.
-    pub(crate) fn look(&self) {
-        self.looked.set(Instant::now());
+    /// The job runs, as of now.
+    pub(crate) fn check(&self) {
+        self.checked.set(Instant::now());
         self.moved.notify_waiters();
     }
 
@@ -327,7 +342,16 @@ impl Gate {
         *self.shut.borrow()
     }
 
-    /// So long, or until the gate is shut. While the endpoint is away the pauses between probes are wait enough.
+    /// The job is over: nothing is fetched for it any more (I7).
+    pub(crate) fn end(&self) {
+        self.over.set(true);
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    /// Waits this long, or until the gate is shut. Does not wait while the endpoint is away: there is a pause before each probe.
     pub(crate) async fn wait(&self, time: Duration) {
         let until = Instant::now() + time;
         while !self.is_shut() && Instant::now() < until && self.outage.borrow().is_none() {
@@ -340,11 +364,11 @@ impl Gate {
     }
 
     async fn shutting(&self) {
-        // The sender is our own: it does not go away.
+        // The gate owns the sender: it cannot be dropped meanwhile.
         let _ = self.shut.subscribe().wait_for(|shut| *shut).await;
     }
 
-    /// How long so many items will take, generously, from how long calls have taken; zero as long as none has.
+    /// Twice the time that this many items take by the calls so far; zero before the first answer.
     pub(crate) fn expects(&self, items: u32) -> Duration {
         let load = self.load.get();
         let taken = load.calls.saturating_sub(load.refused);
@@ -357,7 +381,7 @@ impl Gate {
     }
 }
 
-/// The wait after so many failures in a row, or what the endpoint asks for if that is longer.
+/// The wait before a call is repeated: a backoff, or what the endpoint asks for if that is longer.
 pub(crate) fn wait(failures: u32, retry_after: Option<Duration>) -> Duration {
     backoff(failures, fastrand::f64()).max(retry_after.unwrap_or_default().min(LONGEST_WAIT))
 }

@@ -1,99 +1,100 @@
-//! Infer: works through one batch. Asks the model about each item, keeps what it said, and commits chunk by chunk.
+//! Infer: works through one batch. Calls the model about each item, keeps its predictions, and commits chunk by chunk.
 //!
-//! Safe to repeat and safe to run twice at once: chunks are fixed ranges of the manifest, and a chunk is committed
-//! once (design.md, section 4). One task drives everything: calls, commits and the watch over the job's status run
-//! side by side, so that the model never waits for a commit.
+//! Safe to repeat and safe to run twice at once: chunks are fixed ranges of the manifest, and each is committed once (I1, I2).
+//! One task drives everything: calls, commits and the watch over the job's status run side by side, so that the model never
+//! waits for a commit.
 
 mod ask;
 mod chunks;
 mod gate;
 mod raw;
+mod run;
 mod tries;
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt, TryFutureExt};
 use serde::Serialize;
+use shared::domain::id::JobUid;
 use shared::domain::item::source::SourceBuckets;
 use shared::domain::job::breaker::{self, Breaker};
+use shared::domain::job::outcome::{ItemCommit, Outcome};
 use shared::domain::job::plan::Batch;
 use shared::domain::job::{Job, JobSpec};
 use shared::domain::job_status::JobStatus;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::SageMaker;
-use shared::domain::{Error, ErrorCode, Timestamp};
+use shared::domain::{Error, Timestamp};
 use shared::ports::{Chunk, Clock, Commit, Connect, Files, Jobs, Ledger, Manifests, Model, Objects, Providers};
 use shared::services::serving::{JobModel, model_of_job};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use ask::{Answer, Asking, LONGEST};
-use chunks::Chunks;
+use ask::{Asking, LONGEST};
+use chunks::{ChunkSlot, Chunks};
 use gate::{Gate, Load};
-use raw::Raw;
+use raw::RawWriter;
+use run::{Run, Stop};
 
-/// How often a worker looks whether its job goes on (I7: a cancel is seen within one model latency and a second).
+/// How often a worker checks whether its job still runs (I7: no call begins more than a second after a cancel).
 const WATCH: Duration = Duration::from_millis(500);
-/// How often the worker reads the provider's row: a deleted or deactivated provider is called so much longer at most. The
+/// How often a worker reads the provider's row: a provider that was deleted or deactivated is called no longer than this. The
 /// deployment's own endpoint has no row.
 const WATCH_PROVIDER: Duration = Duration::from_secs(5);
-/// No call begins if the last look was longer ago: one whose answer is lost takes seconds, and the job may be over since (I7).
+/// No call begins if the last check is older: a check whose answer is lost takes seconds, and the job may be over since (I7).
 const STALE: Duration = WATCH.saturating_mul(2);
-/// What is still to be committed so long before the end of the Lambda's time is handed back.
+/// Time before the Lambda's deadline at which chunks that are not committed yet are handed back.
 const LAST_COMMIT: Duration = Duration::from_secs(10);
-/// No call begins after this: when a batch is handed back none is in flight, or the next worker's would come on top.
+/// No call begins in this time before the deadline. So none is in flight when a batch is handed back, and the endpoint never
+/// gets the calls of two workers.
 const LAST_CALL: Duration = LONGEST.saturating_add(LAST_COMMIT).saturating_add(Duration::from_secs(5));
-/// No chunk is begun while so many wait for their commit: what is in memory, and what another worker would ask about again,
-/// does not grow with the time that the table takes.
-const UNCOMMITTED: usize = 8;
-/// An outage that a worker has seen for so long itself may end the job. What it knows from others may be old: the job may just
-/// not have been worked on.
+/// An outage ends the job only if the worker itself has seen it for this long. The job's last progress may be old because no
+/// worker ran.
 const SEEN_AWAY: Duration = Duration::from_secs(120);
-/// Items at hand for each call that may be in flight: while some are at the model, others are measured, read or wait.
-const AT_HAND: usize = 2;
 
-/// What a worker works with.
+/// The ports and settings of a worker.
 pub struct Worker<S, P, O, W, M, C> {
-    /// The table.
+    /// Jobs and receipts: the table.
     pub store: S,
-    /// The table again, for what it knows of providers.
+    /// Providers: the table as well.
     pub providers: P,
-    /// The bucket.
+    /// The deployment's bucket.
     pub objects: O,
-    /// What models point at: masks.
+    /// Masks and pictures that lie behind a URL.
     pub web: W,
-    /// What of S3 each organization may name.
+    /// The buckets that each organization may name.
     pub buckets: SourceBuckets,
-    /// The way to models.
+    /// Connects to models.
     pub models: M,
-    /// The time.
+    /// The clock that the job's times are of.
     pub clock: C,
     /// How long an endpoint that is away is waited for.
     pub patience: Duration,
-    /// Who drafts are attributed to.
+    /// `created_by` of drafts.
     pub bot: String,
     /// The deployment's own endpoint for a model type.
     pub endpoints: Vec<(ModelType, SageMaker)>,
 }
 
-/// What one invocation did.
+/// What one invocation did: its answer to the state machine.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Chunks that this invocation committed.
     pub committed: u32,
-    /// Model calls that have ended, one way or another.
+    /// Model calls that have ended, with or without an answer.
     pub calls: u32,
-    /// Those that the endpoint gave no answer to: it had no room, or was away.
+    /// Those without an answer: the endpoint had no room, or was away.
     pub refused: u32,
-    /// How long the calls took that it answered, added up, ms.
+    /// The time of the calls with an answer, added up, ms.
     pub busy_ms: u64,
-    /// How long this invocation took, from the first item to the last commit, ms.
+    /// From the first item to the last commit, ms.
     pub wall_ms: u64,
-    /// Calls that it might have had in flight.
+    /// The worker's share of calls in flight.
     pub slots: u32,
 }
 
@@ -102,38 +103,6 @@ impl Report {
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let Load { calls, refused, busy } = load;
         Self { committed, calls, refused, busy_ms: milliseconds(busy), wall_ms: milliseconds(wall), slots }
-    }
-}
-
-/// Why a worker asks nothing more.
-enum End {
-    /// Its time is up.
-    Late,
-    /// The job has ended.
-    JobOver,
-    /// The job is to end: what was answered is kept.
-    Refused(Error),
-    /// The worker cannot go on.
-    Broken(Error),
-}
-
-impl End {
-    fn of(error: Error) -> Self {
-        if error.code() == ErrorCode::ProviderRefused { Self::Refused(error) } else { Self::Broken(error) }
-    }
-
-    /// Whether nobody asks about the rest of a begun chunk any more.
-    const fn is_final(&self) -> bool {
-        matches!(self, Self::JobOver | Self::Refused(_))
-    }
-
-    /// Of two the one that counts: a batch that could not be committed must be repeated, whatever else there was.
-    const fn rank(&self) -> u8 {
-        match self {
-            Self::Late => 0,
-            Self::JobOver | Self::Refused(_) => 1,
-            Self::Broken(_) => 2,
-        }
     }
 }
 
@@ -153,143 +122,118 @@ where
     /// the same, but nothing was done. `StoreUnavailable`, `ObjectsUnavailable`, `SecretsUnavailable`: nothing was done either.
     pub async fn run(&self, batch: &Batch, attempt: &str, deadline: Instant) -> Result<Report, Error> {
         // None of these needs another, and the model waits for all of them (decision 0018).
-        let ((job, looked), committed, assets) = tokio::try_join!(
+        let ((job, checked), committed, assets) = tokio::try_join!(
             self.store.job(batch.job).map_ok(|job| (job, Instant::now())),
             self.store.committed(batch.job, batch.batch),
             self.objects.assets(batch),
         )?;
         if job.state.status != JobStatus::Running {
-            return Ok(Report::default()); // cancelled or ended meanwhile: nothing to do, and nothing wrong
+            return Ok(Report::default()); // cancelled or ended meanwhile
         }
         if committed.len() >= batch.items.div_ceil(batch.chunk_items) as usize {
             return Ok(Report::default());
         }
-        // A repeated invocation of a job that was given up: its chunks may be short of items, so it must not go on.
+        // A repeated invocation of a job that is to end: its chunks may be short of items, so it must not go on.
         if let Some(refusal) = job.state.refusal {
             return Err(Error::ProviderRefused(refusal));
         }
         let model = self.model(&job.spec).await?;
         let chunks = Chunks::open(batch, assets, &committed);
-        let raw = Raw::new(batch, attempt, job.spec.dry_run);
+        let raw = RawWriter::new(batch, attempt, job.spec.dry_run);
         let (progressed, served) = (self.ago(job.state.progressed_at), job.state.counters.processed() > 0);
-        let gate = Gate::new(batch, model.timeout().min(LONGEST), looked, progressed, served);
-        let (spec, stopped, fetching) = (&job.spec, Cell::new(false), Mutex::default());
-        let (objects, web, buckets) = (&self.objects, &self.web, &self.buckets);
-        let asking = Asking { spec, model: &model, objects, web, buckets, gate, stopped, raw: &raw, fetching };
+        let asking = Asking {
+            spec: &job.spec,
+            model: &model,
+            objects: &self.objects,
+            web: &self.web,
+            buckets: &self.buckets,
+            gate: Gate::new(batch, model.timeout().min(LONGEST), checked, progressed, served),
+            raw: &raw,
+            mask_lock: Mutex::default(),
+        };
         self.work(&job, batch, &asking, chunks, deadline).await
     }
 
+    /// Calls, commits and watches until nothing is in flight and nothing more may begin.
     async fn work(
         &self,
         job: &Job,
         batch: &Batch,
         asking: &Asking<'_, M::Model, O, W>,
-        mut chunks: Chunks,
+        chunks: Chunks,
         deadline: Instant,
     ) -> Result<Report, Error> {
-        let (spec, gate, begun) = (&job.spec, &asking.gate, Instant::now());
-        let last_call = deadline.checked_sub(LAST_CALL).unwrap_or(begun);
-        let mut breaker = Breaker::new(job.state.counters.successful + job.state.counters.skipped == 0);
-        let mut raw = Some(asking.raw);
-        let committed = Cell::new(0);
-        let mut calls = FuturesUnordered::new();
-        let mut commits = FuturesUnordered::new();
-        let mut watch = std::pin::pin!(self.watch(spec, batch, gate).fuse());
-        let mut end = None;
-        // What an outage took of the time is no sign of a model that is too slow.
-        let unfinished =
-            || if committed.get() > 0 || gate.had_outage() { Error::BatchUnfinished } else { Error::BatchStuck };
+        let (spec, gate, committed) = (&job.spec, &asking.gate, Cell::new(0));
+        let mut run = Run::new(job, batch, gate, &committed, chunks, deadline);
+        let (mut calls, mut commits) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let mut watch = pin!(self.watch(spec, batch, gate).fuse());
         loop {
-            let in_time = Instant::now() + gate.expects(batch.chunk_items) < last_call;
-            let begin = in_time && chunks.ready() < UNCOMMITTED;
-            while calls.len() < AT_HAND * batch.slots as usize
-                && end.is_none()
-                && let Some((place, asset)) = chunks.next(begin)
-            {
-                calls.push(asking.ask(asset).map(move |answer| (place, answer)));
+            while let Some((slot, asset)) = run.next_item(calls.len()) {
+                calls.push(asking.ask(asset).map(move |answer| (slot, answer)));
             }
-            if calls.is_empty() && end.as_ref().is_some_and(End::is_final) {
-                chunks.close();
+            if calls.is_empty() {
+                run.idle();
             }
-            // One commit at a time carries all chunks that are ready: they share the write of the raw predictions.
-            if !matches!(end, Some(End::Broken(_)))
-                && let Some(kept) = raw.take_if(|_| chunks.ready() > 0)
+            if commits.is_empty()
+                && let Some(chunks) = run.next_commit()
             {
-                commits.push(self.commit(spec, kept, chunks.take_ready(), &committed));
+                commits.push(self.commit(spec, asking.raw, chunks, &committed));
             }
             if calls.is_empty() && commits.is_empty() {
-                break;
+                return run.finish();
             }
-            // What is in flight when an end has come is waited for: abandoned calls would still be at the endpoint.
-            let ends = tokio::select! {
-                Some((place, answer)) = calls.next() => match answer {
-                    Ok(Some(answer)) => {
-                        let refusal = self.judge(job, &mut breaker, &answer).await;
-                        chunks.record(place, answer);
-                        refusal.err().map(End::of)
-                    }
-                    Ok(None) => None,
-                    Err(error) => Some(End::of(error)),
-                },
-                Some(done) = commits.next() => match done {
-                    Ok((kept, over)) => {
-                        raw = Some(kept);
-                        over.then_some(End::JobOver)
-                    }
-                    Err(error) => Some(End::Broken(error)),
-                },
-                over = &mut watch => Some(over.map_or_else(End::of, |()| End::JobOver)),
-                () = sleep_until(last_call), if end.is_none() => Some(End::Late),
-                () = sleep_until(deadline - LAST_COMMIT) => return Err(unfinished()),
+            let stop = tokio::select! {
+                Some((slot, answer)) = calls.next() => self.answered(spec, &mut run, slot, answer).await,
+                Some(done) = commits.next() => Stop::after_commit(done),
+                ended = &mut watch => Some(Stop::after_watch(ended)),
+                () = sleep_until(run.last_call), if run.goes_on() => Some(Stop::TimeUp),
+                () = sleep_until(deadline - LAST_COMMIT) => return Err(run.unfinished()),
             };
-            if let Some(ends) = ends {
+            if let Some(stop) = stop {
                 gate.shut();
-                let ends = self.recorded(spec, ends).await;
-                asking.stopped.set(asking.stopped.get() || ends.is_final());
-                if end.as_ref().is_none_or(|end| end.rank() < ends.rank()) {
-                    end = Some(ends);
-                }
+                run.stop(self.recorded(spec, stop).await);
             }
-        }
-        let report = Report::of(gate.load(), committed.get(), begun.elapsed(), batch.slots);
-        info!(job.uid = %batch.job, batch.no = batch.batch, items = batch.items, calls = report.calls, refused = report.refused, chunks = report.committed, duration_ms = report.wall_ms, "batch worked");
-        match end {
-            // What it has committed is progress: it must not cost the batch one of its attempts.
-            Some(End::Broken(error)) if committed.get() > 0 && error.code().facts().repeatable => {
-                warn!(job.uid = %batch.job, batch.no = batch.batch, causes = error.chain(), "batch handed back");
-                Err(Error::BatchUnfinished)
-            }
-            Some(End::Refused(error) | End::Broken(error)) => Err(error),
-            None | Some(End::Late) if !chunks.is_done() => Err(unfinished()),
-            _ => Ok(report),
         }
     }
 
-    /// Records a refusal with the job before the chunks that were begun are committed short of items. The invocation's answer may
-    /// be lost, and the one that repeats it must end the job too.
-    async fn recorded(&self, spec: &JobSpec, end: End) -> End {
-        let End::Refused(Error::ProviderRefused(refusal)) = &end else { return end };
-        match self.store.refuse_job(spec.uid, refusal).await {
-            Ok(()) => end,
-            Err(error) => End::Broken(error),
-        }
-    }
-
-    /// Looks at what has become of an item.
-    ///
-    /// # Errors
-    /// `ProviderRefused` if this and every item before it failed alike; `StoreUnavailable`.
-    async fn judge(&self, job: &Job, breaker: &mut Breaker, answer: &Answer) -> Result<(), Error> {
-        let Some(failure) = answer.outcome.as_ref().and_then(|outcome| breaker.record(&outcome.outcome)) else {
-            return Ok(());
+    /// Takes what became of a call, and answers whether it stops the worker.
+    async fn answered(
+        &self,
+        spec: &JobSpec,
+        run: &mut Run<'_>,
+        slot: ChunkSlot,
+        answer: Result<Option<ItemCommit>, Error>,
+    ) -> Option<Stop> {
+        let commit = match answer {
+            Ok(commit) => commit?,
+            Err(error) => return Some(error.into()),
         };
+        let refusal = self.check_breaker(spec, &mut run.breaker, &commit.outcome).await;
+        run.chunks.record(slot, commit);
+        refusal.err().map(Stop::from)
+    }
+
+    /// Records a refusal with the job before open chunks are committed short of items. The invocation's answer may be lost, and
+    /// the one that repeats it must end the job too.
+    async fn recorded(&self, spec: &JobSpec, stop: Stop) -> Stop {
+        let Stop::Refused(Error::ProviderRefused(refusal)) = &stop else { return stop };
+        match self.store.refuse_job(spec.uid, refusal).await {
+            Ok(()) => stop,
+            Err(error) => Stop::Broken(error),
+        }
+    }
+
+    /// # Errors
+    /// `ProviderRefused` if this item and every one before it failed alike; `StoreUnavailable`.
+    async fn check_breaker(&self, spec: &JobSpec, breaker: &mut Breaker, outcome: &Outcome) -> Result<(), Error> {
+        let Some(failure) = breaker.record(outcome) else { return Ok(()) };
         let sentence = format!(
             "The first {} items all failed alike, so the others were not tried. Correct the cause and start another job. Each failed with: {}",
             breaker::ITEMS,
             failure.message
         );
-        // Other workers may have fared better.
-        let counters = self.store.job(job.spec.uid).await?.state.counters;
+        // Another worker may have had a success.
+        let counters = self.store.job(spec.uid).await?.state.counters;
         if counters.successful + counters.skipped > 0 {
             breaker.rest();
             return Ok(());
@@ -297,37 +241,28 @@ where
         Err(Error::ProviderRefused(sentence))
     }
 
-    /// Writes what was kept, then commits: a draft never points at what is not there. Counts the chunks that it `committed`, also if
-    /// the next one fails. Answers whether the job takes none any more.
-    async fn commit<'a>(
+    /// Writes what was kept, then commits: a draft never names bytes that are not in the bucket. Counts the chunks that it
+    /// `committed`, also if a later one fails. `true`: the job takes no commit any more.
+    async fn commit(
         &self,
         spec: &JobSpec,
-        raw: &'a Raw,
-        ready: Vec<chunks::Ready>,
+        raw: &RawWriter,
+        chunks: Vec<Chunk>,
         committed: &Cell<u32>,
-    ) -> Result<(&'a Raw, bool), Error> {
+    ) -> Result<bool, Error> {
         raw.write(&self.objects).await?;
         let mut over = false;
-        for chunk in ready {
-            let chunk = Chunk {
-                id: chunk.id,
-                dropped_labels: Answer::dropped_labels(&chunk.answers),
-                notes: Answer::notes(&chunk.answers),
-                remarks: Answer::remarks(&chunk.answers),
-                measured: Answer::measured(&chunk.answers),
-                raw: Answer::raw(&chunk.answers),
-                outcomes: Answer::outcomes(chunk.answers),
-            };
+        for chunk in chunks {
             match self.store.commit(spec, &self.bot, chunk, self.clock.now()).await? {
                 Commit::Done(_) => committed.set(committed.get() + 1),
                 Commit::Already => {}
                 Commit::JobOver => over = true,
             }
         }
-        Ok((raw, over))
+        Ok(over)
     }
 
-    /// Ends when the job does. Until then each look lets calls begin for a while.
+    /// Returns when the job ends. Until then each check lets calls begin for [`STALE`].
     ///
     /// # Errors
     /// `ProviderRefused` when the provider serves the project no more, or is away for too long; `StoreUnavailable`.
@@ -335,11 +270,11 @@ where
         let mut provider_read = Instant::now();
         let mut away_since = None;
         loop {
-            sleep_until(gate.looked() + WATCH).await;
+            sleep_until(gate.checked() + WATCH).await;
             if self.store.status(spec.uid).await? != JobStatus::Running {
                 return Ok(());
             }
-            gate.look();
+            gate.check();
             away_since = self.wait_for_endpoint(batch, gate, away_since).await?;
             if spec.provider.is_some() && provider_read.elapsed() >= WATCH_PROVIDER {
                 self.serving_provider(spec).await?;
@@ -348,8 +283,8 @@ where
         }
     }
 
-    /// Says that the endpoint is away and that it is back, and ends the job when its patience is over. Takes and answers since when
-    /// it is known to be away.
+    /// Logs that the endpoint is away and that it is back, and ends the job when it was away for too long. Takes and returns
+    /// since when it is known to be away.
     ///
     /// # Errors
     /// `ProviderRefused`; `StoreUnavailable`.
@@ -366,39 +301,45 @@ where
             }
             return Ok(None);
         };
-        if gate.is_nowhere() && self.store.job(batch.job).await?.state.counters.processed() == 0 {
-            let sentence = format!(
+        if gate.is_nameless() && self.store.job(batch.job).await?.state.counters.processed() == 0 {
+            return Err(Error::ProviderRefused(format!(
                 "The inference provider's endpoint cannot be called. {} Correct its address, or start another job when the name is known.",
-                outage.met
-            );
-            return Err(Error::ProviderRefused(sentence));
+                outage.message
+            )));
         }
         if known != Some(outage.since) {
             let patience_s = self.patience.as_secs();
             warn!(job.uid = %batch.job, batch.no = batch.batch, diagnosis = ?outage.diagnosis, patience_s, "endpoint away, waited for");
         }
-        if gate.answered().elapsed() >= self.patience && outage.since.elapsed() >= self.patience.min(SEEN_AWAY) {
-            // Other workers may have fared better.
-            gate.heard(self.ago(self.store.job(batch.job).await?.state.progressed_at));
-            if gate.answered().elapsed() >= self.patience {
-                return Err(Error::ProviderRefused(format!(
-                    "The model's endpoint has given no answer for {}, so the job was ended. The last call: {} What is labeled stays; \
-                     start another job for the rest when the endpoint is back.",
-                    minutes(self.patience),
-                    outage.met
-                )));
-            }
+        if self.is_out_of_patience(batch.job, gate, outage.since).await? {
+            return Err(Error::ProviderRefused(format!(
+                "The model's endpoint has given no answer for {}, so the job was ended. The last call: {} What is labeled stays; \
+                 start another job for the rest when the endpoint is back.",
+                minutes(self.patience),
+                outage.message
+            )));
         }
         Ok(Some(outage.since))
     }
 
-    /// A time of the table's clock on the clock that sleeps are measured by.
+    /// Whether the endpoint has answered no worker of the job for as long as it is waited for.
+    async fn is_out_of_patience(&self, job: JobUid, gate: &Gate, away_since: Instant) -> Result<bool, Error> {
+        let is_over = || gate.answered().elapsed() >= self.patience;
+        if !is_over() || away_since.elapsed() < self.patience.min(SEEN_AWAY) {
+            return Ok(false);
+        }
+        // Another worker may have had an answer.
+        gate.answered_another(self.ago(self.store.job(job).await?.state.progressed_at));
+        Ok(is_over())
+    }
+
+    /// A time of the table's clock, on tokio's clock.
     fn ago(&self, at: Timestamp) -> Instant {
         let (passed, now) = (self.clock.now().duration_since(at), Instant::now());
         Duration::try_from(passed).ok().and_then(|passed| now.checked_sub(passed)).unwrap_or(now)
     }
 
-    /// The model of a job. A provider's credentials are opened here, once an invocation.
+    /// The model of a job. A provider's credentials are decrypted here, once an invocation.
     async fn model(&self, spec: &JobSpec) -> Result<M::Model, Error> {
         if let Some(provider) = self.serving_provider(spec).await? {
             return self.models.connect(&provider).await;

@@ -23,14 +23,10 @@ use tokio::time::Instant;
 async fn main() -> Result<(), lambda_runtime::Error> {
     start_log();
     let mut env = Env::new();
-    let table = env.text("TABLE_NAME");
-    let bucket = env.text("BUCKET_NAME");
-    let bot = env.text("BOT_USER");
+    let (table, bucket, region) = (env.text("TABLE_NAME"), env.text("BUCKET_NAME"), env.text("AWS_REGION"));
+    let (bot, key) = (env.text("BOT_USER"), env.text("SECRETS_KEY_ID"));
     let patience = Duration::from_secs(env.parsed("PATIENCE_SECONDS"));
-    let region = env.text("AWS_REGION");
-    let key = env.text("SECRETS_KEY_ID");
-    let loopback_http = env.loopback_http();
-    let extra_roots = env.text("EXTRA_ROOTS");
+    let (loopback_http, extra_roots) = (env.loopback_http(), env.text("EXTRA_ROOTS"));
     let trust = Trust::new(env.json("CALLER_ROLES"));
     let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
@@ -64,7 +60,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     .await
 }
 
-/// The end of this invocation, on the clock that sleeps are measured by.
+/// The end of this invocation, on tokio's clock.
 fn deadline(context: &Context) -> Instant {
     let now = u64::try_from(SystemClock.now().as_millisecond()).unwrap_or(0);
     Instant::now() + Duration::from_millis(context.deadline.saturating_sub(now))

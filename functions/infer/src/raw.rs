@@ -1,15 +1,15 @@
-//! What is kept of answers beside the table (docs/decisions/0003): the raw predictions, as gzipped JSON lines, and drafts that
-//! are too large for a row, each a piece of an object.
+//! What is kept of replies beside the table (docs/decisions/0003): the raw predictions, as gzipped JSON lines, and drafts that
+//! are too large for a row, each a range of an object.
 //!
-//! Answers are kept as they come, and an object is written when it is full, and before each commit: so what is in memory does
-//! not grow with the batch, and a draft never points at what is not there.
+//! Replies are kept as they come. An object is written when it is full, and before each commit: so memory does not grow with
+//! the batch, and a draft never names bytes that are not in the bucket.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 use shared::domain::id::ItemUid;
 use shared::domain::job::failure::Failure;
-use shared::domain::job::outcome::Outcome;
+use shared::domain::job::outcome::{ItemCommit, Outcome};
 use shared::domain::job::plan::Batch;
 use shared::domain::packed::write_line;
 use shared::domain::prediction::Prediction;
@@ -19,69 +19,78 @@ use shared::domain::{Error, limits};
 use shared::ports::Objects;
 use tokio::sync::Mutex;
 
-use crate::ask::Answer;
-
-/// Where a worker keeps what it is told.
-pub(crate) struct Raw {
-    /// Held while an object is written: nobody commits before what was kept is there, and who has more to keep waits.
-    pages: Mutex<Pages>,
+/// Writes the objects of one worker.
+pub(crate) struct RawWriter {
+    /// Held while an object is written: no commit begins before its bytes are in the bucket, and further replies wait.
+    open: Mutex<OpenObjects>,
     /// A dry run has no drafts (I8).
     dry_run: bool,
 }
 
-struct Pages {
-    predictions: Page<GzEncoder<Vec<u8>>>,
-    drafts: Page<Vec<u8>>,
+struct OpenObjects {
+    predictions: OpenObject<GzEncoder<Vec<u8>>>,
+    drafts: OpenObject<Vec<u8>>,
 }
 
-/// An object that is being filled. Named by the attempt: two workers on one batch must not write over each other.
-struct Page<B> {
+/// An object that is being filled. Its key has the attempt in it: two workers on one batch must not write over each other.
+struct OpenObject<B> {
     prefix: String,
     number: u32,
-    bytes: B,
+    buffer: B,
 }
 
-/// A line.
-#[derive(Serialize)]
-struct Line<'a> {
-    item: ItemUid,
-    predictions: &'a [Prediction],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a Failure>,
+/// What the bytes of an object pass through.
+trait Buffer {
+    const SUFFIX: &'static str;
+    const CONTENT_TYPE: &'static str;
+
+    /// Bytes so far.
+    fn size(&self) -> usize;
+    /// All bytes. The buffer is empty afterwards.
+    fn take(&mut self) -> Result<Vec<u8>, Error>;
 }
 
-impl<B> Page<B> {
-    fn new(batch: &Batch, attempt: &str, of: &str, bytes: B) -> Self {
-        Self { prefix: format!("jobs/{}/{of}/{:05}-{attempt}", batch.job, batch.batch), number: 0, bytes }
+impl Buffer for GzEncoder<Vec<u8>> {
+    const SUFFIX: &'static str = ".jsonl.gz";
+    const CONTENT_TYPE: &'static str = "application/gzip";
+
+    fn size(&self) -> usize {
+        self.get_ref().len()
+    }
+
+    fn take(&mut self) -> Result<Vec<u8>, Error> {
+        std::mem::replace(self, gzip()).finish().map_err(Error::internal)
     }
 }
 
-impl Page<GzEncoder<Vec<u8>>> {
+impl Buffer for Vec<u8> {
+    const SUFFIX: &'static str = "";
+    const CONTENT_TYPE: &'static str = "application/octet-stream";
+
+    fn size(&self) -> usize {
+        self.len()
+    }
+
+    fn take(&mut self) -> Result<Vec<u8>, Error> {
+        Ok(std::mem::take(self))
+    }
+}
+
+impl<B: Buffer> OpenObject<B> {
+    fn new(batch: &Batch, attempt: &str, folder: &str, buffer: B) -> Self {
+        Self { prefix: format!("jobs/{}/{folder}/{:05}-{attempt}", batch.job, batch.batch), number: 0, buffer }
+    }
+
     fn key(&self) -> String {
-        format!("{}-{:04}.jsonl.gz", self.prefix, self.number)
+        format!("{}-{:04}{}", self.prefix, self.number, B::SUFFIX)
     }
 
-    async fn write(&mut self, objects: &impl Objects) -> Result<(), Error> {
-        if self.bytes.get_ref().is_empty() {
+    /// Writes the object if it has this many bytes, and begins the next one.
+    async fn write_from(&mut self, bytes: usize, objects: &impl Objects) -> Result<(), Error> {
+        if self.buffer.size() < bytes {
             return Ok(());
         }
-        let gzip = std::mem::replace(&mut self.bytes, gzip()).finish().map_err(Error::internal)?;
-        objects.put(&self.key(), "application/gzip", gzip).await?;
-        self.number += 1;
-        Ok(())
-    }
-}
-
-impl Page<Vec<u8>> {
-    fn key(&self) -> String {
-        format!("{}-{:04}", self.prefix, self.number)
-    }
-
-    async fn write(&mut self, objects: &impl Objects) -> Result<(), Error> {
-        if self.bytes.is_empty() {
-            return Ok(());
-        }
-        objects.put(&self.key(), "application/octet-stream", std::mem::take(&mut self.bytes)).await?;
+        objects.put(&self.key(), B::CONTENT_TYPE, self.buffer.take()?).await?;
         self.number += 1;
         Ok(())
     }
@@ -91,67 +100,73 @@ fn gzip() -> GzEncoder<Vec<u8>> {
     GzEncoder::new(Vec::new(), Compression::default())
 }
 
-impl Raw {
+/// One line of raw predictions.
+#[derive(Serialize)]
+struct Line<'a> {
+    item: ItemUid,
+    predictions: &'a [Prediction],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Failure>,
+}
+
+impl RawWriter {
     pub(crate) fn new(batch: &Batch, attempt: &str, dry_run: bool) -> Self {
-        let predictions = Page::new(batch, attempt, "raw", gzip());
-        let drafts = Page::new(batch, attempt, "drafts", Vec::new());
-        Self { pages: Mutex::new(Pages { predictions, drafts }), dry_run }
+        let predictions = OpenObject::new(batch, attempt, "raw", gzip());
+        let drafts = OpenObject::new(batch, attempt, "drafts", Vec::new());
+        Self { open: Mutex::new(OpenObjects { predictions, drafts }), dry_run }
     }
 
-    /// Keeps an answer; what comes back is what a commit needs of it.
+    /// Keeps the predictions about an item, and its draft if that is too large for a row.
     ///
     /// # Errors
     /// `ObjectsUnavailable`.
-    pub(crate) async fn keep(&self, objects: &impl Objects, mut answer: Answer) -> Result<Answer, Error> {
-        let predictions = std::mem::take(&mut answer.predictions);
-        let Some(outcome) = &mut answer.outcome else { return Ok(answer) };
-        let mut pages = self.pages.lock().await;
-        if let Outcome::Successful(draft) = &mut outcome.outcome
-            && let Some(kept) = pages.draft(draft, self.dry_run)?
-        {
-            outcome.outcome = kept;
-        }
-        let error = if let Outcome::Failed(failure) = &outcome.outcome { Some(failure) } else { None };
-        answer.raw = Some(pages.line(&Line { item: outcome.item, predictions: &predictions, error })?);
+    pub(crate) async fn keep(
+        &self,
+        objects: &impl Objects,
+        mut commit: ItemCommit,
+        predictions: Vec<Prediction>,
+    ) -> Result<ItemCommit, Error> {
+        let mut open = self.open.lock().await;
+        commit.outcome = match commit.outcome {
+            Outcome::Successful(draft) => open.keep_draft(draft, self.dry_run)?,
+            other => other,
+        };
+        let error = if let Outcome::Failed(failure) = &commit.outcome { Some(failure) } else { None };
+        let line = Line { item: commit.item, predictions: &predictions, error };
+        write_line(&mut open.predictions.buffer, &line)?;
         drop(predictions);
-        if pages.predictions.bytes.get_ref().len() >= limits::OBJECT_BYTES {
-            pages.predictions.write(objects).await?;
-        }
-        if pages.drafts.bytes.len() >= limits::OBJECT_BYTES {
-            pages.drafts.write(objects).await?;
-        }
-        Ok(answer)
+        commit.raw = Some(open.predictions.key());
+        open.write_from(limits::OBJECT_BYTES, objects).await?;
+        Ok(commit)
     }
 
-    /// Writes what was kept: from here on it may be committed.
+    /// Writes what is in memory. What was kept until now may be committed afterwards.
     ///
     /// # Errors
     /// `ObjectsUnavailable`.
     pub(crate) async fn write(&self, objects: &impl Objects) -> Result<(), Error> {
-        let mut pages = self.pages.lock().await;
-        pages.predictions.write(objects).await?;
-        pages.drafts.write(objects).await
+        self.open.lock().await.write_from(1, objects).await
     }
 }
 
-impl Pages {
-    /// What becomes of a draft that is too large for its row.
-    fn draft(&mut self, draft: &mut Draft, dry_run: bool) -> Result<Option<Outcome>, Error> {
-        let Some(packed) = draft.large()? else { return Ok(None) };
+impl OpenObjects {
+    /// The outcome of an item with this draft: a draft that is too large for its row is moved to an object.
+    fn keep_draft(&mut self, draft: Draft, dry_run: bool) -> Result<Outcome, Error> {
+        let Some(packed) = draft.large()? else { return Ok(Outcome::Successful(draft)) };
         if !packed.is_readable() {
-            return Ok(Some(too_large()));
+            return Ok(too_large());
         }
-        let (length, json_bytes) = (packed.bytes.len() as u64, packed.json_bytes);
-        let place = BlobRef { key: self.drafts.key(), offset: self.drafts.bytes.len() as u64, length, json_bytes };
+        let (offset, length) = (self.drafts.buffer.len() as u64, packed.bytes.len() as u64);
+        let blob = BlobRef { key: self.drafts.key(), offset, length, json_bytes: packed.json_bytes };
         if !dry_run {
-            self.drafts.bytes.extend_from_slice(&packed.bytes);
+            self.drafts.buffer.extend_from_slice(&packed.bytes);
         }
-        Ok(Some(Outcome::Successful(std::mem::take(draft).moved(place))))
+        Ok(Outcome::Successful(draft.moved(blob)))
     }
 
-    /// The object that has the line.
-    fn line(&mut self, line: &Line<'_>) -> Result<String, Error> {
-        write_line(&mut self.predictions.bytes, line)?;
-        Ok(self.predictions.key())
+    /// Writes each object that has this many bytes.
+    async fn write_from(&mut self, bytes: usize, objects: &impl Objects) -> Result<(), Error> {
+        self.predictions.write_from(bytes, objects).await?;
+        self.drafts.write_from(bytes, objects).await
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
-use shared::domain::Error;
 use shared::domain::id::ItemUid;
 use shared::domain::item::source::{S3Object, Source, SourceBuckets};
 use shared::domain::item::{Asset, SizeOrigin};
@@ -20,14 +19,16 @@ use shared::domain::prediction::rle;
 use shared::domain::prediction::size::Size;
 use shared::domain::provider::connection::SageMaker;
 use shared::domain::reply::decode;
+use shared::domain::{Error, ErrorCode};
 use shared::ports::{Model, Objects};
 use shared::testing::{
-    Fault, MemoryJob, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
+    Fault, MemoryJobs, MemoryObjects, MemoryTenants, MemoryWeb, ScriptedModel, ScriptedModels, StoppedClock, a_job,
     a_mask, a_png, an_item,
 };
 use tokio::time::Instant;
 
 use super::*;
+use crate::run::UNCOMMITTED;
 
 mod cancel;
 mod conformance;
@@ -43,7 +44,7 @@ const CHUNK: u32 = 8;
 const NOW: i64 = 2_000;
 const PATIENCE: Duration = Duration::from_secs(600);
 
-type TestWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryWeb, ScriptedModels, StoppedClock>;
+type TestWorker = Worker<MemoryJobs, MemoryTenants, MemoryObjects, MemoryWeb, ScriptedModels, StoppedClock>;
 
 fn running() -> Job {
     let mut job = a_job();
@@ -73,7 +74,7 @@ async fn worker(job: Job, model: ScriptedModel, fault: Fault) -> (TestWorker, Ba
     let fault = Arc::new(fault);
     let endpoint = SageMaker::new("yolo", "us-east-1");
     let worker = Worker {
-        store: MemoryJob::of(job).failing(&fault),
+        store: MemoryJobs::of(job).failing(&fault),
         providers: MemoryTenants::default(),
         objects: objects.failing(&fault),
         web: MemoryWeb::default(),
@@ -278,10 +279,10 @@ async fn a_draft_that_is_too_large_for_its_row_is_kept_beside_the_raw_prediction
     let receipts = worker.store.committed_receipts();
     assert_eq!((receipts[0].predictions, receipts[0].labels[0].count), (120, 120));
     for draft in drafts {
-        let place = draft.elsewhere.unwrap();
-        assert!(draft.annotations.is_empty() && place.key.starts_with(&format!("jobs/{}/drafts/", batch.job)));
-        let bytes = worker.objects.get_range(&place.key, place.offset, place.length).await.unwrap();
-        assert_eq!(place.read(&bytes).unwrap(), expected.as_ref().unwrap().predictions);
+        let blob = draft.elsewhere.unwrap();
+        assert!(draft.annotations.is_empty() && blob.key.starts_with(&format!("jobs/{}/drafts/", batch.job)));
+        let bytes = worker.objects.get_range(&blob.key, blob.offset, blob.length).await.unwrap();
+        assert_eq!(blob.read(&bytes).unwrap(), expected.as_ref().unwrap().predictions);
     }
 }
 
@@ -291,7 +292,7 @@ async fn a_dry_run_keeps_no_large_draft() {
     let (worker, batch) = masking((0..40).map(|n| intricate(n, 4_000)).collect()).await;
     let mut job = running();
     job.spec.dry_run = true;
-    let worker = Worker { store: MemoryJob::of(job), ..worker };
+    let worker = Worker { store: MemoryJobs::of(job), ..worker };
 
     worker.run(&batch, "a", far()).await.unwrap();
 
@@ -364,7 +365,7 @@ async fn wanted_masks_are_fetched_one_at_a_time_and_kept_as_runs() {
         assert_eq!(json!(masks), expected);
     }
     // A file that is not there at once is asked for once more; what the job drops anyway is not.
-    assert_eq!(worker.web.looks(), [GOOD; 4]);
+    assert_eq!(worker.web.reads(), [GOOD; 4]);
     assert_eq!(worker.web.most_at_once(), 1);
 }
 
@@ -396,7 +397,7 @@ async fn no_more_masks_of_an_item_are_fetched_than_a_hundred() {
 
     worker.run(&batch, "a", far()).await.unwrap();
 
-    assert_eq!(worker.web.looks().len(), 3 * limits::MASK_PICTURES);
+    assert_eq!(worker.web.reads().len(), 3 * limits::MASK_PICTURES);
 }
 
 /// An answer may be long: those that wait for their masks are no more than the slots.
@@ -409,8 +410,8 @@ async fn the_model_is_not_asked_faster_than_masks_are_fetched() {
 
     let _ = tokio::time::timeout(Duration::from_millis(10_500), worker.run(&batch, "a", far())).await;
 
-    // One look was in vain and was repeated, and one goes on; for that mask's item a place is free again.
-    let done = worker.web.looks().len() - 2;
+    // The first read failed and was repeated, and one is under way. The item whose mask is there has left its slot.
+    let done = worker.web.reads().len() - 2;
     assert!(done > 5);
     assert_eq!(worker.models.0.asked().len() - done, batch.slots as usize + 1);
 }

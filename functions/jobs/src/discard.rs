@@ -3,12 +3,10 @@
 //! Every draft is removed by a conditional write of its own, found through the job's receipts. So a call may die anywhere and be
 //! repeated from anywhere; it only finds fewer drafts.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::fields::{self, Fields};
@@ -18,12 +16,12 @@ use shared::domain::item::result::{Kept, Undo};
 use shared::domain::job::outcome::OutcomeKind;
 use shared::domain::job_status::JobStatus;
 use shared::domain::{Error, limits};
-use shared::http::{Body, Caller, Cursor, Path, Problem, respond};
-use shared::ports::{Clock, Drafts, Executions, Items, Jobs, Page, Queue, Reports, Slice};
+use shared::http::{Answer, Body, Caller, Cursor, Path, Problem};
+use shared::ports::{Clock, Drafts, Items, Jobs, Page, Reports, Slice};
 use utoipa::ToSchema;
 
-use crate::App;
 use crate::handlers::WRITE;
+use crate::{Api, JobPorts};
 
 /// After this a call begins no other draft. Clients wait for 30 seconds, the gateway no longer.
 const TIME: Duration = Duration::from_secs(15);
@@ -35,11 +33,9 @@ const READS: usize = 3;
 const CURSOR_CHARS: usize = 1_024;
 
 /// Where an undo goes on.
-// For the API's description alone: `Undoing` reads it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
 pub(crate) struct DraftsToDiscard {
-    /// Goes on where the call that answered it ended. Without it a call begins anew, which is harmless.
+    /// Goes on where the call that answered it ended. Without it a call begins again, which is harmless.
     cursor: Option<String>,
 }
 
@@ -50,7 +46,7 @@ pub(crate) struct DiscardedDrafts {
     discarded: usize,
     /// Drafts that stay, by reason.
     kept: Vec<KeptDrafts>,
-    /// Items that this call has looked at: of the job's successful ones.
+    /// Items that this call has examined: of the job's successful ones.
     examined: usize,
     /// Whether it came to the end of the job.
     done: bool,
@@ -67,8 +63,8 @@ pub(crate) struct KeptDrafts {
 }
 
 /// Discard a finished job's drafts, but for those that a person has accepted or corrected. Their items are unlabeled again. Call
-/// again with the `cursor` until `done`; a call without it begins anew, which is harmless. The job and its counters stay as
-/// they are, and nobody is told.
+/// again with the `cursor` until `done`; a call without it begins again, which is harmless. The job and its counters stay as
+/// they are, and no event is sent.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/discard-drafts/", tag = "auto-label jobs",
     params(("uid" = JobUid, Path)),
@@ -78,19 +74,18 @@ pub(crate) struct KeptDrafts {
         (status = 409, description = "`job_not_finished`: cancel it, or wait for its end.", body = Problem),
     ),
 )]
-pub(crate) async fn discard_drafts<S, E, Q, C>(
-    State(app): State<Arc<App<S, E, Q, C>>>,
+pub(crate) async fn discard_drafts<P: JobPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     Body(body): Body,
-) -> Response
-where
-    S: Jobs + Reports + Items + Drafts,
-    E: Executions,
-    Q: Queue,
-    C: Clock,
-{
-    respond(app.discard_drafts(&caller, &uid, &body).await.map(Json))
+) -> Answer<DiscardedDrafts> {
+    let job = api.job(&caller, WRITE, &uid).await?;
+    job.finished()?;
+    // A chunk in flight at the cancel would leave drafts behind the undo.
+    api.store.close_job(job.spec.uid, &[JobStatus::Cancelled]).await?;
+    let undo = DraftUndo { store: &api.store, clock: &api.clock };
+    undo.undo(Undoing::read(&body, job.spec.uid)?).await.map(Json)
 }
 
 /// What is left to do: the content of a cursor. It holds no tenant: the job is the path's, which the caller must own.
@@ -106,9 +101,9 @@ impl Undoing {
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another job.
     fn read(body: &[u8], job: JobUid) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
-        let cursor = fields.optional("cursor", fields::text(1, CURSOR_CHARS));
+        let asked = DraftsToDiscard { cursor: fields.optional("cursor", fields::text(1, CURSOR_CHARS)) };
         fields.finish()?;
-        let Some(cursor) = cursor else { return Ok(Self { job, after: None }) };
+        let Some(cursor) = asked.cursor else { return Ok(Self { job, after: None }) };
         let undoing = Self::unpack(&cursor)?;
         if undoing.job == job { Ok(undoing) } else { Err(Error::InvalidCursor) }
     }
@@ -130,17 +125,13 @@ impl DiscardedDrafts {
     }
 }
 
-impl<S: Jobs + Reports + Items + Drafts, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
-    async fn discard_drafts(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<DiscardedDrafts, Error> {
-        let job = self.get(caller, WRITE, uid).await?;
-        job.finished()?;
-        // What was in flight at the cancel would leave drafts behind the undo.
-        self.store.close_job(job.spec.uid, &[JobStatus::Cancelled]).await?;
-        self.undo(Undoing::read(body, job.spec.uid)?).await
-    }
+/// The ports of an undo.
+struct DraftUndo<'a, S, C> {
+    store: &'a S,
+    clock: &'a C,
 }
 
-impl<S: Reports + Items + Drafts, E, Q, C: Clock> App<S, E, Q, C> {
+impl<S: Reports + Items + Drafts, C: Clock> DraftUndo<'_, S, C> {
     /// Works for [`TIME`]. A page whose time runs out in the middle is the first one of the next call, which counts what it
     /// keeps: so the counts of all calls add up.
     async fn undo(&self, mut undoing: Undoing) -> Result<DiscardedDrafts, Error> {

@@ -1,5 +1,5 @@
-//! Jobs over HTTPS: create, get, list, cancel (contract, section 6), and what to do about one that went wrong: what became of
-//! each item, retry, discard its drafts (docs/decisions/0015).
+//! Jobs over HTTPS: create, get, list, cancel (contract, section 6), and after a job: the outcome of each item, retry, discard
+//! of its drafts (docs/decisions/0015).
 
 mod discard;
 mod handlers;
@@ -9,6 +9,7 @@ mod view;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 use axum::routing::{get, post};
 use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{Clock, Drafts, Executions, Items, Jobs, Projects, Providers, Queue, Reports, Webhooks};
@@ -29,34 +30,42 @@ pub use view::JobView;
 ))]
 pub struct Description;
 
-/// What the handlers work with.
-pub struct App<S, E, Q, C> {
+/// The adapters of the function, each known by its port alone.
+pub trait JobPorts: 'static {
     /// The table.
-    pub store: S,
+    type Store: Jobs + Projects + Providers + Webhooks + Reports + Items + Drafts;
     /// The state machine.
-    pub executions: E,
+    type Executions: Executions;
     /// The webhook queue.
-    pub queue: Q,
-    /// The time.
-    pub clock: C,
-    /// The deployment's own endpoints: the last choice of a job without a provider.
+    type Queue: Queue;
+    /// UTC.
+    type Clock: Clock;
+}
+
+/// The state of the handlers.
+pub struct JobApi<P: JobPorts> {
+    /// Jobs, their projects, providers, items and webhooks.
+    pub store: P::Store,
+    /// Starts and stops the execution of a job.
+    pub executions: P::Executions,
+    /// Takes the deliveries of a cancelled job.
+    pub queue: P::Queue,
+    /// Dates rows and deliveries.
+    pub clock: P::Clock,
+    /// Model types with an endpoint of the deployment: the last choice of a job without a provider.
     pub endpoints: Vec<ModelType>,
 }
 
+type Api<P> = State<Arc<JobApi<P>>>;
+
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, E, Q, C>(app: App<S, E, Q, C>) -> Router
-where
-    S: Jobs + Projects + Providers + Webhooks + Reports + Items + Drafts + 'static,
-    E: Executions + 'static,
-    Q: Queue + 'static,
-    C: Clock + 'static,
-{
+pub fn routes<P: JobPorts>(state: Arc<JobApi<P>>) -> Router {
     Router::new()
-        .route("/projects/{project}/auto-label", post(handlers::create::<S, E, Q, C>))
-        .route("/auto-label-jobs", get(handlers::list::<S, E, Q, C>))
-        .route("/auto-label-jobs/{uid}", get(handlers::get::<S, E, Q, C>).delete(handlers::cancel::<S, E, Q, C>))
-        .route("/auto-label-jobs/{uid}/items", get(recover::report::<S, E, Q, C>))
-        .route("/auto-label-jobs/{uid}/retry", post(recover::retry::<S, E, Q, C>))
-        .route("/auto-label-jobs/{uid}/discard-drafts", post(discard::discard_drafts::<S, E, Q, C>))
-        .with_state(Arc::new(app))
+        .route("/projects/{project}/auto-label", post(handlers::create))
+        .route("/auto-label-jobs", get(handlers::list))
+        .route("/auto-label-jobs/{uid}", get(handlers::get).delete(handlers::cancel))
+        .route("/auto-label-jobs/{uid}/items", get(recover::report))
+        .route("/auto-label-jobs/{uid}/retry", post(recover::retry))
+        .route("/auto-label-jobs/{uid}/discard-drafts", post(discard::discard_drafts))
+        .with_state(state)
 }

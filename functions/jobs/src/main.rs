@@ -1,13 +1,25 @@
 //! Wiring of the jobs function.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use jobs::{JobApi, JobPorts, routes};
 use shared::domain::prediction::model_type::ModelType;
 use shared::executions::StateMachine;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::queue::WebhookQueue;
 use shared::store::Store;
+
+/// The adapters of a deployment.
+struct Deployed;
+
+impl JobPorts for Deployed {
+    type Store = Store;
+    type Executions = StateMachine;
+    type Queue = WebhookQueue;
+    type Clock = SystemClock;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -21,14 +33,12 @@ async fn main() -> Result<(), lambda_http::Error> {
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let executions = StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine);
-    let queue = WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
-    let routes = jobs::routes(jobs::App {
+    let state = Arc::new(JobApi::<Deployed> {
         store: store.clone(),
-        executions,
-        queue,
+        executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
+        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
         clock: SystemClock,
         endpoints: endpoints.into_keys().collect(),
     });
-    serve(api(routes, store, SystemClock, settings)).await
+    serve(api(routes(state), store, SystemClock, settings)).await
 }

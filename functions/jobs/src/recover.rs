@@ -1,21 +1,17 @@
-//! What became of each item of a job, and another job over what is left of it (docs/decisions/0015).
-
-use std::sync::Arc;
+//! The outcome of each item of a job, and another job over the items without a draft (docs/decisions/0015).
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::id::{JobUid, Naming};
-use shared::domain::job::Job;
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
-use shared::http::{Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Executions, Jobs, Projects, Providers, Queue, Reports};
+use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::ports::{Clock, Projects, Reports};
 use shared::services::{serving, start_job};
 
 use crate::handlers::{READ, WRITE};
-use crate::{App, JobView};
+use crate::{Api, JobPorts, JobView};
 
 /// List what became of a job's items, in the order of their creation. A job that is still running has what is committed.
 #[utoipa::path(
@@ -30,13 +26,17 @@ use crate::{App, JobView};
         (status = 400, description = "`validation_error`: an unknown outcome.", body = Problem),
     ),
 )]
-pub(crate) async fn report<S: Jobs + Reports, E: Executions, Q: Queue, C: Clock>(
-    State(app): State<Arc<App<S, E, Q, C>>>,
+pub(crate) async fn report<P: JobPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     request: ListRequest,
-) -> Response {
-    respond(app.report(&caller, &uid, &request).await.map(Json))
+) -> Answer<PageView<ItemReport>> {
+    let job = api.job(&caller, READ, &uid).await?;
+    let paging = request.paging(&["outcome"])?;
+    let only = paging.choice("outcome", &OutcomeKind::ALL.map(OutcomeKind::as_str))?;
+    let page = api.store.report(job.spec.uid, only, &paging.slice()).await?;
+    Ok(Json(paging.view(page, |line| line)))
 }
 
 /// Retry a finished job: starts another one, with the same options, over the items that failed or were not processed. Items
@@ -49,47 +49,20 @@ pub(crate) async fn report<S: Jobs + Reports, E: Executions, Q: Queue, C: Clock>
         (status = 409, description = "`job_not_finished`; `not_retryable`: nothing is left of it, or its provider is gone; `project_not_active`; or `auto_label_job_active` with the uid of the job that has the project.", body = Problem),
     ),
 )]
-pub(crate) async fn retry<S: Jobs + Projects + Providers, E: Executions, Q: Queue, C: Clock>(
-    State(app): State<Arc<App<S, E, Q, C>>>,
+pub(crate) async fn retry<P: JobPorts>(
+    State(api): Api<P>,
     caller: Caller,
     naming: Naming,
     Path(uid): Path<String>,
-) -> Response {
-    respond(app.retry(&caller, &naming, &uid).await.map(|job| (StatusCode::ACCEPTED, Json(JobView::of(&job)))))
-}
-
-impl<S: Jobs, E: Executions, Q: Queue, C: Clock> App<S, E, Q, C> {
-    async fn report(&self, caller: &Caller, uid: &str, request: &ListRequest) -> Result<PageView<ItemReport>, Error>
-    where
-        S: Reports,
-    {
-        let job = self.get(caller, READ, uid).await?;
-        let paging = request.paging(&["outcome"])?;
-        let only = match paging.filter("outcome") {
-            Some(name) => Some(OutcomeKind::named(name).ok_or_else(unknown_outcome)?),
-            None => None,
-        };
-        let page = self.store.report(job.spec.uid, only, &paging.slice()).await?;
-        Ok(paging.view(page, |line| line))
+) -> Result<(StatusCode, Json<JobView>), Error> {
+    let spec = api.job(&caller, WRITE, &uid).await?.retried(api.clock.now())?;
+    let project = api.store.project(caller.organization, spec.project).await?;
+    if !project.status.takes_jobs() {
+        return Err(Error::ProjectNotActive);
     }
-
-    async fn retry(&self, caller: &Caller, naming: &Naming, uid: &str) -> Result<Job, Error>
-    where
-        S: Projects + Providers,
-    {
-        let spec = self.get(caller, WRITE, uid).await?.retried(self.clock.now())?;
-        let project = self.store.project(caller.organization, spec.project).await?;
-        if !project.status.takes_jobs() {
-            return Err(Error::ProjectNotActive);
-        }
-        if !serving::is_served(&self.store, &self.endpoints, &spec).await? {
-            return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
-        }
-        start_job::start_job(&self.store, &self.executions, &self.clock, spec, naming).await
+    if !serving::is_served(&api.store, &api.endpoints, &spec).await? {
+        return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
     }
-}
-
-fn unknown_outcome() -> Error {
-    let names = OutcomeKind::ALL.map(OutcomeKind::as_str);
-    Error::field("outcome", format!("Must be one of {}.", names.join(", ")))
+    let job = start_job::start_job(&api.store, &api.executions, &api.clock, spec, &naming).await?;
+    Ok((StatusCode::ACCEPTED, Json(JobView::of(&job))))
 }

@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::id::{JobUid, ProjectUid, ProviderUid};
@@ -65,29 +63,6 @@ pub(crate) struct LabelThreshold {
     label: String,
     #[schema(minimum = 0.0, maximum = 1.0)]
     threshold: f64,
-}
-
-/// What a job can be asked for.
-// For the API's description alone: `JobRequest` reads it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
-pub(crate) struct NewJob {
-    /// Without a `provider_id`, `yolo` if not given.
-    model_type: Option<ModelType>,
-    /// Predictions below it are dropped.
-    #[schema(minimum = 0.0, maximum = 1.0, default = 0.5)]
-    confidence_threshold: Option<f64>,
-    /// Thresholds of labels that have one of their own, as an object, or as the list of pairs in which it is shown.
-    #[schema(value_type = Option<Object>)]
-    label_thresholds: Option<BTreeMap<String, f64>>,
-    /// Labels to keep; empty: all of the project.
-    #[schema(default = json!([]), max_items = 1000)]
-    labels: Option<Vec<String>>,
-    /// Infers and counts, and leaves no drafts.
-    #[schema(default = false)]
-    dry_run: Option<bool>,
-    /// The provider to ask; without it, the project's newest active one, else the organization's, else the deployment's own.
-    provider_id: Option<ProviderUid>,
 }
 
 impl JobView {

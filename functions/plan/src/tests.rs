@@ -15,8 +15,8 @@ use shared::domain::limits;
 use shared::domain::prediction::size::Size;
 use shared::domain::project;
 use shared::domain::provider::InferenceProvider;
-use shared::ports::{Manifests, Page, Projects, Slice, UnlabeledQuery, Upload, UploadBacklog};
-use shared::testing::{MemoryJob, MemoryObjects, MemoryTenants, StoppedClock, a_job};
+use shared::ports::{Manifests, Page, Picked, Projects, Slice, UnlabeledQuery, Upload, UploadBacklog};
+use shared::testing::{MemoryJobs, MemoryObjects, MemoryTenants, StoppedClock, a_job};
 use tokio::sync::Mutex;
 
 use super::*;
@@ -137,9 +137,9 @@ impl Objects for Abyss {
     }
 }
 
-fn planner<O>(items: u64, objects: O) -> Planner<MemoryJob, Project, O, StoppedClock> {
+fn planner<O>(items: u64, objects: O) -> Planner<MemoryJobs, Project, O, StoppedClock> {
     Planner {
-        store: MemoryJob::of(a_job()),
+        store: MemoryJobs::of(a_job()),
         tenants: Project(items),
         objects,
         clock: StoppedClock::at(2_000),
@@ -245,7 +245,7 @@ async fn a_plan_of_any_size_takes_the_same_memory() {
 
 /// Uploads of a project, one a second, and an item that a call has added among them; and the planner of a job that takes
 /// uploads until the third second.
-async fn uploads_planner(setting: Option<Value>) -> Planner<MemoryJob, MemoryTenants, MemoryObjects, StoppedClock> {
+async fn uploads_planner(setting: Option<Value>) -> Planner<MemoryJobs, MemoryTenants, MemoryObjects, StoppedClock> {
     let at = |second| Timestamp::from_second(second).unwrap();
     let body = json!({"name": "Camera", "auto_label_on_upload": setting}).to_string();
     let project = project::Project::read(body.as_bytes(), a_job().spec.organization, at(0)).unwrap();
@@ -263,11 +263,11 @@ async fn uploads_planner(setting: Option<Value>) -> Planner<MemoryJob, MemoryTen
     job.spec.uploads = Some(UploadRun { until: at(3), max_items_per_day: 10 });
     let Planner { objects, clock, item_cap, inline_batches, workers, max_concurrency, .. } =
         planner(0, MemoryObjects::default());
-    let store = MemoryJob::of(job);
+    let store = MemoryJobs::of(job);
     Planner { store, tenants, objects, clock, item_cap, inline_batches, workers, max_concurrency }
 }
 
-async fn keys_planned(planner: Planner<MemoryJob, MemoryTenants, MemoryObjects, StoppedClock>) -> Vec<String> {
+async fn keys_planned(planner: Planner<MemoryJobs, MemoryTenants, MemoryObjects, StoppedClock>) -> Vec<String> {
     let mut assets = Vec::new();
     for batch in planner.plan(input(), "first").await.unwrap().batches {
         assets.extend(planner.objects.assets(&batch).await.unwrap());
@@ -279,7 +279,13 @@ async fn keys_planned(planner: Planner<MemoryJob, MemoryTenants, MemoryObjects, 
 #[tokio::test]
 async fn a_job_by_uploads_takes_those_that_have_settled_and_no_other_items() {
     let _alone = ALONE.lock().await;
-    assert_eq!(keys_planned(uploads_planner(Some(json!({}))).await).await, ["1", "3"]);
+    let planner = uploads_planner(Some(json!({}))).await;
+    let (store, project) = (planner.store.clone(), planner.store.now().spec.project);
+
+    assert_eq!(keys_planned(planner).await, ["1", "3"]);
+
+    let [Picked { until: Some(until), .. }] = &store.picked()[..] else { panic!("{:?}", store.picked()) };
+    assert_eq!(*until, format!("{:016}#{}", 3_000_000, ItemUid::of(project, "3")));
 }
 
 #[tokio::test]
@@ -294,7 +300,7 @@ async fn the_day_holds_for_a_job_by_uploads_and_for_a_retry_of_it() {
     let retried = planner.store.now(); // never planned
     let failed = Job { state: JobState { status: JobStatus::Failed, ..retried.state.clone() }, ..retried.clone() };
     let spec = JobSpec { uid: retried.spec.uid, ..failed.retried(Timestamp::UNIX_EPOCH).unwrap() };
-    planner.store = MemoryJob::of(Job { spec, ..retried });
+    planner.store = MemoryJobs::of(Job { spec, ..retried });
     assert_eq!(keys_planned(planner).await, ["1"]);
 }
 

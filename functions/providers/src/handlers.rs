@@ -3,41 +3,48 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{Naming, ProviderUid};
 use shared::domain::provider::connection::{Connection, Credentials};
-use shared::domain::provider::{InferenceProvider, UNKNOWN_PROJECT};
+use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, UNKNOWN_PROJECT};
 use shared::egress::{same_origin, url_field};
-use shared::http::{Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem, respond};
+use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Projects, Providers, Secrets};
 use tracing::info;
 
 use crate::probe::probe;
-use crate::view::{NewProvider, ProviderChange};
-use crate::{App, Ports, ProviderView, TestView};
+use crate::{ProviderApi, ProviderPorts, ProviderView, TestView};
 
 const READ: &[Scope] = &[Scope::InferenceRead];
 const WRITE: &[Scope] = &[Scope::InferenceWrite];
-/// Tries to write over what was read: sealing takes its time, and somebody else may be quicker.
+/// Tries to write over what was read: sealing takes its time, and another call may change the provider first.
 const TRIES: usize = 2;
 
-type Shared<P> = State<Arc<App<P>>>;
+type Api<P> = State<Arc<ProviderApi<P>>>;
 
-/// Add a provider. Its credentials are sealed, and shown to nobody any more.
+/// Add a provider. Its credentials are encrypted, and never shown again.
 #[utoipa::path(
     post, path = "/inference-providers/", tag = "inference providers",
     request_body = NewProvider,
     responses((status = 201, description = "The provider.", body = ProviderView)),
 )]
-pub(crate) async fn create<P: Ports>(
-    State(app): Shared<P>,
+pub(crate) async fn create<P: ProviderPorts>(
+    State(api): Api<P>,
     caller: Caller,
     naming: Naming,
     Body(body): Body,
-) -> Response {
-    respond(app.create(&caller, &naming, &body).await.map(|provider| (StatusCode::CREATED, Json(provider))))
+) -> Result<(StatusCode, Json<ProviderView>), Error> {
+    caller.needs(WRITE)?;
+    let url = url_field(api.loopback_http);
+    let (mut provider, sent) = InferenceProvider::read(&body, caller.organization, api.clock.now(), url)?;
+    provider.uid = ProviderUid::named(&naming, provider.created_at, 0);
+    let credentials = sent.completed(&Credentials::default())?;
+    api.check_project(&provider).await?;
+    let provider = api.seal(provider, &credentials).await?;
+    let before = api.store.add_provider(&provider).await?;
+    info!(provider.uid = %provider.uid, "provider created");
+    Ok((StatusCode::CREATED, Json(api.view(before.unwrap_or(provider)))))
 }
 
 /// List providers.
@@ -46,8 +53,15 @@ pub(crate) async fn create<P: Ports>(
     params(PagingParameters),
     responses((status = 200, description = "A page of providers.", body = PageView<ProviderView>)),
 )]
-pub(crate) async fn list<P: Ports>(State(app): Shared<P>, caller: Caller, request: ListRequest) -> Response {
-    respond(app.list(&caller, &request).await.map(Json))
+pub(crate) async fn list<P: ProviderPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    request: ListRequest,
+) -> Answer<PageView<ProviderView>> {
+    caller.needs(READ)?;
+    let paging = request.paging(&[])?;
+    let page = api.store.providers(caller.organization, &paging.slice()).await?;
+    Ok(Json(paging.view(page, |provider| api.view(provider))))
 }
 
 /// Show a provider.
@@ -56,8 +70,12 @@ pub(crate) async fn list<P: Ports>(State(app): Shared<P>, caller: Caller, reques
     params(("uid" = ProviderUid, Path)),
     responses((status = 200, description = "The provider.", body = ProviderView)),
 )]
-pub(crate) async fn get<P: Ports>(State(app): Shared<P>, caller: Caller, Path(uid): Path<String>) -> Response {
-    respond(app.get(&caller, READ, &uid).await.map(|provider| Json(app.view(provider))))
+pub(crate) async fn get<P: ProviderPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Answer<ProviderView> {
+    Ok(Json(api.view(api.provider(&caller, READ, &uid).await?)))
 }
 
 /// Change a provider.
@@ -70,13 +88,26 @@ pub(crate) async fn get<P: Ports>(State(app): Shared<P>, caller: Caller, Path(ui
         (status = 412, description = "`precondition_failed`: others change it all the time; nothing was changed.", body = Problem),
     ),
 )]
-pub(crate) async fn update<P: Ports>(
-    State(app): Shared<P>,
+pub(crate) async fn update<P: ProviderPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     Body(body): Body,
-) -> Response {
-    respond(app.update(&caller, &uid, &body).await.map(|provider| Json(app.view(provider))))
+) -> Answer<ProviderView> {
+    for _ in 0..TRIES {
+        let before = api.provider(&caller, WRITE, &uid).await?;
+        let url = url_field(api.loopback_http);
+        let (mut after, sent) = before.clone().changed(&body, api.clock.now(), url)?;
+        api.check_project(&after).await?;
+        if let Some(sent) = sent {
+            let stored = if sent.has_masks() { api.stored(&before, &after).await? } else { Credentials::default() };
+            after = api.seal(after, &sent.completed(&stored)?).await?;
+        }
+        if api.store.update_provider(&before, &after).await? {
+            return Ok(Json(api.view(after)));
+        }
+    }
+    Err(Error::PreconditionFailed)
 }
 
 /// Remove a provider. A job that uses it fails.
@@ -85,8 +116,14 @@ pub(crate) async fn update<P: Ports>(
     params(("uid" = ProviderUid, Path)),
     responses((status = 204, description = "It is gone.")),
 )]
-pub(crate) async fn remove<P: Ports>(State(app): Shared<P>, caller: Caller, Path(uid): Path<String>) -> Response {
-    respond(app.remove(&caller, &uid).await.map(|()| StatusCode::NO_CONTENT))
+pub(crate) async fn remove<P: ProviderPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Result<StatusCode, Error> {
+    caller.needs(WRITE)?;
+    api.store.remove_provider(caller.organization, ProviderUid::parse(&uid)?).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Test a provider, active or not: sends the request of a job, with a small picture, and reads the answer as a job does. An
@@ -96,70 +133,29 @@ pub(crate) async fn remove<P: Ports>(State(app): Shared<P>, caller: Caller, Path
     params(("uid" = ProviderUid, Path)),
     responses((status = 200, description = "How it went; it is kept in `last_test_at` and `last_test_success`.", body = TestView)),
 )]
-pub(crate) async fn test<P: Ports>(State(app): Shared<P>, caller: Caller, Path(uid): Path<String>) -> Response {
-    respond(app.test(&caller, &uid).await.map(Json))
+pub(crate) async fn test<P: ProviderPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Answer<TestView> {
+    let provider = api.provider(&caller, WRITE, &uid).await?;
+    let probe = probe(&api, &provider).await?;
+    let now = api.clock.now();
+    api.store.record_test(&provider, probe.success, now).await?;
+    info!(provider.uid = %provider.uid, success = probe.success, problem = ?probe.problem, "provider tested");
+    Ok(Json(TestView::of(probe, now)))
 }
 
-impl<P: Ports> App<P> {
-    async fn create(&self, caller: &Caller, naming: &Naming, body: &[u8]) -> Result<ProviderView, Error> {
-        caller.needs(WRITE)?;
-        let url = url_field(self.loopback_http);
-        let (mut provider, sent) = InferenceProvider::read(body, caller.organization, self.clock.now(), url)?;
-        provider.uid = ProviderUid::named(naming, provider.created_at, 0);
-        let credentials = sent.completed(&Credentials::default())?;
-        self.check_project(&provider).await?;
-        let provider = self.seal(provider, &credentials).await?;
-        let before = self.store.add_provider(&provider).await?;
-        info!(provider.uid = %provider.uid, "provider created");
-        Ok(self.view(before.unwrap_or(provider)))
-    }
-
+impl<P: ProviderPorts> ProviderApi<P> {
     fn view(&self, provider: InferenceProvider) -> ProviderView {
         ProviderView::of(provider, &self.trust)
     }
 
-    async fn list(&self, caller: &Caller, request: &ListRequest) -> Result<PageView<ProviderView>, Error> {
-        caller.needs(READ)?;
-        let paging = request.paging(&[])?;
-        let page = self.store.providers(caller.organization, &paging.slice()).await?;
-        Ok(paging.view(page, |provider| self.view(provider)))
-    }
-
-    async fn get(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<InferenceProvider, Error> {
+    /// # Errors
+    /// `PermissionDenied`; `NotFound` if malformed, unknown or another tenant's (I10).
+    async fn provider(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<InferenceProvider, Error> {
         caller.needs(scopes)?;
         self.store.provider(caller.organization, ProviderUid::parse(uid)?).await
-    }
-
-    async fn update(&self, caller: &Caller, uid: &str, body: &[u8]) -> Result<InferenceProvider, Error> {
-        for _ in 0..TRIES {
-            let before = self.get(caller, WRITE, uid).await?;
-            let url = url_field(self.loopback_http);
-            let (mut after, sent) = before.clone().changed(body, self.clock.now(), url)?;
-            self.check_project(&after).await?;
-            if let Some(sent) = sent {
-                let stored =
-                    if sent.has_masks() { self.stored(&before, &after).await? } else { Credentials::default() };
-                after = self.seal(after, &sent.completed(&stored)?).await?;
-            }
-            if self.store.update_provider(&before, &after).await? {
-                return Ok(after);
-            }
-        }
-        Err(Error::PreconditionFailed)
-    }
-
-    async fn remove(&self, caller: &Caller, uid: &str) -> Result<(), Error> {
-        caller.needs(WRITE)?;
-        self.store.remove_provider(caller.organization, ProviderUid::parse(uid)?).await
-    }
-
-    async fn test(&self, caller: &Caller, uid: &str) -> Result<TestView, Error> {
-        let provider = self.get(caller, WRITE, uid).await?;
-        let probe = probe(&self.objects, &self.web, &self.models, &provider).await?;
-        let now = self.clock.now();
-        self.store.record_test(&provider, probe.success, now).await?;
-        info!(provider.uid = %provider.uid, success = probe.success, problem = ?probe.problem, "provider tested");
-        Ok(TestView::of(probe, now))
     }
 
     /// # Errors
@@ -173,7 +169,7 @@ impl<P: Ports> App<P> {
         }
     }
 
-    /// What a mask in a change may stand for: nothing that would go to another host than it was given for (contract, D17).
+    /// The stored credentials that masks in a change stand for: none if the change leads to another host (contract, D17).
     async fn stored(&self, before: &InferenceProvider, after: &InferenceProvider) -> Result<Credentials, Error> {
         match (&before.connection, &after.connection) {
             (Connection::Http(old), Connection::Http(new)) if same_origin(&old.endpoint_url, &new.endpoint_url) => {
@@ -183,7 +179,7 @@ impl<P: Ports> App<P> {
         }
     }
 
-    /// The provider with these credentials, which from here on nobody sees (I11).
+    /// The provider with these credentials, sealed: no answer shows them from here on (I11).
     async fn seal(
         &self,
         mut provider: InferenceProvider,

@@ -16,70 +16,52 @@ use utoipa::OpenApi;
 
 pub use view::{ProviderView, TestView};
 
-/// What this function says of its routes in the API's description.
+/// These routes, for the API's description.
 #[derive(Debug, OpenApi)]
 #[openapi(paths(handlers::create, handlers::list, handlers::get, handlers::update, handlers::remove, handlers::test))]
 pub struct Description;
 
-/// What the function is made of, each part known by its ports alone.
-pub trait Ports: 'static {
+/// The adapters of the function, each known by its port alone.
+pub trait ProviderPorts: 'static {
     /// The table.
     type Store: Providers + Projects;
-    /// What seals the credentials.
+    /// KMS.
     type Secrets: Secrets;
     /// The bucket.
     type Objects: Objects;
-    /// What models point at.
+    /// The guarded HTTP client.
     type Web: Files;
-    /// The way to models.
+    /// SageMaker and HTTPS endpoints.
     type Models: Connect + Send + Sync;
-    /// The time.
+    /// UTC.
     type Clock: Clock;
 }
 
-impl<S, V, O, W, M, C> Ports for (S, V, O, W, M, C)
-where
-    S: Providers + Projects + 'static,
-    V: Secrets + 'static,
-    O: Objects + 'static,
-    W: Files + 'static,
-    M: Connect + Send + Sync + 'static,
-    C: Clock + 'static,
-{
-    type Store = S;
-    type Secrets = V;
-    type Objects = O;
-    type Web = W;
-    type Models = M;
-    type Clock = C;
-}
-
-/// What the handlers work with.
-pub struct App<P: Ports> {
-    /// The table.
+/// The state of the handlers.
+pub struct ProviderApi<P: ProviderPorts> {
+    /// Providers, and the projects that they may be limited to.
     pub store: P::Store,
-    /// What seals the credentials.
+    /// Seals the credentials.
     pub secrets: P::Secrets,
-    /// The bucket, for what a test shows to a model.
+    /// Holds the picture that a test sends.
     pub objects: P::Objects,
-    /// What models point at: masks, for tests.
+    /// Fetches the masks of a test's answer.
     pub web: P::Web,
-    /// The way to models, for tests.
+    /// Asks the model of a test.
     pub models: P::Models,
-    /// The time.
+    /// Dates rows and tests.
     pub clock: P::Clock,
-    /// What the owners of roles are told to trust.
+    /// The principals that a tenant's role must trust.
     pub trust: Trust,
-    /// The development switch (contract, D18).
+    /// Whether `http://localhost` is a valid endpoint: the development switch (contract, D18).
     pub loopback_http: bool,
 }
 
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<P: Ports>(app: App<P>) -> Router {
-    let one = get(handlers::get::<P>).patch(handlers::update::<P>).delete(handlers::remove::<P>);
+pub fn routes<P: ProviderPorts>(state: Arc<ProviderApi<P>>) -> Router {
     Router::new()
-        .route("/inference-providers", get(handlers::list::<P>).post(handlers::create::<P>))
-        .route("/inference-providers/{uid}", one)
-        .route("/inference-providers/{uid}/test", post(handlers::test::<P>))
-        .with_state(Arc::new(app))
+        .route("/inference-providers", get(handlers::list).post(handlers::create))
+        .route("/inference-providers/{uid}", get(handlers::get).patch(handlers::update).delete(handlers::remove))
+        .route("/inference-providers/{uid}/test", post(handlers::test))
+        .with_state(state)
 }

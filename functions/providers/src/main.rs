@@ -1,6 +1,8 @@
 //! Wiring of the providers function.
 
-use providers::{App, routes};
+use std::sync::Arc;
+
+use providers::{ProviderApi, ProviderPorts, routes};
 use shared::domain::access::trust::Trust;
 use shared::egress::Egress;
 use shared::http::{api, serve};
@@ -9,6 +11,18 @@ use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
 use shared::secrets::Vault;
 use shared::store::Store;
+
+/// The adapters of a deployment.
+struct Deployed;
+
+impl ProviderPorts for Deployed {
+    type Store = Store;
+    type Secrets = Vault;
+    type Objects = Bucket;
+    type Web = Egress;
+    type Models = Models<Vault, SystemClock>;
+    type Clock = SystemClock;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -27,7 +41,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let secrets = Vault::new(aws_sdk_kms::Client::new(aws.config()), key);
     let sts = aws_sdk_sts::Client::new(aws.config());
     let egress = Egress::trusting(loopback_http, &extra_roots)?;
-    let app = App::<(Store, Vault, Bucket, Egress, Models<Vault, SystemClock>, SystemClock)> {
+    let state = Arc::new(ProviderApi::<Deployed> {
         store: store.clone(),
         secrets: secrets.clone(),
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
@@ -41,6 +55,6 @@ async fn main() -> Result<(), lambda_http::Error> {
         clock: SystemClock,
         trust,
         loopback_http,
-    };
-    serve(api(routes(app), store, SystemClock, settings)).await
+    });
+    serve(api(routes(state), store, SystemClock, settings)).await
 }

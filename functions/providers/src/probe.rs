@@ -17,34 +17,36 @@ use shared::domain::reply::{BadAnswer, Decoded, Picture, decode, path_of};
 use shared::ports::{Connect, Files, InferenceRequest, Model, NoFile, Objects};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::{ProviderApi, ProviderPorts};
+
 /// A person, so that a detector has something to find.
 const PICTURE: &[u8] = include_bytes!("probe.jpg");
 const SIZE: Size = Size { width: 192, height: 192 };
 /// The one object that this function may write and read.
 const KEY: &str = "probes/picture.jpg";
-/// Of the signed URL.
+/// The life of the signed URL.
 const URL_VALID: Duration = Duration::from_secs(600);
-/// Of the whole test. The clients give up after 30 seconds (contract, 8.4), and a test is to end before 20, with the reads and
-/// writes of the table around it.
+/// The time of the whole test. The clients give up after 30 seconds (contract, 8.4), and a test must end before 20, with the
+/// reads and writes of the table around it.
 const LIMIT: Duration = Duration::from_secs(18);
-/// Of a job that says nothing else (contract, 6.2).
+/// The default of a job (contract, 6.2).
 const USUAL_THRESHOLD: f64 = 0.5;
-/// A mask that is not there by then is not waited for, so that the test can say so.
+/// The end of the wait for masks: before [`LIMIT`], so that the test can report a late one.
 const MASKS: Duration = Duration::from_secs(17);
-/// A mask that cannot be fetched just now is tried once more, after this long, as by a job.
+/// The wait before the second fetch of a mask whose host is busy, as in a job.
 const MASK_RETRY: Duration = Duration::from_millis(300);
 
-/// What a test came to.
+/// The outcome of a test.
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
     pub(crate) success: bool,
-    /// A sentence for users.
+    /// A sentence, for users.
     pub(crate) message: String,
-    /// What is wrong, if anything is.
+    /// `None`: nothing is wrong.
     pub(crate) problem: Option<Diagnosis>,
-    /// Where in the answer.
+    /// The field of the answer that is wrong.
     pub(crate) path: Option<String>,
-    /// Of the model's call, if it got so far.
+    /// The time of the model's call. `None`: the model was not called.
     pub(crate) latency: Option<Duration>,
 }
 
@@ -53,7 +55,7 @@ impl Probe {
         Self { message: message.into(), problem: Some(problem), ..Self::default() }
     }
 
-    /// Of an answer that can be read: what is broken of it, a job would drop. `unseen` masks were not looked at.
+    /// The outcome of a readable answer. A job would drop its broken parts. `unseen` masks were not fetched.
     fn of(decoded: &Decoded, unseen: usize) -> Self {
         let predictions = decoded.predictions.len() + unseen;
         let mut message = format!("The model answered, with {predictions} prediction(s).");
@@ -80,7 +82,7 @@ impl Probe {
         }
     }
 
-    /// Of an answer that cannot be read.
+    /// The outcome of an answer that no job could read.
     fn unreadable(bad: &BadAnswer) -> Self {
         let path = match bad {
             BadAnswer::NothingWellFormed { first } => path_of(first).map(str::to_owned),
@@ -90,18 +92,16 @@ impl Probe {
     }
 }
 
-/// Asks the provider about the picture.
+/// Sends the picture to the provider.
 ///
 /// # Errors
-/// What is no fault of the provider's: `ObjectsUnavailable`, `SecretsUnavailable`.
-pub(crate) async fn probe<O: Objects, W: Files, M: Connect>(
-    objects: &O,
-    web: &W,
-    models: &M,
+/// Faults of the system, not of the provider: `ObjectsUnavailable`, `SecretsUnavailable`.
+pub(crate) async fn probe<P: ProviderPorts>(
+    api: &ProviderApi<P>,
     provider: &InferenceProvider,
 ) -> Result<Probe, Error> {
     let called = OnceLock::new();
-    let probe = match timeout(LIMIT, ask(objects, web, models, provider, &called)).await {
+    let probe = match timeout(LIMIT, ask(api, provider, &called)).await {
         Ok(result) => result?,
         Err(_) => {
             let sentence = format!("The model did not answer within {} seconds.", LIMIT.as_secs());
@@ -111,24 +111,22 @@ pub(crate) async fn probe<O: Objects, W: Files, M: Connect>(
     Ok(Probe { latency: probe.latency.or(called.get().map(Instant::elapsed)), ..probe })
 }
 
-/// `called` is when the model was.
-async fn ask<O: Objects, W: Files, M: Connect>(
-    objects: &O,
-    web: &W,
-    models: &M,
+/// `called` receives the time at which the model was called.
+async fn ask<P: ProviderPorts>(
+    api: &ProviderApi<P>,
     provider: &InferenceProvider,
     called: &OnceLock<Instant>,
 ) -> Result<Probe, Error> {
     let until = Instant::now() + MASKS;
-    let model = match models.connect(provider).await {
+    let model = match api.models.connect(provider).await {
         Err(Error::ProviderRefused(sentence)) => return Ok(Probe::failed(Diagnosis::RoleNotAssumable, sentence)),
         connected => connected?,
     };
-    // Each time, so that no deployment has to be filled first: it is a few kilobytes, and always the same ones.
-    objects.put(KEY, "image/jpeg", PICTURE.to_vec()).await?;
+    // Each test writes it again, so that a new deployment needs no setup: it is a few kilobytes, always the same.
+    api.objects.put(KEY, "image/jpeg", PICTURE.to_vec()).await?;
     let request = InferenceRequest {
         asset_id: ItemUid::of_probe(),
-        asset_url: objects.sign_get(&Source::Bucket(KEY.into()), URL_VALID).await?,
+        asset_url: api.objects.sign_get(&Source::Bucket(KEY.into()), URL_VALID).await?,
         asset_type: AssetType::Image,
         size: Some(SIZE),
         frame: Some(model.reading().exif.into()),
@@ -141,15 +139,15 @@ async fn ask<O: Objects, W: Files, M: Connect>(
     let answer = model.infer(&request).await;
     let latency = Some(begun.elapsed());
     let probe = match answer.map(|answer| decode(&answer, model.reading(), Some(SIZE))) {
-        Ok(Ok(decoded)) => completed(web, decoded, until).await.unwrap_or_else(|bad| Probe::unreadable(&bad)),
+        Ok(Ok(decoded)) => completed(&api.web, decoded, until).await.unwrap_or_else(|bad| Probe::unreadable(&bad)),
         Ok(Err(bad)) => Probe::unreadable(&bad),
         Err(error) => Probe::failed(error.diagnosis(), error.to_string()),
     };
     Ok(Probe { latency, ..probe })
 }
 
-/// Looks at masks that are pictures, up to the first that a job could use: the others are as good, most likely.
-async fn completed<W: Files>(web: &W, decoded: Decoded, until: Instant) -> Result<Probe, BadAnswer> {
+/// Fetches masks that are pictures, up to the first that a job could use: the others are as good, most likely.
+async fn completed(web: &impl Files, decoded: Decoded, until: Instant) -> Result<Probe, BadAnswer> {
     let mut masks = Vec::new();
     for picture in &decoded.pictures {
         if masks.iter().take(limits::MASK_PICTURES).any(|mask| matches!(mask, Some(Ok(_)))) {
@@ -167,7 +165,7 @@ async fn completed<W: Files>(web: &W, decoded: Decoded, until: Instant) -> Resul
     Ok(Probe::of(&decoded.complete(masks)?, unseen))
 }
 
-async fn mask_of<W: Files>(web: &W, picture: &Picture) -> Result<Mask, String> {
+async fn mask_of(web: &impl Files, picture: &Picture) -> Result<Mask, String> {
     // One byte more shows that there are too many.
     let source = Source::Url(picture.url.clone());
     let fetch = || web.piece(&source, 0, limits::MASK_BYTES as u64 + 1);
@@ -187,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_has_the_size_that_it_is_said_to_have() {
+    fn the_picture_has_the_declared_size() {
         // Start of frame: marker, length, precision, height, width.
         let frame = PICTURE.windows(2).position(|marker| matches!(marker, [0xff, 0xc0 | 0xc2])).unwrap();
         let side = |at: usize| u32::from(u16::from_be_bytes([PICTURE[frame + at], PICTURE[frame + at + 1]]));

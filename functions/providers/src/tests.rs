@@ -1,5 +1,6 @@
 mod probing;
 
+use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use shared::testing::{
     ACME_PROJECTS, Fault, MemoryObjects, MemoryTenants, MemoryWeb, OTHER, PlainSecrets, StoppedClock, TestApi,
 };
 
-use crate::{App, routes};
+use crate::{ProviderApi, ProviderPorts, routes};
 
 const TOKEN: &str = "hunter2hunter2";
 const KEY: &str = "s3same-s3same";
@@ -99,14 +100,14 @@ impl Connect for TestModel {
     }
 }
 
-/// What somebody else does to acme's provider.
+/// A change of acme's provider by another call.
 #[derive(Clone, Copy)]
 enum Other {
     Deactivates,
     Tests,
 }
 
-/// Sealing takes its time: while each does, somebody else does the next of `others`.
+/// During each sealing another call makes the next of the changes.
 struct SlowSecrets {
     store: MemoryTenants,
     others: Arc<Mutex<Vec<Other>>>,
@@ -137,6 +138,17 @@ impl Secrets for SlowSecrets {
     }
 }
 
+struct InMemory<V>(PhantomData<V>);
+
+impl<V: Secrets + 'static> ProviderPorts for InMemory<V> {
+    type Store = MemoryTenants;
+    type Secrets = V;
+    type Objects = MemoryObjects;
+    type Web = MemoryWeb;
+    type Models = TestModel;
+    type Clock = StoppedClock;
+}
+
 /// The function, and what is around it.
 struct World {
     api: TestApi,
@@ -163,7 +175,7 @@ impl World {
             store.add_project(&project).await.unwrap();
             projects.push(project.uid.to_string());
         }
-        let api = TestApi::of(routes(App::<(_, _, _, _, _, _)> {
+        let api = TestApi::of(routes(Arc::new(ProviderApi::<InMemory<_>> {
             store: store.clone(),
             secrets,
             objects: MemoryObjects::default(),
@@ -172,7 +184,7 @@ impl World {
             clock: StoppedClock::at(1_000),
             trust: Trust::new(vec![CALLER.into()]),
             loopback_http: false,
-        }));
+        })));
         Self { api, store, model, projects: [projects.remove(0), projects.remove(0)] }
     }
 
@@ -203,7 +215,7 @@ fn a_sagemaker() -> Value {
     json!({"name": "Ours", "provider_type": "sagemaker", "config": {"endpoint_name": "yolo", "region": "us-east-1"}})
 }
 
-/// Its config with what is not said.
+/// Its config with the defaults.
 fn a_whole_config() -> Value {
     json!({"endpoint_name": "yolo", "region": "us-east-1", "request_format": "avala", "response_format": "annotations",
         "coordinates": "pixels", "label_map": [], "exif": "applied", "max_concurrency": 16})
@@ -388,7 +400,7 @@ async fn another_host_needs_the_credentials_again() {
 }
 
 #[tokio::test]
-async fn a_change_keeps_what_somebody_else_made_of_the_provider_meanwhile() {
+async fn a_change_keeps_what_another_call_has_changed_meanwhile() {
     for (others, status) in [
         (vec![Other::Deactivates], 200),
         (vec![Other::Tests], 200),
@@ -466,7 +478,7 @@ async fn no_answer_holds_a_secret_and_the_table_holds_it_sealed_for_its_row() {
 
 /// Contract D15.
 #[tokio::test]
-async fn the_owner_of_a_role_is_shown_what_it_must_trust_and_nobody_else_is() {
+async fn the_owner_of_a_role_alone_is_shown_what_it_must_trust() {
     let world = a_world().await;
     let mut body = a_sagemaker();
     body["config"]["role_arn"] = "arn:aws:iam::123456789012:role/model".into();

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use shared::domain::Timestamp;
 use shared::domain::access::trust::Trust;
 use shared::domain::diagnosis::Diagnosis;
@@ -188,48 +188,4 @@ impl TestView {
         let latency_ms = latency.map(|latency| u64::try_from(latency.as_millis()).unwrap_or(u64::MAX));
         Self { success, message, tested_at, problem, path, latency_ms }
     }
-}
-
-/// A provider as it is created.
-// For the API's description alone: `InferenceProvider::read` reads it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
-pub(crate) struct NewProvider {
-    #[schema(min_length = 1, max_length = 255)]
-    name: String,
-    provider_type: ProviderType,
-    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`, `target_model` (of a
-    /// multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both:
-    /// `response_format` (`annotations`, `huggingface_object_detection`, `coco_results` or `torchserve_object_detector`),
-    /// `request_format` (`avala` or `huggingface`; without it, as the `response_format` has it), `coordinates` (`pixels`,
-    /// `normalized`: 0 to 1, or `percent`: 0 to 100; of boxes, polygons and polylines), `label_map` (an object of project labels by
-    /// model labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they
-    /// are stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
-    /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
-    #[schema(value_type = Object)]
-    config: Map<String, Value>,
-    #[schema(max_length = 2000)]
-    description: Option<String>,
-    #[schema(default = true)]
-    is_active: Option<bool>,
-    /// The only project that may use it; without it, all of the organization's.
-    project: Option<ProjectUid>,
-}
-
-/// What is changed about a provider; what is not sent stays.
-// For the API's description alone: `InferenceProvider::changed` reads it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
-pub(crate) struct ProviderChange {
-    #[schema(min_length = 1, max_length = 255)]
-    name: Option<String>,
-    /// Another one requires a `config`.
-    provider_type: Option<ProviderType>,
-    /// Replaces the whole `config`. A `********` in it stands for the value that is stored, as long as the endpoint's host stays.
-    #[schema(value_type = Option<Object>)]
-    config: Option<Map<String, Value>>,
-    #[schema(max_length = 2000)]
-    description: Option<String>,
-    is_active: Option<bool>,
-    project: Option<ProjectUid>,
 }

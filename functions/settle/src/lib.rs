@@ -210,13 +210,13 @@ mod tests {
     use shared::domain::job::Job;
     use shared::domain::job_status::JobStatus;
     use shared::domain::webhook::{Delivery, Event, Response};
-    use shared::testing::{MemoryExecutions, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
+    use shared::testing::{MemoryExecutions, MemoryJobs, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook};
 
     use super::*;
 
     const STALE: Duration = Duration::from_secs(900);
 
-    type TestSettler = Settler<MemoryJob, MemoryWebhooks, MemoryQueue, MemoryExecutions, StoppedClock>;
+    type TestSettler = Settler<MemoryJobs, MemoryWebhooks, MemoryQueue, MemoryExecutions, StoppedClock>;
 
     /// Over one running job, which last made progress so long ago.
     fn settler(executions: impl FnOnce(&Job) -> MemoryExecutions, idle: Duration) -> TestSettler {
@@ -227,7 +227,7 @@ mod tests {
         clock.pass(idle);
         let webhooks = MemoryWebhooks::with(a_webhook());
         let executions = executions(&job);
-        let store = MemoryJob::of(job).with_webhooks(&webhooks);
+        let store = MemoryJobs::of(job).with_webhooks(&webhooks);
         Settler { store, webhooks, queue: MemoryQueue::default(), executions, clock, stale: STALE }
     }
 

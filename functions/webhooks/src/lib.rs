@@ -29,40 +29,44 @@ pub use view::{DeliveryView, TestView, WebhookView};
 ))]
 pub struct Description;
 
-/// What the handlers work with.
-pub struct App<S, V, Q, R, C> {
+/// The adapters of the function, each known by its port alone.
+pub trait WebhookPorts: 'static {
     /// The table.
-    pub store: S,
-    /// What seals the secrets.
-    pub secrets: V,
+    type Store: Webhooks;
+    /// KMS.
+    type Secrets: Secrets;
     /// The webhook queue.
-    pub queue: Q,
-    /// The way out, for tests.
-    pub receivers: R,
-    /// The time.
-    pub clock: C,
-    /// The development switch (contract, D18).
+    type Queue: Queue;
+    /// The HTTP client of deliveries.
+    type Sender: WebhookSender;
+    /// UTC.
+    type Clock: Clock;
+}
+
+/// The state of the handlers.
+pub struct WebhookApi<P: WebhookPorts> {
+    /// Webhooks and deliveries.
+    pub store: P::Store,
+    /// Seals the secrets that sign.
+    pub secrets: P::Secrets,
+    /// Takes the deliveries that a client asks for again.
+    pub queue: P::Queue,
+    /// Posts the tests.
+    pub sender: P::Sender,
+    /// Dates rows and deliveries.
+    pub clock: P::Clock,
+    /// Whether `http://localhost` is a valid target: the development switch (contract, D18).
     pub loopback_http: bool,
 }
 
 /// The routes, below `/api/v1` and without the last slash.
-pub fn routes<S, V, Q, R, C>(app: App<S, V, Q, R, C>) -> Router
-where
-    S: Webhooks + 'static,
-    V: Secrets + 'static,
-    Q: Queue + 'static,
-    R: WebhookSender + 'static,
-    C: Clock + 'static,
-{
-    let one = get(handlers::get::<S, V, Q, R, C>)
-        .patch(handlers::update::<S, V, Q, R, C>)
-        .delete(handlers::remove::<S, V, Q, R, C>);
+pub fn routes<P: WebhookPorts>(state: Arc<WebhookApi<P>>) -> Router {
     Router::new()
-        .route("/webhooks", get(handlers::list::<S, V, Q, R, C>).post(handlers::create::<S, V, Q, R, C>))
-        .route("/webhooks/{uid}", one)
-        .route("/webhooks/{uid}/test", post(handlers::test::<S, V, Q, R, C>))
-        .route("/webhook-deliveries", get(handlers::deliveries::<S, V, Q, R, C>))
-        .route("/webhook-deliveries/{uid}", get(handlers::delivery::<S, V, Q, R, C>))
-        .route("/webhook-deliveries/{uid}/redeliver", post(handlers::redeliver::<S, V, Q, R, C>))
-        .with_state(Arc::new(app))
+        .route("/webhooks", get(handlers::list).post(handlers::create))
+        .route("/webhooks/{uid}", get(handlers::get).patch(handlers::update).delete(handlers::remove))
+        .route("/webhooks/{uid}/test", post(handlers::test))
+        .route("/webhook-deliveries", get(handlers::deliveries))
+        .route("/webhook-deliveries/{uid}", get(handlers::delivery))
+        .route("/webhook-deliveries/{uid}/redeliver", post(handlers::redeliver))
+        .with_state(state)
 }

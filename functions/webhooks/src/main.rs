@@ -1,5 +1,7 @@
 //! Wiring of the webhooks function.
 
+use std::sync::Arc;
+
 use shared::egress::Egress;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
@@ -7,7 +9,18 @@ use shared::queue::WebhookQueue;
 use shared::secrets::Vault;
 use shared::store::Store;
 use shared::webhooks::WebhookClient;
-use webhooks::{App, routes};
+use webhooks::{WebhookApi, WebhookPorts, routes};
+
+/// The adapters of a deployment.
+struct Deployed;
+
+impl WebhookPorts for Deployed {
+    type Store = Store;
+    type Secrets = Vault;
+    type Queue = WebhookQueue;
+    type Sender = WebhookClient;
+    type Clock = SystemClock;
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -22,13 +35,13 @@ async fn main() -> Result<(), lambda_http::Error> {
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let app = App {
+    let state = Arc::new(WebhookApi::<Deployed> {
         store: store.clone(),
         secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
-        receivers: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
+        sender: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         loopback_http,
-    };
-    serve(api(routes(app), store, SystemClock, settings)).await
+    });
+    serve(api(routes(state), store, SystemClock, settings)).await
 }

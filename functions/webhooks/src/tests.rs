@@ -11,22 +11,31 @@ use shared::testing::{
     TestApi, a_job, a_webhook,
 };
 
-use crate::{App, routes};
+use crate::{WebhookApi, WebhookPorts, routes};
+
+struct InMemory;
+
+impl WebhookPorts for InMemory {
+    type Store = MemoryWebhooks;
+    type Secrets = PlainSecrets;
+    type Queue = MemoryQueue;
+    type Sender = ScriptedReceivers;
+    type Clock = StoppedClock;
+}
 
 fn an_api(script: impl IntoIterator<Item = Response>) -> TestApi {
     an_api_of(MemoryWebhooks::default(), script)
 }
 
 fn an_api_of(store: MemoryWebhooks, script: impl IntoIterator<Item = Response>) -> TestApi {
-    let receivers = ScriptedReceivers::answering(script);
-    TestApi::of(routes(App {
+    TestApi::of(routes(Arc::new(WebhookApi::<InMemory> {
         store,
         secrets: PlainSecrets,
         queue: MemoryQueue::default(),
-        receivers,
+        sender: ScriptedReceivers::answering(script),
         clock: StoppedClock::at(1_000),
         loopback_http: false,
-    }))
+    })))
 }
 
 fn a_body() -> Value {
@@ -120,13 +129,13 @@ async fn a_change_answers_the_whole_object_and_a_removed_one_is_gone() {
 }
 
 #[tokio::test]
-async fn a_change_keeps_what_somebody_else_made_of_the_webhook_meanwhile() {
-    let somebody = |before: &Webhook, body: &[u8]| {
+async fn a_change_keeps_what_another_call_has_changed_meanwhile() {
+    let other_call = |before: &Webhook, body: &[u8]| {
         let change = WebhookChange::read(body, |url| Ok(url.as_str().unwrap().to_owned())).unwrap();
         change.of(before.clone(), before.updated_at) // in the same instant
     };
-    let stopped = somebody(&a_webhook(), br#"{"is_active": false}"#);
-    let moved = somebody(&stopped, br#"{"target_url": "https://moved.example/"}"#);
+    let stopped = other_call(&a_webhook(), br#"{"is_active": false}"#);
+    let moved = other_call(&stopped, br#"{"target_url": "https://moved.example/"}"#);
     for (others, status, target_url) in
         [(vec![stopped.clone()], 200, "https://new.example/"), (vec![stopped, moved], 412, "https://moved.example/")]
     {
@@ -143,7 +152,7 @@ async fn a_change_keeps_what_somebody_else_made_of_the_webhook_meanwhile() {
 
 /// Contract D24.
 #[tokio::test]
-async fn a_test_is_told_at_once_recorded_and_never_repeated() {
+async fn a_test_is_posted_at_once_recorded_and_never_repeated() {
     let api = an_api([Response::of(500, b"no"), Response::none("No complete answer came in time.")]);
     let mut body = a_body();
     body["is_active"] = false.into();
@@ -233,15 +242,7 @@ async fn a_redelivery(as_it_became: impl FnOnce(&mut Delivery)) -> (TestApi, Arc
     let mut delivery = Delivery::of(&event, &a_webhook(), Timestamp::from_second(500).unwrap());
     as_it_became(&mut delivery);
     store.put(delivery.clone());
-    let app = App {
-        store: store.as_ref().clone(),
-        secrets: PlainSecrets,
-        queue: MemoryQueue::default(),
-        receivers: ScriptedReceivers::default(),
-        clock: StoppedClock::at(1_000),
-        loopback_http: false,
-    };
-    (TestApi::of(routes(app)), store, delivery)
+    (an_api_of(store.as_ref().clone(), []), store, delivery)
 }
 
 fn given_up(delivery: &mut Delivery) {
@@ -249,7 +250,7 @@ fn given_up(delivery: &mut Delivery) {
 }
 
 #[tokio::test]
-async fn what_has_ended_is_delivered_anew_with_the_same_bytes() {
+async fn a_delivery_that_has_ended_is_delivered_again_with_the_same_bytes() {
     let ends: [fn(&mut Delivery); 3] = [
         given_up,
         |delivery| delivery.attempted(Response::of(200, b"ok"), None, Timestamp::from_second(600).unwrap()),
@@ -264,14 +265,14 @@ async fn what_has_ended_is_delivered_anew_with_the_same_bytes() {
         assert_eq!((status, &shown["status"], &shown["attempts"]), (202, &json!("pending"), &json!(0)), "{shown}");
         let now = store.delivery(before.uid).await.unwrap().unwrap();
         assert_eq!((now.body, now.status, now.next_retry_at), (before.body, DeliveryStatus::Pending, None));
-        // I6: whoever dies before the queue has it is made up for.
+        // I6: the outbox has it if the process dies before the queue does.
         let later = Timestamp::from_second(2_000).unwrap();
         assert_eq!(store.waiting_deliveries(later, 10).await.unwrap(), [(before.uid, 0)]);
     }
 }
 
 #[tokio::test]
-async fn what_is_due_soon_is_left_alone_and_what_is_due_later_is_told_now() {
+async fn a_delivery_that_is_due_soon_stays_and_one_that_is_due_later_is_sent_now() {
     for (seconds, restarted) in [(10, false), (60, false), (61, true), (10_800, true)] {
         let failed = |delivery: &mut Delivery| {
             delivery.attempted(
@@ -293,7 +294,7 @@ async fn what_is_due_soon_is_left_alone_and_what_is_due_later_is_told_now() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_anew_who_does_not_listen() {
+async fn an_inactive_or_deleted_webhook_gets_no_redelivery() {
     let (api, store, delivery) = a_redelivery(given_up).await;
     let call = format!("POST /webhook-deliveries/{}/redeliver/", delivery.uid);
     let path = format!("/webhooks/{}/", delivery.subscription);

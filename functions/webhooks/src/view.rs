@@ -35,7 +35,7 @@ impl WebhookView {
     }
 }
 
-/// The answer to a create call: the one place where a secret is shown.
+/// The answer to a create call: no other one shows a secret.
 // Without `Debug`, so that no log prints it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedWebhook)]
@@ -44,39 +44,6 @@ pub(crate) struct CreatedView {
     pub(crate) webhook: WebhookView,
     /// Signs every delivery. If the system made it, `whsec_` and 44 letters and digits.
     pub(crate) secret: String,
-}
-
-/// What a webhook is made of.
-// For the API's description alone: `domain::webhook::NewWebhook` reads it.
-#[derive(ToSchema)]
-#[schema(as = NewWebhook)]
-#[expect(dead_code, reason = "described, never built")]
-pub(crate) struct NewWebhookBody {
-    /// An HTTPS URL that leads to a public address.
-    #[schema(format = "uri", max_length = 2048)]
-    target_url: String,
-    /// Names of events.
-    #[schema(min_items = 1, max_items = 255)]
-    events: Vec<String>,
-    #[schema(default = true)]
-    is_active: Option<bool>,
-    /// If not given, one is made.
-    #[schema(min_length = 16, max_length = 256)]
-    secret: Option<String>,
-}
-
-/// What can be changed about a webhook.
-// For the API's description alone: `domain::webhook::WebhookChange` reads it.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
-pub(crate) struct ChangedWebhook {
-    /// An HTTPS URL that leads to a public address.
-    #[schema(format = "uri", max_length = 2048)]
-    target_url: Option<String>,
-    /// Names of events.
-    #[schema(min_items = 1, max_items = 255)]
-    events: Option<Vec<String>>,
-    is_active: Option<bool>,
 }
 
 /// The delivery object (contract, 9.4).

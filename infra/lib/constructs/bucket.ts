@@ -1,9 +1,20 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { acknowledge, type Wildcard } from '../acknowledge.ts';
 
 /** Items under `projects/`, manifests and raw predictions under `jobs/`. Private, encrypted, over TLS only. */
 export class Bucket extends s3.Bucket {
+  readonly items = this.objects('projects/*', 'Items are one object each, under keys made at run time.');
+  /** Manifests, lists of batches, raw predictions and large drafts. */
+  readonly jobs = this.objects('jobs/*', 'Manifests and raw predictions lie under the uid of their job.');
+  readonly drafts = this.objects(
+    'jobs/*/drafts/*',
+    'Annotations that are too large for the table lie under the uid of their job.',
+  );
+  /** What a Distributed Map reads. */
+  readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
+
   constructor(scope: Construct, id: string) {
     super(scope, id, {
       encryption: s3.BucketEncryption.S3_MANAGED,
@@ -17,5 +28,10 @@ export class Bucket extends s3.Bucket {
     (this.node.defaultChild as s3.CfnBucket).notificationConfiguration = {
       eventBridgeConfiguration: { eventBridgeEnabled: true },
     };
+    acknowledge(this, 'S1', 'Only these functions and the URLs that they sign reach it; an access log would keep those URLs.');
+  }
+
+  private objects(pattern: string, reason: string): Wildcard {
+    return { arn: this.arnForObjects(pattern), reason };
   }
 }

@@ -1,28 +1,29 @@
 import { Duration } from 'aws-cdk-lib';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
+import { Alarm } from './alarm.ts';
 
-/** A queue that a function works through, encrypted, over TLS only; what fails five times goes to `deadLetters`. */
+/** Of every function that a queue invokes. */
+export const CONSUMER_TIMEOUT_SECONDS = 60;
+
+/** A queue that a function works through, encrypted, over TLS only. A message that fails five times goes to `deadLetters`. */
 export class WorkQueue extends sqs.Queue {
-  constructor(
-    scope: Construct,
-    id: string,
-    props: { readonly consumerTimeoutSeconds: number; readonly deadLetters: DeadLetterQueue },
-  ) {
+  constructor(scope: Construct, id: string, deadLetters: DeadLetterQueue) {
     super(scope, id, {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       // AWS advises six times the consumer's timeout, so that Lambda can retry a throttled batch before its records show up again.
-      visibilityTimeout: Duration.seconds(6 * props.consumerTimeoutSeconds + 30),
+      visibilityTimeout: Duration.seconds(6 * CONSUMER_TIMEOUT_SECONDS + 30),
       retentionPeriod: Duration.days(14),
-      deadLetterQueue: { queue: props.deadLetters, maxReceiveCount: 5 },
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount: 5 },
     });
   }
 }
 
-/** Where messages wait for a person, as long as SQS keeps them. */
+/** Messages that wait for a person, for 14 days: SQS keeps none longer. The first one raises an alarm that names `event`. */
 export class DeadLetterQueue extends sqs.Queue {
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, event: string) {
     super(scope, id, { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true, retentionPeriod: Duration.days(14) });
+    new Alarm(scope, `${id}Alarm`, event, this.metricApproximateNumberOfMessagesVisible());
   }
 }

@@ -2,55 +2,117 @@ import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import type { Construct } from 'constructs';
-import type { Architecture } from '../settings.ts';
+import type * as sqs from 'aws-cdk-lib/aws-sqs';
+import * as path from 'node:path';
+import { acknowledgeWildcard, type Wildcard } from '../acknowledge.ts';
+import type { AutoLabel } from '../autolabel.ts';
+import { existing, extraRoots } from '../files.ts';
+import type { FunctionName } from '../settings.ts';
+import { Alarm } from './alarm.ts';
+import type { WorkQueue } from './queues.ts';
+
+/**
+ * Memory with which Lambda gives a function one whole processor (AWS, "Configure Lambda function memory"). Plan and infer need the
+ * processor and not the memory: a GPU that waits for a third of one costs more (docs/decisions/0018).
+ */
+export const ONE_PROCESSOR_MIB = 1_769;
+
+const DEFAULT_MEMORY_MIB = 256;
 
 export interface RustFunctionProps {
+  /** What the function does, as a clause: "Signs and sends webhook deliveries". */
   readonly description: string;
-  /** Folder that holds the binary, named `bootstrap`. */
-  readonly binary: string;
-  readonly architecture: Architecture;
   readonly timeoutSeconds: number;
-  readonly memoryMiB: number;
-  readonly environment: Record<string, string>;
-  /** Of the account's concurrency; none if it is not given. */
-  readonly reservedConcurrency?: number | undefined;
-  /** It sends messages to a queue that invokes it, and sees to it that they end. */
-  readonly isRecursive: boolean;
+  /** @default 256 */
+  readonly memoryMiB?: number;
+  /** Its own variables, beside those that every function has. @default none */
+  readonly environment?: Record<string, string>;
+  /**
+   * The function sends messages to the queue that invokes it, and ends these chains itself. Lambda would end such a chain after
+   * 16 rounds (AWS, "Use Lambda recursive loop detection"). @default false
+   */
+  readonly isRecursive?: boolean;
+  /** Invocations at once that its queues ask for. A smaller reserve ends the synthesis. @default 0 */
+  readonly queueConcurrency?: number;
 }
 
 /**
- * One Lambda function from one prebuilt binary, with a log group and a role of its own.
+ * One Lambda function from one prebuilt binary, with a log group, a role and an alarm of its own.
  *
- * The role may write that log group and nothing else. It is made here because the one that CDK would make carries a managed policy
- * that may write every log group of the account.
+ * The name is that of the folder below `functions/`, of the binary and of the construct. The role may write its log group; a
+ * function adds its further rights. The role is made here because the one that CDK would make carries a managed policy that may
+ * write every log group of the account.
  */
 export class RustFunction extends lambda.Function {
-  constructor(scope: Construct, id: string, props: RustFunctionProps) {
-    const logGroup = new logs.LogGroup(scope, `${id}Logs`, {
+  constructor(app: AutoLabel, name: FunctionName, props: RustFunctionProps) {
+    const { settings, table } = app;
+    const binary = existing(settings, 'binaries', path.join(settings.binaries, name, 'bootstrap'));
+    const logGroup = new logs.LogGroup(app, `${name}Logs`, {
       retention: logs.RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    const role = new iam.Role(scope, `${id}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
-    super(scope, id, {
-      description: props.description,
+    const role = new iam.Role(app, `${name}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
+    super(app, name, {
+      description: `Autolabel: ${props.description}`,
       runtime: lambda.Runtime.PROVIDED_AL2023,
-      architecture: props.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64,
+      architecture: settings.architecture === 'arm64' ? lambda.Architecture.ARM_64 : lambda.Architecture.X86_64,
       handler: 'bootstrap',
-      code: lambda.Code.fromAsset(props.binary),
+      code: lambda.Code.fromAsset(path.dirname(binary)),
       timeout: Duration.seconds(props.timeoutSeconds),
-      memorySize: props.memoryMiB,
-      environment: props.environment,
+      memorySize: props.memoryMiB ?? DEFAULT_MEMORY_MIB,
+      environment: {
+        TABLE_NAME: table.tableName,
+        RUST_LOG: settings.logLevel,
+        LOOPBACK_HTTP: settings.loopbackHttp,
+        EXTRA_ROOTS: extraRoots(settings),
+        ...props.environment,
+      },
       recursiveLoop: props.isRecursive ? lambda.RecursiveLoop.ALLOW : lambda.RecursiveLoop.TERMINATE,
-      ...(props.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: props.reservedConcurrency }),
+      ...reserve(app, name, props.queueConcurrency ?? 0),
       role,
       logGroup,
     });
     logGroup.grantWrite(role);
+    new Alarm(app, `${name}ThrottlesAlarm`, `${name} found no concurrency`, this.metricThrottles());
   }
 
   /** Allows exactly `actions` on exactly `resources`. CDK's own grant methods add wildcards and actions that we do not use. */
-  allow(actions: string[], ...resources: string[]): void {
-    this.addToRolePolicy(new iam.PolicyStatement({ actions, resources }));
+  allow(actions: string[], ...resources: (string | Wildcard)[]): void {
+    for (const resource of resources) {
+      if (typeof resource !== 'string') acknowledgeWildcard(this.role!, resource);
+    }
+    const arns = resources.map((resource) => (typeof resource === 'string' ? resource : resource.arn));
+    this.addToRolePolicy(new iam.PolicyStatement({ actions, resources: arns }));
   }
+
+  /** Allows messages to `queue`, whose URL the function reads from `variable`. */
+  allowSending(queue: sqs.IQueue, variable: string): void {
+    this.addEnvironment(variable, queue.queueUrl);
+    this.allow(['sqs:SendMessage'], queue.queueArn);
+  }
+
+  /** Invokes the function with batches of messages. Lambda reads the queue with the function's rights. */
+  consume(
+    id: string,
+    queue: WorkQueue,
+    props: Pick<lambda.EventSourceMappingProps, 'batchSize' | 'maxBatchingWindow' | 'maxConcurrency'>,
+  ): void {
+    this.allow(['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'], queue.queueArn);
+    new lambda.EventSourceMapping(this.node.scope!, id, {
+      target: this,
+      eventSourceArn: queue.queueArn,
+      reportBatchItemFailures: true,
+      ...props,
+    });
+  }
+}
+
+/** Lambda advises against less than the queues ask for: it throttles the rest, and a message that is throttled five times is dead. */
+function reserve({ settings }: AutoLabel, name: FunctionName, least: number): { reservedConcurrentExecutions?: number } {
+  const reserved = settings.reservedConcurrency[name];
+  if (reserved === undefined) return {};
+  if (reserved < least) {
+    throw new Error(`Setting reservedConcurrency gives ${name} ${reserved}, but its queues ask for ${least} at once.`);
+  }
+  return { reservedConcurrentExecutions: reserved };
 }

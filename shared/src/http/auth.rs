@@ -4,16 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
 use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
 use crate::domain::access::rate_limit::{RateLimit, Requester};
 use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::Keys;
 
-/// Keys that one process remembers; past it the cache starts anew.
+/// The capacity of the cache. A full cache is cleared.
 const CACHED_KEYS: usize = 1_000;
 
-/// Who calls, and what the key allows.
+/// The organization and the key of a request.
 #[derive(Clone, Debug)]
 pub struct Caller {
     /// The tenant.
@@ -29,13 +32,13 @@ impl Caller {
         self.key.allows(scopes)
     }
 
-    /// The key's name: who did it, as far as we know.
+    /// The name of the key: a review records it as its reviewer.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.key.name
     }
 
-    /// How logs name the key (I11).
+    /// The start of the key's hash, for logs (I11).
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.key_hash.id()
@@ -55,16 +58,25 @@ impl Caller {
     }
 }
 
-/// Keys that were read from the table lately.
+/// The layer in front of every router has put the caller into the request.
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        parts.extensions.get::<Self>().cloned().ok_or(Error::Unauthenticated)
+    }
+}
+
+/// A cache of the keys that were read from the table.
 #[derive(Debug)]
 pub(super) struct Authentication {
-    /// How long a revoked key may still work.
+    /// The age at which a key is read again. A revoked key works so long.
     remember: Duration,
     cache: Mutex<HashMap<KeyHash, (Arc<ApiKey>, Timestamp)>>,
 }
 
 impl Authentication {
-    /// Remembers each key for `remember`.
+    /// Keeps each key for `remember`.
     pub(super) fn new(remember: Duration) -> Self {
         Self { remember, cache: Mutex::default() }
     }
@@ -142,7 +154,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_key_and_a_wrong_key_are_told_apart() {
+    async fn no_key_and_a_wrong_key_are_different_errors() {
         let (auth, keys) = (Authentication::new(Duration::from_secs(60)), OneKey::default());
 
         assert!(matches!(auth.caller(&keys, None, at(0)).await, Err(Error::Unauthenticated)));

@@ -1,4 +1,4 @@
-//! The address under which clients call: list URLs must carry it (contract, section 4).
+//! The public base URL: the URLs of pages carry it (contract, section 4).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,11 +8,10 @@ use http::request::Parts;
 use lambda_http::request::RequestContext;
 use serde::Deserialize;
 
-use super::{Paging, respond};
+use super::Paging;
 use crate::domain::Error;
-use crate::domain::id::Naming;
 
-/// The public base URL, as the deployment knows it.
+/// The public base URL of a deployment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(from = "String")]
 pub struct PublicBase(Arc<str>);
@@ -30,7 +29,7 @@ impl PublicBase {
         Self(configured.trim_end_matches('/').into())
     }
 
-    /// From the configuration or from what the gateway says about itself, never from a header of the client's.
+    /// From the configuration or from the gateway's event, never from a header of the client.
     fn of(&self, parts: &Parts) -> String {
         match parts.extensions.get::<RequestContext>() {
             _ if !self.0.is_empty() => format!("{}/api/v1", self.0),
@@ -73,23 +72,5 @@ impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
         let query =
             Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
         Ok(Self { base, path: format!("{}/", parts.uri.path()), query })
-    }
-}
-
-/// What the request calls what it creates; the layer of idempotency keys puts it there.
-impl<S: Send + Sync> FromRequestParts<S> for Naming {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
-    }
-}
-
-/// The caller, put there by the layer in front of every router.
-impl<S: Send + Sync> FromRequestParts<S> for super::Caller {
-    type Rejection = axum::response::Response;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| respond::<()>(Err(Error::Unauthenticated)))
     }
 }

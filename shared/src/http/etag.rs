@@ -1,4 +1,4 @@
-//! Versions of what several people may change at once (RFC 9110, sections 8.8.3 and 13.1.1).
+//! Versions of a resource that several people may change at once (RFC 9110, sections 8.8.3 and 13.1.1).
 
 use std::convert::Infallible;
 
@@ -19,7 +19,7 @@ fn tag(revision: u32) -> String {
     format!("\"{revision}\"")
 }
 
-/// The versions that the client is ready to write over; without the header, any.
+/// The versions that the client accepts to write over. Without the header: any.
 #[derive(Clone, Debug)]
 pub struct IfMatch(Vec<HeaderValue>);
 
@@ -28,7 +28,7 @@ impl IfMatch {
     /// `PreconditionFailed` unless this revision is one of them. A weak tag is never one.
     pub fn check(&self, revision: u32) -> Result<(), Error> {
         let tag = tag(revision);
-        // Our tags have no comma in them, so what a comma cuts was none of ours.
+        // Our tags have no comma, so splitting at commas breaks none of them.
         let mut named =
             self.0.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim);
         if self.0.is_empty() || named.any(|name| name == "*" || name == tag) {

@@ -1,11 +1,11 @@
-//! The frame of every API function: what happens to a request before and after its route.
+//! The frame of every API function: the layers around its routes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, RETRY_AFTER};
 use http::uri::PathAndQuery;
@@ -18,27 +18,27 @@ use super::auth::Authentication;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
 use super::throttle::{self, Throttle};
 use super::trace::{self, Seen};
-use super::{Caller, PublicBase, idempotency, respond};
+use super::{Caller, PublicBase, idempotency};
 use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester, Usage};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Clock, Idempotency, Keys, RateLimits};
 
-/// How long a browser may remember what it is allowed.
+/// The life of a preflight's answer in a browser.
 const PREFLIGHT: Duration = Duration::from_secs(3_600);
 
-/// What a deployment decides about its API.
+/// The settings of a deployment.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where clients find it.
+    /// The address of the API.
     pub public_base_url: PublicBase,
-    /// How long a process trusts a key without reading it again: a revoked one works so long.
+    /// The age at which a process reads a key again. A revoked key works so long.
     pub key_cache_seconds: u64,
-    /// What a key may ask for, unless it has a limit of its own.
+    /// The limit of a key without a limit of its own.
     pub limit: RateLimit,
-    /// What an address may ask for without a good key.
+    /// The limit of an address without a good key.
     pub unauthenticated_limit: RateLimit,
-    /// Whose pages may call it from a browser.
+    /// The origin whose pages may call it from a browser.
     pub cors_origin: Origin,
 }
 
@@ -56,7 +56,7 @@ impl TryFrom<String> for Origin {
     }
 }
 
-/// What the layers share.
+/// The state of the layers.
 pub(super) struct Frame<S, C> {
     pub(super) store: S,
     pub(super) clock: C,
@@ -109,15 +109,14 @@ fn cors(origin: HeaderValue) -> CorsLayer {
         .max_age(PREFLIGHT)
 }
 
-/// Who asks, where they stand, and whether they get in.
+/// The caller, its rate limit, and whether the request is served.
 struct Admission {
     caller: Option<Caller>,
     status: RateLimitStatus,
     verdict: Result<(), Error>,
 }
 
-/// The layer that a request without a good key, or one too many, gets no further than, so that unknown paths answer 401 and
-/// 429 as well.
+/// The layer of keys and rate limits. It is in front of all paths, so unknown paths answer 401 and 429 as well.
 async fn admit<S, C>(State(frame): State<Arc<Frame<S, C>>>, mut request: Request, next: Next) -> Response
 where
     S: Keys + RateLimits,
@@ -132,7 +131,7 @@ where
     }
     let mut response = match verdict {
         Ok(()) => next.run(request).await,
-        Err(error) => respond::<()>(Err(error)),
+        Err(error) => error.into_response(),
     };
     throttle::show(status, response.headers_mut());
     response.extensions_mut().insert(seen);
@@ -148,7 +147,7 @@ impl<S: Keys + RateLimits, C> Frame<S, C> {
         };
         let uncounted = limit.status(Usage::default(), now);
         let counted = match &caller {
-            // Nobody knows whose key it is, so nobody is counted.
+            // The key was not read, so there is no requester to count.
             Err(Error::StoreUnavailable(_) | Error::Internal(_)) => Ok(uncounted),
             _ => self.throttle.count(&self.store, requester, limit, now).await,
         };
@@ -163,13 +162,13 @@ impl<S: Keys + RateLimits, C> Frame<S, C> {
     }
 }
 
-async fn unknown() -> Response {
-    respond::<()>(Err(Error::NotFound))
+async fn unknown() -> Error {
+    Error::NotFound
 }
 
-/// 405 in the contract's form, for a path whose other methods live elsewhere.
-pub async fn wrong_method(method: Method) -> Response {
-    respond::<()>(Err(Error::MethodNotAllowed(method.to_string())))
+/// 405 in the contract's form, for a path whose other methods another function serves.
+pub async fn wrong_method(method: Method) -> Error {
+    Error::MethodNotAllowed(method.to_string())
 }
 
 /// The request with the path that routes are written for: without the stage, which the gateway puts in front unless it
@@ -207,7 +206,7 @@ mod tests {
 
     use super::*;
 
-    /// What `infra/test/settings.test.ts` says that a function gets.
+    /// As `infra/test/settings.test.ts` writes them.
     #[test]
     fn the_settings_are_read_as_infra_writes_them() {
         let written = r#"{"public_base_url":"https://labels.example.com","key_cache_seconds":60,"limit":{"per_minute":100,"per_second":20},"unauthenticated_limit":{"per_minute":30,"per_second":20},"cors_origin":"https://app.example"}"#;

@@ -1,33 +1,44 @@
 //! `Idempotency-Key`: a POST that is sent twice is done once (`docs/decisions/0007`).
 //!
-//! The layer is in front of every route and asks nothing of a handler, unless its call may be made again as it is: then its
-//! answer carries [`Repeatable`], and a second request under the key is served like the first.
+//! The layer is in front of every route and needs nothing from a handler. A handler whose call is idempotent by itself adds
+//! [`Repeatable`] to its answer: a second request under the key is then served like the first.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::header::IF_MATCH;
+use http::request::Parts;
 use tracing::warn;
 use uuid::Uuid;
 
+use super::Caller;
 use super::frame::Frame;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY};
 use super::sealed::Seal;
-use super::{Caller, respond};
 use crate::domain::access::idempotency::{Claim, Claimed, IdempotencyKey, StoredResponse, fingerprint};
 use crate::domain::id::Naming;
 use crate::domain::{Error, limits};
 use crate::ports::{Clock, Idempotency};
 
-/// An extension of a response: the call is idempotent by itself, and its answer is better made anew than kept.
+/// An extension of a response: the call is idempotent by itself. A second request makes the call again, and no answer is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Repeatable;
 
-/// The layer. It touches POSTs with the header alone.
+/// How the request names what it creates; [`layer`] puts it there.
+impl<S: Send + Sync> FromRequestParts<S> for Naming {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// Serves a POST with the header once. Other requests pass.
 pub(super) async fn layer<S: Idempotency, C: Clock>(
     State(frame): State<Arc<Frame<S, C>>>,
     request: Request,
@@ -38,17 +49,17 @@ pub(super) async fn layer<S: Idempotency, C: Clock>(
     }
     match request.headers().get(IDEMPOTENCY_KEY).map(|header| IdempotencyKey::read(header.as_bytes())) {
         None => next.run(request).await,
-        Some(Err(error)) => respond::<()>(Err(error)),
-        Some(Ok(key)) => respond(frame.once(&key, request, next).await),
+        Some(Err(error)) => error.into_response(),
+        Some(Ok(key)) => frame.once(&key, request, next).await.into_response(),
     }
 }
 
 impl<S: Idempotency, C: Clock> Frame<S, C> {
-    /// Serves the request, or answers as the one before it was answered.
+    /// Serves the request, or repeats the answer of the one before it.
     async fn once(&self, key: &IdempotencyKey, request: Request, next: Next) -> Result<Response, Error> {
         let (parts, body) = request.into_parts();
         let caller = parts.extensions.get::<Caller>().ok_or(Error::Unauthenticated)?;
-        // Lambda holds all of the body already; what is too large for a handler, the handler says.
+        // Lambda holds the whole body already. The handler refuses one that is too large.
         let body = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let if_match = parts.headers.get(IF_MATCH).map_or(b"".as_slice(), |version| version.as_bytes());
@@ -70,9 +81,9 @@ impl<S: Idempotency, C: Clock> Frame<S, C> {
         }
     }
 
-    /// Keeps the answer of a request that succeeded. The request has had its effect by now, so that a table which does not
-    /// answer is no reason to say otherwise. A request that a server's error ended may have had its effect too: made again, it
-    /// names what it creates as the `first` attempt did.
+    /// Keeps the answer of a request that succeeded. The request has had its effect by now, so a failure of the table does not
+    /// change the answer. A request that ended with a server error may have had its effect too: the next attempt names what it
+    /// creates as the `first` attempt did.
     async fn record(&self, claim: &Claim, first: Uuid, seal: &Seal, response: Response) -> Result<Response, Error> {
         let (parts, body) = response.into_parts();
         let body: Bytes = to_bytes(body, usize::MAX).await.map_err(Error::internal)?;

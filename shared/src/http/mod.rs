@@ -1,5 +1,4 @@
-//! What every API function shares: the frame around its routes, the contract's errors, pages, and requests read the
-//! contract's way.
+//! The part that all API functions share: the frame around their routes, error bodies, pages, and the extractors of requests.
 
 mod auth;
 mod base;
@@ -27,6 +26,6 @@ pub use frame::{Settings, api, wrong_method};
 pub use idempotency::Repeatable;
 pub use paging::{PageView, Paging, PagingParameters};
 pub use path::Path;
-pub use problem::{Problem, respond};
+pub use problem::{Answer, Problem};
 pub use request::Body;
 pub use serve::serve;

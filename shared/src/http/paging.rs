@@ -1,8 +1,9 @@
 //! Pages and cursors (contract, section 4).
 //!
-//! A cursor carries the filters and the page size, since the clients continue with it alone. It holds no tenant: whose
-//! rows are read is decided by the key, so a foreign or forged cursor can only misplace its own holder.
+//! A cursor carries the filters and the page size, since the clients continue with it alone. It holds no tenant: the key
+//! decides whose rows are read. A foreign or forged cursor only moves its caller within the caller's own list.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -26,7 +27,7 @@ struct ListCursor {
     filters: Vec<(String, String)>,
 }
 
-/// A list request: where it is, and what it is narrowed to.
+/// The part of a list that a request asks for, and the filters that narrow it.
 #[derive(Clone, Debug)]
 pub struct Paging {
     url: String,
@@ -37,10 +38,9 @@ pub struct Paging {
     filters: Vec<(String, String)>,
 }
 
-/// What every list can be asked for, for the API's description; [`Paging::read`] reads it.
+/// The query parameters of every list.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "described, never built")]
 pub struct PagingParameters {
     /// Where to go on, as `next` or `previous` of another page says it. It carries that page's filters, order and size, which
     /// explicit parameters override.
@@ -67,6 +67,16 @@ pub struct PageView<T> {
     results: Vec<T>,
 }
 
+impl PagingParameters {
+    fn read(query: &[(String, String)]) -> Self {
+        Self {
+            cursor: given(query, "cursor").map(str::to_owned),
+            limit: given(query, "limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0),
+            ordering: given(query, "ordering").map(str::to_owned),
+        }
+    }
+}
+
 impl Cursor for ListCursor {
     fn position(&self) -> Option<&str> {
         self.after.as_deref()
@@ -84,21 +94,19 @@ impl ListCursor {
 
 impl Paging {
     /// Reads a query. `base` is the public base URL, `path` the request's path below it with its last slash, `names` the
-    /// filters that the list knows; explicit parameters win over what the cursor says (contract, D6).
+    /// filters that the list has. Parameters of the query override those of the cursor (contract, D6).
     ///
     /// # Errors
     /// `InvalidCursor`.
     pub fn read(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
-        let given = |name: &str| {
-            query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
-        };
-        let known = given("cursor").map(ListCursor::read).transpose()?.unwrap_or_default();
+        let asked = PagingParameters::read(query);
+        let known = asked.cursor.as_deref().map(ListCursor::read).transpose()?.unwrap_or_default();
         let filters = names.iter().filter_map(|name| {
             let held = known.filters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-            Some(((*name).to_owned(), given(name).or(held)?.to_owned()))
+            Some(((*name).to_owned(), given(query, name).or(held)?.to_owned()))
         });
-        let limit = given("limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0).unwrap_or(known.limit);
-        let ascending = match given("ordering") {
+        let limit = asked.limit.unwrap_or(known.limit);
+        let ascending = match asked.ordering.as_deref() {
             Some("created_at") => true,
             Some("-created_at") => false,
             _ => known.ascending,
@@ -117,6 +125,15 @@ impl Paging {
     #[must_use]
     pub fn filter(&self, name: &str) -> Option<&str> {
         self.filters.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a filter that takes one of `choices`, the names of `T` on the wire.
+    ///
+    /// # Errors
+    /// `Validation` for any other value.
+    pub fn choice<T: DeserializeOwned>(&self, filter: &str, choices: &[&str]) -> Result<Option<T>, Error> {
+        let refuse = |_| Error::field(filter, format!("Must be one of {}.", choices.join(", ")));
+        self.filter(filter).map(|name| serde_json::from_value(name.into()).map_err(refuse)).transpose()
     }
 
     /// The part of the list that is asked for.
@@ -154,6 +171,12 @@ impl Paging {
         }
         format!("{}?{query}", self.url)
     }
+}
+
+/// The value of a query parameter. An empty one counts as absent.
+fn given<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let value = query.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    value.filter(|value| !value.is_empty())
 }
 
 fn form(pairs: &[(&str, &str)]) -> String {

@@ -1,20 +1,18 @@
 use axum::extract::FromRequestParts;
-use axum::response::Response;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use super::respond;
 use crate::domain::Error;
 
-/// The parameters of a path. One that is not even text names nothing (contract, D1).
+/// The parameters of a path. One that is not UTF-8 is `NotFound` (contract, D1).
 #[derive(Clone, Copy, Debug)]
 pub struct Path<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
-    type Rejection = Response;
+    type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(inner)| Self(inner)).map_err(|_| respond::<()>(Err(Error::NotFound)))
+        path.map(|axum::extract::Path(inner)| Self(inner)).map_err(|_| Error::NotFound)
     }
 }

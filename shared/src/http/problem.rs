@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 use crate::domain::Error;
 use crate::domain::id::JobUid;
 
+/// What a handler answers: a JSON body with status 200, or the problem.
+pub type Answer<T> = Result<Json<T>, Error>;
+
 /// Every error body: only a string `detail` reaches the user of every client.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -45,16 +48,14 @@ impl From<&Error> for Problem {
     }
 }
 
-/// The answer to a request: what the handler made, or the problem. A 5xx is logged here and nowhere else.
-pub fn respond<T: IntoResponse>(result: Result<T, Error>) -> Response {
-    let error = match result {
-        Ok(answer) => return answer.into_response(),
-        Err(error) => error,
-    };
-    let status = StatusCode::from_u16(error.code().facts().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if status.is_server_error() {
-        error!(status = status.as_u16(), causes = error.chain(), "request failed");
+/// The answer to a request that failed. A 5xx is logged here and nowhere else.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code().facts().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status.is_server_error() {
+            error!(status = status.as_u16(), causes = self.chain(), "request failed");
+        }
+        let retry_after = self.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
+        (status, retry_after, Json(Problem::from(&self))).into_response()
     }
-    let retry_after = error.retry_after().map(|seconds| [(RETRY_AFTER, seconds.to_string())]);
-    (status, retry_after, Json(Problem::from(&error))).into_response()
 }

@@ -1,36 +1,32 @@
-//! Requests, read the contract's way.
+//! Request bodies.
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
-use axum::response::Response;
 use http::header::CONTENT_LENGTH;
 
-use super::respond;
 use crate::domain::{Error, limits};
 
 /// U+FFFD in UTF-8.
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
-/// A body's bytes, at most so many, whatever the content type says (contract, 1.3).
+/// The bytes of a body, whatever its content type (contract, 1.3). More than `BYTES` of them are `BodyTooLarge`.
 #[derive(Debug)]
 pub struct Body<const BYTES: usize = { limits::BODY_BYTES }>(pub Bytes);
 
 impl<S: Send + Sync, const BYTES: usize> FromRequest<S> for Body<BYTES> {
-    type Rejection = Response;
+    type Rejection = Error;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
-        let too_large = || respond::<()>(Err(Error::BodyTooLarge { limit_kib: BYTES / 1024 }));
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
         let sent = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let body = to_bytes(request.into_body(), BYTES).await.map_err(|_| too_large())?;
-        match replaced(&body, sent) {
-            Some(position) => Err(respond::<()>(Err(Error::no_utf8(position)))),
-            None => Ok(Self(body)),
-        }
+        let too_large = |_| Error::BodyTooLarge { limit_kib: BYTES / 1024 };
+        let body = to_bytes(request.into_body(), BYTES).await.map_err(too_large)?;
+        replaced(&body, sent).map_or(Ok(Self(body)), |position| Err(Error::no_utf8(position)))
     }
 }
 
-/// Where the gateway has put U+FFFD for bytes that are not UTF-8: a Lambda's event is text, and of a content type such as JSON the
-/// body is a string in it. It shows by the length, since the character takes three bytes. One that the client has sent stays.
+/// The position of a U+FFFD that the gateway has written for bytes that are not UTF-8. A Lambda event is text, and a body of a
+/// content type such as JSON is a string in it. The replacement shows by the length, since the character takes three bytes. A
+/// U+FFFD that the client has sent does not change the length.
 fn replaced(body: &[u8], sent: Option<usize>) -> Option<usize> {
     let was_changed = sent.is_some_and(|length| length != body.len());
     was_changed.then(|| body.windows(REPLACEMENT.len()).position(|part| part == REPLACEMENT)).flatten()

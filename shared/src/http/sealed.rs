@@ -1,4 +1,4 @@
-//! Answers that only the client they were for can read again.
+//! Answers that only their own client can read again.
 //!
 //! An answer may hold a secret that is shown once. The key that seals it is derived from the caller's API key and the
 //! request's idempotency key, and the table has neither: only hashes of them (I11).
@@ -21,12 +21,12 @@ use crate::domain::Error;
 use crate::domain::access::idempotency::IdempotencyKey;
 use crate::domain::packed::write_json;
 
-/// Tells this use of the API key from any other.
+/// Separates this use of the API key from any other.
 const PURPOSE: &[u8] = b"autolabel: the answer to an idempotent request";
-/// What an answer says of its body; the other headers belong to one exchange.
+/// The headers about a body. The others belong to one exchange.
 const HEADERS: [HeaderName; 3] = [CONTENT_TYPE, ETAG, LOCATION];
 
-/// An answer, as far as it is kept. Before its body, in one line.
+/// Status and headers of a kept answer: one line of JSON before its body.
 #[derive(Serialize, Deserialize)]
 struct Head {
     status: u16,
@@ -127,7 +127,7 @@ mod tests {
 
     /// I11.
     #[test]
-    fn nobody_else_can_open_it() {
+    fn another_key_or_request_cannot_open_it() {
         for (api_key, key, fingerprint) in [("avk_2", "k", "f"), ("avk_1", "l", "f"), ("avk_1", "k", "g")] {
             assert!(seal(api_key, key, fingerprint).open(&sealed()).is_err());
         }

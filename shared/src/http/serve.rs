@@ -15,11 +15,11 @@ pub async fn serve(api: Router) -> Result<(), Error> {
     lambda_runtime::run(Adapter::from(api).map_request(readable)).await
 }
 
-/// The event, so that it makes a request: `lambda_http` builds a URL from what the client sent and panics if it is none,
-/// and a client that can end a process makes others wait for the next one.
+/// The event with a path and a query that are valid in a URL. `lambda_http` builds a URL from them and panics if it cannot: a
+/// client could end the process, and the next requests would wait for a cold start.
 fn readable(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     if let LambdaRequest::ApiGatewayV2(gateway) = &mut event.payload {
-        // The gateway's own domain is what counts, and it speaks HTTPS alone.
+        // The gateway's own domain counts, over HTTPS alone.
         gateway.headers.remove("host");
         gateway.headers.remove("x-forwarded-proto");
         // Decoded by the gateway: a `#` or `?` in it would end the path, and `/webhooks/%23` be the list of all.

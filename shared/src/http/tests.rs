@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
-use super::{Body, ListRequest, Path, Repeatable, Settings, respond, wrong_method};
+use super::{Body, ListRequest, Path, Repeatable, Settings, wrong_method};
 use crate::domain::access::rate_limit::RateLimit;
 use crate::domain::fields::Fields;
 use crate::domain::id::{Naming, ProjectUid};
@@ -33,7 +33,7 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
             "/things",
             post(async move |Body(body): Body| {
                 let fields = Fields::of_body(&body).and_then(Fields::finish);
-                respond(fields.map(|()| (StatusCode::CREATED, [(ETAG, "\"0\"")], Json(json!({"made": count(&once)})))))
+                fields.map(|()| (StatusCode::CREATED, [(ETAG, "\"0\"")], Json(json!({"made": count(&once)}))))
             }),
         )
         .route("/again", post(async move || (StatusCode::CREATED, Extension(Repeatable), Json(count(&again)))))
@@ -49,8 +49,8 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
         .route(
             "/fickle",
             post(async move || match count(&fickle) {
-                1 => respond::<()>(Err(Error::internal("the first one fails"))),
-                n => Json(n).into_response(),
+                1 => Err(Error::internal("the first one fails")),
+                n => Ok(Json(n)),
             }),
         )
         .route(
@@ -61,16 +61,13 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
                     b"fails" if count(&named) < 3 => {
                         (StatusCode::INTERNAL_SERVER_ERROR, uid.to_string()).into_response()
                     }
-                    b"refused" => respond::<()>(Err(Error::field("uid", uid.to_string()))),
+                    b"refused" => Error::field("uid", uid.to_string()).into_response(),
                     _ => uid.to_string().into_response(),
                 }
             }),
         )
         .route("/things/{uid}", get(async |Path(uid): Path<String>| uid))
-        .route(
-            "/pages",
-            get(async |list: ListRequest| respond(list.paging(&[]).map(|paging| Json(paging.empty::<()>())))),
-        )
+        .route("/pages", get(async |list: ListRequest| list.paging(&[]).map(|paging| Json(paging.empty::<()>()))))
         .route("/elsewhere", get(async || ()).fallback(wrong_method))
 }
 
@@ -172,7 +169,7 @@ mod rate_limits {
     }
 
     #[tokio::test]
-    async fn who_is_refused_costs_the_table_nothing_more() {
+    async fn a_refused_requester_costs_the_table_nothing_more() {
         // Calls: the key, and a count for each of three requests. The fourth is refused without a fifth call, which would fail.
         let requests = MemoryRequests::failing(Fault::at(5, false));
         let api = TestApi::with(routes(&Arc::default()), requests, limited(2, 20));
@@ -433,7 +430,7 @@ mod idempotency_keys {
     }
 
     #[tokio::test]
-    async fn what_was_made_is_said_even_if_it_cannot_be_kept() {
+    async fn an_answer_that_cannot_be_kept_is_sent_all_the_same() {
         // Calls: the key, the count, the claim, and what is kept.
         let api =
             TestApi::with(routes(&Arc::default()), MemoryRequests::failing(Fault::at(4, false)), TestApi::settings());
@@ -468,12 +465,11 @@ mod bad_input {
     #[tokio::test]
     async fn a_field_is_complained_about_in_a_sentence_and_by_name() {
         let refuse = post(async |Body(body): Body| {
-            let read = Fields::of_body(&body).and_then(|mut fields| {
+            Fields::of_body(&body).and_then(|mut fields| {
                 fields.refuse("name", "Is too long.");
                 fields.refuse("size", "Must be a number.");
                 fields.finish()
-            });
-            respond(read)
+            })
         });
 
         let answer = TestApi::of(Router::new().route("/things", refuse)).call("POST /things/", json!({})).await;

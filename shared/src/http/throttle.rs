@@ -13,11 +13,10 @@ use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester};
 use crate::domain::{Error, Timestamp};
 use crate::ports::RateLimits;
 
-/// Requesters that one process remembers as refused; past it the memory starts anew.
+/// The capacity of the memory. A full memory is cleared.
 const REFUSED: usize = 1_000;
 
-/// What this process knows of those who have used up their limit. It refuses them by itself, so that a flood costs the
-/// table nothing.
+/// The requesters that have used up their limit. The process refuses them by itself, so that a flood costs the table nothing.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     refused: Mutex<HashMap<Requester, RateLimitStatus>>,
@@ -59,7 +58,7 @@ impl Throttle {
     }
 }
 
-/// Where the request comes from, as the gateway says; a header of the client's would be the client's choice.
+/// The source address of the request, from the gateway. A header of the client would be the client's choice.
 pub(super) fn address(request: &Request) -> Requester {
     let gateway = match request.extensions().get::<RequestContext>() {
         Some(RequestContext::ApiGatewayV2(gateway)) => gateway.http.source_ip.as_deref(),
@@ -69,7 +68,7 @@ pub(super) fn address(request: &Request) -> Requester {
     Requester::at(address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
-/// Says where the caller stands.
+/// Adds the headers of the rate limit.
 pub(super) fn show(status: RateLimitStatus, headers: &mut HeaderMap) {
     headers.insert(RATE_LIMIT, status.limit.into());
     headers.insert(RATE_REMAINING, status.remaining.into());

@@ -1,4 +1,4 @@
-//! The outermost layer: every request has an id, which is in its answer and in each of its log lines, and one line of its own.
+//! The outermost layer: every request has an id and one log line. The id is in the answer and in each log line of the request.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Caller;
 use super::headers::REQUEST_ID;
 
-/// What the layers inside know of a request, for its line: an extension of the response.
+/// Facts of a request from the inner layers, for its log line: an extension of the response.
 #[derive(Clone)]
 pub(super) struct Seen {
     pub(super) caller: Option<Caller>,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::provider::connection::{Credentials, Http, Reading};
 use crate::egress::{Answer, Egress, EgressError, Post};
 use crate::ports::{InferenceError, InferenceRequest, Model};
@@ -106,7 +105,7 @@ fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
     }
 }
 
-/// What proxies answer in the place of a server that did not: it did not answer in time, or not at all. 520 to 529 are Cloudflare's
+/// The statuses of a proxy whose server did not answer in time, or not at all. 520 to 529 are Cloudflare's
 /// and its imitators'.
 pub(super) const fn unanswered(status: u16) -> Option<Diagnosis> {
     match status {
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_said_to_be_no_json_fails_its_item_with_a_sentence() {
+    async fn an_answer_whose_content_type_is_not_json_fails_its_item_with_a_sentence() {
         for (content_type, complaint) in [
             ("application/json", None),
             ("Application/JSON; charset=utf-8", None),
@@ -383,10 +382,10 @@ mod tests {
 
     #[tokio::test]
     async fn no_answer_passes_but_a_refused_address_does_not() {
-        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (broken, _) = answering(Vec::new()).await;
-        for port in [nobody, silent.local_addr().unwrap().port(), broken] {
+        for port in [closed, silent.local_addr().unwrap().port(), broken] {
             let config = json!({"endpoint_url": format!("http://127.0.0.1:{port}"), "timeout": 1});
             let error = ask(&endpoint(config, true)).await.unwrap_err();
             assert!(matches!(error, InferenceError::Transient { retry_after: None, .. }), "{error}");

@@ -51,7 +51,7 @@ impl Given {
 }
 
 impl<C: Clock> Roles<C> {
-    /// Each time a role is needed it is asked for anew: a test of a provider must see what its owner has just changed.
+    /// Keeps no credentials: each call assumes the role again, so that a test of a provider sees what its owner has just changed.
     #[must_use]
     pub const fn new(client: Client, trust: Trust, clock: C) -> Self {
         Self { client, trust, clock, kept: None }
@@ -66,7 +66,7 @@ impl<C: Clock> Roles<C> {
     /// Credentials of a role: they outlast any worker, so nothing renews them.
     ///
     /// # Errors
-    /// `ProviderRefused` if the role does not let us, or lets everybody; `SecretsUnavailable`.
+    /// `ProviderRefused` if the role cannot be assumed, or by every tenant; `SecretsUnavailable`.
     pub(super) async fn credentials(&self, role: &str, organization: OrganizationUid) -> Result<Credentials, Error> {
         let (role_of, now) = ((organization, role.to_owned()), self.clock.now());
         let kept = self.kept.as_ref().and_then(|kept| locked(kept).get(&role_of).cloned());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_serves_its_tenant_while_it_lasts_and_nobody_else() {
+    async fn what_is_kept_serves_its_tenant_while_it_lasts_and_no_other_one() {
         let once = [(200, GIVEN), (403, DENIED)];
         let (acme, other) = (OrganizationUid::named("acme"), OrganizationUid::named("other"));
         let left = |minutes: i64| EXPIRES - minutes * 60;

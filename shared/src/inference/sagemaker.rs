@@ -10,8 +10,7 @@ use aws_sdk_sagemakerruntime::types::error::ModelError;
 
 use super::http::unanswered;
 use crate::domain::diagnosis::Diagnosis;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::ports::{InferenceError, InferenceRequest, Model};
 
@@ -21,7 +20,7 @@ const QUOTE_CHARS: usize = 200;
 /// The service loads a model, or starts a serverless one or one that was scaled to zero: that takes minutes, and no item is to
 /// fail for it.
 const LOADING: Duration = Duration::from_secs(300);
-/// What a model that is loading is given before the next look.
+/// The wait before a model that is loading is called again.
 const LOADING_WAIT: Duration = Duration::from_secs(5);
 
 /// One endpoint. The client carries region and credentials.
@@ -84,62 +83,83 @@ impl Endpoint {
         }
     }
 
-    /// What is invalid is of the provider's configuration: of the request only the endpoint, its variant, its component and its model
-    /// vary. Each of the service's sentences that are known has one of ours, which names the key to correct. Of the others the
-    /// words are shown, but for the account that they may name.
+    /// A `ValidationError` is about the provider's configuration: only the endpoint, its variant, its component and its model vary
+    /// between requests. Each of the service's sentences that are known has one of ours, which names the key to correct. Of the
+    /// others the words are shown, without the account that they may name.
     fn invalid(&self, message: &str) -> InferenceError {
-        let said = message.to_ascii_lowercase();
-        let says = |words: &str| said.contains(words);
-        let SageMaker { target_variant, inference_component_name, target_model, .. } = &self.endpoint;
-        let model = target_model.as_deref().unwrap_or_default();
-        let mismatch = |why: String| self.refused(Diagnosis::ConfigMismatch, &why);
-        match (target_variant, inference_component_name) {
-            // "Request {uid} is missing a target model header."
-            _ if says("missing a target model") => {
-                mismatch("hosts several models. Name the one to call as target_model, such as model.tar.gz.".into())
-            }
-            // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
-            _ if says("not a multi-model endpoint") || says("not support target model") => {
-                mismatch("is no multi-model endpoint. Leave out target_model.".into())
-            }
-            // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
-            _ if says("failed to download model") => mismatch(format!(
-                "cannot load the model \"{model}\". Correct target_model, or let the endpoint's role read the file."
-            )),
-            (Some(variant), _) if says("variant") => self.refused(
-                Diagnosis::EndpointNotInService,
-                &format!("has no production variant \"{variant}\" in service. Correct target_variant."),
-            ),
-            (_, Some(component)) if says("component") => self.refused(
-                Diagnosis::EndpointNotInService,
-                &format!("has no inference component \"{component}\" in service. Correct inference_component_name."),
-            ),
-            // "Inference Component Name header is required for endpoints to which you plan to deploy inference components. …"
-            (_, None) if says("component") => {
-                mismatch("hosts inference components. Name the one to call as inference_component_name.".into())
-            }
+        let lower = message.to_ascii_lowercase();
+        let says = |words: &str| lower.contains(words);
+        let out_of_service = |why| self.refused(Diagnosis::EndpointNotInService, why);
+        match self.wrong_part(&lower) {
+            Some((diagnosis, why)) => self.refused(diagnosis, &why),
             // "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: …"
-            _ if says("failed to satisfy constraint") => match constrained(message) {
-                Some(key) => mismatch(format!("cannot be called: SageMaker does not accept {key}. Correct it.")),
+            None if says("failed to satisfy constraint") => match constrained(message) {
+                Some(key) => {
+                    let why = format!("cannot be called: SageMaker does not accept {key}. Correct it.");
+                    self.refused(Diagnosis::ConfigMismatch, &why)
+                }
                 None => InferenceError::Item(Failure::new(
                     FailureCode::ModelError,
                     "SageMaker does not accept the request: its body or its content type breaks a limit of the endpoint.",
                 )),
             },
             // "Endpoint {name} of account {account} not found."
-            _ if says("not found") || says("could not find") || says("does not exist") => self.refused(
-                Diagnosis::EndpointNotInService,
+            None if says("not found") || says("could not find") || says("does not exist") => out_of_service(
                 "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.",
             ),
-            _ if says("in service") || says("inservice") => self.refused(
-                Diagnosis::EndpointNotInService,
-                "is not in service. Start it or wait until it is, or choose another provider.",
-            ),
-            _ => mismatch(match quote(&without_accounts(message)) {
-                Some(words) => format!("cannot be called as the provider's config says: {words}"),
-                None => "cannot be called as the provider's config says, and SageMaker does not say why.".into(),
-            }),
+            None if says("in service") || says("inservice") => {
+                out_of_service("is not in service. Start it or wait until it is, or choose another provider.")
+            }
+            None => match quote(&without_accounts(message)) {
+                Some(words) => {
+                    let why = format!("cannot be called as the provider's config says: {words}");
+                    self.refused(Diagnosis::ConfigMismatch, &why)
+                }
+                None => self.refused(
+                    Diagnosis::ConfigMismatch,
+                    "cannot be called as the provider's config says, and SageMaker does not say why.",
+                ),
+            },
         }
+    }
+
+    /// What is wrong with the model, the variant or the component that is to be called, from the service's words in lower case.
+    fn wrong_part(&self, lower: &str) -> Option<(Diagnosis, String)> {
+        use Diagnosis::{ConfigMismatch, EndpointNotInService};
+        let says = |words: &str| lower.contains(words);
+        let SageMaker { target_variant, inference_component_name, target_model, .. } = &self.endpoint;
+        let model = target_model.as_deref().unwrap_or_default();
+        Some(match (target_variant, inference_component_name) {
+            // "Request {uid} is missing a target model header."
+            _ if says("missing a target model") => (
+                ConfigMismatch,
+                "hosts several models. Name the one to call as target_model, such as model.tar.gz.".into(),
+            ),
+            // "Endpoint {name} is not a multi-model endpoint and does not support target model header."
+            _ if says("not a multi-model endpoint") || says("not support target model") => {
+                (ConfigMismatch, "is no multi-model endpoint. Leave out target_model.".into())
+            }
+            // "Failed to download model data(bucket: …, key: …). Please ensure that there is an object located at the URL …"
+            _ if says("failed to download model") => (
+                ConfigMismatch,
+                format!(
+                    "cannot load the model \"{model}\". Correct target_model, or let the endpoint's role read the file."
+                ),
+            ),
+            (Some(variant), _) if says("variant") => (
+                EndpointNotInService,
+                format!("has no production variant \"{variant}\" in service. Correct target_variant."),
+            ),
+            (_, Some(component)) if says("component") => (
+                EndpointNotInService,
+                format!("has no inference component \"{component}\" in service. Correct inference_component_name."),
+            ),
+            // "Inference Component Name header is required for endpoints to which you plan to deploy inference components. …"
+            (_, None) if says("component") => {
+                (ConfigMismatch, "hosts inference components. Name the one to call as inference_component_name.".into())
+            }
+            _ => return None,
+        })
     }
 
     fn refused(&self, diagnosis: Diagnosis, why: &str) -> InferenceError {
@@ -332,7 +352,7 @@ mod tests {
     /// The sentences are those of public reports, with other names.
     #[test]
     fn what_is_invalid_is_named_with_what_to_correct() {
-        let said = |variant, component, message: &str| {
+        let invalid = |variant, component, message: &str| {
             let error = endpoint(variant, component).meaning(&validation_error(message));
             (error.diagnosis(), error.to_string())
         };
@@ -340,25 +360,25 @@ mod tests {
         let gone = "does not exist or is not in service. Create it, correct endpoint_name and region, or choose another provider.";
         let (there, not_there) = (Diagnosis::ConfigMismatch, Diagnosis::EndpointNotInService);
         for (sentence, diagnosis, advice) in [
-            (said(None, None, missing), not_there, gone),
-            (said(Some("blue"), None, missing), not_there, gone),
+            (invalid(None, None, missing), not_there, gone),
+            (invalid(Some("blue"), None, missing), not_there, gone),
             (
-                said(None, None, "Endpoint yolo is not in service."),
+                invalid(None, None, "Endpoint yolo is not in service."),
                 not_there,
                 "is not in service. Start it or wait until it is, or choose another provider.",
             ),
             (
-                said(Some("blue"), None, "Variant blue not found for request."),
+                invalid(Some("blue"), None, "Variant blue not found for request."),
                 not_there,
                 "has no production variant \"blue\" in service. Correct target_variant.",
             ),
             (
-                said(None, Some("sam"), "Inference Component sam not found."),
+                invalid(None, Some("sam"), "Inference Component sam not found."),
                 not_there,
                 "has no inference component \"sam\" in service. Correct inference_component_name.",
             ),
             (
-                said(
+                invalid(
                     None,
                     None,
                     "Inference Component Name header is required for endpoints to which you plan to deploy inference components.",
@@ -367,12 +387,12 @@ mod tests {
                 "hosts inference components. Name the one to call as inference_component_name.",
             ),
             (
-                said(None, None, "Request 186633a1-9a9f-4557-8e2b-038d9aa4bba4 is missing a target model header."),
+                invalid(None, None, "Request 186633a1-9a9f-4557-8e2b-038d9aa4bba4 is missing a target model header."),
                 there,
                 "hosts several models. Name the one to call as target_model, such as model.tar.gz.",
             ),
             (
-                said(
+                invalid(
                     None,
                     None,
                     "Endpoint yolo is not a multi-model endpoint and does not support target model header.",
@@ -381,7 +401,7 @@ mod tests {
                 "is no multi-model endpoint. Leave out target_model.",
             ),
             (
-                said(
+                invalid(
                     None,
                     None,
                     "Failed to download model data(bucket: b, key: a.tar.gz). Please ensure that there is an object located at the URL and that the role passed to CreateModel has permissions to download the object.",
@@ -390,7 +410,7 @@ mod tests {
                 "cannot load the model \"a.tar.gz\". Correct target_model, or let the endpoint's role read the file.",
             ),
             (
-                said(
+                invalid(
                     None,
                     None,
                     "1 validation error detected: Value at 'endpointName' failed to satisfy constraint: Member must satisfy regular expression pattern: ^[a-zA-Z0-9](-*[a-zA-Z0-9])*",
@@ -399,19 +419,19 @@ mod tests {
                 "cannot be called: SageMaker does not accept endpoint_name. Correct it.",
             ),
             (
-                said(None, None, "Account 123456789012 may not do so in 2026."),
+                invalid(None, None, "Account 123456789012 may not do so in 2026."),
                 there,
                 "cannot be called as the provider's config says: Account *** may not do so in 2026.",
             ),
             (
-                said(None, None, ""),
+                invalid(None, None, ""),
                 there,
                 "cannot be called as the provider's config says, and SageMaker does not say why.",
             ),
         ] {
             assert_eq!(sentence, (diagnosis, format!("SageMaker endpoint \"yolo\" in eu-central-1 {advice}")));
         }
-        let (_, body) = said(
+        let (_, body) = invalid(
             None,
             None,
             "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to 6291456",

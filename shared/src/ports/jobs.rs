@@ -3,14 +3,12 @@
 use futures_util::Stream;
 
 use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
-use crate::domain::item::{Asset, Item};
-use crate::domain::job::failure::ItemError;
-use crate::domain::job::outcome::{ChunkId, ItemOutcome, ItemReport, OutcomeKind, Receipt, Remarks};
+use crate::domain::item::Item;
+use crate::domain::job::outcome::{ChunkId, ItemCommit, ItemReport, OutcomeKind, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Job, JobSpec, JobState};
 use crate::domain::job_status::JobStatus;
-use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Picked, Slice};
@@ -97,21 +95,11 @@ pub enum Commit {
 pub struct Chunk {
     /// Its name.
     pub id: ChunkId,
-    /// In the manifest's order; `None` for items that a cancelled job did not get to.
-    pub outcomes: Vec<Option<ItemOutcome>>,
-    /// Predictions of labels that the job does not want.
-    pub dropped_labels: Vec<LabelCount>,
-    /// Dropped parts of good answers.
-    pub notes: Vec<ItemError>,
-    /// What was corrected in good answers, or seems wrong in them.
-    pub remarks: Remarks,
-    /// Assets whose size was read from their files: kept with their drafts.
-    pub measured: Vec<Asset>,
-    /// The objects that hold the raw predictions.
-    pub raw: Vec<String>,
+    /// In the manifest's order; `None` for items that a cancelled job did not process.
+    pub items: Vec<Option<ItemCommit>>,
 }
 
-/// The receipts of a job: counting exactly once (ARCHITECTURE.md, I1 and I2).
+/// The receipts of a job: each chunk is counted exactly once (I1, I2).
 #[trait_variant::make(Send)]
 pub trait Ledger: Send + Sync {
     /// The chunks of a batch that are committed.
@@ -119,10 +107,10 @@ pub trait Ledger: Send + Sync {
     /// Writes drafts, receipt and counters, all or nothing. An item that a person labeled meanwhile becomes
     /// skipped (I3).
     async fn commit(&self, spec: &JobSpec, bot: &str, chunk: Chunk, now: Timestamp) -> Result<Commit, Error>;
-    /// The receipts of a job, or of one batch of it, in order. There is no end to how many a job may have, so they are never
-    /// in memory together.
+    /// The receipts of a job, or of one batch of it, in order. Their number is not bounded, so they are never in memory
+    /// together.
     fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send;
-    /// Where the job is: the cheap read that workers repeat (I7).
+    /// The job's status alone: the cheap read that workers repeat (I7).
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error>;
 }
 

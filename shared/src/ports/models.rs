@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::{ItemUid, OrganizationUid, ProviderUid};
 use crate::domain::item::AssetType;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::Frame;
@@ -74,9 +73,9 @@ pub struct InferenceRequest<'a> {
     /// The frame of the size, and of the answer's coordinates; `None` of point clouds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame: Option<Frame>,
-    /// The labels to look for; empty: any.
+    /// The labels to find. Empty: any.
     pub labels: &'a [String],
-    /// Of the labels that have one, what to look for.
+    /// The prompts of the labels that have one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prompts: Vec<LabelPrompt<'a>>,
     /// A hint.
@@ -87,7 +86,7 @@ pub struct InferenceRequest<'a> {
     pub threshold: f64,
 }
 
-/// What Hugging Face's containers take out of a request: `pipeline(inputs, **parameters)`. The rest is for servers that look at it.
+/// What Hugging Face's containers take out of a request: `pipeline(inputs, **parameters)`. The other fields are for servers that read them.
 #[derive(serde::Serialize)]
 struct HuggingFaceRequest<'a> {
     inputs: &'a str,
@@ -124,7 +123,7 @@ impl InferenceRequest<'_> {
     }
 }
 
-/// Why a model gave no answer. The kind decides what happens (design.md, section 6).
+/// Why a model gave no reply. The kind decides what happens: see "Errors" in ARCHITECTURE.md.
 #[derive(Debug, thiserror::Error)]
 pub enum InferenceError {
     /// The item fails.
@@ -193,7 +192,7 @@ impl InferenceError {
     }
 }
 
-/// The one seam to models: an item goes in, the bytes of an answer come out.
+/// The one port to models: a request goes in, the bytes of the reply come out.
 #[trait_variant::make(Send)]
 pub trait Model: Send + Sync {
     /// How it is asked, and how its answers are read.
@@ -211,7 +210,7 @@ pub trait Model: Send + Sync {
     async fn infer(&self, request: &InferenceRequest<'_>) -> Result<Vec<u8>, InferenceError>;
 }
 
-/// The way to models.
+/// Connects to models.
 #[trait_variant::make(Send)]
 pub trait Connect: Send + Sync {
     /// Either kind of model.

@@ -98,9 +98,9 @@ mod tests {
     use super::*;
     use crate::domain::id::DeliveryUid;
     use crate::domain::job::Counters;
-    use crate::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, SkipReason};
+    use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
     use crate::ports::{Chunk, Commit};
-    use crate::testing::{Fault, MemoryJob, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
+    use crate::testing::{Fault, MemoryJobs, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
 
     fn done(counters: Counters) -> Job {
         let mut job = a_job();
@@ -118,7 +118,7 @@ mod tests {
             for call in 1.. {
                 let fault = Arc::new(Fault::at(call, answer_lost));
                 let webhooks = MemoryWebhooks::with(a_webhook()).failing(&fault);
-                let store = MemoryJob::of(done(ALL_LABELED)).with_webhooks(&webhooks).failing(&fault);
+                let store = MemoryJobs::of(done(ALL_LABELED)).with_webhooks(&webhooks).failing(&fault);
                 let queue = MemoryQueue::default().failing(&fault);
                 let clock = StoppedClock::at(1_000);
                 let uid = store.now().spec.uid;
@@ -160,7 +160,7 @@ mod tests {
             (Counters { total: 2, failed: 2, ..Counters::default() }, Some("Finalize crashed."), JobStatus::Failed),
         ];
         for (counters, problem, end) in cases {
-            let store = MemoryJob::of(done(counters));
+            let store = MemoryJobs::of(done(counters));
             let webhooks = MemoryWebhooks::default();
             let uid = store.now().spec.uid;
 
@@ -174,17 +174,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_workers_still_commit_does_not_put_off_the_end_of_a_job_that_was_stopped() {
-        let store = MemoryJob::of(done(Counters { total: 5, successful: 1, ..Counters::default() }));
+        let store = MemoryJobs::of(done(Counters { total: 5, successful: 1, ..Counters::default() }));
         let (uid, spec) = (store.now().spec.uid, store.now().spec);
-        let chunk = Chunk {
-            id: ChunkId { job: uid, batch: 0, chunk: 1 },
-            outcomes: vec![Some(ItemOutcome::of(&an_item(1), Outcome::Skipped(SkipReason::BelowThreshold)))],
-            dropped_labels: vec![],
-            notes: vec![],
-            remarks: Default::default(),
-            measured: vec![],
-            raw: vec!["raw".into()],
-        };
+        let skipped = ItemCommit::new(an_item(1).uid, 0, Outcome::Skipped(SkipReason::BelowThreshold));
+        let chunk = Chunk { id: ChunkId { job: uid, batch: 0, chunk: 1 }, items: vec![Some(skipped)] };
 
         store.close_job(uid, &JobStatus::ACTIVE).await.unwrap();
 
@@ -199,7 +192,7 @@ mod tests {
     async fn a_cancelled_job_stays_cancelled_and_has_no_other_event() {
         let mut job = done(ALL_LABELED);
         job.state.status = JobStatus::Cancelled;
-        let store = MemoryJob::of(job);
+        let store = MemoryJobs::of(job);
         let queue = MemoryQueue::default();
         let uid = store.now().spec.uid;
 

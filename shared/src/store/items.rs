@@ -98,7 +98,7 @@ impl Results for Store {
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let Some(before) = &of.result else { return Err(Error::internal("a review of no result")) };
-        let row = ResultRow::of(reviewed)?;
+        let row = ResultRow::of(reviewed.clone())?;
         // A name beside annotations that are there already is never too much.
         if reviewed.annotations != before.annotations && !row.fits() {
             return Err(Error::field("annotations", "Are too large to be stored."));

@@ -1,7 +1,7 @@
 //! The commit of a chunk: drafts, receipt and counters in one transaction (docs/decisions/0002).
 //!
-//! All of it or none of it is there at every crash point, so a retry needs no repair: it finds the receipt, or
-//! it finds nothing. The price is double write units; what it buys is calls: one a chunk.
+//! A crash leaves all of it or none, so a retry needs no repair: it finds the receipt, or it finds nothing. A transaction
+//! costs twice the write units, and needs one call a chunk.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,10 +16,9 @@ use super::keys::{self, Key, UNLABELED};
 use super::rows::{ReceiptRow, ResultRow, item, packed};
 use super::uploads::of_same_file;
 use crate::domain::id::JobUid;
-use crate::domain::item::Asset;
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::job::JobSpec;
-use crate::domain::job::outcome::{ItemOutcome, Outcome, Receipt, SkipReason};
+use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
 use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::draft::Draft;
 use crate::domain::reply::judge::too_large;
@@ -31,8 +30,8 @@ const RECEIPT: usize = 0;
 const STATE: usize = 1;
 const DRAFTS: usize = 2;
 
-/// A chunk that the table is too busy for is tried again for so long. Whoever gave it up would ask the model about all of it
-/// once more (decision 0020).
+/// How long the commit of a chunk is repeated while the table is busy. A worker that gave it up would send all its items to the
+/// model again (decision 0020).
 const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Ledger for Store {
@@ -44,17 +43,14 @@ impl Ledger for Store {
     }
 
     async fn commit(&self, spec: &JobSpec, bot: &str, mut chunk: Chunk, now: Timestamp) -> Result<Commit, Error> {
-        let mut drafts = self.drafts(spec, bot, &mut chunk.outcomes, now)?;
+        let mut drafts = draft_rows(spec, bot, &mut chunk.items, now)?;
         loop {
             // Ends: every turn but the last takes at least one draft out.
-            let receipt =
-                Receipt::of(&chunk.outcomes, chunk.dropped_labels.clone(), chunk.notes.clone(), chunk.raw.clone())
-                    .remarked(chunk.remarks.clone());
-            let mut actions = vec![self.receipt(&chunk, &receipt)?, self.count(spec.uid, &receipt, now)?];
-            for (position, draft) in &drafts {
-                if let Some(outcome) = &chunk.outcomes[*position] {
-                    let measured = chunk.measured.iter().find(|asset| asset.uid == outcome.item);
-                    actions.push(self.draft(outcome, draft, measured)?);
+            let receipt = Receipt::of(&chunk.items);
+            let mut actions = vec![self.receipt(chunk.id, &receipt)?, self.count(spec.uid, &receipt, now)?];
+            for (position, row) in &drafts {
+                if let Some(commit) = &chunk.items[*position] {
+                    actions.push(self.draft(commit, row)?);
                 }
             }
             let reasons = match self.transact_within(PATIENCE, actions).await? {
@@ -67,18 +63,8 @@ impl Ledger for Store {
             if refused(&reasons, STATE) {
                 return Ok(Commit::JobOver);
             }
-            let mut action = DRAFTS;
             let before = drafts.len();
-            drafts.retain(|(position, _)| {
-                let skipped = refused(&reasons, action).then(|| why_skipped(&reasons[action]));
-                action += 1;
-                if let Some(reason) = skipped
-                    && let Some(outcome) = &mut chunk.outcomes[*position]
-                {
-                    outcome.outcome = Outcome::Skipped(reason);
-                }
-                skipped.is_none()
-            });
+            drafts = without_refused(drafts, &reasons, &mut chunk.items);
             if drafts.len() == before {
                 return Err(Error::internal("a chunk refused for no reason that we know"));
             }
@@ -106,37 +92,8 @@ impl Ledger for Store {
 }
 
 impl Store {
-    /// The rows of the drafts, each with its position in the chunk. A dry run has none (I8); a draft that is too
-    /// large fails its item here, before it could fail the chunk.
-    fn drafts(
-        &self,
-        spec: &JobSpec,
-        bot: &str,
-        outcomes: &mut [Option<ItemOutcome>],
-        now: Timestamp,
-    ) -> Result<Vec<(usize, ResultRow)>, Error> {
-        let mut drafts = Vec::new();
-        let mut drafted = HashSet::new();
-        for (position, outcome) in outcomes.iter_mut().enumerate() {
-            let Some(ItemOutcome { outcome, item, .. }) = outcome else { continue };
-            let Outcome::Successful(draft) = outcome else { continue };
-            let row = ResultRow::of(&draft_of(spec, bot, draft, now))?;
-            if !row.fits() {
-                *outcome = too_large();
-            } else if !spec.dry_run {
-                if drafted.insert(*item) {
-                    drafts.push((position, row));
-                } else {
-                    // A plan of before a job took each item once. DynamoDB refuses a transaction with both.
-                    *outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
-                }
-            }
-        }
-        Ok(drafts)
-    }
-
-    fn receipt(&self, chunk: &Chunk, receipt: &Receipt) -> Result<TransactWriteItem, Error> {
-        let row = item(&ReceiptRow::new(Key::receipt(chunk.id), receipt)?)?;
+    fn receipt(&self, chunk: ChunkId, receipt: &Receipt) -> Result<TransactWriteItem, Error> {
+        let row = item(&ReceiptRow::new(Key::receipt(chunk), receipt)?)?;
         put(self.put(row).condition_expression("attribute_not_exists(pk)")) // a chunk counts once (I1, I2)
     }
 
@@ -149,8 +106,8 @@ impl Store {
                 .update_expression(
                     "SET progressed_at = :now ADD successful :successful, failed :failed, skipped :skipped",
                 )
-                // What was in flight when the job was cancelled still counts; a told end never changes (I5, I6).
-                // And an end that is being written is not put off by what comes late.
+                // What was in flight when the job was cancelled still counts. A job that has ended never changes (I5, I6),
+                // and a late commit does not put off an end that is being written.
                 .condition_expression("#status IN (:running, :cancelled) AND attribute_not_exists(closing)")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":running", attribute(&JobStatus::Running)?)
@@ -162,18 +119,13 @@ impl Store {
         )
     }
 
-    /// The draft of an item, and the item's size if that is news.
-    fn draft(
-        &self,
-        ItemOutcome { item, changes, .. }: &ItemOutcome,
-        result: &ResultRow,
-        measured: Option<&Asset>,
-    ) -> Result<TransactWriteItem, Error> {
+    /// The draft of an item, and the item's size if it was read from its file.
+    fn draft(&self, commit: &ItemCommit, result: &ResultRow) -> Result<TransactWriteItem, Error> {
         let mut set = "#result = :result, generation = if_not_exists(generation, :zero) + :one".to_owned();
-        let (draft, same_file) = of_same_file(*changes, Update::builder());
+        let (draft, same_file) = of_same_file(commit.changes, Update::builder());
         let mut draft = draft
             .table_name(&self.table)
-            .set_key(Some(Key::item(*item).into()))
+            .set_key(Some(Key::item(commit.item).into()))
             // Never over a result (I3), and never of bytes that are not there any more.
             .condition_expression(format!("attribute_exists(pk) AND attribute_not_exists(#result) AND {same_file}"))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -181,7 +133,7 @@ impl Store {
             .expression_attribute_values(":result", attribute(result)?)
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":one", number(1));
-        if let Some(asset) = measured {
+        if let Some(asset) = &commit.measured {
             set += ", #item = :item";
             draft = draft
                 .expression_attribute_names("#item", "item")
@@ -189,6 +141,49 @@ impl Store {
         }
         update(draft.update_expression(format!("SET {set} REMOVE {}, {}", UNLABELED.pk, UNLABELED.sk)))
     }
+}
+
+/// The rows of the drafts, each with its position in the chunk. A dry run has none (I8). A draft that is too large fails its
+/// item here, before it could fail the chunk.
+fn draft_rows(
+    spec: &JobSpec,
+    bot: &str,
+    items: &mut [Option<ItemCommit>],
+    now: Timestamp,
+) -> Result<Vec<(usize, ResultRow)>, Error> {
+    let mut rows = Vec::new();
+    let mut drafted = HashSet::new();
+    for (position, commit) in items.iter_mut().enumerate() {
+        let Some(ItemCommit { item, outcome, .. }) = commit else { continue };
+        let Outcome::Successful(draft) = outcome else { continue };
+        let row = ResultRow::of(result_of(spec, bot, draft, now))?;
+        if !row.fits() {
+            *outcome = too_large();
+        } else if !spec.dry_run && drafted.insert(*item) {
+            rows.push((position, row));
+        } else if !spec.dry_run {
+            // A plan of before a job took each item once. DynamoDB refuses a transaction with both.
+            *outcome = Outcome::Skipped(SkipReason::AlreadyLabeled);
+        }
+    }
+    Ok(rows)
+}
+
+/// Skips the items whose drafts were refused, and answers the other drafts.
+fn without_refused(
+    drafts: Vec<(usize, ResultRow)>,
+    reasons: &[CancellationReason],
+    items: &mut [Option<ItemCommit>],
+) -> Vec<(usize, ResultRow)> {
+    let mut kept = Vec::with_capacity(drafts.len());
+    for (action, (position, row)) in (DRAFTS..).zip(drafts) {
+        if !refused(reasons, action) {
+            kept.push((position, row));
+        } else if let Some(commit) = &mut items[position] {
+            commit.outcome = Outcome::Skipped(why_skipped(&reasons[action]));
+        }
+    }
+    kept
 }
 
 /// Why a draft was refused, from the row that stood against it.
@@ -199,7 +194,8 @@ fn why_skipped(reason: &CancellationReason) -> SkipReason {
     }
 }
 
-fn draft_of(spec: &JobSpec, bot: &str, draft: &Draft, now: Timestamp) -> LabelResult {
+/// The result that a draft becomes. It takes the annotations out of the draft: the receipt needs their numbers alone.
+fn result_of(spec: &JobSpec, bot: &str, draft: &mut Draft, now: Timestamp) -> LabelResult {
     let lineage = Lineage {
         job: spec.uid,
         provider: spec.provider,
@@ -214,8 +210,8 @@ fn draft_of(spec: &JobSpec, bot: &str, draft: &Draft, now: Timestamp) -> LabelRe
         created_by: bot.to_owned(),
         reviewed_by: None,
         lineage: Some(lineage),
-        annotations: draft.annotations.clone(),
-        elsewhere: draft.elsewhere.clone(),
+        annotations: std::mem::take(&mut draft.annotations),
+        elsewhere: draft.elsewhere.take(),
         created_at: now,
         updated_at: now,
     }

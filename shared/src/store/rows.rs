@@ -148,25 +148,21 @@ struct PackedResult {
 impl ResultRow {
     /// # Errors
     /// `Internal` only.
-    pub(super) fn of(result: &LabelResult) -> Result<Self, Error> {
+    pub(super) fn of(result: LabelResult) -> Result<Self, Error> {
+        let job = result.lineage.as_ref().map(|lineage| lineage.job);
         let packed = PackedResult {
             source: result.source,
-            created_by: result.created_by.clone(),
-            reviewed_by: result.reviewed_by.clone(),
-            lineage: result.lineage.clone(),
-            annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations.clone() },
-            elsewhere: result.elsewhere.clone(),
+            created_by: result.created_by,
+            reviewed_by: result.reviewed_by,
+            lineage: result.lineage,
+            annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations },
+            elsewhere: result.elsewhere,
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
         let (packed, unpacked_bytes) = Blob::pack(&packed)?;
-        Ok(Self {
-            unpacked_bytes,
-            status: result.status,
-            revision: NonZeroU32::new(result.revision),
-            job: result.lineage.as_ref().map(|l| l.job),
-            packed,
-        })
+        let revision = NonZeroU32::new(result.revision);
+        Ok(Self { unpacked_bytes, status: result.status, revision, job, packed })
     }
 
     /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for the memory of a reader.

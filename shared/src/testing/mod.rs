@@ -18,7 +18,7 @@ pub use api::{ACME, ACME_PROJECTS, OTHER, TestApi};
 pub use clock::StoppedClock;
 pub use executions::MemoryExecutions;
 pub use fault::Fault;
-pub use jobs::{MemoryJob, a_job, an_item};
+pub use jobs::{MemoryJobs, a_job, an_item};
 pub use models::{MemoryObjects, MemoryWeb, ScriptedModel, ScriptedModels, a_mask, a_png, md5_of};
 pub use providers::MemoryTenants;
 #[cfg(feature = "http")]

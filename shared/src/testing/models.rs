@@ -12,8 +12,7 @@ use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::ItemUid;
 use crate::domain::item::file_version::Digest;
 use crate::domain::item::source::Source;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::prediction::size::Size;
 use crate::domain::provider::InferenceProvider;
 use crate::domain::provider::connection::{Reading, SageMaker};
@@ -23,7 +22,7 @@ use crate::ports::{
 };
 use crate::testing::Fault;
 
-/// What the model was told of an item.
+/// What the model was asked about an item.
 #[derive(Clone, Debug)]
 struct Asked {
     item: ItemUid,
@@ -42,14 +41,14 @@ pub struct ScriptedModel {
     latency: Option<Duration>,
     /// Does not answer in that time.
     silent: bool,
-    /// What it says of every item.
+    /// Its reply about every item.
     says: Option<Vec<u8>>,
     reading: Reading,
-    /// Has no room for these, ever.
+    /// Refuses the calls about these items.
     refuses: HashSet<ItemUid>,
     /// Calls that it takes at once; 0: any number.
-    positions: usize,
-    /// What it asks of those it does not take.
+    capacity: usize,
+    /// `Retry-After` of its refusals.
     retry_after: Option<Duration>,
     load: Arc<Mutex<ModelLoad>>,
 }
@@ -78,42 +77,42 @@ impl ScriptedModel {
         Self::timing_out(Duration::MAX)
     }
 
-    /// Takes calls that are given up after so long.
+    /// Takes calls that are given up after `latency`.
     #[must_use]
     pub fn timing_out(latency: Duration) -> Self {
         Self { silent: true, latency: Some(latency), ..Self::default() }
     }
 
-    /// Says the same of every item.
+    /// Gives this reply about every item.
     #[must_use]
     pub fn saying(answer: &Value) -> Self {
         Self::answering(answer.to_string(), Reading::default())
     }
 
-    /// Says the same of every item, to be read like this.
+    /// Gives this reply about every item, to be read with `reading`.
     #[must_use]
     pub fn answering(answer: impl Into<Vec<u8>>, reading: Reading) -> Self {
         Self { says: Some(answer.into()), reading, ..Self::default() }
     }
 
-    /// Takes so many calls at once, and asks the others to come back after `retry_after`.
+    /// Takes `capacity` calls at once, and refuses the others with this `Retry-After`.
     #[must_use]
-    pub fn with_places(positions: usize, retry_after: Option<Duration>) -> Self {
-        Self { positions, retry_after, ..Self::default() }
+    pub fn with_capacity(capacity: usize, retry_after: Option<Duration>) -> Self {
+        Self { capacity, retry_after, ..Self::default() }
     }
 
-    /// Has no room for these items, whatever else is there.
+    /// Refuses the calls about these items, whatever else is in flight.
     #[must_use]
     pub fn refusing(items: impl IntoIterator<Item = ItemUid>) -> Self {
         Self { refuses: items.into_iter().collect(), ..Self::default() }
     }
 
-    /// Somebody else has one of its positions, until [`ScriptedModel::vacate`].
+    /// Another client takes one of its slots, until [`ScriptedModel::vacate`].
     pub fn occupy(&self) {
         self.enter(true);
     }
 
-    /// Nobody else has.
+    /// The other client leaves its slot.
     pub fn vacate(&self) {
         self.leave();
     }
@@ -128,7 +127,7 @@ impl ScriptedModel {
         let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
         load.in_flight += 1;
         load.most_in_flight = load.most_in_flight.max(load.in_flight);
-        let room = room_for_it && (self.positions == 0 || load.in_flight <= self.positions);
+        let room = room_for_it && (self.capacity == 0 || load.in_flight <= self.capacity);
         if !room {
             load.in_flight -= 1;
             load.refused.push(tokio::time::Instant::now());
@@ -145,7 +144,7 @@ impl ScriptedModel {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|asked| asked.item).collect()
     }
 
-    /// The sizes that it was told.
+    /// The sizes that it was sent.
     pub fn sizes(&self) -> Vec<Option<Size>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|asked| asked.size).collect()
     }
@@ -266,7 +265,7 @@ impl MemoryObjects {
         Self { fault: Arc::clone(fault), ..self }
     }
 
-    /// Whose reads take so long.
+    /// Each read takes `latency`.
     #[must_use]
     pub fn slow(self, latency: Duration) -> Self {
         Self { latency, ..self }
@@ -401,11 +400,11 @@ impl Contents for MemoryObjects {
     }
 }
 
-/// The web: whole files by their URL, each of which is there at the second look.
+/// The web: whole files by their URL. The first read of each fails.
 #[derive(Debug)]
 pub struct MemoryWeb {
     pages: HashMap<String, Vec<u8>>,
-    looks: Mutex<Vec<String>>,
+    reads: Mutex<Vec<String>>,
     takes: Duration,
     at_once: AtomicUsize,
     most_at_once: AtomicUsize,
@@ -415,7 +414,7 @@ impl Default for MemoryWeb {
     fn default() -> Self {
         Self {
             pages: HashMap::new(),
-            looks: Mutex::default(),
+            reads: Mutex::default(),
             takes: Duration::from_millis(100),
             at_once: AtomicUsize::default(),
             most_at_once: AtomicUsize::default(),
@@ -430,15 +429,15 @@ impl MemoryWeb {
         Self { pages: pages.into_iter().map(|(url, page)| (url.to_owned(), page)).collect(), ..Self::default() }
     }
 
-    /// Each read of which takes so long.
+    /// Each read takes `takes`.
     #[must_use]
     pub fn slow(self, takes: Duration) -> Self {
         Self { takes, ..self }
     }
 
     /// The URLs that were read, in order.
-    pub fn looks(&self) -> Vec<String> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn reads(&self) -> Vec<String> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The most reads that there were at the same time.
@@ -451,9 +450,9 @@ impl Files for MemoryWeb {
     async fn piece(&self, source: &Source, _: u64, _: u64) -> Result<Vec<u8>, NoFile> {
         let Source::Url(url) = source else { return Err(NoFile::Unreadable("The file is not on the web.".into())) };
         let first = {
-            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-            looks.push(url.clone());
-            looks.iter().filter(|look| *look == url).count() == 1
+            let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+            reads.push(url.clone());
+            reads.iter().filter(|read| *read == url).count() == 1
         };
         self.most_at_once.fetch_max(self.at_once.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
         tokio::time::sleep(self.takes).await;

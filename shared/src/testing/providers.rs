@@ -2,14 +2,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::{Stream, stream};
 
+use crate::domain::access::organization::Organization;
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::InferenceProvider;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Items, Page, Projects, Providers, Slice, UnlabeledQuery};
+use crate::ports::{Items, Organizations, Page, Projects, Providers, Slice, UnlabeledQuery};
 use crate::testing::uploads::Uploaded;
-use crate::testing::{Fault, lock};
+use crate::testing::{Fault, MemoryJobs, lock};
 
 /// Projects, their items and providers in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +18,9 @@ pub struct MemoryTenants {
     pub(super) projects: Arc<Mutex<Vec<Project>>>,
     pub(super) items: Arc<Mutex<Vec<Item>>>,
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
+    organizations: Arc<Mutex<Vec<Organization>>>,
     pub(super) uploads: Arc<Mutex<Uploaded>>,
+    pub(super) jobs: MemoryJobs,
     pub(super) fault: Arc<Fault>,
 }
 
@@ -25,7 +28,7 @@ impl MemoryTenants {
     /// One of the calls fails that are about items, uploads or jobs, or that add a project or a provider.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
-        Self { fault: Arc::clone(fault), ..self }
+        Self { jobs: self.jobs.clone().failing(fault), fault: Arc::clone(fault), ..self }
     }
 
     fn with_project<T>(
@@ -149,6 +152,20 @@ impl Items for MemoryTenants {
             Err(error) => vec![Err(error)],
         };
         stream::iter(pages)
+    }
+}
+
+impl Organizations for MemoryTenants {
+    async fn add_organization(&self, organization: &Organization) -> Result<(), Error> {
+        let mut organizations = lock(&self.organizations);
+        if !organizations.iter().any(|o| o.uid == organization.uid) {
+            organizations.push(organization.clone());
+        }
+        Ok(())
+    }
+
+    async fn organization(&self, uid: OrganizationUid) -> Result<Option<Organization>, Error> {
+        Ok(lock(&self.organizations).iter().find(|o| o.uid == uid).cloned())
     }
 }
 

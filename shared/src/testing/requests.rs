@@ -11,9 +11,9 @@ use crate::domain::{Error, Timestamp};
 use crate::ports::{Idempotency, Keys, RateLimits};
 use crate::testing::{ACME, ACME_PROJECTS, Fault, OTHER};
 
-/// By caller and key: who has it, and what is left of the request.
+/// By caller and key: the claim, and the stored response of its request.
 type Claims = HashMap<(KeyHash, String), (Claim, Option<StoredResponse>)>;
-/// By caller and key: the first claim whose effect nobody knows.
+/// By caller and key: the first claim whose effect is unknown.
 type Firsts = HashMap<(KeyHash, String), Uuid>;
 
 /// What the frame of an API function keeps in the table, in memory: three keys, counters, and idempotency keys.
@@ -71,7 +71,7 @@ impl RateLimits for MemoryRequests {
     async fn count(&self, requester: &Requester, now: Timestamp) -> Result<Usage, Error> {
         self.fault.around(|| {
             let mut counted = lock(&self.counted);
-            // Minutes are told from seconds by their sign: no test's clock stands before 1970.
+            // Minutes are negative and seconds positive, so the windows differ: no test's clock is before 1970.
             let mut one_more = |window: i64| {
                 let count = counted.entry((requester.clone(), window)).or_default();
                 *count += 1;

@@ -28,7 +28,6 @@ pub(super) struct Uploaded {
     positions: HashMap<ItemUid, String>,
     rejected: Vec<RejectedUpload>,
     taken: u32,
-    jobs: Vec<Job>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,24 +49,30 @@ fn in_time(at: Timestamp, item: ItemUid) -> String {
 impl MemoryTenants {
     /// Every job, in the order of their creation.
     pub fn jobs_created(&self) -> Vec<Job> {
-        lock(&self.uploads).jobs.clone()
+        self.jobs.all()
+    }
+
+    /// Whether a job has a project.
+    pub fn has_active_job(&self) -> bool {
+        self.jobs.project_is_taken()
     }
 
     /// Completes all jobs.
     pub fn end_jobs(&self) {
-        let mut uploads = lock(&self.uploads);
-        for job in &mut uploads.jobs {
+        self.jobs.change_all(|job| {
             job.state.status = JobStatus::Completed;
             job.state.started_at.get_or_insert(job.spec.created_at);
-        }
+        });
     }
 
     /// Fails all active jobs before they are planned.
     pub fn fail_jobs(&self, now: Timestamp) {
-        for job in lock(&self.uploads).jobs.iter_mut().filter(|job| job.state.status.is_active()) {
-            job.state.status = JobStatus::Failed;
-            job.state.completed_at = Some(now);
-        }
+        self.jobs.change_all(|job| {
+            if job.state.status.is_active() {
+                job.state.status = JobStatus::Failed;
+                job.state.completed_at = Some(now);
+            }
+        });
     }
 
     /// A change of the project removes the note of its last job.
@@ -285,92 +290,71 @@ impl UploadWatch for MemoryTenants {
     }
 }
 
-/// Only the part that jobs by uploads need.
+/// Its jobs, and what plans take of its uploads.
 impl Jobs for MemoryTenants {
     async fn create_job(&self, spec: &JobSpec, state: &JobState) -> Result<bool, Error> {
-        self.fault.around(|| {
-            let mut uploads = lock(&self.uploads);
-            if uploads.jobs.iter().any(|job| job.spec.uid == spec.uid) {
-                return Ok(false);
-            }
-            let holder =
-                uploads.jobs.iter().find(|job| job.spec.project == spec.project && job.state.status.is_active());
-            if let Some(holder) = holder {
-                return Err(Error::JobActive(holder.spec.uid));
-            }
-            uploads.jobs.push(Job { spec: spec.clone(), state: state.clone() });
-            Ok(true)
-        })
+        self.jobs.create_job(spec, state).await
     }
 
     async fn job(&self, uid: JobUid) -> Result<Job, Error> {
-        self.fault
-            .around(|| lock(&self.uploads).jobs.iter().find(|job| job.spec.uid == uid).cloned().ok_or(Error::NotFound))
+        self.jobs.job(uid).await
     }
 
-    async fn jobs(&self, _: OrganizationUid, _: JobFilter, _: &Slice) -> Result<Page<Job>, Error> {
-        Ok(Page::whole(self.jobs_created()))
+    async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
+        self.jobs.jobs(organization, filter, slice).await
     }
 
     async fn active_jobs(&self) -> Result<Vec<JobUid>, Error> {
-        let active = self.jobs_created().into_iter().filter(|job| job.state.status.is_active());
-        Ok(active.map(|job| job.spec.uid).collect())
+        self.jobs.active_jobs().await
     }
 
     async fn plan_job(&self, plan: &Plan, total: u32, picked: Option<&Picked>, now: Timestamp) -> Result<Plan, Error> {
-        self.fault.around(|| {
-            let mut uploads = lock(&self.uploads);
-            let job = uploads.jobs.iter_mut().find(|job| job.spec.uid == plan.job).ok_or(Error::NotFound)?;
-            job.state.status = JobStatus::Running;
-            job.state.started_at = Some(now);
-            job.state.counters.total = total;
-            if let Some(picked) = picked {
-                uploads.taken += total;
-                let mut projects = lock(&self.projects);
-                let taken = projects.iter_mut().filter(|project| project.uid == picked.project);
-                taken.for_each(|project| project.auto_label_pause = None);
-                let state = uploads.projects.entry(picked.project).or_default();
-                (state.waiting_since, state.last_job) = (Some(now), None);
-                state.settled = picked.counted;
-                state.taken_until = picked.until.clone().or_else(|| state.taken_until.clone());
-            }
-            Ok(plan.clone())
-        })
+        self.jobs.plan_with(plan, total, now, || picked.map_or(Ok(()), |picked| self.take(picked, total, now)))
     }
 
-    async fn plan(&self, _: JobUid) -> Result<Option<Plan>, Error> {
-        Ok(None)
+    async fn plan(&self, job: JobUid) -> Result<Option<Plan>, Error> {
+        self.jobs.plan(job).await
     }
 
-    async fn cancel_job(&self, cancelled: &Job, _: &[Delivery], _: Timestamp) -> Result<bool, Error> {
-        self.fault.around(|| {
-            let mut uploads = lock(&self.uploads);
-            let mut of_uid = uploads.jobs.iter_mut().filter(|job| job.spec.uid == cancelled.spec.uid);
-            let job = of_uid.next().ok_or(Error::NotFound)?;
-            job.state.status = JobStatus::Cancelled;
-            Ok(true)
-        })
+    async fn cancel_job(&self, job: &Job, deliveries: &[Delivery], now: Timestamp) -> Result<bool, Error> {
+        self.jobs.cancel_job(job, deliveries, now).await
     }
 
-    async fn withdraw_job(&self, withdrawn: &Job, now: Timestamp) -> Result<(), Error> {
-        let cancelled = self.cancel_job(withdrawn, &[], now).await;
-        if matches!(cancelled, Err(Error::NotFound)) { Ok(()) } else { cancelled.map(|_| ()) }
+    async fn withdraw_job(&self, job: &Job, now: Timestamp) -> Result<(), Error> {
+        self.jobs.withdraw_job(job, now).await
     }
 
-    async fn close_job(&self, _: JobUid, _: &[JobStatus]) -> Result<(), Error> {
+    async fn close_job(&self, job: JobUid, status: &[JobStatus]) -> Result<(), Error> {
+        self.jobs.close_job(job, status).await
+    }
+
+    async fn refuse_job(&self, job: JobUid, refusal: &str) -> Result<(), Error> {
+        self.jobs.refuse_job(job, refusal).await
+    }
+
+    async fn unwatch_job(&self, job: JobUid) -> Result<(), Error> {
+        self.jobs.unwatch_job(job).await
+    }
+
+    async fn end_job(&self, job: &Job, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
+        self.jobs.end_job(job, ending, now).await
+    }
+}
+
+impl MemoryTenants {
+    /// What a job has picked of a project's uploads, if the day has room for it.
+    fn take(&self, picked: &Picked, total: u32, now: Timestamp) -> Result<(), Error> {
+        let mut uploads = lock(&self.uploads);
+        if uploads.taken > picked.max_items_per_day.saturating_sub(total) && uploads.taken > 0 {
+            return Err(Error::StoreUnavailable("the day's uploads have changed".into()));
+        }
+        uploads.taken += total;
+        let mut projects = lock(&self.projects);
+        projects.iter_mut().filter(|p| p.uid == picked.project).for_each(|project| project.auto_label_pause = None);
+        let state = uploads.projects.entry(picked.project).or_default();
+        (state.waiting_since, state.last_job, state.settled) = (Some(now), None, picked.counted);
+        state.taken_until = picked.until.clone().or_else(|| state.taken_until.clone());
         Ok(())
-    }
-
-    async fn refuse_job(&self, _: JobUid, _: &str) -> Result<(), Error> {
-        Err(Error::internal("its jobs have no workers"))
-    }
-
-    async fn unwatch_job(&self, _: JobUid) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn end_job(&self, _: &Job, _: &Ending, _: Timestamp) -> Result<bool, Error> {
-        Err(Error::internal("its jobs end by themselves"))
     }
 }
 

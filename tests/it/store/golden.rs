@@ -26,8 +26,8 @@ use shared::domain::item::file_version::{Digest, FileVersion, Sequence};
 use shared::domain::item::result::Verdict;
 use shared::domain::item::source::S3Object;
 use shared::domain::item::{AssetType, Item, Source};
-use shared::domain::job::failure::{Failure, FailureCode, ItemError, ItemNote, NoteCode};
-use shared::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, Remarks, SkipReason};
+use shared::domain::job::failure::{Failure, FailureCode, NoteCode};
+use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
 use shared::domain::job::summary::Sum;
 use shared::domain::job::{JobSpec, JobState, UploadRun};
 use shared::domain::job_status::JobStatus;
@@ -44,9 +44,8 @@ use shared::domain::provider::connection::{
 use shared::domain::upload::{RejectedUpload, Rejection};
 use shared::domain::webhook::{Delivery, Event, Response, Webhook};
 use shared::ports::{
-    Chunk, Commit, DeliveryFilter, Drafts, Ending, Idempotency, Items, JobFilter, Jobs, KeyRing, Keys, Ledger,
-    Organizations, Picked, Projects, Providers, RateLimits, Reports, Results, UploadWatch, Uploads, WaitingUploads,
-    Webhooks,
+    Commit, DeliveryFilter, Drafts, Ending, Idempotency, Items, JobFilter, Jobs, KeyRing, Keys, Ledger, Organizations,
+    Picked, Projects, Providers, RateLimits, Reports, Results, UploadWatch, Uploads, WaitingUploads, Webhooks,
 };
 use shared::store::Store;
 
@@ -378,23 +377,22 @@ fn a_golden_spec(n: u8) -> JobSpec {
 
 /// Chunks with each kind of outcome.
 async fn commit_chunks(store: &Store, spec: &JobSpec, items: &[Item]) {
-    let of = |n: usize, outcome| Some(ItemOutcome::of(&items[n].asset, outcome));
+    let of = |n: usize, outcome| Some(ItemCommit::new(items[n].asset.uid, items[n].asset.changes, outcome));
     let drafted = |n| of(n, Outcome::Successful(Draft::of(vec![a_car(0.9)])));
     let blob = BlobRef { key: "jobs/drafts-00000.bin".into(), offset: 7, length: 900, json_bytes: 4_000 };
     let elsewhere = of(0, Outcome::Successful(Draft::of(vec![a_car(0.9), a_car(0.8)]).moved(blob)));
+    let noted = drafted(1).map(|commit| ItemCommit {
+        dropped_labels: vec![LabelCount { label: "bus".into(), count: 3 }],
+        dropped: Some("A prediction was dropped.".into()),
+        remarks: vec![(NoteCode::GeometryClipped, "A box was cut.".into())],
+        is_judged: true,
+        ..commit
+    });
+    let judged = drafted(2).map(|commit| ItemCommit { is_judged: true, ..commit });
+    let measured = drafted(4).map(|commit| ItemCommit { measured: Some(items[4].asset.clone()), ..commit });
     let failed = of(6, Outcome::Failed(Failure::new(FailureCode::ModelError, "The model answered 400.")));
     let skipped = of(7, Outcome::Skipped(SkipReason::BelowThreshold));
-    let item = items[1].asset.uid;
-    let first = Chunk {
-        dropped_labels: vec![LabelCount { label: "bus".into(), count: 3 }],
-        notes: vec![ItemError { item, code: FailureCode::BadAnswer, message: "A prediction was dropped.".into() }],
-        remarks: Remarks {
-            notes: vec![ItemNote { item, code: NoteCode::GeometryClipped, message: "A box was cut.".into() }],
-            judged: 2,
-        },
-        measured: vec![items[4].asset.clone()],
-        ..a_chunk(spec.uid, 0, vec![elsewhere, drafted(1), drafted(2), drafted(3), drafted(4), failed, skipped])
-    };
+    let first = a_chunk(spec.uid, 0, vec![elsewhere, noted, judged, drafted(3), measured, failed, skipped]);
     let second =
         a_chunk(spec.uid, 1, vec![drafted(8), drafted(1), of(5, Outcome::Skipped(SkipReason::FileChanged)), None]);
     for chunk in [first, second] {

@@ -6,7 +6,7 @@ use shared::domain::item::result::{ResultStatus, Verdict};
 use shared::domain::item::{Asset, Item};
 use shared::domain::job_status::JobStatus;
 use shared::domain::prediction::size::Size;
-use shared::ports::{Chunk, Items, Ledger, Results, Slice};
+use shared::ports::{Items, Ledger, Results, Slice};
 use shared::store::Store;
 
 use super::dynamodb;
@@ -90,10 +90,12 @@ async fn a_size_that_was_read_is_kept_with_the_draft(store: Store) {
     stored(store.add_items(&items).await);
     let uids: Vec<ItemUid> = items.iter().map(|item| item.asset.uid).collect();
     let size = Some(Size { width: 7, height: 9 });
-    let measured = items.iter().map(|item| Asset { size, ..item.asset.clone() }).collect();
+    let mut outcomes = vec![drafted(uids[0]), skipped(uids[1]), None];
+    for (commit, item) in outcomes.iter_mut().zip(&items) {
+        commit.iter_mut().for_each(|commit| commit.measured = Some(Asset { size, ..item.asset.clone() }));
+    }
 
-    let outcomes = vec![drafted(uids[0]), skipped(uids[1]), None];
-    store.commit(&spec, "bot", Chunk { measured, ..a_chunk(spec.uid, 0, outcomes) }, at(2)).await.unwrap();
+    store.commit(&spec, "bot", a_chunk(spec.uid, 0, outcomes), at(2)).await.unwrap();
 
     let sizes: Vec<Option<Size>> = store.items(&uids).await.unwrap().into_iter().map(|item| item.asset.size).collect();
     assert_eq!(sizes, [size, None, None]);

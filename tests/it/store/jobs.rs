@@ -41,8 +41,27 @@ on_both!(
     a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free,
 );
 
+in_memory_too!(
+    a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created,
+    a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free,
+    a_job_is_read_as_it_was_created,
+    a_job_that_was_never_created_is_not_found,
+    the_second_job_of_a_project_is_refused_with_the_uid_of_the_first,
+    of_twenty_creates_at_once_exactly_one_wins,
+    the_first_plan_wins,
+    a_cancelled_job_does_not_start,
+    a_cancel_after_the_end_is_refused_and_changes_nothing,
+    a_late_cancel_leaves_the_project_to_the_next_job,
+    of_a_cancel_and_an_end_at_once_one_wins,
+    a_job_ends_once,
+    a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned,
+    a_cancelled_job_is_closed_if_its_status_is_named,
+    jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
+    an_active_job_is_never_forgotten,
+);
+
 /// Hole 12: a create whose call ran out of time may still be on its way.
-async fn a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created(store: Store) {
+async fn a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created(store: impl Jobs) {
     let project = a_project();
     let spec = a_spec(project, 0);
     let job = Job { spec: spec.clone(), state: JobState::new(at(0)) };
@@ -61,7 +80,7 @@ async fn a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created(st
     assert!(listed.iter().all(|job| job.spec.uid != spec.uid), "it is in no list");
 }
 
-async fn a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free(store: Store) {
+async fn a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free(store: impl Jobs) {
     let project = a_project();
     let spec = a_spec(project, 0);
     pending(&store, &spec).await;
@@ -73,7 +92,7 @@ async fn a_job_that_is_withdrawn_after_its_creation_leaves_the_project_free(stor
     pending(&store, &a_spec(project, 2)).await;
 }
 
-async fn a_job_is_read_as_it_was_created(store: Store) {
+async fn a_job_is_read_as_it_was_created(store: impl Table) {
     let spec = a_spec(a_project(), 0);
     let state = JobState::new(spec.created_at);
 
@@ -84,7 +103,7 @@ async fn a_job_is_read_as_it_was_created(store: Store) {
     assert_eq!(store.plan(spec.uid).await.unwrap(), None);
 }
 
-async fn a_job_that_was_never_created_is_not_found(store: Store) {
+async fn a_job_that_was_never_created_is_not_found(store: impl Table) {
     let unknown = JobUid::at(at(0));
 
     assert!(matches!(store.job(unknown).await, Err(Error::NotFound)));
@@ -96,7 +115,7 @@ async fn a_job_that_was_never_created_is_not_found(store: Store) {
 
 /// I4.
 /// Contract D9.
-async fn the_second_job_of_a_project_is_refused_with_the_uid_of_the_first(store: Store) {
+async fn the_second_job_of_a_project_is_refused_with_the_uid_of_the_first(store: impl Jobs) {
     let project = a_project();
     let (first, second) = (a_spec(project, 0), a_spec(project, 1));
     pending(&store, &first).await;
@@ -110,7 +129,7 @@ async fn the_second_job_of_a_project_is_refused_with_the_uid_of_the_first(store:
 
 /// I4.
 /// Contract D9.
-async fn of_twenty_creates_at_once_exactly_one_wins(store: Store) {
+async fn of_twenty_creates_at_once_exactly_one_wins(store: impl Jobs + Clone + 'static) {
     let project = a_project();
     let mut creates = JoinSet::new();
     for second in 0..20 {
@@ -128,7 +147,7 @@ async fn of_twenty_creates_at_once_exactly_one_wins(store: Store) {
     assert_eq!(store.active_jobs().await.unwrap(), [winner]);
 }
 
-async fn the_first_plan_wins(store: Store) {
+async fn the_first_plan_wins(store: impl Jobs) {
     let spec = a_spec(a_project(), 0);
     pending(&store, &spec).await;
     let first = a_plan(spec.uid, "first");
@@ -143,7 +162,7 @@ async fn the_first_plan_wins(store: Store) {
 }
 
 /// I7.
-async fn a_cancelled_job_does_not_start(store: Store) {
+async fn a_cancelled_job_does_not_start(store: impl Jobs) {
     let spec = a_spec(a_project(), 0);
     pending(&store, &spec).await;
     store.cancel_job(&store.job(spec.uid).await.unwrap(), &[], at(1)).await.unwrap();
@@ -188,7 +207,7 @@ async fn a_cancel_records_its_deliveries_in_one_step(store: Store) {
 
 /// I5.
 /// Contract D13.
-async fn a_cancel_after_the_end_is_refused_and_changes_nothing(store: Store) {
+async fn a_cancel_after_the_end_is_refused_and_changes_nothing(store: impl Jobs) {
     for status in [JobStatus::Completed, JobStatus::Failed] {
         let spec = a_spec(a_project(), 0);
         running(&store, &spec, 0).await;
@@ -203,7 +222,7 @@ async fn a_cancel_after_the_end_is_refused_and_changes_nothing(store: Store) {
     }
 }
 
-async fn a_late_cancel_leaves_the_project_to_the_next_job(store: Store) {
+async fn a_late_cancel_leaves_the_project_to_the_next_job(store: impl Jobs) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 0).await;
     let seen = store.job(spec.uid).await.unwrap();
@@ -218,7 +237,7 @@ async fn a_late_cancel_leaves_the_project_to_the_next_job(store: Store) {
 }
 
 /// I5.
-async fn of_a_cancel_and_an_end_at_once_one_wins(store: Store) {
+async fn of_a_cancel_and_an_end_at_once_one_wins(store: impl Table) {
     for round in 0..5 {
         let spec = a_spec(a_project(), round);
         running(&store, &spec, 0).await;
@@ -289,7 +308,7 @@ async fn the_end_of_a_job_has_deliveries_to_fifty_subscriptions(store: Store) {
 }
 
 /// I5, I6.
-async fn a_job_ends_once(store: Store) {
+async fn a_job_ends_once(store: impl Jobs) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 0).await;
     let seen = store.job(spec.uid).await.unwrap();
@@ -302,7 +321,7 @@ async fn a_job_ends_once(store: Store) {
 }
 
 /// I5.
-async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Store) {
+async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: impl Table) {
     let specs = [a_spec(a_project(), 0), a_spec(a_project(), 1)];
     running(&store, &specs[0], 1).await;
     pending(&store, &specs[1]).await;
@@ -323,7 +342,7 @@ async fn a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned(store: Sto
     assert_eq!(store.active_jobs().await.unwrap(), []);
 }
 
-async fn a_cancelled_job_is_closed_if_its_status_is_named(store: Store) {
+async fn a_cancelled_job_is_closed_if_its_status_is_named(store: impl Table) {
     let spec = a_spec(a_project(), 0);
     running(&store, &spec, 2).await;
     let items = unlabeled(&store, spec.project, 2).await;
@@ -341,7 +360,7 @@ async fn a_cancelled_job_is_closed_if_its_status_is_named(store: Store) {
     assert_eq!(counters(&store, spec.uid).await.processed(), 1);
 }
 
-async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(store: Store) {
+async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(store: impl Jobs) {
     let specs: Vec<JobSpec> = [2, 0, 1, 3].map(|second| a_spec(a_project(), second)).into();
     for spec in &specs {
         running(&store, spec, 0).await;
@@ -365,7 +384,7 @@ async fn jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten(st
 }
 
 /// I5.
-async fn an_active_job_is_never_forgotten(store: Store) {
+async fn an_active_job_is_never_forgotten(store: impl Jobs) {
     let specs = [a_spec(a_project(), 0), a_spec(a_project(), 1)];
     pending(&store, &specs[0]).await;
     running(&store, &specs[1], 0).await;

@@ -7,9 +7,8 @@ use shared::domain::id::{DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectU
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
-use shared::domain::job::failure::Failure;
-use shared::domain::job::failure::FailureCode;
-use shared::domain::job::outcome::{ChunkId, ItemOutcome, Outcome, Receipt, SkipReason};
+use shared::domain::job::failure::{Failure, FailureCode};
+use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
 use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::job::summary::Summary;
 use shared::domain::job::{Counters, Job, JobOptions, JobSpec, JobState};
@@ -23,6 +22,7 @@ use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Before, Chunk, Ending, Items, Jobs, Ledger, Page, Slice, UnlabeledQuery, Webhooks};
 use shared::store::Store;
+use shared::testing::MemoryJobs;
 
 /// A second of these tests' own time.
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -70,12 +70,12 @@ pub(crate) fn a_plan(job: JobUid, manifest: &str) -> Plan {
 }
 
 /// A job in the table, still pending.
-pub(crate) async fn pending(store: &Store, spec: &JobSpec) {
+pub(crate) async fn pending(store: &impl Jobs, spec: &JobSpec) {
     store.create_job(spec, &JobState::new(spec.created_at)).await.unwrap();
 }
 
 /// A job in the table, running, with `total` items.
-pub(crate) async fn running(store: &Store, spec: &JobSpec, total: u32) {
+pub(crate) async fn running(store: &impl Jobs, spec: &JobSpec, total: u32) {
     pending(store, spec).await;
     store.plan_job(&a_plan(spec.uid, "manifest"), total, None, at(1)).await.unwrap();
 }
@@ -87,13 +87,13 @@ pub(crate) fn an_ending(status: JobStatus, deliveries: Vec<Delivery>) -> Ending 
 }
 
 /// Ends a job as it is now.
-pub(crate) async fn end(store: &Store, job: JobUid, status: JobStatus) {
+pub(crate) async fn end(store: &impl Jobs, job: JobUid, status: JobStatus) {
     let job = store.job(job).await.unwrap();
     assert!(store.end_job(&job, &an_ending(status, Vec::new()), at(9)).await.unwrap());
 }
 
 /// The job that holds the project, from the error of a create.
-pub(crate) async fn holder(store: &Store, project: ProjectUid) -> JobUid {
+pub(crate) async fn holder(store: &impl Jobs, project: ProjectUid) -> JobUid {
     let spec = a_spec(project, 99);
     match store.create_job(&spec, &JobState::new(spec.created_at)).await {
         Err(Error::JobActive(holder)) => holder,
@@ -129,10 +129,35 @@ pub(crate) fn stored(outcomes: Vec<Result<Option<Item>, Error>>) -> Vec<Option<I
     outcomes.into_iter().map(Result::unwrap).collect()
 }
 
+/// The table, or a fake of it: jobs, what their workers commit, and items to commit.
+pub(crate) trait Table: Jobs + Ledger {
+    async fn add_unlabeled(&self, items: &[Item]);
+    async fn is_labeled(&self, item: ItemUid) -> bool;
+}
+
+impl Table for Store {
+    async fn add_unlabeled(&self, items: &[Item]) {
+        stored(self.add_items(items).await);
+    }
+
+    async fn is_labeled(&self, item: ItemUid) -> bool {
+        self.items(&[item]).await.unwrap().remove(0).result.is_some()
+    }
+}
+
+/// Knows no items: it takes every one for unlabeled until it is labeled.
+impl Table for MemoryJobs {
+    async fn add_unlabeled(&self, _: &[Item]) {}
+
+    async fn is_labeled(&self, item: ItemUid) -> bool {
+        Self::is_labeled(self, item)
+    }
+}
+
 /// Items in the table, by uid.
-pub(crate) async fn unlabeled(store: &Store, project: ProjectUid, count: usize) -> Vec<ItemUid> {
+pub(crate) async fn unlabeled(store: &impl Table, project: ProjectUid, count: usize) -> Vec<ItemUid> {
     let items = some_items(project, count);
-    stored(store.add_items(&items).await);
+    store.add_unlabeled(&items).await;
     items.iter().map(|item| item.asset.uid).collect()
 }
 
@@ -148,7 +173,7 @@ pub(crate) async fn waiting_assets(store: &Store, project: ProjectUid) -> Vec<As
 }
 
 /// A job's receipts, in order.
-pub(crate) async fn receipts(store: &Store, job: JobUid) -> Vec<Receipt> {
+pub(crate) async fn receipts(store: &impl Ledger, job: JobUid) -> Vec<Receipt> {
     store.receipts(job, None).try_collect().await.unwrap()
 }
 
@@ -160,33 +185,28 @@ pub(crate) fn a_car(confidence: f64) -> Prediction {
 }
 
 /// An outcome with a draft of one prediction.
-pub(crate) fn drafted(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Successful(Draft::of(vec![a_car(0.9)])) })
+pub(crate) fn drafted(item: ItemUid) -> Option<ItemCommit> {
+    Some(ItemCommit::new(item, 0, Outcome::Successful(Draft::of(vec![a_car(0.9)]))))
 }
 
 /// An outcome without a draft.
-pub(crate) fn skipped(item: ItemUid) -> Option<ItemOutcome> {
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Skipped(SkipReason::BelowThreshold) })
+pub(crate) fn skipped(item: ItemUid) -> Option<ItemCommit> {
+    Some(ItemCommit::new(item, 0, Outcome::Skipped(SkipReason::BelowThreshold)))
 }
 
 /// A failed item.
-pub(crate) fn failed(item: ItemUid) -> Option<ItemOutcome> {
+pub(crate) fn failed(item: ItemUid) -> Option<ItemCommit> {
     let failure = Failure::new(FailureCode::ModelError, "The model answered 400.");
-    Some(ItemOutcome { item, changes: 0, outcome: Outcome::Failed(failure) })
+    Some(ItemCommit::new(item, 0, Outcome::Failed(failure)))
 }
 
-/// A chunk of batch 0.
-pub(crate) fn a_chunk(job: JobUid, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) -> Chunk {
-    let id = ChunkId { job, batch: 0, chunk };
-    Chunk {
-        id,
-        outcomes,
-        dropped_labels: Vec::new(),
-        notes: Vec::new(),
-        remarks: Default::default(),
-        measured: Vec::new(),
-        raw: vec![format!("jobs/{job}/raw/00000-1-0000.jsonl.gz")],
+/// A chunk of batch 0. Raw predictions are in one object.
+pub(crate) fn a_chunk(job: JobUid, chunk: u32, items: Vec<Option<ItemCommit>>) -> Chunk {
+    let mut chunk = Chunk { id: ChunkId { job, batch: 0, chunk }, items };
+    for item in chunk.items.iter_mut().flatten() {
+        item.raw.get_or_insert_with(|| format!("jobs/{job}/raw/00000-1-0000.jsonl.gz"));
     }
+    chunk
 }
 
 /// Counters.
@@ -195,7 +215,7 @@ pub(crate) fn counted(total: u32, successful: u32, failed: u32, skipped: u32) ->
 }
 
 /// The counters of a job, as of now.
-pub(crate) async fn counters(store: &Store, job: JobUid) -> Counters {
+pub(crate) async fn counters(store: &impl Jobs, job: JobUid) -> Counters {
     store.job(job).await.unwrap().state.counters
 }
 

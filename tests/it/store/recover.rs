@@ -6,7 +6,7 @@ use shared::domain::item::Item;
 use shared::domain::item::result::{ResultStatus, Verdict};
 use shared::domain::job::JobSpec;
 use shared::domain::job::failure::FailureCode;
-use shared::domain::job::outcome::{ChunkId, ItemOutcome, OutcomeKind, Reason};
+use shared::domain::job::outcome::{ChunkId, ItemCommit, OutcomeKind, Reason};
 use shared::domain::job_status::JobStatus;
 use shared::ports::{Chunk, Commit, Drafts, Items, Jobs, Ledger, Page, Reports, Results, Slice};
 use shared::store::Store;
@@ -27,7 +27,7 @@ on_both!(
     a_draft_is_discarded_once,
 );
 
-async fn commits(store: &Store, spec: &JobSpec, batch: u32, chunk: u32, outcomes: Vec<Option<ItemOutcome>>) {
+async fn commits(store: &Store, spec: &JobSpec, batch: u32, chunk: u32, outcomes: Vec<Option<ItemCommit>>) {
     let id = ChunkId { job: spec.uid, batch, chunk };
     let chunk = Chunk { id, ..a_chunk(spec.uid, 0, outcomes) };
     assert!(matches!(store.commit(spec, "bot", chunk, at(5)).await.unwrap(), Commit::Done(_)));

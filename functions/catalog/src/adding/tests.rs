@@ -1,19 +1,21 @@
-//! What becomes of each line, with files and clocks that the deployed stack cannot be made to have.
+//! The outcome of each line, with files and clocks that the deployed stack cannot have.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::get;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::OrganizationUid;
 use shared::domain::item::source::SourceBuckets;
-use shared::ports::NoFile;
-use shared::testing::{ACME_PROJECTS, Fault, MemoryObjects, MemoryTenants, OTHER, StoppedClock, TestApi, a_png};
+use shared::ports::{Files, NoFile};
+use shared::testing::{
+    ACME_PROJECTS, Fault, MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, OTHER, StoppedClock, TestApi,
+    a_png,
+};
 
 use super::*;
-use crate::{items, projects};
+use crate::results::tests::Contended;
+use crate::routes;
 
 /// Files of the web, some of which never come.
 struct Web(MemoryObjects);
@@ -28,11 +30,34 @@ impl Files for Web {
     }
 }
 
+struct InMemory;
+
+impl CatalogPorts for InMemory {
+    type Store = MemoryTenants;
+    type Results = Contended;
+    type Webhooks = MemoryWebhooks;
+    type Objects = MemoryObjects;
+    type Web = Web;
+    type Queue = MemoryQueue;
+    type Clock = StoppedClock;
+}
+
+fn api_over(store: MemoryTenants, objects: MemoryObjects, web: MemoryObjects) -> TestApi {
+    TestApi::of(routes(Arc::new(CatalogApi::<InMemory> {
+        store,
+        results: Contended::default(),
+        webhooks: MemoryWebhooks::default(),
+        objects,
+        web: Web(web),
+        queue: MemoryQueue::default(),
+        clock: StoppedClock::at(1_000),
+        buckets: SourceBuckets::new([("pictures".to_owned(), vec!["acme".to_owned()])].into(), "own"),
+        loopback_http: false,
+    })))
+}
+
 /// An API with a project of "acme", and the path of its items.
 async fn an_api() -> (TestApi, String) {
-    type S = MemoryTenants;
-    type O = MemoryObjects;
-    type C = StoppedClock;
     let project = Project::read(br#"{"name": "Cats"}"#, OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap();
     let store = MemoryTenants::default();
     store.add_project(&project).await.unwrap();
@@ -40,19 +65,7 @@ async fn an_api() -> (TestApi, String) {
     objects.put("pictures/a.png", "", a_png(30, 40)).await.unwrap();
     web.put("https://a.example/cat.png", "", a_png(10, 20)).await.unwrap();
     web.put("https://a.example/cat.txt", "", b"a cat".to_vec()).await.unwrap();
-    let app = App {
-        store,
-        objects,
-        web: Web(web),
-        clock: C::at(1_000),
-        buckets: SourceBuckets::new([("pictures".to_owned(), vec!["acme".to_owned()])].into(), "own"),
-        loopback_http: false,
-    };
-    let routes = Router::new()
-        .route("/projects/{uid}", get(projects::get::<S, O, Web, C>).patch(projects::change::<S, O, Web, C>))
-        .route("/projects/{uid}/items", get(items::list::<S, O, Web, C>).post(items::add::<S, O, Web, C>))
-        .with_state(Arc::new(app));
-    (TestApi::of(routes), format!("/projects/{}/", project.uid))
+    (api_over(store, objects, web), format!("/projects/{}/", project.uid))
 }
 
 async fn add(api: &TestApi, project: &str, items: Value) -> (u16, Value) {
@@ -68,7 +81,7 @@ fn sized(key: &str) -> Value {
 }
 
 #[tokio::test]
-async fn good_lines_are_added_and_bad_ones_are_told_one_by_one() {
+async fn good_lines_are_added_and_bad_ones_are_reported_one_by_one() {
     let (api, project) = an_api().await;
     let lines = json!([
         sized("a"),
@@ -84,9 +97,9 @@ async fn good_lines_are_added_and_bad_ones_are_told_one_by_one() {
     assert_eq!(status, 201);
     assert_eq!(keys(&answer["results"]), ["a", "d"]);
     let errors = answer["errors"].as_array().unwrap();
-    let told: Vec<(&Value, &Value)> = errors.iter().map(|error| (&error["line"], &error["key"])).collect();
+    let refused: Vec<(&Value, &Value)> = errors.iter().map(|error| (&error["line"], &error["key"])).collect();
     assert_eq!(
-        told,
+        refused,
         [(&json!(1), &json!("b")), (&json!(2), &Value::Null), (&json!(3), &Value::Null), (&json!(4), &json!("a"))]
     );
     assert_eq!(errors[0]["errors"].as_object().unwrap().keys().collect::<HashSet<_>>().len(), 2);
@@ -95,7 +108,7 @@ async fn good_lines_are_added_and_bad_ones_are_told_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_call_without_a_good_line_is_refused_naming_every_place() {
+async fn a_call_without_a_good_line_is_refused_naming_every_field() {
     let (api, project) = an_api().await;
 
     let (status, problem) =
@@ -243,7 +256,7 @@ async fn no_line_reaches_a_bucket_or_an_address_that_is_not_its_tenants() {
         ("ftp://a.example/a.png", "Must be an HTTPS URL."),
         ("https://user:word@a.example/", "May not contain a user name or password."),
     ] {
-        // Also with a size, which needs no look into the file.
+        // Also with a size, so that the file is not read.
         let line = json!([{"key": "a", "url": url, "width": 1, "height": 1}]);
         let (status, problem) = add(&api, &project, line).await;
         assert_eq!((status, &problem["detail"]), (400, &json!(format!("items[0].url: {sentence}"))));
@@ -306,19 +319,9 @@ fn a_call_whose_answer_has_no_room_is_refused_with_how_much_of_it_fits() {
 /// The answer of the first attempt is lost, or its effect is all that there is of it.
 #[tokio::test]
 async fn a_project_that_is_created_again_under_its_idempotency_key_is_one() {
-    type S = MemoryTenants;
-    type O = MemoryObjects;
     for answer_lost in [false, true] {
-        let app = App {
-            store: MemoryTenants::default().failing(&Arc::new(Fault::at(1, answer_lost))),
-            objects: MemoryObjects::default(),
-            web: Web(MemoryObjects::default()),
-            clock: StoppedClock::at(1_000),
-            buckets: SourceBuckets::default(),
-            loopback_http: false,
-        };
-        let projects = get(projects::list::<S, O, Web, StoppedClock>).post(projects::create::<S, O, Web, StoppedClock>);
-        let api = TestApi::of(Router::new().route("/projects", projects).with_state(Arc::new(app)));
+        let store = MemoryTenants::default().failing(&Arc::new(Fault::at(1, answer_lost)));
+        let api = api_over(store, MemoryObjects::default(), MemoryObjects::default());
         let create = async || api.call_once("k", "POST /projects/", &json!({"name": "Cats"})).await;
 
         assert_eq!(create().await.0, 503);

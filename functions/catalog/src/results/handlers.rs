@@ -1,31 +1,22 @@
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
+use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
-use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
-use shared::domain::prediction::size::Size;
-use shared::domain::reply;
 use shared::domain::webhook::{Delivery, Event};
-use shared::domain::{Error, limits};
-use shared::http::{Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem, respond};
-use shared::ports::{Clock, Items, Objects, Page, Projects, Queue, Results, Webhooks};
+use shared::http::{Answer, Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::ports::{Clock, Items, Page, Projects, Results};
 use shared::services::outbox;
 
-use super::Review;
 use super::view::{Correction, ResultView};
 use crate::items::own_items;
 use crate::projects::{READ, WRITE};
-use crate::whole;
+use crate::{Api, CatalogApi, CatalogPorts, whole};
 
-/// Tries to write over what was read. Two people seldom review one result at once, three hardly ever.
+/// Tries to write over what was read. Two reviews of one result at once are rare, three very rare.
 const TRIES: usize = 2;
-
-pub(super) type Shared<S, O, W, Q, C> = State<Arc<Review<S, O, W, Q, C>>>;
 
 /// List a project's results. Rejected ones are in no list: each is found by its uid.
 #[utoipa::path(
@@ -42,13 +33,39 @@ pub(super) type Shared<S, O, W, Q, C> = State<Arc<Review<S, O, W, Q, C>>>;
         (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
     ),
 )]
-pub(crate) async fn list<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn list<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(project): Path<String>,
     request: ListRequest,
-) -> Response {
-    respond(review.list(&caller, &project, &request).await.map(Json))
+) -> Answer<PageView<ResultView>> {
+    caller.needs(READ)?;
+    let project = ProjectUid::parse(&project)?;
+    let paging = request.paging(&["status", "item", "job"])?;
+    let status: Option<ResultStatus> = paging.choice("status", &["draft", "accepted", "rejected"])?;
+    let job = paging.filter("job").map(JobUid::parse).transpose();
+    let item = paging.filter("item").map(ItemUid::parse).transpose();
+    let named = match (&job, item) {
+        (Ok(_), Ok(item)) => item.map(|uid| vec![uid]),
+        _ => Some(Vec::new()), // a malformed uid matches nothing
+    };
+    let mut page = match named {
+        None => own_items(&api.store, caller.organization, project, &paging.slice()).await?,
+        Some(uids) => {
+            let project = api.store.project(caller.organization, project).await?.uid;
+            let mut entries = api.store.items(&uids).await?;
+            entries.retain(|item| item.project == project);
+            Page::whole(entries)
+        }
+    };
+    let job = job.ok().flatten();
+    let keep = |result: &LabelResult| {
+        status.is_none_or(|status| result.status == status)
+            && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
+    };
+    let kept = std::mem::take(&mut page.entries).into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
+    let whole = whole::all(&api.objects, kept).await?;
+    Ok(Json(paging.view(page.with(|_| whole.into_iter().filter_map(ResultView::of).collect()), |view| view)))
 }
 
 /// Show a result, also a rejected one.
@@ -60,15 +77,15 @@ pub(crate) async fn list<S: Projects + Items + Results, O: Objects, W: Webhooks,
             headers(("ETag" = String, description = "Names this version of it."))),
     ),
 )]
-pub(crate) async fn get<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn get<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
-) -> Response {
-    respond(review.result(&caller, READ, &uid).await.map(ResultView::of).and_then(|view| view.ok_or(Error::NotFound)))
+) -> Result<ResultView, Error> {
+    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or(Error::NotFound)
 }
 
-/// Correct a result: these annotations are right, and it counts as accepted. Tells `result.accepted`.
+/// Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
@@ -80,17 +97,19 @@ pub(crate) async fn get<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
-pub(crate) async fn correct<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn correct<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
     Body(body): Body,
-) -> Response {
-    respond(review.review(&caller, &uid, &if_match, |item| correction(&body, item.asset.bounds())).await)
+) -> Result<ResultView, Error> {
+    let correction = |item: &Item| Correction::read(&body, item.asset.bounds());
+    let verdict = |item: &Item| correction(item).map(|correction| Verdict::Correct(correction.annotations));
+    api.review(&caller, &uid, &if_match, verdict).await
 }
 
-/// Accept a result as it is. Tells `result.accepted`; again is fine, and tells nothing.
+/// Accept a result as it is. Sends the event `result.accepted`; a repeated call sends none.
 #[utoipa::path(
     post, path = "/results/{uid}/accept/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
@@ -101,17 +120,17 @@ pub(crate) async fn correct<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Cl
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
-pub(crate) async fn accept<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn accept<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
-) -> Response {
-    respond(review.review(&caller, &uid, &if_match, |_| Ok(Verdict::Accept)).await)
+) -> Result<ResultView, Error> {
+    api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Accept)).await
 }
 
-/// Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Tells
-/// `result.rejected`; again is fine, and tells nothing.
+/// Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Sends the event
+/// `result.rejected`; a repeated call sends none.
 #[utoipa::path(
     post, path = "/results/{uid}/reject/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
@@ -121,67 +140,24 @@ pub(crate) async fn accept<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clo
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
-pub(crate) async fn reject<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn reject<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
-) -> Response {
-    respond(review.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await)
+) -> Result<ResultView, Error> {
+    api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await
 }
 
-/// What a person says is right. An empty list is an answer too: nothing is there.
-fn correction(body: &[u8], size: Option<Size>) -> Result<Verdict, Error> {
-    let mut fields = Fields::of_body(body)?;
-    let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
-    fields.finish()?;
-    reply::annotations("annotations", parts, size).map(Verdict::Correct).map_err(Error::Validation)
-}
-
-impl<S: Projects + Items + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
-    async fn list(&self, caller: &Caller, project: &str, request: &ListRequest) -> Result<PageView<ResultView>, Error> {
-        caller.needs(READ)?;
-        let project = ProjectUid::parse(project)?;
-        let paging = request.paging(&["status", "item", "job"])?;
-        let status = match paging.filter("status") {
-            Some(name) => Some(
-                serde_json::from_value(name.into())
-                    .map_err(|_| Error::field("status", "Must be one of draft, accepted, rejected."))?,
-            ),
-            None => None,
-        };
-        let job = paging.filter("job").map(JobUid::parse).transpose();
-        let item = paging.filter("item").map(ItemUid::parse).transpose();
-        let named = match (&job, item) {
-            (Ok(_), Ok(item)) => item.map(|uid| vec![uid]),
-            _ => Some(Vec::new()), // what is no uid names nothing
-        };
-        let mut page = match named {
-            None => own_items(&self.store, caller.organization, project, &paging.slice()).await?,
-            Some(uids) => {
-                let project = self.store.project(caller.organization, project).await?.uid;
-                let mut entries = self.store.items(&uids).await?;
-                entries.retain(|item| item.project == project);
-                Page::whole(entries)
-            }
-        };
-        let job = job.ok().flatten();
-        let keep = |result: &LabelResult| {
-            status.is_none_or(|status: ResultStatus| result.status == status)
-                && (job.is_none() || result.lineage.as_ref().map(|l| l.job) == job)
-        };
-        let kept = std::mem::take(&mut page.entries).into_iter().filter(|item| item.result.as_ref().is_some_and(keep));
-        let whole = whole::all(&self.objects, kept).await?;
-        Ok(paging.view(page.with(|_| whole.into_iter().filter_map(ResultView::of).collect()), |view| view))
-    }
-}
-
-impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
-    /// The item with the result of this uid.
+impl<P: CatalogPorts> CatalogApi<P> {
+    /// The item with the result of this uid, and all of its annotations.
+    ///
+    /// # Errors
+    /// `PermissionDenied`; `NotFound` if malformed, unknown or another tenant's (I10).
     async fn result(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Item, Error> {
         caller.needs(scopes)?;
-        let item = self.store.result(ResultUid::parse(uid)?).await?;
-        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?; // I10
+        let item = self.results.result(ResultUid::parse(uid)?).await?;
+        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
         whole::one(&self.objects, own).await
     }
 
@@ -204,7 +180,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
                     let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
                     self.write(&item, reviewed, &deliveries).await?
                 }
-                None => true, // it says so already
+                None => true, // the result has the verdict already
             };
             if written {
                 let result = reviewed.or(item.result);
@@ -214,14 +190,14 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         Err(Error::PreconditionFailed)
     }
 
-    /// Stores a verdict and tells it. `false`: somebody else was quicker.
+    /// Stores a verdict and sends its deliveries. `false`: another call has changed the result since it was read.
     pub(super) async fn write(
         &self,
         item: &Item,
         reviewed: &LabelResult,
         deliveries: &[Delivery],
     ) -> Result<bool, Error> {
-        let written = self.store.review(item, reviewed, deliveries).await?;
+        let written = self.results.review(item, reviewed, deliveries).await?;
         if written {
             outbox::send(&self.queue, deliveries).await;
         }

@@ -8,24 +8,21 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use shared::domain::fields::{self, Fields};
+use shared::domain::fields::Fields;
 use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, Verdict};
 use shared::domain::webhook::{Event, Webhook};
 use shared::domain::{Error, Timestamp, limits};
-use shared::http::{Body, Caller, Cursor, Path, respond};
-use shared::ports::{Clock, Objects, Page, Projects, Queue, Results, Slice, Webhooks};
+use shared::http::{Answer, Body, Caller, Cursor, Path};
+use shared::ports::{Clock, Page, Projects, Results, Slice};
 use shared::services::outbox;
 
-use super::Review;
-use super::handlers::Shared;
 use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts};
 use crate::projects::WRITE;
-use crate::whole;
+use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
 /// may take ten of them if the table and the queue are slow.
@@ -34,43 +31,41 @@ const TIME: Duration = Duration::from_secs(15);
 const CHECK: Duration = Duration::from_secs(2);
 /// Reviews at once.
 const REVIEWS: usize = 16;
-/// No cursor of ours is longer, whatever the label.
-const CURSOR_CHARS: usize = 8 * 1024;
 
 /// Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
-/// without it begins anew, which is harmless. Tells `result.accepted` for each.
+/// without it begins again, which is harmless. Sends the event `result.accepted` for each.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/accept/", tag = "results",
     params(("uid" = ProjectUid, Path)),
     request_body = DraftsToReview,
     responses((status = 200, description = "How far the call has come.", body = AcceptedDrafts)),
 )]
-pub(crate) async fn accept_all<S: Projects + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn accept_all<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
-) -> Response {
-    let swept = review.sweep(&caller, &project, &body, Decision::Accept).await;
-    respond(swept.map(|(accepted, progress)| Json(AcceptedDrafts { accepted, progress })))
+) -> Answer<AcceptedDrafts> {
+    let (accepted, progress) = api.sweep(&caller, &project, &body, Decision::Accept).await?;
+    Ok(Json(AcceptedDrafts { accepted, progress }))
 }
 
 /// Reject many drafts: those of the project that match every field given. Their items are unlabeled again. Call again with
-/// the `cursor` until `done`; a call without it begins anew, which is harmless. Tells `result.rejected` for each.
+/// the `cursor` until `done`; a call without it begins again, which is harmless. Sends the event `result.rejected` for each.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/reject/", tag = "results",
     params(("uid" = ProjectUid, Path)),
     request_body = DraftsToReview,
     responses((status = 200, description = "How far the call has come.", body = RejectedDrafts)),
 )]
-pub(crate) async fn reject_all<S: Projects + Results, O: Objects, W: Webhooks, Q: Queue, C: Clock>(
-    State(review): Shared<S, O, W, Q, C>,
+pub(crate) async fn reject_all<P: CatalogPorts>(
+    State(api): Api<P>,
     caller: Caller,
     Path(project): Path<String>,
     Body(body): Body,
-) -> Response {
-    let swept = review.sweep(&caller, &project, &body, Decision::Reject).await;
-    respond(swept.map(|(rejected, progress)| Json(RejectedDrafts { rejected, progress })))
+) -> Answer<RejectedDrafts> {
+    let (rejected, progress) = api.sweep(&caller, &project, &body, Decision::Reject).await?;
+    Ok(Json(RejectedDrafts { rejected, progress }))
 }
 
 /// The verdict on every draft, as the cursor has it.
@@ -111,15 +106,16 @@ impl Sweep {
         if fields.is_null("cursor") {
             return Err(Error::field("cursor", "May not be null: the call before was the last one."));
         }
-        let before = match fields.optional("cursor", fields::text(1, CURSOR_CHARS)) {
-            Some(cursor) => Self::unpack(&cursor)?,
+        let asked = DraftsToReview::read(&mut fields);
+        let before = match &asked.cursor {
+            Some(cursor) => Self::unpack(cursor)?,
             None => Self { project, decision, filter: DraftFilter::default(), after: None },
         };
         if (before.project, before.decision) != (project, decision) {
             return Err(Error::InvalidCursor);
         }
-        let sweep = Self { filter: DraftFilter::read(&mut fields, before.filter), ..before };
-        fields.finish().map(|()| sweep)
+        fields.finish()?;
+        Ok(Self { filter: asked.filter(before.filter), ..before })
     }
 }
 
@@ -137,17 +133,14 @@ struct Checked {
     matches: Vec<Item>,
 }
 
-impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q, C> {
+impl<P: CatalogPorts> CatalogApi<P> {
     async fn sweep(
         &self,
         caller: &Caller,
         project: &str,
         body: &[u8],
         decision: Decision,
-    ) -> Result<(usize, Progress), Error>
-    where
-        S: Projects,
-    {
+    ) -> Result<(usize, Progress), Error> {
         caller.needs(WRITE)?;
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
         let sweep = Sweep::read(body, project.uid, decision)?;
@@ -168,7 +161,8 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         let (mut reviewed, mut examined) = (0, 0);
         let done = 'sweep: loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
-            let Page { entries, next, .. } = self.store.results(organization, sweep.project, |_| true, &slice).await?;
+            let Page { entries, next, .. } =
+                self.results.results(organization, sweep.project, |_| true, &slice).await?;
             let mut open = VecDeque::from(entries);
             while let Some(Checked { last, count, matches }) = self.check_next(&sweep.filter, &mut open).await? {
                 let reviews = self.review_all(matches, sweep.decision, reviewer, &listeners, end).await?;
@@ -218,7 +212,7 @@ impl<S: Results, O: Objects, W: Webhooks, Q: Queue, C: Clock> Review<S, O, W, Q,
         let end = self.clock.now() + CHECK;
         let (mut last, mut count, mut matches) = (None, 0, Vec::new());
         while let Some(item) = open.pop_front() {
-            last = Some(self.store.position(&item));
+            last = Some(self.results.position(&item));
             count += 1;
             let (keeps, was_large) = match &item.result {
                 Some(result) if filter.needs_annotations(result) => {

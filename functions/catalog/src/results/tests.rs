@@ -1,27 +1,29 @@
-//! What the deployed stack cannot be made to show: somebody else is quicker, between a reading and its write; time runs out.
+//! Races that the deployed stack cannot show: another call writes between a read and its write; time runs out.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::{get, post};
 use serde_json::{Value, json};
 use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
+use shared::domain::item::source::SourceBuckets;
 use shared::domain::packed::pack;
 use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Objects, Page, Results, Slice, Webhooks};
-use shared::testing::{MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item};
+use shared::testing::{
+    MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item,
+};
 
 use super::sweep::{Decision, Sweep};
-use super::{Review, handlers};
+use crate::{CatalogApi, CatalogPorts, routes};
 
-/// Drafts, and somebody who gives each of `others` as a status, one before each write.
-struct Contended {
+/// Drafts. Before each write another call sets one of `others` as the status.
+#[derive(Default)]
+pub(crate) struct Contended {
     items: Mutex<Vec<Item>>,
     others: Mutex<Vec<ResultStatus>>,
     webhooks: MemoryWebhooks,
@@ -81,7 +83,7 @@ impl Results for Contended {
     }
 }
 
-/// Time passes whenever somebody looks at it: a tenth of a second, unless said otherwise.
+/// Time passes at each reading of the clock: 0.1 seconds, or the given duration.
 struct Busy(StoppedClock, Duration);
 
 impl Clock for Busy {
@@ -91,7 +93,19 @@ impl Clock for Busy {
     }
 }
 
-type TestReview = Review<Contended, MemoryObjects, MemoryWebhooks, MemoryQueue, Busy>;
+struct InMemory;
+
+impl CatalogPorts for InMemory {
+    type Store = MemoryTenants;
+    type Results = Contended;
+    type Webhooks = MemoryWebhooks;
+    type Objects = MemoryObjects;
+    type Web = MemoryObjects;
+    type Queue = MemoryQueue;
+    type Clock = Busy;
+}
+
+type TestReview = CatalogApi<InMemory>;
 
 /// The n-th draft of a job: a cat, or every other one a dog, of this confidence.
 fn a_draft(n: usize, confidence: f64) -> Item {
@@ -128,36 +142,38 @@ fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
     let events = vec!["result.accepted".into(), "result.rejected".into()];
     let webhooks = MemoryWebhooks::with(Webhook { events, ..a_webhook() });
     let items = (0..drafts).map(|n| a_draft(n, 0.9)).collect();
-    let store = Contended { items: Mutex::new(items), others: Mutex::new(others.to_vec()), webhooks: webhooks.clone() };
-    let (objects, queue) = (MemoryObjects::default(), MemoryQueue::default());
-    Review { store, objects, webhooks, queue, clock: Busy(StoppedClock::at(1_000), Duration::from_millis(100)) }
+    CatalogApi {
+        store: MemoryTenants::default(),
+        results: Contended {
+            items: Mutex::new(items),
+            others: Mutex::new(others.to_vec()),
+            webhooks: webhooks.clone(),
+        },
+        webhooks,
+        objects: MemoryObjects::default(),
+        web: MemoryObjects::default(),
+        queue: MemoryQueue::default(),
+        clock: Busy(StoppedClock::at(1_000), Duration::from_millis(100)),
+        buckets: SourceBuckets::default(),
+        loopback_http: false,
+    }
 }
 
 /// An API with a draft, and its path.
 fn an_api(others: &[ResultStatus]) -> (TestApi, String) {
-    let (api, path, _) = a_told_api(others);
+    let (api, path, _) = an_api_and_its_state(others);
     (api, path)
 }
 
-/// The same, with what it tells.
-fn a_told_api(others: &[ResultStatus]) -> (TestApi, String, Arc<TestReview>) {
+/// The same, with the state of the handlers.
+fn an_api_and_its_state(others: &[ResultStatus]) -> (TestApi, String, Arc<TestReview>) {
     api_of(a_review(1, others))
 }
 
 fn api_of(review: TestReview) -> (TestApi, String, Arc<TestReview>) {
-    type S = Contended;
-    type O = MemoryObjects;
-    type W = MemoryWebhooks;
-    type Q = MemoryQueue;
     let review = Arc::new(review);
-    let draft = a_draft(0, 0.9);
-    let path = format!("/results/{}/", ResultUid::of(draft.asset.uid, 1));
-    let routes = Router::new()
-        .route("/results/{uid}", get(handlers::get::<S, O, W, Q, Busy>).patch(handlers::correct::<S, O, W, Q, Busy>))
-        .route("/results/{uid}/accept", post(handlers::accept::<S, O, W, Q, Busy>))
-        .route("/results/{uid}/reject", post(handlers::reject::<S, O, W, Q, Busy>))
-        .with_state(Arc::clone(&review));
-    (TestApi::of(routes), path, review)
+    let path = format!("/results/{}/", ResultUid::of(a_draft(0, 0.9).asset.uid, 1));
+    (TestApi::of(routes(Arc::clone(&review))), path, review)
 }
 
 /// A review of a draft whose annotations are elsewhere, and these.
@@ -171,7 +187,7 @@ async fn large(review: TestReview) -> (TestReview, Vec<Prediction>) {
     let (bytes, json_bytes) = pack(&draft.annotations).unwrap();
     let position = BlobRef { key: "jobs/j/drafts/0".into(), offset: 2, length: bytes.len() as u64, json_bytes };
     review.objects.put(&position.key, "", [b"..", bytes.as_slice(), b"."].concat()).await.unwrap();
-    for item in &mut *review.store.items.lock().unwrap() {
+    for item in &mut *review.results.items.lock().unwrap() {
         let result = item.result.as_mut().unwrap();
         (result.annotations, result.elsewhere) = (Vec::new(), Some(position.clone()));
     }
@@ -188,23 +204,23 @@ async fn annotations_that_no_row_holds_are_shown_as_if_it_did() {
         let (status, result) = api.call(&format!("{method} {path}{verdict}"), Value::Null).await;
 
         assert_eq!((status, &result["annotations"]), (200, &json!(annotations)), "{call}");
-        assert!(review.store.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere.is_some());
+        assert!(review.results.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere.is_some());
     }
 }
 
 #[tokio::test]
-async fn a_correction_takes_the_place_of_annotations_that_no_row_holds() {
+async fn a_correction_replaces_annotations_that_no_row_holds() {
     let (review, _) = a_large_review().await;
     let (api, path, review) = api_of(review);
 
     let (status, result) = api.call(&format!("PATCH {path}"), json!({"annotations": []})).await;
 
     assert_eq!((status, &result["annotations"], &result["source"]), (200, &json!([]), &json!("human")));
-    assert_eq!(review.store.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere, None);
+    assert_eq!(review.results.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere, None);
 }
 
 #[tokio::test]
-async fn a_review_of_many_drafts_looks_into_annotations_that_no_row_holds() {
+async fn a_review_of_many_drafts_reads_annotations_that_no_row_holds() {
     for (filter, matches) in [
         (json!({"label": "cat", "min_confidence": 0.9}), 1),
         (json!({"label": "dog"}), 0),
@@ -229,7 +245,7 @@ async fn three_verdicts(others: &[ResultStatus]) -> Vec<(u16, Value)> {
 }
 
 #[tokio::test]
-async fn a_verdict_is_tried_again_on_what_somebody_else_has_made_of_the_result() {
+async fn a_verdict_is_tried_again_on_a_result_that_another_call_has_changed() {
     let answers = three_verdicts(&[ResultStatus::Accepted]).await;
 
     let statuses: Vec<(u16, &Value)> = answers.iter().map(|(status, body)| (*status, &body["status"])).collect();
@@ -238,7 +254,7 @@ async fn a_verdict_is_tried_again_on_what_somebody_else_has_made_of_the_result()
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_rejected_meanwhile_stays_rejected() {
+async fn a_result_that_another_call_has_rejected_meanwhile_stays_rejected() {
     let answers = three_verdicts(&[ResultStatus::Rejected]).await;
 
     assert_eq!(answers.iter().map(|(status, _)| *status).collect::<Vec<_>>(), [409, 409, 200]);
@@ -255,7 +271,7 @@ async fn a_result_that_does_not_come_to_rest_is_a_lost_update() {
 }
 
 /// Every delivery that was recorded, oldest first.
-async fn told(review: &TestReview) -> Vec<Delivery> {
+async fn sent(review: &TestReview) -> Vec<Delivery> {
     let everything = Slice { limit: usize::MAX, ascending: true, ..Slice::default() };
     let organization = a_webhook().organization;
     let mut deliveries =
@@ -266,16 +282,16 @@ async fn told(review: &TestReview) -> Vec<Delivery> {
 
 /// I6.
 #[tokio::test]
-async fn a_change_is_told_once_and_what_is_so_already_is_not() {
-    let (api, path, review) = a_told_api(&[]);
+async fn a_verdict_is_sent_once_and_a_repeated_one_is_not() {
+    let (api, path, review) = an_api_and_its_state(&[]);
     for call in ["POST accept/", "POST accept/", "PATCH ", "POST reject/", "POST reject/"] {
         let (method, verdict) = call.split_once(' ').unwrap();
         assert_eq!(api.call(&format!("{method} {path}{verdict}"), json!({"annotations": []})).await.0, 200, "{call}");
     }
 
-    let deliveries = told(&review).await;
+    let deliveries = sent(&review).await;
     let events: Vec<(&str, Value)> =
-        deliveries.iter().map(|told| (told.event_type.as_str(), told.payload()["corrected"].clone())).collect();
+        deliveries.iter().map(|sent| (sent.event_type.as_str(), sent.payload()["corrected"].clone())).collect();
     assert_eq!(
         events,
         [("result.accepted", json!(false)), ("result.accepted", json!(true)), ("result.rejected", json!(true))]
@@ -292,19 +308,29 @@ async fn a_change_is_told_once_and_what_is_so_already_is_not() {
 }
 
 #[tokio::test]
-async fn a_verdict_that_is_lost_tells_nothing() {
-    let (api, path, review) = a_told_api(&[ResultStatus::Draft, ResultStatus::Draft]);
+async fn a_verdict_that_is_lost_sends_nothing() {
+    let (api, path, review) = an_api_and_its_state(&[ResultStatus::Draft, ResultStatus::Draft]);
 
     assert_eq!(api.call(&format!("POST {path}accept/"), Value::Null).await.0, 412);
 
-    assert!(told(&review).await.is_empty() && review.queue.take_sent().is_empty());
+    assert!(sent(&review).await.is_empty() && review.queue.take_sent().is_empty());
 }
 
 fn a_sweep(decision: Decision, body: &Value) -> Result<Sweep, Error> {
     Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision)
 }
 
-/// Calls until it is done: what was reviewed and looked at in all, and in how many calls.
+#[test]
+fn a_bad_filter_names_its_fields() {
+    let refused = a_sweep(Decision::Accept, &json!({"job": "mine", "label": " ", "min_confidence": 2}));
+
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "job: Must be the uid of a job.; label: May not be blank.; min_confidence: Must be a number from 0.0 to 1.0."
+    );
+}
+
+/// Calls until it is done: the reviewed drafts, the examined results, and the calls.
 async fn swept(review: &TestReview, decision: Decision, mut body: Value) -> (usize, usize, usize) {
     let (mut reviewed, mut examined, mut calls) = (0, 0, 0);
     loop {
@@ -325,9 +351,9 @@ async fn a_call_ends_in_time_and_the_next_goes_on_until_every_match_is_reviewed(
 
     let (accepted, _, calls) = swept(&review, Decision::Accept, json!({"label": "dog", "min_confidence": 0.9})).await;
 
-    assert_eq!((accepted, review.store.in_status(ResultStatus::Accepted)), (175, 175));
+    assert_eq!((accepted, review.results.in_status(ResultStatus::Accepted)), (175, 175));
     assert!(calls > 2, "{calls}");
-    assert_eq!(told(&review).await.len(), 175);
+    assert_eq!(sent(&review).await.len(), 175);
 
     let rest = a_review(0, &[]);
     assert_eq!(swept(&rest, Decision::Reject, json!({})).await, (0, 0, 1));
@@ -335,7 +361,7 @@ async fn a_call_ends_in_time_and_the_next_goes_on_until_every_match_is_reviewed(
 
 /// Large annotations are read from S3, one after the other.
 #[tokio::test]
-async fn drafts_that_take_long_to_look_into_end_a_call_in_time_too_and_the_next_one_goes_on_behind_them() {
+async fn drafts_that_take_long_to_read_end_a_call_in_time_too_and_the_next_one_goes_on_behind_them() {
     let (review, _) = large(a_review(90, &[])).await;
     let review = TestReview { clock: Busy(StoppedClock::at(1_000), Duration::from_secs(1)), ..review };
     let begun = review.clock.0.now();
@@ -358,18 +384,18 @@ async fn the_same_call_again_finds_nothing_more() {
     assert_eq!(swept(&review, Decision::Reject, json!({"label": "cat"})).await, (15, 30, 1));
     assert_eq!(swept(&review, Decision::Reject, json!({"label": "cat"})).await, (0, 30, 1));
 
-    assert_eq!(review.store.in_status(ResultStatus::Draft), 15);
-    assert_eq!(told(&review).await.len(), 15);
+    assert_eq!(review.results.in_status(ResultStatus::Draft), 15);
+    assert_eq!(sent(&review).await.len(), 15);
 }
 
 #[tokio::test]
-async fn what_somebody_else_reviews_meanwhile_is_not_counted() {
+async fn a_draft_that_another_call_reviews_meanwhile_is_not_counted() {
     let review = a_review(10, &[ResultStatus::Accepted, ResultStatus::Rejected]);
 
     assert_eq!(swept(&review, Decision::Reject, json!({})).await, (8, 10, 1));
 
-    assert_eq!(review.store.in_status(ResultStatus::Accepted), 1);
-    assert_eq!(told(&review).await.len(), 8);
+    assert_eq!(review.results.in_status(ResultStatus::Accepted), 1);
+    assert_eq!(sent(&review).await.len(), 8);
 }
 
 /// Contract D6.

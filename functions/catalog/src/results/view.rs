@@ -1,14 +1,20 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use shared::domain::Timestamp;
+use serde_json::Value;
+use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
 use shared::domain::item::Item;
-use shared::domain::item::result::{ResultSource, ResultStatus};
+use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
 use shared::domain::prediction::model_type::ModelType;
+use shared::domain::prediction::size::Size;
+use shared::domain::{Error, Timestamp, limits, reply};
 use shared::http::etag;
 use utoipa::ToSchema;
+
+/// The longest cursor of ours, with the longest label.
+const CURSOR_CHARS: usize = 8 * 1024;
 
 /// A result on the wire (contract, 11.4).
 #[derive(Debug, Serialize, ToSchema)]
@@ -80,19 +86,26 @@ impl IntoResponse for ResultView {
 }
 
 /// Annotations that a person says are right.
-// For the API's description alone: `decode` reads them.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
 pub(crate) struct Correction {
     /// In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there.
     #[schema(max_items = 10000)]
-    annotations: Vec<Prediction>,
+    pub(crate) annotations: Vec<Prediction>,
+}
+
+impl Correction {
+    /// Reads a request about an item of this size.
+    pub(crate) fn read(body: &[u8], size: Option<Size>) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
+        fields.finish()?;
+        let annotations = reply::annotations("annotations", parts, size).map_err(Error::Validation)?;
+        Ok(Self { annotations })
+    }
 }
 
 /// Which drafts of a project are reviewed at once; what is not given narrows nothing.
-// For the API's description alone: `Sweep` reads it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "described, never built")]
 pub(crate) struct DraftsToReview {
     /// Drafts of this job.
     job: Option<JobUid>,
@@ -103,7 +116,31 @@ pub(crate) struct DraftsToReview {
     #[schema(minimum = 0.0, maximum = 1.0)]
     min_confidence: Option<f64>,
     /// Goes on where the call that answered it ended, with what that one was narrowed to; fields beside it override that.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
+}
+
+impl DraftsToReview {
+    pub(crate) fn read(fields: &mut Fields) -> Self {
+        Self {
+            cursor: fields.optional("cursor", fields::text(1, CURSOR_CHARS)),
+            job: fields.optional("job", job),
+            label: fields.optional("label", fields::text(1, limits::LABEL_CHARS)),
+            min_confidence: fields.optional("min_confidence", fields::fraction),
+        }
+    }
+
+    /// Which drafts. What the request does not name is as in `before`.
+    pub(crate) fn filter(self, before: DraftFilter) -> DraftFilter {
+        DraftFilter {
+            job: self.job.or(before.job),
+            label: self.label.or(before.label),
+            min_confidence: self.min_confidence.or(before.min_confidence),
+        }
+    }
+}
+
+fn job(value: Value) -> Result<JobUid, String> {
+    JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
 }
 
 /// How far a call that accepts has come.
@@ -127,7 +164,7 @@ pub(crate) struct RejectedDrafts {
 /// How far a call has come.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Progress {
-    /// Results that this call has looked at.
+    /// Results that this call has examined.
     pub(crate) examined: usize,
     /// Whether it came to the end of the project.
     pub(crate) done: bool,

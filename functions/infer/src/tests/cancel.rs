@@ -13,7 +13,7 @@ async fn after_a_cancel_nothing_new_is_asked_and_what_is_done_counts() {
 
     let (report, asked_before) = tokio::join!(worker.run(&batch, "a", far()), cancel);
 
-    // I7: a worker looks every half second; 4 slots of 50 ms calls get through 40 items until then.
+    // I7: a worker checks every half second; 4 slots of 50 ms calls get through 40 items until then.
     let asked = worker.models.0.asked().len();
     assert!(report.is_ok() && asked_before < asked && asked <= 44, "{asked}");
     assert_eq!(worker.store.now().state.counters.processed() as usize, asked);
@@ -37,7 +37,7 @@ async fn a_job_that_is_cancelled_while_its_batch_is_read_asks_nothing() {
 
 /// I7: a read of the job whose answer is lost takes seconds.
 #[tokio::test(start_paused = true)]
-async fn while_nobody_knows_whether_the_job_goes_on_nothing_is_asked() {
+async fn while_it_is_not_known_whether_the_job_goes_on_nothing_is_asked() {
     let (worker, batch) = worker_on(&(0..500).map(an_item).collect::<Vec<_>>()).await;
     let (begun, slow) = (Instant::now(), Duration::from_secs(20));
     let asked_at = async |milliseconds| {
@@ -46,11 +46,11 @@ async fn while_nobody_knows_whether_the_job_goes_on_nothing_is_asked() {
     };
     let cancel = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
-        worker.store.slow_down(slow); // the look at 500 ms was answered, the next one takes long
-        let at_the_end_of_the_last_look = asked_at(1_600).await;
+        worker.store.slow_down(slow); // the check at 500 ms was answered, the next one takes long
+        let when_the_last_check_is_stale = asked_at(1_600).await;
         let later = asked_at(15_000).await;
         worker.store.cancel();
-        (at_the_end_of_the_last_look, later)
+        (when_the_last_check_is_stale, later)
     };
 
     let (report, (before, later)) = tokio::join!(worker.run(&batch, "a", far()), cancel);
@@ -77,12 +77,12 @@ async fn after_a_cancel_no_mask_is_fetched_and_the_item_is_not_reached() {
     let cancel = async {
         tokio::time::sleep(Duration::from_millis(1_200)).await;
         worker.store.cancel();
-        worker.web.looks().len()
+        worker.web.reads().len()
     };
 
-    let (report, looks) = tokio::join!(worker.run(&batch, "a", far()), cancel);
+    let (report, reads) = tokio::join!(worker.run(&batch, "a", far()), cancel);
 
-    // A worker looks every half second: five more masks, and the one of each that is under way.
-    assert!(report.is_ok() && worker.web.looks().len() <= looks + 7, "{}", worker.web.looks().len());
+    // A worker checks every half second: five more masks, and the one of each that is under way.
+    assert!(report.is_ok() && worker.web.reads().len() <= reads + 7, "{}", worker.web.reads().len());
     assert_eq!(worker.store.now().state.counters.processed(), 0);
 }

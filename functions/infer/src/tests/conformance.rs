@@ -11,7 +11,7 @@ use shared::domain::prediction::label_count::LabelCount;
 use shared::domain::prediction::size::Size;
 use shared::domain::provider::connection::{Coordinates, Reading, ResponseFormat};
 use shared::ports::Objects;
-use shared::testing::{MemoryJob, ScriptedModel, ScriptedModels, an_item};
+use shared::testing::{MemoryJobs, ScriptedModel, ScriptedModels, an_item};
 
 use super::{far, running, worker_on};
 use crate::Worker;
@@ -43,7 +43,7 @@ struct Case {
     code: Option<String>,
     message: Option<String>,
     note: Option<String>,
-    /// What was corrected, or looks wrong, by code.
+    /// What was corrected, or seems wrong, by code.
     #[serde(default)]
     remarks: Vec<(NoteCode, String)>,
     #[serde(default)]
@@ -91,7 +91,7 @@ impl Case {
         job.spec.wanted = self.job.labels.clone();
         let answer = self.text.clone().unwrap_or_else(|| self.answer.to_string());
         let models = ScriptedModels(ScriptedModel::answering(answer, self.reading()));
-        let worker = Worker { store: MemoryJob::of(job), models, ..worker };
+        let worker = Worker { store: MemoryJobs::of(job), models, ..worker };
 
         worker.run(&batch, "a", far()).await.unwrap();
 
@@ -99,9 +99,9 @@ impl Case {
         let mut annotations = None;
         for draft in worker.store.committed_drafts() {
             let kept = match &draft.elsewhere {
-                Some(place) => {
-                    let bytes = worker.objects.get_range(&place.key, place.offset, place.length).await.unwrap();
-                    place.read(&bytes).unwrap()
+                Some(blob) => {
+                    let bytes = worker.objects.get_range(&blob.key, blob.offset, blob.length).await.unwrap();
+                    blob.read(&bytes).unwrap()
                 }
                 None => draft.annotations,
             };

@@ -28,10 +28,10 @@ fn ignoring(answer: &Value) -> ScriptedModels {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_that_ignores_exif_is_sent_the_stored_size_and_its_answer_is_turned_upright() {
-    let said = |kind: &str, more: Value| {
-        let mut said = json!({"type": kind, "label": "road", "confidence": 0.9});
-        said.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        said
+    let predicted = |kind: &str, more: Value| {
+        let mut predicted = json!({"type": kind, "label": "road", "confidence": 0.9});
+        predicted.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        predicted
     };
     let cuboid = json!({
         "center": {"x": 1.0, "y": 2.0, "z": 3.0}, "dimensions": {"length": 4.0, "width": 2.0, "height": 1.0},
@@ -41,15 +41,15 @@ async fn a_model_that_ignores_exif_is_sent_the_stored_size_and_its_answer_is_tur
     // The pixel of column 2 and row 1 of the stored picture.
     let marked = [81, 1, 1_118];
     let answer = json!({"annotations": [
-        said("bounding_box", json!({"coordinates": {"x": 2, "y": 1, "width": 3, "height": 90}})),
-        said("polygon", json!({"points": [[0, 0], [30, 0], [30, 40]]})),
-        said("polyline", json!({"points": [[2, 1], [5.5, 7.25]]})),
-        said("segmentation_mask", mask([40, 30], &marked)),
-        said("segmentation_mask", json!({"mask": {"format": "coco_rle", "size": [40, 30], "counts": marked}})),
-        said("segmentation_mask", json!({"mask": rle::encode(marked)})),
+        predicted("bounding_box", json!({"coordinates": {"x": 2, "y": 1, "width": 3, "height": 90}})),
+        predicted("polygon", json!({"points": [[0, 0], [30, 0], [30, 40]]})),
+        predicted("polyline", json!({"points": [[2, 1], [5.5, 7.25]]})),
+        predicted("segmentation_mask", mask([40, 30], &marked)),
+        predicted("segmentation_mask", json!({"mask": {"format": "coco_rle", "size": [40, 30], "counts": marked}})),
+        predicted("segmentation_mask", json!({"mask": rle::encode(marked)})),
         pictured(GOOD, 0.9),
-        said("classification", json!({})),
-        said("bounding_box_3d", json!({"coordinates": cuboid})),
+        predicted("classification", json!({})),
+        predicted("bounding_box_3d", json!({"coordinates": cuboid})),
     ]});
     let (mut worker, batch) = worker_on(&[turned(uploads(1).remove(0))]).await;
     worker.web = MemoryWeb::of([(GOOD, a_mask(STORED, 2, 1))]);
@@ -64,15 +64,15 @@ async fn a_model_that_ignores_exif_is_sent_the_stored_size_and_its_answer_is_tur
     assert_eq!(
         line["predictions"],
         json!([
-            said("bounding_box", json!({"coordinates": {"x": 0.0, "y": 2.0, "width": 39.0, "height": 3.0}})),
-            said("polygon", json!({"points": [[40.0, 0.0], [40.0, 30.0], [0.0, 30.0]]})),
-            said("polyline", json!({"points": [[39.0, 2.0], [32.75, 5.5]]})),
-            said("segmentation_mask", upright.clone()),
-            said("segmentation_mask", upright.clone()),
-            said("segmentation_mask", upright.clone()),
-            said("segmentation_mask", upright),
-            said("classification", json!({})),
-            said("bounding_box_3d", json!({"coordinates": cuboid})),
+            predicted("bounding_box", json!({"coordinates": {"x": 0.0, "y": 2.0, "width": 39.0, "height": 3.0}})),
+            predicted("polygon", json!({"points": [[40.0, 0.0], [40.0, 30.0], [0.0, 30.0]]})),
+            predicted("polyline", json!({"points": [[39.0, 2.0], [32.75, 5.5]]})),
+            predicted("segmentation_mask", upright.clone()),
+            predicted("segmentation_mask", upright.clone()),
+            predicted("segmentation_mask", upright.clone()),
+            predicted("segmentation_mask", upright),
+            predicted("classification", json!({})),
+            predicted("bounding_box_3d", json!({"coordinates": cuboid})),
         ])
     );
     assert!(worker.store.measured().is_empty(), "its orientation was known");

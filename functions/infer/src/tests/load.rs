@@ -10,23 +10,23 @@ async fn meeting(model: ScriptedModel) -> (TestWorker, Batch) {
 
 /// D26, and its reading in 0013: a refusal for our own calls is no try of an item.
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_with_less_room_than_was_said_loses_no_item() {
-    for places in [1, 2, 4] {
-        let (worker, batch) = meeting(ScriptedModel::with_places(places, None)).await;
+async fn an_endpoint_with_less_room_than_configured_loses_no_item() {
+    for capacity in [1, 2, 4] {
+        let (worker, batch) = meeting(ScriptedModel::with_capacity(capacity, None)).await;
 
         let report = worker.run(&batch, "a", far()).await.unwrap();
 
-        assert_eq!(worker.store.now().state.counters, expected(), "{places} places");
+        assert_eq!(worker.store.now().state.counters, expected(), "capacity {capacity}");
         assert_eq!(report.calls - report.refused, ITEMS as u32);
         assert_eq!(report.refused as usize, worker.models.0.load().refused.len());
-        // It begins with eight, halves and halves again.
-        assert!(report.refused <= 16, "{places} places: {}", report.refused);
+        // It begins with four, halves and halves again.
+        assert!(report.refused <= 16, "capacity {capacity}: {}", report.refused);
     }
 }
 
-/// A model that answers nobody at all.
+/// A model that refuses every call.
 fn closed(retry_after: Option<Duration>) -> ScriptedModel {
-    let model = ScriptedModel::with_places(1, retry_after);
+    let model = ScriptedModel::with_capacity(1, retry_after);
     model.occupy();
     model
 }
@@ -116,7 +116,7 @@ async fn a_job_whose_first_twenty_items_fail_alike_is_ended_and_what_was_process
     assert_eq!((counters.failed as usize, counters.processed() as usize), (asked, asked));
 }
 
-/// As many as are looked for at once come before the first answer of the model.
+/// As many as are at hand at once fail before the first answer of the model.
 #[tokio::test(start_paused = true)]
 async fn files_that_were_not_uploaded_end_no_job_whose_model_is_fine() {
     let assets = uploads(40);
@@ -143,7 +143,7 @@ async fn a_job_that_has_a_success_goes_on_whatever_a_worker_meets() {
     assert_eq!(worker.store.now().state.counters.failed as usize, ITEMS);
 }
 
-/// Whatever it was that took the time: a file that is looked into, here.
+/// Whatever took the time: here the measuring of a file.
 #[tokio::test(start_paused = true)]
 async fn a_batch_whose_time_ends_before_a_commit_is_stuck_as_well() {
     let (worker, batch) = worker_on(&uploads(3)).await;
@@ -192,7 +192,7 @@ async fn the_report_says_how_long_the_endpoint_was_at_work() {
     assert_eq!((report.busy_ms, report.wall_ms, report.slots), (50 * ITEMS as u64, 50 * 13, 4));
 }
 
-/// design.md, section 9: what the worker itself leaves unused of the endpoint's time, with commits that take none.
+/// What the worker itself leaves unused of the endpoint's time, with commits that take none.
 #[tokio::test(start_paused = true)]
 async fn five_thousand_items_leave_hardly_a_slot_empty() {
     let assets: Vec<Asset> = (0..5_000).map(an_item).collect();

@@ -24,26 +24,26 @@ enum How {
 
 const HOWS: [How; 5] = [How::Says502, How::Says503, How::Breaks, How::Unreachable, How::Hangs];
 
-/// A server that works on so many pictures at a time, in the order of their calls, on those too that were given up.
+/// A server that works on a bounded number of pictures at a time, in the order of their calls, also on those that were given up.
 #[derive(Clone)]
 struct Served {
     begun: Instant,
     takes: Duration,
     timeout: Duration,
-    places: Arc<Semaphore>,
-    /// From when to when, seconds, it gives no answers, and breaks off those that are under way.
+    capacity: Arc<Semaphore>,
+    /// From when to when, seconds, it gives no answers, and breaks off the calls in flight.
     away: Option<(f64, f64, How)>,
     poison: HashMap<ItemUid, How>,
     asked: Arc<StdMutex<Vec<(Instant, ItemUid)>>>,
 }
 
 impl Served {
-    fn new(places: usize, takes: Duration) -> Self {
+    fn new(capacity: usize, takes: Duration) -> Self {
         Self {
             begun: Instant::now(),
             takes,
             timeout: Duration::from_secs(30),
-            places: Arc::new(Semaphore::new(places)),
+            capacity: Arc::new(Semaphore::new(capacity)),
             away: None,
             poison: HashMap::new(),
             asked: Arc::default(),
@@ -75,9 +75,9 @@ impl Served {
 
     async fn work(&self) -> Result<Vec<u8>, InferenceError> {
         let (done, answer) = oneshot::channel();
-        let (places, takes) = (Arc::clone(&self.places), self.takes);
+        let (capacity, takes) = (Arc::clone(&self.capacity), self.takes);
         tokio::spawn(async move {
-            let _place = places.acquire_owned().await;
+            let _slot = capacity.acquire_owned().await;
             sleep(takes).await;
             let _ = done.send(()); // it does not notice that its client is gone
         });
@@ -94,7 +94,7 @@ impl Served {
         self.asked.lock().unwrap().clone()
     }
 
-    /// How often it was asked about each item.
+    /// Calls by item.
     fn counts(&self) -> BTreeMap<ItemUid, usize> {
         let mut counts = BTreeMap::new();
         self.calls().into_iter().for_each(|(_, item)| *counts.entry(item).or_default() += 1);
@@ -142,9 +142,9 @@ impl Connect for ServedModels {
     }
 }
 
-type ServedWorker = Worker<MemoryJob, MemoryTenants, MemoryObjects, MemoryWeb, ServedModels, StoppedClock>;
+type ServedWorker = Worker<MemoryJobs, MemoryTenants, MemoryObjects, MemoryWeb, ServedModels, StoppedClock>;
 
-/// A worker on so many items, with 16 slots. The job began to run just now.
+/// A worker on `items` items, with 16 slots. The job began to run just now.
 async fn meeting(items: usize, model: Served) -> (ServedWorker, Batch) {
     let (worker, batch) = worker_for(running(), &(0..items).map(an_item).collect::<Vec<_>>()).await;
     let Worker { store, providers, objects, web, buckets, clock, patience, bot, endpoints, .. } = worker;
@@ -167,7 +167,6 @@ async fn run(worker: &ServedWorker, batch: &Batch, deadline: Instant) -> Result<
     }
 }
 
-/// design.md, section 16.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_works_on_one_picture_at_a_time_answers_each_in_its_time() {
     for slots in [4, 16, 64] {
@@ -196,7 +195,7 @@ async fn a_slow_server_with_a_short_timeout_loses_no_item() {
     }
 }
 
-/// design.md, section 16: in mid-job and at the begin.
+/// In mid-job and at the begin.
 #[tokio::test(start_paused = true)]
 async fn an_endpoint_that_is_away_costs_no_item() {
     for how in HOWS {
@@ -223,7 +222,7 @@ async fn an_endpoint_that_is_away_costs_no_item() {
 /// A picture that the server hangs at, or breaks down at: the others are none the worse.
 #[tokio::test(start_paused = true)]
 async fn an_item_that_the_endpoint_breaks_down_at_fails_alone() {
-    for (how, places, takes_ms, within_s) in [
+    for (how, capacity, takes_ms, within_s) in [
         (How::Hangs, 1_000, 200, 160.0),  // the last item of its batch is given two minutes
         (How::Says502, 1_000, 200, 90.0), // three of them are the last ones, and take each other for an outage
         (How::Breaks, 1_000, 200, 90.0),
@@ -231,7 +230,7 @@ async fn an_item_that_the_endpoint_breaks_down_at_fails_alone() {
         (How::Says502, 1, 5_000, 1_150.0),
     ] {
         for poisoned in [vec![0], vec![100], vec![199], vec![20, 120, 121]] {
-            let served = Served::new(places, Duration::from_millis(takes_ms))
+            let served = Served::new(capacity, Duration::from_millis(takes_ms))
                 .poisoned(poisoned.iter().map(|n| an_item(*n).uid), how);
             let (worker, batch) = meeting(200, served.clone()).await;
 
@@ -349,7 +348,7 @@ async fn a_worker_without_answers_goes_on_while_another_one_has_some() {
 
 /// Nothing was done, and not since the endpoint was away: to call again would be no better.
 #[tokio::test(start_paused = true)]
-async fn a_batch_in_which_nothing_could_be_done_is_told_apart_from_one_that_goes_on() {
+async fn a_batch_in_which_nothing_could_be_done_is_stuck_and_not_unfinished() {
     let served = Served { timeout: Duration::from_secs(120), ..Served::new(4, Duration::from_secs(100)) };
     let (worker, batch) = meeting(50, served).await;
 

@@ -1,4 +1,4 @@
-//! What the deployed stack cannot be made to show: a person is quicker, between a reading and its write; time runs out.
+//! Races that the deployed stack cannot show: a person reviews between a read and its write; time runs out.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use shared::domain::item::Asset;
 use shared::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus, Verdict};
 use shared::domain::job::outcome::ItemReport;
 use shared::ports::UnlabeledQuery;
-use shared::testing::{MemoryExecutions, MemoryQueue, StoppedClock, a_job, an_item};
+use shared::testing::{StoppedClock, a_job, an_item};
 
 use super::*;
 
@@ -83,7 +83,7 @@ impl Drafts for Contended {
     }
 }
 
-/// A tenth of a second passes whenever somebody looks at it.
+/// Each reading of the clock takes 0.1 seconds.
 struct Busy(StoppedClock);
 
 impl Clock for Busy {
@@ -119,23 +119,21 @@ fn a_draft(n: usize) -> Item {
     }
 }
 
-type TestApp = App<Contended, MemoryExecutions, MemoryQueue, Busy>;
-
-/// An undo of so many drafts, the first of which people review as it comes to them.
-fn an_app(drafts: usize, people: &[Verdict]) -> TestApp {
+/// The table and the clock of an undo of so many drafts. People review the first of them right before its write.
+fn a_world(drafts: usize, people: &[Verdict]) -> (Contended, Busy) {
     let store =
         Contended { items: Mutex::new((0..drafts).map(a_draft).collect()), people: Mutex::new(people.to_vec()) };
-    let clock = Busy(StoppedClock::at(1_000));
-    App { store, executions: MemoryExecutions::default(), queue: MemoryQueue::default(), clock, endpoints: vec![] }
+    (store, Busy(StoppedClock::at(1_000)))
 }
 
 /// The calls that come to the end.
-async fn undone(app: &TestApp) -> Vec<DiscardedDrafts> {
+async fn undone((store, clock): &(Contended, Busy)) -> Vec<DiscardedDrafts> {
+    let undo = DraftUndo { store, clock };
     let job = a_job().spec.uid;
     let mut calls = Vec::new();
     let mut body = b"{}".to_vec();
     loop {
-        let call = app.undo(Undoing::read(&body, job).unwrap()).await.unwrap();
+        let call = undo.undo(Undoing::read(&body, job).unwrap()).await.unwrap();
         assert_eq!(call.done, call.cursor.is_none());
         body = serde_json::json!({"cursor": call.cursor}).to_string().into_bytes();
         let done = call.done;
@@ -150,23 +148,23 @@ async fn undone(app: &TestApp) -> Vec<DiscardedDrafts> {
 #[tokio::test]
 async fn an_undo_that_runs_out_of_time_goes_on_where_it_was_and_its_counts_add_up() {
     let people = vec![Verdict::Accept; 60];
-    let app = an_app(350, &people);
+    let world = a_world(350, &people);
 
-    let calls = undone(&app).await;
+    let calls = undone(&world).await;
 
     assert!(calls.len() > 1, "{calls:?}");
     let sum = |count: fn(&DiscardedDrafts) -> usize| calls.iter().map(count).sum::<usize>();
     assert_eq!((sum(|call| call.discarded), sum(|call| call.examined)), (290, 350));
     assert_eq!(sum(|call| call.kept.iter().map(|kept| kept.count).sum()), 60);
-    assert_eq!(app.store.drafts(), 0);
+    assert_eq!(world.0.drafts(), 0);
 }
 
 /// I3.
 #[tokio::test]
 async fn what_a_person_touches_meanwhile_is_kept_and_what_she_rejects_is_gone() {
-    let app = an_app(5, &[Verdict::Reject, Verdict::Correct(vec![]), Verdict::Accept]);
+    let world = a_world(5, &[Verdict::Reject, Verdict::Correct(vec![]), Verdict::Accept]);
 
-    let calls = undone(&app).await;
+    let calls = undone(&world).await;
 
     let kept = [Kept::Accepted, Kept::Corrected].map(|reason| KeptDrafts { reason, count: 1 });
     let done = DiscardedDrafts { discarded: 2, kept: kept.into(), examined: 5, done: true, cursor: None };
@@ -175,10 +173,10 @@ async fn what_a_person_touches_meanwhile_is_kept_and_what_she_rejects_is_gone() 
 
 #[tokio::test]
 async fn the_same_call_again_finds_only_what_it_keeps() {
-    let app = an_app(3, &[Verdict::Accept]);
-    undone(&app).await;
+    let world = a_world(3, &[Verdict::Accept]);
+    undone(&world).await;
 
-    let again = undone(&app).await;
+    let again = undone(&world).await;
 
     let kept = vec![KeptDrafts { reason: Kept::Accepted, count: 1 }];
     assert_eq!(again, [DiscardedDrafts { discarded: 0, kept, examined: 3, done: true, cursor: None }]);

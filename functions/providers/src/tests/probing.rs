@@ -1,4 +1,4 @@
-//! What a test of a provider says.
+//! The outcomes of a test of a provider.
 
 use shared::domain::prediction::size::Size;
 use shared::testing::a_mask;
@@ -39,8 +39,8 @@ async fn a_test_sends_the_request_of_a_job_and_keeps_how_it_went() {
 }
 
 #[tokio::test]
-async fn a_test_says_what_a_job_would_correct_and_what_looks_wrong() {
-    for (answer, problem, said) in [
+async fn a_test_reports_corrections_and_unlikely_coordinates() {
+    for (answer, problem, sentence) in [
         (
             r#"{"found": [{"type": "bounding_box", "label": "person", "confidence": 0.9,
                 "coordinates": {"x": 0.07, "y": 0.03, "width": 0.93, "height": 0.97}}]}"#,
@@ -65,7 +65,7 @@ async fn a_test_says_what_a_job_would_correct_and_what_looks_wrong() {
         let result = world.tested(&path).await;
 
         assert_eq!((&result["success"], &result["problem"]), (&json!(true), &problem));
-        assert!(result["message"].as_str().unwrap().ends_with(said), "{result}");
+        assert!(result["message"].as_str().unwrap().ends_with(sentence), "{result}");
     }
 }
 
@@ -128,7 +128,7 @@ async fn a_test_names_the_first_part_of_an_answer_that_is_wrong() {
 
 /// Contract D29.
 #[tokio::test(start_paused = true)]
-async fn a_test_looks_at_masks_until_one_can_be_used() {
+async fn a_test_fetches_masks_until_one_can_be_used() {
     const GOOD: &str = "https://masks.example/good.png";
     const LARGE: &str = "https://masks.example/large.png";
     const GONE: &str = "https://masks.example/gone.png";

@@ -119,15 +119,11 @@ impl Item {
         now: Timestamp,
         source: impl FnOnce(Value) -> Result<Source, String>,
     ) -> Result<Self, Error> {
-        let Value::Object(values) = value else { return Err(Error::field(ENTRY, "Must be an object.")) };
         let (organization, project) = owner;
-        let mut fields = Fields::of(String::new(), values);
-        let key = fields.required("key", item_key).unwrap_or_default();
-        let kind = fields.optional("asset_type", asset_type).unwrap_or(AssetType::Image);
-        let source = fields.optional("url", source);
-        let size = if kind == AssetType::PointCloud { None } else { size(&mut fields) };
-        fields.finish()?;
-        let source = source.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
+        let NewItem { key, asset_type, url, width, height } = NewItem::read(value, source)?;
+        let kind = asset_type.unwrap_or(AssetType::Image);
+        let size = width.zip(height).map(|(width, height)| Size { width, height });
+        let source = url.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
         let origin = SizeOrigin { given: size.is_some() || !kind.has_pixels(), ..SizeOrigin::default() };
         let asset = Asset { uid: ItemUid::of(project, &key), kind, size, origin, source, changes: 0 };
         Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
@@ -233,8 +229,45 @@ pub fn complaint_in_list(position: usize, FieldError { field, message }: FieldEr
     FieldError::new(format!("items[{position}]{dot_field}"), message)
 }
 
-/// Both, or neither.
-fn size(fields: &mut Fields) -> Option<Size> {
+/// An item to be added.
+// An entry of `items`. The size of a point cloud is not read.
+#[derive(ToSchema)]
+pub struct NewItem {
+    /// The client's name for it, unique in the project: a relative path.
+    #[schema(min_length = 1, max_length = 900)]
+    key: String,
+    /// `image` if not given.
+    asset_type: Option<AssetType>,
+    /// `https://…`, or `s3://bucket/key` in a bucket that the deployment reads for the organization. Without it the file is to
+    /// be uploaded.
+    #[schema(value_type = Option<String>, max_length = 8_192)]
+    url: Option<Source>,
+    /// Pixels of the picture upright, its EXIF orientation applied; of pictures and frames, with `height`, or neither: then they
+    /// are read from the head of the file, of an upload when the event of S3 has come or a job takes the item. What is given stays: see
+    /// `file_size` of the item.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    width: Option<u32>,
+    /// See `width`.
+    #[schema(minimum = 1, maximum = 1_000_000)]
+    height: Option<u32>,
+}
+
+impl NewItem {
+    fn read(value: Value, source: impl FnOnce(Value) -> Result<Source, String>) -> Result<Self, Error> {
+        let Value::Object(values) = value else { return Err(Error::field(ENTRY, "Must be an object.")) };
+        let mut fields = Fields::of(String::new(), values);
+        let key = fields.required("key", item_key).unwrap_or_default();
+        let asset_type = fields.optional("asset_type", asset_type);
+        let url = fields.optional("url", source);
+        let has_pixels = asset_type.is_none_or(AssetType::has_pixels);
+        let (width, height) = if has_pixels { sides(&mut fields) } else { (None, None) };
+        fields.finish()?;
+        Ok(Self { key, asset_type, url, width, height })
+    }
+}
+
+/// Width and height: both, or neither.
+fn sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
     let pixels = || fields::whole(1, limits::PIXELS_PER_SIDE);
     let (with_width, with_height) = (fields.has("width"), fields.has("height"));
     let (width, height) = (fields.optional("width", pixels()), fields.optional("height", pixels()));
@@ -243,7 +276,7 @@ fn size(fields: &mut Fields) -> Option<Size> {
             fields.refuse(name, "Give both width and height, or neither.");
         }
     }
-    width.zip(height).map(|(width, height)| Size { width, height })
+    (width, height)
 }
 
 fn asset_type(value: Value) -> Result<AssetType, String> {

@@ -1,13 +1,12 @@
 //! The breaker: a job whose first items all fail alike is not worth the rest.
 
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::job::outcome::Outcome;
 
-/// Items that must have failed alike. A job with fewer is no case for it.
+/// Items that must have failed alike. A job with fewer is never ended by it.
 pub const ITEMS: u32 = 20;
 
-/// Looks at what becomes of a worker's items, from the first on.
+/// Counts the first failures of a worker's items that are all alike.
 #[derive(Clone, Debug)]
 pub struct Breaker {
     /// The first failure, and how many there were like it; `None`: there was something else.
@@ -15,15 +14,15 @@ pub struct Breaker {
 }
 
 impl Breaker {
-    /// For a job; with `in_vain`, none of its items has come to anything so far.
+    /// `in_vain`: no item of the job has succeeded or was skipped so far.
     #[must_use]
     pub const fn new(in_vain: bool) -> Self {
         Self { alike: if in_vain { Some((None, 0)) } else { None } }
     }
 
-    /// Something has become of an item. Answers the failure once so many have failed like it and with nothing else.
+    /// Takes the outcome of an item. `Some` once [`ITEMS`] have failed alike and none had another outcome.
     pub fn record(&mut self, outcome: &Outcome) -> Option<&Failure> {
-        // The model was not asked: that says nothing of it, neither good nor bad.
+        // The model was not called: this is no sign of its state.
         if matches!(outcome, Outcome::Failed(failure) if failure.code == FailureCode::FileUnreadable) {
             return None;
         }
@@ -37,7 +36,7 @@ impl Breaker {
         self.alike.as_ref().filter(|(_, count)| *count >= ITEMS).and_then(|(first, _)| first.as_ref())
     }
 
-    /// Other items have come to something.
+    /// Items of another worker have succeeded: from now on nothing is counted.
     pub fn rest(&mut self) {
         self.alike = None;
     }
@@ -69,9 +68,9 @@ mod tests {
         for other in
             [failed("another"), Outcome::Skipped(SkipReason::BelowThreshold), Outcome::Successful(Draft::default())]
         {
-            for place in [0, 10, 19] {
-                let outcomes = all().take(place).chain([other.clone()]).chain(all());
-                assert_eq!(breaks_after(true, outcomes), None, "{other:?} at {place}");
+            for position in [0, 10, 19] {
+                let outcomes = all().take(position).chain([other.clone()]).chain(all());
+                assert_eq!(breaks_after(true, outcomes), None, "{other:?} at {position}");
             }
         }
     }

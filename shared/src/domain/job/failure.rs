@@ -35,11 +35,11 @@ pub enum FailureCode {
     FileUnreadable,
     /// The draft does not fit.
     DraftTooLarge,
-    /// No failure, in `summary.errors` alone: most coordinates of the answers look like fractions of the picture, or like percent.
+    /// No failure, in `summary.errors` alone: most coordinates of the replies seem to be fractions of the picture, or percent.
     UnlikelyCoordinates,
 }
 
-/// What was corrected in an answer, or looks wrong in it, without being malformed.
+/// What was corrected in an answer, or seems wrong in it, without being malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteCode {
@@ -47,9 +47,9 @@ pub enum NoteCode {
     ConfidenceClamped,
     /// A box was cut to the picture, or points were moved to its border, by more than a pixel.
     GeometryClipped,
-    /// All coordinates of an answer look like fractions of the picture. They were read as pixels.
+    /// All coordinates of a reply seem to be fractions of the picture. They were read as pixels.
     CoordinatesNormalized,
-    /// All coordinates of an answer look like hundredths of the picture. They were read as pixels.
+    /// All coordinates of a reply seem to be percent of the picture. They were read as pixels.
     CoordinatesPercent,
 }
 

@@ -51,16 +51,6 @@ impl Default for JobOptions {
 }
 
 impl JobOptions {
-    fn read(fields: &mut Fields) -> Self {
-        let model_type = fields.optional("model_type", ModelType::read);
-        let threshold = fields.optional("confidence_threshold", fields::fraction);
-        let by_label = fields::by_label(["label", "threshold"], fields::fraction);
-        let label_thresholds = fields.optional("label_thresholds", by_label).unwrap_or_default();
-        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
-        let confidence_threshold = threshold.unwrap_or(CONFIDENCE_THRESHOLD);
-        Self { model_type, confidence_threshold, label_thresholds, labels }
-    }
-
     /// With each label in the Unicode form in which the project has it.
     #[must_use]
     pub fn in_words_of(mut self, project_labels: &[String]) -> Self {
@@ -89,13 +79,53 @@ impl JobRequest {
     /// # Errors
     /// `MalformedBody`; `Validation` with every complaint.
     pub fn read(body: &[u8]) -> Result<Self, Error> {
+        let NewJob { model_type, confidence_threshold, label_thresholds, labels, dry_run, provider_id } =
+            NewJob::read(body)?;
+        let model_type = model_type.or_else(|| ModelType::default_without(provider_id.as_ref()));
+        let options = JobOptions { model_type, confidence_threshold, label_thresholds, labels };
+        Ok(Self { options, dry_run, provider: provider_id })
+    }
+}
+
+/// What a job can be asked for.
+// The body of a create call.
+#[derive(ToSchema)]
+pub struct NewJob {
+    /// Without a `provider_id`, `yolo` if not given.
+    model_type: Option<ModelType>,
+    /// Predictions below it are dropped.
+    #[schema(value_type = Option<f64>, minimum = 0.0, maximum = 1.0, default = 0.5)]
+    confidence_threshold: f64,
+    /// Thresholds of labels that have one of their own, as an object, or as the list of pairs in which it is shown.
+    #[schema(value_type = Option<Object>)]
+    label_thresholds: BTreeMap<String, f64>,
+    /// Labels to keep; empty: all of the project.
+    #[schema(value_type = Option<Vec<String>>, default = json!([]), max_items = 1000)]
+    labels: Vec<String>,
+    /// Infers and counts, and leaves no drafts.
+    #[schema(value_type = Option<bool>, default = false)]
+    dry_run: bool,
+    /// The provider to ask; without it, the project's newest active one, else the organization's, else the deployment's own.
+    #[schema(value_type = Option<ProviderUid>)]
+    provider_id: Option<String>,
+}
+
+impl NewJob {
+    fn read(body: &[u8]) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
-        let mut options = JobOptions::read(&mut fields);
-        let dry_run = fields.optional("dry_run", fields::boolean).unwrap_or(false);
-        let provider = fields.optional("provider_id", fields::text(1, 64));
+        let thresholds = fields::by_label(["label", "threshold"], fields::fraction);
+        let new = Self {
+            model_type: fields.optional("model_type", ModelType::read),
+            confidence_threshold: fields
+                .optional("confidence_threshold", fields::fraction)
+                .unwrap_or(CONFIDENCE_THRESHOLD),
+            label_thresholds: fields.optional("label_thresholds", thresholds).unwrap_or_default(),
+            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            dry_run: fields.optional("dry_run", fields::boolean).unwrap_or(false),
+            provider_id: fields.optional("provider_id", fields::text(1, 64)),
+        };
         fields.finish()?;
-        options.model_type = options.model_type.or_else(|| ModelType::default_without(provider.as_ref()));
-        Ok(Self { options, dry_run, provider })
+        Ok(new)
     }
 }
 

@@ -1,12 +1,13 @@
 //! Outcomes: what became of each item of a job, and the receipt that says so once (I1, I2).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::{ItemUid, JobUid};
 use crate::domain::item::Asset;
-use crate::domain::job::failure::ItemError;
-use crate::domain::job::failure::{Failure, FailureCode, ItemNote, NoteCode};
+use crate::domain::job::failure::{Failure, FailureCode, ItemError, ItemNote, NoteCode};
 use crate::domain::limits;
 use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::label_count::LabelCount;
@@ -18,8 +19,27 @@ pub enum Outcome {
     Successful(Draft),
     /// Nothing to keep, and nothing wrong.
     Skipped(SkipReason),
-    /// The model call or its answer was no good.
+    /// The call failed, or its reply cannot be used.
     Failed(Failure),
+}
+
+impl Outcome {
+    /// The draft of a successful item.
+    #[must_use]
+    pub const fn draft(&self) -> Option<&Draft> {
+        if let Self::Successful(draft) = self { Some(draft) } else { None }
+    }
+
+    /// Its letter in [`Receipt::outcomes`].
+    const fn letter(&self) -> char {
+        match self {
+            Self::Successful(_) => 's',
+            Self::Skipped(SkipReason::BelowThreshold) => 'b',
+            Self::Skipped(SkipReason::AlreadyLabeled) => 'l',
+            Self::Skipped(SkipReason::FileChanged) => 'c',
+            Self::Failed(_) => 'f',
+        }
+    }
 }
 
 /// The three outcomes, without their particulars.
@@ -30,7 +50,7 @@ pub enum OutcomeKind {
     Successful,
     /// Nothing to keep, and nothing wrong.
     Skipped,
-    /// The model call or its answer was no good.
+    /// The call failed, or its reply cannot be used.
     Failed,
 }
 
@@ -63,7 +83,7 @@ pub enum SkipReason {
     BelowThreshold,
     /// A person labeled the item meanwhile (I3).
     AlreadyLabeled,
-    /// The item's file is not the one any more that the model may have seen.
+    /// The item's file was changed or deleted after the job was planned.
     FileChanged,
 }
 
@@ -81,15 +101,6 @@ impl SkipReason {
     }
 }
 
-/// What is to be said about the answers of a chunk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remarks {
-    /// A note per item and code.
-    pub notes: Vec<ItemNote>,
-    /// Items whose answers have coordinates that can be judged.
-    pub judged: u32,
-}
-
 /// Names a chunk: fixed at plan time, so that two workers on one batch cut it alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkId {
@@ -101,30 +112,52 @@ pub struct ChunkId {
     pub chunk: u32,
 }
 
-/// An item and what became of it.
+/// The outcome of an item, with all that is committed beside it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ItemOutcome {
+pub struct ItemCommit {
     /// The item.
     pub item: ItemUid,
-    /// How often its file had been changed when the job was planned ([`Asset::changes`]).
+    /// [`Asset::changes`] when the job was planned: a draft is refused if the file has changed since.
     pub changes: u32,
-    /// What became of it.
+    /// Its draft, or why it has none.
     pub outcome: Outcome,
+    /// The asset, if its size or its orientation was read from its file. It is stored with the draft.
+    pub measured: Option<Asset>,
+    /// Key of the object that holds its raw predictions.
+    pub raw: Option<String>,
+    /// What was dropped of the model's reply, in a sentence.
+    pub dropped: Option<String>,
+    /// What was corrected in the reply, or seems wrong in it: a sentence for each code.
+    pub remarks: Vec<(NoteCode, String)>,
+    /// Whether the unit of the reply's coordinates can be judged ([`NoteCode::CoordinatesNormalized`]).
+    pub is_judged: bool,
+    /// Predictions of labels that the job does not want, most first.
+    pub dropped_labels: Vec<LabelCount>,
 }
 
-impl ItemOutcome {
-    /// What became of this item.
+impl ItemCommit {
+    /// An outcome with nothing beside it.
     #[must_use]
-    pub const fn of(asset: &Asset, outcome: Outcome) -> Self {
-        Self { item: asset.uid, changes: asset.changes, outcome }
+    pub const fn new(item: ItemUid, changes: u32, outcome: Outcome) -> Self {
+        Self {
+            item,
+            changes,
+            outcome,
+            measured: None,
+            raw: None,
+            dropped: None,
+            remarks: Vec::new(),
+            is_judged: false,
+            dropped_labels: Vec::new(),
+        }
     }
 }
 
-/// Everything that is known about a committed chunk.
+/// What became of the items of a committed chunk.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Receipt {
     /// One letter per item, in the manifest's order: `s`uccessful, `b`elow threshold, `l`abeled meanwhile,
-    /// file `c`hanged meanwhile, `f`ailed, `-` not processed because the job was cancelled.
+    /// file `c`hanged meanwhile, `f`ailed, `-` not processed because the job ended.
     pub outcomes: String,
     /// Accepted predictions.
     pub predictions: u32,
@@ -135,22 +168,22 @@ pub struct Receipt {
     pub dropped_labels: Vec<LabelCount>,
     /// The failed items.
     pub failures: Vec<ItemError>,
-    /// Well-formed answers with parts that were not: a note per item.
+    /// Replies with parts that are not well formed and were dropped: a note per item.
     pub notes: Vec<ItemError>,
-    /// What was corrected in answers or looks wrong in them: a note per item and code.
+    /// What was corrected in replies, or seems wrong in them: a note per item and code.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<ItemNote>,
-    /// Items whose answers have coordinates that can be judged ([`NoteCode::CoordinatesNormalized`]).
+    /// Items whose replies have coordinates that can be judged ([`NoteCode::CoordinatesNormalized`]).
     #[serde(default, skip_serializing_if = "crate::domain::item::is_zero")]
     pub judged: u32,
     /// The objects that hold the raw predictions.
     pub raw: Vec<String>,
-    /// The items that have an outcome, in the manifest's order. Kept apart from the rest: bytes that nothing compresses.
+    /// The items that have an outcome, in the manifest's order. Stored beside the rest: bytes that nothing compresses.
     #[serde(skip)]
     pub items: Vec<ItemUid>,
 }
 
-/// What became of an item: a line of the per-item report (design.md, section 4).
+/// What became of an item: a line of the per-item report (contract, 6.4).
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ItemReport {
     /// The item.
@@ -163,7 +196,7 @@ pub struct ItemReport {
     /// Why, for people; `null` for a successful item.
     #[schema(required)]
     pub message: Option<String>,
-    /// What was dropped of the model's answer, what was corrected in it, and what looks wrong in it.
+    /// What was dropped of the model's answer, what was corrected in it, and what seems wrong in it.
     #[schema(required)]
     pub note: Option<String>,
 }
@@ -190,42 +223,40 @@ pub struct Tally {
 }
 
 impl Receipt {
-    /// The receipt of these outcomes; `None` is an item that a cancelled job did not get to.
+    /// The receipt of a chunk's items; `None` is an item that a cancelled job did not process.
     #[must_use]
-    pub fn of(
-        outcomes: &[Option<ItemOutcome>],
-        dropped_labels: Vec<LabelCount>,
-        notes: Vec<ItemError>,
-        raw: Vec<String>,
-    ) -> Self {
-        let mut receipt = Self { dropped_labels, notes, raw, ..Self::default() };
-        let mut labels = Vec::new();
-        for entry in outcomes {
-            receipt.items.extend(entry.as_ref().map(|outcome| outcome.item));
-            receipt.outcomes.push(match entry.as_ref().map(|o| (&o.outcome, o.item)) {
-                None => '-',
-                Some((Outcome::Skipped(SkipReason::BelowThreshold), _)) => 'b',
-                Some((Outcome::Skipped(SkipReason::AlreadyLabeled), _)) => 'l',
-                Some((Outcome::Skipped(SkipReason::FileChanged), _)) => 'c',
-                Some((Outcome::Failed(failure), item)) => {
-                    receipt.failures.push(ItemError { item, code: failure.code, message: failure.message.clone() });
-                    'f'
-                }
-                Some((Outcome::Successful(draft), _)) => {
-                    receipt.predictions += draft.count;
-                    labels.extend(draft.labels.iter().map(LabelCount::pair));
-                    's'
-                }
-            });
-        }
-        receipt.labels = LabelCount::sum(labels, limits::SUMMARY_LABELS);
+    pub fn of(items: &[Option<ItemCommit>]) -> Self {
+        let commits = || items.iter().flatten();
+        let drafts = commits().filter_map(|commit| commit.outcome.draft());
+        let labels = drafts.flat_map(|draft| &draft.labels).map(LabelCount::pair);
+        let dropped_labels = commits().flat_map(|commit| &commit.dropped_labels).map(LabelCount::pair);
+        let raw: BTreeSet<&String> = commits().filter_map(|commit| commit.raw.as_ref()).collect();
+        let mut receipt = Self {
+            outcomes: items.iter().map(|item| item.as_ref().map_or('-', |commit| commit.outcome.letter())).collect(),
+            labels: LabelCount::sum(labels, limits::SUMMARY_LABELS),
+            dropped_labels: LabelCount::sum(dropped_labels, limits::DROPPED_LABELS),
+            raw: raw.into_iter().cloned().collect(),
+            ..Self::default()
+        };
+        commits().for_each(|commit| receipt.add(commit));
         receipt
     }
 
-    /// With what is to be said about the answers.
-    #[must_use]
-    pub fn remarked(self, Remarks { notes, judged }: Remarks) -> Self {
-        Self { remarks: notes, judged, ..self }
+    fn add(&mut self, commit: &ItemCommit) {
+        let item = commit.item;
+        self.items.push(item);
+        self.judged += u32::from(commit.is_judged);
+        let note = |message: &String| ItemError { item, code: FailureCode::BadAnswer, message: message.clone() };
+        self.notes.extend(commit.dropped.as_ref().map(note));
+        let remark = |(code, message): &(NoteCode, String)| ItemNote { item, code: *code, message: message.clone() };
+        self.remarks.extend(commit.remarks.iter().map(remark));
+        match &commit.outcome {
+            Outcome::Successful(draft) => self.predictions += draft.count,
+            Outcome::Failed(Failure { code, message }) => {
+                self.failures.push(ItemError { item, code: *code, message: message.clone() });
+            }
+            Outcome::Skipped(_) => {}
+        }
     }
 
     /// What it adds to the counters.
@@ -242,12 +273,12 @@ impl Receipt {
         tally
     }
 
-    /// The items that a retry has no business with: they have their outcome for good.
+    /// The items that a retry leaves out: all but the failed ones.
     pub fn settled(&self) -> impl Iterator<Item = ItemUid> {
         self.entries().filter(|(_, kind, _)| *kind != OutcomeKind::Failed).map(|(item, ..)| item)
     }
 
-    /// What it says about each item, in the manifest's order.
+    /// A line for each item, in the manifest's order.
     #[must_use]
     pub fn report(&self) -> Vec<ItemReport> {
         let about = |errors: &[ItemError], item| errors.iter().find(|error| error.item == item).cloned();
@@ -259,7 +290,7 @@ impl Receipt {
                 (None, None) => (None, None),
             };
             let dropped = self.notes.iter().filter(|note| note.item == item).map(|note| note.message.as_str());
-            // Of one item alone, small coordinates say nothing: its objects may lie in a corner.
+            // Small coordinates of a single item mean nothing: its objects may lie in a corner.
             let remarks =
                 self.remarks.iter().filter(|note| note.item == item && note.code != NoteCode::CoordinatesPercent);
             let notes: Vec<&str> = dropped.chain(remarks.map(|note| note.message.as_str())).collect();
@@ -313,13 +344,13 @@ mod tests {
 
     fn of(outcomes: Vec<Option<Outcome>>) -> (Receipt, Vec<ItemUid>) {
         let items: Vec<ItemUid> = (0..outcomes.len()).map(item).collect();
-        let outcomes: Vec<Option<ItemOutcome>> = outcomes
+        let mut commits: Vec<Option<ItemCommit>> = outcomes
             .into_iter()
             .zip(&items)
-            .map(|(outcome, item)| outcome.map(|outcome| ItemOutcome { item: *item, changes: 0, outcome }))
+            .map(|(outcome, item)| outcome.map(|outcome| ItemCommit::new(*item, 0, outcome)))
             .collect();
-        let note = ItemError { item: items[1], code: FailureCode::BadAnswer, message: "A circle was dropped.".into() };
-        (Receipt::of(&outcomes, vec![], vec![note], vec!["raw".into()]), items)
+        commits[1].as_mut().unwrap().dropped = Some("A circle was dropped.".into());
+        (Receipt::of(&commits), items)
     }
 
     #[test]
@@ -333,14 +364,14 @@ mod tests {
             Some(Outcome::Skipped(SkipReason::FileChanged)),
         ]);
 
-        let said = serde_json::to_value(receipt.report()).unwrap();
+        let report = serde_json::to_value(receipt.report()).unwrap();
 
-        let line = |place: usize, outcome: &str, reason: Option<(&str, &str)>, note: Option<&str>| {
+        let line = |position: usize, outcome: &str, reason: Option<(&str, &str)>, note: Option<&str>| {
             let (code, message) = reason.unzip();
-            serde_json::json!({"item": items[place], "outcome": outcome, "code": code, "message": message, "note": note})
+            serde_json::json!({"item": items[position], "outcome": outcome, "code": code, "message": message, "note": note})
         };
         assert_eq!(
-            said,
+            report,
             serde_json::json!([
                 line(1, "successful", None, Some("A circle was dropped.")),
                 line(2, "skipped", Some(("already_labeled", SkipReason::AlreadyLabeled.message())), None),

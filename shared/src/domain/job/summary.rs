@@ -6,15 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::ItemUid;
-use crate::domain::job::failure::FailureCode;
-use crate::domain::job::failure::ItemError;
-use crate::domain::job::failure::ItemNote;
-use crate::domain::job::failure::NoteCode;
+use crate::domain::job::failure::{FailureCode, ItemError, ItemNote, NoteCode};
 use crate::domain::job::outcome::Receipt;
 use crate::domain::limits;
 use crate::domain::prediction::label_count::LabelCount;
 
-/// What was corrected in answers, or looks wrong in them, without being malformed.
+/// What was corrected in answers, or seems wrong in them, without being malformed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SummaryNote {
     /// For programs.
@@ -37,16 +34,16 @@ pub struct Summary {
     /// Predictions of labels that the job does not want, by label, most first, at most 50.
     #[serde(default)]
     pub dropped_labels: Vec<LabelCount>,
-    /// Failed items, coordinates that look wrong throughout, and dropped predictions: the first 20.
+    /// Failed items, coordinates that seem wrong throughout, and dropped predictions: the first 20.
     pub errors: Vec<ItemError>,
-    /// What was corrected in answers, or looks wrong in them, by code.
+    /// What was corrected in answers, or seems wrong in them, by code.
     #[serde(default)]
     pub notes: Vec<SummaryNote>,
     /// The project had more unlabeled items than one job takes (contract, D11).
     pub truncated: bool,
 }
 
-/// A summary in the making: receipts are added one by one, and what it holds does not grow with them.
+/// Adds up receipts. Its memory does not grow with their number.
 #[derive(Debug, Default)]
 pub struct Sum {
     predictions: u32,
@@ -58,7 +55,8 @@ pub struct Sum {
     judged: u32,
 }
 
-/// Items whose coordinates must all lie within 100, before they look like percent: of one or two, the objects may lie in a corner.
+/// Coordinates are taken for percent if those of at least this many items all lie within 100: the objects of one or two may lie in
+/// a corner.
 const PERCENT_ITEMS: u32 = 5;
 
 impl Sum {
@@ -78,7 +76,7 @@ impl Sum {
         }
     }
 
-    /// Whether enough items have it for the job to say so. What was corrected, one has.
+    /// Whether the note is in the summary: if enough items have it, or one for a correction.
     fn shows(&self, note: &SummaryNote) -> bool {
         match note.code {
             NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => true,
@@ -87,7 +85,7 @@ impl Sum {
         }
     }
 
-    /// What they come to.
+    /// The sum.
     #[must_use]
     pub fn summary(mut self, truncated: bool) -> Summary {
         let mut remarks = std::mem::take(&mut self.remarks);
@@ -109,7 +107,7 @@ impl Sum {
 }
 
 impl SummaryNote {
-    /// What a person has to look at: corrections are no errors.
+    /// The error that a person has to correct, if it is one: corrections are none.
     fn error(&self) -> Option<ItemError> {
         let Self { code, items, item, message } = self;
         match code {
@@ -123,12 +121,12 @@ impl SummaryNote {
     }
 }
 
-/// The first so many.
+/// Appends errors up to [`limits::SUMMARY_ERRORS`].
 fn fill(errors: &mut Vec<ItemError>, more: Vec<ItemError>) {
     errors.extend(more.into_iter().take(limits::SUMMARY_ERRORS - errors.len()));
 }
 
-/// How often each label was met: exactly, until there are more than [`limits::LABELS_COUNTED`].
+/// Predictions by label: exact up to [`limits::LABELS_COUNTED`] labels.
 #[derive(Debug, Default)]
 struct Counts(HashMap<String, u32>);
 
@@ -139,7 +137,7 @@ impl Counts {
             *sum = sum.saturating_add(count);
         }
         if self.0.len() > limits::LABELS_COUNTED {
-            // Half of them, so that it happens seldom; none of those that the summary will list, unless it is late.
+            // Half of them, so that it happens seldom. A frequent label is dropped only if it first comes late.
             self.0 = self.most(limits::LABELS_COUNTED / 2).into_iter().map(|sum| (sum.label, sum.count)).collect();
         }
     }
@@ -164,7 +162,7 @@ mod tests {
     fn a_frequent_label_is_counted_to_the_last_among_any_number_of_rare_ones() {
         let label = |label: String| LabelCount { label, count: 1 };
         let receipt = |n: usize| Receipt {
-            labels: (0..98).map(|place| label(format!("{n} {place}"))).chain([label("car".into())]).collect(),
+            labels: (0..98).map(|rare| label(format!("{n} {rare}"))).chain([label("car".into())]).collect(),
             ..Receipt::default()
         };
 
@@ -212,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn coordinates_that_look_wrong_are_an_error_once_they_do_throughout() {
+    fn coordinates_that_seem_wrong_are_an_error_once_they_do_throughout() {
         let shown = |code, with: usize, without: u32| {
             let receipts =
                 (0..with).map(|_| remarked(code, 1)).chain([Receipt { judged: without, ..Receipt::default() }]);

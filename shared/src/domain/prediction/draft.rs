@@ -74,7 +74,7 @@ impl Draft {
 }
 
 impl Packed {
-    /// Whether anybody could ever read them: more does not fit into an answer of the API.
+    /// Whether the API could ever show them: more does not fit into one of its answers.
     #[must_use]
     pub const fn is_readable(&self) -> bool {
         self.json_bytes <= limits::DRAFT_JSON_BYTES
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_unpack_to_more_than_was_said_are_refused() {
+    fn bytes_that_unpack_to_more_than_expected_are_refused() {
         let draft = Draft::of(vec![a_mask(3_000)]);
         let packed = draft.large().unwrap().unwrap();
         let length = packed.bytes.len() as u64;

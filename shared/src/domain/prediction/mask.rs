@@ -1,7 +1,7 @@
 //! A mask that a model gives as a PNG picture: any pixel that is not zero is foreground (contract, D29).
 //!
-//! The picture is a stranger's. Its header is judged before anything is made room for, rows are unpacked one at a
-//! time, and of each pixel one bit is kept.
+//! The file is not trusted. Its header is checked before memory is allocated, rows are unpacked one at a time, and of each pixel
+//! one bit is kept.
 
 use std::io::Cursor;
 
@@ -29,7 +29,7 @@ pub enum BadPng {
     /// Not the item's.
     #[error("Has {0} x {1} pixels, and the item {2} x {3}.")]
     Size(u32, u32, u32, u32),
-    /// The item is larger than anybody's mask.
+    /// The item is larger than any mask that is read.
     #[error("Has more than {} megapixels.", limits::MASK_PIXELS / 1_000_000)]
     Pixels,
     /// A palette, colours or transparency.
@@ -128,7 +128,7 @@ impl Bits {
 fn pack(row: &[u8], depth: usize, packed: &mut Vec<u8>) {
     packed.clear();
     let byte = |samples: &mut dyn Iterator<Item = bool>| {
-        samples.enumerate().fold(0u8, |byte, (place, marked)| byte | (u8::from(marked) << (7 - place)))
+        samples.enumerate().fold(0u8, |byte, (index, marked)| byte | (u8::from(marked) << (7 - index)))
     };
     match depth {
         16 => packed.extend(row.chunks(16).map(|eight| byte(&mut eight.chunks(2).map(|two| two != [0, 0])))),
@@ -156,8 +156,8 @@ mod tests {
         let bits = depth as usize;
         let pack = |row: &[u16]| -> Vec<u8> {
             let mut bytes = vec![0u8; (row.len() * bits).div_ceil(8)];
-            for (place, bit) in row.iter().flat_map(|s| (0..bits).rev().map(move |n| s >> n & 1)).enumerate() {
-                bytes[place / 8] |= (bit as u8) << (7 - place % 8);
+            for (index, bit) in row.iter().flat_map(|s| (0..bits).rev().map(move |n| s >> n & 1)).enumerate() {
+                bytes[index / 8] |= (bit as u8) << (7 - index % 8);
             }
             bytes
         };
@@ -186,7 +186,7 @@ mod tests {
         let Mask::CocoRle { size: [height, width], counts } = mask;
         let runs = rle::runs(counts).map(Result::unwrap).enumerate();
         let columns: Vec<bool> =
-            runs.flat_map(|(place, run)| std::iter::repeat_n(place % 2 == 1, run as usize)).collect();
+            runs.flat_map(|(index, run)| std::iter::repeat_n(index % 2 == 1, run as usize)).collect();
         let (height, width) = (*height as usize, *width as usize);
         (0..height * width).map(|n| columns[n % width * height + n / width]).collect()
     }
@@ -313,11 +313,11 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(mut bytes in any::<Vec<u8>>(), cut in 0usize..80, place in 0usize..80) {
+        fn any_bytes_are_read_without_panic(mut bytes in any::<Vec<u8>>(), cut in 0usize..80, index in 0usize..80) {
             let _ = of_png(&bytes, size(4, 3));
             let mut file = a_png(4, 3, BitDepth::Eight, &[9; 12]);
             file.truncate(cut);
-            if let Some(byte) = file.get_mut(place) {
+            if let Some(byte) = file.get_mut(index) {
                 *byte ^= bytes.pop().unwrap_or(1);
             }
             let _ = of_png(&file, size(4, 3));

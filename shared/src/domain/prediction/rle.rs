@@ -3,7 +3,7 @@
 //! A mask is a list of run lengths, column by column, that alternate and begin with background. In the string,
 //! a run is five bits per character, lowest first, offset 48; bit 6 says that more follow, and the highest bit
 //! of the last five is the sign. From the fourth run on, what is written is the difference from the run two
-//! before: neighbouring columns look alike, so differences are short.
+//! before: neighbouring columns are alike, so differences are short.
 //!
 //! Runs are read one at a time and never collected: a string may say more than memory holds.
 
@@ -71,9 +71,9 @@ fn number(first: u8, rest: &mut impl Iterator<Item = u8>) -> Result<i64, BadRuns
 pub fn encode(runs: impl IntoIterator<Item = u64>) -> String {
     let mut counts = String::new();
     let (mut last, mut second_last) = (0i64, 0i64);
-    for (place, run) in runs.into_iter().enumerate() {
+    for (index, run) in runs.into_iter().enumerate() {
         let run = run.cast_signed();
-        let mut number = if place > 2 { run.wrapping_sub(second_last) } else { run };
+        let mut number = if index > 2 { run.wrapping_sub(second_last) } else { run };
         (second_last, last) = (last, run);
         loop {
             let five = (number & 0x1f) as u8;
@@ -89,16 +89,16 @@ pub fn encode(runs: impl IntoIterator<Item = u64>) -> String {
     counts
 }
 
-/// Whether runs are a mask of so many pixels with at least one of them marked.
+/// Whether runs are a mask of `pixels` pixels, at least one of them marked.
 ///
 /// # Errors
 /// The first [`BadRuns`] there is; reading stops as soon as there are more runs than pixels.
 pub fn check(runs: impl IntoIterator<Item = Result<u64, BadRuns>>, pixels: u64) -> Result<(), BadRuns> {
     let (mut sum, mut marked) = (0u64, false);
-    for (place, run) in runs.into_iter().enumerate() {
+    for (index, run) in runs.into_iter().enumerate() {
         let run = run?;
         sum = sum.checked_add(run).filter(|sum| *sum <= pixels).ok_or(BadRuns::Sum)?;
-        marked |= place % 2 == 1 && run > 0;
+        marked |= index % 2 == 1 && run > 0;
     }
     match sum == pixels {
         false => Err(BadRuns::Sum),

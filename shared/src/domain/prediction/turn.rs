@@ -134,7 +134,7 @@ impl Orientation {
 fn turn_point([x, y]: [f64; 2], orientation: Orientation, size: Size) -> [f64; 2] {
     let [x, y] = if orientation.swaps_sides() { [y, x] } else { [x, y] };
     let (flips_x, flips_y) = orientation.flips();
-    let flipped = |flips: bool, place: f64, end: u32| if flips { f64::from(end) - place } else { place };
+    let flipped = |flips: bool, at: f64, end: u32| if flips { f64::from(end) - at } else { at };
     [flipped(flips_x, x, size.width), flipped(flips_y, y, size.height)]
 }
 
@@ -191,13 +191,13 @@ impl Corners {
         let height = u64::from(size.height);
         let mut corners = Self { height, found: Vec::new(), column: 0, edges: Vec::new(), edges_before: Vec::new() };
         let (mut end, mut pending) = (0u64, None::<(u64, u64)>);
-        for (place, run) in rle::runs(counts).map_while(Result::ok).enumerate() {
-            if place >= RUNS {
+        for (index, run) in rle::runs(counts).map_while(Result::ok).enumerate() {
+            if index >= RUNS {
                 return Err(TooIntricate);
             }
             let start = end;
             end += run;
-            if place % 2 == 0 || run == 0 {
+            if index % 2 == 0 || run == 0 {
                 continue;
             }
             pending = match pending {
@@ -262,8 +262,8 @@ impl Corners {
 }
 
 /// Sides have far fewer pixels ([`limits::PIXELS_PER_SIDE`](crate::domain::limits::PIXELS_PER_SIDE)).
-fn pixel(place: u64) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
+fn pixel(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// What is in one of two sorted lists and not in the other.

@@ -41,29 +41,68 @@ pub struct AutoLabel {
     pub max_items_per_day: u32,
 }
 
+/// How uploads are to be labeled. It is replaced as a whole: what is not sent is as by default.
+#[derive(ToSchema)]
+pub struct NewAutoLabel {
+    /// `false` turns it off.
+    #[schema(value_type = Option<bool>, default = true)]
+    enabled: bool,
+    /// As of a job.
+    provider_id: Option<ProviderUid>,
+    /// As of a job.
+    model_type: Option<ModelType>,
+    #[schema(value_type = Option<f64>, minimum = 0.0, maximum = 1.0, default = 0.5)]
+    confidence_threshold: f64,
+    /// Labels to keep; empty: all of the project.
+    #[schema(value_type = Option<Vec<String>>, default = json!([]), max_items = 1_000)]
+    labels: Vec<String>,
+    /// Seconds without an upload before a job starts.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 900, default = 60)]
+    quiet_seconds: u32,
+    /// Items that these jobs send to the model in a day, UTC.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000, default = 10_000)]
+    max_items_per_day: u32,
+}
+
+impl NewAutoLabel {
+    fn read(sent: Map<String, Value>) -> Result<Self, Error> {
+        let mut fields = Fields::of(format!("{FIELD}."), sent);
+        let per_day = fields::whole(1, limits::UPLOADS_PER_DAY);
+        let new = Self {
+            enabled: fields.optional("enabled", fields::boolean).unwrap_or(true),
+            provider_id: fields.optional("provider_id", provider_id),
+            model_type: fields.optional("model_type", ModelType::read),
+            confidence_threshold: fields
+                .optional("confidence_threshold", fields::fraction)
+                .unwrap_or(CONFIDENCE_THRESHOLD),
+            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            quiet_seconds: fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60),
+            max_items_per_day: fields.optional("max_items_per_day", per_day).unwrap_or(10_000),
+        };
+        fields.finish()?;
+        Ok(new)
+    }
+}
+
+fn provider_id(value: Value) -> Result<ProviderUid, String> {
+    ProviderUid::parse(&fields::text(1, 64)(value)?).map_err(|_| "Must be the uid of a provider.".to_owned())
+}
+
 impl AutoLabel {
-    /// Reads the setting: `None` turns it off. What is not sent is as by default, not as before: it is replaced as a whole.
+    /// Reads the setting: `None` turns it off.
     ///
     /// # Errors
     /// `Validation` with every complaint.
     pub fn read(sent: Map<String, Value>) -> Result<Option<Self>, Error> {
-        let mut fields = Fields::of(format!("{FIELD}."), sent);
-        let enabled = fields.optional("enabled", fields::boolean).unwrap_or(true);
-        let provider_id = fields.optional("provider_id", |value| {
-            let text = fields::text(1, 64)(value)?;
-            ProviderUid::parse(&text).map_err(|_| "Must be the uid of a provider.".to_owned())
-        });
-        let model_type = fields.optional("model_type", ModelType::read);
-        let confidence_threshold =
-            fields.optional("confidence_threshold", fields::fraction).unwrap_or(CONFIDENCE_THRESHOLD);
-        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
-        let quiet_seconds = fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60);
-        let per_day = fields::whole(1, limits::UPLOADS_PER_DAY);
-        let max_items_per_day = fields.optional("max_items_per_day", per_day).unwrap_or(10_000);
-        fields.finish()?;
-        let model_type = model_type.or_else(|| ModelType::default_without(provider_id.as_ref()));
-        let setting = Self { provider_id, model_type, confidence_threshold, labels, quiet_seconds, max_items_per_day };
-        Ok(enabled.then_some(setting))
+        let new = NewAutoLabel::read(sent)?;
+        Ok(new.enabled.then(|| Self {
+            provider_id: new.provider_id,
+            model_type: new.model_type.or_else(|| ModelType::default_without(new.provider_id.as_ref())),
+            confidence_threshold: new.confidence_threshold,
+            labels: new.labels,
+            quiet_seconds: new.quiet_seconds,
+            max_items_per_day: new.max_items_per_day,
+        }))
     }
 
     /// What its jobs are asked for, as a client would.

@@ -13,7 +13,7 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid};
 use crate::domain::job::JobRequest;
 use crate::domain::{Error, Timestamp, limits, unicode};
-use auto_label::{AutoLabel, AutoLabelPause};
+use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
 
 /// The statuses of the original (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -84,15 +84,9 @@ impl Project {
     /// # Errors
     /// `MalformedBody`; `Validation` with every complaint.
     pub fn read(body: &[u8], organization: OrganizationUid, now: Timestamp) -> Result<Self, Error> {
-        let mut fields = Fields::of_body(body)?;
-        let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
-        let labels = fields.optional("labels", fields::labels).unwrap_or_default();
-        let label_prompts = label_prompts(&mut fields).unwrap_or_default();
-        let auto_label_on_upload = auto_label(&mut fields).flatten();
-        fields.finish()?;
-        let uid = ProjectUid::at(now);
+        let NewProject { name, labels, label_prompts, auto_label_on_upload } = NewProject::read(body)?;
         Ok(Self {
-            uid,
+            uid: ProjectUid::at(now),
             organization,
             name,
             status: ProjectStatus::Active,
@@ -203,18 +197,52 @@ impl Project {
     }
 }
 
-/// What a change call asks for: what is not sent stays.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a new project is made of.
+// The body of a create call.
+#[derive(ToSchema)]
+pub struct NewProject {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    /// The label set; empty: any label.
+    #[schema(value_type = Option<Vec<String>>, max_items = 1_000)]
+    labels: Vec<String>,
+    /// What a model is asked to find under a label, sent to it as `prompts` beside `labels`: by label, or as the list of pairs in
+    /// which it is shown. Each must differ from the others, and from other labels.
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    label_prompts: BTreeMap<String, String>,
+    #[schema(value_type = Option<NewAutoLabel>)]
+    auto_label_on_upload: Option<AutoLabel>,
+}
+
+impl NewProject {
+    fn read(body: &[u8]) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let new = Self {
+            name: fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default(),
+            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            label_prompts: label_prompts(&mut fields).unwrap_or_default(),
+            auto_label_on_upload: auto_label(&mut fields).flatten(),
+        };
+        fields.finish()?;
+        Ok(new)
+    }
+}
+
+/// What a project can be changed to. Fields that are not sent stay.
+// The body of a change call. Any status may follow any: the owner decides, and a running job is not touched.
+// `auto_label_on_upload` is `Some(None)` if it is turned off.
+#[expect(missing_docs, reason = "a doc comment would be a description on the wire, where these fields have none")]
+#[derive(Clone, Debug, Default, PartialEq, ToSchema)]
 pub struct ProjectChange {
-    /// Another name.
+    #[schema(min_length = 1, max_length = 255)]
     pub name: Option<String>,
     /// Another label set; jobs that run keep theirs.
+    #[schema(max_items = 1_000)]
     pub labels: Option<Vec<String>>,
-    /// Other prompts, all of them; jobs that run keep theirs.
+    /// Replaces all of them; jobs that run keep theirs.
     pub label_prompts: Option<BTreeMap<String, String>>,
-    /// Another status. Any: the owner decides, and a job that runs is not touched.
     pub status: Option<ProjectStatus>,
-    /// Another way to label uploads; `Some(None)`: none any more.
+    #[schema(value_type = Option<NewAutoLabel>)]
     pub auto_label_on_upload: Option<Option<AutoLabel>>,
 }
 

@@ -5,6 +5,7 @@ pub mod pace;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
@@ -33,6 +34,91 @@ fn config(
     endpoint_url: impl FnOnce(Value) -> Result<String, String>,
 ) -> Option<(Connection, Credentials)> {
     Connection::read(kind, config, endpoint_url).map_err(|error| fields.absorb(Err(error))).ok()
+}
+
+/// A provider as it is created.
+// The body of a create call (contract, 8.2).
+#[derive(ToSchema)]
+pub struct NewProvider {
+    #[schema(min_length = 1, max_length = 255)]
+    name: String,
+    #[expect(dead_code, reason = "the connection has it")]
+    provider_type: ProviderType,
+    /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`, `target_model` (of a
+    /// multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both:
+    /// `response_format` (`annotations`, `huggingface_object_detection`, `coco_results` or `torchserve_object_detector`),
+    /// `request_format` (`avala` or `huggingface`; without it, as the `response_format` has it), `coordinates` (`pixels`,
+    /// `normalized`: 0 to 1, or `percent`: 0 to 100; of boxes, polygons and polylines), `label_map` (an object of project labels by
+    /// model labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they
+    /// are stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
+    /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
+    #[schema(value_type = Object)]
+    config: (Connection, Credentials),
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    #[schema(value_type = Option<bool>, default = true)]
+    is_active: bool,
+    /// The only project that may use it; without it, all of the organization's.
+    project: Option<ProjectUid>,
+}
+
+impl NewProvider {
+    fn read(body: &[u8], endpoint_url: impl FnOnce(Value) -> Result<String, String>) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
+        let kind = fields.required("provider_type", ProviderType::read);
+        let sent = fields.required("config", fields::object);
+        let read = kind.zip(sent).and_then(|(kind, sent)| config(&mut fields, kind, sent, endpoint_url));
+        let description = fields.optional("description", description);
+        let is_active = fields.optional("is_active", fields::boolean).unwrap_or(true);
+        let project = fields.optional("project", project);
+        fields.finish()?;
+        let read = kind.zip(read).ok_or_else(|| Error::internal("a config without complaint or value"));
+        read.map(|(provider_type, config)| Self { name, provider_type, config, description, is_active, project })
+    }
+}
+
+/// What is changed about a provider; what is not sent stays.
+// The body of an update call. It replaces `config` as a whole (contract, D17).
+#[derive(ToSchema)]
+pub struct ProviderChange {
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// Another one requires a `config`.
+    #[expect(dead_code, reason = "the connection has it")]
+    provider_type: Option<ProviderType>,
+    /// Replaces the whole `config`. A `********` in it stands for the value that is stored, as long as the endpoint's host stays.
+    #[schema(value_type = Option<Object>)]
+    config: Option<(Connection, Credentials)>,
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    is_active: Option<bool>,
+    project: Option<ProjectUid>,
+}
+
+impl ProviderChange {
+    /// `before` is the type of the provider without the change.
+    fn read(
+        body: &[u8],
+        before: ProviderType,
+        endpoint_url: impl FnOnce(Value) -> Result<String, String>,
+    ) -> Result<Self, Error> {
+        let mut fields = Fields::of_body(body)?;
+        let name = fields.optional("name", fields::text(1, limits::NAME_CHARS));
+        let provider_type = fields.optional("provider_type", ProviderType::read);
+        let kind = provider_type.unwrap_or(before);
+        let sent = if kind == before {
+            fields.optional("config", fields::object)
+        } else {
+            fields.required("config", fields::object)
+        };
+        let config = sent.and_then(|sent| config(&mut fields, kind, sent, endpoint_url));
+        let description = fields.optional("description", description);
+        let is_active = fields.optional("is_active", fields::boolean);
+        let project = fields.optional("project", project);
+        fields.finish()?;
+        Ok(Self { name, provider_type, config, description, is_active, project })
+    }
 }
 
 /// A provider.
@@ -75,16 +161,8 @@ impl InferenceProvider {
         now: Timestamp,
         endpoint_url: impl FnOnce(Value) -> Result<String, String>,
     ) -> Result<(Self, Credentials), Error> {
-        let mut fields = Fields::of_body(body)?;
-        let name = fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default();
-        let kind = fields.required("provider_type", ProviderType::read);
-        let sent = fields.required("config", fields::object);
-        let read = kind.zip(sent).and_then(|(kind, sent)| config(&mut fields, kind, sent, endpoint_url));
-        let description = fields.optional("description", description);
-        let is_active = fields.optional("is_active", fields::boolean).unwrap_or(true);
-        let project = fields.optional("project", project);
-        fields.finish()?;
-        let (connection, credentials) = read.ok_or_else(|| Error::internal("a config without complaint or value"))?;
+        let NewProvider { name, config: (connection, credentials), description, is_active, project, .. } =
+            NewProvider::read(body, endpoint_url)?;
         let provider = Self {
             uid: ProviderUid::at(now),
             organization,
@@ -112,26 +190,14 @@ impl InferenceProvider {
         now: Timestamp,
         endpoint_url: impl FnOnce(Value) -> Result<String, String>,
     ) -> Result<(Self, Option<Credentials>), Error> {
-        let mut fields = Fields::of_body(body)?;
-        let name = fields.optional("name", fields::text(1, limits::NAME_CHARS));
-        let kind = fields.optional("provider_type", ProviderType::read).unwrap_or(self.connection.kind());
-        let sent = if kind == self.connection.kind() {
-            fields.optional("config", fields::object)
-        } else {
-            fields.required("config", fields::object)
-        };
-        let read = sent.and_then(|sent| config(&mut fields, kind, sent, endpoint_url));
-        let description = fields.optional("description", description);
-        let is_active = fields.optional("is_active", fields::boolean);
-        let project = fields.optional("project", project);
-        fields.finish()?;
-        let (connection, credentials) = read.unzip();
+        let change = ProviderChange::read(body, self.connection.kind(), endpoint_url)?;
+        let (connection, credentials) = change.config.unzip();
         let changed = Self {
-            name: name.unwrap_or(self.name),
+            name: change.name.unwrap_or(self.name),
             connection: connection.unwrap_or(self.connection),
-            description: description.or(self.description),
-            is_active: is_active.unwrap_or(self.is_active),
-            project: project.or(self.project),
+            description: change.description.or(self.description),
+            is_active: change.is_active.unwrap_or(self.is_active),
+            project: change.project.or(self.project),
             updated_at: change_time(self.updated_at, now),
             ..self
         };

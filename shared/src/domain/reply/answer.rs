@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::frame::Frame;
 use super::part::{self, Part, Shape};
+use super::pixel_space::PixelSpace;
 use super::{BadAnswer, Broken, Corrected, Decoded, NOTES, Object, Picture, Read, foreign};
 use crate::domain::job::failure::NoteCode;
 use crate::domain::json::{self, Bounded};
@@ -25,7 +25,7 @@ where
     D: Deserializer<'de, Error = serde_json::Error>,
 {
     let mut collector = Collector::new(reading, size);
-    let walked = Walk { collector: &mut collector, place: Place::Answer }.deserialize(json);
+    let walked = Walk { collector: &mut collector, target: Target::Reply }.deserialize(json);
     match walked {
         Ok(()) => collector.finish(),
         Err(error) if error.is_data() => Err(BadAnswer::TooManyParts(collector.here())),
@@ -46,7 +46,7 @@ enum Form {
 struct Collector<'a> {
     reading: &'a Reading,
     size: Option<Size>,
-    frame: Option<Frame>,
+    space: Option<PixelSpace>,
     form: Form,
     decoded: Decoded,
     count: usize,
@@ -58,8 +58,8 @@ struct Collector<'a> {
 impl<'a> Collector<'a> {
     fn new(reading: &'a Reading, size: Option<Size>) -> Self {
         let room = limits::ATTRIBUTES_MEMORY;
-        let frame = size.map(|size| Frame::new(size, reading.coordinates));
-        Self { reading, size, frame, form: Form::Other, decoded: Decoded::default(), count: 0, unnoted: 0, room }
+        let space = size.map(|size| PixelSpace::new(size, reading.coordinates));
+        Self { reading, size, space, form: Form::Other, decoded: Decoded::default(), count: 0, unnoted: 0, room }
     }
 
     /// Other servers' lists stand alone, or under the agreed key.
@@ -79,7 +79,7 @@ impl<'a> Collector<'a> {
                 if let Some(clamped) = clamped {
                     self.correct(NoteCode::ConfidenceClamped, clamped);
                 }
-                if let Some(path) = self.frame.as_ref().and_then(Frame::take_cut) {
+                if let Some(path) = self.space.as_ref().and_then(PixelSpace::take_cut) {
                     let message = "Was cut to the picture, by more than a pixel.".into();
                     self.correct(NoteCode::GeometryClipped, Broken { path: path.into(), message });
                 }
@@ -98,7 +98,7 @@ impl<'a> Collector<'a> {
                 dropped.into_iter().chain(unkept).for_each(|attributes| self.note(attributes));
             }
             Err(part) => {
-                self.frame.as_ref().map(Frame::take_cut);
+                self.space.as_ref().map(PixelSpace::take_cut);
                 self.note(part);
             }
         }
@@ -121,10 +121,10 @@ impl<'a> Collector<'a> {
 
     fn part(&self, part: Value) -> Read<Part> {
         match self.reading.response_format {
-            ResponseFormat::Annotations => part::annotation(part, self.frame.as_ref()),
-            ResponseFormat::HuggingfaceObjectDetection => foreign::detection(part, self.frame.as_ref()),
-            ResponseFormat::CocoResults => foreign::coco_result(part, self.frame.as_ref()),
-            ResponseFormat::TorchserveObjectDetector => foreign::torchserve_detection(part, self.frame.as_ref()),
+            ResponseFormat::Annotations => part::annotation(part, self.space.as_ref()),
+            ResponseFormat::HuggingfaceObjectDetection => foreign::detection(part, self.space.as_ref()),
+            ResponseFormat::CocoResults => foreign::coco_result(part, self.space.as_ref()),
+            ResponseFormat::TorchserveObjectDetector => foreign::torchserve_detection(part, self.space.as_ref()),
         }
     }
 
@@ -156,8 +156,8 @@ impl<'a> Collector<'a> {
 
     fn finish(self) -> Result<Decoded, BadAnswer> {
         let stands_alone = self.stands_alone();
-        let Self { form, mut decoded, count, unnoted, reading, frame, .. } = self;
-        decoded.looks = frame.and_then(|frame| frame.looks());
+        let Self { form, mut decoded, count, unnoted, reading, space, .. } = self;
+        decoded.likely_unit = space.and_then(|space| space.likely_unit());
         let name = match form {
             Form::List(name) => name,
             Form::Object => return Err(BadAnswer::MissingArray(reading.response_key.clone())),
@@ -178,17 +178,18 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// Where the walk is.
+/// What the walk reads.
 #[derive(Clone, Copy)]
-enum Place {
-    Answer,
-    /// Under the agreed key.
-    Value,
+enum Target {
+    /// The whole reply.
+    Reply,
+    /// The value under the agreed key.
+    List,
 }
 
 struct Walk<'a, 'b> {
     collector: &'a mut Collector<'b>,
-    place: Place,
+    target: Target,
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_, '_> {
@@ -231,12 +232,12 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        if matches!(self.place, Place::Answer) {
+        if matches!(self.target, Target::Reply) {
             self.collector.form = Form::Object;
         }
         while let Some(name) = members.next_key::<String>()? {
-            if matches!(self.place, Place::Answer) && name == self.collector.reading.response_key {
-                members.next_value_seed(Walk { collector: &mut *self.collector, place: Place::Value })?;
+            if matches!(self.target, Target::Reply) && name == self.collector.reading.response_key {
+                members.next_value_seed(Walk { collector: &mut *self.collector, target: Target::List })?;
             } else {
                 members.next_value::<IgnoredAny>()?;
             }
@@ -246,10 +247,10 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<(), A::Error> {
         let collector = self.collector;
-        match self.place {
-            Place::Value => collector.begin(collector.reading.response_key.clone()),
-            Place::Answer if collector.stands_alone() => collector.begin(String::new()),
-            Place::Answer => {
+        match self.target {
+            Target::List => collector.begin(collector.reading.response_key.clone()),
+            Target::Reply if collector.stands_alone() => collector.begin(String::new()),
+            Target::Reply => {
                 while parts.next_element::<IgnoredAny>()?.is_some() {}
                 return Ok(());
             }

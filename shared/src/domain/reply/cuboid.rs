@@ -19,7 +19,7 @@ pub(super) fn read(part: &mut Object) -> Read<Cuboid> {
         Some(coordinates) => fields::object(coordinates).or_else(|message| broken("coordinates", message))?,
         None => Object::new(),
     };
-    // Both places are accepted: inside `coordinates`, and beside `type` (contract, D30).
+    // Both are accepted: members of `coordinates`, and members beside `type` (contract, D30).
     let mut member = |name: &str| {
         let inner = take(&mut coordinates, name).map(|value| (value, format!("coordinates.{name}")));
         match inner.or_else(|| Some((take(part, name)?, name.to_owned()))) {

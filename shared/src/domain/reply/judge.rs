@@ -1,8 +1,7 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
 use crate::domain::job::JobSpec;
-use crate::domain::job::failure::Failure;
-use crate::domain::job::failure::FailureCode;
+use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::job::outcome::{Outcome, SkipReason};
 use crate::domain::limits;
 use crate::domain::prediction::Prediction;
@@ -11,8 +10,8 @@ use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::reply::Decoded;
 use crate::domain::unicode;
 
-/// Gives labels that the job names the form in which it does. So do the prompts of its labels: a model of open vocabulary may say what
-/// it was asked for.
+/// Gives labels the form in which the job names them. Prompts become their labels: a model of open vocabulary may answer with the
+/// prompt.
 pub fn in_the_jobs_words(spec: &JobSpec, answer: &mut Decoded) {
     let is_plain = spec.wanted.iter().chain(spec.options.label_thresholds.keys()).all(|label| label.is_ascii());
     let named = |label: &str| {
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_nobody_asked_for_are_dropped() {
+    fn labels_that_the_job_does_not_want_are_dropped() {
         let answer = [prediction("car", 0.9), prediction("tree", 0.9)];
 
         assert_eq!(judge(&spec(0.5, &["car"]), &answer), Outcome::Successful(Draft::of(vec![prediction("car", 0.9)])));
@@ -142,15 +141,15 @@ mod tests {
 
     #[test]
     fn labels_come_in_the_form_in_which_the_job_names_them() {
-        let words = |spec: &JobSpec, said: &[&str]| {
-            let predictions = said.iter().map(|label| prediction(label, 0.9)).collect();
+        let words = |spec: &JobSpec, labels: &[&str]| {
+            let predictions = labels.iter().map(|label| prediction(label, 0.9)).collect();
             let mut answer = Decoded { predictions, ..Decoded::default() };
             in_the_jobs_words(spec, &mut answer);
             answer.predictions.into_iter().map(|prediction| prediction.label).collect::<Vec<_>>()
         };
         let (composed, decomposed) = ("vélo", "ve\u{301}lo");
-        for (wanted, said) in [(composed, decomposed), (decomposed, composed), ("\u{212a}", "K"), ("K", "\u{212a}")] {
-            assert_eq!(words(&spec(0.5, &["car", wanted]), &[said, "car", "Car"]), [wanted, "car", "Car"]);
+        for (wanted, label) in [(composed, decomposed), (decomposed, composed), ("\u{212a}", "K"), ("K", "\u{212a}")] {
+            assert_eq!(words(&spec(0.5, &["car", wanted]), &[label, "car", "Car"]), [wanted, "car", "Car"]);
         }
         let mut by_threshold = spec(0.5, &[]);
         by_threshold.options.label_thresholds = BTreeMap::from([(decomposed.to_owned(), 0.9)]);
@@ -162,12 +161,12 @@ mod tests {
 
     #[test]
     fn an_unwanted_label_of_every_item_is_among_the_most_frequent_however_many_each_has() {
-        let said = |others: &str| {
+        let counted = |others: &str| {
             let others = (0..2 * limits::DROPPED_LABELS).map(|number| prediction(&format!("{others}{number}"), 0.9));
             let predictions = others.chain([prediction("zebra", 0.9), prediction("car", 0.9)]).collect();
             unwanted(&spec(0.5, &["car"]), &Decoded { predictions, ..Decoded::default() })
         };
-        let items = [said("a"), said("b")];
+        let items = [counted("a"), counted("b")];
 
         let summed = LabelCount::sum(items.iter().flatten().map(LabelCount::pair), limits::DROPPED_LABELS);
 

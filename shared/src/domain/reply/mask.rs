@@ -2,16 +2,16 @@
 
 use serde_json::Value;
 
-use super::frame::Frame;
 use super::part::{Shape, text};
+use super::pixel_space::PixelSpace;
 use super::{Broken, Object, Read, broken, required, take};
 use crate::domain::prediction::rle;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::{Geometry, Mask};
 use crate::domain::{fields, limits};
 
-pub(super) fn read(part: &mut Object, frame: &Frame) -> Read<Shape> {
-    let item = frame.size;
+pub(super) fn read(part: &mut Object, space: &PixelSpace) -> Read<Shape> {
+    let item = space.size;
     let mut mask = match take(part, "mask") {
         Some(Value::String(counts)) => return checked("mask", counts, item).map(Shape::Known),
         Some(Value::Object(mask)) => mask,
@@ -19,7 +19,7 @@ pub(super) fn read(part: &mut Object, frame: &Frame) -> Read<Shape> {
         None => return Err(required("mask")),
     };
     match mask.get("format").and_then(Value::as_str) {
-        Some("coco_rle") => runs(mask, "mask", frame).map(Shape::Known),
+        Some("coco_rle") => runs(mask, "mask", space).map(Shape::Known),
         Some("png_url") => match text(&mut mask, "url", limits::FILE_URL_CHARS) {
             Ok(url) => Ok(Shape::Picture { url, size: item }),
             Err(Broken { message, .. }) => broken("mask.url", message),
@@ -29,8 +29,8 @@ pub(super) fn read(part: &mut Object, frame: &Frame) -> Read<Shape> {
 }
 
 /// COCO's run lengths, `{"size", "counts"}`; `path` leads to them.
-pub(super) fn runs(mut mask: Object, path: &str, frame: &Frame) -> Read<Geometry> {
-    let item = frame.size;
+pub(super) fn runs(mut mask: Object, path: &str, space: &PixelSpace) -> Read<Geometry> {
+    let item = space.size;
     let sides = match mask.get("size").and_then(Value::as_array).map(Vec::as_slice) {
         Some([one, other]) => fields::whole_number(one).zip(fields::whole_number(other)),
         _ => None,

@@ -1,17 +1,17 @@
-//! Reading a model's answer: what is well formed becomes predictions, what is not is dropped and said so.
+//! Reads a model's reply: well-formed parts become predictions, the others are dropped, with a note.
 //!
 //! The shape is the contract's, section 10.3 with D28 to D30, or one of two that other servers speak ([`ResponseFormat`]).
-//! Models are strangers: nothing they send may panic, grow without bound or put text of theirs into an error message.
+//! A model is not trusted: nothing that it sends may panic, grow without bound or get into an error message.
 //!
 //! Rules that the contract leaves to us:
-//! - Points outside the picture move to its border. That bends a shape that crosses the border, but keeps its
-//!   points in place and in number; cutting it would make several rings of one. A shape that lies beyond one side
-//!   altogether would become a line on the border: it is malformed.
+//! - Points outside the picture move to its border. That bends a shape that crosses the border, but keeps the number and
+//!   order of its points; cutting it would make several rings of one. A shape that lies beyond one side altogether would become a
+//!   line on the border: it is malformed.
 //! - Kinds measured in pixels are malformed on items that have none. A cuboid fits any item.
 //! - `attributes` that cannot be kept are dropped alone; the prediction stays.
 //! - A string that is no text costs its prediction (or its attributes), not the answer: see [`json::text`].
 //! - A confidence a hair above 1 or below 0 is 1 or 0, and noted. So is what is cut to the picture by more than a pixel.
-//!   Nothing else is corrected: what looks wrong is noted and read as it is (docs/decisions/0024).
+//!   Nothing else is corrected: what seems wrong is noted and read as it is (docs/decisions/0024).
 //!
 //! Reading a prediction that this module wrote gives the same prediction: a draft may pass here twice.
 //!
@@ -22,10 +22,10 @@ pub mod judge;
 mod answer;
 mod cuboid;
 mod foreign;
-mod frame;
 mod mask;
 mod numbers;
 mod part;
+mod pixel_space;
 mod points;
 mod rect;
 #[cfg(test)]
@@ -42,7 +42,7 @@ use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::turn_upright;
 use crate::domain::prediction::{Geometry, Mask, Prediction};
-use crate::domain::provider::connection::Reading;
+use crate::domain::provider::connection::{Coordinates, Reading};
 use crate::domain::{json, limits};
 
 /// Notes of dropped parts that are kept; the rest is counted.
@@ -51,22 +51,21 @@ const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
 const CERTAIN: f64 = 1.0;
 const NO_TEXT: &str = "Is not text: it has half of a surrogate pair, or bytes that are not UTF-8.";
 
-use frame::Frame;
-pub use frame::Looks;
+use pixel_space::PixelSpace;
 
-/// What an answer says, part by part.
+/// A reply, read.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decoded {
     /// What is well formed, in the model's order.
     pub predictions: Vec<Prediction>,
-    /// What is well formed but for a mask that nobody has seen yet: see [`Decoded::complete`].
+    /// What is well formed but for a mask that is not fetched yet: see [`Decoded::complete`].
     pub pictures: Vec<Picture>,
     /// A sentence for each part that is not, with its path: `annotations[2].coordinates.width: Must be greater than 0.`
     pub dropped: Vec<String>,
-    /// What was corrected: of each code the first, and how often.
+    /// What was corrected, by code.
     pub corrected: Vec<Corrected>,
-    /// How its coordinates look; `None`: there are none, or they cannot tell.
-    pub looks: Option<Looks>,
+    /// The unit that its coordinates seem to have if they are read as pixels. `None`: there are none, or too few to judge.
+    pub likely_unit: Option<Coordinates>,
 }
 
 /// A kind of correction in an answer.
@@ -83,7 +82,7 @@ pub struct Corrected {
 /// A prediction whose mask is a picture on the web (contract, D29).
 #[derive(Debug, PartialEq)]
 pub struct Picture {
-    /// Where the mask is: a stranger's word, so far.
+    /// Where the mask is. Not checked yet.
     pub url: String,
     /// The item's, which the mask must have.
     pub size: Size,
@@ -98,13 +97,13 @@ pub struct Picture {
     before: usize,
 }
 
-/// An answer that is no answer: the item fails.
+/// A reply that cannot be used: the item fails.
 #[derive(Debug, thiserror::Error)]
 pub enum BadAnswer {
     /// Also a number beyond what 64 bits hold, such as `1e999`: the parser knows no infinity.
     #[error("The model's answer is not JSON (line {}, column {}).", .0.line(), .0.column())]
     NotJson(#[source] serde_json::Error),
-    /// It may be JSON, but nobody could keep it in memory.
+    /// It may be JSON, but a prediction of it takes more memory than is allowed.
     #[error("The model's answer has a prediction with too many parts to be read: {0}.")]
     TooManyParts(String),
     /// JSON, but a list or a plain value.
@@ -134,7 +133,7 @@ pub fn decode(body: &[u8], reading: &Reading, size: Option<Size>) -> Result<Deco
     let decoded = answer::read(&mut json, reading, size)
         .and_then(|decoded| json.end().map(|()| decoded).map_err(BadAnswer::NotJson));
     match decoded {
-        // In marked text the place of an error is another one.
+        // In marked text an error has another line and column.
         Err(BadAnswer::NotJson(error)) if matches!(text, Cow::Owned(_)) => {
             Err(BadAnswer::NotJson(serde_json::from_slice::<IgnoredAny>(body).err().unwrap_or(error)))
         }
@@ -149,8 +148,8 @@ pub fn path_of(note: &str) -> Option<&str> {
 }
 
 impl Decoded {
-    /// Puts fetched masks where the model has them, and notes those that could not be had. `masks` are in the order of
-    /// `pictures`, a sentence where there is none; `None` is what nobody asked for: it is left out.
+    /// Inserts fetched masks at the positions that the model gave them, and notes those that could not be fetched. `masks` are in
+    /// the order of `pictures`, with a sentence where there is none. `None` was not to be fetched, and is left out.
     ///
     /// # Errors
     /// `NothingWellFormed`.
@@ -190,15 +189,15 @@ impl Decoded {
         self.unless_nothing_is_left()
     }
 
-    /// What is to be said about it beside what was dropped: a sentence for each code.
+    /// What was corrected in it, or seems wrong in it: a sentence for each code.
     #[must_use]
     pub fn remarks(&self, size: Option<Size>) -> Vec<(NoteCode, String)> {
         let corrected = self.corrected.iter().map(|Corrected { code, count, first }| {
             let first: String = first.chars().take(limits::MESSAGE_CHARS).collect();
             (*code, if *count > 1 { format!("{first} (and {} more)", count - 1) } else { first })
         });
-        let looks = size.zip(self.looks).and_then(|(size, looks)| looks.remark(size));
-        corrected.chain(looks).collect()
+        let unlikely = size.zip(self.likely_unit).and_then(|(size, unit)| pixel_space::remark(unit, size));
+        corrected.chain(unlikely).collect()
     }
 
     fn unless_nothing_is_left(mut self) -> Result<Self, BadAnswer> {
@@ -216,14 +215,14 @@ impl Decoded {
 /// What is not well formed: nothing is dropped. Of many complaints, the first.
 pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<Vec<Prediction>, Vec<FieldError>> {
     let (mut annotations, mut complaints) = (Vec::with_capacity(parts.len()), Vec::new());
-    let frame = size.map(Frame::in_pixels);
+    let space = size.map(PixelSpace::in_pixels);
     for (index, mut part) in parts.into_iter().enumerate() {
         if let Value::Object(part) = &mut part
             && part.get("confidence").is_none_or(Value::is_null)
         {
             part.insert("confidence".into(), CERTAIN.into());
         }
-        match part::annotation(part, frame.as_ref()).and_then(part::Part::whole) {
+        match part::annotation(part, space.as_ref()).and_then(part::Part::whole) {
             Ok(annotation) => annotations.push(annotation),
             Err(broken) => complaints.push(broken.complaint(path, index)),
         }
@@ -242,7 +241,7 @@ struct Broken {
 }
 
 impl Broken {
-    /// Under the part's place in the list.
+    /// Under the part's position in the list.
     fn complaint(self, list: &str, index: usize) -> FieldError {
         let dot = if self.path.is_empty() { "" } else { "." };
         FieldError::new(format!("{list}[{index}]{dot}{}", self.path), self.message)

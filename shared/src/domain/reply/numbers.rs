@@ -1,4 +1,4 @@
-//! Numbers of strangers.
+//! Reads numbers of a reply.
 
 use serde_json::Value;
 

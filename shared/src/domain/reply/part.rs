@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::frame::Frame;
+use super::pixel_space::PixelSpace;
 use super::{Broken, NO_TEXT, Object, Read, broken, cuboid, field, mask, points, rect, required, take};
 use crate::domain::json::DEFECT;
 use crate::domain::prediction::size::Size;
@@ -56,12 +56,12 @@ impl Part {
     }
 }
 
-pub(super) fn annotation(part: Value, frame: Option<&Frame>) -> Read<Part> {
+pub(super) fn annotation(part: Value, space: Option<&PixelSpace>) -> Read<Part> {
     let mut part = object(part)?;
     let kind = take(&mut part, "type").ok_or_else(|| required("type"))?;
     let label = label(&mut part, "label")?;
     let (confidence, clamped) = confidence(&mut part, "confidence")?;
-    let pixels = || pixels(frame, "type");
+    let pixels = || pixels(space, "type");
     let shape = match kind.as_str() {
         Some("bounding_box") => Shape::Known(Geometry::BoundingBox { coordinates: rect::read(&mut part, pixels()?)? }),
         Some("polygon") => Shape::Known(Geometry::Polygon { points: points::polygon(&mut part, pixels()?)? }),
@@ -112,8 +112,8 @@ pub(super) fn text(part: &mut Object, name: &str, most: usize) -> Read<String> {
 }
 
 /// The item's picture; `path` is what is wrong with a shape in pixels on an item that has none.
-pub(super) fn pixels<'a>(frame: Option<&'a Frame>, path: &str) -> Read<&'a Frame> {
-    frame.map_or_else(|| broken(path, "Needs an item that has pixels."), Ok)
+pub(super) fn pixels<'a>(space: Option<&'a PixelSpace>, path: &str) -> Read<&'a PixelSpace> {
+    space.map_or_else(|| broken(path, "Needs an item that has pixels."), Ok)
 }
 
 fn read_attributes(part: &mut Object) -> Read<Object> {

@@ -2,28 +2,28 @@
 
 use serde_json::Value;
 
-use super::frame::Frame;
 use super::numbers::finite;
+use super::pixel_space::PixelSpace;
 use super::{Object, Read, broken, field};
 use crate::domain::fields;
 
 const PATH: &str = "points";
 /// A polygon that is nowhere thicker than this many pixels has no area: far more than rounding leaves of a straight line on the largest
-/// picture, and far less than anybody sees.
+/// picture, and far less than a person sees.
 const THICKNESS: f64 = 1e-6;
 
-pub(super) fn polygon(part: &mut Object, frame: &Frame) -> Read<Vec<[f64; 2]>> {
-    ring(read(part)?, PATH, frame)
+pub(super) fn polygon(part: &mut Object, space: &PixelSpace) -> Read<Vec<[f64; 2]>> {
+    ring(read(part)?, PATH, space)
 }
 
-pub(super) fn polyline(part: &mut Object, frame: &Frame) -> Read<Vec<[f64; 2]>> {
-    let points = moved(read(part)?, PATH, frame)?;
+pub(super) fn polyline(part: &mut Object, space: &PixelSpace) -> Read<Vec<[f64; 2]>> {
+    let points = moved(read(part)?, PATH, space)?;
     if points.len() >= 2 { Ok(points) } else { broken(PATH, "Must have at least 2 points.") }
 }
 
 /// The points of a polygon; `path` leads to them.
-pub(super) fn ring(points: Vec<[f64; 2]>, path: &'static str, frame: &Frame) -> Read<Vec<[f64; 2]>> {
-    let mut points = moved(points, path, frame)?;
+pub(super) fn ring(points: Vec<[f64; 2]>, path: &'static str, space: &PixelSpace) -> Read<Vec<[f64; 2]>> {
+    let mut points = moved(points, path, space)?;
     // The closing edge is implied; some models close the ring more than once.
     while points.len() > 1 && points.first() == points.last() {
         points.pop();
@@ -37,8 +37,8 @@ pub(super) fn ring(points: Vec<[f64; 2]>, path: &'static str, frame: &Frame) -> 
     }
 }
 
-/// Whether a ring encloses anything. Most do by the first test. A sum of 0 may also be that of an eight, whose halves cancel out: what
-/// is left when all points are taken out that lie on the line between their neighbours tells.
+/// Whether a ring encloses anything. Most pass the first test. The sum of an eight may also be 0, since its halves cancel out: the
+/// second test counts the points that do not lie on the line between their neighbours.
 fn has_area(ring: &[[f64; 2]]) -> bool {
     let [origin, ..] = ring else { return false };
     let from = |[x, y]: [f64; 2]| [x - origin[0], y - origin[1]];
@@ -102,16 +102,16 @@ fn read_point(value: &Value) -> Option<[f64; 2]> {
 }
 
 /// Points as the model wrote them, in pixels, moved into the picture.
-fn moved(mut points: Vec<[f64; 2]>, path: &'static str, frame: &Frame) -> Read<Vec<[f64; 2]>> {
-    let end = frame.sides();
-    points.iter_mut().for_each(|point| *point = frame.point(*point));
+fn moved(mut points: Vec<[f64; 2]>, path: &'static str, space: &PixelSpace) -> Read<Vec<[f64; 2]>> {
+    let end = space.sides();
+    points.iter_mut().for_each(|point| *point = space.point(*point));
     let beyond = |axis: usize| points.iter().all(|p| p[axis] < 0.0) || points.iter().all(|p| p[axis] > end[axis]);
     if !points.is_empty() && (beyond(0) || beyond(1)) {
-        return frame.outside(path);
+        return space.outside(path);
     }
     for point in &mut points {
         let inside = [point[0].clamp(0.0, end[0]), point[1].clamp(0.0, end[1])];
-        frame.is_cut_by((point[0] - inside[0]).abs().max((point[1] - inside[1]).abs()), path);
+        space.is_cut_by((point[0] - inside[0]).abs().max((point[1] - inside[1]).abs()), path);
         *point = inside;
     }
     Ok(points)

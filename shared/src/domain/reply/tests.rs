@@ -133,8 +133,8 @@ fn detections_of_hugging_face_are_boxes_in_the_projects_words() {
         ),
         (json!([7]), "[0]: Must be an object."),
     ] {
-        let said = read(&answer).unwrap_err();
-        assert!(said.ends_with(complaint), "{said}");
+        let complaints = read(&answer).unwrap_err();
+        assert!(complaints.ends_with(complaint), "{complaints}");
     }
 }
 
@@ -192,8 +192,8 @@ fn coco_results_are_boxes_masks_or_polygons_by_their_category() {
             "segmentation.counts: The runs do not add up to the size of the picture.",
         ),
     ] {
-        let said = read(more).unwrap_err();
-        assert!(said.ends_with(&format!(" [0].{complaint}")), "{said}");
+        let complaints = read(more).unwrap_err();
+        assert!(complaints.ends_with(&format!(" [0].{complaint}")), "{complaints}");
     }
     let nothing_to_measure =
         decode(b"[{\"category_id\":1,\"score\":1,\"bbox\":[0,0,1,1]}]", &foreign(ResponseFormat::CocoResults), None);
@@ -214,7 +214,7 @@ fn of_a_key_that_comes_twice_the_last_counts() {
 fn one_prediction_may_not_take_the_memory_and_attributes_of_many_end_somewhere() {
     let runs = format!(r#"{{"a": [{{"type": "segmentation_mask", "mask": [{}0]}}]}}"#, "0,".repeat(1_000_000));
     assert!(
-        matches!(decode(runs.as_bytes(), &keyed("a"), Some(SIZE)), Err(BadAnswer::TooManyParts(place)) if place == "a[0]")
+        matches!(decode(runs.as_bytes(), &keyed("a"), Some(SIZE)), Err(BadAnswer::TooManyParts(path)) if path == "a[0]")
     );
 
     let heavy = json!({"type": "classification", "label": "car", "confidence": 1, "attributes": {"a": vec![json!({"": 0}); 1_000]}});
@@ -269,7 +269,7 @@ fn geometry_is_brought_into_the_picture() {
             points("polyline", json!([[9, 9], [1, 1], [9, 9]])),
             points("polyline", json!([[9.0, 9.0], [1.0, 1.0], [9.0, 9.0]])),
         ),
-        (json!({"coordinates": "not looked at"}), json!({"type": "classification"})),
+        (json!({"coordinates": "not read"}), json!({"type": "classification"})),
     ] {
         assert_eq!(geometry(part), wire);
     }
@@ -281,7 +281,7 @@ fn corrected(part: Value) -> Vec<(NoteCode, String)> {
 
 #[test]
 fn a_confidence_beside_the_range_by_a_hair_is_its_end_and_noted() {
-    for (said, read, note) in [
+    for (confidence, read, note) in [
         (json!(1.0145), 1.0, Some("annotations[0].confidence: 1.0145 was read as 1.")),
         (json!(1.000_000_119_209_289_6), 1.0, Some("annotations[0].confidence: 1.0000001192092896 was read as 1.")),
         (json!(1.1), 1.0, Some("annotations[0].confidence: 1.1 was read as 1.")),
@@ -289,7 +289,7 @@ fn a_confidence_beside_the_range_by_a_hair_is_its_end_and_noted() {
         (json!(-0.0), 0.0, None),
         (json!(1.0), 1.0, None),
     ] {
-        let decoded = one(json!({"confidence": said}), None).unwrap();
+        let decoded = one(json!({"confidence": confidence}), None).unwrap();
         assert_eq!(decoded.predictions[0].confidence, read);
         let notes: Vec<_> = decoded.corrected.iter().map(|c| (c.code, c.count, c.first.as_str())).collect();
         assert_eq!(notes, note.map(|note| (NoteCode::ConfidenceClamped, 1, note)).into_iter().collect::<Vec<_>>());
@@ -382,30 +382,30 @@ fn coordinates_are_read_in_the_unit_that_the_provider_names() {
 
 #[test]
 fn coordinates_that_cannot_be_pixels_are_noticed_and_read_as_they_are() {
-    let looks = |unit_of: Coordinates, size, parts: Vec<Value>| {
+    let likely_unit = |unit_of: Coordinates, size, parts: Vec<Value>| {
         let whole = parts.into_iter().map(|mut part| {
             part.as_object_mut().unwrap().extend([("label".into(), json!("car")), ("confidence".into(), json!(0.5))]);
             part
         });
         let answer = json!({ "annotations": whole.collect::<Vec<_>>() }).to_string();
-        decode(answer.as_bytes(), &unit(unit_of), Some(size)).unwrap().looks
+        decode(answer.as_bytes(), &unit(unit_of), Some(size)).unwrap().likely_unit
     };
     let large = Size { width: 1_920, height: 1_080 };
     let (fraction, percent) = (rect(0.41, 0.37, 0.12, 0.08), rect(41.0, 37.0, 12.0, 8.0));
     let line = points("polyline", json!([[-0.2, 0.1], [1.2, 0.9]]));
-    for (unit, size, parts, look) in [
-        (Coordinates::Pixels, large, vec![fraction.clone(), line.clone()], Some(Looks::Normalized)),
-        (Coordinates::Pixels, large, vec![fraction.clone(), percent.clone()], Some(Looks::Percent)),
-        (Coordinates::Pixels, large, vec![fraction.clone(), rect(900.0, 3.0, 1.0, 1.0)], Some(Looks::Fine)),
+    for (unit, size, parts, expected) in [
+        (Coordinates::Pixels, large, vec![fraction.clone(), line.clone()], Some(Coordinates::Normalized)),
+        (Coordinates::Pixels, large, vec![fraction.clone(), percent.clone()], Some(Coordinates::Percent)),
+        (Coordinates::Pixels, large, vec![fraction.clone(), rect(900.0, 3.0, 1.0, 1.0)], Some(Coordinates::Pixels)),
         (Coordinates::Pixels, large, vec![json!({"type": "classification"})], None),
         (Coordinates::Pixels, SIZE, vec![fraction.clone()], None),
         (Coordinates::Pixels, large, vec![rect(1.0, 2.0, 30.0, 40.0)], None),
         (Coordinates::Normalized, large, vec![fraction.clone()], None),
     ] {
-        assert_eq!(looks(unit, size, parts.clone()), look, "{parts:?}");
+        assert_eq!(likely_unit(unit, size, parts.clone()), expected, "{parts:?}");
     }
     assert_eq!(
-        Decoded { looks: Some(Looks::Normalized), ..Decoded::default() }.remarks(Some(large))[0].1,
+        Decoded { likely_unit: Some(Coordinates::Normalized), ..Decoded::default() }.remarks(Some(large))[0].1,
         "All coordinates lie between 0 and 1.5, of a picture of 1920 x 1080 pixels: they look like fractions, and were read as pixels. If they are, set coordinates of the provider to \"normalized\"."
     );
 }
@@ -482,8 +482,8 @@ fn detections_of_torchserve_are_boxes_by_their_label() {
         (json!({"score": 0.5, "a": [300, 2, 301, 4]}), "[0]: Lies outside the picture."),
         (json!({"score": 0.5, " ": [1, 2, 3, 4]}), "[0].label: May not be blank."),
     ] {
-        let said = read(json!([part])).unwrap_err();
-        assert!(said.ends_with(complaint), "{said}");
+        let complaints = read(json!([part])).unwrap_err();
+        assert!(complaints.ends_with(complaint), "{complaints}");
     }
 }
 
@@ -567,7 +567,7 @@ fn a_mask() -> Mask {
 
 /// Contract D29.
 #[test]
-fn masks_that_are_pictures_take_the_place_that_the_model_gave_them() {
+fn masks_that_are_pictures_keep_the_position_that_the_model_gave_them() {
     let plain = |label: &str| json!({"type": "classification", "label": label, "confidence": 0.5});
     let parts = [pictured("a"), plain("b"), pictured("c"), pictured("d"), json!(7), pictured("e"), plain("f")];
     let decoded = read_answer(json!({ "all": parts }), "all", Some(SIZE)).unwrap();
@@ -584,7 +584,7 @@ fn masks_that_are_pictures_take_the_place_that_the_model_gave_them() {
 
 /// Contract D28, D29.
 #[test]
-fn an_answer_none_of_whose_masks_can_be_had_is_broken_and_one_that_nobody_wants_is_not() {
+fn an_answer_none_of_whose_masks_can_be_had_is_broken_and_one_with_unwanted_masks_is_not() {
     let complete = |mask| {
         let decoded = read_answer(json!({"a": [7, pictured("car")]}), "a", Some(SIZE)).unwrap();
         decoded.complete([mask])
@@ -620,7 +620,7 @@ fn cuboids_have_two_spellings_and_a_unit_quaternion() {
         assert_eq!(geometry(spelling), stored);
     }
     let no_unit = "coordinates.rotation: Has no direction: its length must be 0.001 or more.";
-    for (place, value, complaint) in [
+    for (pointer, value, complaint) in [
         ("/center", json!(null), "coordinates.center: This field is required."),
         ("/center", json!([1, 2, 3]), "coordinates.center: Must be an object."),
         ("/center/z", json!(null), "coordinates.center.z: This field is required."),
@@ -630,7 +630,7 @@ fn cuboids_have_two_spellings_and_a_unit_quaternion() {
         ("/rotation", json!({"x": 0, "y": 0, "z": 1e308, "w": 1.7e308}), no_unit),
     ] {
         let mut broken = members.clone();
-        *broken.pointer_mut(place).unwrap() = value;
+        *broken.pointer_mut(pointer).unwrap() = value;
         refused(inside(&broken), None, complaint);
     }
     refused(inside(&json!(1)), None, "coordinates: Must be an object.");
@@ -687,7 +687,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A prediction that is nearly right: numbers of any size, sometimes something else in one place.
+/// A prediction that is nearly right: numbers of any size, sometimes something else in one field.
 fn any_part() -> impl Strategy<Value = Value> {
     let frame = prop::array::uniform4(coordinate()).prop_map(|[x, y, width, height]| rect(x, y, width, height));
     let shape = ("polygon|polyline", prop::collection::vec(prop::array::uniform2(coordinate()), 0..6))

@@ -68,16 +68,20 @@ impl Webhook {
     }
 }
 
-/// What a client asks for when it subscribes (contract, 9.1).
-#[derive(PartialEq, Eq)]
+/// What a webhook is made of.
+// The body of a create call (contract, 9.1). Without `Debug`, so that no log prints the secret (I11).
+#[derive(PartialEq, Eq, ToSchema)]
 pub struct NewWebhook {
-    /// Where events go.
-    pub target_url: String,
-    /// Which.
-    pub events: Vec<String>,
-    /// Whether they go.
-    pub is_active: bool,
-    /// The client's own; `None`: one is made. Never printed, so the type has no `Debug` (I11).
+    /// An HTTPS URL that leads to a public address.
+    #[schema(format = "uri", max_length = 2048)]
+    target_url: String,
+    /// Names of events.
+    #[schema(min_items = 1, max_items = 255)]
+    events: Vec<String>,
+    #[schema(value_type = Option<bool>, default = true)]
+    is_active: bool,
+    /// If not given, one is made.
+    #[schema(min_length = 16, max_length = 256)]
     pub secret: Option<String>,
 }
 
@@ -95,12 +99,31 @@ impl NewWebhook {
         fields.finish()?;
         Ok(Self { target_url, events, is_active, secret })
     }
+
+    /// The subscription that it asks for.
+    #[must_use]
+    pub fn into_webhook(
+        self,
+        uid: WebhookUid,
+        organization: OrganizationUid,
+        sealed_secret: String,
+        now: Timestamp,
+    ) -> Webhook {
+        let Self { target_url, events, is_active, secret: _ } = self;
+        Webhook { uid, organization, target_url, events, is_active, sealed_secret, created_at: now, updated_at: now }
+    }
 }
 
-/// What a client changes about a subscription; what is not sent stays. The secret cannot be changed (contract, 9.1).
-#[derive(Debug, PartialEq, Eq)]
+/// What can be changed about a webhook.
+// The body of an update call: what is not sent stays, and the secret cannot be changed (contract, 9.1).
+#[derive(Debug, PartialEq, Eq, ToSchema)]
+#[schema(as = ChangedWebhook)]
 pub struct WebhookChange {
+    /// An HTTPS URL that leads to a public address.
+    #[schema(format = "uri", max_length = 2048)]
     target_url: Option<String>,
+    /// Names of events.
+    #[schema(min_items = 1, max_items = 255)]
     events: Option<Vec<String>>,
     is_active: Option<bool>,
 }
@@ -248,19 +271,6 @@ pub enum DeliveryStatus {
     Failed,
 }
 
-impl DeliveryStatus {
-    /// The status of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "pending" => Some(Self::Pending),
-            "delivered" => Some(Self::Delivered),
-            "failed" => Some(Self::Failed),
-            _ => None,
-        }
-    }
-}
-
 /// One event for one subscription: its row is written in the transaction of the event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -332,7 +342,8 @@ impl Response {
     }
 }
 
-/// A pending delivery that is due within this time is not restarted. Longer than a worker's lease: in the row both are `next_retry_at`.
+/// A pending delivery that is due within this time is not restarted. Longer than a worker's lease: in the row both are
+/// `next_retry_at`.
 const SOON: Duration = Duration::from_secs(60);
 
 /// The event of a test; it cannot be subscribed to (contract, D24).

@@ -22,8 +22,8 @@ impl Pixels {
 
     fn counts(&self) -> String {
         let mut runs = vec![0u64];
-        for (place, marked) in self.marked.iter().enumerate() {
-            let before = place.checked_sub(1).is_some_and(|before| self.marked[before]);
+        for (index, marked) in self.marked.iter().enumerate() {
+            let before = index.checked_sub(1).is_some_and(|before| self.marked[before]);
             if before != *marked {
                 runs.push(0);
             }
@@ -126,10 +126,10 @@ proptest! {
     #[test]
     fn runs_of_no_pixel_change_nothing(pixels in pixels(), orientation in an_orientation(), at in any::<prop::sample::Index>(), two in 1usize..3) {
         let mut runs: Vec<u64> = rle::runs(&pixels.counts()).map(Result::unwrap).collect();
-        let place = at.index(runs.len());
-        let rest = runs[place];
+        let index = at.index(runs.len());
+        let rest = runs[index];
         // n, 0, 0 … and what is left of n: the same mask.
-        runs.splice(place..=place, std::iter::once(0).chain(std::iter::repeat_n(0, 2 * two - 1)).chain([rest]));
+        runs.splice(index..=index, std::iter::once(0).chain(std::iter::repeat_n(0, 2 * two - 1)).chain([rest]));
         let counts = rle::encode(runs);
 
         let mask = Mask::CocoRle { size: [pixels.size.height, pixels.size.width], counts };

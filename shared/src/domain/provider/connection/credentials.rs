@@ -45,7 +45,7 @@ impl Credentials {
         self.auth_header.iter().chain(self.headers.values()).any(|value| value == MASK)
     }
 
-    /// With what is stored in place of every mask.
+    /// With every mask replaced by what is stored.
     ///
     /// # Errors
     /// `Validation`: a mask for which nothing is stored; the same header twice; more than can be sealed.
@@ -146,7 +146,7 @@ pub(super) fn authentication(fields: &mut Fields) -> (AuthType, Option<String>) 
     (auth_type, auth_header.filter(|_| auth_type != AuthType::None))
 }
 
-/// Who turns authentication off may leave the mask where it was shown.
+/// A mask is accepted although no authentication is used: a client may send it back as it was shown.
 fn unused(value: Value) -> Result<String, String> {
     let value = secret(value)?;
     if value == MASK { Ok(value) } else { Err("Is used with auth_type \"bearer\" or \"header\" only.".into()) }
@@ -187,7 +187,7 @@ pub(super) fn headers(fields: &mut Fields, sent: Map<String, Value>) -> BTreeMap
     }
     for (name, value) in sent.into_iter().filter(|(_, value)| !value.is_null()) {
         if !is_header_name(&name) {
-            // It is not repeated: who confuses name and value has put the secret here.
+            // The complaint does not repeat the key: a client that confuses name and value has put the secret here.
             fields.refuse("headers", "Every key must be the name of an HTTP header.");
             continue;
         }

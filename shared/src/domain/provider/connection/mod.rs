@@ -21,7 +21,7 @@ pub use http::{AuthType, Http};
 pub use reading::{Coordinates, LabelPrompt, Reading, RequestFormat, ResponseFormat};
 pub use sagemaker::SageMaker;
 
-/// What is shown in place of a secret, whatever its length.
+/// What is shown instead of a secret, whatever its length.
 pub const MASK: &str = "********";
 
 /// The kinds of provider.

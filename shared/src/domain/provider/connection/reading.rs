@@ -18,7 +18,7 @@ use crate::domain::{limits, unicode};
 pub struct Reading {
     /// The key of the predictions (contract, 10.3).
     pub response_key: String,
-    /// What a prediction looks like.
+    /// The form of a prediction.
     pub response_format: ResponseFormat,
     /// Labels of the project by those of the model; a label that is not named stays as it is.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -29,7 +29,7 @@ pub struct Reading {
     /// The unit of boxes, polygons and polylines in its answers.
     #[serde(skip_serializing_if = "Coordinates::is_pixels")]
     pub coordinates: Coordinates,
-    /// What a request looks like, as the client wrote it; see [`Reading::request_format`].
+    /// The form of a request, as the client wrote it; see [`Reading::request_format`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_format: Option<RequestFormat>,
 }
@@ -74,7 +74,7 @@ impl Coordinates {
     }
 }
 
-/// What a request looks like.
+/// The form of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestFormat {
@@ -95,7 +95,7 @@ impl RequestFormat {
     }
 }
 
-/// What an answer looks like.
+/// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseFormat {
@@ -124,7 +124,7 @@ impl Default for Reading {
 }
 
 impl Reading {
-    /// Reads what both kinds of provider may say; the key is said by one of them only.
+    /// Reads the settings that both kinds of provider have. `response_key` is read by HTTPS providers alone.
     pub(super) fn read(fields: &mut Fields) -> Self {
         let response_format = fields.optional("response_format", ResponseFormat::read).unwrap_or_default();
         let label = |value| fields::text(1, limits::LABEL_CHARS)(value);
@@ -139,7 +139,7 @@ impl Reading {
         Self { response_format, label_map, exif, coordinates, request_format, ..Self::default() }
     }
 
-    /// What a request looks like. A model that answers as a Hugging Face container is asked as one, unless the provider says
+    /// The form of a request. A model that answers as a Hugging Face container is asked as one, unless the provider says
     /// otherwise: that request has all of the other.
     #[must_use]
     pub fn request_format(&self) -> RequestFormat {
@@ -188,7 +188,7 @@ impl Reading {
     }
 }
 
-/// What a model is told to look for under a label.
+/// The prompt of a label that a model is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LabelPrompt<'a> {
     /// One of `labels`.

@@ -35,7 +35,7 @@ pub struct SageMaker {
 }
 
 impl SageMaker {
-    /// An endpoint of which nothing else is said.
+    /// An endpoint with defaults for all else.
     #[must_use]
     pub fn new(endpoint_name: impl Into<String>, region: impl Into<String>) -> Self {
         Self {

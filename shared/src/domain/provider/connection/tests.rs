@@ -99,14 +99,14 @@ fn what_both_kinds_may_say_of_their_model_has_two_spellings_too() {
         request_format: Some(RequestFormat::Huggingface),
         ..Reading::default()
     };
-    for said in [
+    for sent in [
         json!({"response_format": "coco_results", "label_map": {"17": "cat"}, "max_concurrency": 64.0,
             "exif": "ignored", "coordinates": "percent", "request_format": "huggingface"}),
         json!({"responseFormat": "coco_results", "labelMap": [{"from": "17", "to": " cat"}], "maxConcurrency": 64,
             "exif": "ignored", "coordinates": "percent", "requestFormat": "huggingface"}),
     ] {
         let with = |mut config: Value| {
-            config.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+            config.as_object_mut().unwrap().extend(sent.as_object().unwrap().clone());
             config
         };
         let (endpoint, _) = http(with(json!({"url": "https://a"}))).unwrap();
@@ -272,9 +272,9 @@ fn a_bad_config_names_its_keys_and_repeats_no_value() {
     ] {
         let mut config = json!({"endpoint_url": "https://model.example/"});
         config[key] = value;
-        let said = http(config).map(|_| ()).unwrap_err();
-        assert_eq!(said, complaint);
-        assert!(!said.contains(TOKEN));
+        let error = http(config).map(|_| ()).unwrap_err();
+        assert_eq!(error, complaint);
+        assert!(!error.contains(TOKEN));
     }
 }
 
@@ -322,8 +322,8 @@ fn a_credential_is_a_token_or_a_line_of_its_own() {
         ("header", "content-length: 7", "Names a header that may not be set."),
     ] {
         let config = json!({"endpoint_url": "https://a", "auth_type": auth_type, "auth_header": auth_header});
-        let said = http(config).map(|_| ()).unwrap_err();
-        assert_eq!(said, format!("config.auth_header: {complaint}"));
+        let error = http(config).map(|_| ()).unwrap_err();
+        assert_eq!(error, format!("config.auth_header: {complaint}"));
     }
 }
 
@@ -398,8 +398,8 @@ proptest! {
         secret in "S3CRET[a-z0-9:, =/\"\\\\\u{e9}\n]{0,30}", auth_type in "none|bearer|header|basic", name in "X-[a-z]{1,5}|Host|Content-Length",
     ) {
         let config = json!({"endpoint_url": "https://a", "auth_type": auth_type, "auth_header": secret, "headers": {name: secret}});
-        match http(config).map_err(|said| said.to_string()) {
-            Err(said) => prop_assert!(!said.contains("S3CRET"), "{said}"),
+        match http(config).map_err(|error| error.to_string()) {
+            Err(error) => prop_assert!(!error.contains("S3CRET"), "{error}"),
             Ok((endpoint, credentials)) => {
                 prop_assert!(!serde_json::to_string(&endpoint).unwrap().contains("S3CRET"));
                 let printed = format!("{endpoint:?}");

@@ -20,7 +20,7 @@ LATENCY_MS = 2_000
 
 
 @pytest.fixture(autouse=True)
-def apart(system: System) -> Iterator[None]:
+def distributed(system: System) -> Iterator[None]:
     """A deployment that trusts an inline Map with no batch."""
     with configured(system, {"Plan": {"INLINE_BATCHES": "0"}}):
         yield
@@ -41,7 +41,7 @@ def map_run(system: System, job: str) -> Json:
     return dict(states.describe_map_run(mapRunArn=run["mapRunArn"]))
 
 
-def test_a_job_whose_batches_run_apart_is_a_job_like_any_other(system: System, subscription: Subscription) -> None:
+def test_a_job_with_distributed_batches_is_a_job_like_any_other(system: System, subscription: Subscription) -> None:
     project = project_of(system)
 
     job = system.run(project)
@@ -58,7 +58,9 @@ def test_a_job_whose_batches_run_apart_is_a_job_like_any_other(system: System, s
     assert delivery.event == "auto_label.completed"
 
 
-def test_a_batch_apart_that_is_refused_ends_the_job_and_says_why(system: System, subscription: Subscription) -> None:
+def test_a_distributed_batch_that_is_refused_ends_the_job_and_says_why(
+    system: System, subscription: Subscription
+) -> None:
     project = project_of(system, "no-such-endpoint")
 
     job = system.run(project)
@@ -69,10 +71,10 @@ def test_a_batch_apart_that_is_refused_ends_the_job_and_says_why(system: System,
     delivery = subscription.receiver.of_job(job["uid"])
     assert delivery is not None
     assert (delivery.event, delivery.payload["status"]) == ("auto_label.failed", "failed")
-    assert subscription.receiver.of_job(job["uid"], seconds=2) is None, "it is told once"
+    assert subscription.receiver.of_job(job["uid"], seconds=2) is None, "one delivery"
 
 
-def test_a_cancel_reaches_batches_that_run_apart(system: System) -> None:
+def test_a_cancel_reaches_distributed_batches(system: System) -> None:
     """I7. What was asked until then is answered, and counted."""
     endpoint = LoadEndpoint().change(latency=LATENCY_MS, slots=CONCURRENCY)
     job = system.start(project_of(system, endpoint.name))["uid"]

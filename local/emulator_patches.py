@@ -1,7 +1,7 @@
-"""What the emulator does differently from AWS and we need as on AWS, mended while it starts.
+"""Patches of the emulator, applied while it starts: what it does differently from AWS and the system needs as on AWS.
 
-Each mend replaces one function inside the emulator's process. They reach into its internals, so they are written
-against one version and refuse any other: `check_version` fails before anything is served.
+Each patch replaces functions inside the emulator's process. They depend on its internals, so they are written for one
+version: `check_version` fails before anything is served.
 """
 
 import contextvars
@@ -25,28 +25,30 @@ WRITTEN_FOR = "1.5.33"
 
 
 def apply() -> None:
-    """Applies every mend."""
+    """Applies every patch."""
     check_version()
-    requests_count_as_encrypted()
-    map_reads_its_concurrency_from_a_path()
-    greedy_variable_matches_nothing_too()
-    preflights_reach_their_route()
-    invocations_wait_for_nothing()
-    a_page_of_an_index_reads_a_page()
-    a_task_without_concurrency_is_throttled()
-    standard_queues_are_fair()
-    chains_of_messages_are_counted()
-    the_right_to_send_is_the_right_to_send_a_batch()
+    treat_requests_as_encrypted()
+    resolve_max_concurrency_path()
+    match_empty_greedy_path()
+    route_preflights()
+    remove_invoke_delay()
+    read_index_by_page()
+    name_throttled_tasks()
+    make_standard_queues_fair()
+    count_message_chains()
+    treat_batch_actions_as_single_ones()
 
 
 def check_version() -> None:
-    """Refuses a version that the mends were not read against."""
+    """Refuses a version that the patches are not written for."""
     installed = importlib.metadata.version("ministack")
     if installed != WRITTEN_FOR:
-        raise SystemExit(f"The mends of local/mends.py are written for ministack {WRITTEN_FOR}, found {installed}.")
+        raise SystemExit(
+            f"The patches of local/emulator_patches.py are written for ministack {WRITTEN_FOR}, found {installed}."
+        )
 
 
-def requests_count_as_encrypted() -> None:
+def treat_requests_as_encrypted() -> None:
     """`aws:SecureTransport` is true.
 
     Our buckets, as the CDK's own, deny requests without TLS. On this machine the emulator is reached by plain HTTP
@@ -61,7 +63,7 @@ def requests_count_as_encrypted() -> None:
     app.pin_request_origin = pinned
 
 
-def map_reads_its_concurrency_from_a_path() -> None:
+def resolve_max_concurrency_path() -> None:
     """`MaxConcurrencyPath` of a Map is resolved from the state's input.
 
     The emulator reads `MaxConcurrency` alone and, finding none, starts every iteration at once.
@@ -79,7 +81,7 @@ def map_reads_its_concurrency_from_a_path() -> None:
     stepfunctions._run_map_items = run_within_limit
 
 
-def greedy_variable_matches_nothing_too() -> None:
+def match_empty_greedy_path() -> None:
     """`ANY /a/{proxy+}` of an HTTP API matches `/a/`.
 
     The emulator wants at least one character there, so that every path with a last slash falls to `$default`.
@@ -107,7 +109,7 @@ class _Routed(str):
         return other != "OPTIONS" and str.__eq__(self, other)
 
 
-def preflights_reach_their_route() -> None:
+def route_preflights() -> None:
     """`OPTIONS` of an HTTP API without CORS of its own goes to the route that takes any method.
 
     The emulator refuses it by itself, with 403.
@@ -120,7 +122,7 @@ def preflights_reach_their_route() -> None:
     apigateway._handle_execute_in_scope = executed
 
 
-def invocations_wait_for_nothing() -> None:
+def remove_invoke_delay() -> None:
     """An invocation takes what its function takes, and not 100 ms more.
 
     The runtime API answers in two packets, of which the second waits for the delayed acknowledgement of the first; and
@@ -168,7 +170,7 @@ def _range_of(request: dict[str, Any]) -> tuple[str, ...]:
 _query: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("query", default=None)
 
 
-def a_page_of_an_index_reads_a_page() -> None:
+def read_index_by_page() -> None:
     """A query of a range of an index takes what its page takes.
 
     The emulator sorts the whole partition and evaluates the condition on each of its entries, however small the page: a
@@ -195,7 +197,7 @@ def a_page_of_an_index_reads_a_page() -> None:
     dynamodb._query, dynamodb._index_members = queried, members
 
 
-def a_task_without_concurrency_is_throttled() -> None:
+def name_throttled_tasks() -> None:
     """A task whose function has no concurrency left fails with `Lambda.TooManyRequestsException`.
 
     The emulator refuses such an invocation as AWS does, and then calls the task's error `Lambda.Unknown`. The switch is
@@ -215,12 +217,12 @@ def a_task_without_concurrency_is_throttled() -> None:
     stepfunctions._call_lambda = called
 
 
-def standard_queues_are_fair() -> None:
+def make_standard_queues_fair() -> None:
     """A standard queue hands out messages of a group that has few in flight before those of one that has many.
 
     AWS does so for messages with a `MessageGroupId` as soon as a group has an undue part of the consumers' capacity
     ("How Amazon SQS fair queues work"). The emulator takes the group and hands out the oldest message. Here the group
-    with fewer messages in flight is always first: AWS's thresholds are approximate, and no test may hang on them.
+    with fewer messages in flight is always first: AWS's thresholds are approximate, and no test may depend on them.
     """
     collect = sqs._collect_msgs
 
@@ -242,7 +244,7 @@ _header: contextvars.ContextVar[str | None] = contextvars.ContextVar("trace head
 _rounds: contextvars.ContextVar[tuple[str, int] | None] = contextvars.ContextVar("rounds", default=None)
 
 
-def chains_of_messages_are_counted() -> None:
+def count_message_chains() -> None:
     """Lambda ends a chain function -> queue -> same function after 16 rounds, unless `RecursiveLoop` allows it.
 
     As AWS describes it ("Use Lambda recursive loop detection"): the SDK sends the trace header of the invocation with
@@ -262,7 +264,7 @@ def chains_of_messages_are_counted() -> None:
         over = {id for id, count in rounds.items() if count >= _MOST_ROUNDS and not allowed}
         for message in batch:
             if message["id"] in over:
-                message.update(receive_count=1_000_000, visible_at=0.0)  # the queue's next look moves it
+                message.update(receive_count=1_000_000, visible_at=0.0)  # the queue's next poll moves it
         batch = [message for message in batch if message["id"] not in over]
         if not batch:
             return
@@ -315,30 +317,30 @@ def _give_trace_headers() -> None:
 
 
 def _read_recursive_loop() -> None:
-    """A function is as its template says."""
+    """`RecursiveLoop` and `ReservedConcurrentExecutions` of a template reach the function."""
     handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
     create, update = handlers["create"], handlers["update"]
 
-    def is_as_said(name: str, properties: dict[str, Any]) -> None:
+    def apply_template(name: str, properties: dict[str, Any]) -> None:
         function = lambda_svc._functions[name]
         function["recursive_loop"] = properties.get("RecursiveLoop", "Terminate")
         function["concurrency"] = properties.get("ReservedConcurrentExecutions")
 
     def created(logical_id: str, properties: dict[str, Any], stack: str) -> Any:
         made = create(logical_id, properties, stack)
-        is_as_said(made[0], properties)
+        apply_template(made[0], properties)
         return made
 
     def updated(physical_id: str, old: Any, properties: dict[str, Any], *rest: Any, **named: Any) -> Any:
         made = update(physical_id, old, properties, *rest, **named)
-        is_as_said(made[0] if isinstance(made, tuple) else physical_id, properties)
+        apply_template(made[0] if isinstance(made, tuple) else physical_id, properties)
         return made
 
     handlers.update(create=created, update=updated)
 
 
-def the_right_to_send_is_the_right_to_send_a_batch() -> None:
-    """Whoever may call `SendMessage` of SQS may call `SendMessageBatch`, and so with the other two.
+def treat_batch_actions_as_single_ones() -> None:
+    """The right to `SendMessage` of SQS is the right to `SendMessageBatch`; so with the other two batch actions.
 
     AWS knows no rights of their own for them ("Amazon SQS batch actions"); the emulator asks for
     `sqs:SendMessageBatch`.

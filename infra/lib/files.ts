@@ -1,0 +1,45 @@
+/** The files that settings name. A missing file is an illegal setting, and the synthesis says so before the CDK reads it. */
+
+import { X509Certificate } from 'node:crypto';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import type { Settings } from './settings.ts';
+
+/** A Lambda's environment takes 4 KB in all. */
+const MAX_ROOTS_CHARS = 2_500;
+
+const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
+
+/** The absolute path of `file`, or of the file that `setting` names. */
+export function existing(
+  settings: Settings,
+  setting: 'binaries' | 'stateMachineFile' | 'extraRoots',
+  file: string = settings[setting],
+): string {
+  const found = path.resolve(PACKAGE_FOLDER, file);
+  if (fs.existsSync(found)) return found;
+  const advice = setting === 'binaries' ? ' `make build` builds the binaries.' : '';
+  throw new Error(`Setting ${setting} is ${JSON.stringify(settings[setting])}, but there is no ${found}.${advice}`);
+}
+
+/** The certificates of the file `extraRoots`, without the text around them; '' without a file. */
+export function extraRoots(settings: Settings): string {
+  if (settings.extraRoots === '') return '';
+  const text = fs.readFileSync(existing(settings, 'extraRoots'), 'utf8');
+  const certificates = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const roots = certificates.map((certificate) => `${certificate}\n`).join('');
+  if (!certificates.every(isAuthority) || roots === '' || roots.length > MAX_ROOTS_CHARS) {
+    throw new Error(
+      `Setting extraRoots is ${JSON.stringify(settings.extraRoots)}, which must hold PEM certificates of authorities, of ${MAX_ROOTS_CHARS} characters at most.`,
+    );
+  }
+  return roots;
+}
+
+function isAuthority(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).ca;
+  } catch {
+    return false;
+  }
+}

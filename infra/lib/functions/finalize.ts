@@ -1,0 +1,16 @@
+import type { AutoLabel } from '../autolabel.ts';
+import { Alarm } from '../constructs/alarm.ts';
+import { RustFunction } from '../constructs/rust-function.ts';
+
+export class Finalize extends RustFunction {
+  constructor(app: AutoLabel) {
+    super(app, 'finalize', { description: 'Settles a job whose batches are done', timeoutSeconds: 120 });
+    app.machine.addTask('FinalizeArn', this);
+
+    this.allow(['dynamodb:GetItem', 'dynamodb:Query'], app.table.tableArn);
+    this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], app.table.tableArn);
+    this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
+
+    new Alarm(app, 'FinalizeErrorsAlarm', 'finalize fails', this.metricErrors());
+  }
+}

@@ -1,0 +1,12 @@
+/** All functions, by the names of their folders below `functions/`, in the order in which `AutoLabel` creates them. */
+
+export { Catalog as catalog } from './catalog.ts';
+export { Deliver as deliver } from './deliver.ts';
+export { Finalize as finalize } from './finalize.ts';
+export { Infer as infer } from './infer.ts';
+export { Ingest as ingest } from './ingest.ts';
+export { Jobs as jobs } from './jobs.ts';
+export { Plan as plan } from './plan.ts';
+export { Providers as providers } from './providers.ts';
+export { Settle as settle } from './settle.ts';
+export { Webhooks as webhooks } from './webhooks.ts';

@@ -1,0 +1,27 @@
+import type { AutoLabel } from '../autolabel.ts';
+import { ONE_PROCESSOR_MIB, RustFunction } from '../constructs/rust-function.ts';
+
+export class Plan extends RustFunction {
+  constructor(app: AutoLabel) {
+    super(app, 'plan', {
+      description: 'Picks the items of a job and cuts them into batches',
+      timeoutSeconds: 300,
+      memoryMiB: ONE_PROCESSOR_MIB,
+      environment: {
+        BUCKET_NAME: app.bucket.bucketName,
+        ITEM_CAP: String(app.settings.itemCap),
+        INLINE_BATCHES: String(app.settings.inlineBatches),
+        WORKERS: String(app.settings.workers),
+        SLOTS_PER_WORKER: String(app.settings.slotsPerWorker),
+        MAX_CONCURRENCY: String(app.settings.maxConcurrency),
+      },
+    });
+    app.machine.addTask('PlanArn', this);
+
+    this.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], app.table.tableArn);
+    this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem'], app.table.tableArn);
+    this.allow(['dynamodb:Query'], app.table.indexArn('unlabeled'));
+    // A job that retries another one reads its manifest.
+    this.allow(['s3:GetObject', 's3:PutObject'], app.bucket.jobs);
+  }
+}
