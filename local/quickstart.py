@@ -1,4 +1,4 @@
-"""The mission's quickstart script, run as it stands: only host, key and project are put in."""
+"""The quickstart script of examples/quickstart, run as it stands: only host, key and project are put in."""
 
 import os
 import subprocess

@@ -109,6 +109,6 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, format: str, *arguments: Any) -> None:
-                """Says nothing: who receives reports."""
+                """Says nothing: the test that receives reports what came."""
 
         return Handler

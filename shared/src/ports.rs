@@ -89,8 +89,8 @@ impl<T> Page<T> {
     }
 }
 
-/// The time.
+/// The clock that everything is dated by: that of the system, or of a test.
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time, to the microsecond.
     fn now(&self) -> Timestamp;
 }

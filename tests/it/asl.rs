@@ -127,7 +127,7 @@ fn every_task_retries_exactly_the_repeatable_errors_that_it_can_raise() {
     }
 }
 
-/// Hole 2. A throttled function waits for another one to end, which may take a worker's whole time; and a retry with full jitter
+/// Hole 2 (decision 0027). A throttled function waits for another one to end, which may take a worker's whole time; and a retry with full jitter
 /// waits half of its delay in the mean.
 #[test]
 fn a_task_that_finds_no_concurrency_waits_longer_than_a_worker_takes_and_spends_no_other_retry() {

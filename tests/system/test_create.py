@@ -60,7 +60,7 @@ def test_both_forms_of_the_path_give_the_answer_directly(system: System, slash: 
 
 
 def test_the_body_is_json_whatever_the_content_type_says(system: System) -> None:
-    """The mission's curl example sends no JSON content type."""
+    """`curl -d` sends no JSON content type (contract, 1.3)."""
     response = system.api.post(
         f"/projects/{system.project()}/auto-label/",
         content=b'{"model_type": "yolo", "confidence_threshold": 0.25, "dry_run": true}',

@@ -241,7 +241,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     }
 
     /// Stores the good lines. A line that repeats a stored item takes that one's content. A line that contradicts a stored item
-    /// is refused. Answers which items are new.
+    /// is refused. Returns which items are new.
     async fn store_lines(&self, lines: &mut [Line], project: &Project) -> Result<Vec<ItemUid>, Error> {
         let items: Vec<Item> = lines.iter().filter_map(|line| line.read.as_ref().ok().cloned()).collect();
         let mut before = self.store.add_items(&items).await.into_iter();

@@ -25,7 +25,7 @@ const READ: &[Scope] = &[Scope::DatasetsRead];
 
 /// The life of the signed URL of a file.
 const URL_VALID: Duration = Duration::from_secs(3_600);
-/// The original's word for a dataset that is ready. Ours are from the start.
+/// Avala's word for a dataset that is ready. Here each one is ready from the start.
 const STATUS: &str = "created";
 /// No other organization sees them.
 const VISIBILITY: &str = "private";

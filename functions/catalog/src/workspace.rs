@@ -1,4 +1,4 @@
-//! The caller's organization, and lists of the original that are always empty here: the official clients read them (contract,
+//! The caller's organization, and lists of Avala's API that are always empty here: the official clients read them (contract,
 //! 11.3).
 
 use axum::Json;

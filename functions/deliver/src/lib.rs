@@ -21,10 +21,10 @@ use tracing::{error, info, warn};
 
 /// How long a worker has a delivery to itself: an attempt, and the record of it with the store's own retries.
 const LEASE: Duration = ATTEMPT.saturating_add(Duration::from_secs(25));
-/// How long an invocation that dies keeps its slot: longer than the function's timeout (infra, `DELIVER`).
+/// How long an invocation that dies keeps its slot: longer than the function's timeout (infra, `CONSUMER_TIMEOUT_SECONDS`).
 const SLOT: Duration = Duration::from_secs(65);
 /// Messages in a row that may ask for one attempt. A day's delay, the longest of the setting, takes 106. Then the schedule goes
-/// on: Lambda's own detection of loops is off for this function (infra, `RecursiveLoop`).
+/// on: Lambda's own detection of loops is off for this function (infra, `isRecursive`).
 const HOPS: u32 = 200;
 
 /// The handler and its ports.
@@ -37,7 +37,7 @@ pub struct Deliverer<S, V, Q, R, C> {
     pub queue: Q,
     /// The HTTPS client.
     pub sender: R,
-    /// The time.
+    /// Decides what is due, and dates attempts.
     pub clock: C,
     /// The delays between attempts.
     pub schedule: Schedule,
@@ -418,7 +418,7 @@ mod tests {
         }
     }
 
-    /// Hole 3: whatever an organization's receivers do, it has so many invocations of the first queue and no more.
+    /// Hole 3 (decision 0027): whatever an organization's receivers do, it has so many invocations of the first queue and no more.
     #[tokio::test]
     async fn an_organization_without_a_free_slot_goes_on_by_the_overflow_queue() {
         let app = an_app(a_webhook(), []);
@@ -470,7 +470,7 @@ mod tests {
         assert_eq!(app.queue.take_overflow(), [DeliveryRequest::of(&delivery)]);
     }
 
-    /// Hole 32: Lambda ends no chain of this function any more, so that it ends them itself. The schedule goes on.
+    /// Hole 32 (decision 0027): Lambda ends no chain of this function any more, so that it ends them itself. The schedule goes on.
     #[tokio::test]
     async fn a_chain_of_messages_about_one_attempt_ends() {
         let app = an_app(a_webhook(), [Response::of(500, b"")]);

@@ -1,4 +1,4 @@
-//! Hole 3, in simulated time: the handler behind two queues as the construct makes them (infra, `webhookConcurrency`), with every
+//! Hole 3 (decision 0027), in simulated time: the handler behind two queues as the construct makes them (infra, `webhookConcurrency`), with every
 //! consumer at hand from the first moment on. That is the worst case: all of them may begin to wait for a receiver together.
 
 use std::collections::HashMap;

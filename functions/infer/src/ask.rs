@@ -51,7 +51,7 @@ pub(crate) struct Asking<'a, M, O, W> {
     pub(crate) mask_lock: Mutex<()>,
 }
 
-/// A model's answer about one item.
+/// The reply of a model about one item.
 struct ModelReply<'a> {
     decoded: Result<Decoded, BadAnswer>,
     /// Of [`Asking::mask_lock`], if masks are to be fetched. Also `None` if `mask_deadline` came first.

@@ -196,7 +196,7 @@ where
         }
     }
 
-    /// Takes what became of a call, and answers whether it stops the worker.
+    /// Takes what became of a call, and returns whether it stops the worker.
     async fn answered(
         &self,
         spec: &JobSpec,

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 8;
 /// The time for a round, beside the half of the function's timeout that may have passed. The next round has the rest.
 const ROUND_TIME: Duration = Duration::from_secs(20);
 /// Checks of a project in a row, each asked for by the one before. Uploads that never pause would make an endless chain, and
-/// Lambda's own detection of loops is off for this function (infra, `RecursiveLoop`). Then the schedule checks, every minute.
+/// Lambda's own detection of loops is off for this function (infra, `isRecursive`). Then the schedule checks, every minute.
 const HOPS: u32 = 100;
 /// Providers of an organization that are read to end a pause.
 const PROVIDERS: usize = 1_000;

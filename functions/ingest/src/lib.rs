@@ -32,8 +32,8 @@ use object::Landed;
 
 /// Messages that are worked on at once.
 const AT_ONCE: usize = 16;
-/// A batch that has taken this long begins no other message: half of the function's timeout (infra, `INGEST`). Messages in
-/// hand then have time to end and to be counted, and the rest comes again.
+/// A batch that has taken this long begins no other message: half of the function's timeout (infra,
+/// `CONSUMER_TIMEOUT_SECONDS`). Messages in hand then have time to end and to be counted, and the rest comes again.
 const BEGINNING: Duration = Duration::from_secs(30);
 /// How often the queue hands out a message (infra, `WorkQueue`). The last failure sends it to the dead-letter queue.
 const RECEPTIONS: u32 = 5;
@@ -50,7 +50,7 @@ pub struct Ingester<S, O, E, Q, C> {
     pub executions: E,
     /// The queue of uploads.
     pub queue: Q,
-    /// The time.
+    /// Dates items, and decides which checks are due.
     pub clock: C,
     /// Name of the system's own bucket.
     pub bucket: String,

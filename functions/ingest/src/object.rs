@@ -34,7 +34,7 @@ const THERE_OR_NOT: &str = "There is no such file, or this deployment may not re
 /// sixteen at a time, still ends in time: other buckets' uploads do not wait for it.
 const SHOWING: Duration = Duration::from_secs(4);
 /// The time to read an object's bytes, to compare them with those of the version before. Together with the longest wait before
-/// it and the writes behind it, it fits into the function's timeout (infra, `INGEST`).
+/// it and the writes behind it, it fits into the function's timeout (infra, `CONSUMER_TIMEOUT_SECONDS`).
 const COMPARING: Duration = Duration::from_secs(10);
 /// Objects that are read at once for that: a function's share of a processor and of the network is enough for so many.
 static COMPARISONS: Semaphore = Semaphore::const_new(3);

@@ -384,7 +384,7 @@ async fn a_deleted_file_takes_its_item_out_of_the_queue_for_jobs() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_does_not_answer_keeps_no_neighbour_from_being_an_item() {
-    const FUNCTION: Duration = Duration::from_secs(60); // infra, `INGEST`
+    const FUNCTION: Duration = Duration::from_secs(60); // infra, `CONSUMER_TIMEOUT_SECONDS`
     let (app, project) = an_app(None).await;
     app.files.silence(OPEN_TO_ACME);
     let silent =

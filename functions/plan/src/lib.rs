@@ -29,7 +29,7 @@ pub struct Planner<S, T, O, C> {
     pub tenants: T,
     /// The bucket.
     pub objects: O,
-    /// The time.
+    /// Dates the start of the job, and the day of uploads.
     pub clock: C,
     /// Items that one job takes (contract, 6.3).
     pub item_cap: usize,

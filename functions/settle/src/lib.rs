@@ -52,7 +52,7 @@ pub struct Settler<S, W, Q, E, C> {
     pub queue: Q,
     /// The state machine.
     pub executions: E,
-    /// The time.
+    /// Decides which jobs are stuck and which deliveries are overdue.
     pub clock: C,
     /// Without progress for this long, a running job is stuck.
     pub stale: Duration,
@@ -297,7 +297,7 @@ mod tests {
         vec![a_job().spec.uid; count]
     }
 
-    /// Hole 28.
+    /// Hole 28 (decision 0027).
     #[tokio::test]
     async fn a_round_that_is_throttled_for_some_jobs_checks_the_others() {
         let checks = AtomicUsize::new(0);
@@ -324,10 +324,10 @@ mod tests {
         assert_eq!(checks.load(Ordering::Relaxed), 40);
     }
 
-    /// Hole 28: a bucket of 300 that is filled by 10 a second is not emptied.
+    /// Hole 28 (decision 0027): a bucket of 300 that is filled by 10 a second is not emptied.
     #[tokio::test(start_paused = true)]
     async fn executions_are_described_eight_a_second_and_until_before_the_function_ends() {
-        const FUNCTION: Duration = Duration::from_secs(120); // infra, `BACKGROUND`
+        const FUNCTION: Duration = Duration::from_secs(120); // infra/lib/functions/settle.ts
         let (pace, begun, checks) = (Pace::new(), Instant::now(), AtomicUsize::new(0));
         let check = async |_| {
             pace.turn().await;

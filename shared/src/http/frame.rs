@@ -36,7 +36,7 @@ pub struct Settings {
     pub key_cache_seconds: u64,
     /// The limit of a key without a limit of its own.
     pub limit: RateLimit,
-    /// The limit of an address without a good key.
+    /// The limit of an address without a valid key.
     pub unauthenticated_limit: RateLimit,
     /// The origin whose pages may call it from a browser.
     pub cors_origin: Origin,

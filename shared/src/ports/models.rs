@@ -19,7 +19,7 @@ use crate::ports::{Page, Slice};
 /// Inference providers.
 #[trait_variant::make(Send)]
 pub trait Providers: Send + Sync {
-    /// Stores a new provider. Answers the one of this uid that is there, if an attempt before has stored it.
+    /// Stores a new provider. Returns the stored one of this uid, if an earlier attempt has stored it.
     async fn add_provider(&self, provider: &InferenceProvider) -> Result<Option<InferenceProvider>, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).

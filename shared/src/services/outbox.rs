@@ -86,7 +86,7 @@ fn again_in(times: u32) -> Duration {
 mod tests {
     use super::*;
 
-    /// Hole 30.
+    /// Hole 30 (decision 0027).
     #[test]
     fn a_delivery_that_nothing_can_deliver_leaves_ten_dead_letters_on_its_first_day_and_then_one_a_day() {
         let day = Duration::from_secs(24 * 3_600);

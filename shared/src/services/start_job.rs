@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// Hole 12: a client that was refused has no job, and its project is free.
+    /// Hole 12 (decision 0027): a client that was refused has no job, and its project is free.
     #[tokio::test]
     async fn a_create_that_fails_leaves_no_job_that_holds_the_project() {
         for answer_lost in [false, true] {

@@ -169,7 +169,7 @@ fn draft_rows(
     Ok(rows)
 }
 
-/// Skips the items whose drafts were refused, and answers the other drafts.
+/// Skips the items whose drafts were refused, and returns the other drafts.
 fn without_refused(
     drafts: Vec<(usize, ResultRow)>,
     reasons: &[CancellationReason],

@@ -28,8 +28,8 @@ impl Store {
         project: ProjectUid,
         query: UnlabeledQuery,
     ) -> impl Stream<Item = Result<Vec<(String, Asset)>, Error>> + Send + use<'_> {
-        // A position begins with digits: `!` is before all of them, `~` behind. With it the end of one position is behind that position.
-        let since = query.since.map(|since| keys::in_time(since, "~")); // the end of a query until then
+        // A position begins with digits. `!` sorts before every digit, and `~` behind every position that begins like it.
+        let since = query.since.map(|since| keys::in_time(since, "~")); // behind every position of that time
         let after = query.after.max(since);
         let begin = after.map_or_else(|| "!".to_owned(), |position| format!("{position}!"));
         let end = query.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));

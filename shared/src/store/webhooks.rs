@@ -20,7 +20,7 @@ impl Webhooks for Store {
         let mut there = self.webhooks(webhook.organization, &all).await?.entries;
         if there.len() >= limits::WEBHOOKS {
             if let Some(before) = there.iter().position(|before| before.uid == webhook.uid) {
-                return Ok(Some(there.swap_remove(before))); // a repeated request that had the last position
+                return Ok(Some(there.swap_remove(before))); // a repeated request, whose first attempt created the last one
             }
             return Err(Error::TooMany(format!("An organization may have at most {} webhooks.", limits::WEBHOOKS)));
         }

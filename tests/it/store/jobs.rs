@@ -60,7 +60,7 @@ in_memory_too!(
     an_active_job_is_never_forgotten,
 );
 
-/// Hole 12: a create whose call ran out of time may still be on its way.
+/// Hole 12 (decision 0027): a create whose call ran out of time may still be on its way.
 async fn a_job_that_is_withdrawn_before_its_creation_arrives_is_never_created(store: impl Jobs) {
     let project = a_project();
     let spec = a_spec(project, 0);

@@ -39,7 +39,7 @@ async fn a_job_takes_them(store: &Store, project: ProjectUid, second: i64) -> Jo
     spec.uid
 }
 
-/// Hole 5.
+/// Hole 5 (decision 0027).
 async fn uploads_wait_since_the_first_of_them_or_since_a_job_took_the_others(store: Store) {
     let Project { uid, .. } = a_stored_project(&store).await;
     let since = async || store.backlog(acme(), uid).await.unwrap().waiting_since;
@@ -56,7 +56,7 @@ async fn uploads_wait_since_the_first_of_them_or_since_a_job_took_the_others(sto
     assert_eq!(since().await, None);
 }
 
-/// Hole 16.
+/// Hole 16 (decision 0027).
 async fn a_pause_is_kept_with_the_project_until_a_job_or_a_change_ends_it(store: Store) {
     let project = a_stored_project(&store).await;
     let uid = project.uid;

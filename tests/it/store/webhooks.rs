@@ -25,7 +25,7 @@ on_both!(
     an_organization_has_so_many_slots_and_no_more,
 );
 
-/// Hole 3.
+/// Hole 3 (decision 0027).
 async fn an_organization_has_so_many_slots_and_no_more(store: Store) {
     const SLOTS: u32 = 3;
     let taken = async |now: i64, until: i64| store.take_slot(acme(), SLOTS, at(now), at(until)).await.unwrap();

@@ -115,7 +115,7 @@ async fn label(app: &TestApp, project: ProjectUid) -> Vec<Asset> {
     labeled
 }
 
-/// Hole 5: one file every 59 s, and a pause of 60 that never comes. Each is labeled within 20 minutes, for two hours.
+/// Hole 5 (decision 0027): one file every 59 s, and a pause of 60 that never comes. Each is labeled within 20 minutes, for two hours.
 #[tokio::test]
 async fn a_trickle_that_never_pauses_is_labeled_within_twenty_minutes() {
     let (app, project) = an_app(Some(json!({}))).await;
@@ -150,7 +150,7 @@ async fn a_trickle_that_never_pauses_is_labeled_within_twenty_minutes() {
     assert!((6..=9).contains(&jobs), "{jobs} jobs: each takes what has gathered, and not a file at a time");
 }
 
-/// Hole 16.
+/// Hole 16 (decision 0027).
 #[tokio::test]
 async fn jobs_that_end_before_they_take_anything_follow_one_another_ever_more_slowly() {
     let (app, project) = an_app(quiet()).await;
@@ -180,7 +180,7 @@ async fn jobs_that_end_before_they_take_anything_follow_one_another_ever_more_sl
     assert_eq!(app.store.project(organization, project).await.unwrap().auto_label_pause, None);
 }
 
-/// Hole 16: what is wrong is the provider, and its owner puts that right.
+/// Hole 16 (decision 0027): what is wrong is the provider, and its owner puts that right.
 #[tokio::test]
 async fn a_provider_that_is_added_or_changed_ends_the_pause() {
     let (app, project) = an_app(quiet()).await;
@@ -205,7 +205,7 @@ async fn a_provider_that_is_added_or_changed_ends_the_pause() {
     assert_eq!(app.store.jobs_created().len(), 1);
 }
 
-/// Hole 32.
+/// Hole 32 (decision 0027).
 #[tokio::test]
 async fn a_chain_of_checks_ends_and_the_schedule_goes_on() {
     let (app, project) = an_app(quiet()).await;

@@ -9,7 +9,7 @@ use crate::domain::access::api_key::KeyHash;
 use crate::domain::id::uuid_at;
 use crate::domain::{Error, Timestamp};
 
-/// How long a response is stored (issue 3).
+/// How long a response is stored (contract, 1.3).
 pub const KEPT: Duration = Duration::from_secs(24 * 3_600);
 /// How long a request holds its key unanswered. Longer than any function behind the API runs, so the holder is dead then.
 pub const LEASE: Duration = Duration::from_secs(60);

@@ -25,7 +25,7 @@ use crate::domain::{Error, Timestamp, unicode};
 pub const CONFIDENCE_THRESHOLD: f64 = 0.5;
 
 /// What is asked of the model, and what is kept of its predictions. A request has it, the job's row has it, and each part of
-/// the system reads it there: a new option is a field here and one in the API's view of a job.
+/// the system reads it there. CONTRIBUTING.md says how to add one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobOptions {
     /// `None` if only a provider was named (contract, D7).

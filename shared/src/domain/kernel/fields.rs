@@ -56,7 +56,7 @@ impl Fields {
         self.values
     }
 
-    /// Takes a field out and reads it; `read` answers the value or the sentence that refuses it.
+    /// Takes a field out and reads it; `read` returns the value or the sentence that refuses it.
     pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         let value = self.values.remove(name).filter(|value| !value.is_null())?;
         match read(value) {

@@ -11,7 +11,7 @@ pub const BATCH_ITEMS: usize = 5_000;
 pub const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// A smaller batch costs a state transition without gaining anything.
 pub const BATCH_ITEMS_MIN: usize = 250;
-/// Bytes of a request body (issue 2; the gateway itself would take 10 MB).
+/// Bytes of a request body. The gateway itself would take 10 MB.
 pub const BODY_BYTES: usize = 256 * 1024;
 /// Bytes of the body that adds items: [`ITEMS_PER_CALL`] of them with the longest keys and URLs of 2,048 characters fit; of the longest
 /// URLs, some 450. Lambda's own request takes 6 MB, in base64 where the content type is not JSON.
@@ -66,11 +66,11 @@ pub const NAME_CHARS: usize = 255;
 pub const LABELS: usize = 1_000;
 /// See [`LABELS`].
 pub const LABEL_CHARS: usize = 255;
-/// Bytes of an upload that becomes an item: a model fetches it whole (issue 7).
+/// Bytes of an upload that becomes an item: a model fetches it whole (docs/uploads.md).
 pub const UPLOAD_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Bytes of an object that are read to compare it with the version before: a larger one counts as another version.
 pub const COMPARED_BYTES: u64 = 16 * 1024 * 1024;
-/// Uploads that wait at most before a job starts without a pause (issue 7).
+/// Uploads that wait at most before a job starts without a pause (docs/decisions/0021).
 pub const UPLOADS_WAITING: u64 = 5_000;
 /// Seconds within which an upload is written to the table, from the moment that gives it its position among the unlabeled items: a
 /// write that takes longer is given up, and its message comes again.
@@ -84,7 +84,7 @@ pub const QUIET_SECONDS: u32 = 900;
 pub const UPLOADS_PER_DAY: u32 = 1_000_000;
 /// Seconds that the note of a rejected upload is kept: 30 days.
 pub const REJECTED_UPLOAD_SECONDS: i64 = 30 * 24 * 3_600;
-/// Items that one call adds (issue 3).
+/// Items that one call adds.
 pub const ITEMS_PER_CALL: usize = 1_000;
 /// Bytes of an item key: an S3 key takes 1,024, less our prefix.
 pub const ITEM_KEY_BYTES: usize = 900;

@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// One prediction, well formed: `decode` makes them, nothing else does.
+/// One prediction, well formed.
+// Only `domain::reply` makes them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Prediction {
     /// What and where.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// The kind of model (mission, "Models").
+/// The kind of model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ModelType {
@@ -24,7 +24,7 @@ impl ModelType {
         }
     }
 
-    /// What a call is expected to take until one has been measured, ms (mission, "Models").
+    /// What a call is expected to take when a job is cut into chunks, ms (decision 0004). The pace of calls is measured.
     #[must_use]
     pub const fn usual_latency_ms(self) -> u32 {
         match self {

@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(setting.pause_in(at(100), at(99)), Duration::from_secs(20), "of two clocks one is behind");
     }
 
-    /// Hole 16.
+    /// Hole 16 (decision 0027).
     #[test]
     fn jobs_that_fail_at_once_follow_one_another_ever_more_slowly() {
         let mut pause: Option<AutoLabelPause> = None;

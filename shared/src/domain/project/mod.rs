@@ -15,7 +15,7 @@ use crate::domain::job::JobRequest;
 use crate::domain::{Error, Timestamp, limits, unicode};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
 
-/// The statuses of the original (contract, 11.1).
+/// The statuses of Avala's projects (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectStatus {
@@ -175,7 +175,7 @@ impl Project {
         self.image_count + self.video_frame_count + self.point_cloud_count
     }
 
-    /// What the project's items are called as a dataset: the original's word for what most of them are.
+    /// What the project's items are called as a dataset: Avala's word for what most of them are.
     #[must_use]
     pub const fn data_type(&self) -> &'static str {
         if self.point_cloud_count > self.image_count && self.point_cloud_count > self.video_frame_count {

@@ -1,6 +1,6 @@
 //! Reads a model's reply: well-formed parts become predictions, the others are dropped, with a note.
 //!
-//! The shape is the contract's, section 10.3 with D28 to D30, or one of two that other servers speak ([`ResponseFormat`]).
+//! The shape is the contract's, section 10.3 with D28 to D30, or one of three that other servers speak ([`ResponseFormat`]).
 //! A model is not trusted: nothing that it sends may panic, grow without bound or get into an error message.
 //!
 //! Rules that the contract leaves to us:

@@ -35,7 +35,7 @@ pub(super) fn clipped(rect: Rect, path: &'static str, space: &PixelSpace) -> Rea
     }
 }
 
-/// Cuts an interval to `0..=end`, and answers the longer of the ends that are cut off. What lies within keeps its last bit, which
+/// Cuts an interval to `0..=end`, and returns the longer of the ends that are cut off. What lies within keeps its last bit, which
 /// adding and subtracting would change.
 fn clip(start: &mut f64, extent: &mut f64, end: f64) -> f64 {
     let mut cut = 0.0;

@@ -202,7 +202,7 @@ impl Part<'_> {
         Ok((layout, first))
     }
 
-    /// Visits the entries of a directory. Answers where the offset of the next directory is.
+    /// Visits the entries of a directory. Returns where the offset of the next directory is.
     fn entries(
         &self,
         layout: Layout,
