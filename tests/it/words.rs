@@ -24,12 +24,10 @@ const RIDDLES: [(&[&str], &str); 14] = [
 ];
 
 /// What holds one of the words and stays.
-const RIGHT: [(&str, &str); 12] = [
+const RIGHT: [(&str, &str); 10] = [
     ("Look at the ", "a sentence of the API"),
     ("without a look into it", "a sentence of the API"),
-    ("in place", "English"),
     ("in_place", "a function of ring"),
-    ("takes place", "English"),
     ("\"PLACE\"", "a key of the table"),
     ("`PLACE`", "a key of the table"),
     ("uploads_look_at_ms", "an attribute of the table"),
@@ -97,6 +95,14 @@ fn words_are_read_out_of_names_and_text() {
     assert_eq!(words("fn look_again(StoodAt) // 3 Places"), ["fn", "look", "again", "stood", "at", "places"]);
     assert_eq!(riddles("let x = tellAll(placeholder);"), ["tell"]);
     assert_eq!(riddles("\"GoOn\", see design.md; overlook, replaced, in_a_place"), ["place", "goon", "design.md"]);
+}
+
+#[test]
+fn every_exception_is_needed() {
+    let lines = lines();
+    let is_used = |piece: &str| lines.iter().any(|(_, _, line)| line.contains(piece) && !riddles(line).is_empty());
+    let unused: Vec<&str> = RIGHT.iter().map(|(piece, _)| *piece).filter(|piece| !is_used(piece)).collect();
+    assert!(unused.is_empty(), "{unused:?}");
 }
 
 #[test]

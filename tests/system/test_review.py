@@ -25,7 +25,7 @@ BOX = {
 @pytest.fixture
 def drafts(system: System) -> list[Json]:
     """The drafts of a job of this test's own: of items that the load model finds something on."""
-    project_uid = system.load_project(items=4)
+    project_uid = system.load_project(items=8)
     job = system.run(project_uid, confidence_threshold=0.0)
     drafts = system.results(project_uid, job["uid"])
     assert drafts
@@ -40,7 +40,7 @@ def draft(drafts: list[Json]) -> Json:
 @pytest.fixture(scope="module")
 def untouched(system: System) -> Json:
     """One draft for all the requests that must not change it."""
-    project_uid = system.load_project(items=4)
+    project_uid = system.load_project(items=8)
     return system.results(project_uid, system.run(project_uid, confidence_threshold=0.0)["uid"])[0]
 
 

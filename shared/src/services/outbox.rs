@@ -14,15 +14,15 @@ use crate::domain::{Error, Timestamp, limits};
 use crate::ports::{Clock, DeliveryRequest, Queue, Slice, Webhooks};
 
 /// A delivery that is overdue by more than this has lost its message. A younger one may be on its way.
-const FORGOTTEN: Duration = Duration::from_secs(60);
+const OVERDUE_AFTER: Duration = Duration::from_secs(60);
 /// The schedule sends it again after this. During an outage of `deliver` messages must not pile up, and other deliveries
 /// get their turn.
-const AGAIN: Duration = Duration::from_secs(900);
-/// This many times. Then the delay doubles with each message, up to [`SELDOM`]: a delivery whose messages all fail leaves 10
+const RESEND_AFTER: Duration = Duration::from_secs(900);
+/// This many times. Then the delay doubles with each message, up to [`LONGEST_DELAY`]: a delivery whose messages all fail leaves 10
 /// dead letters on its first day and one on each later day. After an outage it waits at most about as long again.
-const EVENLY: u32 = 4;
-/// See [`EVENLY`].
-const SELDOM: Duration = Duration::from_secs(24 * 3_600);
+const EVEN_RESENDS: u32 = 4;
+/// See [`EVEN_RESENDS`].
+const LONGEST_DELAY: Duration = Duration::from_secs(24 * 3_600);
 /// Deliveries that one round of the schedule sends. Several rounds work off what an outage of the queue has left.
 const ROUND: usize = 1_000;
 
@@ -63,7 +63,7 @@ pub async fn send(queue: &impl Queue, deliveries: &[Delivery]) {
 /// # Errors
 /// `StoreUnavailable`, `QueueUnavailable`.
 pub async fn send_waiting(webhooks: &impl Webhooks, queue: &impl Queue, clock: &impl Clock) -> Result<usize, Error> {
-    let waiting = webhooks.waiting_deliveries(clock.now() - FORGOTTEN, ROUND).await?;
+    let waiting = webhooks.waiting_deliveries(clock.now() - OVERDUE_AFTER, ROUND).await?;
     for (delivery, times) in &waiting {
         queue.send_to_overflow(&[reminder(*delivery)], Duration::ZERO).await?;
         webhooks.put_off_delivery(*delivery, clock.now() + again_in(*times), times.saturating_add(1)).await?;
@@ -78,8 +78,8 @@ const fn reminder(delivery: DeliveryUid) -> DeliveryRequest {
 
 /// The delay before a delivery is sent again that was sent this many times.
 fn again_in(times: u32) -> Duration {
-    let doublings = times.saturating_sub(EVENLY - 1).min(16);
-    (AGAIN * 2u32.pow(doublings)).min(SELDOM)
+    let doublings = times.saturating_sub(EVEN_RESENDS - 1).min(16);
+    (RESEND_AFTER * 2u32.pow(doublings)).min(LONGEST_DELAY)
 }
 
 #[cfg(test)]
@@ -99,6 +99,6 @@ mod tests {
         assert_eq!(sent_at.iter().filter(|at| **at < day).count(), 10);
         assert!(sent_at.len() < 42, "{}", sent_at.len());
         assert_eq!([0, 1, 2, 3, 4, 5].map(again_in).map(|delay| delay.as_secs() / 60), [15, 15, 15, 15, 30, 60]);
-        assert_eq!(again_in(u32::MAX), SELDOM);
+        assert_eq!(again_in(u32::MAX), LONGEST_DELAY);
     }
 }

@@ -125,7 +125,7 @@ impl Jobs for Store {
             // AllOld is the row that won, without a second read.
             Transacted::Refused(reasons) => {
                 let status = status_of(reasons.first().and_then(|reason| reason.item()))?;
-                status.after(JobEvent::Cancel).map(|_cancelled| false).map_err(|_| Error::JobFinished(status))
+                if status == JobStatus::Cancelled { Ok(false) } else { Err(Error::JobFinished(status)) }
             }
         }
     }

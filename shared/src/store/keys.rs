@@ -185,7 +185,7 @@ pub(super) const ACTIVE_JOBS: &str = "JOB";
 pub(super) const OUTBOX: &str = "DELIVERY";
 
 /// Projects of all tenants with uploads that wait for a job: read on a schedule alone.
-pub(super) const AWAITED_UPLOADS: &str = "UPLOADS";
+pub(super) const WATCHED_UPLOADS: &str = "UPLOADS";
 
 /// Behind the position of an item that has come by upload.
 const UPLOADED: &str = "#U";

@@ -186,7 +186,7 @@ impl ResultRow {
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
-        let elsewhere = result.elsewhere.as_ref().map_or(0, |position| position.json_bytes);
+        let elsewhere = result.elsewhere.as_ref().map_or(0, |blob| blob.json_bytes);
         Ok((result, bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX))))
     }
 }

@@ -33,7 +33,7 @@ impl Store {
         let after = query.after.max(since);
         let begin = after.map_or_else(|| "!".to_owned(), |position| format!("{position}!"));
         let end = query.until.map_or_else(|| "~".to_owned(), |until| keys::in_time(until, "~"));
-        let first_read = query.limit.map_or(ENTRIES, |enough| enough.clamp(1, ENTRIES));
+        let first_read = query.limit.map_or(ENTRIES, |limit| limit.clamp(1, ENTRIES));
         // DynamoDB would refuse a range that ends before it begins.
         let shards = if begin < end { keys::UNLABELED_SHARDS } else { 0 };
         let shards = (0..shards).map(|shard| keys::unlabeled_of(project, shard)).collect();

@@ -71,14 +71,14 @@ impl UploadWatch for Store {
         check_at: Timestamp,
     ) -> Result<bool, Error> {
         let request = self
-            .update_project(organization, project)
+            .update_row(Key::project(organization, project))
             .update_expression(format!(
                 "SET {} = :uploads, {} = :position, uploads_look_at_ms = :check_at, uploads_settled = :settled, \
                  uploads_waiting_since = :now",
                 ACTIVE.pk, ACTIVE.sk
             ))
             .condition_expression(format!("attribute_exists(pk) AND attribute_not_exists({})", ACTIVE.pk))
-            .expression_attribute_values(":uploads", text(keys::AWAITED_UPLOADS))
+            .expression_attribute_values(":uploads", text(keys::WATCHED_UPLOADS))
             .expression_attribute_values(":position", text(keys::in_time(check_at, project)))
             .expression_attribute_values(":check_at", number(check_at.as_millisecond()))
             .expression_attribute_values(":settled", number(settled))
@@ -94,7 +94,7 @@ impl UploadWatch for Store {
         check_at: Timestamp,
     ) -> Result<bool, Error> {
         let request = self
-            .update_project(organization, project)
+            .update_row(Key::project(organization, project))
             .update_expression("SET uploads_look_at_ms = :check_at")
             // One check at a time: each asks for the next one, and every end of a job would start another such chain.
             .condition_expression(format!("attribute_exists({}) AND uploads_look_at_ms <= :now", ACTIVE.pk))
@@ -110,14 +110,14 @@ impl UploadWatch for Store {
         counted: u64,
     ) -> Result<(), Error> {
         let request = self
-            .update_project(organization, project)
+            .update_row(Key::project(organization, project))
             .update_expression(format!(
                 "SET uploads_settled = :counted REMOVE {}, {}, uploads_waiting_since",
                 ACTIVE.pk, ACTIVE.sk
             ))
             .condition_expression("uploads_counted = :counted") // what arrives meanwhile must not be forgotten
             .expression_attribute_values(":counted", number(counted));
-        is_done(request.send().await).map(|_forgotten| ())
+        is_done(request.send().await).map(|_unwatched| ())
     }
 
     async fn note_upload_job(
@@ -127,7 +127,7 @@ impl UploadWatch for Store {
         job: JobUid,
     ) -> Result<(), Error> {
         let request = self
-            .update_project(organization, project)
+            .update_row(Key::project(organization, project))
             .update_expression("SET uploads_job = :job")
             .condition_expression("attribute_exists(auto_label_on_upload)")
             .expression_attribute_values(":job", text(job.to_string()));
@@ -139,7 +139,7 @@ impl UploadWatch for Store {
         let as_read = "updated_at = :updated AND auto_label_pause = :before";
         let first = "updated_at = :updated AND attribute_not_exists(auto_label_pause)";
         let mut request = self
-            .update_project(before.organization, before.uid)
+            .update_row(Key::project(before.organization, before.uid))
             .update_expression("SET auto_label_pause = :pause")
             .condition_expression(if before.auto_label_pause.is_some() { as_read } else { first })
             .expression_attribute_values(":updated", attribute(&before.updated_at)?)
@@ -161,7 +161,7 @@ impl UploadWatch for Store {
             .table_name(&self.table)
             .index_name(ACTIVE.name)
             .key_condition_expression(format!("{} = :uploads AND {} > :after", ACTIVE.pk, ACTIVE.sk))
-            .expression_attribute_values(":uploads", text(keys::AWAITED_UPLOADS))
+            .expression_attribute_values(":uploads", text(keys::WATCHED_UPLOADS))
             .expression_attribute_values(":after", text(after.unwrap_or("!"))) // before every digit
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = request.send().await.map_err(classify)?;
@@ -176,11 +176,6 @@ impl UploadWatch for Store {
 }
 
 impl Store {
-    fn update_project(&self, organization: OrganizationUid, project: ProjectUid) -> UpdateItemFluentBuilder {
-        let key = Key::project(organization, project);
-        self.client.update_item().table_name(&self.table).set_key(Some(key.into()))
-    }
-
     /// Counts what a job has picked of a project's uploads for the day, if the day has room for it, and takes them.
     pub(super) fn taken(&self, picked: &Picked, total: u32, now: Timestamp) -> Result<[TransactWriteItem; 2], Error> {
         let day = day(now);

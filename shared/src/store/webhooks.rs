@@ -213,10 +213,7 @@ fn is_free(row: &Row, slot: u32, now: Timestamp) -> bool {
 
 impl Store {
     fn update_slot(&self, organization: OrganizationUid, slot: u32, until: Timestamp) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::slots(organization).into()))
+        self.update_row(Key::slots(organization))
             .expression_attribute_names("#slot", slot_name(slot))
             .expression_attribute_values(":until", number(until.as_microsecond()))
     }
@@ -230,13 +227,7 @@ impl Store {
         names: &[(&str, &str)],
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<bool, Error> {
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Key::delivery(uid).into()))
-            .update_expression(update)
-            .condition_expression(condition);
+        let mut request = self.update_row(Key::delivery(uid)).update_expression(update).condition_expression(condition);
         for (placeholder, name) in names {
             request = request.expression_attribute_names(*placeholder, *name);
         }

@@ -157,7 +157,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<(usize, Progress), Error> {
         let end = self.clock.now() + TIME;
         // Read once: a subscription that is added meanwhile gets the events of the next call on.
-        let listeners = outbox::subscriptions(&self.webhooks, organization).await?;
+        let subscriptions = outbox::subscriptions(&self.webhooks, organization).await?;
         let (mut reviewed, mut examined) = (0, 0);
         let done = 'sweep: loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
@@ -165,7 +165,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
                 self.results.results(organization, sweep.project, |_| true, &slice).await?;
             let mut open = VecDeque::from(entries);
             while let Some(Checked { last, count, matches }) = self.check_next(&sweep.filter, &mut open).await? {
-                let reviews = self.review_all(matches, sweep.decision, reviewer, &listeners, end).await?;
+                let reviews = self.review_all(matches, sweep.decision, reviewer, &subscriptions, end).await?;
                 reviewed += reviews.iter().filter(|written| **written == Some(true)).count();
                 if reviews.contains(&None) {
                     break 'sweep false;
@@ -196,12 +196,16 @@ impl<P: CatalogPorts> CatalogApi<P> {
         drafts: Vec<Item>,
         decision: Decision,
         reviewer: &str,
-        listeners: &[Webhook],
+        subscriptions: &[Webhook],
         end: Timestamp,
     ) -> Result<Vec<Option<bool>>, Error> {
         let reviews = drafts.into_iter().map(|item| async move {
             let late = self.clock.now() >= end;
-            if late { Ok(None) } else { self.decide(&item, decision.verdict(), reviewer, listeners).await.map(Some) }
+            if late {
+                Ok(None)
+            } else {
+                self.decide(&item, decision.verdict(), reviewer, subscriptions).await.map(Some)
+            }
         });
         stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await
     }
@@ -237,13 +241,13 @@ impl<P: CatalogPorts> CatalogApi<P> {
         item: &Item,
         verdict: Verdict,
         reviewer: &str,
-        listeners: &[Webhook],
+        subscriptions: &[Webhook],
     ) -> Result<bool, Error> {
         let now = self.clock.now();
         let Some(before) = &item.result else { return Ok(false) };
         let Some(reviewed) = before.reviewed(verdict, reviewer, now)? else { return Ok(false) };
         let event = Event::of_review(item, &reviewed);
-        let deliveries = event.map_or_else(Vec::new, |event| event.deliveries(listeners, now));
+        let deliveries = event.map_or_else(Vec::new, |event| event.deliveries(subscriptions, now));
         self.write(item, &reviewed, &deliveries).await
     }
 }

@@ -67,12 +67,6 @@ impl OutcomeKind {
             Self::Failed => "failed",
         }
     }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
 }
 
 /// Why an item was skipped.

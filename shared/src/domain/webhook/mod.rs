@@ -394,8 +394,8 @@ impl Delivery {
             return Err(Error::NotRedeliverable("A test is not repeated. Test the webhook again."));
         }
         // One that is overdue has lost its message.
-        let forgotten = self.next_retry_at.is_some_and(|due| due + SOON < now);
-        if self.status == DeliveryStatus::Pending && self.due_in(now) <= SOON && !forgotten {
+        let is_overdue = self.next_retry_at.is_some_and(|due| due + SOON < now);
+        if self.status == DeliveryStatus::Pending && self.due_in(now) <= SOON && !is_overdue {
             return Ok(None);
         }
         let status = DeliveryStatus::Pending;
