@@ -1,8 +1,8 @@
 """`make demo`: auto-label jobs on real pictures, from nothing to drafts drawn on the pictures.
 
-First the quickstart of examples/quickstart runs as it stands, over enough pictures to see its progress rise. It asks for
-confidence 0.6, and the small detector of the local endpoint is seldom that sure: the jobs whose drafts are shown, boxes
-and then masks, are started by the official client with a lower threshold.
+First the quickstart of examples/quickstart runs as it stands, over enough pictures to see its progress rise. It asks
+for confidence 0.6, and the small detector of the local endpoint is seldom that sure: the jobs whose drafts are shown,
+boxes and then masks, are started by the official client with a lower threshold.
 """
 
 import os
