@@ -9,6 +9,7 @@ that are marked `verify`, those of `rust` among them.
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -358,6 +359,38 @@ def test_every_scope_is_listed() -> None:
 
     assert scopes
     assert re.findall(r"^\| `([a-z.]+)` \|", section("limits.md", "## Scopes"), re.MULTILINE) == scopes
+
+
+# A part of each row of the table of sizes, and the constants that it has.
+SIZES: Final = {
+    "items of one call": ("ITEMS_PER_CALL",),
+    "rows of a page": ("PAGE",),
+    "key of an item": ("ITEM_KEY_BYTES",),
+    "URL of an item": ("FILE_URL_CHARS",),
+    "sides of a picture": ("PIXELS_PER_SIDE",),
+    "labels of a project or a job": ("LABELS", "LABEL_CHARS", "LABELS_CHARS"),
+    "prompt of a label": ("PROMPT_CHARS",),
+    "predictions read of one answer": ("PREDICTIONS",),
+    "name of a project or provider": ("NAME_CHARS",),
+    "webhooks of an organization": ("WEBHOOKS",),
+    "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES"),
+    "file of an item": ("UPLOAD_BYTES",),
+    "draft of an item": ("DRAFT_JSON_BYTES",),
+    "correction by a person": ("DRAFT_BYTES",),
+}
+UNITS: Final = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
+
+
+def test_the_sizes_are_those_of_the_code() -> None:
+    source = (DOMAIN / "kernel" / "limits.rs").read_text()
+    constants = dict(re.findall(r"^pub const (\w+): \w+ = ([\d_* ]+);", source, re.MULTILINE))
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", section("limits.md", "## Sizes"), re.MULTILINE))
+
+    for row, names in SIZES.items():
+        for name in names:
+            value = math.prod(int(factor) for factor in constants[name].split("*"))
+            unit, size = next(((u, s) for u, s in UNITS if name.endswith("BYTES") and value % s == 0), ("", 1))
+            assert f"{value // size:,} {unit}".strip() in rows[row], row
 
 
 def test_every_event_is_listed() -> None:
