@@ -18,7 +18,7 @@ each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $
 
 .PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
-setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed
+setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed /usr/bin/jq
 
 $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@echo "-- Python packages" >&2
@@ -89,10 +89,11 @@ coldstart: release /usr/bin/valgrind
 	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
 	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
 
-/usr/bin/valgrind:
-	@echo "-- valgrind" >&2
+# The examples of docs/guide need jq, the coldstart measure valgrind.
+/usr/bin/jq /usr/bin/valgrind:
+	@echo "-- $(notdir $@)" >&2
 	@apt-get update --quiet >/dev/null
-	@apt-get install --yes --quiet valgrind >/dev/null
+	@apt-get install --yes --quiet $(notdir $@) >/dev/null
 
 # Made-up requests with the keys of two tenants, 20,000 or more; prints its figures. Another run: make fuzz SEED=7
 fuzz: setup build
