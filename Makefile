@@ -198,7 +198,7 @@ test-unit: $(VENV)/.installed
 
 test-rust: $(VENV)/.installed
 	$(NEXTEST)
-	@env -u MAKEFLAGS $(CARGO_TEST) --doc
+	@env -u MAKEFLAGS -u MFLAGS $(CARGO_TEST) --doc
 
 # The table's adapter on two implementations of DynamoDB, which the tests share.
 test-store: $(VENV)/.installed
