@@ -220,8 +220,9 @@ test-system: setup build
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
-	$(VENV)/bin/pytest -n 2 --dist loadgroup -m alone
-	@$(PY) -m local down && $(each_further_stack) down
+	@$(each_further_stack) down
+	$(VENV)/bin/pytest -m alone
+	@$(PY) -m local down
 
 clean: down
 	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules
