@@ -11,7 +11,7 @@ RELEASE_FLAGS ?= --release
 
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
-# A local stack for each worker of the system tests. They mostly wait, so there are more of them than processors.
+# A local stack for each worker of the system tests. While a test waits another one works: four keep two processors busy.
 FIRST := $(or $(AUTOLABEL_STACK),0)
 STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
@@ -158,7 +158,7 @@ openapi:
 coverage: setup
 	@$(PY) -m local coverage
 
-# Format, lint and unit tests: under a minute when little has changed.
+# Format, lint and unit tests.
 check:
 	@$(MAKE) $(BESIDE) lint test-unit
 
