@@ -45,6 +45,7 @@ use utoipa::OpenApi;
     results::handlers::correct,
     results::handlers::accept,
     results::handlers::reject,
+    results::by_hand::label,
     results::sweep::accept_all,
     results::sweep::reject_all,
     tasks::list,
@@ -113,6 +114,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/projects/{uid}/results", get(results::handlers::list))
         .route("/projects/{uid}/results/accept", post(results::sweep::accept_all))
         .route("/projects/{uid}/results/reject", post(results::sweep::reject_all))
+        .route("/items/{uid}/results", post(results::by_hand::label))
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))

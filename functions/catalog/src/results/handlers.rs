@@ -16,7 +16,7 @@ use crate::projects::{READ, WRITE};
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// Tries to write over what was read. Two reviews of one result at once are rare, three very rare.
-const TRIES: usize = 2;
+pub(super) const TRIES: usize = 2;
 
 /// List a project's results. Rejected ones are in no list: each is found by its uid.
 #[utoipa::path(

@@ -89,7 +89,7 @@ pub struct LabelResult {
     pub created_by: String,
     /// Name of the API key that accepted, corrected or rejected it, last.
     pub reviewed_by: Option<String>,
-    /// The job and provider of a draft.
+    /// The job and provider of a draft; `None`: a person gave it by hand.
     pub lineage: Option<Lineage>,
     /// In the prediction format. Empty while large ones are not fetched yet.
     pub annotations: Vec<Prediction>,
@@ -102,6 +102,38 @@ pub struct LabelResult {
 }
 
 impl LabelResult {
+    /// What a person gives an item that has no result: accepted at once, since she has seen all of it.
+    #[must_use]
+    pub fn by_hand(generation: u32, annotations: Vec<Prediction>, person: &str, now: Timestamp) -> Self {
+        Self {
+            generation,
+            revision: 0,
+            status: ResultStatus::Accepted,
+            source: ResultSource::Human,
+            created_by: person.to_owned(),
+            reviewed_by: Some(person.to_owned()),
+            lineage: None,
+            annotations,
+            elsewhere: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Whether `again` gives the item this result once more: by the same person, with the same annotations, and nothing has
+    /// changed it since.
+    #[must_use]
+    pub fn is_repeated_by(&self, again: &Self) -> bool {
+        let said = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
+        said(self) == said(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
+    }
+
+    /// Whether a person changed what a model had found.
+    #[must_use]
+    pub fn is_corrected(&self) -> bool {
+        self.source == ResultSource::Human && self.lineage.is_some()
+    }
+
     /// Its identifier.
     #[must_use]
     pub fn uid(&self, item: ItemUid) -> ResultUid {
@@ -244,6 +276,23 @@ mod tests {
             assert_eq!((corrected.generation, corrected.revision), (3, 8));
             assert_eq!(corrected.updated_at.as_second(), 9);
         }
+    }
+
+    #[test]
+    fn what_a_person_gives_is_accepted_and_a_repetition_is_seen() {
+        let annotations = labeled(&[("car", 1.0)]).annotations;
+        let given = |annotations, person| LabelResult::by_hand(4, annotations, person, Timestamp::UNIX_EPOCH);
+        let result = given(annotations.clone(), "ann");
+
+        assert_eq!((result.status, result.source), (ResultStatus::Accepted, ResultSource::Human));
+        assert_eq!((result.created_by.as_str(), result.reviewed_by.as_deref()), ("ann", Some("ann")));
+        assert_eq!((result.generation, result.revision, result.is_corrected()), (4, 0, false));
+        assert!(result.is_repeated_by(&given(annotations.clone(), "ann")));
+        assert!(!result.is_repeated_by(&given(annotations.clone(), "bob")));
+        assert!(!result.is_repeated_by(&given(vec![], "ann")));
+        let corrected = result.reviewed(Verdict::Correct(vec![]), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        assert!(!corrected.is_repeated_by(&given(vec![], "ann")), "it has changed since");
+        assert_eq!(corrected.undo(labeled(&[]).lineage.unwrap().job), Undo::Gone, "it is no job's");
     }
 
     #[test]
