@@ -3,10 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use shared::domain::Error;
 use shared::domain::id::ItemUid;
 use shared::domain::item::Item;
 use shared::domain::webhook::Event;
+use shared::domain::{Error, limits};
 use shared::http::{Body, Caller, IfMatch, Path, Problem};
 use shared::ports::{Clock, Items, Results};
 use shared::services::outbox;
@@ -37,7 +37,7 @@ pub(crate) async fn label<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
-    Body(body): Body,
+    Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<(StatusCode, ResultView), Error> {
     let item = api.label(&caller, &uid, &if_match, &body).await?;
     ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or(Error::NotFound)
@@ -54,6 +54,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
             let now = self.clock.now();
             let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok(item) };
             if_match.check_absent()?;
+            let given = whole::kept(&self.objects, uid, given).await?;
             let event = Event::of_review(&item, &given);
             let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
             if self.results.label(&item, &given, &deliveries).await? {

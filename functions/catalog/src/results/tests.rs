@@ -238,6 +238,51 @@ async fn a_correction_replaces_annotations_that_no_row_holds() {
     assert_eq!(review.results.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere, None);
 }
 
+/// So many annotations that no row holds them.
+fn many_cats(count: usize) -> Value {
+    let box_of = |n| json!({"x": n, "y": 1.5, "width": 1.25, "height": 1.0});
+    let cat = |n| json!({"type": "bounding_box", "label": "cat", "confidence": 0.5, "coordinates": box_of(n)});
+    json!({"annotations": (0..count).map(cat).collect::<Vec<Value>>()})
+}
+
+#[tokio::test]
+async fn a_correction_and_a_result_by_hand_may_be_as_large_as_a_draft() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    let (by_hand, call, labeled) = an_unlabeled_item(&[]).await;
+    for count in [500, 10_000] {
+        let (status, result) = api.call(&format!("PATCH {path}"), many_cats(count)).await;
+
+        assert_eq!((status, result["annotations"].as_array().unwrap().len()), (200, count));
+        let stored = review.results.items.lock().unwrap()[0].result.clone().unwrap();
+        let blob = stored.elsewhere.unwrap();
+        let bytes = review.objects.get_range(&blob.key, blob.offset, blob.length).await.unwrap();
+        assert_eq!(json!(blob.read(&bytes).unwrap()), result["annotations"]);
+        assert!(blob.key.starts_with(&format!("corrections/{}/", a_draft(0, 0.9).asset.uid)), "{}", blob.key);
+        // What GET shows is a body for PATCH, and changes nothing.
+        let (_, shown) = api.call(&format!("GET {path}"), Value::Null).await;
+        assert_eq!(api.call(&format!("PATCH {path}"), shown.clone()).await, (200, shown));
+    }
+    for _ in 0..2 {
+        let (status, result) = by_hand.call(&call, many_cats(10_000)).await;
+        assert_eq!((status, result["annotations"].as_array().unwrap().len()), (201, 10_000));
+    }
+    let item = labeled.store.items(&[a_draft(0, 0.9).asset.uid]).await.unwrap().remove(0);
+    assert!(item.result.unwrap().elsewhere.is_some());
+}
+
+#[tokio::test]
+async fn annotations_that_no_answer_could_show_are_refused() {
+    let (api, path) = an_api(&[]);
+    let point = |n: u32| json!([f64::from(n) + 0.125, f64::from(n) + 0.375]);
+    let points: Vec<Value> = (0..230_000).map(point).collect();
+    let polygon = json!({"type": "polyline", "label": "cat", "points": points});
+
+    let (status, problem) = api.call(&format!("PATCH {path}"), json!({"annotations": [polygon]})).await;
+
+    assert_eq!((status, &problem["code"]), (400, &json!("validation_error")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("annotations: Are too large to be stored: "));
+}
+
 #[tokio::test]
 async fn a_review_of_many_drafts_reads_annotations_that_no_row_holds() {
     for (filter, matches) in [

@@ -96,7 +96,7 @@ pub(crate) struct Correction {
 impl Correction {
     /// Reads a request about an item of this size.
     pub(crate) fn read(body: &[u8], size: Option<Size>) -> Result<Self, Error> {
-        let mut fields = Fields::of_body(body)?;
+        let mut fields = Fields::of_body_within(body, limits::CORRECTION_MEMORY)?;
         let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
         fields.finish()?;
         let annotations = reply::annotations("annotations", parts, size).map_err(Error::Validation)?;
