@@ -296,6 +296,22 @@ async fn a_review_of_many_drafts_reads_annotations_that_no_row_holds() {
     }
 }
 
+#[tokio::test]
+async fn a_result_says_its_revision_and_how_sure_its_annotations_are() {
+    let (api, path) = an_api(&[]);
+    let cat = |confidence: f64| json!({"type": "classification", "label": "cat", "confidence": confidence});
+    for (annotations, revision, least, greatest) in [
+        (json!([cat(0.5), cat(0.75), cat(0.25)]), 1, json!(0.25), json!(0.75)),
+        (json!([]), 2, Value::Null, Value::Null),
+    ] {
+        let (_, result) = api.call(&format!("PATCH {path}"), json!({"annotations": annotations})).await;
+
+        assert_eq!(result["annotation_count"], json!(annotations.as_array().unwrap().len()));
+        assert_eq!(result["revision"], json!(revision));
+        assert_eq!((&result["min_confidence"], &result["max_confidence"]), (&least, &greatest));
+    }
+}
+
 /// A correction, an acceptance and a rejection, each with an API of its own.
 async fn three_verdicts(others: &[ResultStatus]) -> Vec<(u16, Value)> {
     let mut answers = Vec::new();
