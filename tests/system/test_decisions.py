@@ -66,10 +66,13 @@ def hopeless(new_tenant: NewTenant) -> Iterator[Hopeless]:
 
 READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "GET /auto-label-jobs/", "GET {job}"]
 READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}"]
-WRITE_PROJECTS = [
-    *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}"),
-    *("PATCH {project}", "PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {item}results/"),
+WRITE_RESULTS = [
+    *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {item}results/"),
     *("POST {project}results/accept/", "POST {project}results/reject/"),
+]
+WRITE_PROJECTS = [
+    *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}", "PATCH {project}"),
+    *WRITE_RESULTS,
 ]
 TASKS = ["GET /tasks/", "GET {task}"]
 WRITE_PROVIDERS = [
@@ -82,6 +85,7 @@ WRITE_WEBHOOKS = [
 ALLOWED = {
     "projects.read": [*READ_PROJECTS, *READ_RESULTS, *TASKS],
     "projects.write": WRITE_PROJECTS,
+    "results.write": WRITE_RESULTS,
     "tasks.read": TASKS,
     "datasets.read": ["GET /datasets/", "GET {dataset}"],
     "inference.read": ["GET /inference-providers/", "GET {provider}"],

@@ -11,9 +11,9 @@ use shared::http::{Body, Caller, IfMatch, Path, Problem};
 use shared::ports::{Clock, Items, Results};
 use shared::services::outbox;
 
+use super::WRITE;
 use super::handlers::TRIES;
 use super::view::{Correction, ResultView};
-use crate::projects::WRITE;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,

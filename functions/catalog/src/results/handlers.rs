@@ -10,9 +10,10 @@ use shared::http::{Answer, Body, Caller, IfMatch, ListRequest, PageView, PagingP
 use shared::ports::{Clock, Items, Page, Projects, Results};
 use shared::services::outbox;
 
+use super::WRITE;
 use super::view::{Correction, ResultView};
 use crate::items::own_items;
-use crate::projects::{READ, WRITE};
+use crate::projects::READ;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// Tries to write over what was read. Two reviews of one result at once are rare, three very rare.

@@ -6,3 +6,8 @@ pub(crate) mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
 mod view;
+
+use shared::domain::access::api_key::Scope;
+
+/// A key that may write projects may review as well: keys of before there was a scope for it go on.
+const WRITE: &[Scope] = &[Scope::ResultsWrite, Scope::ProjectsWrite];

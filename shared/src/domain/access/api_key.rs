@@ -54,6 +54,9 @@ pub enum Scope {
     #[serde(rename = "projects.write")]
     #[expect(missing_docs, reason = "the name says it")]
     ProjectsWrite,
+    #[serde(rename = "results.write")]
+    #[expect(missing_docs, reason = "the name says it")]
+    ResultsWrite,
     #[serde(rename = "tasks.read")]
     #[expect(missing_docs, reason = "the name says it")]
     TasksRead,
