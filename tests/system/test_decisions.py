@@ -130,6 +130,29 @@ def test_a_key_without_scopes_may_everything_and_any_key_its_organization(own: S
     assert new_tenant("--scope", "datasets.read").api.get("/organizations/").status_code == 200
 
 
+@pytest.mark.contract("D3")
+def test_a_key_says_what_it_may_do(own: System, new_tenant: NewTenant) -> None:
+    (organization,) = own.ok("GET", "/organizations/")["results"]
+    options = ("--scope", "projects.read", "--scope", "results.write", "--requests-per-minute", "600")
+    limited = new_tenant(*options, "--expires", "2099-01-01T00:00:00Z", slug=organization["slug"])
+
+    everything, reviewer = own.ok("GET", "/keys/me/"), limited.ok("GET", "/keys/me/")
+
+    assert (everything["is_unrestricted"], everything["expires_at"]) == (True, None)
+    assert {*ALLOWED, "datasets.write"} == {*everything["scopes"]}
+    assert reviewer == {
+        "name": "test",
+        "scopes": ["projects.read", "results.write"],
+        "is_unrestricted": False,
+        "organization": organization,
+        "requests_per_minute": 600,
+        "created_at": reviewer["created_at"],
+        "expires_at": "2099-01-01T00:00:00.000Z",
+    }
+    assert_refused(own.api.get("/keys/me/", headers={"X-Avala-Api-Key": "avk_unknown"}), 401)
+    assert_refused(own.api.get("/keys/you/"), 404)
+
+
 @pytest.mark.contract("D4")
 def test_a_foreign_object_is_answered_like_a_missing_one(
     own: System, new_tenant: NewTenant, objects: dict[str, str]

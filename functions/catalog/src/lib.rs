@@ -6,6 +6,7 @@
 mod adding;
 mod datasets;
 mod items;
+mod keys;
 mod projects;
 mod results;
 mod tasks;
@@ -27,6 +28,7 @@ use utoipa::OpenApi;
 #[openapi(paths(
     workspace::description,
     workspace::organizations,
+    keys::me,
     workspace::agents,
     workspace::exports,
     workspace::storage_configs,
@@ -105,6 +107,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
     Router::new()
         .route("/openapi.json", get(workspace::description))
         .route("/organizations", get(workspace::organizations))
+        .route("/keys/me", get(keys::me))
         .route("/projects", get(projects::list).post(projects::create))
         .route("/projects/{uid}", get(projects::get).patch(projects::change))
         .route("/users/me/projects", get(projects::list_mine))
