@@ -50,6 +50,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
       'dynamodb:Query listing',
       'dynamodb:PutItem table',
       'dynamodb:UpdateItem table',
+      'dynamodb:DeleteItem table',
       's3:GetObject items',
       's3:PutObject items',
       's3:GetObject drafts',

@@ -47,6 +47,7 @@ use utoipa::OpenApi;
     results::handlers::correct,
     results::handlers::accept,
     results::handlers::reject,
+    results::handlers::reopen,
     results::by_hand::label,
     results::sweep::accept_all,
     results::sweep::reject_all,
@@ -121,6 +122,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))
+        .route("/results/{uid}/reopen", post(results::handlers::reopen))
         .route("/datasets", get(datasets::list))
         .route("/datasets/{uid}", get(datasets::get))
         .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug))

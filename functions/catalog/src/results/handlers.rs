@@ -150,6 +150,28 @@ pub(crate) async fn reject<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await
 }
 
+/// Reopen an accepted or rejected result: it is a draft again, with the annotations that it has, and its task is pending. A
+/// rejected one comes back under the same uid, unless its item has had another result since. Sends no event; a repeated call
+/// changes nothing.
+#[utoipa::path(
+    post, path = "/results/{uid}/reopen/", tag = "results",
+    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    responses(
+        (status = 200, description = "The draft.", body = ResultView,
+            headers(("ETag" = String, description = "Names this version of it."))),
+        (status = 409, description = "`result_superseded`: its item has had another result since, `result_uid`.", body = Problem),
+        (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
+    ),
+)]
+pub(crate) async fn reopen<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    if_match: IfMatch,
+) -> Result<ResultView, Error> {
+    api.review(&caller, &uid, &if_match, Item::reopening).await
+}
+
 impl<P: CatalogPorts> CatalogApi<P> {
     /// The item with the result of this uid, and all of its annotations.
     ///

@@ -240,7 +240,7 @@ async fn a_correction_replaces_annotations_that_no_row_holds() {
 
 /// So many annotations that no row holds them.
 fn many_cats(count: usize) -> Value {
-    let box_of = |n| json!({"x": n, "y": 1.5, "width": 1.25, "height": 1.0});
+    let box_of = |n| json!({"x": n % 60, "y": 1.5, "width": 1.25, "height": 1.0});
     let cat = |n| json!({"type": "bounding_box", "label": "cat", "confidence": 0.5, "coordinates": box_of(n)});
     json!({"annotations": (0..count).map(cat).collect::<Vec<Value>>()})
 }
@@ -260,7 +260,8 @@ async fn a_correction_and_a_result_by_hand_may_be_as_large_as_a_draft() {
         assert!(blob.key.starts_with(&format!("corrections/{}/", a_draft(0, 0.9).asset.uid)), "{}", blob.key);
         // What GET shows is a body for PATCH, and changes nothing.
         let (_, shown) = api.call(&format!("GET {path}"), Value::Null).await;
-        assert_eq!(api.call(&format!("PATCH {path}"), shown.clone()).await, (200, shown));
+        let body = json!({"annotations": shown["annotations"]});
+        assert_eq!(api.call(&format!("PATCH {path}"), body).await, (200, shown));
     }
     for _ in 0..2 {
         let (status, result) = by_hand.call(&call, many_cats(10_000)).await;
@@ -273,8 +274,8 @@ async fn a_correction_and_a_result_by_hand_may_be_as_large_as_a_draft() {
 #[tokio::test]
 async fn annotations_that_no_answer_could_show_are_refused() {
     let (api, path) = an_api(&[]);
-    let point = |n: u32| json!([f64::from(n) + 0.125, f64::from(n) + 0.375]);
-    let points: Vec<Value> = (0..230_000).map(point).collect();
+    let point = |n: u32| json!([f64::from(n % 600) + 0.125, f64::from(n % 400) + 0.375]);
+    let points: Vec<Value> = (0..220_000).map(point).collect();
     let polygon = json!({"type": "polyline", "label": "cat", "points": points});
 
     let (status, problem) = api.call(&format!("PATCH {path}"), json!({"annotations": [polygon]})).await;
@@ -348,6 +349,34 @@ async fn a_result_that_does_not_come_to_rest_is_a_lost_update() {
 
     assert_eq!((status, &problem["code"]), (412, &json!("precondition_failed")));
     assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["status"], json!("draft"));
+}
+
+#[tokio::test]
+async fn a_verdict_may_be_taken_back_without_an_event() {
+    for verdict in ["accept", "reject"] {
+        let (api, path, review) = an_api_and_its_state(&[]);
+        api.call(&format!("POST {path}{verdict}/"), Value::Null).await;
+        let events = sent(&review).await.len();
+
+        let (status, reopened) = api.call(&format!("POST {path}reopen/"), Value::Null).await;
+
+        assert_eq!((status, &reopened["status"], &reopened["revision"]), (200, &json!("draft"), &json!(2)));
+        assert_eq!(api.call(&format!("POST {path}reopen/"), Value::Null).await, (200, reopened));
+        assert_eq!(sent(&review).await.len(), events);
+        assert_eq!(api.call(&format!("POST {path}accept/"), Value::Null).await.1["status"], json!("accepted"));
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_result_stays_so_once_its_item_has_had_another() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    api.call(&format!("POST {path}reject/"), Value::Null).await;
+    review.results.items.lock().unwrap()[0].generation = 3;
+
+    let (status, problem) = api.call(&format!("POST {path}reopen/"), Value::Null).await;
+
+    assert_eq!((status, &problem["code"]), (409, &json!("result_superseded")));
+    assert_eq!(problem["result_uid"], json!(ResultUid::of(a_draft(0, 0.9).asset.uid, 3)));
 }
 
 /// Every delivery that was recorded, oldest first.

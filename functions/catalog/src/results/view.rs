@@ -41,7 +41,7 @@ pub(crate) struct ResultView {
     source: ResultSource,
     /// The bot user, or a person.
     created_by: String,
-    /// Name of the API key that accepted, corrected or rejected it, last.
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
     #[schema(required)]
     reviewed_by: Option<String>,
     /// Each with its confidence.

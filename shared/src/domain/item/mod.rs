@@ -12,9 +12,9 @@ use utoipa::ToSchema;
 
 use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
-use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::file_version::FileVersion;
-use crate::domain::item::result::{LabelResult, ResultStatus};
+use crate::domain::item::result::{LabelResult, ResultStatus, Verdict};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
@@ -141,6 +141,20 @@ impl Item {
         let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
         let same_file = old.source == new.source || old.source.parsed() == new.source.parsed();
         same_file && (same_picture || was_decided_by_file)
+    }
+
+    /// The verdict that reopens its result, of which this was read. A rejected one may be reopened while it is the last that the
+    /// item has had.
+    ///
+    /// # Errors
+    /// `ResultSuperseded`.
+    pub fn reopening(&self) -> Result<Verdict, Error> {
+        match &self.result {
+            Some(result) if result.generation != self.generation => {
+                Err(Error::ResultSuperseded(ResultUid::of(self.asset.uid, self.generation)))
+            }
+            _ => Ok(Verdict::Reopen),
+        }
     }
 
     /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.

@@ -1,7 +1,7 @@
 //! Results: the annotations of an item. A draft waits for a person (I9).
 //!
-//! A person accepts it, corrects it or rejects it, and may change her mind. Only a rejection is the end of a result: its
-//! item is unlabeled from then on, and the next job may draft it again, under another uid.
+//! A person accepts it, corrects it or rejects it, and may change her mind: what is accepted or rejected may be reopened. With a
+//! rejection the item is unlabeled, and the next job may draft it again, under another uid. From then on the rejection is the end.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,19 +33,22 @@ pub enum Verdict {
     Correct(Vec<Prediction>),
     /// The annotations are wrong; the item is unlabeled again.
     Reject,
+    /// They are to be reviewed once more.
+    Reopen,
 }
 
 impl ResultStatus {
     /// The status after a `verdict`.
     ///
     /// # Errors
-    /// `ResultRejected`: there is no way back, since the item may have another result by now.
+    /// `ResultRejected`: it is to be reopened first, since the item may have another result by now.
     pub fn after(self, verdict: &Verdict) -> Result<Self, Error> {
         use {ResultStatus as S, Verdict as V};
         match (self, verdict) {
             // A correction is an acceptance: a person who corrects a result has seen all of it.
             (S::Draft | S::Accepted, V::Accept | V::Correct(_)) => Ok(S::Accepted),
             (S::Draft | S::Accepted | S::Rejected, V::Reject) => Ok(S::Rejected),
+            (S::Draft | S::Accepted | S::Rejected, V::Reopen) => Ok(S::Draft),
             (S::Rejected, V::Accept | V::Correct(_)) => Err(Error::ResultRejected),
         }
     }
@@ -87,7 +90,7 @@ pub struct LabelResult {
     pub source: ResultSource,
     /// The bot user, or a person.
     pub created_by: String,
-    /// Name of the API key that accepted, corrected or rejected it, last.
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
     pub reviewed_by: Option<String>,
     /// The job and provider of a draft; `None`: a person gave it by hand.
     pub lineage: Option<Lineage>,
@@ -124,8 +127,8 @@ impl LabelResult {
     /// changed it since.
     #[must_use]
     pub fn is_repeated_by(&self, again: &Self) -> bool {
-        let said = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
-        said(self) == said(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
+        let facts = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
+        facts(self) == facts(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
     }
 
     /// Whether a person changed what a model had found.
@@ -217,9 +220,10 @@ impl LabelResult {
         let is_of_job = self.lineage.as_ref().is_some_and(|lineage| lineage.job == job);
         match (self.status, self.source) {
             _ if !is_of_job => Undo::Gone,
-            (ResultStatus::Draft, _) => Undo::Discard,
+            (ResultStatus::Draft, ResultSource::AutoLabel) => Undo::Discard,
             (ResultStatus::Accepted, ResultSource::AutoLabel) => Undo::Keep(Kept::Accepted),
-            (ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
+            // A draft, too: it was corrected and then reopened (I12).
+            (ResultStatus::Draft | ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
             (ResultStatus::Rejected, _) => Undo::Gone,
         }
     }
@@ -367,7 +371,20 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_is_final() {
+    fn what_is_accepted_or_rejected_may_be_reopened_and_keeps_its_annotations() {
+        for status in [ResultStatus::Accepted, ResultStatus::Rejected] {
+            let before = LabelResult { status, source: ResultSource::Human, ..labeled(&[("car", 0.9)]) };
+            let reopened = before.reviewed(Verdict::Reopen, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+
+            assert_eq!((reopened.status, reopened.source, reopened.revision), (ResultStatus::Draft, before.source, 8));
+            assert_eq!((&reopened.annotations, reopened.reviewed_by.as_deref()), (&before.annotations, Some("ann")));
+            assert_eq!(reopened.undo(before.lineage.unwrap().job), Undo::Keep(Kept::Corrected), "I12");
+        }
+        assert_eq!(after(ResultStatus::Draft, Verdict::Reopen).unwrap(), None);
+    }
+
+    #[test]
+    fn a_rejected_result_is_reopened_before_anything_else() {
         for verdict in [Verdict::Accept, Verdict::Correct(vec![])] {
             assert!(matches!(after(ResultStatus::Rejected, verdict), Err(Error::ResultRejected)));
         }

@@ -81,6 +81,9 @@ pub enum Error {
     /// The result was rejected: it is history.
     #[error("Result is already rejected.")]
     ResultRejected,
+    /// The result was rejected, and its item has had another one since: this one.
+    #[error("Item has had another result since: {0}. Only its last one can be reopened.")]
+    ResultSuperseded(ResultUid),
     /// The item has a result, which is another call's to change.
     #[error("{}", to_call_instead(*.result, *.is_draft))]
     ItemLabeled {
@@ -201,6 +204,7 @@ impl ErrorCode {
             Self::JobNotFinished => ("job_not_finished", 409, "JobNotFinished", false),
             Self::NotRetryable => ("not_retryable", 409, "NotRetryable", false),
             Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
+            Self::ResultSuperseded => ("result_superseded", 409, "ResultSuperseded", false),
             Self::ItemLabeled => ("item_labeled", 409, "ItemLabeled", false),
             Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
