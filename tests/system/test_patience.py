@@ -20,7 +20,7 @@ from tests.system.system import System
 
 # 5 s at full length, with the default timeout of 30 s.
 SERIAL_SECONDS = float(os.environ.get("AUTOLABEL_SERIAL_SECONDS", "0.5"))
-# Between the last answer and the first refusal: a worker that reads them in another order sees an endpoint that answers.
+# Between the last answer and the first refusal: a worker that reads them in another order sees it answer.
 SILENT_SECONDS = 0.5
 # 60 s at full length.
 AWAY_SECONDS = float(os.environ.get("AUTOLABEL_AWAY_SECONDS", "15"))
