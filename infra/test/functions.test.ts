@@ -53,6 +53,8 @@ const EXPECTED: Record<FunctionName, Expected> = {
       's3:GetObject items',
       's3:PutObject items',
       's3:GetObject drafts',
+      's3:GetObject corrections',
+      's3:PutObject corrections',
       'sqs:SendMessage queue',
     ],
   },

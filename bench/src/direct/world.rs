@@ -175,5 +175,5 @@ fn item(n: usize, organization: OrganizationUid, project: ProjectUid, now: Times
         changes: 0,
     };
     let created_at = Timestamp::from_microsecond(now.as_microsecond() + i64::try_from(n)?)?;
-    Ok(Item { organization, project, key, asset, created_at, file: None, result: None })
+    Ok(Item { organization, project, key, asset, created_at, file: None, generation: 0, result: None })
 }

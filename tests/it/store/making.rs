@@ -111,7 +111,7 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
         let (uid, origin) = (ItemUid::of(project, &key), SizeOrigin::default());
         let asset = Asset { uid, kind: AssetType::Image, size, origin, source, changes: 0 };
         let created_at = at(0) + std::time::Duration::from_micros(n as u64);
-        Item { organization: acme(), project, key, asset, file: None, created_at, result: None }
+        Item { organization: acme(), project, key, asset, file: None, created_at, generation: 0, result: None }
     };
     (0..count).map(item).collect()
 }
