@@ -86,6 +86,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
       'dynamodb:GetItem table',
       'dynamodb:BatchGetItem table',
       'dynamodb:PutItem table',
+      'dynamodb:Query listing',
       'dynamodb:Query table',
       'dynamodb:Query unlabeled',
       'dynamodb:UpdateItem table',

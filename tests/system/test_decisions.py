@@ -226,13 +226,18 @@ def test_the_newest_active_provider_serves_and_the_projects_own_before_the_organ
     add("inactive", project=project, is_active=False)
     assert chosen()["provider"] == scoped, "a project's own comes before any of the organization"
     system.ok("PATCH", f"/inference-providers/{scoped}/", {"is_active": False})
-    assert chosen()["provider"] not in (scoped, wide, newer)
+    assert_refused(system.create(project), 400, naming='"for this project"', code="provider_gone")
+    system.ok("PATCH", f"/projects/{project}/", {"default_provider": None})
+    assert chosen()["provider"] not in (scoped, wide, newer), "the newest active one of the organization"
 
     named = chosen(provider_id=wide)
     hinted = chosen(provider_id=wide, model_type="sam3")
 
     assert (named["provider"], named["model_type"]) == (wide, None)
     assert (hinted["provider"], hinted["model_type"]) == (wide, "sam3")
+    system.ok("PATCH", f"/projects/{project}/", {"default_provider": newer})
+    fixed = chosen()
+    assert (fixed["provider"], fixed["model_type"]) == (newer, None), "the project's default comes before the newest"
 
 
 @pytest.mark.contract("D7")

@@ -140,6 +140,7 @@ async fn planned(case: &Case, store: &Store, objects: Bucket) -> Result<Plan, Bo
         organization,
         project,
         provider: None,
+        served_by: None,
         options: JobOptions { model_type: Some(ModelType::Yolo), ..JobOptions::default() },
         wanted: vec!["car".into(), "person".into()],
         prompts: Default::default(),

@@ -20,7 +20,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{any, get, post};
 use shared::domain::item::source::SourceBuckets;
-use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Uploads, Webhooks};
+use shared::ports::{
+    Clock, Files, Items, Objects, Organizations, Projects, Providers, Queue, Results, Uploads, Webhooks,
+};
 use utoipa::OpenApi;
 
 /// These routes, for the API's description.
@@ -64,7 +66,7 @@ pub struct Description;
 /// The adapters of the function, each known by its port alone.
 pub trait CatalogPorts: 'static {
     /// The table.
-    type Store: Organizations + Projects + Items + Uploads;
+    type Store: Organizations + Projects + Providers + Items + Uploads;
     /// The table: its results.
     type Results: Results;
     /// The table: its webhooks.
@@ -81,7 +83,7 @@ pub trait CatalogPorts: 'static {
 
 /// The state of the handlers.
 pub struct CatalogApi<P: CatalogPorts> {
-    /// Organizations, projects, items and rejected uploads.
+    /// Organizations, projects, providers, items and rejected uploads.
     pub store: P::Store,
     /// Results, and their reviews.
     pub results: P::Results,

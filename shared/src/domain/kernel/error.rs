@@ -98,9 +98,14 @@ pub enum Error {
     /// The client's `If-Match` names another version than the one that is there, or others kept writing.
     #[error("It has changed since it was read. Read it again.")]
     PreconditionFailed,
-    /// No provider and no endpoint of the deployment serves the job.
-    #[error("No active inference provider is configured for this project.")]
-    NoInferenceProvider,
+    /// No provider and no endpoint of the deployment serves the job. Carries the model type that such an endpoint would need.
+    #[error(
+        "No active inference provider is configured for this project. The deployment has no endpoint of its own that may serve jobs of the model type \"{0}\" instead. Add a provider or activate one."
+    )]
+    NoInferenceProvider(&'static str),
+    /// The provider that a project relies on does not serve it any more. The sentence names it and says what to do.
+    #[error("{0}")]
+    ProviderGone(String),
     /// More requests than the key, or the address without one, may make (contract, 3.3).
     #[error("Request was throttled. Expected available in {seconds} {}.", if *.seconds == 1 { "second" } else { "seconds" })]
     Throttled {
@@ -209,6 +214,7 @@ impl ErrorCode {
             Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
             Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
+            Self::ProviderGone => ("provider_gone", 400, "ProviderGone", false),
             Self::Throttled => ("throttled", 429, "Throttled", false),
             Self::IdempotencyKeyReused => ("idempotency_key_reused", 409, "IdempotencyKeyReused", false),
             Self::IdempotencyInProgress => ("idempotency_in_progress", 409, "IdempotencyInProgress", false),

@@ -91,6 +91,8 @@ pub const QUIET_SECONDS: u32 = 900;
 pub const UPLOADS_PER_DAY: u32 = 1_000_000;
 /// Seconds that the note of a rejected upload is kept: 30 days.
 pub const REJECTED_UPLOAD_SECONDS: i64 = 30 * 24 * 3_600;
+/// Items that are counted when a job finds none to label: ten pages of a list, read only then (docs/decisions/0032).
+pub const ITEMS_COUNTED: usize = 1_000;
 /// Items that one call adds.
 pub const ITEMS_PER_CALL: usize = 1_000;
 /// Bytes of an item key: an S3 key takes 1,024, less our prefix.
