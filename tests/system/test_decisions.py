@@ -68,7 +68,7 @@ READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "
 READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}"]
 WRITE_RESULTS = [
     *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {result}reopen/", "POST {item}results/"),
-    *("POST {project}results/accept/", "POST {project}results/reject/"),
+    *("POST {project}results/accept/", "POST {project}results/reject/", "POST {project}results/undo/"),
 ]
 WRITE_PROJECTS = [
     *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}", "PATCH {project}"),
@@ -110,7 +110,9 @@ def test_a_scope_allows_its_calls_and_no_other(
         method, _, path = call.format(**objects).partition(" ")
         if call in ALLOWED[scope]:
             # Deleting, accepting and testing would happen: another tenant's object is refused after the scope is held.
-            acts = method == "DELETE" or path.endswith(("accept/", "reject/", "reopen/", "test/", "redeliver/"))
+            acts = method == "DELETE" or path.endswith(
+                ("accept/", "reject/", "reopen/", "undo/", "test/", "redeliver/")
+            )
             answer = limited.api.request(method, unknown(path) if acts else path, content=BAD_BODY)
             assert answer.status_code in (200, 400, 404), f"{call}: {answer.text}"
         else:

@@ -370,6 +370,7 @@ fn label_all(tenants: &MemoryTenants) {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            sweep: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

@@ -212,6 +212,7 @@ fn result_of(spec: &JobSpec, bot: &str, draft: &mut Draft, now: Timestamp) -> La
         lineage: Some(lineage),
         annotations: std::mem::take(&mut draft.annotations),
         elsewhere: draft.elsewhere.take(),
+        sweep: None,
         created_at: now,
         updated_at: now,
     }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
-use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
+use shared::domain::id::{ItemUid, ProjectUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use shared::domain::job_status::JobStatus;
@@ -34,6 +34,7 @@ on_both!(
     a_rejected_result_comes_back_to_its_item,
     a_rejected_result_does_not_come_back_over_another_one,
     of_two_reopenings_of_one_reading_one_counts,
+    results_are_listed_with_those_that_were_rejected_last,
     a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was,
     a_result_by_hand_takes_its_item_from_the_jobs,
     of_a_job_and_a_person_at_once_the_first_wins,
@@ -343,6 +344,31 @@ async fn of_two_reopenings_of_one_reading_one_counts(store: Store) {
     assert!(!review(&store, &rejected, Verdict::Reopen, 24).await);
     assert_eq!(read(&store, item, 1).await.unwrap().result.unwrap().revision, 3);
     assert_eq!(waiting(&store, project).await.len(), 2);
+}
+
+async fn results_are_listed_with_those_that_were_rejected_last(store: Store) {
+    let project = a_project();
+    let items = unlabeled(&store, project, 5).await;
+    for item in &items[..4] {
+        draft(&store, project, *item, 0).await;
+    }
+    let mark = Some(SweepUid::at(at(20)));
+    for item in [items[1], items[2], items[3]] {
+        let drafted = read(&store, item, 1).await.unwrap();
+        let rejected = LabelResult { sweep: mark, ..judged(&drafted, Verdict::Reject, 20) };
+        assert!(store.review(&drafted, &rejected, &[]).await.unwrap());
+    }
+    draft(&store, project, items[2], 30).await; // another one since
+    let again = read(&store, items[2], 2).await.unwrap();
+    assert!(store.discard_draft(&again).await.unwrap()); // and that one is gone
+    draft(&store, project, items[3], 31).await;
+
+    let page = store.results_and_rejected(acme(), project, &everything()).await.unwrap().entries;
+
+    let seen = |item: &Item| item.result.as_ref().map(|result| (item.asset.uid, result.generation, result.sweep));
+    let mut seen: Vec<_> = page.iter().filter_map(seen).collect();
+    seen.sort_by_key(|(item, ..)| items.iter().position(|uid| uid == item));
+    assert_eq!(seen, [(items[0], 1, None), (items[1], 1, mark), (items[3], 2, None)]);
 }
 
 /// I12.

@@ -64,6 +64,15 @@ impl Results for Contended {
         Ok(Page { entries, next, previous: None })
     }
 
+    async fn results_and_rejected(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        self.results(organization, project, |_| true, slice).await
+    }
+
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
         let is_named = |item: &&Item| uid.item() == ItemName::Whole(item.asset.uid);
         Ok(self.items.lock().unwrap().iter().find(is_named).cloned())
@@ -139,6 +148,7 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         lineage: Some(lineage),
         annotations: vec![annotation],
         elsewhere: None,
+        sweep: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
@@ -426,7 +436,7 @@ async fn a_verdict_that_is_lost_sends_nothing() {
 }
 
 fn a_sweep(decision: Decision, body: &Value) -> Result<Sweep, Error> {
-    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision)
+    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
@@ -487,6 +497,59 @@ async fn drafts_that_take_long_to_read_end_a_call_in_time_too_and_the_next_one_g
 }
 
 #[tokio::test]
+async fn what_is_only_counted_stays_a_draft() {
+    let review = a_review(350, &[]);
+    let (mut matching, mut body) = (0, json!({"label": "dog", "max_confidence": 0.9, "count_only": true}));
+    loop {
+        let sweep = a_sweep(Decision::Accept, &body).unwrap();
+        let (accepted, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+        assert_eq!(accepted, 0);
+        matching += progress.matching.unwrap();
+        let Some(cursor) = progress.cursor else { break };
+        body = json!({"cursor": cursor}); // which carries that nothing is to be changed
+    }
+
+    assert_eq!((matching, review.results.in_status(ResultStatus::Draft)), (175, 350));
+    assert!(sent(&review).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_sweep_is_undone_but_for_what_was_changed_since() {
+    for (decision, status) in [(Decision::Accept, ResultStatus::Accepted), (Decision::Reject, ResultStatus::Rejected)] {
+        let (api, path, review) = api_of(a_review(350, &[]));
+        let (mut uids, mut body) = (Vec::new(), json!({"label": "cat"}));
+        loop {
+            let sweep = a_sweep(decision, &body).unwrap();
+            let (_, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+            uids.push(progress.sweep);
+            let Some(cursor) = progress.cursor else { break };
+            body = json!({"cursor": cursor});
+        }
+        assert!(uids.len() > 1 && uids.iter().all(|uid| *uid == uids[0]), "one sweep, several calls");
+        swept(&review, decision, json!({})).await; // another sweep takes the dogs
+        assert_eq!(review.results.in_status(status), 350);
+        for verdict in ["reopen", "accept"] {
+            api.call(&format!("POST {path}{verdict}/"), Value::Null).await; // a person has her own mind about the first cat
+        }
+        let events = sent(&review).await.len();
+
+        let undone = swept(&review, Decision::Reopen, json!({"sweep": uids[0]})).await.0;
+        let again = swept(&review, Decision::Reopen, json!({"sweep": uids[0]})).await.0;
+
+        assert_eq!((undone, again, review.results.in_status(ResultStatus::Draft)), (174, 0, 174));
+        assert_eq!(sent(&review).await.len(), events);
+    }
+}
+
+#[test]
+fn an_undo_names_its_sweep() {
+    let refused = |body| a_sweep(Decision::Reopen, &body).unwrap_err().to_string();
+
+    assert_eq!(refused(json!({})), "sweep: This field is required.");
+    assert_eq!(refused(json!({"sweep": "mine"})), "sweep: Must be the uid of a sweep.");
+}
+
+#[tokio::test]
 async fn the_same_call_again_finds_nothing_more() {
     let review = a_review(30, &[]);
 
@@ -518,10 +581,12 @@ async fn a_cursor_carries_what_was_asked_and_serves_no_other_call() {
 
     let on = a_sweep(Decision::Accept, &json!({"cursor": cursor, "label": "cat"})).unwrap();
     let (job, label) = (Some(a_job().spec.uid), Some("cat".to_owned()));
-    assert_eq!(on.filter, DraftFilter { job, label, min_confidence: Some(0.25) });
+    assert_eq!(on.filter, DraftFilter { job, label, min_confidence: Some(0.25), max_confidence: None });
+    assert_eq!(on.uid, progress.sweep);
 
     let body = json!({"cursor": cursor}).to_string();
-    let foreign = Sweep::read(body.as_bytes(), ProjectUid::at(Timestamp::UNIX_EPOCH), Decision::Accept);
+    let (other_project, now) = (ProjectUid::at(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+    let foreign = Sweep::read(body.as_bytes(), other_project, Decision::Accept, now);
     let other = a_sweep(Decision::Reject, &json!({"cursor": cursor}));
     let forged = a_sweep(Decision::Accept, &json!({"cursor": "e30"}));
     for refused in [foreign, other, forged] {

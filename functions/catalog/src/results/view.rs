@@ -3,7 +3,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::fields::{self, Fields};
-use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
+use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
@@ -128,6 +128,12 @@ pub(crate) struct DraftsToReview {
     min_confidence: Option<f64>,
     /// Goes on where the call that answered it ended, with what that one was narrowed to; fields beside it override that.
     pub(crate) cursor: Option<String>,
+    /// Drafts whose every annotation has at most this confidence; with a `label`, whose every annotation of that label has.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    max_confidence: Option<f64>,
+    /// Changes nothing: the answer's `matching` counts the drafts.
+    #[schema(value_type = Option<bool>, default = false)]
+    pub(crate) count_only: Option<bool>,
 }
 
 impl DraftsToReview {
@@ -137,6 +143,8 @@ impl DraftsToReview {
             job: fields.optional("job", job),
             label: fields.optional("label", fields::text(1, limits::LABEL_CHARS)),
             min_confidence: fields.optional("min_confidence", fields::fraction),
+            max_confidence: fields.optional("max_confidence", fields::fraction),
+            count_only: fields.optional("count_only", fields::boolean),
         }
     }
 
@@ -146,12 +154,48 @@ impl DraftsToReview {
             job: self.job.or(before.job),
             label: self.label.or(before.label),
             min_confidence: self.min_confidence.or(before.min_confidence),
+            max_confidence: self.max_confidence.or(before.max_confidence),
         }
     }
 }
 
 fn job(value: Value) -> Result<JobUid, String> {
     JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
+}
+
+/// The sweep that is undone.
+#[derive(ToSchema)]
+pub(crate) struct SweepToUndo {
+    /// As its calls answered it; without a `cursor` it is required.
+    sweep: Option<SweepUid>,
+    /// Goes on where the call that answered it ended.
+    pub(crate) cursor: Option<String>,
+}
+
+impl SweepToUndo {
+    pub(crate) fn read(fields: &mut Fields) -> Self {
+        let cursor = fields.optional("cursor", fields::text(1, CURSOR_CHARS));
+        let sweep = if cursor.is_some() { fields.optional("sweep", sweep) } else { fields.required("sweep", sweep) };
+        Self { sweep, cursor }
+    }
+
+    /// Which sweep. What the request does not name is as in `before`.
+    pub(crate) fn uid(&self, before: SweepUid) -> SweepUid {
+        self.sweep.unwrap_or(before)
+    }
+}
+
+fn sweep(value: Value) -> Result<SweepUid, String> {
+    SweepUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a sweep.".into())
+}
+
+/// How far a call that undoes a sweep has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReopenedDrafts {
+    /// Results that this call has reopened.
+    pub(crate) reopened: usize,
+    #[serde(flatten)]
+    pub(crate) progress: Progress,
 }
 
 /// How far a call that accepts has come.
@@ -175,6 +219,11 @@ pub(crate) struct RejectedDrafts {
 /// How far a call has come.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Progress {
+    /// The sweep, the same in all of its calls: what undoes it names it.
+    pub(crate) sweep: SweepUid,
+    /// With `count_only`: drafts that match, of those that this call has examined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) matching: Option<usize>,
     /// Results that this call has examined.
     pub(crate) examined: usize,
     /// Whether it came to the end of the project.

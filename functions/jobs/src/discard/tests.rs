@@ -103,6 +103,7 @@ fn a_draft(n: usize) -> Item {
         created_by: "bot".into(),
         reviewed_by: None,
         elsewhere: None,
+        sweep: None,
         lineage: Some(lineage),
         annotations: vec![],
         created_at: Timestamp::UNIX_EPOCH,

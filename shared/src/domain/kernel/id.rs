@@ -122,6 +122,10 @@ uid!(
     ResultUid
 );
 uid!(
+    /// A sweep over the drafts of a project, whatever the number of its calls.
+    SweepUid
+);
+uid!(
     /// Something that happened once, and of which every subscription gets one delivery.
     EventUid
 );
@@ -137,6 +141,7 @@ created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
 created!(WebhookUid);
+created!(SweepUid);
 created!(DeliveryUid); // of a test; of an event it is derived
 
 /// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result, as far as it fits.

@@ -147,6 +147,7 @@ mod tests {
             lineage: Some(Lineage { job, provider: None, model_type: None, confidence_threshold: 0.5 }),
             annotations: Vec::new(),
             elsewhere: None,
+            sweep: None,
             created_at: now,
             updated_at: now,
         };
