@@ -1,12 +1,11 @@
 //! Which model serves a job: chosen when the job is created, and checked each time the job needs it.
 
-use crate::domain::Error;
-use crate::domain::error::FieldError;
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::{JobRequest, JobSpec};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::project::Project;
 use crate::domain::provider::{InferenceProvider, default_for};
+use crate::domain::{Error, error, fields, show};
 use crate::ports::{Providers, Slice};
 
 /// Providers of one read: all that 1 MB holds.
@@ -41,7 +40,7 @@ pub async fn model_of(
     match store.provider(organization, uid).await {
         Ok(provider) if provider.serves(project) => Ok(JobModel::Provider(provider)),
         Ok(provider) => Ok(JobModel::Inactive(provider)),
-        Err(Error::NotFound) => Ok(JobModel::Deleted),
+        Err(Error::NotFound(_)) => Ok(JobModel::Deleted),
         Err(error) => Err(error),
     }
 }
@@ -92,12 +91,13 @@ fn has_endpoint(endpoints: &[ModelType], model: Option<ModelType>) -> bool {
 }
 
 async fn named_provider(store: &impl Providers, named: &str, project: &Project) -> Result<ProviderUid, Error> {
-    let complaint = "Must be an active provider of this project or its organization.";
-    let refused = || Error::Validation(vec![FieldError::new("provider_id", complaint)]);
-    let uid = ProviderUid::parse(named).map_err(|_| refused())?;
+    let refused = |complaint: String| Error::field("provider_id", complaint);
+    let no_uid = |_| refused(fields::must_be("the uid of an inference provider", show::quoted(named)));
+    let uid = ProviderUid::parse(named).map_err(no_uid)?;
     match model_of(store, project.organization, project.uid, Some(uid)).await? {
         JobModel::Provider(_) => Ok(uid),
-        _ => Err(refused()),
+        JobModel::Inactive(provider) => Err(refused(provider.why_not(project.uid))),
+        JobModel::Deployment | JobModel::Deleted => Err(refused(error::absence("inference provider", named))),
     }
 }
 
@@ -164,6 +164,32 @@ mod tests {
 
             let expected = own.then_some(wanted.uid).or(of_organization.then_some(second.uid));
             assert_eq!(found, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_cannot_serve_is_refused_with_its_own_reason() {
+        let (store, project, other) = (MemoryTenants::default(), a_project(), a_project());
+        let inactive = InferenceProvider { is_active: false, ..a_provider(0, None) };
+        let foreign = a_provider(1, Some(&other));
+        let unknown = a_provider(2, None).uid.to_string();
+        for provider in [&inactive, &foreign] {
+            store.add_provider(provider).await.unwrap();
+        }
+        for (named, sentence) in [
+            ("my model".to_owned(), "Must be the uid of an inference provider, not \"my model\".".to_owned()),
+            (unknown.clone(), format!("No inference provider \"{unknown}\" in this organization.")),
+            (
+                inactive.uid.to_string(),
+                "The inference provider \"p\" is not active. Activate it, or choose another one.".into(),
+            ),
+            (
+                foreign.uid.to_string(),
+                format!("The inference provider \"p\" serves another project alone: {}.", other.uid),
+            ),
+        ] {
+            let refused = named_provider(&store, &named, &project).await.unwrap_err().to_string();
+            assert_eq!(refused, format!("provider_id: {sentence}"));
         }
     }
 

@@ -82,7 +82,7 @@ pub(crate) async fn get<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Result<ResultView, Error> {
-    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or(Error::NotFound)
+    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or_else(|| no_result(&uid))
 }
 
 /// Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`.
@@ -149,6 +149,10 @@ pub(crate) async fn reject<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await
 }
 
+fn no_result(uid: &str) -> Error {
+    Error::no_such("result", uid)
+}
+
 impl<P: CatalogPorts> CatalogApi<P> {
     /// The item with the result of this uid, and all of its annotations.
     ///
@@ -157,7 +161,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     async fn result(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Item, Error> {
         caller.needs(scopes)?;
         let item = self.results.result(ResultUid::parse(uid)?).await?;
-        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own = item.filter(|item| item.organization == caller.organization).ok_or_else(|| no_result(uid))?;
         whole::one(&self.objects, own).await
     }
 
@@ -170,7 +174,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<ResultView, Error> {
         for _ in 0..TRIES {
             let item = self.result(caller, WRITE, uid).await?;
-            let before = item.result.as_ref().ok_or(Error::NotFound)?;
+            let before = item.result.as_ref().ok_or_else(|| no_result(uid))?;
             if_match.check(before.revision)?;
             let now = self.clock.now();
             let reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
@@ -184,10 +188,10 @@ impl<P: CatalogPorts> CatalogApi<P> {
             };
             if written {
                 let result = reviewed.or(item.result);
-                return ResultView::of(Item { result, ..item }).ok_or(Error::NotFound);
+                return ResultView::of(Item { result, ..item }).ok_or_else(|| no_result(uid));
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// Stores a verdict and sends its deliveries. `false`: another call has changed the result since it was read.

@@ -140,7 +140,8 @@ impl DraftsToReview {
 }
 
 fn job(value: Value) -> Result<JobUid, String> {
-    JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
+    let text = fields::text(1, limits::NAME_CHARS)(value)?;
+    JobUid::parse(&text).map_err(|_| fields::must_be("the uid of a job", show::quoted(&text)))
 }
 
 /// How far a call that accepts has come.

@@ -140,7 +140,8 @@ impl ApiKey {
         if self.scopes.is_empty() || self.scopes.iter().any(|scope| scopes.contains(scope)) {
             Ok(())
         } else {
-            Err(Error::PermissionDenied)
+            let names: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+            Err(Error::PermissionDenied(names.join(" or ")))
         }
     }
 }
@@ -167,7 +168,9 @@ mod tests {
         assert!(key.check(at(999)).is_ok());
         assert!(matches!(key.check(at(1_000)), Err(Error::KeyExpired)));
         assert!(key.allows(&[Scope::ProjectsRead]).is_ok());
-        assert!(matches!(key.allows(&[Scope::ProjectsWrite]), Err(Error::PermissionDenied)));
+        assert!(
+            matches!(key.allows(&[Scope::ProjectsWrite]), Err(Error::PermissionDenied(scope)) if scope == "projects.write")
+        );
 
         key.revoked_at = Some(at(1));
         assert!(matches!(key.check(at(999)), Err(Error::InvalidKey)));
