@@ -190,11 +190,11 @@ impl InferenceError {
 
     /// The same with the model's own words about it.
     #[must_use]
-    pub fn in_words(mut self, said: Option<String>) -> Self {
+    pub fn in_words(mut self, own: Option<String>) -> Self {
         match &mut self {
-            Self::Item(failure) => failure.particulars = said.as_deref().map(quotation),
-            Self::Transient { words, .. } | Self::Busy { words, .. } => *words = said,
-            Self::Job { message, .. } => *message = quoting(message, said.as_deref()),
+            Self::Item(failure) => failure.particulars = own.as_deref().map(quotation),
+            Self::Transient { words, .. } | Self::Busy { words, .. } => *words = own,
+            Self::Job { message, .. } => *message = quoting(message, own.as_deref()),
         }
         self
     }

@@ -11,7 +11,7 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, ProviderUid};
 use crate::domain::job::{CONFIDENCE_THRESHOLD, JobOptions, JobRequest};
 use crate::domain::prediction::model_type::ModelType;
-use crate::domain::{Error, Timestamp, limits, show};
+use crate::domain::{Error, Timestamp, limits, provider};
 
 /// The field of a project.
 pub const FIELD: &str = "auto_label_on_upload";
@@ -24,7 +24,7 @@ pub struct AutoLabel {
     #[serde(default)]
     #[schema(required)]
     pub provider_id: Option<ProviderUid>,
-    /// `null` if only a provider was named.
+    /// `null`: as for a job that names none.
     #[serde(default)]
     #[schema(required)]
     pub model_type: Option<ModelType>,
@@ -84,9 +84,8 @@ impl NewAutoLabel {
     }
 }
 
-fn provider_id(value: Value) -> Result<ProviderUid, String> {
-    let text = fields::text(1, 64)(value)?;
-    ProviderUid::parse(&text).map_err(|_| fields::must_be("the uid of an inference provider", show::quoted(&text)))
+pub(super) fn provider_id(value: Value) -> Result<ProviderUid, String> {
+    provider::uid(&fields::text(1, 64)(value)?)
 }
 
 impl AutoLabel {
@@ -96,9 +95,9 @@ impl AutoLabel {
     /// `Validation` with every complaint.
     pub fn read(sent: Map<String, Value>) -> Result<Option<Self>, Error> {
         let new = NewAutoLabel::read(sent)?;
-        Ok(new.enabled.then(|| Self {
+        Ok(new.enabled.then_some(Self {
             provider_id: new.provider_id,
-            model_type: new.model_type.or_else(|| ModelType::default_without(new.provider_id.as_ref())),
+            model_type: new.model_type,
             confidence_threshold: new.confidence_threshold,
             labels: new.labels,
             quiet_seconds: new.quiet_seconds,

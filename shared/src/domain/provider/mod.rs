@@ -3,6 +3,8 @@
 pub mod connection;
 pub mod pace;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -22,6 +24,14 @@ fn description(value: Value) -> Result<String, String> {
 fn project(value: Value) -> Result<ProjectUid, String> {
     let text = fields::text(1, limits::NAME_CHARS)(value)?;
     ProjectUid::parse(&text).map_err(|_| no_project(&text))
+}
+
+/// The uid of a provider, as a request names it.
+///
+/// # Errors
+/// A sentence.
+pub fn uid(text: &str) -> Result<ProviderUid, String> {
+    ProviderUid::parse(text).map_err(|_| fields::must_be("the uid of an inference provider", show::quoted(text)))
 }
 
 /// The complaint about a project that is not there.
@@ -226,10 +236,64 @@ impl InferenceProvider {
         }
     }
 
+    /// What people call it.
+    #[must_use]
+    pub fn named(&self) -> ProviderName {
+        ProviderName { uid: self.uid, name: self.name.clone() }
+    }
+
     /// Whether a job of `project` may use it.
     #[must_use]
     pub fn serves(&self, project: ProjectUid) -> bool {
         self.is_active && self.project.is_none_or(|own| own == project)
+    }
+}
+
+/// A provider, and its name when it was stored: an error names it so after it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderName {
+    /// Which one it is.
+    pub uid: ProviderUid,
+    /// For people.
+    pub name: String,
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", show::quoted(&self.name), self.uid)
+    }
+}
+
+/// What serves a job, by its name when the job was created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServedBy {
+    /// The provider; `null`: the deployment's own endpoint.
+    #[schema(required)]
+    pub uid: Option<ProviderUid>,
+    /// The name of the provider, or of the deployment's SageMaker endpoint.
+    pub name: String,
+    /// How it is called.
+    #[serde(rename = "type")]
+    pub kind: ProviderType,
+}
+
+impl ServedBy {
+    /// A provider.
+    #[must_use]
+    pub fn provider(provider: &InferenceProvider) -> Self {
+        Self { uid: Some(provider.uid), name: provider.name.clone(), kind: provider.connection.kind() }
+    }
+
+    /// An endpoint of the deployment.
+    #[must_use]
+    pub fn own_endpoint(name: &str) -> Self {
+        Self { uid: None, name: name.to_owned(), kind: ProviderType::SageMaker }
+    }
+
+    /// The provider; `None`: it is the deployment's own endpoint.
+    #[must_use]
+    pub fn provider_name(&self) -> Option<ProviderName> {
+        Some(ProviderName { uid: self.uid?, name: self.name.clone() })
     }
 }
 
