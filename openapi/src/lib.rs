@@ -50,7 +50,42 @@ pub fn description() -> serde_json::Result<Value> {
         wait_for_the_first(operation);
         operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut).for_each(limited);
     }
+    leave_out_citations(&mut api);
     Ok(api)
+}
+
+/// Readers of the description have no contract and no decisions at hand: what cites them is for readers of the code.
+fn leave_out_citations(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(text) if name == "description" || name == "summary" => *text = uncited(text),
+                    other => leave_out_citations(other),
+                }
+            }
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(leave_out_citations),
+        _ => {}
+    }
+}
+
+/// A text without its parentheses that are citations: ` (contract, 8.3)`, ` (docs/decisions/0015)`, ` (I11)`.
+fn uncited(text: &str) -> String {
+    let is_invariant =
+        |inner: &str| inner.strip_prefix('I').is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()));
+    let is_citation = |inner: &str| {
+        is_invariant(inner) || ["contract, ", "docs/", "decision "].iter().any(|cited| inner.starts_with(cited))
+    };
+    let mut parts = text.split(" (");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(')') {
+            Some((inner, after)) if is_citation(inner) => kept.push_str(after),
+            _ => kept.extend([" (", part]),
+        }
+    }
+    kept
 }
 
 /// The description as it is kept and served.
@@ -223,6 +258,17 @@ mod tests {
         let kept = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json")).unwrap();
 
         assert!(kept == print().unwrap(), "docs/openapi.json is out of date: run `make openapi`");
+    }
+
+    #[test]
+    fn citations_are_for_readers_of_the_code() {
+        for (written, read) in [
+            ("The job (contract, 6.1).", "The job."),
+            ("Never shown (I11). See (docs/decisions/0015) too (contract, D5)", "Never shown. See too"),
+            ("Bytes (at most 3) (I do)", "Bytes (at most 3) (I do)"),
+        ] {
+            assert_eq!(uncited(written), read);
+        }
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub(crate) async fn me<P: CatalogPorts>(
     caller: Caller,
     Extension(limit): Extension<RateLimitStatus>,
 ) -> Answer<KeyView> {
-    let organization = api.store.organization(caller.organization).await?.ok_or(Error::NotFound)?;
+    let organization =
+        api.store.organization(caller.organization).await?.ok_or_else(|| caller.organization.missing())?;
     let key = caller.key();
     Ok(Json(KeyView {
         name: key.name.clone(),

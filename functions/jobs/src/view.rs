@@ -36,7 +36,7 @@ pub struct JobView {
     skipped_items: u32,
     #[schema(minimum = 0.0, maximum = 100.0)]
     progress_pct: f64,
-    /// A sentence, of a failed job.
+    /// A sentence, of a failed job: why. Of a completed job with failed items: how many, and why the first.
     #[schema(required)]
     error_message: Option<String>,
     /// `null` until the end.

@@ -7,7 +7,7 @@ use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{Naming, ProviderUid};
 use shared::domain::provider::connection::{Connection, Credentials};
-use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, UNKNOWN_PROJECT};
+use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, no_project};
 use shared::egress::{same_origin, url_field};
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Projects, Providers, Secrets};
@@ -107,7 +107,7 @@ pub(crate) async fn update<P: ProviderPorts>(
             return Ok(Json(api.view(after)));
         }
     }
-    Err(Error::PreconditionFailed)
+    Err(Error::keeps_changing())
 }
 
 /// Remove a provider. A job that uses it fails.
@@ -164,7 +164,7 @@ impl<P: ProviderPorts> ProviderApi<P> {
         let Some(project) = provider.project else { return Ok(()) };
         match self.store.project(provider.organization, project).await {
             Ok(_) => Ok(()),
-            Err(Error::NotFound) => Err(Error::field("project", UNKNOWN_PROJECT)),
+            Err(Error::NotFound(_)) => Err(Error::field("project", no_project(&project.to_string()))),
             Err(error) => Err(error),
         }
     }

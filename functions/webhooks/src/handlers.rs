@@ -116,7 +116,7 @@ pub(crate) async fn update<P: WebhookPorts>(
             return Ok(Json(WebhookView::of(after)));
         }
     }
-    Err(Error::PreconditionFailed)
+    Err(Error::keeps_changing())
 }
 
 /// Remove a webhook. What is still to be delivered to it ends at its next attempt; its deliveries stay on record.
@@ -220,7 +220,7 @@ pub(crate) async fn redeliver<P: WebhookPorts>(
         let delivery = api.delivery(&caller, WRITE, &uid).await?;
         match api.store.webhook(caller.organization, delivery.subscription).await {
             Ok(webhook) if webhook.is_active => {}
-            Ok(_) | Err(Error::NotFound) => {
+            Ok(_) | Err(Error::NotFound(_)) => {
                 return Err(Error::NotRedeliverable("The webhook was deleted or deactivated."));
             }
             Err(error) => return Err(error),
@@ -248,7 +248,8 @@ impl<P: WebhookPorts> WebhookApi<P> {
     /// See [`Self::webhook`].
     async fn delivery(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Delivery, Error> {
         caller.needs(scopes)?;
-        let delivery = self.store.delivery(DeliveryUid::parse(uid)?).await?;
-        delivery.filter(|delivery| delivery.organization == caller.organization).ok_or(Error::NotFound)
+        let uid = DeliveryUid::parse(uid)?;
+        let delivery = self.store.delivery(uid).await?;
+        delivery.filter(|delivery| delivery.organization == caller.organization).ok_or_else(|| uid.missing())
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -20,7 +20,7 @@ use super::throttle::{self, Throttle};
 use super::trace::{self, Seen};
 use super::{Caller, PublicBase, idempotency};
 use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester, Usage};
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Error, Timestamp, show};
 use crate::ports::{Clock, Idempotency, Keys, RateLimits};
 
 /// The life of a preflight's answer in a browser.
@@ -163,8 +163,8 @@ impl<S: Keys + RateLimits, C> Frame<S, C> {
     }
 }
 
-async fn unknown() -> Error {
-    Error::NotFound
+async fn unknown(OriginalUri(uri): OriginalUri) -> Error {
+    Error::NotFound(format!("No path {}.", show::quoted(uri.path())))
 }
 
 /// 405 in the contract's form, for a path whose other methods another function serves.

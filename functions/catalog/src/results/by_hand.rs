@@ -40,7 +40,7 @@ pub(crate) async fn label<P: CatalogPorts>(
     Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<(StatusCode, ResultView), Error> {
     let item = api.label(&caller, &uid, &if_match, &body).await?;
-    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or(Error::NotFound)
+    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or_else(|| Error::no_such("item", &uid))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
@@ -62,7 +62,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
                 return Ok(Item { generation: given.generation, result: Some(given), ..item });
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// The item, and all annotations of its result.
@@ -71,7 +71,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
     /// `NotFound` if unknown or another tenant's (I10).
     async fn own_item(&self, caller: &Caller, uid: ItemUid) -> Result<Item, Error> {
         let items = self.store.items(&[uid]).await?;
-        let own = items.into_iter().find(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own =
+            items.into_iter().find(|item| item.organization == caller.organization).ok_or_else(|| uid.missing())?;
         whole::one(&self.objects, own).await
     }
 }

@@ -83,7 +83,7 @@ pub(crate) async fn get<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Result<ResultView, Error> {
-    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or(Error::NotFound)
+    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or_else(|| no_result(&uid))
 }
 
 /// Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`.
@@ -172,6 +172,10 @@ pub(crate) async fn reopen<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, Item::reopening).await
 }
 
+fn no_result(uid: &str) -> Error {
+    Error::no_such("result", uid)
+}
+
 impl<P: CatalogPorts> CatalogApi<P> {
     /// The item with the result of this uid, and all of its annotations.
     ///
@@ -180,7 +184,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     async fn result(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Item, Error> {
         caller.needs(scopes)?;
         let item = self.results.result(ResultUid::parse(uid)?).await?;
-        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own = item.filter(|item| item.organization == caller.organization).ok_or_else(|| no_result(uid))?;
         whole::one(&self.objects, own).await
     }
 
@@ -193,7 +197,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<ResultView, Error> {
         for _ in 0..TRIES {
             let item = self.result(caller, WRITE, uid).await?;
-            let before = item.result.as_ref().ok_or(Error::NotFound)?;
+            let before = item.result.as_ref().ok_or_else(|| no_result(uid))?;
             if_match.check(before.revision)?;
             let now = self.clock.now();
             let mut reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
@@ -210,10 +214,10 @@ impl<P: CatalogPorts> CatalogApi<P> {
             };
             if written {
                 let result = reviewed.or(item.result);
-                return ResultView::of(Item { result, ..item }).ok_or(Error::NotFound);
+                return ResultView::of(Item { result, ..item }).ok_or_else(|| no_result(uid));
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// Stores a verdict and sends its deliveries. `false`: another call has changed the result since it was read.

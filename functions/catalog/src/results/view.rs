@@ -9,7 +9,7 @@ use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
-use shared::domain::{Error, Timestamp, limits, reply};
+use shared::domain::{Error, Timestamp, limits, reply, show};
 use shared::http::etag;
 use utoipa::ToSchema;
 
@@ -160,7 +160,8 @@ impl DraftsToReview {
 }
 
 fn job(value: Value) -> Result<JobUid, String> {
-    JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
+    let text = fields::text(1, limits::NAME_CHARS)(value)?;
+    JobUid::parse(&text).map_err(|_| fields::must_be("the uid of a job", show::quoted(&text)))
 }
 
 /// The sweep that is undone.
