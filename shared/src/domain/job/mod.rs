@@ -90,6 +90,7 @@ impl JobRequest {
 /// What a job can be asked for.
 // The body of a create call.
 #[derive(ToSchema)]
+#[schema(example = json!({"model_type": "yolo", "confidence_threshold": 0.35, "labels": ["person", "cat"], "label_thresholds": {"person": 0.7}}))]
 pub struct NewJob {
     /// Without a `provider_id`, `yolo` if not given.
     model_type: Option<ModelType>,
