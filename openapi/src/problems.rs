@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use shared::domain::Error;
-use shared::domain::id::JobUid;
+use shared::domain::id::{JobUid, ResultUid};
 use shared::domain::job_status::JobStatus;
 use shared::http::Problem;
 
@@ -38,6 +38,8 @@ fn errors(is_sent: bool) -> Vec<Error> {
         JobUid::parse("01a20112-07ab-7087-87b3-78e485451551").map_or_else(|error| error, Error::JobActive),
         Error::JobFinished(JobStatus::Completed),
         Error::JobNotFinished(JobStatus::Running),
+        ResultUid::parse("01a20112-07ab-7087-87b3-4d075dcc2fce")
+            .map_or_else(|error| error, |result| Error::ItemLabeled { result, is_draft: true }),
         Error::NotRetryable("The job has no failed and no unprocessed items."),
         Error::ResultRejected,
         Error::NotRedeliverable("The webhook was deleted or deactivated."),

@@ -25,10 +25,11 @@ const RIDDLES: [(&[&str], &str); 14] = [
 ];
 
 /// What holds one of the words and stays.
-const RIGHT: [(&str, &str); 10] = [
+const RIGHT: [(&str, &str); 11] = [
     ("Look at the ", "a sentence of the API"),
     ("without a look into it", "a sentence of the API"),
     ("in_place", "a function of ring"),
+    ("chromium.launch(", "a function of Playwright"),
     ("\"PLACE\"", "a key of the table"),
     ("`PLACE`", "a key of the table"),
     ("uploads_look_at_ms", "an attribute of the table"),

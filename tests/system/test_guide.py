@@ -34,8 +34,9 @@ pytestmark = pytest.mark.takes(60)
 
 GUIDE: Final = settings.ROOT / "docs" / "guide"
 PAGES: Final = sorted(page.name for page in GUIDE.glob("*.md"))
-UPLOADS: Final = "../uploads.md"
-README: Final = "../../README.md"
+# Two more pages, from the guide's folder.
+UPLOADS: Final = str(Path("..", "uploads.md"))
+README: Final = str(Path("..", "..", "README.md"))
 # All pages whose examples run. Those that export the stack's variables themselves begin without.
 RUNNING: Final = (*PAGES, UPLOADS, README)
 EXPORTING: Final = ("start.md", UPLOADS, README)
@@ -382,10 +383,10 @@ SIZES: Final = {
     "predictions read of one answer": ("PREDICTIONS",),
     "name of a project or provider": ("NAME_CHARS",),
     "webhooks of an organization": ("WEBHOOKS",),
-    "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES"),
+    "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES", "CORRECTION_BODY_BYTES"),
     "file of an item": ("UPLOAD_BYTES",),
     "draft of an item": ("DRAFT_JSON_BYTES",),
-    "correction by a person": ("DRAFT_BYTES",),
+    "annotations of a person, in a correction or by hand": ("DRAFT_JSON_BYTES",),
 }
 UNITS: Final = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 

@@ -15,7 +15,7 @@ from tests.system.conftest import NewTenant
 OPENAPI: Final = settings.ROOT / "docs" / "openapi.json"
 DESCRIPTION: Final[dict[str, Any]] = json.loads(OPENAPI.read_text())
 SCOPES: Final = (
-    *("projects.read", "projects.write", "tasks.read", "datasets.read", "datasets.write"),
+    *("projects.read", "projects.write", "tasks.read", "results.write", "datasets.read", "datasets.write"),
     *("inference.read", "inference.write", "webhooks.read", "webhooks.write"),
 )
 UNKNOWN: Final = "018f7a3e-5b6c-7d8e-9f01-23456789abcd"

@@ -78,6 +78,7 @@ def test_an_accepted_draft_says_who_and_when(system: System, draft: Json) -> Non
         **draft,
         "status": "accepted",
         "reviewed_by": "demo",
+        "revision": 1,
         "updated_at": accepted["updated_at"],
     }
     assert accepted["updated_at"] > draft["updated_at"]
@@ -163,6 +164,7 @@ def test_a_rejected_result_is_history_and_its_item_unlabeled(system: System, dra
         **draft,
         "status": "rejected",
         "reviewed_by": "demo",
+        "revision": 1,
         "updated_at": rejected["updated_at"],
     }
     assert shown(system, draft).json() == rejected
@@ -353,6 +355,23 @@ def test_a_draft_says_where_it_came_from(system: System, untouched: Json) -> Non
     assert untouched["annotations"]
     for annotation in untouched["annotations"]:
         assert 0.0 <= annotation["confidence"] <= 1.0
+
+
+def test_each_row_of_a_list_says_what_a_queue_needs(system: System, drafts: list[Json]) -> None:
+    correct(system, drafts[0], [BOX, {**BOX, "confidence": 0.25}])
+
+    rows = {row["uid"]: row for row in system.rows(f"/projects/{drafts[0]['project']}/results/")}
+
+    corrected = rows[drafts[0]["uid"]]
+    assert (corrected["revision"], corrected["source"], corrected["annotation_count"]) == (1, "human", 2)
+    assert (corrected["min_confidence"], corrected["max_confidence"]) == (0.25, 0.75)
+    for row in rows.values():
+        assert shown(system, row).headers["etag"] == f'"{row["revision"]}"'
+        confidences = [annotation["confidence"] for annotation in row["annotations"]]
+        assert (row["min_confidence"], row["max_confidence"]) == (min(confidences), max(confidences))
+    # So a row of a list is enough to review it, without a lost update.
+    assert say(system, corrected, "accept", if_match=f'"{corrected["revision"]}"').status_code == 200
+    assert_refused(say(system, rows[drafts[0]["uid"]], "reject", if_match='"0"'), 412)
 
 
 def test_the_task_follows_the_review(system: System, draft: Json) -> None:

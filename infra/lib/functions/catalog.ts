@@ -15,6 +15,7 @@ export class Catalog extends ApiFunction {
     // A signed URL can do what its signer may: uploads and downloads of items, nothing else.
     this.allow(['s3:GetObject', 's3:PutObject'], app.bucket.items);
     this.allow(['s3:GetObject'], app.bucket.drafts);
+    this.allow(['s3:GetObject', 's3:PutObject'], app.bucket.corrections);
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
     app.sourceBuckets.allowReading(this);
   }

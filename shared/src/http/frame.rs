@@ -135,6 +135,7 @@ where
     let seen = Seen { caller: caller.clone(), route: request.extensions().get::<MatchedPath>().cloned() };
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(status);
     }
     let verdict = match verdict {
         Err(Error::Unauthenticated) if frame.public_description && is_description(&request) => Ok(()),

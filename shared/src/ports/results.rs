@@ -30,4 +30,10 @@ pub trait Results: Send + Sync {
     /// # Errors
     /// `Validation` if the annotations are too large.
     async fn review(&self, item: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error>;
+    /// Stores a result that a person gives an item that has none, if the item still is as `item` says, and the deliveries of its
+    /// event, in one step. `false`: the item has changed, read it again.
+    ///
+    /// # Errors
+    /// `Validation` if the annotations are too large.
+    async fn label(&self, item: &Item, given: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error>;
 }

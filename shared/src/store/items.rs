@@ -101,7 +101,7 @@ impl Results for Store {
         let row = ResultRow::of(reviewed.clone())?;
         // A name beside annotations that are there already is never too much.
         if reviewed.annotations != before.annotations && !row.fits() {
-            return Err(Error::field("annotations", "Are too large to be stored."));
+            return Err(too_large());
         }
         // Of two reviews at once the second must fail and read again; also if the file was deleted meanwhile.
         let (written, as_read) = as_read(of, Update::builder());
@@ -124,6 +124,34 @@ impl Results for Store {
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
+
+    async fn label(&self, of: &Item, given: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
+        let row = ResultRow::of(given.clone())?;
+        if !row.fits() {
+            return Err(too_large());
+        }
+        // Of a job and a person at once the first one wins (I3). The count must be as it was read: if a draft came and went
+        // meanwhile, it had the uid of this result.
+        let (labeled, as_read) = as_read(of, Update::builder());
+        let labeled = labeled
+            .table_name(&self.table)
+            .set_key(Some(Key::item(of.asset.uid).into()))
+            .condition_expression(format!("{as_read} AND generation = :before"))
+            .update_expression(format!(
+                "SET #result = :result, generation = :generation REMOVE {}, {}",
+                UNLABELED.pk, UNLABELED.sk
+            ))
+            .expression_attribute_values(":before", number(of.generation))
+            .expression_attribute_values(":generation", number(given.generation))
+            .expression_attribute_values(":result", attribute(&row)?);
+        let mut actions = vec![update(labeled)?];
+        actions.extend(self.outgoing(deliveries)?);
+        Ok(matches!(self.transact(actions).await?, Transacted::Done))
+    }
+}
+
+fn too_large() -> Error {
+    Error::field("annotations", "Are too large to be stored.")
 }
 
 impl Drafts for Store {

@@ -30,6 +30,9 @@ on_both!(
     a_job_drafts_a_rejected_item_again_under_another_uid,
     a_verdict_on_an_earlier_result_does_not_touch_the_next,
     a_job_skips_an_accepted_item,
+    a_result_by_hand_takes_its_item_from_the_jobs,
+    of_a_job_and_a_person_at_once_the_first_wins,
+    a_result_by_hand_has_no_uid_of_an_earlier_result,
 );
 
 /// A project of `count` items of which the second has a draft, as it is now.
@@ -265,6 +268,69 @@ async fn a_job_skips_an_accepted_item(store: Store) {
 
     assert_eq!(receipt.tally().skipped, 1);
     assert_eq!(read(&store, drafted.asset.uid, 1).await, accepted);
+}
+
+fn by_hand(item: &Item, annotations: Vec<Prediction>) -> LabelResult {
+    item.labeled_by_hand(annotations, "ann", at(20)).unwrap().unwrap()
+}
+
+/// A project with an item that has no result.
+async fn an_unlabeled_item(store: &Store) -> (ProjectUid, Item) {
+    let project = a_project();
+    let item = unlabeled(store, project, 1).await[0];
+    (project, store.items(&[item]).await.unwrap().remove(0))
+}
+
+/// I3.
+async fn a_result_by_hand_takes_its_item_from_the_jobs(store: Store) {
+    let (project, item) = an_unlabeled_item(&store).await;
+    let uid = item.asset.uid;
+    let given = by_hand(&item, vec![a_car(1.0)]);
+    let listener = Webhook { events: vec!["result.accepted".into()], ..a_webhook(acme(), 1) };
+    let deliveries = Event::of_review(&item, &given).unwrap().deliveries(&[listener], at(20));
+
+    assert!(store.label(&item, &given, &deliveries).await.unwrap());
+
+    let labeled = Item { generation: 1, result: Some(given.clone()), ..item.clone() };
+    assert_eq!(store.items(&[uid]).await.unwrap(), [labeled.clone()]);
+    assert_eq!(store.result(given.uid(uid)).await.unwrap(), Some(labeled.clone()));
+    assert_eq!((waiting(&store, project).await, outbox(&store).await.len()), (vec![], 1));
+    let Commit::Done(receipt) = draft(&store, project, uid, 30).await else { panic!("not committed") };
+    assert_eq!(receipt.tally().skipped, 1);
+    // A review of it is one like any other, and its item is unlabeled after its end.
+    assert!(review(&store, &labeled, Verdict::Correct(vec![]), 40).await);
+    let corrected = read(&store, uid, 1).await.unwrap();
+    assert!(review(&store, &corrected, Verdict::Reject, 41).await);
+    assert_eq!(waiting(&store, project).await, [uid]);
+}
+
+/// I3.
+async fn of_a_job_and_a_person_at_once_the_first_wins(store: Store) {
+    let (project, item) = an_unlabeled_item(&store).await;
+    let given = by_hand(&item, vec![]);
+
+    let (person, other) = tokio::join!(store.label(&item, &given, &[]), store.label(&item, &given, &[]));
+    assert_eq!(u8::from(person.unwrap()) + u8::from(other.unwrap()), 1);
+
+    let late = store.items(&unlabeled(&store, project, 2).await).await.unwrap().remove(1);
+    draft(&store, project, late.asset.uid, 30).await;
+    let drafted = store.items(&[late.asset.uid]).await.unwrap();
+    assert!(!store.label(&late, &by_hand(&late, vec![]), &[]).await.unwrap());
+    assert_eq!(store.items(&[late.asset.uid]).await.unwrap(), drafted);
+}
+
+async fn a_result_by_hand_has_no_uid_of_an_earlier_result(store: Store) {
+    let (project, item) = an_unlabeled_item(&store).await;
+    let uid = item.asset.uid;
+    draft(&store, project, uid, 0).await;
+    assert!(review(&store, &read(&store, uid, 1).await.unwrap(), Verdict::Reject, 10).await);
+
+    assert!(!store.label(&item, &by_hand(&item, vec![]), &[]).await.unwrap(), "a draft came and went since");
+    let now = store.items(&[uid]).await.unwrap().remove(0);
+    assert!(store.label(&now, &by_hand(&now, vec![]), &[]).await.unwrap());
+
+    assert_eq!(read(&store, uid, 1).await.unwrap().result.unwrap().status, ResultStatus::Rejected);
+    assert_eq!(read(&store, uid, 2).await.unwrap().result.unwrap().source, ResultSource::Human);
 }
 
 /// The draft of an item goes as each writer takes it, in turn: rejected, discarded, withdrawn with its file.

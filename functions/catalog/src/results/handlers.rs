@@ -1,22 +1,23 @@
 use axum::Json;
 use axum::extract::State;
-use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
 use shared::domain::webhook::{Delivery, Event};
+use shared::domain::{Error, limits};
 use shared::http::{Answer, Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Items, Page, Projects, Results};
 use shared::services::outbox;
 
+use super::WRITE;
 use super::view::{Correction, ResultView};
 use crate::items::own_items;
-use crate::projects::{READ, WRITE};
+use crate::projects::READ;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// Tries to write over what was read. Two reviews of one result at once are rare, three very rare.
-const TRIES: usize = 2;
+pub(super) const TRIES: usize = 2;
 
 /// List a project's results.
 ///
@@ -92,7 +93,7 @@ pub(crate) async fn get<P: CatalogPorts>(
 /// Correct a result.
 ///
 /// These annotations are right. The result counts as accepted, with the source `human`. Sends the event
-/// `result.accepted`. Scope: `projects.write`.
+/// `result.accepted`. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
@@ -110,7 +111,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
-    Body(body): Body,
+    Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<ResultView, Error> {
     let correction = |item: &Item| Correction::read(&body, item.asset.bounds());
     let verdict = |item: &Item| correction(item).map(|correction| Verdict::Correct(correction.annotations));
@@ -120,7 +121,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
 /// Accept a result.
 ///
 /// The annotations are right as they are. Sends the event `result.accepted`; a repeated call sends none. Scope:
-/// `projects.write`.
+/// `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/accept/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
@@ -144,7 +145,7 @@ pub(crate) async fn accept<P: CatalogPorts>(
 /// Reject a result.
 ///
 /// A draft, or an accepted result. The item is unlabeled again, and the next job takes it. Sends the event
-/// `result.rejected`; a repeated call sends none. Scope: `projects.write`.
+/// `result.rejected`; a repeated call sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/reject/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
@@ -188,7 +189,10 @@ impl<P: CatalogPorts> CatalogApi<P> {
             let before = item.result.as_ref().ok_or(Error::NotFound)?;
             if_match.check(before.revision)?;
             let now = self.clock.now();
-            let reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
+            let mut reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
+            if let Some(changed) = reviewed.take_if(|reviewed| reviewed.annotations != before.annotations) {
+                reviewed = Some(whole::kept(&self.objects, item.asset.uid, changed).await?);
+            }
             let written = match &reviewed {
                 Some(reviewed) => {
                     let event = Event::of_review(&item, reviewed);

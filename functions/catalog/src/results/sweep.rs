@@ -20,8 +20,8 @@ use shared::http::{Answer, Body, Caller, Cursor, Path};
 use shared::ports::{Clock, Page, Projects, Results, Slice};
 use shared::services::outbox;
 
+use super::WRITE;
 use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts};
-use crate::projects::WRITE;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
@@ -36,7 +36,7 @@ const REVIEWS: usize = 16;
 ///
 /// Those drafts of the project that match every field given. A call works for a bounded time: repeat it with the
 /// `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the event
-/// `result.accepted` for each draft. Scope: `projects.write`.
+/// `result.accepted` for each draft. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/accept/", tag = "results",
     params(("uid" = ProjectUid, Path)),
@@ -57,7 +57,7 @@ pub(crate) async fn accept_all<P: CatalogPorts>(
 ///
 /// Those drafts of the project that match every field given. Their items are unlabeled again. A call works for a
 /// bounded time: repeat it with the `cursor` of the answer until `done`. A call without a cursor begins again, which is
-/// harmless. Sends the event `result.rejected` for each draft. Scope: `projects.write`.
+/// harmless. Sends the event `result.rejected` for each draft. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/reject/", tag = "results",
     params(("uid" = ProjectUid, Path)),

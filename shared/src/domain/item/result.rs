@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid};
 use crate::domain::prediction::Prediction;
-use crate::domain::prediction::draft::BlobRef;
+use crate::domain::prediction::draft::{BlobRef, Packed};
 use crate::domain::prediction::model_type::ModelType;
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Error, Timestamp, limits, packed};
 
 /// Where a result is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -89,7 +89,7 @@ pub struct LabelResult {
     pub created_by: String,
     /// Name of the API key that accepted, corrected or rejected it, last.
     pub reviewed_by: Option<String>,
-    /// The job and provider of a draft.
+    /// The job and provider of a draft; `None`: a person gave it by hand.
     pub lineage: Option<Lineage>,
     /// In the prediction format. Empty while large ones are not fetched yet.
     pub annotations: Vec<Prediction>,
@@ -102,6 +102,57 @@ pub struct LabelResult {
 }
 
 impl LabelResult {
+    /// What a person gives an item that has no result: accepted at once, since she has seen all of it.
+    #[must_use]
+    pub fn by_hand(generation: u32, annotations: Vec<Prediction>, person: &str, now: Timestamp) -> Self {
+        Self {
+            generation,
+            revision: 0,
+            status: ResultStatus::Accepted,
+            source: ResultSource::Human,
+            created_by: person.to_owned(),
+            reviewed_by: Some(person.to_owned()),
+            lineage: None,
+            annotations,
+            elsewhere: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Whether `again` gives the item this result once more: by the same person, with the same annotations, and nothing has
+    /// changed it since.
+    #[must_use]
+    pub fn is_repeated_by(&self, again: &Self) -> bool {
+        let said = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
+        said(self) == said(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
+    }
+
+    /// Whether a person changed what a model had found.
+    #[must_use]
+    pub fn is_corrected(&self) -> bool {
+        self.source == ResultSource::Human && self.lineage.is_some()
+    }
+
+    /// A person's annotations, if they are too many bytes for the item's row.
+    ///
+    /// # Errors
+    /// `Validation`: no answer of the API could show them. `Internal`.
+    pub fn large(&self) -> Result<Option<Packed>, Error> {
+        if self.elsewhere.is_some() || packed::is_small(&self.annotations, limits::CORRECTION_INLINE_BYTES) {
+            return Ok(None);
+        }
+        let packed = Packed::of(&self.annotations)?;
+        if packed.is_readable() {
+            return Ok(Some(packed));
+        }
+        let most = limits::DRAFT_JSON_BYTES / (1024 * 1024);
+        Err(Error::field(
+            "annotations",
+            format!("Are too large to be stored: {} bytes of JSON, at most {most} MiB.", packed.json_bytes),
+        ))
+    }
+
     /// Its identifier.
     #[must_use]
     pub fn uid(&self, item: ItemUid) -> ResultUid {
@@ -116,8 +167,10 @@ impl LabelResult {
         let status = self.status.after(&verdict)?;
         let mut reviewed = self.clone();
         if let Verdict::Correct(annotations) = verdict {
-            reviewed.annotations = annotations;
-            reviewed.elsewhere = None;
+            if annotations != reviewed.annotations {
+                reviewed.annotations = annotations;
+                reviewed.elsewhere = None;
+            }
             reviewed.source = ResultSource::Human;
         }
         if (status, reviewed.source, &reviewed.annotations) == (self.status, self.source, &self.annotations) {
@@ -244,6 +297,59 @@ mod tests {
             assert_eq!((corrected.generation, corrected.revision), (3, 8));
             assert_eq!(corrected.updated_at.as_second(), 9);
         }
+    }
+
+    #[test]
+    fn what_a_person_gives_is_accepted_and_a_repetition_is_seen() {
+        let annotations = labeled(&[("car", 1.0)]).annotations;
+        let given = |annotations, person| LabelResult::by_hand(4, annotations, person, Timestamp::UNIX_EPOCH);
+        let result = given(annotations.clone(), "ann");
+
+        assert_eq!((result.status, result.source), (ResultStatus::Accepted, ResultSource::Human));
+        assert_eq!((result.created_by.as_str(), result.reviewed_by.as_deref()), ("ann", Some("ann")));
+        assert_eq!((result.generation, result.revision, result.is_corrected()), (4, 0, false));
+        assert!(result.is_repeated_by(&given(annotations.clone(), "ann")));
+        assert!(!result.is_repeated_by(&given(annotations.clone(), "bob")));
+        assert!(!result.is_repeated_by(&given(vec![], "ann")));
+        let corrected = result.reviewed(Verdict::Correct(vec![]), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        assert!(!corrected.is_repeated_by(&given(vec![], "ann")), "it has changed since");
+        assert_eq!(corrected.undo(labeled(&[]).lineage.unwrap().job), Undo::Gone, "it is no job's");
+    }
+
+    #[test]
+    fn a_persons_annotations_are_as_large_as_a_draft_may_be() {
+        let with = |bytes: usize| {
+            let mut result = labeled(&[("car", 1.0)]);
+            let rest = packed::json_bytes(&result.annotations).unwrap() - "car".len();
+            result.annotations[0].label = "x".repeat(bytes - rest);
+            assert_eq!(packed::json_bytes(&result.annotations).unwrap(), bytes);
+            result
+        };
+        let most = usize::try_from(limits::DRAFT_JSON_BYTES).unwrap();
+
+        assert_eq!(with(limits::CORRECTION_INLINE_BYTES).large().unwrap(), None);
+        for bytes in [limits::CORRECTION_INLINE_BYTES + 1, most] {
+            let packed = with(bytes).large().unwrap().unwrap();
+            let blob = packed.as_object_in("corrections/i");
+            assert_eq!((blob.key.len(), blob.json_bytes), ("corrections/i/".len() + 64, bytes as u64));
+            assert_eq!(blob.read(&packed.bytes).unwrap(), with(bytes).annotations);
+            let there = LabelResult { elsewhere: Some(blob), ..with(bytes) };
+            assert_eq!(there.large().unwrap(), None, "they are there");
+        }
+        let refused = with(most + 1).large().unwrap_err().to_string();
+        assert_eq!(refused, "annotations: Are too large to be stored: 3145729 bytes of JSON, at most 3 MiB.");
+    }
+
+    #[test]
+    fn a_correction_that_changes_no_annotation_leaves_them_where_they_are() {
+        let blob = Packed::of(&[]).unwrap().as_object_in("f");
+        let large = LabelResult { elsewhere: Some(blob), ..labeled(&[("car", 0.9)]) };
+        let corrected = |annotations| {
+            large.reviewed(Verdict::Correct(annotations), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap().elsewhere
+        };
+
+        assert_eq!(corrected(large.annotations.clone()), large.elsewhere);
+        assert_eq!(corrected(vec![]), None);
     }
 
     #[test]

@@ -241,6 +241,7 @@ mod tests {
             },
             file: version.map(|(etag, sequencer)| FileVersion::of(etag, Sequence::of(sequencer))),
             created_at: Timestamp::UNIX_EPOCH,
+            generation: 0,
             result: None,
         }
     }
