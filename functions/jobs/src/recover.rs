@@ -15,8 +15,10 @@ use shared::services::{serving, start_job};
 use crate::handlers::{READ, WRITE};
 use crate::{Api, JobPorts, JobView};
 
-/// List what became of a job's items: newest first, as all lists are, unless `ordering` asks for the oldest first. A job that is
-/// still running has what is committed.
+/// List the outcomes of a job.
+///
+/// One row per item of the job, with the outcome and the reason. The newest item comes first. A running job has the
+/// rows that are committed. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/auto-label-jobs/{uid}/items/", tag = "auto-label jobs", operation_id = "items",
     params(
@@ -45,13 +47,18 @@ pub(crate) async fn report<P: JobPorts>(
     Ok(Json(paging.view(page, |line| ItemReport { key: keys.remove(&line.item), ..line })))
 }
 
-/// Retry a finished job: starts another one, with the same options, over the items that failed or were not processed. Items
-/// that were labeled meanwhile are left out.
+/// Retry a job.
+///
+/// Starts another job with the same options over the items that the ended job failed at or did not reach. Items that
+/// were labeled since are left out. Scope: `projects.write`.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/retry/", tag = "auto-label jobs",
     params(("uid" = JobUid, Path)),
     responses(
-        (status = 202, description = "The pending job; `retry_of` names the one that it retries.", body = JobView),
+        (status = 202, description = "The pending job; `retry_of` names the one that it retries.", body = JobView, example = json!({
+            "status": "pending", "total_items": 0, "processed_items": 0, "successful_items": 0, "failed_items": 0, "skipped_items": 0,
+            "progress_pct": 0.0, "summary": null, "started_at": null, "completed_at": null, "retry_of": "01a20112-07ab-7087-87b3-78e485451551",
+        })),
         (status = 409, description = "`job_not_finished`; `not_retryable`: nothing is left of it, or its provider is gone; `project_not_active`; or `auto_label_job_active` with the uid of the job that has the project.", body = Problem),
     ),
 )]

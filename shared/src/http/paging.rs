@@ -54,8 +54,9 @@ pub struct PagingParameters {
     ordering: Option<String>,
 }
 
-/// A page on the wire.
+/// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"next": null, "previous": null}))]
 pub struct PageView<T> {
     /// Absolute URL of the next page; `null` on the last one.
     #[schema(required)]

@@ -16,8 +16,11 @@ use super::handlers::TRIES;
 use super::view::{Correction, ResultView};
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
-/// Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,
-/// and no job takes it. Sends the event `result.accepted`; a repeated call answers the same result and sends none.
+/// Label an item by hand.
+///
+/// Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
+/// item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
+/// and sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/items/{uid}/results/", tag = "results",
     params(
@@ -27,7 +30,11 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
     request_body = Correction,
     responses(
         (status = 201, description = "The accepted result.", body = ResultView,
-            headers(("ETag" = String, description = "Names this version of it."))),
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({
+                "status": "accepted", "source": "human", "created_by": "ci", "reviewed_by": "ci", "job": null, "model_type": null,
+                "confidence_threshold": null,
+            })),
         (status = 409, description = "`item_labeled`: it has a draft or an accepted result, `result_uid`.", body = Problem),
         (status = 412, description = "`precondition_failed`: the item kept changing, or an `If-Match` names a version.", body = Problem),
     ),

@@ -270,6 +270,7 @@ pub fn complaint_in_list(position: usize, FieldError { field, message }: FieldEr
 /// An item to be added.
 // An entry of `items`. The size of a point cloud is not read.
 #[derive(ToSchema)]
+#[schema(example = json!({"key": "street/1.jpg", "url": "https://pictures.example.com/1.jpg", "width": 640, "height": 480}))]
 pub struct NewItem {
     /// The client's name for it, unique in the project: a relative path.
     #[schema(min_length = 1, max_length = 900)]

@@ -92,6 +92,7 @@ impl JobRequest {
 /// What a job can be asked for.
 // The body of a create call.
 #[derive(ToSchema)]
+#[schema(example = json!({"model_type": "yolo", "confidence_threshold": 0.35, "labels": ["person", "cat"], "label_thresholds": {"person": 0.7}}))]
 pub struct NewJob {
     /// Which of the deployment's own endpoints serves the job if no provider does: `yolo` if not given. A provider gets it as a hint.
     model_type: Option<ModelType>,

@@ -29,6 +29,7 @@ pub struct SummaryNote {
 
 /// What a job came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"predictions": 8, "labels": [{"label": "person", "count": 5}, {"label": "cat", "count": 3}], "truncated": false}))]
 pub struct Summary {
     /// Accepted predictions.
     pub predictions: u32,

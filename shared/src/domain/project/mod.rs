@@ -243,6 +243,7 @@ impl Project {
 /// What a new project is made of.
 // The body of a create call.
 #[derive(ToSchema)]
+#[schema(example = json!({"name": "Street scenes", "labels": ["person", "cat"]}))]
 pub struct NewProject {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
@@ -280,6 +281,10 @@ impl NewProject {
 // `auto_label_on_upload` is `Some(None)` if it is turned off, `default_provider` if it is sent as `null`.
 #[expect(missing_docs, reason = "a doc comment would be a description on the wire, where these fields have none")]
 #[derive(Clone, Debug, Default, PartialEq, ToSchema)]
+#[schema(example = json!({
+    "labels": ["person", "cat", "dog"],
+    "auto_label_on_upload": {"model_type": "yolo", "confidence_threshold": 0.5, "quiet_seconds": 60, "max_items_per_day": 10_000},
+}))]
 pub struct ProjectChange {
     #[schema(min_length = 1, max_length = 255)]
     pub name: Option<String>,

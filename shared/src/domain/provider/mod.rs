@@ -53,13 +53,18 @@ fn config(
 /// A provider as it is created.
 // The body of a create call (contract, 8.2).
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "name": "Street detector", "provider_type": "http",
+    "config": {"endpoint_url": "https://models.example.com/detect", "auth_type": "bearer", "auth_header": "the token"},
+}))]
 pub struct NewProvider {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
     #[expect(dead_code, reason = "the connection has it")]
     provider_type: ProviderType,
     /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`, `target_model` (of a
-    /// multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both:
+    /// multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout` (seconds, 1 to 120,
+    /// by default 30), `response_key`. Of both:
     /// `response_format` (`annotations`, `huggingface_object_detection`, `coco_results` or `torchserve_object_detector`),
     /// `request_format` (`avala` or `huggingface`; without it, as the `response_format` has it), `coordinates` (`pixels`,
     /// `normalized`: 0 to 1, or `percent`: 0 to 100; of boxes, polygons and polylines), `label_map` (an object of project labels by
@@ -95,6 +100,11 @@ impl NewProvider {
 /// What is changed about a provider; what is not sent stays.
 // The body of an update call. It replaces `config` as a whole (contract, D17).
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "config": {
+        "endpoint_url": "https://models.example.com/detect", "auth_type": "bearer", "auth_header": "********", "timeout": 60,
+    },
+}))]
 pub struct ProviderChange {
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
@@ -266,6 +276,7 @@ impl fmt::Display for ProviderName {
 
 /// What serves a job, by its name when the job was created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"uid": null, "name": "autolabel-yolo", "type": "sagemaker"}))]
 pub struct ServedBy {
     /// The provider; `null`: the deployment's own endpoint.
     #[schema(required)]

@@ -71,6 +71,7 @@ impl Webhook {
 /// What a webhook is made of.
 // The body of a create call (contract, 9.1). Without `Debug`, so that no log prints the secret (I11).
 #[derive(PartialEq, Eq, ToSchema)]
+#[schema(example = json!({"target_url": "https://hooks.example.com/autolabel", "events": ["auto_label.completed", "auto_label.failed"]}))]
 pub struct NewWebhook {
     /// An HTTPS URL that leads to a public address.
     #[schema(format = "uri", max_length = 2048)]
@@ -118,6 +119,7 @@ impl NewWebhook {
 // The body of an update call: what is not sent stays, and the secret cannot be changed (contract, 9.1).
 #[derive(Debug, PartialEq, Eq, ToSchema)]
 #[schema(as = ChangedWebhook)]
+#[schema(example = json!({"events": ["auto_label.completed"], "is_active": true}))]
 pub struct WebhookChange {
     /// An HTTPS URL that leads to a public address.
     #[schema(format = "uri", max_length = 2048)]
