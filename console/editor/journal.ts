@@ -1,13 +1,28 @@
+import type { Prediction } from '../api/types.ts';
+import type { Annotation } from './annotation.ts';
 import type { Command } from './history.ts';
+
+/** What a person decided about an item. */
+export interface Decision {
+  readonly verdict: 'accept' | 'reject';
+  /** All annotations that are right; `null`: those of the draft, unchanged. */
+  readonly annotations: readonly Prediction[] | null;
+}
 
 /** What a person has done with an item and what the server does not have yet (I15). */
 export interface Entry {
   readonly item: string;
+  /** The item's key, for people. */
+  readonly name: string;
+  readonly project: string;
+  readonly result: string;
   /** The version of the result that the commands begin with. */
   readonly etag: string;
   readonly commands: readonly Command[];
   /** Commands that hold; those after are undone. */
   readonly done: number;
+  /** `null`: still at work. */
+  readonly decision: Decision | null;
 }
 
 const STORE = 'edits';
@@ -16,7 +31,7 @@ const STORE = 'edits';
 export class Journal {
   readonly #database: Promise<IDBDatabase>;
 
-  /** `name` has no secret: the organization, so that two of them do not see each other's entries. */
+  /** `name` separates organizations; it is no secret. */
   constructor(name: string, factory: IDBFactory = indexedDB) {
     const request = factory.open(`console-${name}`, 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: 'item' });
@@ -27,9 +42,8 @@ export class Journal {
     return finished<Entry | undefined>((await this.#store('readonly')).get(item));
   }
 
-  /** The items with entries. */
-  async items(): Promise<string[]> {
-    return (await finished((await this.#store('readonly')).getAllKeys())).map(String);
+  async all(): Promise<Entry[]> {
+    return finished<Entry[]>((await this.#store('readonly')).getAll());
   }
 
   async write(entry: Entry): Promise<void> {
@@ -43,6 +57,17 @@ export class Journal {
   async #store(mode: IDBTransactionMode): Promise<IDBObjectStore> {
     return (await this.#database).transaction(STORE, mode, { durability: 'strict' }).objectStore(STORE);
   }
+}
+
+/** The annotations that an entry's commands have changed, as they are after them. */
+export function touchedBy({ commands, done }: Pick<Entry, 'commands' | 'done'>): Annotation[] {
+  const touched = new Map<number, Annotation | null>();
+  for (const { changes } of commands.slice(0, done)) {
+    for (const { before, after } of changes) {
+      touched.set(after?.id ?? before?.id ?? -1, after);
+    }
+  }
+  return [...touched.values()].filter((annotation) => annotation !== null);
 }
 
 function finished<T>(request: IDBRequest<T>): Promise<T> {

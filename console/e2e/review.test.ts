@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import type { Result } from '../api/types.ts';
+import { isAccessible, launch, shoot, watched } from './browser.ts';
+import { call, KEY, ORIGIN, results, sample, type Sample } from './stack.ts';
+
+let browser: Browser;
+let stack: Sample;
+before(async () => {
+  [browser, stack] = await Promise.all([launch(), sample()]);
+});
+after(() => browser.close());
+
+async function signIn(page: Page): Promise<void> {
+  await page.goto(`${ORIGIN}/`);
+  await page.getByLabel('API key').fill(KEY);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Projects' }).waitFor();
+}
+
+/** Opens the first draft of the queue and gives it, as the API has it. */
+async function openFirstDraft(page: Page): Promise<Result> {
+  const [draft] = await results(stack.project, 'draft');
+  assert.ok(draft);
+  await page.goto(`${ORIGIN}/projects/${stack.project}`);
+  await page.getByRole('link', { name: 'Review the drafts' }).click();
+  await ready(page, draft);
+  return draft;
+}
+
+async function ready(page: Page, { item }: Result): Promise<void> {
+  await page.waitForURL(`**/items/${item}?*`);
+  await page.getByRole('application').waitFor();
+  await page.getByRole('option').first().waitFor();
+}
+
+const byUid = async (status: 'draft' | 'accepted', uid: string) =>
+  (await results(stack.project, status)).find((one) => one.uid === uid);
+
+test('a key that opens nothing is refused with a reason', async () => {
+  const { page, complaints } = await watched(browser, stack.pictures, /401/);
+  await page.goto(`${ORIGIN}/`);
+  await isAccessible(page);
+  await shoot(page, 'sign-in');
+  await page.getByLabel('API key').fill('avk_wrong');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').getByText('Invalid API key.').waitFor();
+  assert.deepEqual(complaints, []);
+});
+
+test('a key in the fragment of the address is taken off it', async () => {
+  const { page, complaints } = await watched(browser, stack.pictures);
+  await page.goto(`${ORIGIN}/#key=${KEY}`);
+  await page.getByRole('heading', { name: 'Projects' }).waitFor();
+  assert.equal(page.url(), `${ORIGIN}/`);
+  assert.equal(await page.evaluate(() => localStorage.length), 0);
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+  assert.equal(await page.evaluate(() => sessionStorage.getItem('api-key')), null);
+  assert.deepEqual(complaints, []);
+});
+
+describe('a person who reviews', () => {
+  test('signs in, opens a project and a draft, moves a box by keyboard, saves, and the API has exactly that', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    await isAccessible(page);
+    await shoot(page, 'projects');
+    await page.getByRole('link', { name: stack.name }).click();
+    await page.getByRole('heading', { name: stack.name }).waitFor();
+    await page.getByRole('table').waitFor();
+    await isAccessible(page);
+    await shoot(page, 'project');
+    const draft = await openFirstDraft(page);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Alt+ArrowRight');
+    await page.keyboard.press('Alt+ArrowRight');
+    await page.keyboard.press('Alt+ArrowUp');
+    await page.getByRole('option', { selected: true }).waitFor();
+    await isAccessible(page);
+    await shoot(page, 'editor');
+    const [, second] = await results(stack.project, 'draft');
+    await page.keyboard.press('Enter');
+    await ready(page, second!);
+    await page.getByText('All saved').waitFor();
+
+    const saved = await byUid('accepted', draft.uid);
+    const least = draft.annotations.toSorted((one, other) => one.confidence - other.confidence)[0]!;
+    const wanted = draft.annotations.map((annotation) =>
+      annotation === least && annotation.type === 'bounding_box'
+        ? {
+            ...annotation,
+            coordinates: { ...annotation.coordinates, x: annotation.coordinates.x + 2, y: annotation.coordinates.y - 1 },
+          }
+        : annotation,
+    );
+    assert.deepEqual(saved?.annotations, wanted);
+    assert.equal(saved.source, 'human');
+    assert.deepEqual(complaints, []);
+  });
+
+  test('accepts a clean item by one key, with one write', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    const writes: string[] = [];
+    page.on(
+      'request',
+      (request) => request.method() !== 'GET' && writes.push(`${request.method()} ${new URL(request.url()).pathname}`),
+    );
+    await page.keyboard.press('Enter');
+    await page.getByText('All saved').waitFor();
+    await page.waitForURL((url) => !url.pathname.includes(draft.item));
+    assert.deepEqual(writes, [`POST /api/v1/results/${draft.uid}/accept/`]);
+    const saved = await byUid('accepted', draft.uid);
+    assert.equal(saved?.source, 'auto_label');
+    assert.deepEqual(saved.annotations, draft.annotations);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('finds the work again after a reload, and undoes it', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('x');
+    await page.getByRole('option', { name: /deleted/ }).waitFor();
+    await page.reload();
+    await page.getByText('Your 1 unsaved change came back.').waitFor();
+    await page.getByRole('option', { name: /deleted/ }).waitFor();
+    await page.keyboard.press('Control+z');
+    await page.getByRole('option', { name: /deleted/ }).waitFor({ state: 'detached' });
+    assert.deepEqual((await byUid('draft', draft.uid))?.annotations, draft.annotations);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('draws a box with the mouse, labels it by a digit, and may do the same by keys of the help', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').getByText('Draw a box').waitFor();
+    await isAccessible(page);
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('n');
+    const canvas = (await page.locator('canvas').boundingBox())!;
+    const [x, y] = [canvas.x + canvas.width / 2, canvas.y + canvas.height / 2];
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(x + 60, y + 40);
+    await page.mouse.up();
+    await page.keyboard.press('2');
+    await page.getByRole('option', { name: 'car, bounding box, 100 %, changed' }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByText('All saved').waitFor();
+    await page.waitForURL((url) => !url.pathname.includes(draft.item));
+    const saved = await byUid('accepted', draft.uid);
+    assert.equal(saved?.annotations.length, draft.annotations.length + 1);
+    assert.equal(saved.annotations.at(-1)?.label, 'car');
+    assert.deepEqual(complaints, []);
+  });
+
+  test('is shown both sides if somebody else has changed the draft meanwhile, and loses nothing', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures, /412/);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Alt+ArrowRight');
+    const theirs = { type: 'classification', label: 'person', confidence: 1 };
+    await call('PATCH', `/results/${draft.uid}/`, { annotations: [...draft.annotations, theirs] });
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'See both' }).click();
+    await page.getByText(/changed this result meanwhile/).waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByText('All saved').waitFor();
+    const saved = await byUid('accepted', draft.uid);
+    assert.equal(saved?.annotations.length, draft.annotations.length + 1);
+    assert.notDeepEqual(saved.annotations.slice(0, -1), draft.annotations);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('rejects by one key', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    await page.keyboard.press('r');
+    await page.getByText('All saved').waitFor();
+    await page.waitForURL((url) => !url.pathname.includes(draft.item));
+    assert.equal(await byUid('draft', draft.uid), undefined);
+    assert.equal(await byUid('accepted', draft.uid), undefined);
+    assert.deepEqual(complaints, []);
+  });
+});
+
+test('every file of the page has the headers that are written down, and an unknown call of the API is no page', async () => {
+  const expected = JSON.parse(readFileSync(new URL('../headers.json', import.meta.url), 'utf8')) as Record<string, string>;
+  const page = await fetch(`${ORIGIN}/projects/some/items/other`);
+  const script = /src="(\/assets\/[^"]+)"/.exec(await page.text())?.[1];
+  const asset = await fetch(`${ORIGIN}${script}`);
+  for (const [name, value] of Object.entries(expected)) {
+    const filled = value.replaceAll('{pictures}', stack.pictures);
+    assert.equal(page.headers.get(name), filled);
+    assert.equal(asset.headers.get(name), filled);
+  }
+  assert.equal(page.headers.get('cache-control'), 'no-cache');
+  assert.match(asset.headers.get('cache-control') ?? '', /immutable/);
+  assert.match((await fetch(`${ORIGIN}/api/v1/nothing/`)).headers.get('content-type') ?? '', /json/);
+});
