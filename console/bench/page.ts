@@ -1,11 +1,13 @@
 import { CanvasRenderer } from '../editor/canvas.ts';
 import { hit } from '../editor/hit.ts';
-import type { Shape } from '../editor/renderer.ts';
+import type { Picture, Shape } from '../editor/renderer.ts';
 import { pan, toPicture, zoom, type Point, type View } from '../editor/view.ts';
 import { numbers, picture, shapes } from './scene.ts';
 
 const SECONDS = 5;
 const HITS = 300;
+/** Levels of 255 by which the smoothed edge of a path may differ where its drawing was clipped to a strip. */
+const SMOOTHING = 64;
 const MIDDLE: Point = [640, 360];
 /** A view of a third of the picture's width: about a tenth of the annotations. */
 const START: View = { scale: 0.8, left: -800, top: -600 };
@@ -96,4 +98,57 @@ function percentile(values: readonly number[], share: number): number {
   return sorted[Math.min(Math.floor(sorted.length * share), sorted.length - 1)] ?? 0;
 }
 
-Object.assign(window, { measure });
+/**
+ * Pans, zooms and changes annotations at random. Gives the pixels of the drawing that was scrolled and patched that differ from
+ * those of one that was drawn at once.
+ */
+async function compare(): Promise<number[]> {
+  const random = numbers(5);
+  const pictureOf = await picture();
+  let shapesOf = (await shapes()).filter(({ id }) => id < 600);
+  const canvas = document.querySelector('canvas')!;
+  const renderer = new CanvasRenderer(canvas);
+  renderer.setPicture(pictureOf);
+  renderer.setShapes(shapesOf);
+  let view = START;
+  const differences: number[] = [];
+  for (let step = 0; step < 60; step++) {
+    view = pan(view, (random() - 0.5) * 300, (random() - 0.5) * 300);
+    if (step % 20 === 19) {
+      view = zoom(view, 0.5 + random(), MIDDLE);
+    }
+    const changed = Math.floor(random() * shapesOf.length);
+    shapesOf = shapesOf.filter(({ id }) => id !== changed).concat({ ...shapesOf[changed]!, id: 1000 + step, state: 'accepted' });
+    renderer.setView(view);
+    renderer.setShapes(shapesOf);
+    await drawn();
+    if (step % 10 === 9) {
+      await new Promise((resolve) => {
+        setTimeout(resolve, 300);
+      });
+      differences.push(await difference(canvas, view, pictureOf, shapesOf));
+    }
+  }
+  renderer.destroy();
+  return differences;
+}
+
+async function difference(canvas: HTMLCanvasElement, view: View, of: Picture, shapesOf: readonly Shape[]): Promise<number> {
+  const other = document.createElement('canvas');
+  [other.width, other.height] = [canvas.width, canvas.height];
+  const renderer = new CanvasRenderer(other);
+  renderer.setView(view);
+  renderer.setPicture(of);
+  renderer.setShapes(shapesOf);
+  await drawn();
+  const [one, two] = [canvas, other].map((from) => from.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height).data);
+  renderer.destroy();
+  let pixels = 0;
+  for (let at = 0; at < one!.length; at += 4) {
+    const most = Math.max(...[0, 1, 2, 3].map((channel) => Math.abs(one![at + channel]! - two![at + channel]!)));
+    pixels += most > SMOOTHING ? 1 : 0;
+  }
+  return pixels;
+}
+
+Object.assign(window, { measure, compare });

@@ -5,12 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { chromium } from 'playwright-core';
-import { build, preview } from 'vite';
 import type { Figures } from './page.ts';
+import { served } from './serve.ts';
 
 const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
-const folder = new URL('.', import.meta.url).pathname;
-const outDir = '../dist-bench';
 
 async function once(address: string): Promise<Record<string, number>> {
   const browser = await chromium.launch({
@@ -38,12 +36,10 @@ function median(values: number[]): number {
   return values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-const rollupOptions = { input: `${folder}page.html` };
-await build({ root: folder, configFile: false, logLevel: 'warn', build: { outDir, emptyOutDir: true, rollupOptions } });
-const server = await preview({ root: folder, configFile: false, build: { outDir }, preview: { port: 0, host: '127.0.0.1' } });
+const server = await served();
 const runs: Record<string, number>[] = [];
 for (let round = 0; round < ROUNDS; round++) {
-  runs.push(await once(`${server.resolvedUrls?.local[0]}page.html`));
+  runs.push(await once(server.address));
 }
 await server.close();
 

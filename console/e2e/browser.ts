@@ -10,7 +10,7 @@ export interface Watched {
   readonly complaints: string[];
 }
 
-export function launch(): Promise<Browser> {
+export function chromiumOf(): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu'],

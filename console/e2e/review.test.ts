@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import type { Result } from '../api/types.ts';
-import { isAccessible, launch, shoot, watched } from './browser.ts';
+import { runsOf } from '../editor/rle.ts';
+import { isAccessible, chromiumOf, shoot, watched } from './browser.ts';
 import { call, KEY, ORIGIN, results, sample, type Sample } from './stack.ts';
 
 let browser: Browser;
 let stack: Sample;
 before(async () => {
-  [browser, stack] = await Promise.all([launch(), sample()]);
+  [browser, stack] = await Promise.all([chromiumOf(), sample()]);
 });
 after(() => browser.close());
 
@@ -162,7 +163,7 @@ describe('a person who reviews', () => {
     assert.deepEqual(complaints, []);
   });
 
-  test('is shown both sides if somebody else has changed the draft meanwhile, and loses nothing', async () => {
+  test('is shown both sides if another person has changed the draft meanwhile, and loses nothing', async () => {
     const { page, complaints } = await watched(browser, stack.pictures, /412/);
     await signIn(page);
     const draft = await openFirstDraft(page);
@@ -178,6 +179,54 @@ describe('a person who reviews', () => {
     const saved = await byUid('accepted', draft.uid);
     assert.equal(saved?.annotations.length, draft.annotations.length + 1);
     assert.notDeepEqual(saved.annotations.slice(0, -1), draft.annotations);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('paints a mask and erases a part of it, by keys of their own choice', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    await page.keyboard.press('?');
+    await page.getByRole('button', { name: 'Change the key: Paint the selected mask' }).click();
+    await page.keyboard.press('m');
+    await page.getByRole('button', { name: 'Close' }).click();
+    const canvas = (await page.locator('canvas').boundingBox())!;
+    const [x, y] = [canvas.x + canvas.width / 2, canvas.y + canvas.height / 2];
+    const drag = async (dx: number, dy: number) => {
+      await page.mouse.move(x, y);
+      await page.mouse.down();
+      await page.mouse.move(x + dx, y + dy, { steps: 5 });
+      await page.mouse.up();
+    };
+    await page.keyboard.press('m');
+    await drag(80, 40);
+    await page.getByRole('option', { name: /segmentation mask, 100 %, changed/ }).waitFor();
+    await page.keyboard.press('e');
+    await drag(0, 10);
+    await shoot(page, 'mask');
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Enter');
+    await page.getByText('All saved').waitFor();
+    await page.waitForURL((url) => !url.pathname.includes(draft.item));
+    const mask = (await byUid('accepted', draft.uid))?.annotations.at(-1);
+    assert.ok(mask?.type === 'segmentation_mask');
+    assert.ok(runsOf(mask.mask.counts).length > 20);
+    assert.deepEqual(complaints, []);
+  });
+
+  test('works on without a network, and the decision is sent when it is back', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures, /ERR_INTERNET_DISCONNECTED/);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    await page.context().setOffline(true);
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Alt+ArrowLeft');
+    await page.keyboard.press('Enter');
+    await page.getByText('1 not saved').waitFor();
+    assert.deepEqual((await byUid('draft', draft.uid))?.annotations, draft.annotations);
+    await page.context().setOffline(false);
+    await page.getByText('All saved').waitFor();
+    assert.equal((await byUid('accepted', draft.uid))?.source, 'human');
     assert.deepEqual(complaints, []);
   });
 

@@ -53,11 +53,12 @@ export async function sample(): Promise<Sample> {
   const name = `Console ${randomUUID()}`;
   const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels: LABELS });
   const files = readdirSync(PICTURES).filter((file) => file.endsWith('.jpg'));
+  const keys = [1, 2].flatMap((time) => files.map((file) => `${time}/${file}`));
   const { results: added } = await call<{ results: { key: string; upload_url: string }[] }>('POST', `/projects/${uid}/items/`, {
-    items: files.map((key) => ({ key, asset_type: 'image' })),
+    items: keys.map((key) => ({ key, asset_type: 'image' })),
   });
   for (const { key, upload_url: url } of added) {
-    const answer = await fetch(url, { method: 'PUT', body: readFileSync(new URL(key, PICTURES)) });
+    const answer = await fetch(url, { method: 'PUT', body: readFileSync(new URL(key.slice(2), PICTURES)) });
     if (!answer.ok) {
       throw new Error(`Upload of ${key}: ${answer.status}`);
     }

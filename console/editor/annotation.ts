@@ -7,7 +7,7 @@ export interface Annotation {
   readonly id: number;
   /** As the result has it; `null` of an added one. */
   readonly draft: Prediction | null;
-  /** As it is now. Never changed: another object takes its place. */
+  /** As it is now. Never changed: a change makes another object. */
   readonly now: Prediction;
   readonly verdict: 'open' | 'accepted' | 'deleted';
 }

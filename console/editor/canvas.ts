@@ -1,5 +1,5 @@
 import { boundsOf } from './geometry.ts';
-import type { Overlay, Picture, Renderer, Shape } from './renderer.ts';
+import type { Brush, Overlay, Picture, Renderer, Shape } from './renderer.ts';
 import type { Size, View } from './view.ts';
 
 /** Device pixels. */
@@ -19,11 +19,11 @@ const BLEED = 4;
 const MOST_DASHED = 600;
 const DASHES = [6, 4];
 const SOLID: number[] = [];
-const NOTHING: Overlay = { shapes: [], handles: [] };
+const NOTHING: Overlay = { shapes: [], handles: [], brush: null };
 
 /**
  * Draws on Canvas 2D (decision 0037). Picture and annotations are in a drawing behind the visible canvas. Panning scrolls that
- * drawing and draws only the strips that come into view; a changed annotation draws its own rectangle anew. So a frame costs a
+ * drawing and draws only the strips that come into view; for a changed annotation its own rectangle is drawn again. So a frame costs a
  * copy, and not the number of annotations.
  */
 export class CanvasRenderer implements Renderer {
@@ -98,7 +98,7 @@ export class CanvasRenderer implements Renderer {
     });
   }
 
-  /** Notes the rectangles of the annotations that differ. False if so many do that all is better drawn anew. */
+  /** Notes the rectangles of the annotations that differ. False if so many do that all is better drawn again. */
   #notesChanges(before: readonly Shape[], after: readonly Shape[]): boolean {
     const known = new Map(before.map((shape) => [shape.id, shape]));
     const changed: Shape[] = [];
@@ -117,8 +117,8 @@ export class CanvasRenderer implements Renderer {
     return true;
   }
 
-  #regionOf({ prediction }: Shape): Region | null {
-    const bounds = boundsOf(prediction);
+  #regionOf({ prediction, mask }: Shape): Region | null {
+    const bounds = mask?.bounds ?? boundsOf(prediction);
     const view = this.#drawn;
     if (bounds === null || view === null) {
       return null;
@@ -266,7 +266,10 @@ function drawShape(context: CanvasRenderingContext2D, { prediction, color, state
     const { x, y, width, height } = prediction.coordinates;
     context.strokeRect(x * scale + left, y * scale + top, width * scale, height * scale);
   } else if (prediction.type === 'polygon' || prediction.type === 'polyline') {
+    // A miter would exceed the annotation's bounds by more than `BLEED`.
+    context.lineJoin = 'round';
     context.stroke(pathOf(prediction.points, prediction.type === 'polygon', view));
+    context.lineJoin = 'miter';
   } else if (mask) {
     const { x, y, width, height } = mask.bounds;
     context.imageSmoothingEnabled = scale < 2;
@@ -285,12 +288,15 @@ function pathOf(points: readonly (readonly number[])[], closed: boolean, { scale
   return path;
 }
 
-function drawOverlay(context: CanvasRenderingContext2D, { shapes, handles }: Overlay, view: View): void {
+function drawOverlay(context: CanvasRenderingContext2D, { shapes, handles, brush }: Overlay, view: View): void {
   for (const shape of shapes) {
     drawHighlight(context, shape, view);
     drawShape(context, shape, view, false);
   }
   context.setLineDash(SOLID);
+  if (brush) {
+    drawBrush(context, brush, view);
+  }
   context.lineWidth = 1;
   context.strokeStyle = '#000';
   context.fillStyle = '#fff';
@@ -298,6 +304,33 @@ function drawOverlay(context: CanvasRenderingContext2D, { shapes, handles }: Ove
     const [atX, atY] = [x * view.scale + view.left - HANDLE / 2, y * view.scale + view.top - HANDLE / 2];
     context.fillRect(atX, atY, HANDLE, HANDLE);
     context.strokeRect(atX, atY, HANDLE, HANDLE);
+  }
+}
+
+/** A stroke as it will be, or the circle that the brush would paint. */
+function drawBrush(context: CanvasRenderingContext2D, { points, radius, color, isDown }: Brush, view: View): void {
+  const { scale, left, top } = view;
+  const [x = 0, y = 0] = points.at(-1) ?? [];
+  if (isDown) {
+    context.save();
+    context.globalAlpha = 0.5;
+    context.strokeStyle = color;
+    context.lineWidth = 2 * radius * scale;
+    context.lineCap = 'round';
+    context.lineJoin = 'round';
+    // A line of one point is none: it ends where it begins.
+    context.stroke(pathOf(points.length === 1 ? [...points, ...points] : points, false, view));
+    context.restore();
+  }
+  for (const [width, style] of [
+    [3, '#000'],
+    [1, '#fff'],
+  ] as const) {
+    context.lineWidth = width;
+    context.strokeStyle = style;
+    context.beginPath();
+    context.arc(x * scale + left, y * scale + top, Math.max(radius * scale, 1), 0, 2 * Math.PI);
+    context.stroke();
   }
 }
 

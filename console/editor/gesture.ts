@@ -1,6 +1,7 @@
 import type { Prediction } from '../api/types.ts';
 import type { Annotation } from './annotation.ts';
 import { clip, moved, rectOf, type Rect } from './geometry.ts';
+import type { Stroke } from './brush.ts';
 import { withHandle } from './handles.ts';
 
 export type DrawnType = 'bounding_box' | 'polygon' | 'polyline';
@@ -23,6 +24,10 @@ export type Gesture =
       readonly from: readonly [number, number];
       readonly now: Prediction;
     }
+  /** The brush is chosen. `at` is where the pointer is. */
+  | { readonly kind: 'brush'; readonly erase: boolean; readonly at: readonly [number, number] | null }
+  /** A stroke that is added to a mask, or to none yet. */
+  | { readonly kind: 'stroke'; readonly erase: boolean; readonly annotation: Annotation | null; readonly stroke: Stroke }
   | { readonly kind: 'handle'; readonly annotation: Annotation; readonly handle: number; readonly now: Prediction };
 
 /** The gesture after the pointer is at another point of the picture. */
@@ -35,6 +40,10 @@ export function dragged(gesture: Gesture, x: number, y: number, picture: Rect): 
       return { ...gesture, to: at };
     case 'points':
       return { ...gesture, loose: at };
+    case 'brush':
+      return { ...gesture, at: [x, y] };
+    case 'stroke':
+      return { ...gesture, stroke: { ...gesture.stroke, points: [...gesture.stroke.points, [x, y]] } };
     case 'move':
       return { ...gesture, now: moved(gesture.annotation.now, x - gesture.from[0], y - gesture.from[1], picture) };
     case 'handle':

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { actionOf, KEYMAP, keyOf, remapped } from './keymap.ts';
 
@@ -36,4 +37,10 @@ it('gives a key that a person chose to that action alone', () => {
   expect(actionOf(keymap, press('x'))).toBe('accept');
   expect(actionOf(keymap, press('a'))).toBeNull();
   expect(actionOf(keymap, press('Delete'))).toBe('delete');
+});
+
+it('is what the guide says', () => {
+  const guide = readFileSync(new URL('../../docs/guide/mission-control.md', import.meta.url), 'utf8');
+  const rows = KEYMAP.map(({ keys, text }) => `| ${keys.map((key) => `\`${key}\``).join(', ')} | ${text} |`);
+  expect(guide.split('\n').filter((line) => line.startsWith('| `'))).toEqual(rows);
 });

@@ -20,6 +20,10 @@ export type Action =
   | 'drawBox'
   | 'drawPolygon'
   | 'drawPolyline'
+  | 'brush'
+  | 'erase'
+  | 'brushSmaller'
+  | 'brushLarger'
   | 'finish'
   | 'cancel'
   | 'undo'
@@ -72,6 +76,10 @@ export const KEYMAP: readonly Binding[] = [
   { action: 'drawBox', keys: ['n'], text: 'Draw a box' },
   { action: 'drawPolygon', keys: ['p'], text: 'Draw a polygon' },
   { action: 'drawPolyline', keys: ['l'], text: 'Draw a polyline' },
+  { action: 'brush', keys: ['b'], text: 'Paint the selected mask, or a new one' },
+  { action: 'erase', keys: ['e'], text: 'Erase from the selected mask' },
+  { action: 'brushSmaller', keys: ['['], text: 'A smaller brush' },
+  { action: 'brushLarger', keys: [']'], text: 'A larger brush' },
   { action: 'finish', keys: ['Space'], text: 'Finish what is being drawn' },
   { action: 'cancel', keys: ['Escape'], text: 'Cancel, or select nothing' },
   { action: 'undo', keys: ['Ctrl+z'], text: 'Undo' },

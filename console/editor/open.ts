@@ -12,7 +12,7 @@ export interface Opened {
 }
 
 /**
- * Opens a result. What a person did before a crash or a reload is done again; over a version that somebody else has changed
+ * Opens a result. What a person did before a crash or a reload is done again; over a version that another person has changed
  * meanwhile it is merged, annotation by annotation.
  */
 export async function open(
@@ -35,7 +35,10 @@ export async function open(
   session.replay([command], 1);
   const both =
     conflicts.length === 0 ? '' : ` ${counted(conflicts.length, 'annotation')} of yours and theirs stand side by side.`;
-  return { session, note: `${result.reviewed_by ?? 'Somebody'} changed this result meanwhile. Yours is merged with it.${both}` };
+  return {
+    session,
+    note: `${result.reviewed_by ?? 'Another person'} changed this result meanwhile. Yours is merged with it.${both}`,
+  };
 }
 
 function counted(number: number, noun: string): string {

@@ -1,4 +1,5 @@
 import type { Prediction } from '../api/types.ts';
+import type { Stroke } from './brush.ts';
 import type { Mask } from './masks.ts';
 import type { View } from './view.ts';
 
@@ -28,6 +29,13 @@ export interface Overlay {
   readonly shapes: readonly Shape[];
   /** `[x, y]`, pixels of the picture. */
   readonly handles: readonly (readonly number[])[];
+  readonly brush: Brush | null;
+}
+
+/** The brush, and what it has drawn since the pointer went down. */
+export interface Brush extends Stroke {
+  readonly color: string;
+  readonly isDown: boolean;
 }
 
 /** Draws a picture and its annotations. Each call only notes what is wanted; the next frame draws it. */

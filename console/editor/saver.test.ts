@@ -49,7 +49,7 @@ describe('opening', () => {
     expect((await opened(resultOf([box(1)]))).session.correction()).toEqual([box(1)]);
   });
 
-  it('merges with what somebody else did meanwhile', async () => {
+  it('merges with what another person did meanwhile', async () => {
     await journal.write(entryOf());
     const { session, note } = await opened(resultOf([box(1), box(50)], { reviewed_by: 'Ann' }), '"2"');
     expect(session.correction()).toEqual([box(2), box(50)]);
@@ -62,7 +62,7 @@ describe('opening', () => {
   });
 });
 
-/** A server that has one result, and answers each call as told. */
+/** A server that has one result, and answers each call as it is to. */
 class Server {
   calls: string[] = [];
   result = resultOf([box(1)]);
@@ -139,7 +139,7 @@ describe('a decision', () => {
     expect(server.calls).toEqual(['patch', 'patch', 'get']);
   });
 
-  it('waits for a person if somebody else has changed the result', async () => {
+  it('waits for a person if another person has changed the result', async () => {
     server.result = resultOf([box(7)], { status: 'accepted', source: 'human' });
     await saver.submit(corrected);
     expect(saver.state().unsaved).toMatchObject([{ conflict: true, message: 'It has changed.' }]);

@@ -9,7 +9,7 @@ export interface Unsaved {
   /** For people. */
   readonly message: string;
   readonly status: number;
-  /** Somebody else changed the result; a person must see both. */
+  /** Another person changed the result; both must be shown. */
   readonly conflict: boolean;
 }
 
@@ -28,14 +28,15 @@ type Calls = Pick<Client, 'get' | 'post' | 'patch'>;
 export class Saver {
   readonly #client: Calls;
   readonly #journal: Journal;
-  readonly #saved: (entry: Entry, result: Result) => void;
+  readonly #changed: (entry: Entry) => void;
   #state: Saving = { running: 0, unsaved: [] };
   readonly #listeners = new Set<() => void>();
 
-  constructor(client: Calls, journal: Journal, saved: (entry: Entry, result: Result) => void) {
+  /** `changed` hears of each result that is another one now: by this decision, or by another person. */
+  constructor(client: Calls, journal: Journal, changed: (entry: Entry) => void) {
     this.#client = client;
     this.#journal = journal;
-    this.#saved = saved;
+    this.#changed = changed;
   }
 
   readonly state = (): Saving => this.#state;
@@ -51,12 +52,15 @@ export class Saver {
     this.#set({ running: this.#state.running + 1, unsaved: others });
     try {
       await this.#journal.write(entry);
-      const { body } = await this.#send(entry);
+      await this.#send(entry);
       await this.#journal.forget(entry.item);
-      this.#saved(entry, body);
+      this.#changed(entry);
       this.#set({ running: this.#state.running - 1 });
     } catch (error) {
       const conflict = error instanceof ApiError && [404, 409, 412].includes(error.status);
+      if (conflict) {
+        this.#changed(entry);
+      }
       const message = error instanceof Error ? error.message : String(error);
       const status = error instanceof ApiError ? error.status : 0;
       this.#set({ running: this.#state.running - 1, unsaved: [...this.#state.unsaved, { entry, message, status, conflict }] });
@@ -74,7 +78,7 @@ export class Saver {
     }
   }
 
-  /** Gives up a decision: the person opens the item again, or takes what somebody else did. */
+  /** Gives up a decision: the person opens the item again, or takes what another person did. */
   drop(item: string): void {
     this.#set({ unsaved: this.#state.unsaved.filter(({ entry }) => entry.item !== item) });
   }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Prediction } from '../api/types.ts';
+import { runsOf } from './rle.ts';
 import { Session } from './session.ts';
 
 const PICTURE = { x: 0, y: 0, width: 100, height: 80 };
@@ -193,6 +194,57 @@ describe('by pointer', () => {
   it('leaves the pointer to the page where nothing is', () => {
     expect(session.press(95, 75, null, 2)).toBe(false);
     expect(session.selected()).toBeNull();
+  });
+});
+
+const paint = (x: number, y: number) => {
+  session.press(x, y, null, 1);
+  session.drag(x + 5, y);
+  session.release(x + 5, y);
+};
+/** Pixels of the selected mask. */
+const area = () => {
+  const { now } = selected();
+  return now.type === 'segmentation_mask' ? runsOf(now.mask.counts).reduce((sum, run, at) => sum + (at % 2) * run, 0) : 0;
+};
+
+describe('with the brush', () => {
+  it('makes a mask of the first stroke, adds the next, erases, each as one step of undo', () => {
+    session.brush(false);
+    paint(20, 20);
+    expect(selected().now).toMatchObject({ type: 'segmentation_mask', label: 'car', confidence: 1, mask: { size: [80, 100] } });
+    const first = area();
+    paint(60, 60);
+    expect(area()).toBe(2 * first);
+    session.brush(true);
+    paint(60, 60);
+    expect(area()).toBe(first);
+    expect(session.state().history.done).toBe(3);
+    session.undo();
+    expect(area()).toBe(2 * first);
+    session.undo();
+    session.undo();
+    expect(session.correction()).toEqual(drafts);
+  });
+
+  it('deletes a mask of which nothing is left, and undo brings it back', () => {
+    session.brush(false);
+    paint(20, 20);
+    session.brush(true);
+    session.resizeBrush(1);
+    paint(20, 20);
+    expect(session.correction()).toEqual(drafts);
+    session.undo();
+    expect(session.correction()).toHaveLength(drafts.length + 1);
+  });
+
+  it('paints no box: what is selected and no mask is left alone', () => {
+    session.select(0);
+    session.brush(false);
+    paint(20, 20);
+    expect(session.correction().slice(0, -1)).toEqual(drafts);
+    session.cancel();
+    expect(session.state().gesture).toBeNull();
   });
 });
 

@@ -1,5 +1,6 @@
 import type { Prediction } from '../api/types.ts';
 import { annotationsOf, correctionOf, isChanged, stateOf, type Annotation } from './annotation.ts';
+import { maskOf, withStroke, type Stroke } from './brush.ts';
 import { areaOf, moved, type Rect } from './geometry.ts';
 import { dragged, drawnBy, pointed, withoutPoint, type DrawnType, type Gesture } from './gesture.ts';
 import { handleAt } from './handles.ts';
@@ -14,6 +15,8 @@ export interface State {
   readonly hidden: boolean;
   /** Annotations outside of this range of confidence are not shown. They are saved all the same. */
   readonly range: readonly [least: number, most: number];
+  /** Of the brush, pixels of the picture. */
+  readonly radius: number;
   /** The label of the next annotation that is drawn. */
   readonly label: string;
   /** For screen readers. */
@@ -40,6 +43,7 @@ export class Session {
       gesture: null,
       hidden: false,
       range: [0, 1],
+      radius: Math.max(Math.max(picture.width, picture.height) / 80, 1),
       label: labels[0] ?? predictions[0]?.label ?? 'object',
       announcement: '',
     };
@@ -145,6 +149,21 @@ export class Session {
     }
   }
 
+  /** Chooses the brush, or the eraser. The mask that is selected, or else a new one, is painted. */
+  brush(erase: boolean): void {
+    if (this.#extent()) {
+      const isMask = this.selected()?.now.type === 'segmentation_mask';
+      const announcement = erase ? 'Eraser' : isMask ? 'Brush' : 'Brush for a new mask';
+      this.#set({ gesture: { kind: 'brush', erase, at: null }, ...(isMask ? {} : { selected: null }), announcement });
+    }
+  }
+
+  /** Makes the brush larger (`1`) or smaller (`-1`). */
+  resizeBrush(by: 1 | -1): void {
+    const radius = Math.min(Math.max(this.#state.radius * 1.25 ** by, 0.5), 1000);
+    this.#set({ radius, announcement: `Brush of ${Math.round(radius * 2)} pixels` });
+  }
+
   /** Gives up what is being drawn or moved; else nothing is selected. */
   cancel(): void {
     if (this.#state.gesture) {
@@ -160,10 +179,7 @@ export class Session {
     const geometry = gesture && drawnBy(gesture, this.picture);
     this.#set({ gesture: null });
     if (geometry) {
-      const id = Math.max(-1, ...this.#state.history.annotations.map((annotation) => annotation.id)) + 1;
-      const now = { ...geometry, label, confidence: 1 } as Prediction;
-      this.#perform('Draw', { before: null, after: { id, draft: null, now, verdict: 'accepted' } });
-      this.select(id);
+      this.#add('Draw', { ...geometry, label, confidence: 1 } as Prediction);
     }
   }
 
@@ -173,7 +189,7 @@ export class Session {
     const before = withoutPoint(gesture);
     if (before) {
       this.#set({ gesture: before, announcement: 'Point taken back' });
-    } else if (gesture && gesture.kind !== 'ready') {
+    } else if (gesture && gesture.kind !== 'ready' && gesture.kind !== 'brush') {
       this.cancel();
     } else {
       const { last } = around(history);
@@ -191,7 +207,12 @@ export class Session {
    * the page pans. `tolerance`: pixels of the picture.
    */
   press(x: number, y: number, over: number | null, tolerance: number): boolean {
-    const { gesture } = this.#state;
+    const { gesture, radius } = this.#state;
+    if (gesture?.kind === 'brush') {
+      const stroke = { points: [[x, y]] as const, radius };
+      this.#set({ gesture: { kind: 'stroke', erase: gesture.erase, annotation: this.selected(), stroke } });
+      return true;
+    }
     if (gesture) {
       this.#set({ gesture: pointed(gesture, x, y, this.picture) });
       return true;
@@ -223,6 +244,9 @@ export class Session {
     const { gesture } = this.#state;
     if (gesture?.kind === 'box' && drawnBy(gesture, this.picture)) {
       this.finish();
+    } else if (gesture?.kind === 'stroke') {
+      this.#set({ gesture: { kind: 'brush', erase: gesture.erase, at: [x, y] } });
+      this.#paint(gesture.annotation, gesture.stroke, gesture.erase);
     } else if (gesture?.kind === 'move' || gesture?.kind === 'handle') {
       this.#set({ gesture: null });
       const { annotation, now } = gesture;
@@ -230,6 +254,29 @@ export class Session {
         this.#perform(gesture.kind === 'move' ? 'Move' : 'Reshape', { before: annotation, after: { ...annotation, now } });
       }
     }
+  }
+
+  /** One step of undo a stroke. A mask of which nothing is left is deleted. */
+  #paint(before: Annotation | null, stroke: Stroke, erase: boolean): void {
+    const old = before?.now.type === 'segmentation_mask' ? before.now.mask.counts : null;
+    const counts = withStroke(old, stroke, erase, this.picture);
+    const now =
+      counts === null ? null : { label: this.#state.label, confidence: 1, ...before?.now, ...maskOf(counts, this.picture) };
+    if (before && counts !== old) {
+      const after: Annotation = now
+        ? { ...before, now: now as Prediction, verdict: 'accepted' }
+        : { ...before, verdict: 'deleted' };
+      this.#perform(erase ? 'Erase' : 'Paint', { before, after });
+    } else if (!before && now) {
+      this.#add('Paint', now as Prediction);
+    }
+  }
+
+  /** Adds an annotation, and selects it. */
+  #add(name: string, now: Prediction): void {
+    const id = Math.max(-1, ...this.#state.history.annotations.map((annotation) => annotation.id)) + 1;
+    this.#perform(name, { before: null, after: { id, draft: null, now, verdict: 'accepted' } });
+    this.select(id);
   }
 
   #extent(): Rect | null {

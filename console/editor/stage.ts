@@ -2,13 +2,13 @@ import type { Annotation } from './annotation.ts';
 import { stateOf } from './annotation.ts';
 import { CanvasRenderer } from './canvas.ts';
 import { boundsOf } from './geometry.ts';
-import { drawnBy } from './gesture.ts';
+import { drawnBy, type Gesture } from './gesture.ts';
 import { handlesOf } from './handles.ts';
 import { hit } from './hit.ts';
 import { maskPool } from './mask-pool.ts';
 import type { Mask } from './masks.ts';
 import { channelsOf, colorOf } from './palette.ts';
-import type { Overlay, Picture, Renderer, Shape } from './renderer.ts';
+import type { Brush, Overlay, Picture, Renderer, Shape } from './renderer.ts';
 import type { Session, State } from './session.ts';
 import { fit, pan, toPicture, zoom, type Point, type Size, type View } from './view.ts';
 
@@ -16,7 +16,7 @@ import { fit, pan, toPicture, zoom, type Point, type Size, type View } from './v
 const TOLERANCE = 8;
 const ZOOM_STEP = 1.25;
 
-/** A session on a canvas: draws it, and turns the pointer into what the session is told. */
+/** A session on a canvas: draws it, and turns the pointer into calls of the session. */
 export class Stage {
   readonly #canvas: HTMLCanvasElement;
   readonly #session: Session;
@@ -25,7 +25,10 @@ export class Stage {
   readonly #resizes: ResizeObserver;
   #shapes: readonly Shape[] = [];
   #known = new WeakMap<Annotation, Shape>();
+  /** By color and run lengths; `null`: the worker has it. */
   readonly #masks = new Map<string, Mask | null>();
+  readonly #lastMasks = new Map<number, Mask>();
+  readonly #keysOf = new Map<number, readonly string[]>();
   #view: View;
   /** Where a pan began (device pixels), and the view then. */
   #panning: { readonly at: Point; readonly view: View } | null = null;
@@ -61,12 +64,12 @@ export class Stage {
   }
 
   fit(): void {
-    this.#look(this.#fitted());
+    this.#turnTo(this.#fitted());
   }
 
   zoomBy(steps: number): void {
     const { width, height } = this.#canvas;
-    this.#look(zoom(this.#view, ZOOM_STEP ** steps, [width / 2, height / 2]));
+    this.#turnTo(zoom(this.#view, ZOOM_STEP ** steps, [width / 2, height / 2]));
   }
 
   /** Shows the selected annotation large. */
@@ -74,7 +77,7 @@ export class Stage {
     const annotation = this.#session.selected();
     const bounds = annotation && (this.#maskOf(annotation)?.bounds ?? boundsOf(annotation.now));
     if (bounds) {
-      this.#look(fit(bounds, this.#canvas));
+      this.#turnTo(fit(bounds, this.#canvas));
     }
   }
 
@@ -82,7 +85,7 @@ export class Stage {
     return fit(this.#session.picture, this.#canvas, 1);
   }
 
-  #look(view: View): void {
+  #turnTo(view: View): void {
     this.#view = view;
     this.#renderer.setView(view);
   }
@@ -112,34 +115,42 @@ export class Stage {
     const { gesture, hidden } = this.#session.state();
     if (gesture?.kind === 'move' || gesture?.kind === 'handle') {
       const shape = { ...this.#shapeOf(gesture.annotation), prediction: gesture.now };
-      return { shapes: [shape], handles: handlesOf(gesture.now) };
+      return { shapes: [shape], handles: handlesOf(gesture.now), brush: null };
+    }
+    if (gesture?.kind === 'brush' || gesture?.kind === 'stroke') {
+      return { shapes: [], handles: [], brush: this.#brush(gesture) };
     }
     if (gesture) {
-      return this.#begun();
+      return this.#begun(gesture);
     }
-    const selected = this.#session.selected();
-    return selected && !hidden
-      ? { shapes: [this.#shapeOf(selected)], handles: handlesOf(selected.now) }
-      : { shapes: [], handles: [] };
+    const selected = hidden ? null : this.#session.selected();
+    return { shapes: selected ? [this.#shapeOf(selected)] : [], handles: selected ? handlesOf(selected.now) : [], brush: null };
   }
 
   /** What is being drawn so far. */
-  #begun(): Overlay {
-    const { gesture, label } = this.#session.state();
-    const color = colorOf(label, this.#session.labels);
-    const shape = (geometry: object): Shape => ({
+  #begun(gesture: Gesture): Overlay {
+    const { label } = this.#session.state();
+    const isPoints = gesture.kind === 'points';
+    const points = isPoints ? [...gesture.points, ...(gesture.loose ? [gesture.loose] : [])] : [];
+    const geometry = isPoints ? { type: 'polyline', points } : drawnBy(gesture, this.#session.picture);
+    const shape = (given: object): Shape => ({
       id: -1,
-      prediction: { ...geometry, label, confidence: 1 } as Shape['prediction'],
-      color,
+      prediction: { ...given, label, confidence: 1 } as Shape['prediction'],
+      color: colorOf(label, this.#session.labels),
       state: 'accepted',
       mask: null,
     });
-    if (gesture?.kind === 'points') {
-      const points = [...gesture.points, ...(gesture.loose ? [gesture.loose] : [])];
-      return { shapes: [shape({ type: 'polyline', points })], handles: gesture.points };
+    return { shapes: geometry ? [shape(geometry)] : [], handles: isPoints ? gesture.points : [], brush: null };
+  }
+
+  /** The stroke, or the circle of the brush under the pointer. */
+  #brush(gesture: Extract<Gesture, { kind: 'brush' | 'stroke' }>): Brush | null {
+    const { label, radius } = this.#session.state();
+    const color = gesture.erase ? '#000' : colorOf(this.#session.selected()?.now.label ?? label, this.#session.labels);
+    if (gesture.kind === 'stroke') {
+      return { ...gesture.stroke, color, isDown: true };
     }
-    const geometry = gesture && drawnBy(gesture, this.#session.picture);
-    return { shapes: geometry ? [shape(geometry)] : [], handles: [] };
+    return gesture.at && { points: [gesture.at], radius, color, isDown: false };
   }
 
   #shapeOf(annotation: Annotation): Shape {
@@ -154,27 +165,38 @@ export class Stage {
     return shape;
   }
 
-  /** The decoded mask; `null` of another type, and while the worker decodes it. */
-  #maskOf({ now }: Annotation): Mask | null {
+  /** The decoded mask; `null` of another type. While the worker decodes it, the annotation's last one. */
+  #maskOf({ id, now }: Annotation): Mask | null {
     if (now.type !== 'segmentation_mask') {
       return null;
     }
     const color = colorOf(now.label, this.#session.labels);
-    const key = `${color} ${now.mask.counts}`;
+    const { counts, size } = now.mask;
+    const key = `${color} ${counts}`;
     const known = this.#masks.get(key);
     if (known === undefined) {
       this.#masks.set(key, null);
-      const { counts, size } = now.mask;
       void maskPool()
         .decode({ counts, size, color: channelsOf(color) })
-        .then((mask) => {
-          this.#masks.set(key, mask);
-          this.#drawn = null;
-          this.#show();
-        })
-        .catch(() => this.#masks.set(key, null));
+        .then((mask) => this.#keep(id, key, mask))
+        .catch(() => undefined);
     }
-    return known ?? null;
+    return known ?? this.#lastMasks.get(id) ?? null;
+  }
+
+  /** Keeps a decoded mask; of one annotation the last two, since each stroke of the brush makes another one. */
+  #keep(id: number, key: string, mask: Mask): void {
+    this.#masks.set(key, mask);
+    this.#lastMasks.set(id, mask);
+    const keys = [...(this.#keysOf.get(id) ?? []), key];
+    for (const old of keys.splice(0, keys.length - 2)) {
+      this.#masks.delete(old);
+    }
+    this.#keysOf.set(id, keys);
+    if (!this.#over.signal.aborted) {
+      this.#drawn = null;
+      this.#show();
+    }
   }
 
   #listen(): void {
@@ -188,7 +210,7 @@ export class Stage {
     on('dblclick', () => this.#session.finish());
     on('wheel', (event) => {
       event.preventDefault();
-      this.#look(zoom(this.#view, Math.exp(-event.deltaY / 400), this.#at(event)));
+      this.#turnTo(zoom(this.#view, Math.exp(-event.deltaY / 400), this.#at(event)));
     });
   }
 
@@ -212,7 +234,7 @@ export class Stage {
   #drag(event: PointerEvent): void {
     const at = this.#at(event);
     if (this.#panning) {
-      this.#look(pan(this.#panning.view, at[0] - this.#panning.at[0], at[1] - this.#panning.at[1]));
+      this.#turnTo(pan(this.#panning.view, at[0] - this.#panning.at[0], at[1] - this.#panning.at[1]));
     } else {
       this.#session.drag(...toPicture(this.#view, at));
     }

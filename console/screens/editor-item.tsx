@@ -1,17 +1,19 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import type { Entry } from '../editor/journal.ts';
+import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
 import type { View } from '../editor/view.ts';
 import { useApp, type App } from '../ui/app.tsx';
 import { Problem } from '../ui/parts.tsx';
 import { AnnotationList } from './annotation-list.tsx';
+import { Labels, Range } from './choices.tsx';
 import css from './editor.module.css';
 import { useKeys } from './editor-keys.ts';
 import type { Ready } from './editor.tsx';
 import { Help } from './help.tsx';
 import { Toolbar } from './toolbar.tsx';
 
-/** Zoom and place of the last item, which the next one of the same size has too. */
+/** Zoom and position of the last item, which the next one of the same size has too. */
 let last: { readonly size: string; readonly view: View } | null = null;
 
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
@@ -44,13 +46,23 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
           ) : null}
           <canvas ref={canvas} className={css['canvas']} hidden={picture === null} />
         </div>
-        <AnnotationList session={session} state={state} />
+        <Side session={session} state={state} />
       </div>
       <p role="status" className="hidden">
         {state.announcement}
       </p>
       <Help open={help} close={() => setHelp(false)} />
     </div>
+  );
+}
+
+function Side(shown: { session: Session; state: State }) {
+  return (
+    <aside className={css['side']} aria-label="Labels and annotations">
+      <Range {...shown} />
+      <Labels {...shown} />
+      <AnnotationList {...shown} />
+    </aside>
   );
 }
 

@@ -1,7 +1,8 @@
-import { useMemo, type KeyboardEvent, type RefObject } from 'react';
+import { useMemo, useSyncExternalStore, type KeyboardEvent, type RefObject } from 'react';
 import { actionOf, keyOf, remapped, type Action } from '../editor/keymap.ts';
 import type { Session } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
+import { readRemap, subscribe } from '../ui/remap.ts';
 
 interface Targets {
   readonly session: Session;
@@ -16,7 +17,8 @@ const FAR = 10;
 
 /** Handlers of the keyboard for the editor's root: the keymap works where the focus is in the editor, and nowhere else. */
 export function useKeys(targets: Targets) {
-  const keymap = useMemo(() => remapped({}), []);
+  const chosen = useSyncExternalStore(subscribe, readRemap);
+  const keymap = useMemo(() => remapped(chosen), [chosen]);
   const onKeyDown = (event: KeyboardEvent) => {
     const action = isTyping(event) ? null : actionOf(keymap, event);
     if (action && !(event.repeat && (action === 'acceptItem' || action === 'rejectItem'))) {
@@ -66,6 +68,10 @@ function run(action: Action, targets: Targets): void {
     drawBox: () => session.draw('bounding_box'),
     drawPolygon: () => session.draw('polygon'),
     drawPolyline: () => session.draw('polyline'),
+    brush: () => session.brush(false),
+    erase: () => session.brush(true),
+    brushSmaller: () => session.resizeBrush(-1),
+    brushLarger: () => session.resizeBrush(1),
     finish: () => session.finish(),
     cancel: () => session.cancel(),
     undo: () => session.undo(),

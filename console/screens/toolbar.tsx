@@ -1,13 +1,10 @@
 import type { RefObject } from 'react';
 import { around } from '../editor/history.ts';
-import { colorOf } from '../editor/palette.ts';
 import type { State } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
 import { Button } from '../ui/parts.tsx';
 import css from './editor.module.css';
 import type { Ready } from './editor.tsx';
-
-const BY_KEY = 9;
 
 interface Props {
   readonly ready: Ready;
@@ -46,8 +43,6 @@ export function Toolbar({ ready, state, stage, decide, help }: Props) {
       <Button title="?" onClick={help}>
         Keys
       </Button>
-      <Range ready={ready} state={state} />
-      <Labels ready={ready} state={state} />
     </div>
   );
 }
@@ -61,57 +56,19 @@ const TOOLS = [
 function Tools({ ready: { session, result } }: Pick<Props, 'ready'>) {
   const off =
     (result === null && 'The item has no result.') || (session.picture.width === 0 && 'Nothing can be drawn on this item.');
-  return TOOLS.map(([type, name, key]) => (
-    <Button key={type} off={off} title={key} onClick={() => session.draw(type)}>
-      {name}
-    </Button>
-  ));
-}
-
-/** Which confidences are shown. What is not shown is kept. */
-function Range({ ready: { session }, state }: Pick<Props, 'ready' | 'state'>) {
-  const [least, most] = state.range;
   return (
-    <span className={css['range']}>
-      <label>
-        from{' '}
-        <input
-          type="range"
-          min={0}
-          max={100}
-          value={least * 100}
-          aria-label="Least confidence shown, percent"
-          onChange={(event) => session.setRange(Math.min(Number(event.target.value) / 100, most), most)}
-        />{' '}
-        {Math.round(least * 100)} %
-      </label>
-      <label>
-        to{' '}
-        <input
-          type="range"
-          min={0}
-          max={100}
-          value={most * 100}
-          aria-label="Most confidence shown, percent"
-          onChange={(event) => session.setRange(least, Math.max(Number(event.target.value) / 100, least))}
-        />{' '}
-        {Math.round(most * 100)} %
-      </label>
-    </span>
-  );
-}
-
-function Labels({ ready: { session }, state }: Pick<Props, 'ready' | 'state'>) {
-  return (
-    <ul className={css['labels']} aria-label="Labels">
-      {session.labels.map((label, at) => (
-        <li key={label}>
-          <Button aria-pressed={label === state.label} onClick={() => session.relabel(label)}>
-            <span className={css['swatch']} style={{ background: colorOf(label, session.labels) }} /> {label}{' '}
-            {at < BY_KEY ? <kbd>{at + 1}</kbd> : null}
-          </Button>
-        </li>
+    <>
+      {TOOLS.map(([type, name, key]) => (
+        <Button key={type} off={off} title={key} onClick={() => session.draw(type)}>
+          {name}
+        </Button>
       ))}
-    </ul>
+      <Button off={off} title="B" onClick={() => session.brush(false)}>
+        Brush
+      </Button>
+      <Button off={off} title="E" onClick={() => session.brush(true)}>
+        Eraser
+      </Button>
+    </>
   );
 }

@@ -58,7 +58,8 @@ function newApp(apiKey: string, organization: Organization, queries: QueryClient
   const client = new Client(apiKey);
   const journal = new Journal(organization.uid);
   const saver = new Saver(client, journal, (entry) => {
-    void queries.invalidateQueries({ queryKey: ['item', entry.item] });
+    // Without the old one first: a version that is gone must not be opened.
+    void queries.resetQueries({ queryKey: ['item', entry.item] });
     void queries.invalidateQueries({ queryKey: ['items', entry.project] });
   });
   saver.subscribe(() => {
