@@ -12,6 +12,8 @@ import { Heading, Loading, Problem } from './ui/parts.tsx';
 import { takeKeyOfFragment, watchUse } from './ui/session.ts';
 import './ui/tokens.css';
 
+const settings = () => import('./screens/settings.ts');
+
 const router = createBrowserRouter([
   {
     element: <Frame />,
@@ -22,6 +24,10 @@ const router = createBrowserRouter([
         path: '/projects/:project/items/:item',
         lazy: async () => ({ Component: (await import('./screens/editor.tsx')).EditorScreen }),
       },
+      { path: '/projects/:project/auto-label', lazy: async () => ({ Component: (await settings()).AutoLabelScreen }) },
+      { path: '/jobs/:job', lazy: async () => ({ Component: (await settings()).JobScreen }) },
+      { path: '/settings/inference', lazy: async () => ({ Component: (await settings()).InferenceScreen }) },
+      { path: '/settings/inference/new/:type', lazy: async () => ({ Component: (await settings()).NewProviderScreen }) },
       { path: '*', element: <Missing /> },
     ],
   },

@@ -10,5 +10,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   worker: { format: 'es' },
-  test: { include: ['{api,editor,screens,ui}/**/*.test.ts'] },
+  test: { include: ['{api,editor,screens,ui}/**/*.test.{ts,tsx}'] },
 });

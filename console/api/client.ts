@@ -32,12 +32,15 @@ export interface Answered<T> {
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
+  /** Of a validation error: the complaints by field. */
+  readonly errors: Readonly<Record<string, readonly string[]>>;
 
-  constructor(status: number, { detail, code }: Pick<Problem, 'detail' | 'code'>) {
+  constructor(status: number, { detail, code, errors }: Pick<Problem, 'detail' | 'code' | 'errors'>) {
     super(detail);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
+    this.errors = errors ?? {};
   }
 }
 
@@ -63,6 +66,10 @@ export class Client {
 
   patch<P extends keyof paths>(path: P, options: Options<Operation<P, 'patch'>> = {}) {
     return this.#call<Answer<Operation<P, 'patch'>>>('PATCH', path, options as Given);
+  }
+
+  delete<P extends keyof paths>(path: P, options: Options<Operation<P, 'delete'>> = {}) {
+    return this.#call<undefined>('DELETE', path, options as Given);
   }
 
   async #call<T>(method: string, path: string, options: Given): Promise<Answered<T>> {
@@ -149,6 +156,11 @@ function defaultSleep(seconds: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, seconds * 1000);
   });
+}
+
+/** An object with names of the caller's own, such as labels: the generated types know it as one without names. */
+export function free(value: Readonly<Record<string, unknown>>): Record<string, never> {
+  return value as Record<string, never>;
 }
 
 /** The cursor in a page's `next`. */

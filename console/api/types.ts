@@ -8,6 +8,11 @@ export type DatasetItem = Schemas['DatasetItem'];
 export type Dataset = Schemas['Dataset'];
 export type Item = Schemas['Item'];
 export type Organization = Schemas['Organization'];
+export type Provider = Schemas['ProviderView'];
+export type ProviderTest = Schemas['TestView'];
+export type Job = Schemas['Job'];
+export type ItemReport = Schemas['ItemReport'];
+export type Outcome = Schemas['OutcomeKind'];
 export type Problem = Schemas['Problem'];
 
 /** A page of a list. `next` is the address of the next one. */

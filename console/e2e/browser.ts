@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { AxeBuilder } from '@axe-core/playwright';
 import { chromium, type Browser, type Page } from 'playwright-core';
-import { ORIGIN } from './stack.ts';
+import { KEY, ORIGIN } from './stack.ts';
 
 export interface Watched {
   readonly page: Page;
@@ -55,4 +55,11 @@ export async function shoot(page: Page, name: string): Promise<void> {
   if (folder) {
     await page.screenshot({ path: `${folder}/${name}.png` });
   }
+}
+
+export async function signIn(page: Page): Promise<void> {
+  await page.goto(`${ORIGIN}/`);
+  await page.getByLabel('API key').fill(KEY);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Projects' }).waitFor();
 }

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import type { Result } from '../api/types.ts';
 import { runsOf } from '../editor/rle.ts';
-import { isAccessible, chromiumOf, shoot, watched } from './browser.ts';
+import { chromiumOf, isAccessible, shoot, signIn, watched } from './browser.ts';
 import { call, KEY, ORIGIN, results, sample, type Sample } from './stack.ts';
 
 let browser: Browser;
@@ -13,13 +13,6 @@ before(async () => {
   [browser, stack] = await Promise.all([chromiumOf(), sample()]);
 });
 after(() => browser.close());
-
-async function signIn(page: Page): Promise<void> {
-  await page.goto(`${ORIGIN}/`);
-  await page.getByLabel('API key').fill(KEY);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'Projects' }).waitFor();
-}
 
 /** Opens the first draft of the queue and gives it, as the API has it. */
 async function openFirstDraft(page: Page): Promise<Result> {

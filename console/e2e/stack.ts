@@ -48,8 +48,25 @@ export interface Sample {
   readonly pictures: string;
 }
 
-/** A project with the sample pictures, and what a job has drafted on them. */
+/** A project with the sample pictures, each twice, and what a job has drafted on them. */
 export async function sample(): Promise<Sample> {
+  const pictures = await samplePictures();
+  const { uid: job } = await call<{ uid: string }>('POST', `/projects/${pictures.project}/auto-label/`, {
+    confidence_threshold: 0.2,
+  });
+  for (;;) {
+    const { completed_at: end } = await call<{ completed_at: string | null }>('GET', `/auto-label-jobs/${job}/`);
+    if (end) {
+      return pictures;
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, 500);
+    });
+  }
+}
+
+/** A project with the sample pictures, each twice. */
+export async function samplePictures(): Promise<Sample> {
   const name = `Console ${randomUUID()}`;
   const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels: LABELS });
   const files = readdirSync(PICTURES).filter((file) => file.endsWith('.jpg'));
@@ -63,16 +80,7 @@ export async function sample(): Promise<Sample> {
       throw new Error(`Upload of ${key}: ${answer.status}`);
     }
   }
-  const { uid: job } = await call<{ uid: string }>('POST', `/projects/${uid}/auto-label/`, { confidence_threshold: 0.2 });
-  for (;;) {
-    const { completed_at: end } = await call<{ completed_at: string | null }>('GET', `/auto-label-jobs/${job}/`);
-    if (end) {
-      return { project: uid, name, pictures: new URL(added[0]!.upload_url).origin };
-    }
-    await new Promise((resolve) => {
-      setTimeout(resolve, 500);
-    });
-  }
+  return { project: uid, name, pictures: new URL(added[0]!.upload_url).origin };
 }
 
 /** The results of a project in the order of the queue. */
@@ -80,3 +88,6 @@ export async function results(project: string, status: 'draft' | 'accepted'): Pr
   const page = await call<{ results: Result[] }>('GET', `/projects/${project}/results/?status=${status}&ordering=created_at`);
   return page.results;
 }
+
+/** A model server on this machine. The ports of a stack move together. */
+export const MODEL = `http://127.0.0.1:${Number(new URL(BASE).port) - 8080 + 4601}/invocations`;

@@ -19,6 +19,7 @@ export function Frame() {
           Mission Control
         </Link>
         <span>{organization.name}</span>
+        <Link to={paths.inference()}>Settings: Inference</Link>
         <Saved />
         <Button onClick={forgetKey} title="Forget the key of this tab">
           Sign out

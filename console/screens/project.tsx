@@ -20,6 +20,9 @@ export function ProjectScreen() {
       <Heading>{about.data?.name ?? 'Project'}</Heading>
       {error ? <Problem error={error} /> : null}
       <Review project={project} />
+      <p>
+        <Link to={paths.autoLabel(project)}>Auto-Label</Link>
+      </p>
       {!items.data && !error ? <Loading /> : null}
       {items.data?.results.length === 0 ? (
         <Empty title="The project has no item yet">
@@ -47,7 +50,9 @@ function Review({ project }: { project: string }) {
       <Link to={paths.item(project, first, 'draft')}>Review the drafts</Link>
     </p>
   ) : (
-    <p>No draft waits for a review. Start a job to have some.</p>
+    <p>
+      No draft waits for a review. <Link to={paths.autoLabel(project)}>Start a job</Link> to have some.
+    </p>
   );
 }
 

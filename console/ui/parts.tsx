@@ -1,4 +1,4 @@
-import { useEffect, useRef, type ButtonHTMLAttributes, type ReactNode } from 'react';
+import { useEffect, useId, useRef, type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode } from 'react';
 import css from './parts.module.css';
 
 /** A button. One that is off says why, and can still be reached by the keyboard. */
@@ -54,6 +54,25 @@ export function Heading({ children }: { children: string }) {
     <h1 ref={heading} tabIndex={-1} className={css['heading']}>
       {children}
     </h1>
+  );
+}
+
+/** An input with its name, a hint, and what the server says is wrong with it. */
+export function Field({
+  label,
+  hint,
+  wrong,
+  ...rest
+}: InputHTMLAttributes<HTMLInputElement> & { label: string; hint?: string; wrong?: readonly string[] | undefined }) {
+  const id = useId();
+  return (
+    <div className={css['field']}>
+      <label htmlFor={id}>{label}</label>
+      <input id={id} aria-describedby={`${id}-hint`} aria-invalid={wrong ? true : undefined} {...rest} />
+      <p id={`${id}-hint`}>
+        {hint} {wrong ? <strong>{wrong.join(' ')}</strong> : null}
+      </p>
+    </div>
   );
 }
 

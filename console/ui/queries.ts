@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { cursorOf, type Client } from '../api/client.ts';
-import type { DatasetItem, Result } from '../api/types.ts';
+import type { DatasetItem, Job, Outcome, Result } from '../api/types.ts';
 import type { Queue } from './paths.ts';
 
 export function projectsQuery(client: Client, cursor: string | undefined) {
@@ -67,6 +67,41 @@ export function itemQuery(client: Client, project: string, item: string) {
       }
       const result = await client.get('/results/{uid}/', { path: { uid: of.uid }, signal });
       return { item: body, result: result.body, etag: result.etag ?? '' };
+    },
+  });
+}
+
+export function providersQuery(client: Client) {
+  return queryOptions({
+    queryKey: ['providers'],
+    queryFn: async ({ signal }) => (await client.get('/inference-providers/', { signal })).body,
+  });
+}
+
+export function jobsQuery(client: Client, project: string) {
+  return queryOptions({
+    queryKey: ['jobs', project],
+    queryFn: async ({ signal }) => (await client.get('/auto-label-jobs/', { query: { project, limit: 20 }, signal })).body,
+  });
+}
+
+/** A job; once a second again while it runs and the page is seen. */
+export function jobQuery(client: Client, job: string) {
+  return queryOptions({
+    queryKey: ['job', job],
+    staleTime: 0,
+    queryFn: async ({ signal }): Promise<Job> =>
+      (await client.get('/auto-label-jobs/{uid}/', { path: { uid: job }, signal })).body,
+    refetchInterval: ({ state }): number | false => (state.data?.completed_at ? false : 1000),
+  });
+}
+
+export function reportsQuery(client: Client, job: string, outcome: Outcome | undefined, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['reports', job, outcome, cursor],
+    queryFn: async ({ signal }) => {
+      const query = { ...from(cursor), ...(outcome ? { outcome } : {}), limit: 50 };
+      return (await client.get('/auto-label-jobs/{uid}/items/', { path: { uid: job }, query, signal })).body;
     },
   });
 }
