@@ -163,8 +163,9 @@ hanging: setup build
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_HANGING_EVENTS=5000 $(VENV)/bin/pytest -s tests/system/test_hanging_receivers.py
 
-openapi:
+openapi: console/node_modules/.installed
 	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	cd console && npm run --silent types
 
 # Which tests hold which decision of the contract, from the marks on them.
 coverage: setup

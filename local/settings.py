@@ -70,10 +70,14 @@ LOAD_ENDPOINT: Final = "autolabel-load"
 # Where the development server of a web page would be.
 CORS_ORIGIN: Final = "http://localhost:5173"
 
-# Limits of the construct that a run may be about (`make growth`); all others keep what infra/lib/settings.ts says.
+# Settings of the construct that a run may be about (`make growth`); all others keep what infra/lib/settings.ts says.
 LIMITS: Final = {
     setting: os.environ[variable]
-    for setting, variable in (("itemCap", "AUTOLABEL_ITEM_CAP"), ("inlineBatches", "AUTOLABEL_INLINE_BATCHES"))
+    for setting, variable in (
+        ("itemCap", "AUTOLABEL_ITEM_CAP"),
+        ("inlineBatches", "AUTOLABEL_INLINE_BATCHES"),
+        ("endpointFallback", "AUTOLABEL_ENDPOINT_FALLBACK"),
+    )
     if variable in os.environ
 }
 

@@ -273,6 +273,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/items/{uid}/results/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,
+         *     and no job takes it. Sends the event `result.accepted`; a repeated call answers the same result and sends none.
+         */
+        post: operations["results_label"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1133,6 +1153,8 @@ export interface components {
             /** @description Empty: all labels of the project. */
             labels: string[];
             model_type: components["schemas"]["ModelType"] | null;
+            /** @description Of a job that had nothing to do, or that left no drafts: why, and what to do about it. The summary has it too. */
+            note: string | null;
             /**
              * Format: int32
              * @description The sum of the next three.
@@ -1143,6 +1165,7 @@ export interface components {
             project: components["schemas"]["ProjectUid"];
             provider: components["schemas"]["ProviderUid"] | null;
             retry_of: components["schemas"]["JobUid"] | null;
+            served_by: components["schemas"]["ServedBy"] | null;
             /**
              * Format: int32
              * @description Items without such a prediction, or that a person labeled meanwhile.
@@ -1319,6 +1342,7 @@ export interface components {
         /** @description What a new project is made of. */
         NewProject: {
             auto_label_on_upload?: components["schemas"]["NewAutoLabel"] | null;
+            default_provider?: components["schemas"]["ProviderUid"] | null;
             /**
              * @description What a model is asked to find under a label, sent to it as `prompts` beside `labels`: by label, or as the list of pairs in
              *     which it is shown. Each must differ from the others, and from other labels.
@@ -1552,6 +1576,8 @@ export interface components {
                 /** @description Empty: all labels of the project. */
                 labels: string[];
                 model_type: components["schemas"]["ModelType"] | null;
+                /** @description Of a job that had nothing to do, or that left no drafts: why, and what to do about it. The summary has it too. */
+                note: string | null;
                 /**
                  * Format: int32
                  * @description The sum of the next three.
@@ -1562,6 +1588,7 @@ export interface components {
                 project: components["schemas"]["ProjectUid"];
                 provider: components["schemas"]["ProviderUid"] | null;
                 retry_of: components["schemas"]["JobUid"] | null;
+                served_by: components["schemas"]["ServedBy"] | null;
                 /**
                  * Format: int32
                  * @description Items without such a prediction, or that a person labeled meanwhile.
@@ -1633,6 +1660,7 @@ export interface components {
                 auto_label_pause: components["schemas"]["AutoLabelPause"] | null;
                 /** Format: date-time */
                 created_at: string;
+                default_provider: components["schemas"]["ProviderUid"] | null;
                 /** @description Whether its status is `active`. */
                 is_active: boolean;
                 /**
@@ -1870,6 +1898,7 @@ export interface components {
                 [key: string]: string[];
             } | null;
             job_uid?: components["schemas"]["JobUid"] | null;
+            result_uid?: components["schemas"]["ResultUid"] | null;
         };
         /** @description How far a call has come. */
         Progress: {
@@ -1886,6 +1915,7 @@ export interface components {
             auto_label_pause: components["schemas"]["AutoLabelPause"] | null;
             /** Format: date-time */
             created_at: string;
+            default_provider: components["schemas"]["ProviderUid"] | null;
             /** @description Whether its status is `active`. */
             is_active: boolean;
             /**
@@ -1906,6 +1936,7 @@ export interface components {
         /** @description What a project can be changed to. Fields that are not sent stay. */
         ProjectChange: {
             auto_label_on_upload?: components["schemas"]["NewAutoLabel"] | null;
+            default_provider?: components["schemas"]["ProviderUid"] | null;
             /** @description Replaces all of them; jobs that run keep theirs. */
             label_prompts?: {
                 [key: string]: string;
@@ -2070,6 +2101,14 @@ export interface components {
          * @description A result: its item and its generation.
          */
         ResultUid: string;
+        /** @description What serves a job, by its name when the job was created. */
+        ServedBy: {
+            /** @description The name of the provider, or of the deployment's SageMaker endpoint. */
+            name: string;
+            /** @description How it is called. */
+            type: components["schemas"]["ProviderType"];
+            uid: components["schemas"]["ProviderUid"] | null;
+        };
         /** @description Width and height, pixels, of the picture upright: its EXIF orientation is applied (I13). */
         Size: {
             /**
@@ -2096,6 +2135,8 @@ export interface components {
             errors: components["schemas"]["ItemError"][];
             /** @description By label, most first, at most 200. */
             labels: components["schemas"]["LabelCount"][];
+            /** @description Why the job had nothing to do, or left no drafts, and what to do about it. Not there if it did. */
+            note?: string | null;
             /** @description What was corrected in answers, or seems wrong in them, by code. */
             notes?: components["schemas"]["SummaryNote"][];
             /**
@@ -2281,7 +2322,7 @@ export interface components {
         WebhookUid: string;
     };
     responses: {
-        /** @description The request breaks the contract; `errors` says where. Codes: `validation_error`, `parse_error`, `no_inference_provider`. */
+        /** @description The request breaks the contract; `errors` says where. Codes: `validation_error`, `parse_error`, `no_inference_provider`, `provider_gone`. */
         400: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -2333,7 +2374,7 @@ export interface components {
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description What is there forbids it, or its `Idempotency-Key` has named another request. Codes: `project_not_active`, `auto_label_job_active`, `job_finished`, `job_not_finished`, `not_retryable`, `result_rejected`, `not_redeliverable`, `idempotency_key_reused`, `idempotency_in_progress`, `idempotency_answer_not_kept`, `too_many`. */
+        /** @description What is there forbids it, or its `Idempotency-Key` has named another request. Codes: `project_not_active`, `auto_label_job_active`, `job_finished`, `job_not_finished`, `not_retryable`, `result_rejected`, `item_labeled`, `not_redeliverable`, `idempotency_key_reused`, `idempotency_in_progress`, `idempotency_answer_not_kept`, `too_many`. */
         409: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -3214,6 +3255,78 @@ export interface operations {
             403: components["responses"]["403"];
             404: components["responses"]["404"];
             409: components["responses"]["409"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    results_label: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description May be `*`. The call writes over no result, with it or without it. */
+                "If-None-Match"?: string | null;
+                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ItemUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Correction"];
+            };
+        };
+        responses: {
+            /** @description The accepted result. */
+            201: {
+                headers: {
+                    /** @description Names this version of it. */
+                    ETag?: string;
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Result"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            /** @description `item_labeled`: it has a draft or an accepted result, `result_uid`. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: the item kept changing, or an `If-Match` names a version. */
+            412: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["413"];
             429: components["responses"]["429"];
             500: components["responses"]["500"];
             503: components["responses"]["503"];

@@ -18,6 +18,8 @@ export interface Settings {
   readonly architecture: Architecture;
   /** SageMaker endpoint that serves a model type where no provider is configured. @default {} (none) */
   readonly sagemakerEndpoints: Partial<Record<ModelType, string>>;
+  /** Whether these endpoints serve the jobs of projects without an active provider: `allow` or `deny`. Jobs that run end. @default allow */
+  readonly endpointFallback: 'allow' | 'deny';
   /** Buckets that items may come from, each with the slugs of the organizations that may name it. @default {} (none) */
   readonly sourceBuckets: Readonly<Record<string, readonly string[]>>;
   /** Items that one job takes at most, 1 to 1,000,000 (docs/scaling.md). @default 5000 */
@@ -95,6 +97,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   stateMachineFile: text('../statemachine.asl.json', /^.+$/, 'the path of a file'),
   architecture: oneOf('x86_64', 'arm64'),
   sagemakerEndpoints: { fallback: {}, read: readEndpoints },
+  endpointFallback: oneOf('allow', 'deny'),
   sourceBuckets: { fallback: {}, read: readBuckets },
   itemCap: wholeNumber(5_000, 1, 1_000_000),
   inlineBatches: wholeNumber(100, 0, 500),
@@ -133,6 +136,11 @@ export function resolveSettings(given: Partial<Settings>): Settings {
     throw new Error(`Setting patienceSeconds (${patienceSeconds}) must be below staleJobSeconds (${staleJobSeconds}).`);
   }
   return settings;
+}
+
+/** The endpoints of `sagemakerEndpoints` that a new job may have. A worker needs all of them: a job of before may still run. */
+export function fallbackEndpoints(settings: Settings): Settings['sagemakerEndpoints'] {
+  return settings.endpointFallback === 'allow' ? settings.sagemakerEndpoints : {};
 }
 
 /** The settings given as CDK context, by `-c name=value` or in `cdk.json`. */

@@ -42,6 +42,7 @@ function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
     items: bucket.arnForObjects('projects/*'),
     work: bucket.arnForObjects('jobs/*'),
     drafts: bucket.arnForObjects('jobs/*/drafts/*'),
+    corrections: bucket.arnForObjects('corrections/*'),
     lists: bucket.arnForObjects('jobs/*/batches.json'),
     probe: bucket.arnForObjects('probes/picture.jpg'),
     machine: machine.stateMachineArn,

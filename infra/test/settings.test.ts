@@ -45,6 +45,20 @@ test('settings that are not given have their documented defaults', () => {
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['x86_64']);
 });
 
+test('endpoints that are no fallback serve jobs that run, and no new ones', () => {
+  const sagemakerEndpoints = '{"yolo":"yolo-endpoint"}';
+  for (const [endpointFallback, forNewJobs] of [
+    ['allow', sagemakerEndpoints],
+    ['deny', '{}'],
+  ] as const) {
+    const deployment = new Deployment({ sagemakerEndpoints, endpointFallback });
+
+    assert.equal(deployment.environment('jobs').SAGEMAKER_ENDPOINTS, forNewJobs);
+    assert.equal(deployment.environment('ingest').SAGEMAKER_ENDPOINTS, forNewJobs);
+    assert.equal(deployment.environment('infer').SAGEMAKER_ENDPOINTS, sagemakerEndpoints);
+  }
+});
+
 test('settings given as text, as the command line does, arrive', () => {
   const deployment = new Deployment({
     architecture: 'arm64',

@@ -92,6 +92,8 @@ def i3_never_over_a_persons_work(evidence: Evidence) -> Iterator[str]:
     for review in evidence.reviews:
         seen = evidence.items[review.item]
         current = seen.result
+        if review.result is None:
+            continue
         if review.deed == "label":
             if current is None or current.job is not None or current.packed != review.result:
                 yield f"item {review.item} was labeled by a person, and has {current}"

@@ -105,11 +105,12 @@ class ItemSeen:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What a person did to an item, as she was answered. `result` is what she wrote, of an item without a draft."""
+    """What a person did to an item, as she was answered. `result` is what was stored of an item without a draft;
+    `None`: she got no answer, and it may be stored or not."""
 
     item: str
     deed: str
-    result: bytes = b""
+    result: bytes | None = b""
 
 
 @dataclass(frozen=True)

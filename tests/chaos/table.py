@@ -3,7 +3,6 @@
 import json
 import re
 import zlib
-from datetime import UTC, datetime
 from typing import Any
 
 from local.aws import client
@@ -57,26 +56,10 @@ class Table:
         rows = self._rows([key(f"ITEM#{uid}", "ITEM") for uid in uids])
         return {uid: self._item(uid, row) for row in rows for uid in [row["pk"]["S"].removeprefix("ITEM#")]}
 
-    def label(self, item: str) -> bytes | None:
-        """Gives an item without a result one that a person made. `None`: it has one. Otherwise what was written."""
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        made: Json = {"source": "human", "created_by": "person", "lineage": None, "annotations": []}
-        deflate = zlib.compressobj(wbits=-15)
-        packed = deflate.compress(json.dumps({**made, "created_at": now, "updated_at": now}).encode())
-        packed += deflate.flush()
-        result = {"status": {"S": "accepted"}, "revision": {"N": "1"}, "packed": {"B": packed}}
-        try:
-            self._dynamodb.update_item(
-                TableName=self._name,
-                Key=key(f"ITEM#{item}", "ITEM"),
-                UpdateExpression="SET #result = :result ADD generation :one REMOVE unlabeled_pk, unlabeled_sk",
-                ConditionExpression="attribute_not_exists(#result)",
-                ExpressionAttributeNames={"#result": "result"},
-                ExpressionAttributeValues={":result": {"M": result}, ":one": {"N": "1"}},
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return None
-        return packed
+    def result(self, item: str) -> bytes | None:
+        """What is stored of the item's result; `None`: it has none."""
+        (row,) = self._rows([key(f"ITEM#{item}", "ITEM")])
+        return result_of(row["result"]["M"]).packed if "result" in row else None
 
     def age_in_outbox(self, delivery: str) -> None:
         """Makes the delivery due, as if no worker had claimed it for long; not one that was claimed meanwhile."""

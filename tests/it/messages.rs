@@ -44,7 +44,7 @@ fn golden_messages_of_before_still_read() {
 #[test]
 fn the_plan_is_handed_to_the_state_machine_as_before() {
     let batches: Vec<Batch> = read_and_write("batches");
-    let plan = Plan { job: batches[0].job, workers: 1, batches, truncated: false };
+    let plan = Plan { job: batches[0].job, workers: 1, batches, truncated: false, note: None };
 
     let answers = [plan.clone().inline(), plan.listed("jobs/j/batches.json".into())];
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from local import settings
 from local.up import Stack
 from tests.system.system import System, assert_refused
 
@@ -17,6 +18,7 @@ NEW_JOB = {
     "progress_pct": 0.0,
     "error_message": None,
     "summary": None,
+    "note": None,
     "started_at": None,
     "completed_at": None,
 }
@@ -32,7 +34,8 @@ def test_a_new_job_is_answered_with_202_and_the_full_object_in_pending(system: S
     asked = {"model_type": "sam3", "confidence_threshold": 0.7, "labels": ["car"], "dry_run": True, "project": project}
     assert {**job, **NEW_JOB, **asked} == job
     assert job["created_at"].endswith("Z")
-    assert "provider" in job
+    assert job["provider"] is None
+    assert job["served_by"] == {"uid": None, "name": settings.SAGEMAKER_ENDPOINTS["sam3"], "type": "sagemaker"}
 
 
 def test_an_empty_body_means_the_defaults(system: System) -> None:

@@ -33,6 +33,7 @@ def objects_of(system: System) -> dict[str, str]:
         "webhook": f"/webhooks/{webhook}/",
         "delivery": f"/webhook-deliveries/{delivery}/",
         "result": f"/results/{result['uid']}/",
+        "item": f"/items/{result['item']}/",
         "task": f"/tasks/{result['task']}/",
     }
 
@@ -65,10 +66,13 @@ def hopeless(new_tenant: NewTenant) -> Iterator[Hopeless]:
 
 READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "GET /auto-label-jobs/", "GET {job}"]
 READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}"]
-WRITE_PROJECTS = [
-    *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}"),
-    *("PATCH {project}", "PATCH {result}", "POST {result}accept/", "POST {result}reject/"),
+WRITE_RESULTS = [
+    *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {result}reopen/", "POST {item}results/"),
     *("POST {project}results/accept/", "POST {project}results/reject/"),
+]
+WRITE_PROJECTS = [
+    *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}", "PATCH {project}"),
+    *WRITE_RESULTS,
 ]
 TASKS = ["GET /tasks/", "GET {task}"]
 WRITE_PROVIDERS = [
@@ -81,6 +85,7 @@ WRITE_WEBHOOKS = [
 ALLOWED = {
     "projects.read": [*READ_PROJECTS, *READ_RESULTS, *TASKS],
     "projects.write": WRITE_PROJECTS,
+    "results.write": WRITE_RESULTS,
     "tasks.read": TASKS,
     "datasets.read": ["GET /datasets/", "GET {dataset}"],
     "inference.read": ["GET /inference-providers/", "GET {provider}"],
@@ -105,7 +110,7 @@ def test_a_scope_allows_its_calls_and_no_other(
         method, _, path = call.format(**objects).partition(" ")
         if call in ALLOWED[scope]:
             # Deleting, accepting and testing would happen: another tenant's object is refused after the scope is held.
-            acts = method == "DELETE" or path.endswith(("accept/", "reject/", "test/", "redeliver/"))
+            acts = method == "DELETE" or path.endswith(("accept/", "reject/", "reopen/", "test/", "redeliver/"))
             answer = limited.api.request(method, unknown(path) if acts else path, content=BAD_BODY)
             assert answer.status_code in (200, 400, 404), f"{call}: {answer.text}"
         else:
@@ -125,6 +130,29 @@ def test_a_key_without_scopes_may_everything_and_any_key_its_organization(own: S
     assert new_tenant("--scope", "datasets.read").api.get("/organizations/").status_code == 200
 
 
+@pytest.mark.contract("D3")
+def test_a_key_says_what_it_may_do(own: System, new_tenant: NewTenant) -> None:
+    (organization,) = own.ok("GET", "/organizations/")["results"]
+    options = ("--scope", "projects.read", "--scope", "results.write", "--requests-per-minute", "600")
+    limited = new_tenant(*options, "--expires", "2099-01-01T00:00:00Z", slug=organization["slug"])
+
+    everything, reviewer = own.ok("GET", "/keys/me/"), limited.ok("GET", "/keys/me/")
+
+    assert (everything["is_unrestricted"], everything["expires_at"]) == (True, None)
+    assert {*ALLOWED, "datasets.write"} == {*everything["scopes"]}
+    assert reviewer == {
+        "name": "test",
+        "scopes": ["projects.read", "results.write"],
+        "is_unrestricted": False,
+        "organization": organization,
+        "requests_per_minute": 600,
+        "created_at": reviewer["created_at"],
+        "expires_at": "2099-01-01T00:00:00.000Z",
+    }
+    assert_refused(own.api.get("/keys/me/", headers={"X-Avala-Api-Key": "avk_unknown"}), 401)
+    assert_refused(own.api.get("/keys/you/"), 404)
+
+
 @pytest.mark.contract("D4")
 def test_a_foreign_object_is_answered_like_a_missing_one(
     own: System, new_tenant: NewTenant, objects: dict[str, str]
@@ -142,6 +170,8 @@ def test_a_foreign_object_is_answered_like_a_missing_one(
         assert foreign.status_code == missing.status_code == 404, f"{call}: {foreign.text}"
         assert foreign.content == missing.content, call
     for path in objects.values():
+        if path.startswith("/items/"):
+            continue  # it is shown in lists
         assert own.api.get(path).status_code == 200, "it is all still there"
 
 
@@ -196,13 +226,18 @@ def test_the_newest_active_provider_serves_and_the_projects_own_before_the_organ
     add("inactive", project=project, is_active=False)
     assert chosen()["provider"] == scoped, "a project's own comes before any of the organization"
     system.ok("PATCH", f"/inference-providers/{scoped}/", {"is_active": False})
-    assert chosen()["provider"] not in (scoped, wide, newer)
+    assert_refused(system.create(project), 400, naming='"for this project"', code="provider_gone")
+    system.ok("PATCH", f"/projects/{project}/", {"default_provider": None})
+    assert chosen()["provider"] not in (scoped, wide, newer), "the newest active one of the organization"
 
     named = chosen(provider_id=wide)
     hinted = chosen(provider_id=wide, model_type="sam3")
 
     assert (named["provider"], named["model_type"]) == (wide, None)
     assert (hinted["provider"], hinted["model_type"]) == (wide, "sam3")
+    system.ok("PATCH", f"/projects/{project}/", {"default_provider": newer})
+    fixed = chosen()
+    assert (fixed["provider"], fixed["model_type"]) == (newer, None), "the project's default comes before the newest"
 
 
 @pytest.mark.contract("D7")

@@ -373,10 +373,10 @@ SIZES: Final = {
     "predictions read of one answer": ("PREDICTIONS",),
     "name of a project or provider": ("NAME_CHARS",),
     "webhooks of an organization": ("WEBHOOKS",),
-    "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES"),
+    "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES", "CORRECTION_BODY_BYTES"),
     "file of an item": ("UPLOAD_BYTES",),
     "draft of an item": ("DRAFT_JSON_BYTES",),
-    "correction by a person": ("DRAFT_BYTES",),
+    "annotations of a person, in a correction or by hand": ("DRAFT_JSON_BYTES",),
 }
 UNITS: Final = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 

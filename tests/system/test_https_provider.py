@@ -17,6 +17,7 @@ from local import processes, settings
 from local.authority import of_stack
 from local.project import Project
 from tests.system import https
+from tests.system.interceptor import configured
 from tests.system.system import Json, System
 
 LOW = 0.35
@@ -26,7 +27,9 @@ BOX = {
     "confidence": 0.9,
     "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4},
 }
-MEMORY_BUDGET_MB = 64  # the budget of ARCHITECTURE.md
+MEMORY_BUDGET_MB = 64 - 16  # the budget of ARCHITECTURE.md, without the program: as it ships it has 8 MB
+# A setting that only this test uses, so that its processes are new: older ones have the peak of other tests.
+OF_ITS_OWN = {"PATIENCE_SECONDS": "599"}
 
 
 @pytest.fixture(scope="module")
@@ -151,20 +154,21 @@ def test_a_model_that_never_stops_talking_does_not_fill_the_workers_memory(syste
         body = {"name": "E", "provider_type": "http", "config": config, "project": project}
         system.ok("POST", "/inference-providers/", body, expect=201)
 
-        job = system.run(project)
+        with configured(system, {"Infer": OF_ITS_OWN}):
+            job = system.run(project)
+            peaks = list(peaks_mb(OF_ITS_OWN))
 
     assert job["status"] == "failed", "of all items"
-    peaks = list(peaks_mb("infer"))
     assert peaks
     assert max(peaks) <= MEMORY_BUDGET_MB, peaks
 
 
-def peaks_mb(function: str) -> Iterator[float]:
-    """The most memory that each process of a function has had, its binary included."""
+def peaks_mb(variables: dict[str, str]) -> Iterator[float]:
+    """The most memory that each process with these variables has had, without its program (25 MB in a debug build)."""
     emulator = processes.pid("emulator")
     assert emulator is not None
     for process in psutil.Process(emulator).children(recursive=True):
-        if function in process.environ().get("AWS_LAMBDA_FUNCTION_NAME", "").lower():
+        if variables.items() <= process.environ().items():
             status = Path(f"/proc/{process.pid}/status").read_text()
             fields = dict(line.split(":", 1) for line in status.splitlines())
-            yield int(fields["VmHWM"].split()[0]) / 1_024
+            yield (int(fields["VmHWM"].split()[0]) - int(fields["RssFile"].split()[0])) / 1_024

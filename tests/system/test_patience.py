@@ -20,6 +20,8 @@ from tests.system.system import System
 
 # 5 s at full length, with the default timeout of 30 s.
 SERIAL_SECONDS = float(os.environ.get("AUTOLABEL_SERIAL_SECONDS", "0.5"))
+# Between the last answer and the first refusal: a worker that reads them in another order sees it answer.
+SILENT_SECONDS = 0.5
 # 60 s at full length.
 AWAY_SECONDS = float(os.environ.get("AUTOLABEL_AWAY_SECONDS", "15"))
 ITEMS = 100
@@ -109,6 +111,7 @@ class Restarting:
         self.unanswered: list[str] = []
         self.may_come_back = threading.Event()  # before its time is over
         self._away = threading.Event()
+        self._refuses = threading.Event()
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         with socket.socket() as probe:
@@ -140,9 +143,11 @@ class Restarting:
                         restarting._leave()
                 if not restarting._away.is_set():
                     time.sleep(0.2)
-                if not restarting._away.is_set():
-                    self.answer(200)
-                    return
+                with restarting._lock:  # no answer is sent after it has gone: an answer would show that it is there
+                    if not restarting._away.is_set():
+                        self.answer(200)
+                        return
+                restarting._refuses.wait()
                 restarting.unanswered.append(item)
                 self.close_connection = True
                 if restarting.how.isdigit():
@@ -162,6 +167,9 @@ class Restarting:
         threading.Thread(target=self._come_back, daemon=True).start()
 
     def _come_back(self) -> None:
+        if self.after > 0:
+            time.sleep(SILENT_SECONDS)
+        self._refuses.set()
         if self.how == "closed":
             self.close()
         elif self._server is None:

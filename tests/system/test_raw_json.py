@@ -152,7 +152,7 @@ def test_both_forms_of_every_path_answer_directly(walk: Walk, slash: str) -> Non
         **dict.fromkeys(
             [
                 *("organizations", "projects", "users/me/projects", "tasks", "exports", "agents", "storage-configs"),
-                *("auto-label-jobs", "inference-providers", "webhooks", "webhook-deliveries"),
+                *("auto-label-jobs", "inference-providers", "webhooks", "webhook-deliveries", "keys/me"),
                 *(f"projects/{project}", f"users/me/projects/{project}"),
                 *(f"projects/{project}/items", f"projects/{project}/results", f"auto-label-jobs/{job}"),
                 *(f"inference-providers/{provider}", f"webhooks/{webhook}", f"webhook-deliveries/{delivery}"),
@@ -170,6 +170,7 @@ def test_both_forms_of_every_path_answer_directly(walk: Walk, slash: str) -> Non
         f"projects/{UNKNOWN}/auto-label": 404,
         f"webhooks/{webhook}/test": 200,
         f"results/{UNKNOWN}/accept": 404,
+        f"results/{UNKNOWN}/reopen": 404,
         "webhooks": 400,
         "projects": 400,
     }.items():

@@ -78,6 +78,7 @@ def test_an_accepted_draft_says_who_and_when(system: System, draft: Json) -> Non
         **draft,
         "status": "accepted",
         "reviewed_by": "demo",
+        "revision": 1,
         "updated_at": accepted["updated_at"],
     }
     assert accepted["updated_at"] > draft["updated_at"]
@@ -113,6 +114,30 @@ def test_a_picture_with_nothing_on_it_is_an_answer(system: System, draft: Json) 
     corrected = correct(system, draft, []).json()
 
     assert (corrected["status"], corrected["annotations"]) == ("accepted", [])
+
+
+def test_a_correction_may_be_as_large_as_a_draft(system: System, draft: Json) -> None:
+    def boxes(count: int) -> list[Json]:
+        return [
+            {**BOX, "coordinates": {"x": n % 600 + 0.5, "y": 1.25, "width": 30.0, "height": 40.0}} for n in range(count)
+        ]
+
+    for count in (1_000, 10_000, 2):
+        corrected = correct(system, draft, boxes(count))
+        assert corrected.status_code == 200, corrected.text
+        assert corrected.json()["annotations"] == boxes(count)
+        again = shown(system, draft)
+        assert again.json() == corrected.json()
+        assert again.json() in list(system.rows(f"/projects/{draft['project']}/results/"))
+        # What was shown is a body that changes nothing.
+        same = correct(system, draft, again.json()["annotations"])
+        assert (same.status_code, same.json()) == (200, again.json())
+
+    long = {"type": "polyline", "label": "cup", "points": [[n % 600 + 0.125, n % 400 + 0.375] for n in range(220_000)]}
+    refused = correct(system, draft, [long])
+    assert_refused(refused, 400, naming="annotations: Are too large to be stored", code="validation_error")
+    assert_refused(correct(system, draft, boxes(35_000)), 413, naming="at most 4096 KiB", code="body_too_large")
+    assert shown(system, draft).json()["annotations"] == boxes(2)
 
 
 @pytest.mark.parametrize(
@@ -163,6 +188,7 @@ def test_a_rejected_result_is_history_and_its_item_unlabeled(system: System, dra
         **draft,
         "status": "rejected",
         "reviewed_by": "demo",
+        "revision": 1,
         "updated_at": rejected["updated_at"],
     }
     assert shown(system, draft).json() == rejected
@@ -218,6 +244,57 @@ def test_a_lost_update_is_refused(system: System, draft: Json) -> None:
     assert say(system, draft, "reject", if_match=corrected.headers["etag"]).status_code == 200
 
 
+# Reopen
+
+
+def test_an_accepted_result_is_a_draft_again_and_its_task_pending(system: System, draft: Json) -> None:
+    accepted = correct(system, draft, [BOX]).json()
+
+    response = say(system, draft, "reopen", if_match=f'"{accepted["revision"]}"')
+
+    reopened = response.json()
+    assert response.status_code == 200
+    changed = {"status": "draft", "revision": 2, "updated_at": reopened["updated_at"]}
+    assert reopened == {**accepted, **changed}
+    assert shown(system, draft).json() == reopened
+    assert say(system, draft, "reopen").json() == reopened, "a repeated call changes nothing"
+    assert system.ok("GET", f"/tasks/{draft['task']}/")["status"] == "pending"
+    assert item_status(system, draft) == "draft"
+    # I12: it was a person's work, and is still.
+    undone = system.ok("POST", f"/auto-label-jobs/{draft['job']}/discard-drafts/", {})
+    assert undone["kept"] == [{"reason": "corrected", "count": 1}]
+    assert shown(system, draft).json() == reopened
+    assert say(system, draft, "accept").json()["source"] == "human"
+
+
+def test_a_rejected_result_comes_back_and_no_job_takes_its_item(system: System, drafts: list[Json]) -> None:
+    draft = drafts[0]
+    waiting = len(system.items(draft["project"])) - len(drafts)
+    say(system, draft, "reject")
+
+    reopened = say(system, draft, "reopen").json()
+
+    assert (reopened["uid"], reopened["status"], reopened["revision"]) == (draft["uid"], "draft", 2)
+    assert reopened["annotations"] == draft["annotations"]
+    assert reopened in list(system.rows(f"/projects/{draft['project']}/results/"))
+    assert item_status(system, draft) == "draft"
+    assert system.run(draft["project"])["total_items"] == waiting
+    late = say(system, draft, "reopen", if_match='"1"')
+    assert_refused(late, 412, code="precondition_failed")
+
+
+def test_a_rejected_result_stays_so_once_its_item_has_another(system: System, draft: Json) -> None:
+    rejected = say(system, draft, "reject").json()
+    again = system.run(draft["project"], confidence_threshold=0.0)["uid"]
+    (newer,) = (row for row in system.results(draft["project"], again) if row["item"] == draft["item"])
+
+    for _ in range(2):
+        refused = assert_refused(say(system, draft, "reopen"), 409, naming=newer["uid"], code="result_superseded")
+        assert refused["result_uid"] == newer["uid"]
+        say(system, newer, "reject")
+    assert shown(system, draft).json() == rejected
+
+
 # Events
 
 
@@ -242,6 +319,7 @@ def test_each_decision_of_a_person_is_one_event(
         ("correct", "result.accepted", corrected),
         ("reject", "result.rejected", rejected),
         ("reject", None, None),
+        ("reopen", None, None),
     ):
         answer = correct(system, draft, [BOX]) if verdict == "correct" else say(system, draft, verdict)
         assert answer.status_code == 200
@@ -355,6 +433,23 @@ def test_a_draft_says_where_it_came_from(system: System, untouched: Json) -> Non
         assert 0.0 <= annotation["confidence"] <= 1.0
 
 
+def test_each_row_of_a_list_says_what_a_queue_needs(system: System, drafts: list[Json]) -> None:
+    correct(system, drafts[0], [BOX, {**BOX, "confidence": 0.25}])
+
+    rows = {row["uid"]: row for row in system.rows(f"/projects/{drafts[0]['project']}/results/")}
+
+    corrected = rows[drafts[0]["uid"]]
+    assert (corrected["revision"], corrected["source"], corrected["annotation_count"]) == (1, "human", 2)
+    assert (corrected["min_confidence"], corrected["max_confidence"]) == (0.25, 0.75)
+    for row in rows.values():
+        assert shown(system, row).headers["etag"] == f'"{row["revision"]}"'
+        confidences = [annotation["confidence"] for annotation in row["annotations"]]
+        assert (row["min_confidence"], row["max_confidence"]) == (min(confidences), max(confidences))
+    # So a row of a list is enough to review it, without a lost update.
+    assert say(system, corrected, "accept", if_match=f'"{corrected["revision"]}"').status_code == 200
+    assert_refused(say(system, rows[drafts[0]["uid"]], "reject", if_match='"0"'), 412)
+
+
 def test_the_task_follows_the_review(system: System, draft: Json) -> None:
     def status() -> str:
         return str(system.ok("GET", f"/tasks/{draft['task']}/")["status"])
@@ -392,7 +487,7 @@ def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[
 def test_review_needs_the_right_to_write(stack: Stack, untouched: Json) -> None:
     with project.client_of(replace(stack, key=a_key(stack, "demo", "--scope", "projects.read"))) as reader:
         assert reader.get(f"/results/{untouched['uid']}/").status_code == 200
-        for response in (*three_writes(reader, untouched), *two_sweeps(reader, untouched)):
+        for response in (*all_writes(reader, untouched), *two_sweeps(reader, untouched)):
             assert_refused(response, 403, code="permission_denied")
 
 
@@ -401,21 +496,21 @@ def test_another_tenant_finds_no_result(system: System, stack: Stack, untouched:
     """I10."""
     with project.client_of(replace(stack, key=a_key(stack, f"test-{uuid.uuid4()}"))) as client:
         shown_to_it = client.get(f"/results/{untouched['uid']}/")
-        for response in (shown_to_it, *three_writes(client, untouched), *two_sweeps(client, untouched)):
+        for response in (shown_to_it, *all_writes(client, untouched), *two_sweeps(client, untouched)):
             assert_refused(response, 404, naming="Not found.")
     assert shown(system, untouched).json() == untouched
 
 
 @pytest.mark.parametrize("unknown", ["00000000-0000-8000-8000-000000000000", "result", "x" * 300])
 def test_an_unknown_result_is_not_found(system: System, unknown: str) -> None:
-    for response in three_writes(system.api, {"uid": unknown}):
+    for response in all_writes(system.api, {"uid": unknown}):
         assert_refused(response, 404, naming="Not found.")
 
 
-def three_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
+def all_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
     path = f"/results/{result['uid']}/"
-    accept, reject = client.post(f"{path}accept/"), client.post(f"{path}reject/")
-    return client.patch(path, json={"annotations": []}), accept, reject
+    verdicts = (client.post(f"{path}{verdict}/") for verdict in ("accept", "reject", "reopen"))
+    return client.patch(path, json={"annotations": []}), *verdicts
 
 
 def two_sweeps(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:

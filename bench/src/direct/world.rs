@@ -140,6 +140,7 @@ async fn planned(case: &Case, store: &Store, objects: Bucket) -> Result<Plan, Bo
         organization,
         project,
         provider: None,
+        served_by: None,
         options: JobOptions { model_type: Some(ModelType::Yolo), ..JobOptions::default() },
         wanted: vec!["car".into(), "person".into()],
         prompts: Default::default(),
@@ -174,5 +175,5 @@ fn item(n: usize, organization: OrganizationUid, project: ProjectUid, now: Times
         changes: 0,
     };
     let created_at = Timestamp::from_microsecond(now.as_microsecond() + i64::try_from(n)?)?;
-    Ok(Item { organization, project, key, asset, created_at, file: None, result: None })
+    Ok(Item { organization, project, key, asset, created_at, file: None, generation: 0, result: None })
 }

@@ -6,6 +6,7 @@
 mod adding;
 mod datasets;
 mod items;
+mod keys;
 mod projects;
 mod results;
 mod tasks;
@@ -19,7 +20,9 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::{any, get, post};
 use shared::domain::item::source::SourceBuckets;
-use shared::ports::{Clock, Files, Items, Objects, Organizations, Projects, Queue, Results, Uploads, Webhooks};
+use shared::ports::{
+    Clock, Files, Items, Objects, Organizations, Projects, Providers, Queue, Results, Uploads, Webhooks,
+};
 use utoipa::OpenApi;
 
 /// These routes, for the API's description.
@@ -27,6 +30,7 @@ use utoipa::OpenApi;
 #[openapi(paths(
     workspace::description,
     workspace::organizations,
+    keys::me,
     workspace::agents,
     workspace::exports,
     workspace::storage_configs,
@@ -45,6 +49,8 @@ use utoipa::OpenApi;
     results::handlers::correct,
     results::handlers::accept,
     results::handlers::reject,
+    results::handlers::reopen,
+    results::by_hand::label,
     results::sweep::accept_all,
     results::sweep::reject_all,
     tasks::list,
@@ -60,7 +66,7 @@ pub struct Description;
 /// The adapters of the function, each known by its port alone.
 pub trait CatalogPorts: 'static {
     /// The table.
-    type Store: Organizations + Projects + Items + Uploads;
+    type Store: Organizations + Projects + Providers + Items + Uploads;
     /// The table: its results.
     type Results: Results;
     /// The table: its webhooks.
@@ -77,7 +83,7 @@ pub trait CatalogPorts: 'static {
 
 /// The state of the handlers.
 pub struct CatalogApi<P: CatalogPorts> {
-    /// Organizations, projects, items and rejected uploads.
+    /// Organizations, projects, providers, items and rejected uploads.
     pub store: P::Store,
     /// Results, and their reviews.
     pub results: P::Results,
@@ -104,6 +110,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
     Router::new()
         .route("/openapi.json", get(workspace::description))
         .route("/organizations", get(workspace::organizations))
+        .route("/keys/me", get(keys::me))
         .route("/projects", get(projects::list).post(projects::create))
         .route("/projects/{uid}", get(projects::get).patch(projects::change))
         .route("/users/me/projects", get(projects::list_mine))
@@ -113,9 +120,11 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/projects/{uid}/results", get(results::handlers::list))
         .route("/projects/{uid}/results/accept", post(results::sweep::accept_all))
         .route("/projects/{uid}/results/reject", post(results::sweep::reject_all))
+        .route("/items/{uid}/results", post(results::by_hand::label))
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))
+        .route("/results/{uid}/reopen", post(results::handlers::reopen))
         .route("/datasets", get(datasets::list))
         .route("/datasets/{uid}", get(datasets::get))
         .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug))

@@ -3,12 +3,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use shared::domain::access::api_key::Scope;
-use shared::domain::id::{Naming, ProjectUid};
+use shared::domain::id::{Naming, ProjectUid, ProviderUid};
 use shared::domain::project::auto_label::{AutoLabel, AutoLabelPause};
 use shared::domain::project::{NewProject, Project, ProjectChange, ProjectStatus};
 use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path};
 use shared::ports::{Clock, Projects};
+use shared::services::serving;
 use tracing::info;
 use utoipa::ToSchema;
 
@@ -33,6 +34,10 @@ pub(crate) struct ProjectView {
     /// Items that were added. A call that broke off half-way may have left some uncounted.
     item_count: u64,
     created_at: Timestamp,
+    /// The provider of its jobs that name none; `null`: the newest active one of the project, else of its organization, else the
+    /// deployment's own endpoint.
+    #[schema(required)]
+    default_provider: Option<ProviderUid>,
     /// How uploads are labeled by themselves; `null`: they are not.
     #[schema(required)]
     auto_label_on_upload: Option<AutoLabel>,
@@ -63,6 +68,7 @@ impl From<Project> for ProjectView {
                 .map(|(label, prompt)| PromptedLabel { label, prompt })
                 .collect(),
             is_active: project.status == ProjectStatus::Active,
+            default_provider: project.default_provider.map(|provider| provider.uid),
             auto_label_on_upload: project.auto_label_on_upload,
             auto_label_pause: project.auto_label_pause,
             created_at: project.created_at,
@@ -87,6 +93,9 @@ pub(crate) async fn create<P: CatalogPorts>(
     let mut project = Project::read(&body, caller.organization, api.clock.now())?.with_prompts_checked()?;
     project.uid = ProjectUid::named(&naming, project.created_at, 0);
     project.check_auto_label()?;
+    if let Some(default) = &mut project.default_provider {
+        *default = serving::as_default(&api.store, project.organization, project.uid, default.uid).await?;
+    }
     let before = api.store.add_project(&project).await?;
     info!(project.uid = %project.uid, "project created");
     Ok((StatusCode::CREATED, Json(ProjectView::from(before.unwrap_or(project)))))
@@ -106,17 +115,8 @@ pub(crate) async fn change<P: CatalogPorts>(
     Body(body): Body,
 ) -> Answer<ProjectView> {
     caller.needs(WRITE)?;
-    let (uid, mut change) = (ProjectUid::parse(&uid)?, ProjectChange::read(&body)?);
-    if change.auto_label_on_upload.is_some() || change.label_prompts.is_some() {
-        let before = api.store.project(caller.organization, uid).await?;
-        let after = change.clone().applied_to(before, api.clock.now());
-        if change.auto_label_on_upload.is_some() {
-            after.check_auto_label()?;
-        }
-        if change.label_prompts.is_some() {
-            change.label_prompts = Some(after.with_prompts_checked()?.label_prompts);
-        }
-    }
+    let (uid, change) = (ProjectUid::parse(&uid)?, ProjectChange::read(&body)?);
+    let change = api.checked(&caller, uid, change).await?;
     let changed = api.store.change_project(caller.organization, uid, &change, api.clock.now()).await?;
     Ok(Json(ProjectView::from(changed)))
 }
@@ -193,6 +193,34 @@ pub(crate) async fn list_mine<P: CatalogPorts>(
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
+    /// A change after the checks that need the project or its providers. Most changes need none of them, and read nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `Validation`.
+    async fn checked(
+        &self,
+        caller: &Caller,
+        uid: ProjectUid,
+        mut change: ProjectChange,
+    ) -> Result<ProjectChange, Error> {
+        let ProjectChange { auto_label_on_upload, label_prompts, default_provider, .. } = &change;
+        if auto_label_on_upload.is_none() && label_prompts.is_none() && default_provider.is_none() {
+            return Ok(change);
+        }
+        let before = self.store.project(caller.organization, uid).await?;
+        let after = change.clone().applied_to(before, self.clock.now());
+        if change.auto_label_on_upload.is_some() {
+            after.check_auto_label()?;
+        }
+        if let Some(Some(default)) = &mut change.default_provider {
+            *default = serving::as_default(&self.store, caller.organization, uid, default.uid).await?;
+        }
+        if change.label_prompts.is_some() {
+            change.label_prompts = Some(after.with_prompts_checked()?.label_prompts);
+        }
+        Ok(change)
+    }
+
     /// # Errors
     /// `PermissionDenied`; `NotFound` if malformed, unknown or another tenant's (I10).
     pub(crate) async fn project(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Project, Error> {

@@ -130,13 +130,13 @@ where
     ) -> Result<(), Error> {
         let Self { store, executions, clock, endpoints, .. } = self;
         let (request, cause) = (setting.request(), Cause::Uploads(run));
-        match start_job::create_job(store, executions, clock, endpoints, project.clone(), request, cause).await {
+        match start_job::create_job(store, executions, clock, endpoints, &project, request, cause).await {
             Ok(job) => {
                 info!(job.uid = %job.spec.uid, project.uid = %project.uid, waiting, "job started by uploads");
                 store.note_upload_job(project.organization, project.uid, job.spec.uid).await
             }
             Err(Error::JobActive(_)) => Ok(()), // its end asks for a check
-            Err(error @ (Error::NoInferenceProvider | Error::Validation(_))) => {
+            Err(error @ (Error::NoInferenceProvider(_) | Error::ProviderGone(_) | Error::Validation(_))) => {
                 // Uploads keep waiting: the owner can fix the project.
                 warn!(project.uid = %project.uid, causes = error.chain(), "uploads cannot be labeled");
                 self.hold_back(&project, error.to_string(), now, None).await.map(|_pause| ())

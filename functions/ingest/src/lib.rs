@@ -18,12 +18,12 @@ use shared::domain::id::{OrganizationUid, ProjectUid};
 use shared::domain::item::AssetType;
 use shared::domain::item::source::SourceBuckets;
 use shared::domain::limits;
-use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{
     Clock, Contents, Executions, Files, Items, Jobs, Listings, Projects, Providers, UploadQueue, UploadWatch, Uploads,
     WaitingUploads,
 };
 use shared::queue::{SqsBatchResponse, SqsEvent, SqsMessage};
+use shared::services::serving::OwnEndpoints;
 use tokio::time::Instant;
 use tracing::{error, info};
 
@@ -57,7 +57,7 @@ pub struct Ingester<S, O, E, Q, C> {
     /// What of S3 each organization may name.
     pub buckets: SourceBuckets,
     /// The deployment's own endpoints: the last choice of a job without a provider.
-    pub endpoints: Vec<ModelType>,
+    pub endpoints: OwnEndpoints,
     /// How long an upload waits for a pause at most.
     pub longest_wait: Duration,
     /// The owners of projects that this process has read.

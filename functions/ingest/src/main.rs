@@ -1,12 +1,10 @@
 //! Wiring of the ingest function.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use shared::domain::item::source::SourceBuckets;
-use shared::domain::prediction::model_type::ModelType;
 use shared::executions::StateMachine;
 use shared::lambda::{Aws, Env, SystemClock, start_log};
 use shared::objects::Bucket;
@@ -23,7 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let queue = env.text("UPLOAD_QUEUE_URL");
     let dead_letters = env.text("UPLOAD_DEAD_LETTER_QUEUE_URL");
     let longest_wait = Duration::from_secs(env.parsed("UPLOAD_WAIT_SECONDS"));
-    let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
+    let endpoints = env.json("SAGEMAKER_ENDPOINTS");
     let buckets = SourceBuckets::new(env.json("SOURCE_BUCKETS"), &bucket);
     env.finish()?;
     let aws = Aws::in_lambda().await;
@@ -35,7 +33,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         clock: SystemClock,
         bucket,
         buckets,
-        endpoints: endpoints.into_keys().collect(),
+        endpoints,
         longest_wait,
         owners: Default::default(),
     };

@@ -83,6 +83,7 @@ impl UploadTarget<'_> {
             asset,
             file: Some(file),
             created_at,
+            generation: 0,
             result: None,
         }
     }

@@ -11,6 +11,7 @@ use shared::domain::item::Item;
 use shared::domain::item::file_version::Digest;
 use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::job_status::JobStatus;
+use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::orientation::Orientation;
 use shared::domain::prediction::size::Size;
 use shared::domain::project::Project;
@@ -60,7 +61,7 @@ async fn an_app_failing(setting: Option<Value>, fault: &Arc<Fault>) -> (TestApp,
         clock: TickingClock(StoppedClock::at(1_000)),
         bucket: BUCKET.into(),
         buckets: SourceBuckets::new([(OPEN_TO_ACME.to_owned(), vec!["acme".to_owned()])].into(), BUCKET),
-        endpoints: vec![ModelType::Yolo],
+        endpoints: [(ModelType::Yolo, "own-yolo".to_owned())].into(),
         longest_wait: LONGEST_WAIT,
         owners: Mutex::default(),
     };

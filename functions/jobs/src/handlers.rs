@@ -40,7 +40,7 @@ pub(crate) async fn create<P: JobPorts>(
     let request = JobRequest::read(&body)?;
     let JobApi { store, executions, clock, endpoints, .. } = &*api;
     let cause = Cause::Call(&naming);
-    let job = start_job::create_job(store, executions, clock, endpoints, project, request, cause).await?;
+    let job = start_job::create_job(store, executions, clock, endpoints, &project, request, cause).await?;
     Ok((StatusCode::ACCEPTED, Json(JobView::of(&job))))
 }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::{get, post};
-use shared::domain::prediction::model_type::ModelType;
 use shared::ports::{Clock, Drafts, Executions, Items, Jobs, Projects, Providers, Queue, Reports, Webhooks};
+use shared::services::serving::OwnEndpoints;
 use utoipa::OpenApi;
 
 pub use view::JobView;
@@ -52,8 +52,8 @@ pub struct JobApi<P: JobPorts> {
     pub queue: P::Queue,
     /// Dates rows and deliveries.
     pub clock: P::Clock,
-    /// Model types with an endpoint of the deployment: the last choice of a job without a provider.
-    pub endpoints: Vec<ModelType>,
+    /// The deployment's own endpoints: the last choice of a job without a provider.
+    pub endpoints: OwnEndpoints,
 }
 
 type Api<P> = State<Arc<JobApi<P>>>;

@@ -1,10 +1,8 @@
 //! Wiring of the jobs function.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jobs::{JobApi, JobPorts, routes};
-use shared::domain::prediction::model_type::ModelType;
 use shared::executions::StateMachine;
 use shared::http::{api, serve};
 use shared::lambda::{Aws, Env, SystemClock, start_log};
@@ -28,7 +26,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let table = env.text("TABLE_NAME");
     let machine = env.text("STATE_MACHINE_ARN");
     let queue = env.text("WEBHOOK_QUEUE_URL");
-    let endpoints: HashMap<ModelType, String> = env.json("SAGEMAKER_ENDPOINTS");
+    let endpoints = env.json("SAGEMAKER_ENDPOINTS");
     let settings = env.json("API_SETTINGS");
     env.finish()?;
     let aws = Aws::in_api().await;
@@ -38,7 +36,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
         queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
         clock: SystemClock,
-        endpoints: endpoints.into_keys().collect(),
+        endpoints,
     });
     serve(api(routes(state), store, SystemClock, settings)).await
 }

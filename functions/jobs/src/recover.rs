@@ -55,14 +55,15 @@ pub(crate) async fn retry<P: JobPorts>(
     naming: Naming,
     Path(uid): Path<String>,
 ) -> Result<(StatusCode, Json<JobView>), Error> {
-    let spec = api.job(&caller, WRITE, &uid).await?.retried(api.clock.now())?;
+    let mut spec = api.job(&caller, WRITE, &uid).await?.retried(api.clock.now())?;
     let project = api.store.project(caller.organization, spec.project).await?;
     if !project.status.takes_jobs() {
         return Err(Error::ProjectNotActive);
     }
-    if !serving::is_served(&api.store, &api.endpoints, &spec).await? {
+    spec.served_by = serving::serving_now(&api.store, &api.endpoints, &spec).await?;
+    if spec.served_by.is_none() {
         return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));
     }
-    let job = start_job::start_job(&api.store, &api.executions, &api.clock, spec, &naming).await?;
+    let job = start_job::start_job(&api.store, &api.executions, &api.clock, &project, spec, &naming).await?;
     Ok((StatusCode::ACCEPTED, Json(JobView::of(&job))))
 }

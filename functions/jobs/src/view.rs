@@ -5,6 +5,7 @@ use shared::domain::job::summary::Summary;
 use shared::domain::job::{Job, Trigger};
 use shared::domain::job_status::JobStatus;
 use shared::domain::prediction::model_type::ModelType;
+use shared::domain::provider::ServedBy;
 use utoipa::ToSchema;
 
 /// The job object (contract, 6.1).
@@ -13,7 +14,7 @@ use utoipa::ToSchema;
 pub struct JobView {
     uid: JobUid,
     status: JobStatus,
-    /// `null` if only a provider was named.
+    /// As requested. If none was: `yolo` on the deployment's own endpoint, `null` on a provider.
     #[schema(required)]
     model_type: Option<ModelType>,
     #[schema(minimum = 0.0, maximum = 1.0)]
@@ -41,6 +42,9 @@ pub struct JobView {
     /// `null` until the end.
     #[schema(required)]
     summary: Option<Summary>,
+    /// Of a job that had nothing to do, or that left no drafts: why, and what to do about it. The summary has it too.
+    #[schema(required)]
+    note: Option<String>,
     #[schema(required)]
     started_at: Option<Timestamp>,
     #[schema(required)]
@@ -50,6 +54,9 @@ pub struct JobView {
     /// `null`: the deployment's own endpoint.
     #[schema(required)]
     provider: Option<ProviderUid>,
+    /// The model that the job runs on, by its name when the job was created; `null` of jobs from before 2026-11-30.
+    #[schema(required)]
+    served_by: Option<ServedBy>,
     /// The job whose failed and unprocessed items it takes; `null`: it takes all unlabeled ones.
     #[schema(required)]
     retry_of: Option<JobUid>,
@@ -90,12 +97,14 @@ impl JobView {
             skipped_items: state.counters.skipped,
             progress_pct: state.counters.progress_pct(state.started_at.is_some()),
             error_message: state.error_message.clone(),
+            note: state.summary.as_ref().and_then(|summary| summary.note.clone()),
             summary: state.summary.clone(),
             started_at: state.started_at,
             completed_at: state.completed_at,
             created_at: spec.created_at,
             project: spec.project,
             provider: spec.provider,
+            served_by: spec.served_by.clone(),
             retry_of: spec.retry_of,
             trigger: spec.trigger(),
         }

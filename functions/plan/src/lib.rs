@@ -1,5 +1,6 @@
 //! Plan: picks the unlabeled items of a job's project, or those that another job left, and cuts them into batches.
 
+mod empty;
 mod manifest;
 mod pick;
 
@@ -73,7 +74,9 @@ impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clo
         let latency_ms = job.spec.options.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
         let cut = Cut::of(lines.count(), self.workers, self.concurrency(&job.spec).await?, latency_ms);
         let (total, truncated) = (u32::try_from(lines.count()).map_err(Error::internal)?, lines.truncated);
-        let plan = Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated };
+        let note = if total == 0 { Some(self.why_empty(&job.spec, now).await?) } else { None };
+        let plan =
+            Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated, note };
         let plan = self.store.plan_job(&plan, total, uploads.as_ref(), now).await?;
         info!(job.uid = %input.job, items = total, batches = plan.batches.len(), truncated, "job planned");
         Ok(plan)

@@ -4,12 +4,13 @@ use futures_util::{Stream, stream};
 use peak_alloc::PeakAlloc;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
-use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
+use shared::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid};
 use shared::domain::item::file_version::FileVersion;
 use shared::domain::item::file_version::Sequence;
+use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use shared::domain::job::plan::Batch;
-use shared::domain::job::{Job, JobState, UploadRun};
+use shared::domain::job::{self, Job, JobState, UploadRun};
 use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
 use shared::domain::prediction::size::Size;
@@ -62,7 +63,8 @@ impl Items for Project {
     }
 
     async fn items_of(&self, _: OrganizationUid, _: Option<ProjectUid>, _: &Slice) -> Result<Page<Item>, Error> {
-        unreachable!("a plan walks the index")
+        assert_eq!(self.0, 0, "a plan with items walks the index alone");
+        Ok(Page::whole(Vec::new()))
     }
 }
 
@@ -308,6 +310,71 @@ async fn the_day_holds_for_a_job_by_uploads_and_for_a_retry_of_it() {
 async fn a_job_by_uploads_takes_nothing_once_the_project_labels_none() {
     let _alone = ALONE.lock().await;
     assert!(keys_planned(uploads_planner(None).await).await.is_empty());
+}
+
+/// The note of the plan.
+async fn note<T>(planner: Planner<MemoryJobs, T, MemoryObjects, StoppedClock>) -> Option<String>
+where
+    T: Items + Providers + WaitingUploads,
+{
+    planner.plan(input(), "first").await.unwrap();
+    planner.store.plan(input().job).await.unwrap().unwrap().note
+}
+
+#[tokio::test]
+async fn a_job_without_items_says_why() {
+    let _alone = ALONE.lock().await;
+    assert_eq!(note(planner(1, MemoryObjects::default())).await, None);
+    let empty = note(planner(0, MemoryObjects::default())).await.unwrap();
+    assert_eq!(empty, "The project has no items. Add some: POST /projects/{uid}/items/.");
+
+    assert_eq!(note(uploads_planner(None).await).await.as_deref(), Some(job::note::UPLOADS_ARE_OFF));
+    let full = uploads_planner(Some(json!({}))).await;
+    full.tenants.take_today(10);
+    assert_eq!(note(full).await, Some(job::note::day_is_full(10)));
+    let labeled = uploads_planner(Some(json!({}))).await;
+    label_all(&labeled.tenants);
+    assert_eq!(note(labeled).await.as_deref(), Some(job::note::NO_UPLOADS));
+}
+
+#[tokio::test]
+async fn a_job_of_a_project_with_results_counts_them_and_a_retry_says_that_nothing_is_left() {
+    let _alone = ALONE.lock().await;
+    for (is_retry, expected) in
+        [(false, "All 5 items have results: 4 drafts, 1 accepted."), (true, job::note::NOTHING_TO_RETRY)]
+    {
+        let mut planner = uploads_planner(None).await;
+        label_all(&planner.tenants);
+        let mut spec = JobSpec { uploads: None, ..planner.store.now().spec };
+        let failed = JobState { status: JobStatus::Failed, ..JobState::new(spec.created_at) };
+        let retried = JobSpec { uid: JobUid::at(Timestamp::UNIX_EPOCH), ..spec.clone() };
+        spec.retry_of = is_retry.then_some(retried.uid);
+        planner.store = MemoryJobs::of(Job { spec: retried, state: failed });
+        planner.store.create_job(&spec, &JobState::new(spec.created_at)).await.unwrap();
+
+        let note = note(planner).await.unwrap();
+        assert!(note.starts_with(expected), "{note}");
+    }
+}
+
+/// Gives each item a draft, and the first one a person's acceptance.
+fn label_all(tenants: &MemoryTenants) {
+    for (n, item) in tenants.all_items().iter().enumerate() {
+        let result = LabelResult {
+            generation: 1,
+            revision: 0,
+            status: if n == 0 { ResultStatus::Accepted } else { ResultStatus::Draft },
+            source: ResultSource::AutoLabel,
+            created_by: "bot".into(),
+            reviewed_by: None,
+            lineage: None,
+            annotations: vec![],
+            elsewhere: None,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+        };
+        tenants.label(item.asset.uid, result);
+    }
 }
 
 /// I1. An index that is behind: an item has moved, and is found where it was and where it went, or moves between two reads.

@@ -12,6 +12,10 @@ export class Bucket extends s3.Bucket {
     'jobs/*/drafts/*',
     'Annotations that are too large for the table lie under the uid of their job.',
   );
+  readonly corrections = this.objects(
+    'corrections/*',
+    "A person's annotations that are too large for the table lie under the uid of their item.",
+  );
   /** What a Distributed Map reads. */
   readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
 

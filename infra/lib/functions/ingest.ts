@@ -6,6 +6,7 @@ import type { AutoLabel } from '../autolabel.ts';
 import { Alarm } from '../constructs/alarm.ts';
 import { CONSUMER_TIMEOUT_SECONDS } from '../constructs/queues.ts';
 import { RustFunction } from '../constructs/rust-function.ts';
+import { fallbackEndpoints } from '../settings.ts';
 
 /** Bounds what a burst of uploads asks of the table. */
 const MAX_CONCURRENCY = 10;
@@ -21,7 +22,7 @@ export class Ingest extends RustFunction {
       environment: {
         BUCKET_NAME: app.bucket.bucketName,
         STATE_MACHINE_ARN: app.machine.stateMachineArn,
-        SAGEMAKER_ENDPOINTS: JSON.stringify(app.settings.sagemakerEndpoints),
+        SAGEMAKER_ENDPOINTS: JSON.stringify(fallbackEndpoints(app.settings)),
         UPLOAD_WAIT_SECONDS: String(app.settings.uploadWaitSeconds),
       },
     });

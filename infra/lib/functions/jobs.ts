@@ -1,6 +1,7 @@
 import { HttpMethod } from 'aws-cdk-lib/aws-apigatewayv2';
 import type { AutoLabel } from '../autolabel.ts';
 import { ApiFunction } from '../constructs/api-function.ts';
+import { fallbackEndpoints } from '../settings.ts';
 
 export class Jobs extends ApiFunction {
   constructor(app: AutoLabel) {
@@ -8,7 +9,7 @@ export class Jobs extends ApiFunction {
       description: 'Creates, shows, cancels, retries and undoes jobs',
       environment: {
         STATE_MACHINE_ARN: app.machine.stateMachineArn,
-        SAGEMAKER_ENDPOINTS: JSON.stringify(app.settings.sagemakerEndpoints),
+        SAGEMAKER_ENDPOINTS: JSON.stringify(fallbackEndpoints(app.settings)),
       },
     });
     this.route(HttpMethod.POST, '/api/v1/projects/{project}/auto-label');

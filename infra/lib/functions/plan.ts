@@ -20,7 +20,8 @@ export class Plan extends RustFunction {
 
     this.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], app.table.tableArn);
     this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem'], app.table.tableArn);
-    this.allow(['dynamodb:Query'], app.table.indexArn('unlabeled'));
+    // The listing: a job without items says what the project's items have.
+    this.allow(['dynamodb:Query'], app.table.indexArn('unlabeled'), app.table.indexArn('listing'));
     // A job that retries another one reads its manifest.
     this.allow(['s3:GetObject', 's3:PutObject'], app.bucket.jobs);
   }

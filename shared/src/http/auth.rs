@@ -38,6 +38,12 @@ impl Caller {
         &self.key.name
     }
 
+    /// The key's row.
+    #[must_use]
+    pub fn key(&self) -> &ApiKey {
+        &self.key
+    }
+
     /// The start of the key's hash, for logs (I11).
     #[must_use]
     pub fn key_id(&self) -> &str {

@@ -39,6 +39,16 @@ impl IfMatch {
     }
 }
 
+impl IfMatch {
+    /// For a resource that does not exist yet: no version of it can match.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` if the client names any.
+    pub fn check_absent(&self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::PreconditionFailed) }
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Infallible;
 
@@ -59,6 +69,14 @@ mod tests {
     fn a_client_that_names_no_version_writes_over_any() {
         assert!(allows(&[], 7));
         assert!(allows(&["*"], 7));
+    }
+
+    #[test]
+    fn no_version_matches_what_does_not_exist() {
+        assert!(IfMatch(vec![]).check_absent().is_ok());
+        for named in ["*", "\"0\""] {
+            assert!(IfMatch(vec![HeaderValue::from_static(named)]).check_absent().is_err(), "{named}");
+        }
     }
 
     #[test]

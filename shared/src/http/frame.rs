@@ -128,6 +128,7 @@ where
     let seen = Seen { caller: caller.clone(), route: request.extensions().get::<MatchedPath>().cloned() };
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(status);
     }
     let mut response = match verdict {
         Ok(()) => next.run(request).await,

@@ -11,7 +11,7 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use crate::domain::Error;
-use crate::domain::id::JobUid;
+use crate::domain::id::{JobUid, ResultUid};
 
 /// What a handler answers: a JSON body with status 200, or the problem.
 pub type Answer<T> = Result<Json<T>, Error>;
@@ -29,6 +29,9 @@ pub struct Problem {
     /// Of `auto_label_job_active`: the job that has the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     job_uid: Option<JobUid>,
+    /// Of `item_labeled`: the result that the item has. Of `result_superseded`: the last one that it has had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_uid: Option<ResultUid>,
 }
 
 impl From<&Error> for Problem {
@@ -44,7 +47,11 @@ impl From<&Error> for Problem {
             _ => None,
         };
         let job_uid = if let Error::JobActive(job) = error { Some(*job) } else { None };
-        Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid }
+        let result_uid = match error {
+            Error::ItemLabeled { result, .. } | Error::ResultSuperseded(result) => Some(*result),
+            _ => None,
+        };
+        Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid, result_uid }
     }
 }
 

@@ -5,6 +5,7 @@ use futures_util::Stream;
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
+use crate::domain::provider::ProviderName;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Slice};
 
@@ -30,6 +31,13 @@ pub trait Projects: Send + Sync {
         change: &ProjectChange,
         now: Timestamp,
     ) -> Result<Project, Error>;
+    /// Notes the provider of the project's last job; `None`: the deployment's own endpoint served it. A project that is gone is fine.
+    async fn note_provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        provider: Option<&ProviderName>,
+    ) -> Result<(), Error>;
     /// Counts items that were added.
     ///
     /// # Errors

@@ -24,10 +24,16 @@ pub trait Results: Send + Sync {
     /// The result of this uid with its item, of any tenant; a rejected one is found as well.
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error>;
     /// Stores a review of the item's result, if that still is as `item` says, and the deliveries of its event, in one step. A
-    /// rejected result leaves the item, which is unlabeled again at its old position. `false`: the result has changed, read it
-    /// again.
+    /// rejected result leaves the item, which is unlabeled again at its old position; a reopened one comes back to it. `false`: the
+    /// result has changed, or the item has another one: read it again.
     ///
     /// # Errors
     /// `Validation` if the annotations are too large.
     async fn review(&self, item: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error>;
+    /// Stores a result that a person gives an item that has none, if the item still is as `item` says, and the deliveries of its
+    /// event, in one step. `false`: the item has changed, read it again.
+    ///
+    /// # Errors
+    /// `Validation` if the annotations are too large.
+    async fn label(&self, item: &Item, given: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error>;
 }

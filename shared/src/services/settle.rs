@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 
 use crate::domain::Error;
 use crate::domain::id::JobUid;
-use crate::domain::job::Job;
 use crate::domain::job::summary::{Sum, Summary};
+use crate::domain::job::{Job, note};
 use crate::domain::job_status::JobStatus;
 use crate::domain::webhook::Event;
 use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
@@ -61,8 +61,9 @@ async fn ending(
     while let Some(receipt) = receipts.try_next().await? {
         sum.add(receipt);
     }
-    let truncated = store.plan(job.spec.uid).await?.is_some_and(|plan| plan.truncated);
-    let summary = sum.summary(truncated);
+    let plan = store.plan(job.spec.uid).await?;
+    let mut summary = sum.summary(plan.as_ref().is_some_and(|plan| plan.truncated));
+    summary.note = plan.and_then(|plan| plan.note).or_else(|| note::without_results(job, &summary));
     // A worker's refusal says more than the way in which the execution stopped.
     let error_message = verdict(job, job.state.refusal.as_deref().or(problem), &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
@@ -99,6 +100,7 @@ mod tests {
     use crate::domain::id::DeliveryUid;
     use crate::domain::job::Counters;
     use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
+    use crate::domain::job::plan::Plan;
     use crate::ports::{Chunk, Commit};
     use crate::testing::{Fault, MemoryJobs, MemoryQueue, MemoryWebhooks, StoppedClock, a_job, a_webhook, an_item};
 
@@ -169,6 +171,35 @@ mod tests {
 
             assert_eq!(status, end, "{counters:?} {problem:?}");
             assert_eq!(store.now().state.error_message.is_some(), end == JobStatus::Failed);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_summary_says_why_a_job_had_nothing_to_do_or_left_nothing() {
+        let planned = |note: Option<&str>| Plan {
+            job: a_job().spec.uid,
+            workers: 1,
+            batches: vec![],
+            truncated: false,
+            note: note.map(str::to_owned),
+        };
+        for (plan, total, skipped, expected) in [
+            (planned(Some("The project has no items.")), 0, 0, Some("The project has no items.")),
+            (planned(None), 2, 2, Some("No item has a prediction to keep: 2 skipped.")),
+            (planned(None), 2, 1, None),
+        ] {
+            let store = MemoryJobs::of(a_job());
+            let (uid, clock) = (plan.job, StoppedClock::at(1));
+            store.plan_job(&plan, total, None, clock.now()).await.unwrap();
+            store.change_all(|job| {
+                job.state.counters = Counters { total, skipped, successful: total - skipped, failed: 0 }
+            });
+
+            settle(&store, &MemoryWebhooks::default(), &MemoryQueue::default(), &clock, uid, None).await.unwrap();
+
+            let note = store.now().state.summary.unwrap().note;
+            let begins = |note: &String| expected.is_some_and(|expected| note.starts_with(expected));
+            assert!(note.as_ref().map_or(expected.is_none(), begins), "{note:?}");
         }
     }
 

@@ -3,14 +3,15 @@
 
 use tracing::{info, warn};
 
-use crate::domain::id::{JobUid, Naming, ProviderUid};
+use crate::domain::id::{JobUid, Naming};
 use crate::domain::job::{Job, JobRequest, JobSpec, JobState, UploadRun};
 use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::project::Project;
+use crate::domain::provider::{ProviderName, ServedBy};
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Clock, Executions, Jobs, Providers};
-use crate::services::serving::choose_provider;
+use crate::ports::{Clock, Executions, Jobs, Projects, Providers};
+use crate::services::serving::{self, OwnEndpoints};
 
 /// Attempts under the uids that a request derives, each of which may find a job that ended unplanned. The next one gets a random
 /// uid.
@@ -28,44 +29,48 @@ pub enum Cause<'a> {
 /// Creates the job of a request, and starts it. `endpoints` are the deployment's own.
 ///
 /// # Errors
-/// `ProjectNotActive`, `Validation`, `NoInferenceProvider`, and those of [`start_job`].
+/// `ProjectNotActive`, `Validation`, `ProviderGone`, `NoInferenceProvider`, and those of [`start_job`].
 pub async fn create_job(
-    store: &(impl Jobs + Providers),
+    store: &(impl Jobs + Projects + Providers),
     executions: &impl Executions,
     clock: &impl Clock,
-    endpoints: &[ModelType],
-    project: Project,
+    endpoints: &OwnEndpoints,
+    project: &Project,
     request: JobRequest,
     cause: Cause<'_>,
 ) -> Result<Job, Error> {
     let request = JobRequest { options: request.options.in_words_of(&project.labels), ..request };
     project.check_request(&request)?;
-    let provider = choose_provider(store, endpoints, &request, &project).await?;
+    let served_by = serving::choose(store, endpoints, &request, project).await?;
     let by_chance = Naming::default();
     let (uploads, naming) = match cause {
         Cause::Call(naming) => (None, naming),
         Cause::Uploads(run) => (Some(run), &by_chance),
     };
-    let spec = specify(project, request, provider, uploads, clock.now());
-    start_job(store, executions, clock, spec, naming).await
+    let spec = specify(project, request, served_by, uploads, clock.now());
+    start_job(store, executions, clock, project, spec, naming).await
 }
 
 fn specify(
-    project: Project,
+    project: &Project,
     request: JobRequest,
-    provider: Option<ProviderUid>,
+    served_by: ServedBy,
     uploads: Option<UploadRun>,
     now: Timestamp,
 ) -> JobSpec {
-    let JobRequest { options, dry_run, .. } = request;
-    let wanted = if options.labels.is_empty() { project.labels } else { options.labels.clone() };
-    let mut prompts = project.label_prompts;
+    let JobRequest { mut options, dry_run, .. } = request;
+    if served_by.uid.is_none() {
+        options.model_type.get_or_insert(ModelType::DEFAULT);
+    }
+    let wanted = if options.labels.is_empty() { project.labels.clone() } else { options.labels.clone() };
+    let mut prompts = project.label_prompts.clone();
     prompts.retain(|label, _| wanted.contains(label));
     JobSpec {
         uid: JobUid::at(now),
         organization: project.organization,
         project: project.uid,
-        provider,
+        provider: served_by.uid,
+        served_by: Some(served_by),
         options,
         wanted,
         prompts,
@@ -81,9 +86,10 @@ fn specify(
 /// # Errors
 /// `JobActive`; `StoreUnavailable`, `ExecutionsUnavailable`.
 pub async fn start_job(
-    store: &impl Jobs,
+    store: &(impl Jobs + Projects),
     executions: &impl Executions,
     clock: &impl Clock,
+    project: &Project,
     spec: JobSpec,
     naming: &Naming,
 ) -> Result<Job, Error> {
@@ -93,7 +99,7 @@ pub async fn start_job(
     };
     // A job without an execution must not hold its project until the watchdog ends it. If only the answer was lost, the
     // execution finds the job cancelled and ends.
-    if let Err(error) = executions.start(job.spec.uid).await {
+    if let Err(error) = begin(store, executions, project, &job.spec).await {
         warn!(job.uid = %job.spec.uid, causes = error.chain(), "execution of job not started");
         // No event: the client is answered an error, and has no job.
         store.cancel_job(&job, &[], clock.now()).await?;
@@ -101,6 +107,23 @@ pub async fn start_job(
     }
     info!(job.uid = %job.spec.uid, project.uid = %job.spec.project, trigger = ?job.spec.trigger(), "job created");
     Ok(job)
+}
+
+/// Notes what serves the project, if that has changed, and starts the execution. In this order: no job runs on a provider that the
+/// choice of the next one does not know of. A dry run changes nothing but the job (I8), and a default provider needs no note.
+async fn begin(
+    store: &impl Projects,
+    executions: &impl Executions,
+    project: &Project,
+    spec: &JobSpec,
+) -> Result<(), Error> {
+    let provider = spec.served_by.as_ref().and_then(ServedBy::provider_name);
+    let is_known = |last: &ProviderName| provider.as_ref().is_some_and(|provider| provider.uid == last.uid);
+    let is_noted = project.last_provider.as_ref().map_or(provider.is_none(), is_known);
+    if !(spec.dry_run || is_noted || project.default_provider.is_some()) {
+        store.note_provider(project.organization, project.uid, provider.as_ref()).await?;
+    }
+    executions.start(spec.uid).await
 }
 
 /// The stored job: created now, or by an earlier attempt of the same request. A job that ended before it was planned was never
@@ -158,8 +181,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::id::OrganizationUid;
-    use crate::ports::Projects;
+    use crate::domain::id::{OrganizationUid, ProviderUid};
+    use crate::domain::provider::InferenceProvider;
     use crate::testing::{Fault, MemoryExecutions, MemoryTenants, StoppedClock, a_job};
 
     /// Starts executions, some calls of which fail.
@@ -193,6 +216,18 @@ mod tests {
         Project::read(br#"{"name": "Cats"}"#, OrganizationUid::named("acme"), now).unwrap()
     }
 
+    fn a_provider() -> InferenceProvider {
+        let body =
+            br#"{"name": "p", "provider_type": "sagemaker", "config": {"endpoint_name": "e", "region": "us-east-1"}}"#;
+        let (organization, now) = (OrganizationUid::named("acme"), Timestamp::from_second(1_000).unwrap());
+        let (provider, _) = InferenceProvider::read(body, organization, now, |_| Err("no URL".into())).unwrap();
+        InferenceProvider { uid: ProviderUid::parse("0192b1c0-0000-7000-8000-00000000000c").unwrap(), ..provider }
+    }
+
+    fn endpoints() -> OwnEndpoints {
+        [(ModelType::Yolo, "own-yolo".to_owned())].into()
+    }
+
     fn a_request() -> JobRequest {
         JobRequest::read(br#"{"model_type": "yolo"}"#).unwrap()
     }
@@ -200,19 +235,22 @@ mod tests {
     /// A create whose answer was a server's error is made again under its idempotency key.
     #[tokio::test]
     async fn a_repeated_create_names_one_job_whatever_call_failed() {
-        for answer_lost in [false, true] {
+        for (answer_lost, has_provider) in [(false, false), (true, false), (false, true), (true, true)] {
             for call in 1.. {
                 let fault = Arc::new(Fault::at(call, answer_lost));
-                let project = a_project();
+                let (project, provider) = (a_project(), a_provider());
                 let store = MemoryTenants::default();
                 store.add_project(&project).await.unwrap();
+                if has_provider {
+                    store.add_provider(&provider).await.unwrap();
+                }
                 let store = store.failing(&fault);
                 let machine = Machine { fault: Arc::clone(&fault), started: Mutex::default() };
                 let clock = StoppedClock::at(1_000);
                 let naming = Naming::repeatable(Uuid::from_u128(7), "f".into());
                 let make = async || {
                     let cause = Cause::Call(&naming);
-                    create_job(&store, &machine, &clock, &[ModelType::Yolo], project.clone(), a_request(), cause).await
+                    create_job(&store, &machine, &clock, &endpoints(), &project, a_request(), cause).await
                 };
 
                 if make().await.is_ok() {
@@ -227,8 +265,57 @@ mod tests {
                 assert_eq!(active[0].spec.uid, job.spec.uid);
                 assert!(machine.started.lock().unwrap().contains(&job.spec.uid));
                 assert_eq!(make().await.unwrap().spec.uid, job.spec.uid, "and again");
+                let last = store.project(project.organization, project.uid).await.unwrap().last_provider;
+                assert_eq!(last, has_provider.then(|| provider.named()), "call {call}, lost {answer_lost}");
             }
         }
+    }
+
+    /// What a job was created with, and the provider that its project is known to rely on after it.
+    async fn created(project: &Project, body: &str) -> (JobSpec, Option<ProviderName>) {
+        let store = MemoryTenants::default();
+        store.add_project(project).await.unwrap();
+        store.add_provider(&a_provider()).await.unwrap();
+        let (executions, clock, naming) = (MemoryExecutions::default(), StoppedClock::at(1_000), Naming::default());
+        let (request, cause) = (JobRequest::read(body.as_bytes()).unwrap(), Cause::Call(&naming));
+
+        let job = create_job(&store, &executions, &clock, &endpoints(), project, request, cause).await.unwrap();
+
+        (job.spec, store.project(project.organization, project.uid).await.unwrap().last_provider)
+    }
+
+    #[tokio::test]
+    async fn a_job_says_what_serves_it_and_its_project_knows_the_provider_of_the_last_one() {
+        let (spec, last) = created(&a_project(), "{}").await;
+
+        let provider = a_provider();
+        assert_eq!((spec.provider, spec.served_by), (Some(provider.uid), Some(ServedBy::provider(&provider))));
+        assert_eq!(spec.options.model_type, None, "none was asked for");
+        assert_eq!(last, Some(provider.named()));
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_and_a_project_with_a_default_provider_note_none() {
+        let with_default = Project { default_provider: Some(a_provider().named()), ..a_project() };
+        for (project, body) in [(&a_project(), r#"{"dry_run": true}"#), (&with_default, "{}")] {
+            assert_eq!(created(project, body).await.1, None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_on_the_deployments_endpoint_has_a_model_type_and_forgets_the_last_provider() {
+        let (store, executions, clock) =
+            (MemoryTenants::default(), MemoryExecutions::default(), StoppedClock::at(1_000));
+        let project = Project { last_provider: Some(a_provider().named()), ..a_project() };
+        store.add_project(&project).await.unwrap();
+        let request = JobRequest::read(b"{}").unwrap();
+        let spec = specify(&project, request, ServedBy::own_endpoint("own-yolo"), None, clock.now());
+        assert_eq!((spec.provider, spec.options.model_type), (None, Some(ModelType::Yolo)));
+
+        start_job(&store, &executions, &clock, &project, spec, &Naming::default()).await.unwrap();
+
+        let after = store.project(project.organization, project.uid).await.unwrap();
+        assert_eq!(after, Project { last_provider: None, ..project });
     }
 
     /// Hole 12 (decision 0027): a client that was refused has no job, and its project is free.
@@ -239,13 +326,13 @@ mod tests {
             let (executions, clock) = (MemoryExecutions::default(), StoppedClock::at(1_000));
             let spec = a_job().spec;
 
-            let refused = start_job(&store, &executions, &clock, spec.clone(), &Naming::default()).await;
+            let refused = start_job(&store, &executions, &clock, &a_project(), spec.clone(), &Naming::default()).await;
 
             assert!(matches!(refused, Err(Error::StoreUnavailable(_))), "{refused:?}");
             assert!(!store.has_active_job(), "answer lost: {answer_lost}");
             assert!(!executions.is_running(spec.uid).await.unwrap());
             let next = JobSpec { uid: JobUid::at(clock.now()), ..spec };
-            assert!(start_job(&store, &executions, &clock, next, &Naming::default()).await.is_ok());
+            assert!(start_job(&store, &executions, &clock, &a_project(), next, &Naming::default()).await.is_ok());
         }
     }
 
@@ -254,11 +341,12 @@ mod tests {
         let (store, executions, clock) =
             (MemoryTenants::default(), MemoryExecutions::default(), StoppedClock::at(1_000));
         let spec = a_job().spec;
-        let first = start_job(&store, &executions, &clock, spec.clone(), &Naming::default()).await.unwrap().spec.uid;
+        let (project, naming) = (a_project(), Naming::default());
+        let first = start_job(&store, &executions, &clock, &project, spec.clone(), &naming).await.unwrap().spec.uid;
 
         let second = JobSpec { uid: JobUid::at(clock.now()), ..spec };
         assert!(
-            matches!(start_job(&store, &executions, &clock, second, &Naming::default()).await, Err(Error::JobActive(uid)) if uid == first)
+            matches!(start_job(&store, &executions, &clock, &project, second, &naming).await, Err(Error::JobActive(uid)) if uid == first)
         );
 
         assert_eq!(store.active_jobs().await.unwrap(), [first]);

@@ -1,6 +1,6 @@
 //! Jobs: their rows, and the moves between statuses as conditional writes.
 
-use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::Store;
@@ -229,12 +229,12 @@ impl Store {
 
     /// Frees a project. A lock that is gone is fine; that of another job makes DynamoDB refuse the transaction.
     fn unlock(&self, project: ProjectUid, job: JobUid) -> Result<TransactWriteItem, Error> {
-        let delete = Delete::builder()
+        let unlocked = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(Key::lock(project).into()))
             .condition_expression("attribute_not_exists(pk) OR job = :job")
             .expression_attribute_values(":job", text(job.to_string()));
-        Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
+        delete(unlocked)
     }
 
     /// Records deliveries, in the transaction of the change that causes them (I6).
@@ -249,6 +249,10 @@ impl Store {
 
 pub(super) fn put(put: PutBuilder) -> Result<TransactWriteItem, Error> {
     Ok(TransactWriteItem::builder().put(put.build().map_err(Error::internal)?).build())
+}
+
+pub(super) fn delete(delete: DeleteBuilder) -> Result<TransactWriteItem, Error> {
+    Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
 }
 
 pub(super) fn update(update: UpdateBuilder) -> Result<TransactWriteItem, Error> {

@@ -213,7 +213,7 @@ impl ItemRow {
             listing_sk: keys::project_position(item.project, item.created_at, uid),
             unlabeled_pk: Some(unlabeled_pk),
             unlabeled_sk: Some(unlabeled_sk),
-            generation: 0,
+            generation: item.generation,
             result: None,
         })
     }
@@ -232,6 +232,7 @@ impl ItemRow {
             key: self.key,
             file: self.file,
             created_at: Timestamp::from_microsecond(self.created_at_us).map_err(Error::internal)?,
+            generation: self.generation,
             result,
         };
         Ok((item, bytes.unwrap_or_default()))

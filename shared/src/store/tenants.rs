@@ -14,7 +14,7 @@ use crate::domain::access::organization::Organization;
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::AssetType;
 use crate::domain::project::{Project, ProjectChange};
-use crate::domain::provider::InferenceProvider;
+use crate::domain::provider::{InferenceProvider, ProviderName};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Organizations, Page, Projects, Providers, Slice};
 
@@ -89,6 +89,9 @@ impl Projects for Store {
             Some(None) => remove.extend(UPLOADS.into_iter().chain([ACTIVE.pk, ACTIVE.sk])),
             None => {}
         }
+        if change.default_provider == Some(None) {
+            remove.extend(["default_provider", "last_provider"]); // the project relies on no provider
+        }
         let expression = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
         let request = request.update_expression(expression).return_values(ReturnValue::AllNew);
         let answer = request.send().await.map_err(missing)?;
@@ -96,6 +99,23 @@ impl Projects for Store {
             self.own(organization, uid).await?; // the project may be older than the owner rows
         }
         read(answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown"))?)
+    }
+
+    async fn note_provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        provider: Option<&ProviderName>,
+    ) -> Result<(), Error> {
+        // `updated_at` stays: no person has changed the project.
+        let mut request = self.update_there(Key::project(organization, uid));
+        request = match provider {
+            Some(provider) => request
+                .update_expression("SET last_provider = :provider")
+                .expression_attribute_values(":provider", attribute(provider)?),
+            None => request.update_expression("REMOVE last_provider"),
+        };
+        is_done(request.send().await).map(|_noted| ())
     }
 
     async fn count_items(
@@ -151,6 +171,7 @@ fn changed_fields(change: &ProjectChange) -> Result<Vec<(&'static str, Attribute
         ("labels", change.labels.as_ref().map(attribute)),
         ("label_prompts", change.label_prompts.as_ref().map(attribute)),
         ("status", change.status.as_ref().map(attribute)),
+        ("default_provider", change.default_provider.as_ref().and_then(Option::as_ref).map(attribute)),
     ];
     fields.into_iter().filter_map(|(name, value)| Some(value?.map(|value| (name, value)))).collect()
 }

@@ -423,6 +423,7 @@ pub fn a_job() -> Job {
         organization: OrganizationUid::named("acme"),
         project: ProjectUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap(),
         provider: None,
+        served_by: None,
         options: JobOptions { model_type: Some(ModelType::Yolo), ..JobOptions::default() },
         wanted: Vec::new(),
         prompts: Default::default(),

@@ -6,7 +6,7 @@ use crate::domain::access::organization::Organization;
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::item::{Asset, AssetType, Item};
 use crate::domain::project::{Project, ProjectChange};
-use crate::domain::provider::InferenceProvider;
+use crate::domain::provider::{InferenceProvider, ProviderName};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Items, Organizations, Page, Projects, Providers, Slice, UnlabeledQuery};
 use crate::testing::uploads::Uploaded;
@@ -25,7 +25,7 @@ pub struct MemoryTenants {
 }
 
 impl MemoryTenants {
-    /// One of the calls fails that are about items, uploads or jobs, or that add a project or a provider.
+    /// One of the calls fails that are about items, uploads or jobs, that add a project or a provider, or that note what served a job.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
         Self { jobs: self.jobs.clone().failing(fault), fault: Arc::clone(fault), ..self }
@@ -90,6 +90,18 @@ impl Projects for MemoryTenants {
         self.with_project(organization, uid, |project| {
             *project = change.clone().applied_to(project.clone(), now);
             project.clone()
+        })
+    }
+
+    async fn note_provider(
+        &self,
+        organization: OrganizationUid,
+        uid: ProjectUid,
+        provider: Option<&ProviderName>,
+    ) -> Result<(), Error> {
+        self.fault.around(|| {
+            let noted = self.with_project(organization, uid, |project| project.last_provider = provider.cloned());
+            noted.or(Ok(()))
         })
     }
 

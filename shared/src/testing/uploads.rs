@@ -88,7 +88,10 @@ impl MemoryTenants {
     /// Gives an item a result.
     pub fn label(&self, uid: ItemUid, result: LabelResult) {
         let mut items = lock(&self.items);
-        items.iter_mut().filter(|item| item.asset.uid == uid).for_each(|item| item.result = Some(result.clone()));
+        items.iter_mut().filter(|item| item.asset.uid == uid).for_each(|item| {
+            item.generation = result.generation;
+            item.result = Some(result.clone());
+        });
     }
 
     /// Notes of rejected uploads.

@@ -310,6 +310,8 @@ fn a_stored_project(n: u8) -> Project {
         status: ProjectStatus::PendingApproval,
         labels: vec!["car".into(), "vélo".into()],
         label_prompts: [("car".to_owned(), "a car on a street".to_owned())].into(),
+        default_provider: None,
+        last_provider: None,
         auto_label_on_upload: (n == 2).then_some(setting),
         auto_label_pause: None,
         image_count: 0,

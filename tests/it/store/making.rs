@@ -51,6 +51,7 @@ pub(crate) fn a_spec(project: ProjectUid, second: i64) -> JobSpec {
         organization: acme(),
         project,
         provider: None,
+        served_by: None,
         options: JobOptions { model_type: Some(ModelType::Yolo), labels: vec!["car".into()], ..JobOptions::default() },
         wanted: vec!["car".into()],
         prompts: Default::default(),
@@ -66,7 +67,7 @@ pub(crate) fn a_plan(job: JobUid, manifest: &str) -> Plan {
     let manifest = manifest.to_owned();
     let batch =
         Batch { job, batch: 0, manifest, offset: 0, length: 10, items: 4, chunk_items: 2, slots: 4, workers: 1 };
-    Plan { job, workers: 1, batches: vec![batch], truncated: false }
+    Plan { job, workers: 1, batches: vec![batch], truncated: false, note: None }
 }
 
 /// A job in the table, still pending.
@@ -110,7 +111,7 @@ pub(crate) fn some_items(project: ProjectUid, count: usize) -> Vec<Item> {
         let (uid, origin) = (ItemUid::of(project, &key), SizeOrigin::default());
         let asset = Asset { uid, kind: AssetType::Image, size, origin, source, changes: 0 };
         let created_at = at(0) + std::time::Duration::from_micros(n as u64);
-        Item { organization: acme(), project, key, asset, file: None, created_at, result: None }
+        Item { organization: acme(), project, key, asset, file: None, created_at, generation: 0, result: None }
     };
     (0..count).map(item).collect()
 }

@@ -30,6 +30,14 @@ on_both!(
     a_job_drafts_a_rejected_item_again_under_another_uid,
     a_verdict_on_an_earlier_result_does_not_touch_the_next,
     a_job_skips_an_accepted_item,
+    an_accepted_result_may_be_reopened,
+    a_rejected_result_comes_back_to_its_item,
+    a_rejected_result_does_not_come_back_over_another_one,
+    of_two_reopenings_of_one_reading_one_counts,
+    a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was,
+    a_result_by_hand_takes_its_item_from_the_jobs,
+    of_a_job_and_a_person_at_once_the_first_wins,
+    a_result_by_hand_has_no_uid_of_an_earlier_result,
 );
 
 /// A project of `count` items of which the second has a draft, as it is now.
@@ -265,6 +273,152 @@ async fn a_job_skips_an_accepted_item(store: Store) {
 
     assert_eq!(receipt.tally().skipped, 1);
     assert_eq!(read(&store, drafted.asset.uid, 1).await, accepted);
+}
+
+async fn an_accepted_result_may_be_reopened(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Accept, 20).await);
+    let accepted = read(&store, item, 1).await.unwrap();
+
+    assert!(review(&store, &accepted, Verdict::Reopen, 21).await);
+    assert!(!review(&store, &accepted, Verdict::Reopen, 22).await);
+
+    let reopened = read(&store, item, 1).await.unwrap();
+    assert_eq!(reopened.result, Some(judged(&accepted, Verdict::Reopen, 21)));
+    assert_eq!(waiting(&store, project).await.len(), 1, "a draft is a result");
+    assert!(review(&store, &reopened, Verdict::Accept, 23).await);
+}
+
+async fn a_rejected_result_comes_back_to_its_item(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    let mut before = drafted;
+    for round in 0..2 {
+        assert!(review(&store, &before, Verdict::Reject, 20).await);
+        let rejected = read(&store, item, 1).await.unwrap();
+        assert_eq!(waiting(&store, project).await.len(), 2);
+
+        assert!(review(&store, &rejected, Verdict::Reopen, 21).await);
+
+        let reopened = Item { result: Some(judged(&rejected, Verdict::Reopen, 21)), ..rejected.clone() };
+        assert_eq!(store.items(&[item]).await.unwrap(), [reopened.clone()]);
+        assert_eq!(read(&store, item, 1).await, Some(reopened.clone()));
+        assert_eq!(reopened.result.as_ref().unwrap().revision, 2 * (round + 1));
+        assert_eq!(waiting(&store, project).await.len(), 1);
+        assert!(!review(&store, &rejected, Verdict::Reopen, 22).await, "it is back already");
+        before = reopened;
+    }
+}
+
+/// I3.
+async fn a_rejected_result_does_not_come_back_over_another_one(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+    let rejected = read(&store, item, 1).await.unwrap();
+    draft(&store, project, item, 30).await;
+    let next = read(&store, item, 2).await.unwrap();
+
+    assert!(!review(&store, &rejected, Verdict::Reopen, 40).await);
+    assert_eq!(store.items(&[item]).await.unwrap(), [next.clone()]);
+    assert!(review(&store, &next, Verdict::Reject, 41).await);
+    assert!(!review(&store, &rejected, Verdict::Reopen, 42).await, "the item has no result, and has had another one");
+    assert_eq!(read(&store, item, 1).await.map(|found| found.result), Some(rejected.result));
+}
+
+async fn of_two_reopenings_of_one_reading_one_counts(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+    let rejected = read(&store, item, 1).await.unwrap();
+
+    let (one, other) =
+        tokio::join!(review(&store, &rejected, Verdict::Reopen, 21), review(&store, &rejected, Verdict::Reopen, 22));
+    assert!(one != other);
+
+    // Reopened and rejected again, it is not as it was read.
+    let reopened = read(&store, item, 1).await.unwrap();
+    assert!(review(&store, &reopened, Verdict::Reject, 23).await);
+    assert!(!review(&store, &rejected, Verdict::Reopen, 24).await);
+    assert_eq!(read(&store, item, 1).await.unwrap().result.unwrap().revision, 3);
+    assert_eq!(waiting(&store, project).await.len(), 2);
+}
+
+/// I12.
+async fn a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)]), 20).await);
+    assert!(review(&store, &read(&store, item, 1).await.unwrap(), Verdict::Reopen, 21).await);
+    let reopened = read(&store, item, 1).await;
+
+    assert!(!store.discard_draft(&drafted).await.unwrap());
+
+    assert_eq!(read(&store, item, 1).await, reopened);
+}
+
+fn by_hand(item: &Item, annotations: Vec<Prediction>) -> LabelResult {
+    item.labeled_by_hand(annotations, "ann", at(20)).unwrap().unwrap()
+}
+
+/// A project with an item that has no result.
+async fn an_unlabeled_item(store: &Store) -> (ProjectUid, Item) {
+    let project = a_project();
+    let item = unlabeled(store, project, 1).await[0];
+    (project, store.items(&[item]).await.unwrap().remove(0))
+}
+
+/// I3.
+async fn a_result_by_hand_takes_its_item_from_the_jobs(store: Store) {
+    let (project, item) = an_unlabeled_item(&store).await;
+    let uid = item.asset.uid;
+    let given = by_hand(&item, vec![a_car(1.0)]);
+    let listener = Webhook { events: vec!["result.accepted".into()], ..a_webhook(acme(), 1) };
+    let deliveries = Event::of_review(&item, &given).unwrap().deliveries(&[listener], at(20));
+
+    assert!(store.label(&item, &given, &deliveries).await.unwrap());
+
+    let labeled = Item { generation: 1, result: Some(given.clone()), ..item.clone() };
+    assert_eq!(store.items(&[uid]).await.unwrap(), [labeled.clone()]);
+    assert_eq!(store.result(given.uid(uid)).await.unwrap(), Some(labeled.clone()));
+    assert_eq!((waiting(&store, project).await, outbox(&store).await.len()), (vec![], 1));
+    let Commit::Done(receipt) = draft(&store, project, uid, 30).await else { panic!("not committed") };
+    assert_eq!(receipt.tally().skipped, 1);
+    // A review of it is one like any other, and its item is unlabeled after its end.
+    assert!(review(&store, &labeled, Verdict::Correct(vec![]), 40).await);
+    let corrected = read(&store, uid, 1).await.unwrap();
+    assert!(review(&store, &corrected, Verdict::Reject, 41).await);
+    assert_eq!(waiting(&store, project).await, [uid]);
+}
+
+/// I3.
+async fn of_a_job_and_a_person_at_once_the_first_wins(store: Store) {
+    let (project, item) = an_unlabeled_item(&store).await;
+    let given = by_hand(&item, vec![]);
+
+    let (person, other) = tokio::join!(store.label(&item, &given, &[]), store.label(&item, &given, &[]));
+    assert_eq!(u8::from(person.unwrap()) + u8::from(other.unwrap()), 1);
+
+    let late = store.items(&unlabeled(&store, project, 2).await).await.unwrap().remove(1);
+    draft(&store, project, late.asset.uid, 30).await;
+    let drafted = store.items(&[late.asset.uid]).await.unwrap();
+    assert!(!store.label(&late, &by_hand(&late, vec![]), &[]).await.unwrap());
+    assert_eq!(store.items(&[late.asset.uid]).await.unwrap(), drafted);
+}
+
+async fn a_result_by_hand_has_no_uid_of_an_earlier_result(store: Store) {
+    let (project, item) = an_unlabeled_item(&store).await;
+    let uid = item.asset.uid;
+    draft(&store, project, uid, 0).await;
+    assert!(review(&store, &read(&store, uid, 1).await.unwrap(), Verdict::Reject, 10).await);
+
+    assert!(!store.label(&item, &by_hand(&item, vec![]), &[]).await.unwrap(), "a draft came and went since");
+    let now = store.items(&[uid]).await.unwrap().remove(0);
+    assert!(store.label(&now, &by_hand(&now, vec![]), &[]).await.unwrap());
+
+    assert_eq!(read(&store, uid, 1).await.unwrap().result.unwrap().status, ResultStatus::Rejected);
+    assert_eq!(read(&store, uid, 2).await.unwrap().result.unwrap().source, ResultSource::Human);
 }
 
 /// The draft of an item goes as each writer takes it, in turn: rejected, discarded, withdrawn with its file.

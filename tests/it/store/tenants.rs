@@ -5,10 +5,10 @@ use shared::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use shared::domain::item::AssetType;
 use shared::domain::prediction::turn::Exif;
 use shared::domain::project::{Project, ProjectChange, ProjectStatus};
-use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::{
     AuthType, Connection, Coordinates, Http, Reading, RequestFormat, ResponseFormat, SageMaker,
 };
+use shared::domain::provider::{InferenceProvider, ProviderName};
 use shared::ports::{KeyRing, Keys, Organizations, Projects, Providers};
 use shared::store::Store;
 
@@ -22,6 +22,7 @@ on_both!(
     an_organization_is_stored_once,
     projects_are_their_tenants_own,
     a_change_of_a_project_leaves_the_rest_as_it_is,
+    the_provider_of_a_projects_last_job_is_noted_until_the_choice_is_free,
     a_project_that_is_not_there_is_neither_changed_nor_counted,
     items_are_counted_by_their_type,
     lists_of_projects_and_providers_lose_none_and_repeat_none,
@@ -102,6 +103,8 @@ fn project(organization: OrganizationUid, second: i64) -> Project {
         status: ProjectStatus::PendingApproval,
         labels: vec!["car".into(), "tree".into()],
         label_prompts: [("car".to_owned(), "a car on a street".to_owned())].into(),
+        default_provider: None,
+        last_provider: None,
         auto_label_on_upload: None,
         auto_label_pause: None,
         image_count: 0,
@@ -142,6 +145,7 @@ async fn projects_are_their_tenants_own(store: Store) {
 async fn a_change_of_a_project_leaves_the_rest_as_it_is(store: Store) {
     let before = project(acme(), 0);
     store.add_project(&before).await.unwrap();
+    let street = ProviderName { uid: ProviderUid::at(at(0)), name: "Street model".into() };
     let changes = [
         ProjectChange { name: Some("Avenue".into()), ..ProjectChange::default() },
         ProjectChange { labels: Some(vec!["bus".into()]), ..ProjectChange::default() },
@@ -152,6 +156,8 @@ async fn a_change_of_a_project_leaves_the_rest_as_it_is(store: Store) {
         ProjectChange { label_prompts: Some(Default::default()), ..ProjectChange::default() },
         ProjectChange { labels: Some(Vec::new()), ..ProjectChange::default() },
         ProjectChange { status: Some(ProjectStatus::Paused), ..ProjectChange::default() },
+        ProjectChange { default_provider: Some(Some(street)), ..ProjectChange::default() },
+        ProjectChange { default_provider: Some(None), ..ProjectChange::default() },
         ProjectChange::default(),
     ];
 
@@ -163,6 +169,28 @@ async fn a_change_of_a_project_leaves_the_rest_as_it_is(store: Store) {
         assert_eq!(after, expected);
         assert_eq!(store.project(acme(), expected.uid).await.unwrap(), expected);
     }
+}
+
+async fn the_provider_of_a_projects_last_job_is_noted_until_the_choice_is_free(store: Store) {
+    let before = project(acme(), 0);
+    store.add_project(&before).await.unwrap();
+    let street = ProviderName { uid: ProviderUid::at(at(0)), name: "Street model".into() };
+    let noted = async || store.project(acme(), before.uid).await.unwrap();
+
+    store.note_provider(acme(), before.uid, Some(&street)).await.unwrap();
+    assert_eq!(noted().await, Project { last_provider: Some(street.clone()), ..before.clone() });
+    store.note_provider(acme(), before.uid, None).await.unwrap();
+    assert_eq!(noted().await, before);
+
+    store.note_provider(acme(), before.uid, Some(&street)).await.unwrap();
+    let name = ProjectChange { name: Some("Alley".into()), ..ProjectChange::default() };
+    let free = ProjectChange { default_provider: Some(None), ..ProjectChange::default() };
+    for (change, expected) in [(name, Some(&street)), (free, None)] {
+        store.change_project(acme(), before.uid, &change, at(1)).await.unwrap();
+        assert_eq!(noted().await.last_provider.as_ref(), expected);
+    }
+    store.note_provider(other(), before.uid, Some(&street)).await.unwrap();
+    assert!(matches!(store.project(other(), before.uid).await, Err(Error::NotFound)), "a note does not make a project");
 }
 
 /// I10: and a change does not make a project.

@@ -49,6 +49,7 @@ fn no_condition_can_be_left_out() {
     let cases = [
         (DOUBLE, Guards { receipt: false, ..Guards::ALL }, "I2 counters are true"),
         (CREATES, Guards { unlabeled: false, ..Guards::ALL }, "I3 never over a person's work"),
+        (CREATES, Guards { unlabeled_by_hand: false, ..Guards::ALL }, "I1 one outcome, one draft"),
         (CREATES, Guards { lock: false, ..Guards::ALL }, "I4 one active job"),
         (CREATES, Guards { outbox: false, ..Guards::ALL }, "I6 every finished job has its event delivered"),
         (CREATES, Guards { status_as_read: false, ..Guards::ALL }, "I5 an end is final"),

@@ -1,22 +1,23 @@
 use axum::Json;
 use axum::extract::State;
-use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
 use shared::domain::webhook::{Delivery, Event};
+use shared::domain::{Error, limits};
 use shared::http::{Answer, Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Items, Page, Projects, Results};
 use shared::services::outbox;
 
+use super::WRITE;
 use super::view::{Correction, ResultView};
 use crate::items::own_items;
-use crate::projects::{READ, WRITE};
+use crate::projects::READ;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// Tries to write over what was read. Two reviews of one result at once are rare, three very rare.
-const TRIES: usize = 2;
+pub(super) const TRIES: usize = 2;
 
 /// List a project's results. Rejected ones are in no list: each is found by its uid.
 #[utoipa::path(
@@ -102,7 +103,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
-    Body(body): Body,
+    Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<ResultView, Error> {
     let correction = |item: &Item| Correction::read(&body, item.asset.bounds());
     let verdict = |item: &Item| correction(item).map(|correction| Verdict::Correct(correction.annotations));
@@ -149,6 +150,28 @@ pub(crate) async fn reject<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await
 }
 
+/// Reopen an accepted or rejected result: it is a draft again, with the annotations that it has, and its task is pending. A
+/// rejected one comes back under the same uid, unless its item has had another result since. Sends no event; a repeated call
+/// changes nothing.
+#[utoipa::path(
+    post, path = "/results/{uid}/reopen/", tag = "results",
+    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    responses(
+        (status = 200, description = "The draft.", body = ResultView,
+            headers(("ETag" = String, description = "Names this version of it."))),
+        (status = 409, description = "`result_superseded`: its item has had another result since, `result_uid`.", body = Problem),
+        (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
+    ),
+)]
+pub(crate) async fn reopen<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    if_match: IfMatch,
+) -> Result<ResultView, Error> {
+    api.review(&caller, &uid, &if_match, Item::reopening).await
+}
+
 impl<P: CatalogPorts> CatalogApi<P> {
     /// The item with the result of this uid, and all of its annotations.
     ///
@@ -173,7 +196,10 @@ impl<P: CatalogPorts> CatalogApi<P> {
             let before = item.result.as_ref().ok_or(Error::NotFound)?;
             if_match.check(before.revision)?;
             let now = self.clock.now();
-            let reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
+            let mut reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
+            if let Some(changed) = reviewed.take_if(|reviewed| reviewed.annotations != before.annotations) {
+                reviewed = Some(whole::kept(&self.objects, item.asset.uid, changed).await?);
+            }
             let written = match &reviewed {
                 Some(reviewed) => {
                     let event = Event::of_review(&item, reviewed);

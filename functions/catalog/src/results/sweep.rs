@@ -20,8 +20,8 @@ use shared::http::{Answer, Body, Caller, Cursor, Path};
 use shared::ports::{Clock, Page, Projects, Results, Slice};
 use shared::services::outbox;
 
+use super::WRITE;
 use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts};
-use crate::projects::WRITE;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun

@@ -13,7 +13,7 @@ use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Clock, Objects, Page, Results, Slice, Webhooks};
+use shared::ports::{Clock, Items, Objects, Page, Results, Slice, Webhooks};
 use shared::testing::{
     MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item,
 };
@@ -27,6 +27,8 @@ pub(crate) struct Contended {
     items: Mutex<Vec<Item>>,
     others: Mutex<Vec<ResultStatus>>,
     webhooks: MemoryWebhooks,
+    /// Has the items that are labeled by hand.
+    unlabeled: MemoryTenants,
 }
 
 impl Contended {
@@ -81,6 +83,20 @@ impl Results for Contended {
         }
         Ok(unchanged)
     }
+
+    async fn label(&self, of: &Item, given: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
+        let uid = of.asset.uid;
+        if let Some(status) = self.others.lock().unwrap().pop() {
+            let of_job = a_draft(0, 0.9).result.unwrap();
+            self.unlabeled.label(uid, LabelResult { status, generation: of.generation + 1, ..of_job });
+        }
+        let as_read = self.unlabeled.items(&[uid]).await?.first().is_some_and(|now| now == of);
+        if as_read {
+            self.unlabeled.label(uid, given.clone());
+            deliveries.iter().for_each(|delivery| self.webhooks.put(delivery.clone()));
+        }
+        Ok(as_read)
+    }
 }
 
 /// Time passes at each reading of the clock: 0.1 seconds, or the given duration.
@@ -133,6 +149,7 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         asset: an_item(n),
         file: None,
         created_at: Timestamp::UNIX_EPOCH,
+        generation: 1,
         result: Some(result),
     }
 }
@@ -142,9 +159,11 @@ fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
     let events = vec!["result.accepted".into(), "result.rejected".into()];
     let webhooks = MemoryWebhooks::with(Webhook { events, ..a_webhook() });
     let items = (0..drafts).map(|n| a_draft(n, 0.9)).collect();
+    let store = MemoryTenants::default();
     CatalogApi {
-        store: MemoryTenants::default(),
+        store: store.clone(),
         results: Contended {
+            unlabeled: store,
             items: Mutex::new(items),
             others: Mutex::new(others.to_vec()),
             webhooks: webhooks.clone(),
@@ -219,6 +238,52 @@ async fn a_correction_replaces_annotations_that_no_row_holds() {
     assert_eq!(review.results.items.lock().unwrap()[0].result.as_ref().unwrap().elsewhere, None);
 }
 
+/// So many annotations that no row holds them.
+fn many_cats(count: usize) -> Value {
+    let box_of = |n| json!({"x": n % 60, "y": 1.5, "width": 1.25, "height": 1.0});
+    let cat = |n| json!({"type": "bounding_box", "label": "cat", "confidence": 0.5, "coordinates": box_of(n)});
+    json!({"annotations": (0..count).map(cat).collect::<Vec<Value>>()})
+}
+
+#[tokio::test]
+async fn a_correction_and_a_result_by_hand_may_be_as_large_as_a_draft() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    let (by_hand, call, labeled) = an_unlabeled_item(&[]).await;
+    for count in [500, 10_000] {
+        let (status, result) = api.call(&format!("PATCH {path}"), many_cats(count)).await;
+
+        assert_eq!((status, result["annotations"].as_array().unwrap().len()), (200, count));
+        let stored = review.results.items.lock().unwrap()[0].result.clone().unwrap();
+        let blob = stored.elsewhere.unwrap();
+        let bytes = review.objects.get_range(&blob.key, blob.offset, blob.length).await.unwrap();
+        assert_eq!(json!(blob.read(&bytes).unwrap()), result["annotations"]);
+        assert!(blob.key.starts_with(&format!("corrections/{}/", a_draft(0, 0.9).asset.uid)), "{}", blob.key);
+        // What GET shows is a body for PATCH, and changes nothing.
+        let (_, shown) = api.call(&format!("GET {path}"), Value::Null).await;
+        let body = json!({"annotations": shown["annotations"]});
+        assert_eq!(api.call(&format!("PATCH {path}"), body).await, (200, shown));
+    }
+    for _ in 0..2 {
+        let (status, result) = by_hand.call(&call, many_cats(10_000)).await;
+        assert_eq!((status, result["annotations"].as_array().unwrap().len()), (201, 10_000));
+    }
+    let item = labeled.store.items(&[a_draft(0, 0.9).asset.uid]).await.unwrap().remove(0);
+    assert!(item.result.unwrap().elsewhere.is_some());
+}
+
+#[tokio::test]
+async fn annotations_that_no_answer_could_show_are_refused() {
+    let (api, path) = an_api(&[]);
+    let point = |n: u32| json!([f64::from(n % 600) + 0.125, f64::from(n % 400) + 0.375]);
+    let points: Vec<Value> = (0..220_000).map(point).collect();
+    let polygon = json!({"type": "polyline", "label": "cat", "points": points});
+
+    let (status, problem) = api.call(&format!("PATCH {path}"), json!({"annotations": [polygon]})).await;
+
+    assert_eq!((status, &problem["code"]), (400, &json!("validation_error")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("annotations: Are too large to be stored: "));
+}
+
 #[tokio::test]
 async fn a_review_of_many_drafts_reads_annotations_that_no_row_holds() {
     for (filter, matches) in [
@@ -229,6 +294,22 @@ async fn a_review_of_many_drafts_reads_annotations_that_no_row_holds() {
     ] {
         let (review, _) = a_large_review().await;
         assert_eq!(swept(&review, Decision::Accept, filter.clone()).await, (matches, 1, 1), "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_result_says_its_revision_and_how_sure_its_annotations_are() {
+    let (api, path) = an_api(&[]);
+    let cat = |confidence: f64| json!({"type": "classification", "label": "cat", "confidence": confidence});
+    for (annotations, revision, least, greatest) in [
+        (json!([cat(0.5), cat(0.75), cat(0.25)]), 1, json!(0.25), json!(0.75)),
+        (json!([]), 2, Value::Null, Value::Null),
+    ] {
+        let (_, result) = api.call(&format!("PATCH {path}"), json!({"annotations": annotations})).await;
+
+        assert_eq!(result["annotation_count"], json!(annotations.as_array().unwrap().len()));
+        assert_eq!(result["revision"], json!(revision));
+        assert_eq!((&result["min_confidence"], &result["max_confidence"]), (&least, &greatest));
     }
 }
 
@@ -268,6 +349,34 @@ async fn a_result_that_does_not_come_to_rest_is_a_lost_update() {
 
     assert_eq!((status, &problem["code"]), (412, &json!("precondition_failed")));
     assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["status"], json!("draft"));
+}
+
+#[tokio::test]
+async fn a_verdict_may_be_taken_back_without_an_event() {
+    for verdict in ["accept", "reject"] {
+        let (api, path, review) = an_api_and_its_state(&[]);
+        api.call(&format!("POST {path}{verdict}/"), Value::Null).await;
+        let events = sent(&review).await.len();
+
+        let (status, reopened) = api.call(&format!("POST {path}reopen/"), Value::Null).await;
+
+        assert_eq!((status, &reopened["status"], &reopened["revision"]), (200, &json!("draft"), &json!(2)));
+        assert_eq!(api.call(&format!("POST {path}reopen/"), Value::Null).await, (200, reopened));
+        assert_eq!(sent(&review).await.len(), events);
+        assert_eq!(api.call(&format!("POST {path}accept/"), Value::Null).await.1["status"], json!("accepted"));
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_result_stays_so_once_its_item_has_had_another() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    api.call(&format!("POST {path}reject/"), Value::Null).await;
+    review.results.items.lock().unwrap()[0].generation = 3;
+
+    let (status, problem) = api.call(&format!("POST {path}reopen/"), Value::Null).await;
+
+    assert_eq!((status, &problem["code"]), (409, &json!("result_superseded")));
+    assert_eq!(problem["result_uid"], json!(ResultUid::of(a_draft(0, 0.9).asset.uid, 3)));
 }
 
 /// Every delivery that was recorded, oldest first.
@@ -418,4 +527,67 @@ async fn a_cursor_carries_what_was_asked_and_serves_no_other_call() {
     for refused in [foreign, other, forged] {
         assert!(matches!(refused, Err(Error::InvalidCursor)), "{refused:?}");
     }
+}
+
+// Results by hand
+
+/// An API with an item that has no result, the path that labels it, and the state of the handlers.
+async fn an_unlabeled_item(others: &[ResultStatus]) -> (TestApi, String, Arc<TestReview>) {
+    let (api, _, review) = api_of(a_review(0, others));
+    let item = Item { generation: 6, result: None, ..a_draft(0, 0.9) };
+    review.store.add_items(std::slice::from_ref(&item)).await;
+    (api, format!("POST /items/{}/results/", item.asset.uid), review)
+}
+
+fn a_cat() -> Value {
+    json!({"annotations": [{"type": "classification", "label": "cat"}]})
+}
+
+#[tokio::test]
+async fn a_result_by_hand_is_accepted_and_sent_once() {
+    let (api, call, review) = an_unlabeled_item(&[]).await;
+
+    let (status, result) = api.call(&call, a_cat()).await;
+    let repeated = api.call(&call, a_cat()).await;
+
+    let uid = a_draft(0, 0.9).asset.uid;
+    assert_eq!((status, &result["status"], &result["source"]), (201, &json!("accepted"), &json!("human")));
+    assert_eq!((&result["created_by"], &result["reviewed_by"]), (&json!("test"), &json!("test")));
+    assert_eq!((&result["job"], &result["uid"]), (&Value::Null, &json!(ResultUid::of(uid, 7))));
+    assert_eq!(repeated, (201, result.clone()));
+    let deliveries = sent(&review).await;
+    assert_eq!(deliveries.len(), 1);
+    let payload = deliveries[0].payload();
+    assert_eq!((&payload["result_uid"], &payload["job_uid"]), (&result["uid"], &Value::Null));
+    assert_eq!((&payload["source"], &payload["corrected"]), (&json!("human"), &json!(false)));
+}
+
+#[tokio::test]
+async fn an_item_that_is_labeled_meanwhile_says_what_to_call() {
+    for (status, sentence) in [
+        (ResultStatus::Draft, "Item already has a draft. Accept it by POST /results/"),
+        (ResultStatus::Accepted, "Item already has an accepted result. Correct it by PATCH /results/"),
+    ] {
+        let (api, call, review) = an_unlabeled_item(&[status]).await;
+
+        let (answered, problem) = api.call(&call, a_cat()).await;
+
+        assert_eq!((answered, &problem["code"]), (409, &json!("item_labeled")));
+        let item = a_draft(0, 0.9).asset.uid;
+        assert_eq!(problem["result_uid"], json!(ResultUid::of(item, 7)));
+        assert!(problem["detail"].as_str().unwrap().starts_with(sentence), "{problem}");
+        let there = review.store.items(&[item]).await.unwrap().remove(0).result.unwrap();
+        assert_eq!((there.status, there.source), (status, ResultSource::AutoLabel));
+        assert!(sent(&review).await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_person_who_labels_otherwise_writes_over_nothing() {
+    let (api, call, _) = an_unlabeled_item(&[]).await;
+    assert_eq!(api.call(&call, a_cat()).await.0, 201);
+
+    assert_eq!(api.call(&call, json!({"annotations": []})).await.0, 409);
+    assert_eq!(api.call(&call, json!({"annotations": [{"type": "polygon"}]})).await.0, 400);
+    assert_eq!(api.call("POST /items/none/results/", a_cat()).await.0, 404);
 }

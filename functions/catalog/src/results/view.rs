@@ -41,16 +41,23 @@ pub(crate) struct ResultView {
     source: ResultSource,
     /// The bot user, or a person.
     created_by: String,
-    /// Name of the API key that accepted, corrected or rejected it, last.
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
     #[schema(required)]
     reviewed_by: Option<String>,
     /// Each with its confidence.
     annotations: Vec<Prediction>,
+    /// The number of its changes; in quotes it is the `ETag`.
+    revision: u32,
+    /// How many annotations there are.
+    annotation_count: usize,
+    /// The least confidence of an annotation; `null`: there is none.
+    #[schema(required)]
+    min_confidence: Option<f64>,
+    /// The greatest one.
+    #[schema(required)]
+    max_confidence: Option<f64>,
     created_at: Timestamp,
     updated_at: Timestamp,
-    /// Goes into the `ETag`.
-    #[serde(skip)]
-    revision: u32,
 }
 
 impl ResultView {
@@ -58,6 +65,7 @@ impl ResultView {
     pub(crate) fn of(item: Item) -> Option<Self> {
         let result = item.result?;
         let lineage = result.lineage.as_ref();
+        let confidences = || result.annotations.iter().map(|annotation| annotation.confidence);
         Some(Self {
             uid: result.uid(item.asset.uid),
             project: item.project,
@@ -71,10 +79,13 @@ impl ResultView {
             source: result.source,
             created_by: result.created_by,
             reviewed_by: result.reviewed_by,
+            revision: result.revision,
+            annotation_count: result.annotations.len(),
+            min_confidence: confidences().reduce(f64::min),
+            max_confidence: confidences().reduce(f64::max),
             annotations: result.annotations,
             created_at: result.created_at,
             updated_at: result.updated_at,
-            revision: result.revision,
         })
     }
 }
@@ -96,7 +107,7 @@ pub(crate) struct Correction {
 impl Correction {
     /// Reads a request about an item of this size.
     pub(crate) fn read(body: &[u8], size: Option<Size>) -> Result<Self, Error> {
-        let mut fields = Fields::of_body(body)?;
+        let mut fields = Fields::of_body_within(body, limits::CORRECTION_MEMORY)?;
         let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
         fields.finish()?;
         let annotations = reply::annotations("annotations", parts, size).map_err(Error::Validation)?;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use shared::domain::id::ItemUid;
+use shared::domain::id::{ItemUid, ProviderUid};
 use shared::domain::item::Asset;
 use shared::domain::job::plan::Plan;
 use shared::domain::project::ProjectChange;
 use shared::domain::project::auto_label::AutoLabel;
-use shared::domain::provider::InferenceProvider;
+use shared::domain::provider::{InferenceProvider, ProviderName};
 use shared::ports::Picked;
 
 use super::*;
@@ -102,7 +102,7 @@ async fn label(app: &TestApp, project: ProjectUid) -> Vec<Asset> {
             until: taken.last().map(|(position, _)| position.clone()),
             counted: backlog.counted,
         };
-        let plan = Plan { job: job.spec.uid, batches: vec![], workers: 1, truncated: false };
+        let plan = Plan { job: job.spec.uid, batches: vec![], workers: 1, truncated: false, note: None };
         let total = u32::try_from(taken.len()).unwrap();
         app.store.plan_job(&plan, total, Some(&picked), app.clock.now()).await.unwrap();
         for (_, asset) in taken {
@@ -184,7 +184,7 @@ async fn jobs_that_end_before_they_take_anything_follow_one_another_ever_more_sl
 #[tokio::test]
 async fn a_provider_that_is_added_or_changed_ends_the_pause() {
     let (app, project) = an_app(quiet()).await;
-    let app = Ingester { endpoints: vec![], ..app };
+    let app = Ingester { endpoints: OwnEndpoints::new(), ..app };
     let organization = OrganizationUid::named("acme");
     app.upload(project, "a.png", 1).await;
     for _ in 0..60 {
@@ -201,6 +201,27 @@ async fn a_provider_that_is_added_or_changed_ends_the_pause() {
     let now = app.clock.now();
     let read = InferenceProvider::read(body.to_string().as_bytes(), organization, now, |_| unreachable!());
     app.store.add_provider(&read.ok().unwrap().0).await.unwrap();
+    app.handle([tick()]).await;
+    assert_eq!(app.store.jobs_created().len(), 1);
+}
+
+/// Decision 0032: the reason is where people see it, and no other model runs.
+#[tokio::test]
+async fn uploads_wait_while_the_provider_of_their_project_is_gone() {
+    let (app, project) = an_app(quiet()).await;
+    let organization = OrganizationUid::named("acme");
+    let gone = ProviderName { uid: ProviderUid::at(Timestamp::UNIX_EPOCH), name: "Street model".into() };
+    app.store.note_provider(organization, project, Some(&gone)).await.unwrap();
+    app.upload(project, "a.png", 1).await;
+    app.clock.0.pass(Duration::from_secs(60));
+    app.handle([tick()]).await;
+
+    assert!(app.store.jobs_created().is_empty(), "the deployment's own endpoint is another model");
+    let pause = app.store.project(organization, project).await.unwrap().auto_label_pause.unwrap();
+    assert!(pause.reason.contains("\"Street model\"") && pause.reason.contains("was deleted"), "{}", pause.reason);
+
+    let change = ProjectChange { default_provider: Some(None), ..ProjectChange::default() };
+    app.store.change_project(organization, project, &change, app.clock.now()).await.unwrap();
     app.handle([tick()]).await;
     assert_eq!(app.store.jobs_created().len(), 1);
 }

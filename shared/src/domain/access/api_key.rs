@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use strum::VariantArray;
+use utoipa::ToSchema;
 
 use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
@@ -46,7 +48,7 @@ impl KeyHash {
 }
 
 /// What a key may do (contract, D3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, VariantArray, ToSchema)]
 pub enum Scope {
     #[serde(rename = "projects.read")]
     #[expect(missing_docs, reason = "the name says it")]
@@ -54,6 +56,9 @@ pub enum Scope {
     #[serde(rename = "projects.write")]
     #[expect(missing_docs, reason = "the name says it")]
     ProjectsWrite,
+    #[serde(rename = "results.write")]
+    #[expect(missing_docs, reason = "the name says it")]
+    ResultsWrite,
     #[serde(rename = "tasks.read")]
     #[expect(missing_docs, reason = "the name says it")]
     TasksRead,
@@ -134,10 +139,22 @@ impl ApiKey {
         }
     }
 
+    /// Whether the key may do everything, also what no scope allows yet.
+    #[must_use]
+    pub const fn is_unrestricted(&self) -> bool {
+        self.scopes.is_empty()
+    }
+
+    /// The scopes whose calls the key may make: its own, or all of them.
+    #[must_use]
+    pub fn allowed(&self) -> &[Scope] {
+        if self.is_unrestricted() { Scope::VARIANTS } else { &self.scopes }
+    }
+
     /// # Errors
     /// `PermissionDenied` unless the key has one of `scopes`, or has none at all and so may do everything.
     pub fn allows(&self, scopes: &[Scope]) -> Result<(), Error> {
-        if self.scopes.is_empty() || self.scopes.iter().any(|scope| scopes.contains(scope)) {
+        if self.is_unrestricted() || self.scopes.iter().any(|scope| scopes.contains(scope)) {
             Ok(())
         } else {
             Err(Error::PermissionDenied)
@@ -168,6 +185,7 @@ mod tests {
         assert!(matches!(key.check(at(1_000)), Err(Error::KeyExpired)));
         assert!(key.allows(&[Scope::ProjectsRead]).is_ok());
         assert!(matches!(key.allows(&[Scope::ProjectsWrite]), Err(Error::PermissionDenied)));
+        assert_eq!((key.is_unrestricted(), key.allowed()), (false, [Scope::ProjectsRead].as_slice()));
 
         key.revoked_at = Some(at(1));
         assert!(matches!(key.check(at(999)), Err(Error::InvalidKey)));

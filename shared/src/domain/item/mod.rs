@@ -12,9 +12,10 @@ use utoipa::ToSchema;
 
 use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
-use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::file_version::FileVersion;
-use crate::domain::item::result::LabelResult;
+use crate::domain::item::result::{LabelResult, ResultStatus, Verdict};
+use crate::domain::prediction::Prediction;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::Exif;
@@ -90,6 +91,8 @@ pub struct Item {
     pub file: Option<FileVersion>,
     /// The order of a project's items, together with the uid.
     pub created_at: Timestamp,
+    /// Results that it has had, the present one included.
+    pub generation: u32,
     /// A draft, an accepted one, or none. A rejected one is history: only a read by its uid puts it here.
     pub result: Option<LabelResult>,
 }
@@ -126,7 +129,7 @@ impl Item {
         let source = url.unwrap_or_else(|| Source::Bucket(Self::object_key(project, &key)));
         let origin = SizeOrigin { given: size.is_some() || !kind.has_pixels(), ..SizeOrigin::default() };
         let asset = Asset { uid: ItemUid::of(project, &key), kind, size, origin, source, changes: 0 };
-        Ok(Self { organization, project, key, asset, file: None, created_at: now, result: None })
+        Ok(Self { organization, project, key, asset, file: None, created_at: now, generation: 0, result: None })
     }
 
     /// Whether adding `again` is a repetition. A field that it leaves out does not contradict: a size may have been read from the
@@ -138,6 +141,41 @@ impl Item {
         let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
         let same_file = old.source == new.source || old.source.parsed() == new.source.parsed();
         same_file && (same_picture || was_decided_by_file)
+    }
+
+    /// The verdict that reopens its result, of which this was read. A rejected one may be reopened while it is the last that the
+    /// item has had.
+    ///
+    /// # Errors
+    /// `ResultSuperseded`.
+    pub fn reopening(&self) -> Result<Verdict, Error> {
+        match &self.result {
+            Some(result) if result.generation != self.generation => {
+                Err(Error::ResultSuperseded(ResultUid::of(self.asset.uid, self.generation)))
+            }
+            _ => Ok(Verdict::Reopen),
+        }
+    }
+
+    /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.
+    ///
+    /// # Errors
+    /// `ItemLabeled`: it has another one.
+    pub fn labeled_by_hand(
+        &self,
+        annotations: Vec<Prediction>,
+        person: &str,
+        now: Timestamp,
+    ) -> Result<Option<LabelResult>, Error> {
+        let given = LabelResult::by_hand(self.generation.saturating_add(1), annotations, person, now);
+        match &self.result {
+            None => Ok(Some(given)),
+            Some(there) if there.is_repeated_by(&given) => Ok(None),
+            Some(there) => Err(Error::ItemLabeled {
+                result: there.uid(self.asset.uid),
+                is_draft: there.status == ResultStatus::Draft,
+            }),
+        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! Results: the annotations of an item. A draft waits for a person (I9).
 //!
-//! A person accepts it, corrects it or rejects it, and may change her mind. Only a rejection is the end of a result: its
-//! item is unlabeled from then on, and the next job may draft it again, under another uid.
+//! A person accepts it, corrects it or rejects it, and may change her mind: what is accepted or rejected may be reopened. With a
+//! rejection the item is unlabeled, and the next job may draft it again, under another uid. From then on the rejection is the end.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid};
 use crate::domain::prediction::Prediction;
-use crate::domain::prediction::draft::BlobRef;
+use crate::domain::prediction::draft::{BlobRef, Packed};
 use crate::domain::prediction::model_type::ModelType;
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Error, Timestamp, limits, packed};
 
 /// Where a result is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,19 +33,22 @@ pub enum Verdict {
     Correct(Vec<Prediction>),
     /// The annotations are wrong; the item is unlabeled again.
     Reject,
+    /// They are to be reviewed once more.
+    Reopen,
 }
 
 impl ResultStatus {
     /// The status after a `verdict`.
     ///
     /// # Errors
-    /// `ResultRejected`: there is no way back, since the item may have another result by now.
+    /// `ResultRejected`: it is to be reopened first, since the item may have another result by now.
     pub fn after(self, verdict: &Verdict) -> Result<Self, Error> {
         use {ResultStatus as S, Verdict as V};
         match (self, verdict) {
             // A correction is an acceptance: a person who corrects a result has seen all of it.
             (S::Draft | S::Accepted, V::Accept | V::Correct(_)) => Ok(S::Accepted),
             (S::Draft | S::Accepted | S::Rejected, V::Reject) => Ok(S::Rejected),
+            (S::Draft | S::Accepted | S::Rejected, V::Reopen) => Ok(S::Draft),
             (S::Rejected, V::Accept | V::Correct(_)) => Err(Error::ResultRejected),
         }
     }
@@ -87,9 +90,9 @@ pub struct LabelResult {
     pub source: ResultSource,
     /// The bot user, or a person.
     pub created_by: String,
-    /// Name of the API key that accepted, corrected or rejected it, last.
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
     pub reviewed_by: Option<String>,
-    /// The job and provider of a draft.
+    /// The job and provider of a draft; `None`: a person gave it by hand.
     pub lineage: Option<Lineage>,
     /// In the prediction format. Empty while large ones are not fetched yet.
     pub annotations: Vec<Prediction>,
@@ -102,6 +105,57 @@ pub struct LabelResult {
 }
 
 impl LabelResult {
+    /// What a person gives an item that has no result: accepted at once, since she has seen all of it.
+    #[must_use]
+    pub fn by_hand(generation: u32, annotations: Vec<Prediction>, person: &str, now: Timestamp) -> Self {
+        Self {
+            generation,
+            revision: 0,
+            status: ResultStatus::Accepted,
+            source: ResultSource::Human,
+            created_by: person.to_owned(),
+            reviewed_by: Some(person.to_owned()),
+            lineage: None,
+            annotations,
+            elsewhere: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// Whether `again` gives the item this result once more: by the same person, with the same annotations, and nothing has
+    /// changed it since.
+    #[must_use]
+    pub fn is_repeated_by(&self, again: &Self) -> bool {
+        let facts = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
+        facts(self) == facts(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
+    }
+
+    /// Whether a person changed what a model had found.
+    #[must_use]
+    pub fn is_corrected(&self) -> bool {
+        self.source == ResultSource::Human && self.lineage.is_some()
+    }
+
+    /// A person's annotations, if they are too many bytes for the item's row.
+    ///
+    /// # Errors
+    /// `Validation`: no answer of the API could show them. `Internal`.
+    pub fn large(&self) -> Result<Option<Packed>, Error> {
+        if self.elsewhere.is_some() || packed::is_small(&self.annotations, limits::CORRECTION_INLINE_BYTES) {
+            return Ok(None);
+        }
+        let packed = Packed::of(&self.annotations)?;
+        if packed.is_readable() {
+            return Ok(Some(packed));
+        }
+        let most = limits::DRAFT_JSON_BYTES / (1024 * 1024);
+        Err(Error::field(
+            "annotations",
+            format!("Are too large to be stored: {} bytes of JSON, at most {most} MiB.", packed.json_bytes),
+        ))
+    }
+
     /// Its identifier.
     #[must_use]
     pub fn uid(&self, item: ItemUid) -> ResultUid {
@@ -116,8 +170,10 @@ impl LabelResult {
         let status = self.status.after(&verdict)?;
         let mut reviewed = self.clone();
         if let Verdict::Correct(annotations) = verdict {
-            reviewed.annotations = annotations;
-            reviewed.elsewhere = None;
+            if annotations != reviewed.annotations {
+                reviewed.annotations = annotations;
+                reviewed.elsewhere = None;
+            }
             reviewed.source = ResultSource::Human;
         }
         if (status, reviewed.source, &reviewed.annotations) == (self.status, self.source, &self.annotations) {
@@ -164,9 +220,10 @@ impl LabelResult {
         let is_of_job = self.lineage.as_ref().is_some_and(|lineage| lineage.job == job);
         match (self.status, self.source) {
             _ if !is_of_job => Undo::Gone,
-            (ResultStatus::Draft, _) => Undo::Discard,
+            (ResultStatus::Draft, ResultSource::AutoLabel) => Undo::Discard,
             (ResultStatus::Accepted, ResultSource::AutoLabel) => Undo::Keep(Kept::Accepted),
-            (ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
+            // A draft, too: it was corrected and then reopened (I12).
+            (ResultStatus::Draft | ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
             (ResultStatus::Rejected, _) => Undo::Gone,
         }
     }
@@ -247,6 +304,59 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_gives_is_accepted_and_a_repetition_is_seen() {
+        let annotations = labeled(&[("car", 1.0)]).annotations;
+        let given = |annotations, person| LabelResult::by_hand(4, annotations, person, Timestamp::UNIX_EPOCH);
+        let result = given(annotations.clone(), "ann");
+
+        assert_eq!((result.status, result.source), (ResultStatus::Accepted, ResultSource::Human));
+        assert_eq!((result.created_by.as_str(), result.reviewed_by.as_deref()), ("ann", Some("ann")));
+        assert_eq!((result.generation, result.revision, result.is_corrected()), (4, 0, false));
+        assert!(result.is_repeated_by(&given(annotations.clone(), "ann")));
+        assert!(!result.is_repeated_by(&given(annotations.clone(), "bob")));
+        assert!(!result.is_repeated_by(&given(vec![], "ann")));
+        let corrected = result.reviewed(Verdict::Correct(vec![]), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        assert!(!corrected.is_repeated_by(&given(vec![], "ann")), "it has changed since");
+        assert_eq!(corrected.undo(labeled(&[]).lineage.unwrap().job), Undo::Gone, "it is no job's");
+    }
+
+    #[test]
+    fn a_persons_annotations_are_as_large_as_a_draft_may_be() {
+        let with = |bytes: usize| {
+            let mut result = labeled(&[("car", 1.0)]);
+            let rest = packed::json_bytes(&result.annotations).unwrap() - "car".len();
+            result.annotations[0].label = "x".repeat(bytes - rest);
+            assert_eq!(packed::json_bytes(&result.annotations).unwrap(), bytes);
+            result
+        };
+        let most = usize::try_from(limits::DRAFT_JSON_BYTES).unwrap();
+
+        assert_eq!(with(limits::CORRECTION_INLINE_BYTES).large().unwrap(), None);
+        for bytes in [limits::CORRECTION_INLINE_BYTES + 1, most] {
+            let packed = with(bytes).large().unwrap().unwrap();
+            let blob = packed.as_object_in("corrections/i");
+            assert_eq!((blob.key.len(), blob.json_bytes), ("corrections/i/".len() + 64, bytes as u64));
+            assert_eq!(blob.read(&packed.bytes).unwrap(), with(bytes).annotations);
+            let there = LabelResult { elsewhere: Some(blob), ..with(bytes) };
+            assert_eq!(there.large().unwrap(), None, "they are there");
+        }
+        let refused = with(most + 1).large().unwrap_err().to_string();
+        assert_eq!(refused, "annotations: Are too large to be stored: 3145729 bytes of JSON, at most 3 MiB.");
+    }
+
+    #[test]
+    fn a_correction_that_changes_no_annotation_leaves_them_where_they_are() {
+        let blob = Packed::of(&[]).unwrap().as_object_in("f");
+        let large = LabelResult { elsewhere: Some(blob), ..labeled(&[("car", 0.9)]) };
+        let corrected = |annotations| {
+            large.reviewed(Verdict::Correct(annotations), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap().elsewhere
+        };
+
+        assert_eq!(corrected(large.annotations.clone()), large.elsewhere);
+        assert_eq!(corrected(vec![]), None);
+    }
+
+    #[test]
     fn an_accepted_draft_stays_the_models_work() {
         let accepted = after(ResultStatus::Draft, Verdict::Accept).unwrap().unwrap();
 
@@ -261,7 +371,20 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_is_final() {
+    fn what_is_accepted_or_rejected_may_be_reopened_and_keeps_its_annotations() {
+        for status in [ResultStatus::Accepted, ResultStatus::Rejected] {
+            let before = LabelResult { status, source: ResultSource::Human, ..labeled(&[("car", 0.9)]) };
+            let reopened = before.reviewed(Verdict::Reopen, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+
+            assert_eq!((reopened.status, reopened.source, reopened.revision), (ResultStatus::Draft, before.source, 8));
+            assert_eq!((&reopened.annotations, reopened.reviewed_by.as_deref()), (&before.annotations, Some("ann")));
+            assert_eq!(reopened.undo(before.lineage.unwrap().job), Undo::Keep(Kept::Corrected), "I12");
+        }
+        assert_eq!(after(ResultStatus::Draft, Verdict::Reopen).unwrap(), None);
+    }
+
+    #[test]
+    fn a_rejected_result_is_reopened_before_anything_else() {
         for verdict in [Verdict::Accept, Verdict::Correct(vec![])] {
             assert!(matches!(after(ResultStatus::Rejected, verdict), Err(Error::ResultRejected)));
         }

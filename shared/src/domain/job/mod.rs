@@ -5,6 +5,7 @@
 
 pub mod breaker;
 pub mod failure;
+pub mod note;
 pub mod outcome;
 pub mod plan;
 pub mod summary;
@@ -19,6 +20,7 @@ use crate::domain::id::{JobUid, OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::summary::Summary;
 use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::model_type::ModelType;
+use crate::domain::provider::ServedBy;
 use crate::domain::{Error, Timestamp, unicode};
 
 /// The confidence threshold of a job that names none.
@@ -28,7 +30,8 @@ pub const CONFIDENCE_THRESHOLD: f64 = 0.5;
 /// the system reads it there. CONTRIBUTING.md says how to add one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobOptions {
-    /// `None` if only a provider was named (contract, D7).
+    /// As requested. A job that names none has [`ModelType::DEFAULT`] if the deployment's own endpoint serves it, and none if a
+    /// provider does (contract, D7).
     pub model_type: Option<ModelType>,
     /// Predictions below it are dropped; equal is kept.
     pub confidence_threshold: f64,
@@ -81,7 +84,6 @@ impl JobRequest {
     pub fn read(body: &[u8]) -> Result<Self, Error> {
         let NewJob { model_type, confidence_threshold, label_thresholds, labels, dry_run, provider_id } =
             NewJob::read(body)?;
-        let model_type = model_type.or_else(|| ModelType::default_without(provider_id.as_ref()));
         let options = JobOptions { model_type, confidence_threshold, label_thresholds, labels };
         Ok(Self { options, dry_run, provider: provider_id })
     }
@@ -91,7 +93,7 @@ impl JobRequest {
 // The body of a create call.
 #[derive(ToSchema)]
 pub struct NewJob {
-    /// Without a `provider_id`, `yolo` if not given.
+    /// Which of the deployment's own endpoints serves the job if no provider does: `yolo` if not given. A provider gets it as a hint.
     model_type: Option<ModelType>,
     /// Predictions below it are dropped.
     #[schema(value_type = Option<f64>, minimum = 0.0, maximum = 1.0, default = 0.5)]
@@ -105,7 +107,8 @@ pub struct NewJob {
     /// Infers and counts, and leaves no drafts.
     #[schema(value_type = Option<bool>, default = false)]
     dry_run: bool,
-    /// The provider to ask; without it, the project's newest active one, else the organization's, else the deployment's own.
+    /// The provider to ask; without it, the project's default, else its newest active one, else the organization's, else the
+    /// deployment's own endpoint.
     #[schema(value_type = Option<ProviderUid>)]
     provider_id: Option<String>,
 }
@@ -140,6 +143,9 @@ pub struct JobSpec {
     pub project: ProjectUid,
     /// `None`: the deployment's own endpoint for the model type.
     pub provider: Option<ProviderUid>,
+    /// What that was called when the job was created; `None` of a job that is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<ServedBy>,
     /// As requested.
     #[serde(flatten)]
     pub options: JobOptions,
@@ -294,7 +300,7 @@ impl Job {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -315,7 +321,7 @@ mod tests {
         let request = JobRequest::read(b"{}").unwrap();
 
         let options = &request.options;
-        assert_eq!(options.model_type, Some(ModelType::Yolo));
+        assert_eq!(options.model_type, None, "what serves the job decides");
         assert_eq!(options.confidence_threshold, 0.5);
         assert!(options.labels.is_empty() && !request.dry_run && request.provider.is_none());
         assert!(options.label_thresholds.is_empty());
@@ -347,6 +353,7 @@ mod tests {
             organization: OrganizationUid::named("acme"),
             project: ProjectUid::at(now),
             provider: None,
+            served_by: None,
             options: JobOptions {
                 model_type: Some(ModelType::Sam3),
                 confidence_threshold: 0.7,
@@ -362,6 +369,11 @@ mod tests {
         };
         let started_at = started.then_some(now);
         Job { spec, state: JobState { status, counters, started_at, ..JobState::new(now) } }
+    }
+
+    /// A job that has failed before it was planned.
+    pub(crate) fn a_retryable_job() -> Job {
+        ended(JobStatus::Failed, false, Counters::default())
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct Plan {
     pub batches: Vec<Batch>,
     /// There were more unlabeled items than one job takes.
     pub truncated: bool,
+    /// Why there are no items, for the job's summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// The output of Plan to the state machine: the batches, or the object that lists them.

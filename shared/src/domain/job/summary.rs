@@ -41,6 +41,9 @@ pub struct Summary {
     pub notes: Vec<SummaryNote>,
     /// The project had more unlabeled items than one job takes (contract, D11).
     pub truncated: bool,
+    /// Why the job had nothing to do, or left no drafts, and what to do about it. Not there if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Adds up receipts. Its memory does not grow with their number.
@@ -102,6 +105,7 @@ impl Sum {
             dropped_labels: dropped_labels.most(limits::DROPPED_LABELS),
             errors,
             truncated,
+            note: None,
         }
     }
 }

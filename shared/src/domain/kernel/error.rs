@@ -4,7 +4,7 @@
 use strum::{EnumDiscriminants, IntoDiscriminant, VariantArray};
 
 use super::job_status::JobStatus;
-use crate::domain::id::JobUid;
+use crate::domain::id::{JobUid, ResultUid};
 
 /// A cause for the log alone.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -81,15 +81,31 @@ pub enum Error {
     /// The result was rejected: it is history.
     #[error("Result is already rejected.")]
     ResultRejected,
+    /// The result was rejected, and its item has had another one since: this one.
+    #[error("Item has had another result since: {0}. Only its last one can be reopened.")]
+    ResultSuperseded(ResultUid),
+    /// The item has a result, which is another call's to change.
+    #[error("{}", to_call_instead(*.result, *.is_draft))]
+    ItemLabeled {
+        /// The result.
+        result: ResultUid,
+        /// Whether it is a draft; else it is accepted.
+        is_draft: bool,
+    },
     /// The sentence says why.
     #[error("{0}")]
     NotRedeliverable(&'static str),
     /// The client's `If-Match` names another version than the one that is there, or others kept writing.
     #[error("It has changed since it was read. Read it again.")]
     PreconditionFailed,
-    /// No provider and no endpoint of the deployment serves the job.
-    #[error("No active inference provider is configured for this project.")]
-    NoInferenceProvider,
+    /// No provider and no endpoint of the deployment serves the job. Carries the model type that such an endpoint would need.
+    #[error(
+        "No active inference provider is configured for this project. The deployment has no endpoint of its own that may serve jobs of the model type \"{0}\" instead. Add a provider or activate one."
+    )]
+    NoInferenceProvider(&'static str),
+    /// The provider that a project relies on does not serve it any more. The sentence names it and says what to do.
+    #[error("{0}")]
+    ProviderGone(String),
     /// More requests than the key, or the address without one, may make (contract, 3.3).
     #[error("Request was throttled. Expected available in {seconds} {}.", if *.seconds == 1 { "second" } else { "seconds" })]
     Throttled {
@@ -146,6 +162,16 @@ fn join(errors: &[FieldError]) -> String {
     sentences.join("; ")
 }
 
+/// What an item has, and the calls that change it.
+fn to_call_instead(result: ResultUid, is_draft: bool) -> String {
+    let correct = format!("orrect it by PATCH /results/{result}/, or reject it by POST /results/{result}/reject/.");
+    if is_draft {
+        format!("Item already has a draft. Accept it by POST /results/{result}/accept/, c{correct}")
+    } else {
+        format!("Item already has an accepted result. C{correct}")
+    }
+}
+
 /// What every part of the system needs to know about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -183,9 +209,12 @@ impl ErrorCode {
             Self::JobNotFinished => ("job_not_finished", 409, "JobNotFinished", false),
             Self::NotRetryable => ("not_retryable", 409, "NotRetryable", false),
             Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
+            Self::ResultSuperseded => ("result_superseded", 409, "ResultSuperseded", false),
+            Self::ItemLabeled => ("item_labeled", 409, "ItemLabeled", false),
             Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
             Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
+            Self::ProviderGone => ("provider_gone", 400, "ProviderGone", false),
             Self::Throttled => ("throttled", 429, "Throttled", false),
             Self::IdempotencyKeyReused => ("idempotency_key_reused", 409, "IdempotencyKeyReused", false),
             Self::IdempotencyInProgress => ("idempotency_in_progress", 409, "IdempotencyInProgress", false),

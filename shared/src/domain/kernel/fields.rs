@@ -19,13 +19,21 @@ impl Fields {
     /// # Errors
     /// `MalformedBody` if it is not UTF-8 or not JSON, `Validation` if it is not an object.
     pub fn of_body(body: &[u8]) -> Result<Self, Error> {
+        Self::of_body_within(body, limits::REQUEST_MEMORY)
+    }
+
+    /// The same of a body whose JSON may take about `most` bytes in memory.
+    ///
+    /// # Errors
+    /// See [`Self::of_body`].
+    pub fn of_body_within(body: &[u8], most: usize) -> Result<Self, Error> {
         if body.is_empty() {
             return Ok(Self::of(String::new(), Map::new()));
         }
         if let Err(error) = std::str::from_utf8(body) {
             return Err(Error::no_utf8(error.valid_up_to()));
         }
-        match json::parse(body, limits::REQUEST_MEMORY) {
+        match json::parse(body, most) {
             Ok(Value::Object(values)) => Ok(Self::of(String::new(), values)),
             Ok(_) => Err(Error::field("body", "Must be a JSON object.")),
             Err(error) => Err(Error::MalformedBody(error.to_string())),

@@ -16,6 +16,10 @@ pub const BODY_BYTES: usize = 256 * 1024;
 /// Bytes of the body that adds items: [`ITEMS_PER_CALL`] of them with the longest keys and URLs of 2,048 characters fit; of the longest
 /// URLs, some 450. Lambda's own request takes 6 MB, in base64 where the content type is not JSON.
 pub const ITEMS_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of the body with a person's annotations: those of the largest draft fit, as other clients space JSON, too.
+pub const CORRECTION_BODY_BYTES: usize = 4 * 1024 * 1024;
+/// Memory that its JSON may take, about: 10,000 cuboids take 34 MiB, and no other draft takes more.
+pub const CORRECTION_MEMORY: usize = 40 * 1024 * 1024;
 /// Memory that a request's JSON may take, about: a call that adds items takes a tenth of it.
 pub const REQUEST_MEMORY: usize = 32 * 1024 * 1024;
 /// Memory that one prediction's JSON may take while it is read, about: half a million runs of a mask.
@@ -28,14 +32,17 @@ pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of a draft's annotations in its row, packed. A row of more is paid for by the kilobyte, twice: larger ones are
 /// elsewhere (decision 0003).
 pub const INLINE_BYTES: usize = 1024;
-/// Bytes of a draft's annotations as JSON, wherever they are: an answer of [`PAGE_BYTES`] holds them.
+/// Bytes of a result's annotations as JSON, a draft's or a person's, wherever they are: an answer of [`PAGE_BYTES`] holds them.
 pub const DRAFT_JSON_BYTES: u64 = 3 * 1024 * 1024;
 /// Bytes of an object of raw predictions or of drafts, about: so many are in memory.
 pub const OBJECT_BYTES: usize = 1024 * 1024;
 /// Bytes of a part of an object that is written in parts, but for the last one (AWS, "Multipart upload limits").
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
-/// Bytes of one result in its row, as a person may correct it.
+/// Bytes of one result in its row, packed.
 pub const DRAFT_BYTES: usize = 32 * 1024;
+/// Bytes of a person's annotations in their row, as JSON: packed, boxes are a quarter of it and run lengths most of it. Larger ones
+/// are elsewhere (decision 0038).
+pub const CORRECTION_INLINE_BYTES: usize = 16 * 1024;
 /// Predictions of one item that are read; those that follow are dropped, with a note.
 pub const PREDICTIONS: usize = 10_000;
 /// Masks of one item that are fetched; those that follow are dropped, with a note.
@@ -84,6 +91,8 @@ pub const QUIET_SECONDS: u32 = 900;
 pub const UPLOADS_PER_DAY: u32 = 1_000_000;
 /// Seconds that the note of a rejected upload is kept: 30 days.
 pub const REJECTED_UPLOAD_SECONDS: i64 = 30 * 24 * 3_600;
+/// Items that are counted when a job finds none to label: ten pages of a list, read only then (docs/decisions/0032).
+pub const ITEMS_COUNTED: usize = 1_000;
 /// Items that one call adds.
 pub const ITEMS_PER_CALL: usize = 1_000;
 /// Bytes of an item key: an S3 key takes 1,024, less our prefix.

@@ -1,6 +1,7 @@
 //! The draft of an item, before it is committed: in its row if it is small, else in an object beside the raw predictions.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::label_count::LabelCount;
@@ -62,8 +63,8 @@ impl Draft {
         if packed::is_small(&self.annotations, limits::INLINE_BYTES) {
             return Ok(None); // and smaller still when it is packed, for its row
         }
-        let (bytes, json_bytes) = packed::pack(&self.annotations)?;
-        Ok((bytes.len() > limits::INLINE_BYTES).then_some(Packed { bytes, json_bytes }))
+        let packed = Packed::of(&self.annotations)?;
+        Ok((packed.bytes.len() > limits::INLINE_BYTES).then_some(packed))
     }
 
     /// The same, with its annotations elsewhere.
@@ -74,6 +75,21 @@ impl Draft {
 }
 
 impl Packed {
+    /// # Errors
+    /// `Internal`.
+    pub fn of(annotations: &[Prediction]) -> Result<Self, Error> {
+        let (bytes, json_bytes) = packed::pack(&annotations)?;
+        Ok(Self { bytes, json_bytes })
+    }
+
+    /// They as an object of their own in a folder. Its name is the digest of its bytes.
+    #[must_use]
+    pub fn as_object_in(&self, folder: &str) -> BlobRef {
+        let digest = hex::encode(Sha256::digest(&self.bytes));
+        let length = self.bytes.len() as u64;
+        BlobRef { key: format!("{folder}/{digest}"), offset: 0, length, json_bytes: self.json_bytes }
+    }
+
     /// Whether the API could ever show them: more does not fit into one of its answers.
     #[must_use]
     pub const fn is_readable(&self) -> bool {

@@ -15,6 +15,9 @@ pub enum ModelType {
 }
 
 impl ModelType {
+    /// The type of a job that names none and has no provider. A provider's model needs none (contract, D7).
+    pub const DEFAULT: Self = Self::Yolo;
+
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -31,12 +34,6 @@ impl ModelType {
             Self::Yolo => 50,
             Self::Sam3 => 200,
         }
-    }
-
-    /// The type of a request that names none: without a provider it is that of the deployment's own endpoint, and a provider's
-    /// model needs none (contract, D7).
-    pub(crate) fn default_without<T>(provider: Option<&T>) -> Option<Self> {
-        provider.is_none().then_some(Self::Yolo)
     }
 
     pub(crate) fn read(value: Value) -> Result<Self, String> {

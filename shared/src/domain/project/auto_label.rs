@@ -24,7 +24,7 @@ pub struct AutoLabel {
     #[serde(default)]
     #[schema(required)]
     pub provider_id: Option<ProviderUid>,
-    /// `null` if only a provider was named.
+    /// `null`: as for a job that names none.
     #[serde(default)]
     #[schema(required)]
     pub model_type: Option<ModelType>,
@@ -84,7 +84,7 @@ impl NewAutoLabel {
     }
 }
 
-fn provider_id(value: Value) -> Result<ProviderUid, String> {
+pub(super) fn provider_id(value: Value) -> Result<ProviderUid, String> {
     ProviderUid::parse(&fields::text(1, 64)(value)?).map_err(|_| "Must be the uid of a provider.".to_owned())
 }
 
@@ -95,9 +95,9 @@ impl AutoLabel {
     /// `Validation` with every complaint.
     pub fn read(sent: Map<String, Value>) -> Result<Option<Self>, Error> {
         let new = NewAutoLabel::read(sent)?;
-        Ok(new.enabled.then(|| Self {
+        Ok(new.enabled.then_some(Self {
             provider_id: new.provider_id,
-            model_type: new.model_type.or_else(|| ModelType::default_without(new.provider_id.as_ref())),
+            model_type: new.model_type,
             confidence_threshold: new.confidence_threshold,
             labels: new.labels,
             quiet_seconds: new.quiet_seconds,

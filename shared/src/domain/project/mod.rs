@@ -1,6 +1,7 @@
 //! Projects: a set of items and a label set, owned by one organization.
 
 pub mod auto_label;
+pub mod item_count;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +11,9 @@ use utoipa::ToSchema;
 
 use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
-use crate::domain::id::{OrganizationUid, ProjectUid};
+use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::JobRequest;
+use crate::domain::provider::ProviderName;
 use crate::domain::{Error, Timestamp, limits, unicode};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
 
@@ -57,6 +59,13 @@ pub struct Project {
     /// The text that a model of open vocabulary gets instead of a label. The prompt of a label that is gone stays unused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub label_prompts: BTreeMap<String, String>,
+    /// The provider of its jobs that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_provider: Option<ProviderName>,
+    /// The provider of its last job that was no dry run; `None`: the deployment's own endpoint, or there was none. If it is gone, a
+    /// job without a choice is refused (docs/decisions/0032).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_provider: Option<ProviderName>,
     /// Whether and how uploads are labeled by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label_on_upload: Option<AutoLabel>,
@@ -79,12 +88,13 @@ pub struct Project {
 }
 
 impl Project {
-    /// Reads the body of a create call.
+    /// Reads the body of a create call. Whether its default provider serves it is not known here.
     ///
     /// # Errors
     /// `MalformedBody`; `Validation` with every complaint.
     pub fn read(body: &[u8], organization: OrganizationUid, now: Timestamp) -> Result<Self, Error> {
-        let NewProject { name, labels, label_prompts, auto_label_on_upload } = NewProject::read(body)?;
+        let NewProject { name, labels, label_prompts, default_provider, auto_label_on_upload } =
+            NewProject::read(body)?;
         Ok(Self {
             uid: ProjectUid::at(now),
             organization,
@@ -92,6 +102,8 @@ impl Project {
             status: ProjectStatus::Active,
             labels,
             label_prompts,
+            default_provider,
+            last_provider: None,
             auto_label_on_upload,
             auto_label_pause: None,
             image_count: 0,
@@ -210,6 +222,9 @@ pub struct NewProject {
     /// which it is shown. Each must differ from the others, and from other labels.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     label_prompts: BTreeMap<String, String>,
+    /// The provider of its jobs that name none: an active one of the whole organization.
+    #[schema(value_type = Option<ProviderUid>)]
+    default_provider: Option<ProviderName>,
     #[schema(value_type = Option<NewAutoLabel>)]
     auto_label_on_upload: Option<AutoLabel>,
 }
@@ -221,6 +236,7 @@ impl NewProject {
             name: fields.required("name", fields::text(1, limits::NAME_CHARS)).unwrap_or_default(),
             labels: fields.optional("labels", fields::labels).unwrap_or_default(),
             label_prompts: label_prompts(&mut fields).unwrap_or_default(),
+            default_provider: default_provider(&mut fields).flatten(),
             auto_label_on_upload: auto_label(&mut fields).flatten(),
         };
         fields.finish()?;
@@ -230,7 +246,7 @@ impl NewProject {
 
 /// What a project can be changed to. Fields that are not sent stay.
 // The body of a change call. Any status may follow any: the owner decides, and a running job is not touched.
-// `auto_label_on_upload` is `Some(None)` if it is turned off.
+// `auto_label_on_upload` is `Some(None)` if it is turned off, `default_provider` if it is sent as `null`.
 #[expect(missing_docs, reason = "a doc comment would be a description on the wire, where these fields have none")]
 #[derive(Clone, Debug, Default, PartialEq, ToSchema)]
 pub struct ProjectChange {
@@ -242,6 +258,10 @@ pub struct ProjectChange {
     /// Replaces all of them; jobs that run keep theirs.
     pub label_prompts: Option<BTreeMap<String, String>>,
     pub status: Option<ProjectStatus>,
+    /// The provider of its jobs that name none: an active one of the project or its organization. `null`: none, and the newest active
+    /// provider serves them, also if the one of the last job is gone.
+    #[schema(value_type = Option<ProviderUid>)]
+    pub default_provider: Option<Option<ProviderName>>,
     #[schema(value_type = Option<NewAutoLabel>)]
     pub auto_label_on_upload: Option<Option<AutoLabel>>,
 }
@@ -258,6 +278,7 @@ impl ProjectChange {
             labels: fields.optional("labels", fields::labels),
             label_prompts: label_prompts(&mut fields),
             status: fields.optional("status", status),
+            default_provider: default_provider(&mut fields),
             auto_label_on_upload: auto_label(&mut fields),
         };
         fields.finish()?;
@@ -267,11 +288,14 @@ impl ProjectChange {
     /// The project after it.
     #[must_use]
     pub fn applied_to(self, before: Project, now: Timestamp) -> Project {
+        let has_no_choice = self.default_provider == Some(None);
         Project {
             name: self.name.unwrap_or(before.name),
             labels: self.labels.unwrap_or(before.labels),
             label_prompts: self.label_prompts.unwrap_or(before.label_prompts),
             status: self.status.unwrap_or(before.status),
+            default_provider: self.default_provider.unwrap_or(before.default_provider),
+            last_provider: before.last_provider.filter(|_| !has_no_choice),
             auto_label_on_upload: self.auto_label_on_upload.unwrap_or(before.auto_label_on_upload),
             auto_label_pause: None, // the change may remove the cause of the pause
             updated_at: now,
@@ -290,6 +314,17 @@ fn label_prompts(fields: &mut Fields) -> Option<BTreeMap<String, String>> {
         fields.refuse(PROMPTS, format!("Must have at most {} characters in all.", limits::LABELS_CHARS));
     }
     Some(prompts)
+}
+
+/// The field of a project.
+pub const DEFAULT_PROVIDER: &str = "default_provider";
+
+/// Without its name, which is to be read. `Some(None)`: it was sent as `null`.
+fn default_provider(fields: &mut Fields) -> Option<Option<ProviderName>> {
+    let is_null = fields.is_null(DEFAULT_PROVIDER);
+    let uid = fields.optional(DEFAULT_PROVIDER, auto_label::provider_id);
+    let named = |uid| ProviderName { uid, name: String::new() };
+    if is_null { Some(None) } else { uid.map(|uid| Some(named(uid))) }
 }
 
 /// `Some(None)`: it is turned off.
@@ -335,6 +370,23 @@ mod tests {
             (after.name.as_str(), after.labels.len(), after.status),
             ("Trucks", 0, ProjectStatus::PendingApproval)
         );
+    }
+
+    #[test]
+    fn a_default_provider_stays_until_null_frees_the_choice() {
+        let provider = json!("0192b1c0-0000-7000-8000-00000000000c");
+        let last = ProviderName { uid: ProviderUid::at(Timestamp::UNIX_EPOCH), name: "Last".into() };
+        let before = Project { last_provider: Some(last.clone()), ..a_project("Cars") };
+        let after = |before: &Project, body| change(body).unwrap().applied_to(before.clone(), before.created_at);
+
+        let fixed = after(&before, json!({"default_provider": provider}));
+        let uid = fixed.default_provider.as_ref().map(|provider| json!(provider.uid));
+        assert_eq!((uid, fixed.last_provider.as_ref()), (Some(provider), Some(&last)));
+        assert_eq!(after(&fixed, json!({"name": "Trucks"})).default_provider, fixed.default_provider);
+        let free = after(&fixed, json!({"default_provider": null}));
+        assert_eq!((free.default_provider, free.last_provider), (None, None));
+        let refused = change(json!({"default_provider": "mine"})).unwrap_err().to_string();
+        assert_eq!(refused, "default_provider: Must be the uid of a provider.");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 pub mod connection;
 pub mod pace;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -210,10 +212,64 @@ impl InferenceProvider {
         format!("{}/provider/{}", self.organization, self.uid)
     }
 
+    /// What people call it.
+    #[must_use]
+    pub fn named(&self) -> ProviderName {
+        ProviderName { uid: self.uid, name: self.name.clone() }
+    }
+
     /// Whether a job of `project` may use it.
     #[must_use]
     pub fn serves(&self, project: ProjectUid) -> bool {
         self.is_active && self.project.is_none_or(|own| own == project)
+    }
+}
+
+/// A provider, and its name when it was stored: an error names it so after it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderName {
+    /// Which one it is.
+    pub uid: ProviderUid,
+    /// For people.
+    pub name: String,
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" ({})", self.name, self.uid)
+    }
+}
+
+/// What serves a job, by its name when the job was created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ServedBy {
+    /// The provider; `null`: the deployment's own endpoint.
+    #[schema(required)]
+    pub uid: Option<ProviderUid>,
+    /// The name of the provider, or of the deployment's SageMaker endpoint.
+    pub name: String,
+    /// How it is called.
+    #[serde(rename = "type")]
+    pub kind: ProviderType,
+}
+
+impl ServedBy {
+    /// A provider.
+    #[must_use]
+    pub fn provider(provider: &InferenceProvider) -> Self {
+        Self { uid: Some(provider.uid), name: provider.name.clone(), kind: provider.connection.kind() }
+    }
+
+    /// An endpoint of the deployment.
+    #[must_use]
+    pub fn own_endpoint(name: &str) -> Self {
+        Self { uid: None, name: name.to_owned(), kind: ProviderType::SageMaker }
+    }
+
+    /// The provider; `None`: it is the deployment's own endpoint.
+    #[must_use]
+    pub fn provider_name(&self) -> Option<ProviderName> {
+        Some(ProviderName { uid: self.uid?, name: self.name.clone() })
     }
 }
 

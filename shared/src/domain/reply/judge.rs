@@ -95,6 +95,7 @@ mod tests {
             organization: OrganizationUid::named("acme"),
             project: ProjectUid::at(now),
             provider: None,
+            served_by: None,
             options: JobOptions { confidence_threshold: threshold, ..JobOptions::default() },
             wanted: wanted.iter().map(ToString::to_string).collect(),
             prompts: BTreeMap::new(),

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{DeliveryUid, EventUid, OrganizationUid, WebhookUid};
 use crate::domain::item::Item;
-use crate::domain::item::result::{LabelResult, ResultSource, ResultStatus};
+use crate::domain::item::result::{LabelResult, ResultStatus};
 use crate::domain::job::Job;
 use crate::domain::job_status::JobStatus;
 use crate::domain::{Error, Timestamp, change_time, limits};
@@ -235,7 +235,7 @@ impl Event {
             "task_uid": item.asset.uid, // one task per item, so it has the item's uid
             "job_uid": reviewed.lineage.as_ref().map(|lineage| lineage.job),
             "status": reviewed.status, "source": reviewed.source, "reviewed_by": reviewed.reviewed_by,
-            "corrected": reviewed.source == ResultSource::Human,
+            "corrected": reviewed.is_corrected(),
         });
         let uid = EventUid::of_review(result, reviewed.revision);
         Some(Self { uid, organization: item.organization, event, payload })

@@ -25,6 +25,8 @@ pub struct Guards {
     pub receipt: bool,
     /// A draft is written if its item has no result (`Ledger::commit`).
     pub unlabeled: bool,
+    /// A person's result by hand is written if its item has none (`Results::label`).
+    pub unlabeled_by_hand: bool,
     /// A job is created if no other job has its project (`Jobs::create_job`).
     pub lock: bool,
     /// The event is written with the job's end (`Jobs::end_job`), not after it.
@@ -52,6 +54,7 @@ impl Guards {
     pub const ALL: Self = Self {
         receipt: true,
         unlabeled: true,
+        unlabeled_by_hand: true,
         lock: true,
         outbox: true,
         status_as_read: true,
@@ -147,7 +150,7 @@ impl Protocol {
         if cancels > 0 && state.status().is_some_and(Status::is_active) {
             actions.push(Action::Cancel);
         }
-        if labels > 0 && state.items[0] == Item::Unlabeled {
+        if labels > 0 && (state.items[0] == Item::Unlabeled || !self.guards.unlabeled_by_hand) {
             actions.push(Action::Label);
         }
         if doubles > 0 && matches!(state.execution, Execution::Label(_)) {

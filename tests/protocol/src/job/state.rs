@@ -201,7 +201,7 @@ pub enum Action {
     Create,
     /// A client cancels it (`Jobs::cancel_job`).
     Cancel,
-    /// A person labels the first item.
+    /// A person labels the first item (`Results::label`).
     Label,
     /// The first batch is invoked although its task runs.
     Double,

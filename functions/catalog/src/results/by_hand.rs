@@ -1,0 +1,77 @@
+//! Results by hand: a person labels an item that no job has labeled (docs/decisions/0033).
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use shared::domain::id::ItemUid;
+use shared::domain::item::Item;
+use shared::domain::webhook::Event;
+use shared::domain::{Error, limits};
+use shared::http::{Body, Caller, IfMatch, Path, Problem};
+use shared::ports::{Clock, Items, Results};
+use shared::services::outbox;
+
+use super::WRITE;
+use super::handlers::TRIES;
+use super::view::{Correction, ResultView};
+use crate::{Api, CatalogApi, CatalogPorts, whole};
+
+/// Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,
+/// and no job takes it. Sends the event `result.accepted`; a repeated call answers the same result and sends none.
+#[utoipa::path(
+    post, path = "/items/{uid}/results/", tag = "results",
+    params(
+        ("uid" = ItemUid, Path),
+        ("If-None-Match" = Option<String>, Header, description = "May be `*`. The call writes over no result, with it or without it."),
+    ),
+    request_body = Correction,
+    responses(
+        (status = 201, description = "The accepted result.", body = ResultView,
+            headers(("ETag" = String, description = "Names this version of it."))),
+        (status = 409, description = "`item_labeled`: it has a draft or an accepted result, `result_uid`.", body = Problem),
+        (status = 412, description = "`precondition_failed`: the item kept changing, or an `If-Match` names a version.", body = Problem),
+    ),
+)]
+pub(crate) async fn label<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    if_match: IfMatch,
+    Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
+) -> Result<(StatusCode, ResultView), Error> {
+    let item = api.label(&caller, &uid, &if_match, &body).await?;
+    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or(Error::NotFound)
+}
+
+impl<P: CatalogPorts> CatalogApi<P> {
+    /// The item with the result that the request gives it.
+    async fn label(&self, caller: &Caller, uid: &str, if_match: &IfMatch, body: &[u8]) -> Result<Item, Error> {
+        caller.needs(WRITE)?;
+        let uid = ItemUid::parse(uid)?;
+        for _ in 0..TRIES {
+            let item = self.own_item(caller, uid).await?;
+            let annotations = Correction::read(body, item.asset.bounds())?.annotations;
+            let now = self.clock.now();
+            let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok(item) };
+            if_match.check_absent()?;
+            let given = whole::kept(&self.objects, uid, given).await?;
+            let event = Event::of_review(&item, &given);
+            let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
+            if self.results.label(&item, &given, &deliveries).await? {
+                outbox::send(&self.queue, &deliveries).await;
+                return Ok(Item { generation: given.generation, result: Some(given), ..item });
+            }
+        }
+        Err(Error::PreconditionFailed)
+    }
+
+    /// The item, and all annotations of its result.
+    ///
+    /// # Errors
+    /// `NotFound` if unknown or another tenant's (I10).
+    async fn own_item(&self, caller: &Caller, uid: ItemUid) -> Result<Item, Error> {
+        let items = self.store.items(&[uid]).await?;
+        let own = items.into_iter().find(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        whole::one(&self.objects, own).await
+    }
+}
