@@ -233,7 +233,7 @@ test-endpoint: examples/endpoint/node_modules/.installed
 	cd examples/endpoint && npm test
 
 test-console: console/node_modules/.installed
-	cd console && npm test --silent
+	cd console && NO_COLOR=1 npm test --silent
 
 # Mission Control in Chromium, on the running stack.
 test-console-system: setup /usr/bin/chromium

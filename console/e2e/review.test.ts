@@ -223,6 +223,35 @@ describe('a person who reviews', () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('labels by hand what no job has drafted', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    await page.goto(`${ORIGIN}/projects/${stack.project}`);
+    await page
+      .getByRole('row', { name: /flower\.jpg.*none/ })
+      .first()
+      .getByRole('link')
+      .click();
+    await page.getByText('This item has no result.').waitFor();
+    const item = new URL(page.url()).pathname.split('/').at(-1);
+    await page.keyboard.press('n');
+    const canvas = (await page.locator('canvas').boundingBox())!;
+    await page.mouse.move(canvas.x + canvas.width / 2, canvas.y + canvas.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(canvas.x + canvas.width / 2 + 50, canvas.y + canvas.height / 2 + 30);
+    await page.mouse.up();
+    await page.getByRole('option', { name: 'person, bounding box, 100 %, changed' }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.getByText('All saved').waitFor();
+    const labeled = (await results(stack.project, 'accepted')).find((one) => one.item === item);
+    assert.equal(labeled?.source, 'human');
+    assert.deepEqual(
+      labeled.annotations.map(({ type, label }) => [type, label]),
+      [['bounding_box', 'person']],
+    );
+    assert.deepEqual(complaints, []);
+  });
+
   test('rejects by one key', async () => {
     const { page, complaints } = await watched(browser, stack.pictures);
     await signIn(page);

@@ -15,7 +15,8 @@ export interface Entry {
   /** The item's key, for people. */
   readonly name: string;
   readonly project: string;
-  readonly result: string;
+  /** `null`: the item has none, and gets one by the decision. */
+  readonly result: string | null;
   /** The version of the result that the commands begin with. */
   readonly etag: string;
   readonly commands: readonly Command[];

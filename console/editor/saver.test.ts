@@ -32,7 +32,7 @@ beforeEach(() => {
   journal = new Journal('o', new IDBFactory());
 });
 
-const opened = (result: Result | null, etag = '"1"') => open(result, etag, ['car'], PICTURE, journal);
+const opened = (result: Result | null, etag = '"1"') => open('i', result, etag, ['car'], PICTURE, journal);
 
 describe('opening', () => {
   it('does again what was done before a reload, and can undo it', async () => {
@@ -42,6 +42,13 @@ describe('opening', () => {
     expect(note).toBe('Your 1 unsaved change came back.');
     session.undo();
     expect(session.correction()).toEqual([box(1)]);
+  });
+
+  it('does again what was drawn on an item without a result', async () => {
+    const now = box(3);
+    const changes = [{ before: null, after: { id: 0, draft: null, now, verdict: 'accepted' as const } }];
+    await journal.write(entryOf({ result: null, etag: '', commands: [{ name: 'Draw car', changes }] }));
+    expect((await opened(null, '')).session.correction()).toEqual([now]);
   });
 
   it('keeps undone what was undone', async () => {
@@ -106,14 +113,16 @@ describe('a decision', () => {
     saver = new Saver(server as never, journal, ({ item }) => saved.push(item));
   });
 
-  it('is sent and forgotten: a correction, an acceptance, a rejection', async () => {
+  it('is sent and forgotten: a correction, an acceptance, a rejection, a label by hand', async () => {
     await saver.submit(corrected);
     expect(server.result).toMatchObject({ status: 'accepted', annotations: [box(2)] });
     server.result = resultOf([box(1)]);
     await saver.submit(entryOf({ decision: { verdict: 'accept', annotations: null } }));
     server.result = resultOf([box(1)]);
     await saver.submit(entryOf({ decision: { verdict: 'reject', annotations: null } }));
-    expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/']);
+    server.result = resultOf([]);
+    await saver.submit({ ...corrected, result: null, etag: '' });
+    expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
     expect(await journal.all()).toEqual([]);
     expect(saver.state()).toEqual({ running: 0, unsaved: [] });
   });

@@ -90,6 +90,9 @@ export class Saver {
       if (!(error instanceof ApiError) || error.status !== 412) {
         throw error;
       }
+      if (entry.result === null) {
+        throw error;
+      }
       // The answer of an earlier attempt may have been lost: then the result is as the person wanted it.
       const now = await this.#client.get('/results/{uid}/', { path: { uid: entry.result } });
       if (isAsDecided(entry, now.body)) {
@@ -99,7 +102,11 @@ export class Saver {
     }
   }
 
-  #call({ result, etag, decision }: Entry): Promise<Answered<Result>> {
+  #call({ item, result, etag, decision }: Entry): Promise<Answered<Result>> {
+    if (result === null) {
+      const body = { annotations: [...(decision?.annotations ?? [])] };
+      return this.#client.post('/items/{uid}/results/', { path: { uid: item }, body });
+    }
     const options = { path: { uid: result }, ifMatch: etag };
     if (decision?.verdict === 'reject') {
       return this.#client.post('/results/{uid}/reject/', options);

@@ -248,8 +248,8 @@ describe('with the brush', () => {
   });
 });
 
-it('draws and moves nothing on an item without a result', () => {
-  const empty = new Session([], LABELS, PICTURE, false);
+it('draws nothing on an item of unknown size', () => {
+  const empty = new Session([], LABELS, { x: 0, y: 0, width: 0, height: 0 });
   empty.draw('bounding_box');
   expect(empty.state().gesture).toBeNull();
 });

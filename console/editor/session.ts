@@ -30,13 +30,10 @@ export class Session {
   #state: State;
   readonly #listeners = new Set<() => void>();
 
-  readonly #isDrawable: boolean;
-
-  /** `picture` without extent: the size is not known. Then, and if there is no result to change, nothing can be drawn or moved. */
-  constructor(predictions: readonly Prediction[], labels: readonly string[], picture: Rect, hasResult = true) {
+  /** `picture` without extent: the size is not known, and nothing can be drawn or moved. */
+  constructor(predictions: readonly Prediction[], labels: readonly string[], picture: Rect) {
     this.picture = picture;
     this.labels = labels;
-    this.#isDrawable = hasResult && picture.width > 0;
     this.#state = {
       history: historyOf(annotationsOf(predictions)),
       selected: null,
@@ -280,7 +277,7 @@ export class Session {
   }
 
   #extent(): Rect | null {
-    return this.#isDrawable ? this.picture : null;
+    return this.picture.width > 0 ? this.picture : null;
   }
 
   #changeSelected(change: (annotation: Annotation) => [name: string, after: Annotation]): void {

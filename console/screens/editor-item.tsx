@@ -40,7 +40,7 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
       <div className={css['middle']}>
         <div className={css['stage']}>
           {problem ? <Problem error={problem} /> : null}
-          {result ? null : <p>No job has drafted anything on this item, or its draft was rejected.</p>}
+          {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
           {item.metadata.asset_type === 'point_cloud' ? (
             <p>A point cloud. It can be accepted and deleted; its editor is not here yet.</p>
           ) : null}
@@ -87,30 +87,33 @@ function useStage({ session, picture }: Ready) {
 
 /** Writes each command into the journal, before anything is sent (I15). */
 function useJournal(ready: Ready, { journal, saver }: App): void {
-  const { session, item, result } = ready;
+  const { session, item } = ready;
   useEffect(() => {
     saver.drop(item.uid);
     let known = session.state().history;
     return session.subscribe(() => {
       const { history } = session.state();
-      if (history !== known && result) {
+      if (history !== known) {
         known = history;
         void (history.commands.length === 0 ? journal.forget(item.uid) : journal.write(entryOf(ready, null)));
       }
     });
-  }, [ready, session, journal, saver, item.uid, result]);
+  }, [ready, session, journal, saver, item.uid]);
 }
 
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
   const { commands, done } = session.state().history;
-  return { item: item.uid, name: item.key, project, result: result?.uid ?? '', etag, commands, done, decision };
+  return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
 }
 
-/** Hands the decision on. An accepted result that is as it was needs none. */
+/** Hands the decision on. An accepted result that is as it was needs none, nor does an item without a result on which nothing was drawn. */
 function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): void {
   const { session, result } = ready;
   const isChanged = session.isChanged();
-  if (result && (verdict === 'reject' || isChanged || result.status !== 'accepted')) {
+  const isDecided = result
+    ? verdict === 'reject' || isChanged || result.status !== 'accepted'
+    : verdict === 'accept' && isChanged;
+  if (isDecided) {
     const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
     void saver.submit(entryOf(ready, { verdict, annotations }));
   }

@@ -77,7 +77,7 @@ async function ready(app: App, queries: QueryClient, project: string, item: stri
     (problem: Error) => ({ picture: null, problem }),
   );
   const { width, height } = sizeOf(loaded, shown.picture);
-  const opened = await open(loaded.result, loaded.etag, about.labels, { x: 0, y: 0, width, height }, app.journal);
+  const opened = await open(item, loaded.result, loaded.etag, about.labels, { x: 0, y: 0, width, height }, app.journal);
   // Geometry is in the item's size: should the file have another one, it is drawn in the item's.
   return {
     ...loaded,

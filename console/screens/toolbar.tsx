@@ -53,9 +53,8 @@ const TOOLS = [
   ['polyline', 'Polyline', 'L'],
 ] as const;
 
-function Tools({ ready: { session, result } }: Pick<Props, 'ready'>) {
-  const off =
-    (result === null && 'The item has no result.') || (session.picture.width === 0 && 'Nothing can be drawn on this item.');
+function Tools({ ready: { session } }: Pick<Props, 'ready'>) {
+  const off = session.picture.width === 0 && 'Nothing can be drawn on this item.';
   return (
     <>
       {TOOLS.map(([type, name, key]) => (
