@@ -3,6 +3,7 @@ import { hit } from '../editor/hit.ts';
 import type { Picture, Shape } from '../editor/renderer.ts';
 import { pan, toPicture, zoom, type Point, type View } from '../editor/view.ts';
 import { numbers, picture, shapes } from './scene.ts';
+import { upright } from './upright.ts';
 
 const SECONDS = 5;
 const HITS = 300;
@@ -151,4 +152,4 @@ async function difference(canvas: HTMLCanvasElement, view: View, of: Picture, sh
   return pixels;
 }
 
-Object.assign(window, { measure, compare });
+Object.assign(window, { measure, compare, upright });
