@@ -39,6 +39,7 @@ def up() -> Stack:
     _start_endpoint()
     outputs = _deploy(fresh)
     _start_proxy(outputs["ApiId"])
+    step(f"Mission Control, a page to review drafts: {settings.CONSOLE_URL}")
     return Stack(settings.BASE_URL, _key(outputs["TableName"]), outputs)
 
 
