@@ -19,7 +19,7 @@ Json = dict[str, Any]
 ACTIVE = ("pending", "running")
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.1
-# A poll takes a hundredth of a second of the machine's processor, and a job is asked about more rarely the longer it takes.
+# Polls take processor time from the job: they become rarer.
 MOST_POLL_SECONDS = 0.4
 # A poll of a queue that the emulator has begun ends in less.
 POLLED_SECONDS = 3.0
