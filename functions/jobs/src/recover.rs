@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
+use shared::domain::fields::Fields;
 use shared::domain::id::{JobUid, Naming};
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
-use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Projects, Reports};
 use shared::services::{serving, start_job};
 
@@ -39,7 +40,7 @@ pub(crate) async fn report<P: JobPorts>(
     Ok(Json(paging.view(page, |line| line)))
 }
 
-/// Retry a finished job: starts another one, with the same options, over the items that failed or were not processed. Items
+/// Retry a finished job: starts another one, with the same options and none of the call's, over the items that failed or were not processed. Items
 /// that were labeled meanwhile are left out.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/retry/", tag = "auto-label jobs",
@@ -54,8 +55,11 @@ pub(crate) async fn retry<P: JobPorts>(
     caller: Caller,
     naming: Naming,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<JobView>), Error> {
-    let spec = api.job(&caller, WRITE, &uid).await?.retried(api.clock.now())?;
+    let job = api.job(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?; // another threshold would be that of another job
+    let spec = job.retried(api.clock.now())?;
     let project = api.store.project(caller.organization, spec.project).await?;
     if !project.status.takes_jobs() {
         return Err(Error::ProjectNotActive);

@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
@@ -86,6 +87,9 @@ pub(crate) async fn get<P: CatalogPorts>(
 }
 
 /// Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`.
+///
+/// Their labels are those of the project, if it has any, or of the result as it is. A shape that crosses the border of the picture
+/// is cut to it; `notes` of the answer says so.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
@@ -104,9 +108,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
     if_match: IfMatch,
     Body(body): Body,
 ) -> Result<ResultView, Error> {
-    let correction = |item: &Item| Correction::read(&body, item.asset.bounds());
-    let verdict = |item: &Item| correction(item).map(|correction| Verdict::Correct(correction.annotations));
-    api.review(&caller, &uid, &if_match, verdict).await
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Correct, body: &body }).await
 }
 
 /// Accept a result as it is. Sends the event `result.accepted`; a repeated call sends none.
@@ -125,8 +127,9 @@ pub(crate) async fn accept<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
+    Body(body): Body,
 ) -> Result<ResultView, Error> {
-    api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Accept)).await
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Accept, body: &body }).await
 }
 
 /// Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Sends the event
@@ -145,8 +148,47 @@ pub(crate) async fn reject<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
+    Body(body): Body,
 ) -> Result<ResultView, Error> {
-    api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Reject, body: &body }).await
+}
+
+/// A person's decision about one result, as a call sends it.
+#[derive(Clone, Copy)]
+struct Review<'a> {
+    decision: Decided,
+    body: &'a [u8],
+}
+
+#[derive(Clone, Copy)]
+enum Decided {
+    Accept,
+    Correct,
+    Reject,
+}
+
+impl Review<'_> {
+    /// The verdict on the item's result, and what was changed of what the person has sent.
+    async fn verdict<P: CatalogPorts>(
+        self,
+        api: &CatalogApi<P>,
+        item: &Item,
+        before: &LabelResult,
+    ) -> Result<(Verdict, Vec<String>), Error> {
+        let verdict = match self.decision {
+            Decided::Accept => Verdict::Accept,
+            Decided::Reject => Verdict::Reject,
+            Decided::Correct => {
+                let Correction { annotations, notes } = Correction::read(self.body, item.asset.bounds())?;
+                let new: Vec<_> = before.new_labels(&annotations).collect();
+                if !new.is_empty() {
+                    api.store.project(item.organization, item.project).await?.check_annotations(new)?;
+                }
+                return Ok((Verdict::Correct(annotations), notes));
+            }
+        };
+        Fields::none(self.body).map(|()| (verdict, Vec::new()))
+    }
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
@@ -166,14 +208,15 @@ impl<P: CatalogPorts> CatalogApi<P> {
         caller: &Caller,
         uid: &str,
         if_match: &IfMatch,
-        verdict: impl Fn(&Item) -> Result<Verdict, Error>,
+        review: Review<'_>,
     ) -> Result<ResultView, Error> {
         for _ in 0..TRIES {
             let item = self.result(caller, WRITE, uid).await?;
             let before = item.result.as_ref().ok_or(Error::NotFound)?;
             if_match.check(before.revision)?;
+            let (verdict, notes) = review.verdict(self, &item, before).await?;
             let now = self.clock.now();
-            let reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
+            let reviewed = before.reviewed(verdict, caller.name(), now)?;
             let written = match &reviewed {
                 Some(reviewed) => {
                     let event = Event::of_review(&item, reviewed);
@@ -184,7 +227,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
             };
             if written {
                 let result = reviewed.or(item.result);
-                return ResultView::of(Item { result, ..item }).ok_or(Error::NotFound);
+                let view = ResultView::of(Item { result, ..item }).ok_or(Error::NotFound)?;
+                return Ok(ResultView { notes, ..view });
             }
         }
         Err(Error::PreconditionFailed)

@@ -260,10 +260,17 @@ impl NewItem {
         let asset_type = fields.optional("asset_type", asset_type);
         let url = fields.optional("url", source);
         let has_pixels = asset_type.is_none_or(AssetType::has_pixels);
-        let (width, height) = if has_pixels { sides(&mut fields) } else { (None, None) };
+        let (width, height) = if has_pixels { sides(&mut fields) } else { no_sides(&mut fields) };
         fields.finish()?;
         Ok(Self { key, asset_type, url, width, height })
     }
+}
+
+/// The sides of a point cloud, which has none. The answer shows that.
+fn no_sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
+    fields.skip("width");
+    fields.skip("height");
+    (None, None)
 }
 
 /// Width and height: both, or neither.

@@ -3,6 +3,8 @@
 //! A person accepts it, corrects it or rejects it, and may change her mind. Only a rejection is the end of a result: its
 //! item is unlabeled from then on, and the next job may draft it again, under another uid.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -106,6 +108,14 @@ impl LabelResult {
     #[must_use]
     pub fn uid(&self, item: ItemUid) -> ResultUid {
         ResultUid::of(item, self.generation)
+    }
+
+    /// The labels of a person's annotations that the result does not have yet, each with its annotation's position. Those that it has
+    /// stay right for it, also if the project's label set has changed since.
+    pub fn new_labels<'a>(&'a self, given: &'a [Prediction]) -> impl Iterator<Item = (usize, &'a String)> {
+        let own: HashSet<&str> = self.annotations.iter().map(|annotation| annotation.label.as_str()).collect();
+        let labels = given.iter().map(|annotation| &annotation.label).enumerate();
+        labels.filter(move |(_, label)| !own.contains(label.as_str()))
     }
 
     /// The result after a person's `verdict`. `None`: the verdict changes nothing.
@@ -322,6 +332,14 @@ mod tests {
         for status in [ResultStatus::Accepted, ResultStatus::Rejected] {
             assert!(!DraftFilter::default().keeps(&LabelResult { status, ..labeled(&[("car", 1.0)]) }));
         }
+    }
+
+    #[test]
+    fn labels_that_a_result_has_are_not_new() {
+        let given = labeled(&[("cup", 1.0), ("car", 1.0), ("cat", 1.0)]).annotations;
+        let new: Vec<usize> = labeled(&[("car", 0.9)]).new_labels(&given).map(|(position, _)| position).collect();
+
+        assert_eq!(new, [0, 2]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod json;
 pub mod limits;
 pub mod packed;
 pub mod unicode;
+pub mod unknown;
 
 pub use error::{Error, ErrorCode};
 pub use jiff::Timestamp;

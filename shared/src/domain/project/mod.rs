@@ -12,8 +12,11 @@ use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid};
 use crate::domain::job::JobRequest;
-use crate::domain::{Error, Timestamp, limits, unicode};
+use crate::domain::{Error, Timestamp, limits, unicode, unknown};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
+
+/// The field of a result: its annotations, as a person gives them.
+pub const ANNOTATIONS: &str = "annotations";
 
 /// The statuses of Avala's projects (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -139,8 +142,22 @@ impl Project {
     /// A complaint about the labels that the project does not have, if there are any.
     fn unknown_labels<'a>(&self, field: &str, labels: impl IntoIterator<Item = &'a String>) -> Option<FieldError> {
         let unknown: Vec<&str> = labels.into_iter().filter(|label| !self.has(label)).map(String::as_str).collect();
-        let message = || format!("The project does not have: {}.", unknown.join(", "));
+        let own = || unknown::listed("It has", &self.labels);
+        let message = || format!("The project does not have: {}. {}", unknown.join(", "), own());
         (!unknown.is_empty()).then(|| FieldError::new(field, message()))
+    }
+
+    /// Checks the labels of annotations that a person gives, each with its annotation's position in the list.
+    ///
+    /// # Errors
+    /// `Validation` for labels that the project does not have, unless it has none at all.
+    pub fn check_annotations<'a>(&self, labels: impl IntoIterator<Item = (usize, &'a String)>) -> Result<(), Error> {
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        let complaint = |(position, label)| self.unknown_labels(&format!("{ANNOTATIONS}[{position}].label"), [label]);
+        let complaints: Vec<FieldError> = labels.into_iter().filter_map(complaint).take(unknown::MOST).collect();
+        if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
 
     /// Whether it has this label, in whatever form the text is written.
@@ -326,7 +343,7 @@ mod tests {
         let before = a_project("Cars");
         let later = before.created_at + std::time::Duration::from_secs(1);
 
-        let nothing = change(json!({"name": null, "color": "red"})).unwrap().applied_to(before.clone(), later);
+        let nothing = change(json!({"name": null})).unwrap().applied_to(before.clone(), later);
         assert_eq!(nothing, Project { updated_at: later, ..before.clone() });
 
         let all = change(json!({"name": "Trucks", "labels": [], "status": "pending-approval"})).unwrap();
@@ -335,6 +352,35 @@ mod tests {
             (after.name.as_str(), after.labels.len(), after.status),
             ("Trucks", 0, ProjectStatus::PendingApproval)
         );
+    }
+
+    #[test]
+    fn a_field_that_a_project_does_not_have_is_refused() {
+        let refused = |body| change(body).unwrap_err().to_string();
+
+        assert_eq!(refused(json!({"lables": ["car"]})), "lables: Unknown field. Did you mean labels?");
+        assert_eq!(
+            refused(json!({"auto_label_on_upload": {"provider": "x"}})),
+            "auto_label_on_upload.provider: Unknown field. Did you mean provider_id?"
+        );
+    }
+
+    #[test]
+    fn a_person_uses_the_labels_of_the_project_if_it_has_any() {
+        let check = |project: &Project, labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+            project.check_annotations(labels.iter().enumerate()).map_err(|error| error.to_string())
+        };
+        let cars = a_project("Cars");
+
+        assert_eq!(check(&cars, &["car", "car"]), Ok(()));
+        assert_eq!(
+            check(&cars, &["car", "dog"]).unwrap_err(),
+            "annotations[1].label: The project does not have: dog. It has: car."
+        );
+        assert_eq!(check(&Project { labels: vec![], ..cars }, &["dog"]), Ok(()));
+        let many = Project { labels: (0..13).map(|n| n.to_string()).collect(), ..a_project("Many") };
+        assert!(check(&many, &["dog"]).unwrap_err().ends_with("It has: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more."));
     }
 
     #[test]
