@@ -14,12 +14,12 @@ NONE_KNOWN = "Unknown field. None is known here."
 
 @pytest.fixture(scope="module")
 def project(own: System) -> str:
-    return str(own.ok("POST /projects/", {"name": "Cars", "labels": ["car", "bus"]}, expect=201)["uid"])
+    return str(own.ok("POST", "/projects/", {"name": "Cars", "labels": ["car", "bus"]}, expect=201)["uid"])
 
 
 def test_a_job_with_a_mistyped_option_does_not_start(own: System, project: str) -> None:
     path = f"/projects/{project}/auto-label/"
-    for body, detail in [
+    cases: list[tuple[Json, str]] = [
         ({"treshold": 0.3}, "treshold: Unknown field. Did you mean confidence_threshold?"),
         ({"dryRun": True}, "dryRun: Unknown field. Did you mean dry_run?"),
         (
@@ -27,7 +27,8 @@ def test_a_job_with_a_mistyped_option_does_not_start(own: System, project: str) 
             "iou: Unknown field. "
             "Known: model_type, confidence_threshold, label_thresholds, labels, dry_run, provider_id.",
         ),
-    ]:
+    ]
+    for body, detail in cases:
         refused = own.api.post(path, json=body)
         assert_refused(refused, 400, code="validation_error")
         assert refused.json()["detail"] == detail
@@ -35,7 +36,7 @@ def test_a_job_with_a_mistyped_option_does_not_start(own: System, project: str) 
     assert list(own.rows(f"/auto-label-jobs/?project={project}")) == []
 
 
-SAGEMAKER = {"endpoint_name": "e", "region": "us-east-1"}
+SAGEMAKER: Json = {"endpoint_name": "e", "region": "us-east-1"}
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_an_unknown_field_is_refused_with_its_path(
 
 
 def test_a_line_with_an_unknown_field_is_a_bad_line(own: System) -> None:
-    project = own.ok("POST /projects/", {"name": "Lines"}, expect=201)["uid"]
+    project = own.ok("POST", "/projects/", {"name": "Lines"}, expect=201)["uid"]
     lines = [{"key": "a.jpg"}, {"key": "b.jpg", "widht": 640}]
 
     added = own.ok("POST", f"/projects/{project}/items/", {"items": lines}, expect=201)
@@ -123,7 +124,7 @@ def test_the_official_clients_send_nothing_unknown(client: Any) -> None:
 
 
 def test_a_call_without_fields_refuses_them_and_does_nothing(system: System, model: Model) -> None:
-    model.says((500, b""))
+    model.says((500, {}))
     failed = system.run(model.project(system, "car", items=1))
 
     refused = system.api.post(f"/auto-label-jobs/{failed['uid']}/retry/", json={"confidence_threshold": 0.3})
@@ -145,7 +146,7 @@ def test_a_call_without_fields_refuses_them_and_does_nothing(system: System, mod
     system.ok("DELETE", f"/webhooks/{webhook}/", expect=204)
 
 
-WIDE = {"type": "bounding_box", "label": "car", "coordinates": {"x": 1, "y": 1, "width": 5000, "height": 9}}
+WIDE: Json = {"type": "bounding_box", "label": "car", "coordinates": {"x": 1, "y": 1, "width": 5000, "height": 9}}
 
 
 def test_a_correction_has_known_labels_and_says_what_was_cut(system: System, model: Model) -> None:
@@ -154,10 +155,11 @@ def test_a_correction_has_known_labels_and_says_what_was_cut(system: System, mod
     (draft,) = system.results(project, system.run(project)["uid"])
     path = f"/results/{draft['uid']}/"
 
-    for wrong, detail in [
+    wrongs: list[tuple[Json, str]] = [
         ({"label": "dog"}, "annotations[0].label: The project does not have: dog. It has: car, bus."),
         ({"score": 1}, "annotations[0].score: Unknown field. Known: type, label, confidence, attributes, coordinates."),
-    ]:
+    ]
+    for wrong, detail in wrongs:
         refused = system.api.patch(path, json={"annotations": [{**WIDE, **wrong}]})
         assert (refused.status_code, refused.json()["detail"]) == (400, detail)
     refused = system.api.post(f"{path}accept/", json={"annotations": []})
