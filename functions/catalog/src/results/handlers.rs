@@ -228,7 +228,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
             if written {
                 let result = reviewed.or(item.result);
                 let view = ResultView::of(Item { result, ..item }).ok_or(Error::NotFound)?;
-                return Ok(ResultView { notes, ..view });
+                return Ok(view.with_notes(notes));
             }
         }
         Err(Error::PreconditionFailed)

@@ -52,7 +52,7 @@ pub(crate) struct ResultView {
     updated_at: Timestamp,
     /// What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) notes: Vec<String>,
+    notes: Vec<String>,
     /// Goes into the `ETag`.
     #[serde(skip)]
     revision: u32,
@@ -82,6 +82,11 @@ impl ResultView {
             notes: Vec::new(),
             revision: result.revision,
         })
+    }
+
+    /// The answer to a call that has changed what it was sent.
+    pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 }
 
