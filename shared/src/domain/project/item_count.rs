@@ -132,7 +132,7 @@ mod tests {
             changes: 0,
         };
         let (organization, key) = (OrganizationUid::named("acme"), "a".into());
-        Item { organization, project, key, asset, file: None, created_at: now, result: None }
+        Item { organization, project, key, asset, file: None, created_at: now, generation: 0, result: None }
     }
 
     fn with_result(status: ResultStatus, job: JobUid) -> Item {
