@@ -46,8 +46,10 @@ export interface Settings {
   readonly requestsPerSecond: number;
   /** Requests that an address may make in a minute without a valid key, 1 to 1,000,000. @default 30 */
   readonly unauthenticatedPerMinute: number;
-  /** Origin whose pages may call the API from a browser. @default '' (none) */
+  /** Origin whose pages may call the API, and read and upload items, from a browser. @default '' (none) */
   readonly corsOrigin: string;
+  /** Whether `GET /openapi.json` is answered without a key. Without one, the limit of the address counts. @default allow */
+  readonly publicDescription: 'allow' | 'deny';
   /**
    * Concurrency that is reserved for a function, by its name: other functions of the account cannot take it, and the function takes
    * no more. An account keeps 100 unreserved, and a new one has 10 in all. @default {} (none)
@@ -112,6 +114,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   requestsPerSecond: wholeNumber(20, 1, 1_000_000),
   unauthenticatedPerMinute: wholeNumber(30, 1, 1_000_000),
   corsOrigin: { fallback: '', read: readCorsOrigin },
+  publicDescription: oneOf('allow', 'deny'),
   reservedConcurrency: { fallback: {}, read: readReserved },
   webhookConcurrency: wholeNumber(20, 4, 1_000),
   overflowConcurrency: wholeNumber(10, 2, 1_000),
@@ -250,6 +253,12 @@ function readBaseUrl(value: unknown): string {
   const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   if (!plain || /(\/|\/api\/v1|[?#])$/.test(text)) throw new Refused(expected);
   return text;
+}
+
+/** Origins whose pages may read items from the bucket and upload them to it: the page beside the API, and that of `corsOrigin`. */
+export function pageOriginsOf({ publicBaseUrl, corsOrigin }: Settings): string[] {
+  const own = publicBaseUrl === '' ? [] : [new URL(publicBaseUrl).origin];
+  return [...new Set([...own, ...(corsOrigin === '' ? [] : [corsOrigin])])];
 }
 
 /** Exactly as browsers write it: they compare it with the answer's header. */

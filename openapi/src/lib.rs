@@ -3,6 +3,10 @@
 //! `docs/openapi.json` is its print, kept in the repository for people and served by the catalog function; a test holds the
 //! two together.
 
+mod citations;
+mod examples;
+mod problems;
+
 use serde_json::{Map, Value, json};
 use shared::domain::ErrorCode;
 use utoipa::OpenApi;
@@ -11,11 +15,28 @@ use utoipa::OpenApi;
 #[openapi(
     info(
         title = "Autolabel",
-        description = "Runs a model over the unlabeled items of a project and leaves draft annotations that people accept, edit or discard. \
-            What is not described here is 404 (`not_found`), and a method that a path does not have is 405 (`method_not_allowed`), in the form of `Problem`.",
+        description = "Autolabel runs a model over the unlabeled items of a project and leaves drafts, which people accept, correct or reject.\n\n\
+            - **Key**: every call has the header `X-Avala-Api-Key`. A key may have scopes; the description of a call names the scope that it needs.\n\
+            - **Bodies** are JSON objects. Times are ISO 8601 in UTC. `null` in a field that is not required means that it is not sent.\n\
+            - **Lists** have at most 100 rows. Follow `next` until it is `null`.\n\
+            - **Errors** have a sentence in `detail` and a stable `code`, in the form of `Problem`. A path that is not described here is 404 (`not_found`), \
+            and a method that a path does not have is 405 (`method_not_allowed`).\n\
+            - **Repeating**: a POST with an `Idempotency-Key` can be sent again, and is done once.",
     ),
     servers((url = "/api/v1", description = "Below the deployment's own address.")),
     security(("api_key" = [])),
+    tags(
+        (name = "projects", description = "A project is a set of items and a set of labels."),
+        (name = "items", description = "An item is one picture, video frame or point cloud to label."),
+        (name = "auto-label jobs", description = "A job is one run of a model over the unlabeled items of a project."),
+        (name = "results", description = "A result is the annotations of an item: a draft, then accepted or rejected."),
+        (name = "tasks", description = "A task is an item that a person has to label or to review."),
+        (name = "datasets", description = "A dataset is a project's items as files, with their results."),
+        (name = "inference providers", description = "A provider is where a model lives: a SageMaker endpoint or an HTTPS endpoint."),
+        (name = "webhooks", description = "A webhook is a URL that receives signed events."),
+        (name = "webhook deliveries", description = "A delivery is one event on its way to one webhook."),
+        (name = "workspace", description = "The organization of the key, this document, and lists that are always empty."),
+    ),
 )]
 struct Frame;
 
@@ -50,6 +71,8 @@ pub fn description() -> serde_json::Result<Value> {
         wait_for_the_first(operation);
         operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut).for_each(limited);
     }
+    examples::add(&mut api);
+    citations::remove(&mut api);
     Ok(api)
 }
 
@@ -76,7 +99,7 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 fn idempotency_key() -> Value {
     json!({
         "name": IDEMPOTENCY_KEY, "in": "header", "required": false,
-        "description": "Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice.",
+        "description": "A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer.",
         "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     })
 }
@@ -93,11 +116,17 @@ fn is_idempotency_key(parameter: &Value) -> bool {
     parameter["$ref"].as_str().is_some_and(|to| to.ends_with(IDEMPOTENCY_KEY))
 }
 
-/// Handlers of several resources have one name, such as `list`. With the tag it is unique.
+/// Handlers of several resources have one name, such as `list`. With the tag it is unique. A summary is a title, without a dot.
 fn name(operation: &mut Value) {
+    if let Some(summary) = operation["summary"].as_str() {
+        operation["summary"] = summary.trim_end_matches('.').into();
+    }
     let words = [&operation["tags"][0], &operation["operationId"]].map(|word| word.as_str().unwrap_or_default());
     operation["operationId"] = words.join("_").replace([' ', '-'], "_").into();
 }
+
+/// Errors between a job's functions, which no call answers.
+const INSIDE_JOBS: [ErrorCode; 3] = [ErrorCode::ProviderRefused, ErrorCode::BatchUnfinished, ErrorCode::BatchStuck];
 
 /// An error status of a whole kind of operations. A handler describes the statuses of its own.
 #[derive(Clone, Copy)]
@@ -132,12 +161,15 @@ impl Refusal {
 
     /// The codes are those of the one table of errors.
     fn response(self) -> Value {
-        let facts = ErrorCode::ALL.iter().map(|code| code.facts()).filter(|facts| facts.status == self as u16);
+        let answered = ErrorCode::ALL.iter().filter(|code| !INSIDE_JOBS.contains(code));
+        let facts = answered.map(|code| code.facts()).filter(|facts| facts.status == self as u16);
         let mut codes: Vec<String> = facts.map(|facts| format!("`{}`", facts.code)).collect();
         codes.dedup();
+        let description = format!("{} Codes: {}.", self.sentence(), codes.join(", "));
+        let example = codes.iter().find_map(|code| problems::example(code.trim_matches('`'), true));
         let mut response = json!({
-            "description": format!("{} Codes: {}.", self.sentence(), codes.join(", ")),
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "description": description,
+            "content": {"application/json": {"schema": {"$ref": problems::SCHEMA}, "example": example}},
         });
         limited(&mut response);
         if matches!(self, Self::TooManyRequests | Self::Conflict) {
@@ -148,15 +180,17 @@ impl Refusal {
 
     const fn sentence(self) -> &'static str {
         match self {
-            Self::BadRequest => "The request breaks the contract; `errors` says where.",
-            Self::Unauthorized => "No key, an unknown or revoked one, or one past its date.",
+            Self::BadRequest => "A field, a parameter or the body is wrong. `errors` names the fields.",
+            Self::Unauthorized => "There is no key, or it is unknown, revoked or past its date.",
             Self::Forbidden => "The key's scopes do not allow the call.",
-            Self::NotFound => "Unknown, or another organization's: the answer does not say which.",
-            Self::Conflict => "What is there forbids it, or its `Idempotency-Key` has named another request.",
+            Self::NotFound => "There is no such object, or it is another organization's.",
+            Self::Conflict => {
+                "The present state forbids the call, or its `Idempotency-Key` was used for another request."
+            }
             Self::BodyTooLarge => "The body is too large.",
             Self::TooManyRequests => "Too many requests with this key, or from this address without one.",
-            Self::InternalError => "Our own mistake.",
-            Self::Unavailable => "Busy; worth another try.",
+            Self::InternalError => "A fault of Autolabel.",
+            Self::Unavailable => "The service is busy. Repeat the call.",
         }
     }
 
@@ -237,6 +271,53 @@ mod tests {
             assert!(names.insert(name.clone()), "{name} twice");
         }
         assert!(!names.is_empty());
+    }
+
+    #[test]
+    fn every_operation_has_a_title_and_a_description() {
+        let mut api = description().unwrap();
+        for operation in operations(&mut api) {
+            let name = operation["operationId"].as_str().unwrap().to_owned();
+            let summary = operation["summary"].as_str().unwrap_or_default();
+            let text = operation["description"].as_str().unwrap_or_default();
+
+            assert!((4..=50).contains(&summary.len()) && !summary.contains(['.', '\n']), "{name}: title {summary:?}");
+            assert!(text.ends_with('.'), "{name}: a blank line, then a description after the title");
+            assert!(text.replace('\n', " ").contains("Scope: "), "{name}: the description names the scope");
+        }
+    }
+
+    #[test]
+    fn every_body_has_an_example() {
+        let mut api = description().unwrap();
+        let mut bodies: Vec<Value> = api["components"]["responses"].as_object().unwrap().values().cloned().collect();
+        for operation in operations(&mut api) {
+            bodies.extend(operation.get("requestBody").cloned());
+            bodies.extend(operation["responses"].as_object().unwrap().values().cloned());
+        }
+        let contents = bodies.iter().filter_map(|body| body["content"].as_object());
+        let examples: Vec<bool> = contents.flat_map(Map::values).map(|content| !content["example"].is_null()).collect();
+
+        assert!(examples.len() > 50 && examples.iter().all(|is_there| *is_there), "{examples:?}");
+    }
+
+    /// A reader of the API has neither the contract nor the repository.
+    #[test]
+    fn no_description_cites_what_its_reader_does_not_have() {
+        let api = description().unwrap();
+        let mut waiting = vec![&api];
+        while let Some(value) = waiting.pop() {
+            let texts = ["description", "summary"].map(|name| value[name].as_str().unwrap_or_default());
+            for text in texts {
+                let cited =
+                    ["contract", ".md", "docs/", "decision ", "the mission"].iter().find(|word| text.contains(**word));
+                let numbered =
+                    text.split(['(', ')', ' ', '.']).any(|word| word.len() > 1 && citations::is_citation(word));
+                assert!(cited.is_none() && !numbered, "{text}");
+            }
+            waiting.extend(value.as_array().into_iter().flatten());
+            waiting.extend(value.as_object().into_iter().flat_map(Map::values));
+        }
     }
 
     #[test]

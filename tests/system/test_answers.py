@@ -129,7 +129,9 @@ def test_a_label_may_have_a_threshold_of_its_own(system: System, model: Model) -
     assert job["summary"]["dropped_labels"] == [{"label": "dog", "count": 2}]
     refused = system.create(project, label_thresholds={"tram": 0.4})
     assert refused.status_code == 400
-    assert refused.json()["detail"] == "label_thresholds: The project does not have: tram."
+    assert refused.json()["detail"] == (
+        'label_thresholds: The project does not have "tram". Its labels: "traffic_light".'
+    )
 
 
 BOX = {"type": "bounding_box", "label": "car", "confidence": 0.9}

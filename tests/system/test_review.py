@@ -144,8 +144,8 @@ def test_a_correction_may_be_as_large_as_a_draft(system: System, draft: Json) ->
     ("annotations", "complaint"),
     [
         (None, "annotations: This field is required."),
-        ("all", "annotations: Must be a list."),
-        ([7], "annotations[0]: Must be an object."),
+        ("all", "annotations: Must be a list, not a string."),
+        ([7], "annotations[0]: Must be an object, not a number."),
         (
             [{**BOX, "confidence": 2}],
             "annotations[0].confidence: Must be a number from 0.0 to 1.0. 2 looks like percent: divide by 100.",
@@ -428,11 +428,11 @@ def test_a_sweep_is_counted_first_and_undone_afterwards(
         ({"max_confidence": -1}, "max_confidence: Must be a number from 0.0 to 1.0."),
         ({"count_only": 1}, "count_only: Must be true or false."),
         ({"job": "mine"}, "job: Must be the uid of a job."),
-        ({"label": 7}, "label: Must be a string."),
+        ({"label": 7}, "label: Must be a string, not a number."),
         ({"label": ""}, "label: May not be blank."),
-        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0."),
-        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0."),
-        ({"cursor": 1}, "cursor: Must be a string."),
+        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0, not a string."),
+        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0, not 1.01."),
+        ({"cursor": 1}, "cursor: Must be a string, not a number."),
     ],
 )
 @pytest.mark.parametrize("verdict", ["accept", "reject"])
@@ -511,7 +511,7 @@ def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[
     assert listed(f"item={drafts[0]['item']}&status=accepted") == [drafts[0]["uid"]]
     assert listed("status=rejected") == listed("job=unknown") == listed("item=unknown") == []
     odd = system.api.get(f"/projects/{project_uid}/results/?status=odd")
-    assert_refused(odd, 400, naming="status: Must be one of draft, accepted, rejected.")
+    assert_refused(odd, 400, naming='status: Must be one of "draft", "accepted", "rejected", not ')
 
 
 # Who may

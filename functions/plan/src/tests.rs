@@ -81,8 +81,8 @@ impl WaitingUploads for Project {
 
 /// The deployment's own endpoint serves the job.
 impl Providers for Project {
-    async fn provider(&self, _: OrganizationUid, _: ProviderUid) -> Result<InferenceProvider, Error> {
-        Err(Error::NotFound)
+    async fn provider(&self, _: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error> {
+        Err(uid.missing())
     }
 
     async fn providers(&self, _: OrganizationUid, _: &Slice) -> Result<Page<InferenceProvider>, Error> {

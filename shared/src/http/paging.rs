@@ -5,10 +5,11 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::Cursor;
-use crate::domain::{Error, limits};
+use crate::domain::{Error, fields, limits, show};
 use crate::ports::{Before, Page, Slice};
 
 /// The cursor of a list.
@@ -53,8 +54,9 @@ pub struct PagingParameters {
     ordering: Option<String>,
 }
 
-/// A page on the wire.
+/// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"next": null, "previous": null}))]
 pub struct PageView<T> {
     /// Absolute URL of the next page; `null` on the last one.
     #[schema(required)]
@@ -132,8 +134,11 @@ impl Paging {
     /// # Errors
     /// `Validation` for any other value.
     pub fn choice<T: DeserializeOwned>(&self, filter: &str, choices: &[&str]) -> Result<Option<T>, Error> {
-        let refuse = |_| Error::field(filter, format!("Must be one of {}.", choices.join(", ")));
-        self.filter(filter).map(|name| serde_json::from_value(name.into()).map_err(refuse)).transpose()
+        let Some(given) = self.filter(filter).map(Value::from) else { return Ok(None) };
+        let wanted = format!("one of {}", show::names(choices.iter().copied()));
+        let chosen =
+            T::deserialize(&given).map_err(|_| Error::field(filter, fields::must_be(&wanted, show::value(&given))))?;
+        Ok(Some(chosen))
     }
 
     /// The part of the list that is asked for.

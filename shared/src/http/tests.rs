@@ -69,6 +69,7 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
         .route("/things/{uid}", get(async |Path(uid): Path<String>| uid))
         .route("/pages", get(async |list: ListRequest| list.paging(&[]).map(|paging| Json(paging.empty::<()>()))))
         .route("/elsewhere", get(async || ()).fallback(wrong_method))
+        .route("/openapi.json", get(async || "{}"))
 }
 
 fn an_api() -> TestApi {
@@ -205,6 +206,43 @@ mod rate_limits {
             let without_key = without_key(a_request(Method::GET, "/pages"));
             assert_eq!(statuses(&api, [without_key]).await, [401], "its address has one request left");
         }
+    }
+}
+
+mod description {
+    use super::*;
+
+    fn api(public_description: bool, per_minute: u32) -> TestApi {
+        let settings = Settings { public_description, ..limited(100, 20) };
+        let unauthenticated_limit = RateLimit { per_minute, per_second: per_minute };
+        let settings = Settings { unauthenticated_limit, ..settings };
+        TestApi::with(routes(&Arc::default()), MemoryRequests::default(), settings)
+    }
+
+    fn asked(path: &str) -> Request {
+        without_key(a_request(Method::GET, path))
+    }
+
+    #[tokio::test]
+    async fn it_needs_no_key_if_the_deployment_says_so() {
+        assert_eq!(statuses(&api(true, 9), [asked("/openapi.json"), asked("/openapi.json/")]).await, [200, 200]);
+        assert_eq!(statuses(&api(false, 9), [asked("/openapi.json")]).await, [401]);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_becomes_public_and_a_bad_key_is_refused() {
+        let bad = Request::get("/api/v1/openapi.json").header(API_KEY, "avk_unknown").body(HttpBody::empty()).unwrap();
+        let written = without_key(a_request(Method::POST, "/openapi.json"));
+        let others = [asked("/pages"), asked("/openapi.jsonx"), asked("/things/openapi.json"), written, bad];
+
+        assert_eq!(statuses(&api(true, 9), others).await, [401; 5]);
+    }
+
+    #[tokio::test]
+    async fn without_a_key_it_counts_for_the_address() {
+        let once = api(true, 1);
+
+        assert_eq!(statuses(&once, [asked("/openapi.json"), asked("/openapi.json")]).await, [200, 429]);
     }
 }
 

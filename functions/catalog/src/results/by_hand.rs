@@ -16,8 +16,11 @@ use super::handlers::TRIES;
 use super::view::{Correction, ResultView};
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
-/// Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,
-/// and no job takes it. Sends the event `result.accepted`; a repeated call answers the same result and sends none.
+/// Label an item by hand.
+///
+/// Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
+/// item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
+/// and sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/items/{uid}/results/", tag = "results",
     params(
@@ -27,7 +30,11 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
     request_body = Correction,
     responses(
         (status = 201, description = "The accepted result.", body = ResultView,
-            headers(("ETag" = String, description = "Names this version of it."))),
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({
+                "status": "accepted", "source": "human", "created_by": "ci", "reviewed_by": "ci", "job": null, "model_type": null,
+                "confidence_threshold": null,
+            })),
         (status = 409, description = "`item_labeled`: it has a draft or an accepted result, `result_uid`.", body = Problem),
         (status = 412, description = "`precondition_failed`: the item kept changing, or an `If-Match` names a version.", body = Problem),
     ),
@@ -40,7 +47,7 @@ pub(crate) async fn label<P: CatalogPorts>(
     Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<(StatusCode, ResultView), Error> {
     let item = api.label(&caller, &uid, &if_match, &body).await?;
-    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or(Error::NotFound)
+    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or_else(|| Error::no_such("item", &uid))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
@@ -62,7 +69,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
                 return Ok(Item { generation: given.generation, result: Some(given), ..item });
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// The item, and all annotations of its result.
@@ -71,7 +78,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
     /// `NotFound` if unknown or another tenant's (I10).
     async fn own_item(&self, caller: &Caller, uid: ItemUid) -> Result<Item, Error> {
         let items = self.store.items(&[uid]).await?;
-        let own = items.into_iter().find(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own =
+            items.into_iter().find(|item| item.organization == caller.organization).ok_or_else(|| uid.missing())?;
         whole::one(&self.objects, own).await
     }
 }

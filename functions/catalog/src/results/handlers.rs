@@ -19,7 +19,9 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
 /// Tries to write over what was read. Two reviews of one result at once are rare, three very rare.
 pub(super) const TRIES: usize = 2;
 
-/// List a project's results. Rejected ones are in no list: each is found by its uid.
+/// List a project's results.
+///
+/// Drafts and accepted results. Rejected ones are in no list; each can be read by its uid. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/projects/{uid}/results/", tag = "results",
     params(
@@ -69,7 +71,9 @@ pub(crate) async fn list<P: CatalogPorts>(
     Ok(Json(paging.view(page.with(|_| whole.into_iter().filter_map(ResultView::of).collect()), |view| view)))
 }
 
-/// Show a result, also a rejected one.
+/// Show a result.
+///
+/// Also a rejected one. The `ETag` names this version: send it as `If-Match` with a review. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/results/{uid}/", tag = "results",
     params(("uid" = ResultUid, Path)),
@@ -83,17 +87,21 @@ pub(crate) async fn get<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Result<ResultView, Error> {
-    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or(Error::NotFound)
+    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or_else(|| no_result(&uid))
 }
 
-/// Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`.
+/// Correct a result.
+///
+/// These annotations are right. The result counts as accepted, with the source `human`. Sends the event
+/// `result.accepted`. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
     request_body = Correction,
     responses(
         (status = 200, description = "The accepted result.", body = ResultView,
-            headers(("ETag" = String, description = "Names this version of it."))),
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({"status": "accepted", "source": "human", "reviewed_by": "ci"})),
         (status = 409, description = "`result_rejected`: it is history.", body = Problem),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
@@ -110,13 +118,17 @@ pub(crate) async fn correct<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, verdict).await
 }
 
-/// Accept a result as it is. Sends the event `result.accepted`; a repeated call sends none.
+/// Accept a result.
+///
+/// The annotations are right as they are. Sends the event `result.accepted`; a repeated call sends none. Scope:
+/// `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/accept/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
     responses(
         (status = 200, description = "The accepted result.", body = ResultView,
-            headers(("ETag" = String, description = "Names this version of it."))),
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({"status": "accepted", "reviewed_by": "ci"})),
         (status = 409, description = "`result_rejected`: it is history.", body = Problem),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
@@ -130,14 +142,17 @@ pub(crate) async fn accept<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Accept)).await
 }
 
-/// Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Sends the event
-/// `result.rejected`; a repeated call sends none.
+/// Reject a result.
+///
+/// A draft, or an accepted result. The item is unlabeled again, and the next job takes it. Sends the event
+/// `result.rejected`; a repeated call sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/reject/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
     responses(
         (status = 200, description = "The rejected result.", body = ResultView,
-            headers(("ETag" = String, description = "Names this version of it."))),
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({"status": "rejected", "reviewed_by": "ci"})),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
@@ -172,6 +187,10 @@ pub(crate) async fn reopen<P: CatalogPorts>(
     api.review(&caller, &uid, &if_match, Item::reopening).await
 }
 
+fn no_result(uid: &str) -> Error {
+    Error::no_such("result", uid)
+}
+
 impl<P: CatalogPorts> CatalogApi<P> {
     /// The item with the result of this uid, and all of its annotations.
     ///
@@ -180,7 +199,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     async fn result(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Item, Error> {
         caller.needs(scopes)?;
         let item = self.results.result(ResultUid::parse(uid)?).await?;
-        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own = item.filter(|item| item.organization == caller.organization).ok_or_else(|| no_result(uid))?;
         whole::one(&self.objects, own).await
     }
 
@@ -193,7 +212,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<ResultView, Error> {
         for _ in 0..TRIES {
             let item = self.result(caller, WRITE, uid).await?;
-            let before = item.result.as_ref().ok_or(Error::NotFound)?;
+            let before = item.result.as_ref().ok_or_else(|| no_result(uid))?;
             if_match.check(before.revision)?;
             let now = self.clock.now();
             let mut reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
@@ -210,10 +229,10 @@ impl<P: CatalogPorts> CatalogApi<P> {
             };
             if written {
                 let result = reviewed.or(item.result);
-                return ResultView::of(Item { result, ..item }).ok_or(Error::NotFound);
+                return ResultView::of(Item { result, ..item }).ok_or_else(|| no_result(uid));
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// Stores a verdict and sends its deliveries. `false`: another call has changed the result since it was read.

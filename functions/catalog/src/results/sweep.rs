@@ -32,8 +32,11 @@ const CHECK: Duration = Duration::from_secs(2);
 /// Reviews at once.
 const REVIEWS: usize = 16;
 
-/// Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
-/// without it begins again, which is harmless. Sends the event `result.accepted` for each.
+/// Accept many drafts.
+///
+/// Those drafts of the project that match every field given. A call works for a bounded time: repeat it with the
+/// `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the event
+/// `result.accepted` for each draft. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/accept/", tag = "results",
     params(("uid" = ProjectUid, Path)),
@@ -50,8 +53,11 @@ pub(crate) async fn accept_all<P: CatalogPorts>(
     Ok(Json(AcceptedDrafts { accepted, progress }))
 }
 
-/// Reject many drafts: those of the project that match every field given. Their items are unlabeled again. Call again with
-/// the `cursor` until `done`; a call without it begins again, which is harmless. Sends the event `result.rejected` for each.
+/// Reject many drafts.
+///
+/// Those drafts of the project that match every field given. Their items are unlabeled again. A call works for a
+/// bounded time: repeat it with the `cursor` of the answer until `done`. A call without a cursor begins again, which is
+/// harmless. Sends the event `result.rejected` for each draft. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/reject/", tag = "results",
     params(("uid" = ProjectUid, Path)),

@@ -445,7 +445,7 @@ fn a_bad_filter_names_its_fields() {
 
     assert_eq!(
         refused.unwrap_err().to_string(),
-        "job: Must be the uid of a job.; label: May not be blank.; min_confidence: Must be a number from 0.0 to 1.0."
+        "job: Must be the uid of a job, not \"mine\".; label: May not be blank.; min_confidence: Must be a number from 0.0 to 1.0, not 2."
     );
 }
 

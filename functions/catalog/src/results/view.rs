@@ -9,16 +9,21 @@ use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
-use shared::domain::{Error, Timestamp, limits, reply};
+use shared::domain::{Error, Timestamp, limits, reply, show};
 use shared::http::etag;
 use utoipa::ToSchema;
 
 /// The longest cursor of ours, with the longest label.
 const CURSOR_CHARS: usize = 8 * 1024;
 
-/// A result on the wire (contract, 11.4).
+/// A result (contract, 11.4).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Result)]
+#[schema(example = json!({
+    "provider": null, "model_type": "yolo", "confidence_threshold": 0.35, "status": "draft", "source": "auto_label",
+    "created_by": "autolabel-bot", "reviewed_by": null, "revision": 1, "annotation_count": 1, "min_confidence": 0.82,
+    "max_confidence": 0.82,
+}))]
 pub(crate) struct ResultView {
     uid: ResultUid,
     project: ProjectUid,
@@ -98,6 +103,9 @@ impl IntoResponse for ResultView {
 
 /// Annotations that a person says are right.
 #[derive(ToSchema)]
+#[schema(example = json!({"annotations": [
+    {"type": "bounding_box", "label": "person", "confidence": 1.0, "coordinates": {"x": 10.0, "y": 20.0, "width": 30.0, "height": 40.0}},
+]}))]
 pub(crate) struct Correction {
     /// In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there.
     #[schema(max_items = 10000)]
@@ -115,8 +123,9 @@ impl Correction {
     }
 }
 
-/// Which drafts of a project are reviewed at once; what is not given narrows nothing.
+/// Which drafts of a project are reviewed at once. A field that is not given narrows nothing.
 #[derive(ToSchema)]
+#[schema(example = json!({"label": "person", "min_confidence": 0.8}))]
 pub(crate) struct DraftsToReview {
     /// Drafts of this job.
     job: Option<JobUid>,
@@ -126,7 +135,7 @@ pub(crate) struct DraftsToReview {
     /// Drafts whose every annotation has at least this confidence; with a `label`, whose every annotation of that label has.
     #[schema(minimum = 0.0, maximum = 1.0)]
     min_confidence: Option<f64>,
-    /// Goes on where the call that answered it ended, with what that one was narrowed to; fields beside it override that.
+    /// The `cursor` of the answer before. It has the fields of that call; fields that are sent beside it count instead.
     pub(crate) cursor: Option<String>,
     /// Drafts whose every annotation has at most this confidence; with a `label`, whose every annotation of that label has.
     #[schema(minimum = 0.0, maximum = 1.0)]
@@ -160,7 +169,8 @@ impl DraftsToReview {
 }
 
 fn job(value: Value) -> Result<JobUid, String> {
-    JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
+    let text = fields::text(1, limits::NAME_CHARS)(value)?;
+    JobUid::parse(&text).map_err(|_| fields::must_be("the uid of a job", show::quoted(&text)))
 }
 
 /// The sweep that is undone.
@@ -200,6 +210,7 @@ pub(crate) struct ReopenedDrafts {
 
 /// How far a call that accepts has come.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"accepted": 6}))]
 pub(crate) struct AcceptedDrafts {
     /// Drafts that this call has accepted.
     pub(crate) accepted: usize,
@@ -209,6 +220,7 @@ pub(crate) struct AcceptedDrafts {
 
 /// How far a call that rejects has come.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"rejected": 2}))]
 pub(crate) struct RejectedDrafts {
     /// Drafts that this call has rejected.
     pub(crate) rejected: usize,
@@ -218,6 +230,7 @@ pub(crate) struct RejectedDrafts {
 
 /// How far a call has come.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"examined": 9, "done": true, "cursor": null}))]
 pub(crate) struct Progress {
     /// The sweep, the same in all of its calls: what undoes it names it.
     pub(crate) sweep: SweepUid,

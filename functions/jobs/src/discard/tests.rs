@@ -33,6 +33,7 @@ impl Reports for Contended {
         let begin: usize = slice.after.as_ref().map_or(0, |after| after.parse().unwrap());
         let end = items.len().min(begin + slice.limit);
         let line = |item: &Item| ItemReport {
+            key: None,
             item: item.asset.uid,
             outcome: OutcomeKind::Successful,
             code: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Error, error::FieldError, json, limits, unicode};
+use crate::domain::{Error, error::FieldError, json, limits, show, unicode};
 
 /// The fields of a JSON object. `null` is "not sent" and unknown fields are ignored (contract, 1.3).
 pub struct Fields {
@@ -35,7 +35,7 @@ impl Fields {
         }
         match json::parse(body, most) {
             Ok(Value::Object(values)) => Ok(Self::of(String::new(), values)),
-            Ok(_) => Err(Error::field("body", "Must be a JSON object.")),
+            Ok(other) => Err(Error::field("body", format!("Must be a JSON object, not {}.", show::kind(&other)))),
             Err(error) => Err(Error::MalformedBody(error.to_string())),
         }
     }
@@ -109,16 +109,23 @@ impl Fields {
     }
 }
 
+/// The sentence about a value that is not what it must be. `given` shows it: [`show`] has the ways, and says which of them fit
+/// for a value that may be a secret.
+#[must_use]
+pub fn must_be(wanted: &str, given: impl AsRef<str>) -> String {
+    format!("Must be {wanted}, not {}.", given.as_ref())
+}
+
 /// A string of `min` to `max` characters, trimmed.
 pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, String> {
     move |value| {
-        let Value::String(text) = value else { return Err("Must be a string.".into()) };
+        let Value::String(text) = value else { return Err(must_be("a string", show::kind(&value))) };
         let text = text.trim();
         match text.chars().count() {
             count if count < min => {
                 Err(if min == 1 { "May not be blank.".into() } else { format!("Must have at least {min} characters.") })
             }
-            count if count > max => Err(format!("Must have at most {max} characters.")),
+            count if count > max => Err(format!("Must have at most {max} characters, and has {count}.")),
             _ if text.chars().any(char::is_control) => Err("May not contain control characters.".into()),
             _ => Ok(text.to_owned()),
         }
@@ -130,7 +137,7 @@ pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, Stri
 /// # Errors
 /// A sentence.
 pub fn boolean(value: Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "Must be true or false.".into())
+    value.as_bool().ok_or_else(|| must_be("true or false", show::number(&value)))
 }
 
 /// A number from 0.0 to 1.0 (contract, 6.2).
@@ -138,8 +145,8 @@ pub fn boolean(value: Value) -> Result<bool, String> {
 /// # Errors
 /// A sentence.
 pub fn fraction(value: Value) -> Result<f64, String> {
-    let number =
-        value.as_f64().filter(|number| (0.0..=1.0).contains(number)).ok_or("Must be a number from 0.0 to 1.0.")?;
+    let number = value.as_f64().filter(|number| (0.0..=1.0).contains(number));
+    let number = number.ok_or_else(|| must_be("a number from 0.0 to 1.0", show::number(&value)))?;
     // DynamoDB's numbers end at 1e-130. Nothing is lost: no confidence lies between this and zero.
     Ok(if number < 1e-100 { 0.0 } else { number })
 }
@@ -158,7 +165,9 @@ pub fn whole_number(value: &Value) -> Option<u64> {
 pub fn whole(min: u32, max: u32) -> impl FnOnce(Value) -> Result<u32, String> {
     move |value| {
         let number = whole_number(&value).and_then(|number| u32::try_from(number).ok());
-        number.filter(|n| (min..=max).contains(n)).ok_or_else(|| format!("Must be a whole number from {min} to {max}."))
+        number
+            .filter(|n| (min..=max).contains(n))
+            .ok_or_else(|| must_be(&format!("a whole number from {min} to {max}"), show::number(&value)))
     }
 }
 
@@ -168,10 +177,11 @@ pub fn whole(min: u32, max: u32) -> impl FnOnce(Value) -> Result<u32, String> {
 /// # Errors
 /// A sentence.
 pub fn labels(value: Value) -> Result<Vec<String>, String> {
-    let Value::Array(entries) = value else { return Err("Must be a list of strings.".into()) };
+    let Value::Array(entries) = value else { return Err(must_be("a list of strings", show::kind(&value))) };
     let mut labels: Vec<String> = Vec::new();
-    for entry in entries {
-        let label = text(0, limits::LABEL_CHARS)(entry)?;
+    for (position, entry) in entries.into_iter().enumerate() {
+        let read = text(0, limits::LABEL_CHARS)(entry);
+        let label = read.map_err(|message| format!("Of entry {position}, counted from 0: {message}"))?;
         if !label.is_empty() && !labels.contains(&label) && unicode::find(&label, &labels).is_none() {
             labels.push(label);
         }
@@ -197,22 +207,22 @@ pub fn by_label<T>(
             Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)),
             _ => None,
         };
+        let wanted = || format!("an object, or a list of objects with \"{name}\" and \"{of}\"");
         let pairs: Option<Vec<(Value, Value)>> = match value {
             Value::Object(map) => Some(map.into_iter().map(|(label, value)| (label.into(), value)).collect()),
             Value::Array(entries) => entries.into_iter().map(pair).collect(),
-            _ => None,
+            other => return Err(must_be(&wanted(), show::kind(&other))),
         };
-        let pairs =
-            pairs.ok_or_else(|| format!("Must be an object, or a list of objects with \"{name}\" and \"{of}\"."))?;
+        let pairs = pairs.ok_or_else(|| format!("Must be {}.", wanted()))?;
         if pairs.len() > limits::LABELS {
             return Err(format!("Must have at most {} entries.", limits::LABELS));
         }
         let mut values = BTreeMap::new();
         for (label, value) in pairs {
             let label = text(1, limits::LABEL_CHARS)(label).map_err(|message| format!("Of a label: {message}"))?;
-            let value = read(value).map_err(|message| format!("Of a label's value: {message}"))?;
+            let value = read(value).map_err(|message| format!("Of {}: {message}", show::quoted(&label)))?;
             if values.contains_key(&label) || unicode::find(&label, values.keys()).is_some() {
-                return Err("Names a label twice.".into());
+                return Err(format!("Names {} twice.", show::quoted(&label)));
             }
             values.insert(label, value);
         }
@@ -230,7 +240,7 @@ pub fn by_label<T>(
 pub fn object(value: Value) -> Result<Map<String, Value>, String> {
     match value {
         Value::Object(map) => Ok(map),
-        _ => Err("Must be an object.".into()),
+        other => Err(must_be("an object", show::kind(&other))),
     }
 }
 
@@ -238,8 +248,8 @@ pub fn object(value: Value) -> Result<Map<String, Value>, String> {
 pub fn list(max: usize) -> impl FnOnce(Value) -> Result<Vec<Value>, String> {
     move |value| match value {
         Value::Array(entries) if entries.len() <= max => Ok(entries),
-        Value::Array(_) => Err(format!("Must have at most {max} entries.")),
-        _ => Err("Must be a list.".into()),
+        Value::Array(entries) => Err(format!("Must have at most {max} entries, and has {}.", entries.len())),
+        other => Err(must_be("a list", show::kind(&other))),
     }
 }
 
@@ -259,7 +269,7 @@ mod tests {
         assert_eq!(fields.optional("c", boolean), None);
 
         let error = fields.finish().unwrap_err();
-        assert_eq!(error.to_string(), "a: Must be a number from 0.0 to 1.0.; b: This field is required.");
+        assert_eq!(error.to_string(), "a: Must be a number from 0.0 to 1.0, not a string.; b: This field is required.");
     }
 
     #[test]
@@ -307,12 +317,12 @@ mod tests {
         let pairs = json!([{"label": "cup", "threshold": 1}, {"label": "car", "threshold": 0.5}]);
         assert_eq!(read(pairs).unwrap(), wanted);
         for (bad, complaint) in [
-            (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
+            (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\", not a number."),
             (json!([{"label": "cup"}]), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
             (json!({" ": 1}), "Of a label: May not be blank."),
-            (json!({"car": "1"}), "Of a label's value: Must be a number from 0.0 to 1.0."),
-            (json!({"car": 1, "car ": 1}), "Names a label twice."),
-            (json!({"vélo": 1, "ve\u{301}lo": 1}), "Names a label twice."),
+            (json!({"car": "1"}), "Of \"car\": Must be a number from 0.0 to 1.0, not a string."),
+            (json!({"car": 1, "car ": 1}), "Names \"car\" twice."),
+            (json!({"vélo": 1, "ve\u{301}lo": 1}), "Names \"vélo\" twice."),
             ((0..1_001).map(|n| (n.to_string(), json!(1))).collect(), "Must have at most 1000 entries."),
             (
                 (100..200).map(|n| ("x".repeat(200) + &n.to_string(), json!(1))).collect(),
@@ -328,6 +338,9 @@ mod tests {
         assert_eq!(labels(json!([" car", "", "car", "cup "])).unwrap(), ["car", "cup"]);
         assert_eq!(labels(json!(["ve\u{301}lo", "vélo"])).unwrap(), ["ve\u{301}lo"]);
         assert!(labels(json!("car")).is_err());
-        assert!(labels(json!([1])).is_err());
+        assert_eq!(
+            labels(json!(["car", 1])).unwrap_err(),
+            "Of entry 1, counted from 0: Must be a string, not a number."
+        );
     }
 }

@@ -8,6 +8,7 @@ pub mod job_status;
 pub mod json;
 pub mod limits;
 pub mod packed;
+pub mod show;
 pub mod unicode;
 
 pub use error::{Error, ErrorCode};

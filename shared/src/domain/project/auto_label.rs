@@ -11,7 +11,7 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, ProviderUid};
 use crate::domain::job::{CONFIDENCE_THRESHOLD, JobOptions, JobRequest};
 use crate::domain::prediction::model_type::ModelType;
-use crate::domain::{Error, Timestamp, limits};
+use crate::domain::{Error, Timestamp, limits, provider};
 
 /// The field of a project.
 pub const FIELD: &str = "auto_label_on_upload";
@@ -85,7 +85,7 @@ impl NewAutoLabel {
 }
 
 pub(super) fn provider_id(value: Value) -> Result<ProviderUid, String> {
-    ProviderUid::parse(&fields::text(1, 64)(value)?).map_err(|_| "Must be the uid of a provider.".to_owned())
+    provider::uid(&fields::text(1, 64)(value)?)
 }
 
 impl AutoLabel {
@@ -200,10 +200,10 @@ mod tests {
             read(json!({"quiet_seconds": 0, "max_items_per_day": 1.5, "provider_id": "x", "model_type": "gpt"}));
         assert_eq!(
             error.unwrap_err(),
-            "auto_label_on_upload.provider_id: Must be the uid of a provider.; \
-             auto_label_on_upload.model_type: Must be \"sam3\" or \"yolo\".; \
-             auto_label_on_upload.quiet_seconds: Must be a whole number from 1 to 900.; \
-             auto_label_on_upload.max_items_per_day: Must be a whole number from 1 to 1000000."
+            "auto_label_on_upload.provider_id: Must be the uid of an inference provider, not \"x\".; \
+             auto_label_on_upload.model_type: Must be \"sam3\" or \"yolo\", not \"gpt\".; \
+             auto_label_on_upload.quiet_seconds: Must be a whole number from 1 to 900, not 0.; \
+             auto_label_on_upload.max_items_per_day: Must be a whole number from 1 to 1000000, not 1.5."
         );
     }
 

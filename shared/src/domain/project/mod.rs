@@ -14,7 +14,7 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::JobRequest;
 use crate::domain::provider::ProviderName;
-use crate::domain::{Error, Timestamp, limits, unicode};
+use crate::domain::{Error, Timestamp, limits, show, unicode};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
 
 /// The statuses of Avala's projects (contract, 11.1).
@@ -36,9 +36,25 @@ pub enum ProjectStatus {
 }
 
 impl ProjectStatus {
+    const ALL: [Self; 6] =
+        [Self::PendingApproval, Self::Active, Self::Paused, Self::Canceled, Self::Archived, Self::Completed];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingApproval => "pending-approval",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Canceled => "canceled",
+            Self::Archived => "archived",
+            Self::Completed => "completed",
+        }
+    }
+
     /// Whether a job may start (contract, 6.2).
     #[must_use]
-    pub const fn takes_jobs(self) -> bool {
+    const fn takes_jobs(self) -> bool {
         matches!(self, Self::PendingApproval | Self::Active | Self::Paused)
     }
 }
@@ -131,14 +147,23 @@ impl Project {
         }
     }
 
+    /// Whether the project takes jobs.
+    ///
+    /// # Errors
+    /// `ProjectNotActive`.
+    pub fn check_active(&self) -> Result<(), Error> {
+        if self.status.takes_jobs() {
+            return Ok(());
+        }
+        Err(Error::ProjectNotActive { project: show::quoted(&self.name), status: self.status.as_str() })
+    }
+
     /// Checks a job request against the project (contract, 6.2 and D8).
     ///
     /// # Errors
     /// `ProjectNotActive`; `Validation` for labels that the project does not have.
     pub fn check_request(&self, request: &JobRequest) -> Result<(), Error> {
-        if !self.status.takes_jobs() {
-            return Err(Error::ProjectNotActive);
-        }
+        self.check_active()?;
         if self.labels.is_empty() {
             return Ok(());
         }
@@ -151,8 +176,13 @@ impl Project {
     /// A complaint about the labels that the project does not have, if there are any.
     fn unknown_labels<'a>(&self, field: &str, labels: impl IntoIterator<Item = &'a String>) -> Option<FieldError> {
         let unknown: Vec<&str> = labels.into_iter().filter(|label| !self.has(label)).map(String::as_str).collect();
-        let message = || format!("The project does not have: {}.", unknown.join(", "));
-        (!unknown.is_empty()).then(|| FieldError::new(field, message()))
+        (!unknown.is_empty()).then(|| FieldError::new(field, self.does_not_have(unknown)))
+    }
+
+    fn does_not_have<'a>(&self, labels: impl IntoIterator<Item = &'a str>) -> String {
+        let (unknown, own) = (show::names(labels), show::names(self.labels.iter().map(String::as_str)));
+        let own = if own.is_empty() { "none".to_owned() } else { own };
+        format!("The project does not have {unknown}. Its labels: {own}.")
     }
 
     /// Whether it has this label, in whatever form the text is written.
@@ -170,11 +200,12 @@ impl Project {
         let (mut prompts, mut seen) = (BTreeMap::new(), BTreeSet::new());
         for (label, prompt) in std::mem::take(&mut self.label_prompts) {
             let Some(own) = unicode::find(&label, &self.labels) else {
-                return Err(Error::field(PROMPTS, format!("The project does not have: {label}.")));
+                return Err(Error::field(PROMPTS, self.does_not_have([label.as_str()])));
             };
             let of_another = unicode::find(&prompt, &self.labels).is_some_and(|other| other != own);
             if of_another || !seen.insert(unicode::composed(&prompt).into_owned()) {
-                return Err(Error::field(PROMPTS, format!("Is that of another label, or is one: {prompt}.")));
+                let (label, prompt) = (show::quoted(&label), show::quoted(&prompt));
+                return Err(Error::field(PROMPTS, format!("Of {label}: {prompt} is another label, or its prompt.")));
             }
             prompts.insert(own.clone(), prompt);
         }
@@ -212,6 +243,7 @@ impl Project {
 /// What a new project is made of.
 // The body of a create call.
 #[derive(ToSchema)]
+#[schema(example = json!({"name": "Street scenes", "labels": ["person", "cat"]}))]
 pub struct NewProject {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
@@ -249,6 +281,10 @@ impl NewProject {
 // `auto_label_on_upload` is `Some(None)` if it is turned off, `default_provider` if it is sent as `null`.
 #[expect(missing_docs, reason = "a doc comment would be a description on the wire, where these fields have none")]
 #[derive(Clone, Debug, Default, PartialEq, ToSchema)]
+#[schema(example = json!({
+    "labels": ["person", "cat", "dog"],
+    "auto_label_on_upload": {"model_type": "yolo", "confidence_threshold": 0.5, "quiet_seconds": 60, "max_items_per_day": 10_000},
+}))]
 pub struct ProjectChange {
     #[schema(min_length = 1, max_length = 255)]
     pub name: Option<String>,
@@ -334,9 +370,9 @@ fn auto_label(fields: &mut Fields) -> Option<Option<AutoLabel>> {
 }
 
 fn status(value: Value) -> Result<ProjectStatus, String> {
-    serde_json::from_value(value).map_err(|_| {
-        "Must be one of \"pending-approval\", \"active\", \"paused\", \"canceled\", \"archived\", \"completed\".".into()
-    })
+    let names = ProjectStatus::ALL.map(ProjectStatus::as_str);
+    let complaint = || fields::must_be(&format!("one of {}", show::names(names)), show::value(&value));
+    ProjectStatus::deserialize(&value).map_err(|_| complaint())
 }
 
 #[cfg(test)]
@@ -404,11 +440,17 @@ mod tests {
             assert_eq!(prompts(sent).unwrap().label_prompts, wanted);
         }
         for (bad, complaint) in [
-            (json!({"bus": "a bus"}), "label_prompts: The project does not have: bus."),
-            (json!({"car": "vélo"}), "label_prompts: Is that of another label, or is one: vélo."),
-            (json!({"car": "a", "vélo": "a"}), "label_prompts: Is that of another label, or is one: a."),
-            (json!({"car": ""}), "label_prompts: Of a label's value: May not be blank."),
-            (json!("car"), "label_prompts: Must be an object, or a list of objects with \"label\" and \"prompt\"."),
+            (
+                json!({"bus": "a bus"}),
+                "label_prompts: The project does not have \"bus\". Its labels: \"vélo\", \"car\".",
+            ),
+            (json!({"car": "vélo"}), "label_prompts: Of \"car\": \"vélo\" is another label, or its prompt."),
+            (json!({"car": "a", "vélo": "a"}), "label_prompts: Of \"vélo\": \"a\" is another label, or its prompt."),
+            (json!({"car": ""}), "label_prompts: Of \"car\": May not be blank."),
+            (
+                json!("car"),
+                "label_prompts: Must be an object, or a list of objects with \"label\" and \"prompt\", not a string.",
+            ),
         ] {
             assert_eq!(prompts(bad).unwrap_err(), complaint);
         }
@@ -464,7 +506,7 @@ mod tests {
 
         #[test]
         fn no_slug_breaks_the_reader(slug in "\\PC{0,60}") {
-            prop_assert!(matches!(ProjectUid::of_slug(&slug), Err(Error::NotFound)));
+            prop_assert!(matches!(ProjectUid::of_slug(&slug), Err(Error::NotFound(_))));
         }
     }
 }

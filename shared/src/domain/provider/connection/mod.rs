@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::provider::MAX_CONCURRENCY;
-use crate::domain::{Error, limits};
+use crate::domain::{Error, limits, show};
 
 pub use credentials::Credentials;
 pub use http::{AuthType, Http};
@@ -55,7 +55,7 @@ impl ProviderType {
         match value.as_str() {
             Some("sagemaker") => Ok(Self::SageMaker),
             Some("http") => Ok(Self::Http),
-            _ => Err("Must be \"sagemaker\" or \"http\".".into()),
+            _ => Err(fields::must_be("\"sagemaker\" or \"http\"", show::value(&value))),
         }
     }
 }
