@@ -117,6 +117,7 @@ fn a_draft(n: usize) -> Item {
         asset: an_item(n),
         file: None,
         created_at: Timestamp::UNIX_EPOCH,
+        generation: 1,
         result: Some(result),
     }
 }

@@ -201,10 +201,16 @@ impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The one table.
+    /// What the one table says of it.
     #[must_use]
     pub const fn facts(self) -> Facts {
-        let (code, status, task_error, repeatable) = match self {
+        let (code, status, task_error, repeatable) = self.row();
+        Facts { code, status, task_error, repeatable }
+    }
+
+    /// The one table: code, status, name in the state machine, and whether it is worth repeating.
+    const fn row(self) -> (&'static str, u16, &'static str, bool) {
+        match self {
             Self::NotFound => ("not_found", 404, "NotFound", false),
             Self::Validation => ("validation_error", 400, "ValidationError", false),
             Self::MalformedBody => ("parse_error", 400, "ParseError", false),
@@ -241,8 +247,7 @@ impl ErrorCode {
             Self::ExecutionsUnavailable => ("unavailable", 503, "ExecutionsUnavailable", true),
             Self::SecretsUnavailable => ("unavailable", 503, "SecretsUnavailable", true),
             Self::Internal => ("internal_error", 500, "InternalError", false),
-        };
-        Facts { code, status, task_error, repeatable }
+        }
     }
 }
 
