@@ -5,6 +5,7 @@ path and touches neither the path's encoding, the query, the body nor the answer
 """
 
 import aiohttp
+import uvloop
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -25,7 +26,8 @@ def run(upstream: str) -> None:
     app[UPSTREAM] = upstream.rstrip("/")
     app.cleanup_ctx.append(_session)
     app.router.add_route("*", "/{path:(?s:.*)}", _pass_on)
-    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None)
+    loop = uvloop.new_event_loop()
+    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None, loop=loop)
 
 
 async def _session(app: web.Application):  # type: ignore[no-untyped-def]
