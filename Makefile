@@ -11,9 +11,10 @@ RELEASE_FLAGS ?= --release
 
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
-# A local stack for each worker of the system tests. While a test waits another one works: four keep two processors busy.
+# A local stack for each worker of the system tests. While a test waits another one works. Another number: make test WORKERS=6
+WORKERS ?= 4
 FIRST := $(or $(AUTOLABEL_STACK),0)
-STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
+STACKS := $(shell seq $(FIRST) $$(($(FIRST) + $(WORKERS) - 1)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
 .PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean

@@ -65,6 +65,8 @@ def serve_in_c() -> None:
             port=int(port),
             http="httptools",
             ws="none",
+            lifespan="on",
+            proxy_headers=False,  # who calls is who connects
             log_config=None,
             access_log=False,
             server_header=False,

@@ -208,7 +208,7 @@ def let_idle_environments_sleep() -> None:
     def ended(end: Any) -> Any:
         def end_and_wake(self: Any) -> None:
             end(self)
-            with suppress(queue.Full):  # then nobody sleeps
+            with suppress(queue.Full):  # then no one sleeps
                 self._pending.put_nowait(None)
 
         return end_and_wake

@@ -6,6 +6,7 @@ page, Mission Control, and below `/reference/` the API reference.
 """
 
 import aiohttp
+import uvloop
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -28,7 +29,8 @@ def run(upstream: str) -> None:
     app.router.add_get("/reference/{file:[^/]*}", _reference)
     console.add_to(app, [settings.EMULATOR_URL])
     app.router.add_route("*", "/{path:(?s:.*)}", _pass_on)
-    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None)
+    loop = uvloop.new_event_loop()
+    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None, loop=loop)
 
 
 async def _session(app: web.Application):  # type: ignore[no-untyped-def]

@@ -206,7 +206,7 @@ def _is_bootstrapped() -> bool:
 def _cdk(folder: Path, *arguments: str) -> None:
     """Runs the stock CLI in this folder. Its output is shown only if it fails.
 
-    The CDK's own validation of the template, half the time of a synthesis, gives warnings, which nobody would see here:
+    The CDK's own validation of the template, half the time of a synthesis, gives warnings, which no one would see here:
     `make test-infra` shows them.
     """
     log = settings.LOGS / f"cdk-{arguments[0]}.log"

@@ -223,6 +223,35 @@ describe('a person who reviews', () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('goes back to what was just saved, and on from there', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    const [, second] = await results(stack.project, 'draft');
+    const nudge = async () => {
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Alt+ArrowRight');
+      await page.keyboard.press('Enter');
+    };
+    await nudge();
+    await ready(page, second!);
+    await page.keyboard.press('d');
+    await ready(page, draft);
+    await nudge();
+    await ready(page, second!);
+    await page.getByText('All saved').waitFor();
+    const xs = ({ annotations }: Result) => annotations.map((one) => (one.type === 'bounding_box' ? one.coordinates.x : 0));
+    const saved = await byUid('accepted', draft.uid);
+    assert.equal(saved?.annotations.length, draft.annotations.length);
+    assert.equal(
+      xs(saved)
+        .reduce((sum, x) => sum + x, 0)
+        .toFixed(6),
+      (xs(draft).reduce((sum, x) => sum + x, 0) + 2).toFixed(6),
+    );
+    assert.deepEqual(complaints, []);
+  });
+
   test('labels by hand what no job has drafted', async () => {
     const { page, complaints } = await watched(browser, stack.pictures);
     await signIn(page);

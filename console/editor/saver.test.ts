@@ -159,6 +159,16 @@ describe('a decision', () => {
     expect(saver.state().unsaved).toEqual([]);
   });
 
+  it('can be waited for before its item is opened again', async () => {
+    let isDone = false;
+    const run = saver.submit(corrected).then(() => (isDone = true));
+    await saver.settled('other');
+    expect(isDone).toBe(false);
+    await saver.settled('i');
+    expect(await journal.all()).toEqual([]);
+    await run;
+  });
+
   it('leaves alone what is still at work', async () => {
     await journal.write(entryOf());
     await saver.resume();

@@ -31,6 +31,7 @@ export class Saver {
   readonly #changed: (entry: Entry) => void;
   #state: Saving = { running: 0, unsaved: [] };
   readonly #listeners = new Set<() => void>();
+  readonly #running = new Map<string, Promise<void>>();
 
   /** `changed` hears of each result that is another one now: by this decision, or by another person. */
   constructor(client: Calls, journal: Journal, changed: (entry: Entry) => void) {
@@ -47,7 +48,22 @@ export class Saver {
   };
 
   /** Keeps a decision, then sends it. Never throws: what goes wrong is in the state. */
-  async submit(entry: Entry): Promise<void> {
+  submit(entry: Entry): Promise<void> {
+    const run = this.#submit(entry).finally(() => {
+      if (this.#running.get(entry.item) === run) {
+        this.#running.delete(entry.item);
+      }
+    });
+    this.#running.set(entry.item, run);
+    return run;
+  }
+
+  /** Resolves when no decision about the item is on its way: before that, its version is not known. */
+  async settled(item: string): Promise<void> {
+    await this.#running.get(item);
+  }
+
+  async #submit(entry: Entry): Promise<void> {
     const others = this.#state.unsaved.filter((unsaved) => unsaved.entry.item !== entry.item);
     this.#set({ running: this.#state.running + 1, unsaved: others });
     try {

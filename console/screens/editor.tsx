@@ -68,6 +68,8 @@ function useQueue(project: string, item: string) {
 }
 
 async function ready(app: App, queries: QueryClient, project: string, item: string): Promise<Ready> {
+  // A person may come back while the decision is on its way.
+  await app.saver.settled(item);
   const [about, loaded] = await Promise.all([
     queries.ensureQueryData(projectQuery(app.client, project)),
     queries.ensureQueryData(itemQuery(app.client, project, item)),

@@ -166,7 +166,9 @@ def test_a_foreign_object_is_answered_like_a_missing_one(
         if "{" not in call:
             continue
         method, _, path = call.format(**objects).partition(" ")
-        body: Json | None = None if method in ("GET", "DELETE") else {"annotations": [], "items": []}
+        body: Json | None = {} if method in ("POST", "PATCH") else None
+        if path.endswith("/items/") and body is not None:
+            body = {"items": []}
         foreign = stranger.api.request(method, path, json=body)
         missing = stranger.api.request(method, unknown(path), json=body)
         assert foreign.status_code == missing.status_code == 404, f"{call}: {foreign.text}"
@@ -390,7 +392,7 @@ def test_a_draft_is_read_corrected_accepted_and_rejected_by_the_extension(own: S
         0
     ].keys()
     assert {(draft["status"], draft["source"], draft["job"]) for draft in drafts} == {("draft", "auto_label", job)}
-    annotations = [{**drafts[0]["annotations"][0], "label": "bus"}]
+    annotations = [{**drafts[0]["annotations"][0], "label": "cat"}]
     assert own.ok("PATCH", f"/results/{first}/", {"annotations": annotations})["annotations"] == annotations
     assert own.ok("POST", f"/results/{second}/accept/")["status"] == "accepted"
     assert own.ok("POST", f"/results/{third}/reject/")["status"] == "rejected"

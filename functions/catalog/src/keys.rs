@@ -1,9 +1,9 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use serde::Serialize;
+use shared::domain::Timestamp;
 use shared::domain::access::api_key::Scope;
 use shared::domain::access::rate_limit::RateLimitStatus;
-use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Caller};
 use shared::ports::Organizations;
 use utoipa::ToSchema;

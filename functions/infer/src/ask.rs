@@ -13,7 +13,7 @@ use shared::domain::job::outcome::{ItemCommit, Outcome};
 use shared::domain::prediction::size::Size;
 use shared::domain::prediction::turn::Exif;
 use shared::domain::prediction::{Mask, Prediction, mask};
-use shared::domain::reply::judge::{accepts, in_the_jobs_words, judge, least, unwanted};
+use shared::domain::reply::judge::{accepts, in_the_jobs_words, judge, labels_dropped, least, unwanted};
 use shared::domain::reply::{BadAnswer, Decoded, Picture, decode};
 use shared::domain::{Error, limits, show};
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
@@ -222,7 +222,11 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         let outcome = judge(self.spec, &decoded.predictions);
         let commit = ItemCommit {
             dropped: note(&decoded.dropped),
-            remarks: decoded.remarks(self.size_in_answer(asset)),
+            remarks: decoded
+                .remarks(self.size_in_answer(asset))
+                .into_iter()
+                .chain(labels_dropped(&dropped_labels))
+                .collect(),
             is_judged: decoded.likely_unit.is_some(),
             dropped_labels,
             ..ItemCommit::new(asset.uid, asset.changes, outcome)

@@ -6,9 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
+use shared::domain::fields::Fields;
 use shared::domain::id::{ItemUid, JobUid, Naming};
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
-use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Items, Projects, Reports};
 use shared::services::{serving, start_job};
 
@@ -49,7 +50,7 @@ pub(crate) async fn report<P: JobPorts>(
 
 /// Retry a job.
 ///
-/// Starts another job with the same options over the items that the ended job failed at or did not reach. Items that
+/// Starts another job with the same options, and none of the call's, over the items that the ended job failed at or did not reach. Items that
 /// were labeled since are left out. Scope: `projects.write`.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/retry/", tag = "auto-label jobs",
@@ -67,8 +68,11 @@ pub(crate) async fn retry<P: JobPorts>(
     caller: Caller,
     naming: Naming,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<JobView>), Error> {
-    let mut spec = api.job(&caller, WRITE, &uid).await?.retried(api.clock.now())?;
+    let job = api.job(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?; // another threshold would be that of another job
+    let mut spec = job.retried(api.clock.now())?;
     let project = api.store.project(caller.organization, spec.project).await?;
     project.check_active()?;
     spec.served_by = serving::serving_now(&api.store, &api.endpoints, &spec).await?;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{Naming, ProviderUid};
 use shared::domain::provider::connection::{Connection, Credentials};
 use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, no_project};
@@ -151,8 +152,10 @@ pub(crate) async fn test<P: ProviderPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Answer<TestView> {
     let provider = api.provider(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?;
     let probe = probe(&api, &provider).await?;
     let now = api.clock.now();
     api.store.record_test(&provider, probe.success, now).await?;

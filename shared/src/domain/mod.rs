@@ -21,5 +21,5 @@ pub mod webhook;
 
 pub use kernel::{
     Error, ErrorCode, Timestamp, change_time, diagnosis, error, fields, id, job_status, json, limits, packed, show,
-    unicode,
+    unicode, unknown,
 };

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::slice;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
@@ -303,7 +304,7 @@ async fn a_rejected_result_comes_back_to_its_item(store: Store) {
         assert!(review(&store, &rejected, Verdict::Reopen, 21).await);
 
         let reopened = Item { result: Some(judged(&rejected, Verdict::Reopen, 21)), ..rejected.clone() };
-        assert_eq!(store.items(&[item]).await.unwrap(), [reopened.clone()]);
+        assert_eq!(store.items(&[item]).await.unwrap(), slice::from_ref(&reopened));
         assert_eq!(read(&store, item, 1).await, Some(reopened.clone()));
         assert_eq!(reopened.result.as_ref().unwrap().revision, 2 * (round + 1));
         assert_eq!(waiting(&store, project).await.len(), 1);
@@ -322,7 +323,7 @@ async fn a_rejected_result_does_not_come_back_over_another_one(store: Store) {
     let next = read(&store, item, 2).await.unwrap();
 
     assert!(!review(&store, &rejected, Verdict::Reopen, 40).await);
-    assert_eq!(store.items(&[item]).await.unwrap(), [next.clone()]);
+    assert_eq!(store.items(&[item]).await.unwrap(), slice::from_ref(&next));
     assert!(review(&store, &next, Verdict::Reject, 41).await);
     assert!(!review(&store, &rejected, Verdict::Reopen, 42).await, "the item has no result, and has had another one");
     assert_eq!(read(&store, item, 1).await.map(|found| found.result), Some(rejected.result));
@@ -406,7 +407,7 @@ async fn a_result_by_hand_takes_its_item_from_the_jobs(store: Store) {
     assert!(store.label(&item, &given, &deliveries).await.unwrap());
 
     let labeled = Item { generation: 1, result: Some(given.clone()), ..item.clone() };
-    assert_eq!(store.items(&[uid]).await.unwrap(), [labeled.clone()]);
+    assert_eq!(store.items(&[uid]).await.unwrap(), slice::from_ref(&labeled));
     assert_eq!(store.result(given.uid(uid)).await.unwrap(), Some(labeled.clone()));
     assert_eq!((waiting(&store, project).await, outbox(&store).await.len()), (vec![], 1));
     let Commit::Done(receipt) = draft(&store, project, uid, 30).await else { panic!("not committed") };

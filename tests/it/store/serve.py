@@ -64,7 +64,7 @@ def serve_moto() -> None:
 
 
 def copy_tables_once() -> None:
-    """A transaction copies its table once, for the case that it is refused. Moto copies it again for each item of it."""
+    """A transaction copies its table once, to restore it if it is refused. Moto copies it for each item."""
     from moto.dynamodb import models
 
     transact, copies = models.DynamoDBBackend.transact_write_items, {}

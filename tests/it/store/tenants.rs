@@ -190,7 +190,10 @@ async fn the_provider_of_a_projects_last_job_is_noted_until_the_choice_is_free(s
         assert_eq!(noted().await.last_provider.as_ref(), expected);
     }
     store.note_provider(other(), before.uid, Some(&street)).await.unwrap();
-    assert!(matches!(store.project(other(), before.uid).await, Err(Error::NotFound)), "a note does not make a project");
+    assert!(
+        matches!(store.project(other(), before.uid).await, Err(Error::NotFound(_))),
+        "a note does not make a project"
+    );
 }
 
 /// I10: and a change does not make a project.

@@ -11,9 +11,10 @@ use shared::domain::item::source::SourceBuckets;
 use shared::domain::packed::pack;
 use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::{Geometry, Prediction};
+use shared::domain::project::Project;
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Clock, Items, Objects, Page, Results, Slice, Webhooks};
+use shared::ports::{Clock, Items, Objects, Page, Projects, Results, Slice, Webhooks};
 use shared::testing::{
     MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item,
 };
@@ -294,6 +295,59 @@ async fn annotations_that_no_answer_could_show_are_refused() {
     assert!(problem["detail"].as_str().unwrap().contains("annotations: Are too large to be stored: "));
 }
 
+/// A draft of a cat, in a project with these labels.
+async fn in_a_project(labels: &[&str]) -> (TestApi, String, Arc<TestReview>) {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    let body = json!({"name": "Cars", "labels": labels}).to_string();
+    let project = Project::read(body.as_bytes(), OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap();
+    review.store.add_project(&Project { uid: a_job().spec.project, ..project }).await.unwrap();
+    (api, path, review)
+}
+
+fn labels(labels: &[&str]) -> Value {
+    let annotations = labels.iter().map(|label| json!({"type": "classification", "label": label}));
+    json!({"annotations": annotations.collect::<Vec<_>>()})
+}
+
+#[tokio::test]
+async fn a_correction_has_the_labels_of_the_project_or_of_the_draft() {
+    let (api, path, review) = in_a_project(&["car", "bus"]).await;
+
+    let (status, problem) = api.call(&format!("PATCH {path}"), labels(&["car", "dog", "cat"])).await;
+
+    let sentence = "annotations[1].label: The project does not have \"dog\". Its labels: \"car\", \"bus\".";
+    assert_eq!((status, &problem["detail"]), (400, &json!(sentence)));
+    assert_eq!(review.results.in_status(ResultStatus::Draft), 1, "nothing was changed");
+    assert_eq!(api.call(&format!("PATCH {path}"), labels(&["bus", "cat"])).await.0, 200, "the draft is of a cat");
+    let (api, path, _) = in_a_project(&[]).await;
+    assert_eq!(api.call(&format!("PATCH {path}"), labels(&["dog"])).await.0, 200, "any label");
+}
+
+#[tokio::test]
+async fn what_a_correction_loses_at_the_border_is_noted() {
+    let (api, path, _) = in_a_project(&[]).await;
+    let wide = json!({"x": 0, "y": 0, "width": 3_000, "height": 10});
+    let boxed = json!({"annotations": [{"type": "bounding_box", "label": "cat", "coordinates": wide}]});
+
+    for _ in 0..2 {
+        let (status, result) = api.call(&format!("PATCH {path}"), boxed.clone()).await;
+        let note = "annotations[0].coordinates: Was cut to the picture, by more than a pixel.";
+        assert_eq!((status, &result["notes"]), (200, &json!([note])));
+    }
+    assert!(api.call(&format!("GET {path}"), Value::Null).await.1.get("notes").is_none(), "it was this call's");
+}
+
+#[tokio::test]
+async fn a_verdict_without_fields_takes_none() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    for verdict in ["accept", "reject"] {
+        let (status, problem) = api.call(&format!("POST {path}{verdict}/"), labels(&[])).await;
+        let sentence = "annotations: Unknown field. None is known here.";
+        assert_eq!((status, &problem["detail"]), (400, &json!(sentence)), "{verdict}");
+    }
+    assert_eq!(review.results.in_status(ResultStatus::Draft), 1);
+}
+
 #[tokio::test]
 async fn a_review_of_many_drafts_reads_annotations_that_no_row_holds() {
     for (filter, matches) in [
@@ -405,7 +459,8 @@ async fn a_verdict_is_sent_once_and_a_repeated_one_is_not() {
     let (api, path, review) = an_api_and_its_state(&[]);
     for call in ["POST accept/", "POST accept/", "PATCH ", "POST reject/", "POST reject/"] {
         let (method, verdict) = call.split_once(' ').unwrap();
-        assert_eq!(api.call(&format!("{method} {path}{verdict}"), json!({"annotations": []})).await.0, 200, "{call}");
+        let body = if method == "PATCH" { json!({"annotations": []}) } else { json!({}) };
+        assert_eq!(api.call(&format!("{method} {path}{verdict}"), body).await.0, 200, "{call}");
     }
 
     let deliveries = sent(&review).await;

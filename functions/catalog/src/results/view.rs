@@ -9,6 +9,8 @@ use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
+use shared::domain::project::ANNOTATIONS;
+use shared::domain::reply::Annotations;
 use shared::domain::{Error, Timestamp, limits, reply, show};
 use shared::http::etag;
 use utoipa::ToSchema;
@@ -63,6 +65,9 @@ pub(crate) struct ResultView {
     max_confidence: Option<f64>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl ResultView {
@@ -91,7 +96,13 @@ impl ResultView {
             annotations: result.annotations,
             created_at: result.created_at,
             updated_at: result.updated_at,
+            notes: Vec::new(),
         })
+    }
+
+    /// The answer to a call that has changed what it was sent.
+    pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 }
 
@@ -110,16 +121,19 @@ pub(crate) struct Correction {
     /// In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there.
     #[schema(max_items = 10000)]
     pub(crate) annotations: Vec<Prediction>,
+    /// What was changed of them.
+    #[schema(ignore)]
+    pub(crate) notes: Vec<String>,
 }
 
 impl Correction {
     /// Reads a request about an item of this size.
     pub(crate) fn read(body: &[u8], size: Option<Size>) -> Result<Self, Error> {
         let mut fields = Fields::of_body_within(body, limits::CORRECTION_MEMORY)?;
-        let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
+        let parts = fields.required(ANNOTATIONS, fields::list(limits::PREDICTIONS)).unwrap_or_default();
         fields.finish()?;
-        let annotations = reply::annotations("annotations", parts, size).map_err(Error::Validation)?;
-        Ok(Self { annotations })
+        let Annotations { list, notes } = reply::annotations(ANNOTATIONS, parts, size).map_err(Error::Validation)?;
+        Ok(Self { annotations: list, notes })
     }
 }
 

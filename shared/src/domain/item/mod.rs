@@ -6,6 +6,8 @@ pub mod head;
 pub mod result;
 pub mod source;
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -157,6 +159,15 @@ impl Item {
         }
     }
 
+    /// The labels of a person's annotations that its result does not have yet, each with its annotation's position. Those that it has
+    /// stay right for it, also if the project's label set has changed since.
+    pub fn new_labels<'a>(&'a self, given: &'a [Prediction]) -> impl Iterator<Item = (usize, &'a String)> {
+        let annotations = self.result.iter().flat_map(|result| &result.annotations);
+        let own: HashSet<&str> = annotations.map(|annotation| annotation.label.as_str()).collect();
+        let labels = given.iter().map(|annotation| &annotation.label).enumerate();
+        labels.filter(move |(_, label)| !own.contains(label.as_str()))
+    }
+
     /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.
     ///
     /// # Errors
@@ -299,10 +310,17 @@ impl NewItem {
         let asset_type = fields.optional("asset_type", asset_type);
         let url = fields.optional("url", source);
         let has_pixels = asset_type.is_none_or(AssetType::has_pixels);
-        let (width, height) = if has_pixels { sides(&mut fields) } else { (None, None) };
+        let (width, height) = if has_pixels { sides(&mut fields) } else { no_sides(&mut fields) };
         fields.finish()?;
         Ok(Self { key, asset_type, url, width, height })
     }
+}
+
+/// The sides of a point cloud, which has none. The answer shows that.
+fn no_sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
+    fields.skip("width");
+    fields.skip("height");
+    (None, None)
 }
 
 /// Width and height: both, or neither.

@@ -75,6 +75,8 @@ pub enum NoteCode {
     CoordinatesNormalized,
     /// All coordinates of a reply seem to be percent of the picture. They were read as pixels.
     CoordinatesPercent,
+    /// Predictions of labels that the job does not want were dropped.
+    LabelsDropped,
 }
 
 /// What went wrong with an item.

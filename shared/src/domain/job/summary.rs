@@ -83,10 +83,10 @@ impl Sum {
         }
     }
 
-    /// Whether the note is in the summary: if enough items have it, or one for a correction.
+    /// Whether the note is in the summary: if enough items have it, or one for what was corrected or dropped.
     fn shows(&self, note: &SummaryNote) -> bool {
         match note.code {
-            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => true,
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped | NoteCode::LabelsDropped => true,
             NoteCode::CoordinatesNormalized => note.items.saturating_mul(2) >= self.judged,
             NoteCode::CoordinatesPercent => note.items == self.judged && note.items >= PERCENT_ITEMS,
         }
@@ -136,7 +136,7 @@ impl SummaryNote {
     fn error(&self) -> Option<ItemError> {
         let Self { code, items, item, message, .. } = self;
         match code {
-            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => None,
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped | NoteCode::LabelsDropped => None,
             NoteCode::CoordinatesNormalized | NoteCode::CoordinatesPercent => {
                 let others = if *items > 1 { format!(" So it is with {items} items.") } else { String::new() };
                 let message = format!("{message}{others}");
@@ -226,11 +226,13 @@ mod tests {
         let summary = sum([
             remarked(NoteCode::GeometryClipped, 1),
             remarked(NoteCode::ConfidenceClamped, 1),
+            remarked(NoteCode::LabelsDropped, 1),
             remarked(NoteCode::GeometryClipped, 1),
         ]);
 
         let notes: Vec<(NoteCode, u32)> = summary.notes.iter().map(|note| (note.code, note.items)).collect();
-        assert_eq!(notes, [(NoteCode::ConfidenceClamped, 1), (NoteCode::GeometryClipped, 2)]);
+        let wanted = [(NoteCode::ConfidenceClamped, 1), (NoteCode::GeometryClipped, 2), (NoteCode::LabelsDropped, 1)];
+        assert_eq!(notes, wanted);
         assert!(summary.errors.is_empty());
     }
 

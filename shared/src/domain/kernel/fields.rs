@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Error, error::FieldError, json, limits, show, unicode};
+use crate::domain::{Error, error::FieldError, json, limits, show, unicode, unknown};
 
-/// The fields of a JSON object. `null` is "not sent" and unknown fields are ignored (contract, 1.3).
+/// The fields of a JSON object. `null` is "not sent", and a field that nothing reads is refused (contract, 1.3).
 pub struct Fields {
     path: String,
     values: Map<String, Value>,
+    /// What was read, whether it was there or not.
+    known: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
@@ -40,10 +42,18 @@ impl Fields {
         }
     }
 
+    /// Reads the body of a call that takes no fields: none, or an empty object.
+    ///
+    /// # Errors
+    /// Those of [`Self::of_body`] and [`Self::finish`].
+    pub fn none(body: &[u8]) -> Result<(), Error> {
+        Self::of_body(body)?.finish()
+    }
+
     /// The fields of an object inside a request; `path` leads to it, as in `items[3].`.
     #[must_use]
     pub fn of(path: String, values: Map<String, Value>) -> Self {
-        Self { path, values, errors: Vec::new() }
+        Self { path, values, known: Vec::new(), errors: Vec::new() }
     }
 
     /// Whether a field is there, as `null`.
@@ -65,7 +75,8 @@ impl Fields {
     }
 
     /// Takes a field out and reads it; `read` returns the value or the sentence that refuses it.
-    pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+        self.known.push(name);
         let value = self.values.remove(name).filter(|value| !value.is_null())?;
         match read(value) {
             Ok(value) => Some(value),
@@ -77,12 +88,18 @@ impl Fields {
     }
 
     /// Like [`Self::optional`], and a field that is not there is a complaint.
-    pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn required<T>(&mut self, name: &'static str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         if !self.has(name) {
+            self.known.push(name);
             self.refuse(name, "This field is required.");
             return None;
         }
         self.optional(name, read)
+    }
+
+    /// A field that is known, and means nothing here.
+    pub fn skip(&mut self, name: &'static str) {
+        self.optional(name, |_| Ok(()));
     }
 
     /// Adds a complaint.
@@ -97,14 +114,15 @@ impl Fields {
         }
     }
 
-    /// Names of the fields that were not read.
-    pub fn rest(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(String::as_str)
-    }
-
+    /// Ends the reading.
+    ///
     /// # Errors
-    /// `Validation` with every complaint.
-    pub fn finish(self) -> Result<(), Error> {
+    /// `Validation` with every complaint, also about fields that were not read.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let unknown = self.values.iter().filter(|(_, value)| !value.is_null()).take(unknown::MOST);
+        let complaint =
+            |(name, _): (&String, &Value)| unknown::complaint(unknown::FIELD, &self.path, name, &self.known);
+        self.errors.extend(unknown.map(complaint));
         if self.errors.is_empty() { Ok(()) } else { Err(Error::Validation(self.errors)) }
     }
 }
@@ -204,7 +222,7 @@ pub fn by_label<T>(
     move |value| {
         let [name, of] = names;
         let pair = |entry: Value| match entry {
-            Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)),
+            Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)).filter(|_| pair.is_empty()),
             _ => None,
         };
         let wanted = || format!("an object, or a list of objects with \"{name}\" and \"{of}\"");
@@ -273,6 +291,39 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_nothing_reads_is_refused_unless_it_is_null() {
+        let refused = |body: &str| {
+            let mut fields = Fields::of_body(body.as_bytes()).unwrap();
+            fields.optional("confidence_threshold", fraction);
+            fields.skip("width");
+            fields.finish().err().map(|error| error.to_string())
+        };
+
+        assert_eq!(refused(r#"{"width": "x", "color": null}"#), None);
+        assert_eq!(
+            refused(r#"{"treshold": 1}"#).unwrap(),
+            "treshold: Unknown field. Did you mean confidence_threshold?"
+        );
+        assert_eq!(
+            refused(r#"{"confidence_threshold": 2, "color": 1}"#).unwrap(),
+            "confidence_threshold: Must be a number from 0.0 to 1.0.; \
+             color: Unknown field. Known: confidence_threshold, width."
+        );
+        let many = (0..1_000).map(|n| format!("\"{n}\": 1")).collect::<Vec<_>>().join(", ");
+        assert_eq!(refused(&format!("{{{many}}}")).unwrap().matches("Unknown").count(), unknown::MOST);
+    }
+
+    #[test]
+    fn a_call_without_fields_takes_no_body_or_an_empty_object() {
+        for good in [&b""[..], b"{}", br#"{"confidence_threshold": null}"#] {
+            assert!(Fields::none(good).is_ok());
+        }
+        let refused = Fields::none(br#"{"confidence_threshold": 0.3}"#).unwrap_err();
+        assert_eq!(refused.to_string(), "confidence_threshold: Unknown field. None is known here.");
+        assert!(Fields::none(b"[]").is_err());
+    }
+
+    #[test]
     fn a_body_must_be_a_json_object() {
         assert!(matches!(Fields::of_body(b"{"), Err(Error::MalformedBody(_))));
         for (body, position) in [(&b"{\"a\": \"\xff\"}"[..], 7), (b"\xe9", 0), (b"{\"a\": \"\xf0\x9f\x92\"}", 7)] {
@@ -318,6 +369,10 @@ mod tests {
         assert_eq!(read(pairs).unwrap(), wanted);
         for (bad, complaint) in [
             (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\", not a number."),
+            (
+                json!([{"label": "cup", "threshold": 1, "min": 1}]),
+                "Must be an object, or a list of objects with \"label\" and \"threshold\".",
+            ),
             (json!([{"label": "cup"}]), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
             (json!({" ": 1}), "Of a label: May not be blank."),
             (json!({"car": "1"}), "Of \"car\": Must be a number from 0.0 to 1.0, not a string."),

@@ -130,7 +130,7 @@ uid!(
 );
 uid!(
     /// A sweep over the drafts of a project, whatever the number of its calls.
-    SweepUid
+    SweepUid, "sweep"
 );
 uid!(
     /// Something that happened once, and of which every subscription gets one delivery.

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod packed;
 pub mod show;
 pub mod unicode;
+pub mod unknown;
 
 pub use error::{Error, ErrorCode};
 pub use jiff::Timestamp;

@@ -14,8 +14,11 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::JobRequest;
 use crate::domain::provider::ProviderName;
-use crate::domain::{Error, Timestamp, limits, show, unicode};
+use crate::domain::{Error, Timestamp, limits, show, unicode, unknown};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
+
+/// The field of a result: its annotations, as a person gives them.
+pub const ANNOTATIONS: &str = "annotations";
 
 /// The statuses of Avala's projects (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -54,7 +57,7 @@ impl ProjectStatus {
 
     /// Whether a job may start (contract, 6.2).
     #[must_use]
-    const fn takes_jobs(self) -> bool {
+    pub const fn takes_jobs(self) -> bool {
         matches!(self, Self::PendingApproval | Self::Active | Self::Paused)
     }
 }
@@ -183,6 +186,19 @@ impl Project {
         let (unknown, own) = (show::names(labels), show::names(self.labels.iter().map(String::as_str)));
         let own = if own.is_empty() { "none".to_owned() } else { own };
         format!("The project does not have {unknown}. Its labels: {own}.")
+    }
+
+    /// Checks the labels of annotations that a person gives, each with its annotation's position in the list.
+    ///
+    /// # Errors
+    /// `Validation` for labels that the project does not have, unless it has none at all.
+    pub fn check_annotations<'a>(&self, labels: impl IntoIterator<Item = (usize, &'a String)>) -> Result<(), Error> {
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        let complaint = |(position, label)| self.unknown_labels(&format!("{ANNOTATIONS}[{position}].label"), [label]);
+        let complaints: Vec<FieldError> = labels.into_iter().filter_map(complaint).take(unknown::MOST).collect();
+        if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
 
     /// Whether it has this label, in whatever form the text is written.
@@ -397,7 +413,7 @@ mod tests {
         let before = a_project("Cars");
         let later = before.created_at + std::time::Duration::from_secs(1);
 
-        let nothing = change(json!({"name": null, "color": "red"})).unwrap().applied_to(before.clone(), later);
+        let nothing = change(json!({"name": null})).unwrap().applied_to(before.clone(), later);
         assert_eq!(nothing, Project { updated_at: later, ..before.clone() });
 
         let all = change(json!({"name": "Trucks", "labels": [], "status": "pending-approval"})).unwrap();
@@ -423,6 +439,35 @@ mod tests {
         assert_eq!((free.default_provider, free.last_provider), (None, None));
         let refused = change(json!({"default_provider": "mine"})).unwrap_err().to_string();
         assert_eq!(refused, "default_provider: Must be the uid of a provider.");
+    }
+
+    #[test]
+    fn a_field_that_a_project_does_not_have_is_refused() {
+        let refused = |body| change(body).unwrap_err().to_string();
+
+        assert_eq!(refused(json!({"lables": ["car"]})), "lables: Unknown field. Did you mean labels?");
+        assert_eq!(
+            refused(json!({"auto_label_on_upload": {"provider": "x"}})),
+            "auto_label_on_upload.provider: Unknown field. Did you mean provider_id?"
+        );
+    }
+
+    #[test]
+    fn a_person_uses_the_labels_of_the_project_if_it_has_any() {
+        let check = |project: &Project, labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+            project.check_annotations(labels.iter().enumerate()).map_err(|error| error.to_string())
+        };
+        let cars = a_project("Cars");
+
+        assert_eq!(check(&cars, &["car", "car"]), Ok(()));
+        assert_eq!(
+            check(&cars, &["car", "dog"]).unwrap_err(),
+            "annotations[1].label: The project does not have \"dog\". Its labels: \"car\"."
+        );
+        assert_eq!(check(&Project { labels: vec![], ..cars }, &["dog"]), Ok(()));
+        let many = Project { labels: (0..13).map(|n| n.to_string()).collect(), ..a_project("Many") };
+        assert!(check(&many, &["dog"]).unwrap_err().ends_with("\"9\" and 3 more."));
     }
 
     #[test]

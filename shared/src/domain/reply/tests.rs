@@ -58,7 +58,7 @@ fn persons(parts: &[Value]) -> Result<Vec<Prediction>, Vec<String>> {
         whole
     };
     let complaints = |all: Vec<FieldError>| all.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
-    annotations("annotations", parts.iter().map(whole).collect(), Some(SIZE)).map_err(complaints)
+    annotations("annotations", parts.iter().map(whole).collect(), Some(SIZE)).map(|read| read.list).map_err(complaints)
 }
 
 #[test]
@@ -71,13 +71,16 @@ fn a_person_is_certain_unless_she_says_otherwise() {
 
 #[test]
 fn nothing_of_a_persons_is_dropped_in_silence() {
-    let parts = [rect(0.0, 0.0, 9.0, 9.0), json!({"attributes": 7}), rect(0.0, 0.0, 0.0, 9.0), json!({"type": "x"})];
+    let turned = json!({"type": "classification", "rotation": 9});
+    let parts =
+        [rect(0.0, 0.0, 9.0, 9.0), json!({"attributes": 7}), rect(0.0, 0.0, 0.0, 9.0), json!({"type": "x"}), turned];
     assert_eq!(
         persons(&parts).unwrap_err(),
         [
             "annotations[1].attributes: Must be an object.",
             "annotations[2].coordinates.width: Must be greater than 0.",
             "annotations[3].type: Must be one of the six prediction types.",
+            "annotations[4].rotation: Unknown field. Known: type, label, confidence, attributes.",
         ]
     );
     assert_eq!(
@@ -85,6 +88,25 @@ fn nothing_of_a_persons_is_dropped_in_silence() {
         [FieldError::new("a[0]", "Must be an object, not a number.")]
     );
     assert_eq!(annotations("a", vec![json!(7); 500], None).unwrap_err().len(), NOTES);
+}
+
+#[test]
+fn what_is_cut_of_a_persons_is_noted_with_its_position() {
+    let wide = |x: f64| {
+        let mut part = rect(x, 0.0, 3_000.0, 9.0);
+        part["label"] = json!("car");
+        part
+    };
+    let read = annotations(
+        "annotations",
+        vec![wide(0.0), json!({"type": "classification", "label": "b"}), wide(1.0)],
+        Some(SIZE),
+    );
+    let notes = read.unwrap().notes;
+
+    assert_eq!(notes, [0, 2].map(|n| format!("annotations[{n}].coordinates: {CUT}")));
+    let many = annotations("annotations", vec![wide(0.0); 500], Some(SIZE)).unwrap();
+    assert_eq!((many.list.len(), many.notes.len()), (500, NOTES));
 }
 
 #[test]

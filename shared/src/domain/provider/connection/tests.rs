@@ -197,23 +197,31 @@ fn a_bad_config_names_its_keys_and_repeats_no_value() {
         ),
         (
             json!({"endpoint_name": "yolo", "region": "us-east-1", "auth_heder": TOKEN}),
-            "config.auth_heder: Unknown key.",
+            "config.auth_heder: Unknown field. Known: endpoint_name, region, role_arn, target_variant, inference_component_name, target_model, response_format, label_map, coordinates, exif and 3 more.",
         ),
         (json!({"endpoint_name": "yolo", "region": "us-east-1", "method": "PUT"}), "config.method: Must be \"POST\"."),
         (
             json!({"endpoint_name": "yolo", "region": "us-east-1", "target_variant": "blue-", "inference_component_name": 7,
                 "response_key": "a"}),
             "config.target_variant: Must consist of letters, digits and inner hyphens.; \
-             config.inference_component_name: Must be a string, not a number.; config.response_key: Unknown key.",
+             config.inference_component_name: Must be a string, not a number.; config.response_key: Unknown field. Known: endpoint_name, region, role_arn, target_variant, inference_component_name, target_model, response_format, label_map, coordinates, exif and 3 more.",
         ),
     ] {
         assert_eq!(sagemaker(config).unwrap_err(), complaint);
     }
     for (key, value, complaint) in [
         ("endpoint_url", json!("http://model.example"), "config.endpoint_url: Must be an HTTPS URL."),
-        ("endpoint_name", json!("yolo"), "config.endpoint_name: Unknown key."),
-        ("endpoint", json!("yolo"), "config.endpoint: Unknown key."),
-        ("role_arn", json!("x"), "config.role_arn: Unknown key."),
+        (
+            "endpoint_name",
+            json!("yolo"),
+            "config.endpoint_name: Unknown field. Known: endpoint_url, auth_type, auth_header, headers, timeout, response_key, response_format, label_map, coordinates, exif and 3 more.",
+        ),
+        ("endpoint", json!("yolo"), "config.endpoint: Unknown field. Did you mean endpoint_url?"),
+        (
+            "role_arn",
+            json!("x"),
+            "config.role_arn: Unknown field. Known: endpoint_url, auth_type, auth_header, headers, timeout, response_key, response_format, label_map, coordinates, exif and 3 more.",
+        ),
         ("auth_type", json!("basic"), "config.auth_type: Must be \"none\", \"bearer\" or \"header\"."),
         ("auth_type", json!({"none": null}), "config.auth_type: Must be \"none\", \"bearer\" or \"header\"."),
         ("auth_type", json!("bearer"), "config.auth_header: This field is required."),
@@ -243,11 +251,19 @@ fn a_bad_config_names_its_keys_and_repeats_no_value() {
         ),
         ("request_format", json!("v2"), "config.request_format: Must be \"avala\" or \"huggingface\"."),
         ("coordinates", json!("px"), "config.coordinates: Must be \"pixels\", \"normalized\" or \"percent\"."),
-        ("target_model", json!("a.tar.gz"), "config.target_model: Unknown key."),
+        (
+            "target_model",
+            json!("a.tar.gz"),
+            "config.target_model: Unknown field. Known: endpoint_url, auth_type, auth_header, headers, timeout, response_key, response_format, label_map, coordinates, exif and 3 more.",
+        ),
         ("max_concurrency", json!(0), "config.max_concurrency: Must be a whole number from 1 to 1000, not 0."),
         ("max_concurrency", json!(1_001), "config.max_concurrency: Must be a whole number from 1 to 1000, not 1001."),
         ("max_concurrency", json!(1.5), "config.max_concurrency: Must be a whole number from 1 to 1000, not 1.5."),
-        ("target_variant", json!("blue"), "config.target_variant: Unknown key."),
+        (
+            "target_variant",
+            json!("blue"),
+            "config.target_variant: Unknown field. Known: endpoint_url, auth_type, auth_header, headers, timeout, response_key, response_format, label_map, coordinates, exif and 3 more.",
+        ),
         ("headers", json!("X-Key: hunter2"), "config.headers: Must be an object, not a string."),
         ("headers", json!({"X-Key: hunter2": "x"}), "config.headers: Every key must be the name of an HTTP header."),
         ("headers", json!({"X-Key": 7}), "config.headers.X-Key: Must be a string, not a number."),
