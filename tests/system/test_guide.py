@@ -1,4 +1,5 @@
-"""docs/guide says what is so: every example runs on the stack and prints what its page shows, and the tables are whole.
+"""docs/guide, docs/uploads.md and README.md say what is so. Every example runs on the stack and prints what its page
+shows. The tables of the guide are whole.
 
 The blocks of a page run in their order: those of `sh` in one bash, those of `python` in one interpreter, which sees
 what bash has exported. A block of `text` or `json` right after one is its output, compared by shape: numbers, uids,
@@ -24,8 +25,8 @@ from typing import Any, Final, Self
 
 import pytest
 
-from local import settings
-from local.up import Stack
+from local import demo, settings
+from local.up import Stack, exports
 from tests.system.conftest import Subscription
 from tests.system.system import System
 
@@ -33,6 +34,12 @@ pytestmark = pytest.mark.takes(60)
 
 GUIDE: Final = settings.ROOT / "docs" / "guide"
 PAGES: Final = sorted(page.name for page in GUIDE.glob("*.md"))
+# Two more pages, from the guide's folder.
+UPLOADS: Final = str(Path("..", "uploads.md"))
+README: Final = str(Path("..", "..", "README.md"))
+# All pages whose examples run. Those that export the stack's variables themselves begin without.
+RUNNING: Final = (*PAGES, UPLOADS, README)
+EXPORTING: Final = ("start.md", UPLOADS, README)
 OPENAPI: Final = settings.ROOT / "docs" / "openapi.json"
 DOMAIN: Final = settings.ROOT / "shared" / "src" / "domain"
 RUN: Final = ("sh", "python", "typescript", "rust")
@@ -42,11 +49,16 @@ SHOWN: Final = ("json", "text")
 NOT_RUN: Final = {
     ("deploy.md", "make release"): "builds for AWS, for minutes",
     ("deploy.md", "cd infra && npm ci"): "needs an AWS account",
+    (
+        README,
+        "make demo                # labels real pictures; the first build takes minutes",
+    ): "takes minutes",
+    (UPLOADS, "aws s3api put-bucket-notification-configuration --bucket my-pictures \\"): "is about a bucket of yours",
     ("deploy.md", "TABLE_NAME=… cargo run -p admin -- keys create --organization acme --name ci"): "the same",
 }
 
 # The stack that is tested is built and installed: `make` is to build nothing.
-MAKE: Final = 'make() { command make -o setup -o build "$@"; }'
+MAKE: Final = 'make() { command make -o setup -o build -o reference "$@"; }'
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,8 @@ def blocks(page: str) -> Iterator[Block]:
     for found in re.finditer(r"^( *)```([a-z]+) ?([^\n]*)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL):
         language, mark, content = found[2], found[3], textwrap.dedent(found[4])
         line = text.count("\n", 0, found.start()) + 1
+        if language in SHOWN and mark == "no-run":
+            continue  # an example of JSON, of which it is not said what prints it
         if language in SHOWN:
             assert block and not text[end : found.start()].strip(), f"{page}:{line} is the output of no block"
             yield Block(block.page, block.line, block.language, block.mark, block.text, (language, content))
@@ -154,18 +168,14 @@ def printed_by(command: list[str]) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", RUNNING)
 def test_the_examples_of_a_page_print_what_it_shows(
     stack: Stack, page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shutil.which("jq"), "The guide's examples need jq."
-    begun = {name: value for name, value in os.environ.items() if not name.startswith("AVALA_")}
-    if page != "start.md":  # which exports them itself
-        begun |= {
-            "AVALA_BASE_URL": stack.base_url,
-            "AVALA_API_KEY": stack.key,
-            "AVALA_ALLOW_INSECURE_BASE_URL": "true",
-        }
+    begun = {name: value for name, value in os.environ.items() if not name.startswith(("AVALA_", "AWS_"))}
+    if page not in EXPORTING:
+        begun |= exports(stack)
     names: dict[str, Any] = {"__name__": "guide"}
     monkeypatch.chdir(settings.ROOT)
     with Shell(tmp_path, begun) as shell:
@@ -418,8 +428,24 @@ def test_the_index_has_every_page() -> None:
     assert {*re.findall(r"\]\(([a-z-]+\.md)\)", index), "README.md"} == set(PAGES)
 
 
+def test_the_next_steps_of_the_demo_work_when_pasted(system: System, tmp_path: Path) -> None:
+    project = system.pictures(3).uid
+    system.run(project, confidence_threshold=demo.THRESHOLD)
+    steps = demo.next_steps(project)
+    begun = {name: value for name, value in os.environ.items() if not name.startswith(("AVALA_", "AWS_"))}
+    printed = []
+    for _, line in steps:  # each in a shell of its own
+        with Shell(tmp_path, begun) as shell:
+            printed.append(shell.run(line))
+
+    assert len(steps) == 3
+    assert len(json.loads(printed[0])["results"]) == 1
+    assert "upload: " in printed[1]
+    assert "Auto-label job created" in printed[2]
+
+
 def test_what_does_not_run_is_listed_with_its_reason() -> None:
-    marked = [block for page in PAGES for block in blocks(page) if block.mark]
+    marked = [block for page in RUNNING for block in blocks(page) if block.mark]
 
     assert {block.mark for block in marked} <= {"no-run", "verify"}
     skipped = {(block.page, block.text.split("\n")[0]) for block in marked if block.mark == "no-run"}

@@ -144,8 +144,8 @@ def test_a_correction_may_be_as_large_as_a_draft(system: System, draft: Json) ->
     ("annotations", "complaint"),
     [
         (None, "annotations: This field is required."),
-        ("all", "annotations: Must be a list."),
-        ([7], "annotations[0]: Must be an object."),
+        ("all", "annotations: Must be a list, not a string."),
+        ([7], "annotations[0]: Must be an object, not a number."),
         (
             [{**BOX, "confidence": 2}],
             "annotations[0].confidence: Must be a number from 0.0 to 1.0. 2 looks like percent: divide by 100.",
@@ -390,15 +390,49 @@ def test_drafts_are_accepted_by_job_label_and_confidence_and_the_rest_rejected(
     assert {task["uid"] for task in done} == {shown[uid]["task"] for uid in matching}
 
 
+def test_a_sweep_is_counted_first_and_undone_afterwards(
+    system: System, drafts: list[Json], review_subscription: Subscription
+) -> None:
+    project_uid = drafts[0]["project"]
+    path = f"/projects/{project_uid}/results"
+    most = max(draft["max_confidence"] for draft in drafts)
+    some = {draft["uid"] for draft in drafts if draft["max_confidence"] < most}
+    asked = {"max_confidence": most - 0.0001}
+
+    counted = system.ok("POST", f"{path}/reject/", {**asked, "count_only": True})
+    rejected = system.ok("POST", f"{path}/reject/", asked)
+    accepted = system.ok("POST", f"{path}/accept/", {})
+
+    assert (counted["rejected"], counted["matching"]) == (0, len(some))
+    assert (rejected["rejected"], accepted["accepted"]) == (len(some), len(drafts) - len(some))
+    assert "matching" not in rejected
+    events = [review_subscription.receiver.of_job(drafts[0]["job"]) for _ in drafts]
+    assert all(events)
+    for sweep, number in ((accepted, accepted["accepted"]), (rejected, len(some)), (rejected, 0)):
+        undone = system.ok("POST", f"{path}/undo/", {"sweep": sweep["sweep"]})
+        assert (undone["reopened"], undone["done"]) == (number, True)
+    now = {row["uid"]: row for row in system.rows(f"{path}/?status=draft")}
+    assert now.keys() == {draft["uid"] for draft in drafts}
+    assert all(now[draft["uid"]]["annotations"] == draft["annotations"] for draft in drafts)
+    assert review_subscription.receiver.next(seconds=1) is None
+    for body, complaint in (
+        ({}, "sweep: This field is required."),
+        ({"sweep": "x"}, "sweep: Must be the uid of a sweep."),
+    ):
+        assert_refused(system.api.post(f"{path}/undo/", json=body), 400, naming=complaint)
+
+
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
+        ({"max_confidence": -1}, "max_confidence: Must be a number from 0.0 to 1.0."),
+        ({"count_only": 1}, "count_only: Must be true or false."),
         ({"job": "mine"}, "job: Must be the uid of a job."),
-        ({"label": 7}, "label: Must be a string."),
+        ({"label": 7}, "label: Must be a string, not a number."),
         ({"label": ""}, "label: May not be blank."),
-        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0."),
-        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0."),
-        ({"cursor": 1}, "cursor: Must be a string."),
+        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0, not a string."),
+        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0, not 1.01."),
+        ({"cursor": 1}, "cursor: Must be a string, not a number."),
     ],
 )
 @pytest.mark.parametrize("verdict", ["accept", "reject"])
@@ -477,7 +511,7 @@ def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[
     assert listed(f"item={drafts[0]['item']}&status=accepted") == [drafts[0]["uid"]]
     assert listed("status=rejected") == listed("job=unknown") == listed("item=unknown") == []
     odd = system.api.get(f"/projects/{project_uid}/results/?status=odd")
-    assert_refused(odd, 400, naming="status: Must be one of draft, accepted, rejected.")
+    assert_refused(odd, 400, naming='status: Must be one of "draft", "accepted", "rejected", not ')
 
 
 # Who may
@@ -487,7 +521,7 @@ def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[
 def test_review_needs_the_right_to_write(stack: Stack, untouched: Json) -> None:
     with project.client_of(replace(stack, key=a_key(stack, "demo", "--scope", "projects.read"))) as reader:
         assert reader.get(f"/results/{untouched['uid']}/").status_code == 200
-        for response in (*all_writes(reader, untouched), *two_sweeps(reader, untouched)):
+        for response in (*all_writes(reader, untouched), *all_sweeps(reader, untouched)):
             assert_refused(response, 403, code="permission_denied")
 
 
@@ -496,7 +530,7 @@ def test_another_tenant_finds_no_result(system: System, stack: Stack, untouched:
     """I10."""
     with project.client_of(replace(stack, key=a_key(stack, f"test-{uuid.uuid4()}"))) as client:
         shown_to_it = client.get(f"/results/{untouched['uid']}/")
-        for response in (shown_to_it, *all_writes(client, untouched), *two_sweeps(client, untouched)):
+        for response in (shown_to_it, *all_writes(client, untouched), *all_sweeps(client, untouched)):
             assert_refused(response, 404, naming="Not found.")
     assert shown(system, untouched).json() == untouched
 
@@ -513,9 +547,10 @@ def all_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]
     return client.patch(path, json={"annotations": []}), *verdicts
 
 
-def two_sweeps(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
+def all_sweeps(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
     path = f"/projects/{result['project']}/results/"
-    return client.post(f"{path}accept/", json={}), client.post(f"{path}reject/", json={})
+    undo = client.post(f"{path}undo/", json={"sweep": str(uuid.uuid4())})
+    return client.post(f"{path}accept/", json={}), client.post(f"{path}reject/", json={}), undo
 
 
 def a_key(stack: Stack, organization: str, *options: str) -> str:

@@ -18,7 +18,8 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 27] = [
     (
         "API_SETTINGS",
         r#"{"public_base_url":"","key_cache_seconds":60,"limit":{"per_minute":100,"per_second":20},
-            "unauthenticated_limit":{"per_minute":30,"per_second":20},"cors_origin":""}"#,
+            "unauthenticated_limit":{"per_minute":30,"per_second":20},"cors_origin":"",
+            "public_description":true}"#,
     ),
     ("BUCKET_NAME", "autolabel"),
     ("SOURCE_BUCKETS", "{}"),

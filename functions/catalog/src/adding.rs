@@ -73,10 +73,10 @@ impl NewItems {
 #[schema(as = AddedItems)]
 #[serde(untagged)]
 pub(crate) enum Added {
-    /// To one bare item.
-    One(Box<AddedView>),
     /// To a list.
     Many(AddedItems),
+    /// To one bare item.
+    One(Box<AddedView>),
 }
 
 /// The answer to a list.
@@ -92,6 +92,7 @@ pub(crate) struct AddedItems {
 /// An item that was added, or was there.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = AddedItem)]
+#[schema(example = json!({"status": "none", "version": null, "created": true}))]
 pub(crate) struct AddedView {
     #[serde(flatten)]
     item: ItemView,
@@ -104,6 +105,10 @@ pub(crate) struct AddedView {
 
 /// A line that was not added.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "line": 1, "key": "../2.jpg", "errors": {"key": ["Must be a relative path without empty, \".\" or \"..\" parts."]},
+    "detail": "key: Must be a relative path without empty, \".\" or \"..\" parts.",
+}))]
 pub(crate) struct LineError {
     /// Its position in `items`, from 0.
     line: usize,
@@ -128,10 +133,12 @@ impl Line {
     }
 }
 
-/// Add items: one, or a list of up to 1,000. Adding an item again is fine, so a call may be repeated.
+/// Add items.
 ///
-/// Each line of a list is judged by itself: the good ones are added, and `errors` lists the others. If there is no good one, the
-/// call is refused.
+/// One item, or a list of up to 1,000. Adding an item again changes nothing, so a call may be repeated. Each line of a
+/// list is judged by itself: the good ones are added, and `errors` lists the others. If there is no good one, the call
+/// is refused. An item without a `url` has an `upload_url` in the answer: PUT the file there within an hour. Scope:
+/// `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/items/", tag = "items",
     params(("uid" = ProjectUid, Path)),

@@ -30,14 +30,19 @@ const STATUS: &str = "created";
 /// No other organization sees them.
 const VISIBILITY: &str = "private";
 
-/// A dataset on the wire (contract, 11.1).
+/// A dataset: a project's items as files (contract, 11.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Dataset)]
+#[schema(example = json!({
+    "name": "Street scenes", "slug": "street-scenes-01a20112065078aa9a3c3c54459424af", "item_count": 9, "owner_name": "acme",
+    "status": "created", "visibility": "private", "data_type": "image", "is_sequence": false,
+    "predefined_labels": [{"name": "person"}, {"name": "cat"}],
+}))]
 pub(crate) struct DatasetView {
     uid: ProjectUid,
     name: String,
     slug: String,
-    /// Items that were added. A call that broke off half-way may have left some uncounted.
+    /// How many items were added. A call that failed half-way may have left some uncounted.
     item_count: u64,
     /// The organization's slug.
     #[schema(required)]
@@ -46,7 +51,7 @@ pub(crate) struct DatasetView {
     visibility: &'static str,
     /// `image`, `video` or `lidar`: what most items are.
     data_type: &'static str,
-    /// Always: frames are items of their own.
+    /// Always `false`: frames are items of their own.
     is_sequence: bool,
     predefined_labels: Vec<LabelView>,
     created_at: Timestamp,
@@ -79,12 +84,16 @@ impl DatasetView {
     }
 }
 
-/// An item of a dataset on the wire (contract, 11.1).
+/// An item of a dataset, with its file and its result (contract, 11.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DatasetItem)]
+#[schema(example = json!({
+    "id": 1, "key": "street/1.jpg", "dataset_owner_name": "acme", "dataset_slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+    "url": "https://pictures.example.com/1.jpg", "thumbnails": [], "annotations_count": 1, "is_hidden": false,
+}))]
 pub(crate) struct DatasetItemView {
     uid: ItemUid,
-    /// A number beside the uid.
+    /// A number that identifies the item, beside its uid.
     id: u64,
     key: String,
     /// The dataset's uid.
@@ -94,13 +103,13 @@ pub(crate) struct DatasetItemView {
     /// Reads the file for an hour. `null` if the deployment does not read from its bucket any more.
     #[schema(required)]
     url: Option<String>,
-    /// None are made.
+    /// Always empty.
     thumbnails: Vec<String>,
     metadata: MetadataView,
     annotations: AnnotationsView,
-    /// Annotations of the result.
+    /// How many annotations the result has.
     annotations_count: usize,
-    /// Nothing hides an item.
+    /// Always `false`: nothing hides an item.
     is_hidden: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -109,6 +118,7 @@ pub(crate) struct DatasetItemView {
 /// What is known of a file.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DatasetItemMetadata)]
+#[schema(example = json!({"asset_type": "image", "width": 640, "height": 480, "format": "jpg"}))]
 pub(crate) struct MetadataView {
     asset_type: AssetType,
     /// Pixels. `null` of a point cloud, and of an upload that no job has read yet.
@@ -125,6 +135,7 @@ pub(crate) struct MetadataView {
 /// What exists of an item's labels (contract, 11.3).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DatasetItemAnnotations)]
+#[schema(example = json!({"status": "draft"}))]
 pub(crate) struct AnnotationsView {
     /// `none`, `draft` or `accepted`.
     status: &'static str,
@@ -184,7 +195,10 @@ impl DatasetItemView {
     }
 }
 
-/// List datasets. A page may be short and still not be the last.
+/// List datasets.
+///
+/// A dataset is a project, seen as files with their results. A page may be short and still not be the last. Scope:
+/// `datasets.read`.
 #[utoipa::path(
     get, path = "/datasets/", tag = "datasets",
     params(
@@ -220,6 +234,8 @@ pub(crate) async fn list<P: CatalogPorts>(
 }
 
 /// Show a dataset.
+///
+/// By its uid, which is that of its project. Scope: `datasets.read`.
 #[utoipa::path(
     get, path = "/datasets/{uid}/", tag = "datasets",
     params(("uid" = ProjectUid, Path)),
@@ -234,7 +250,9 @@ pub(crate) async fn get<P: CatalogPorts>(
     Ok(Json(DatasetView::of(project, api.owner(&caller).await?)))
 }
 
-/// Show a dataset, by its owner and slug.
+/// Show a dataset by owner and slug.
+///
+/// The owner is the slug of the organization. Scope: `datasets.read`.
 #[utoipa::path(
     get, path = "/datasets/{owner}/{slug}/", tag = "datasets",
     params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path)),
@@ -250,7 +268,9 @@ pub(crate) async fn get_by_slug<P: CatalogPorts>(
     Ok(Json(DatasetView::of(project, Some(owner))))
 }
 
-/// List the items of a dataset, with signed URLs of their files.
+/// List the items of a dataset.
+///
+/// Each item has a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
 #[utoipa::path(
     get, path = "/datasets/{owner}/{slug}/items/", tag = "datasets",
     params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), PagingParameters),
@@ -273,6 +293,8 @@ pub(crate) async fn items<P: CatalogPorts>(
 }
 
 /// Show an item of a dataset.
+///
+/// With a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
 #[utoipa::path(
     get, path = "/datasets/{owner}/{slug}/items/{uid}/", tag = "datasets",
     params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), ("uid" = ItemUid, Path)),
@@ -284,19 +306,19 @@ pub(crate) async fn item<P: CatalogPorts>(
     Path((owner, slug, uid)): Path<(String, String, String)>,
 ) -> Answer<DatasetItemView> {
     let project = named(&caller, &owner, &slug)?;
-    let items = api.store.items(&[ItemUid::parse(&uid)?]).await?;
+    let uid = ItemUid::parse(&uid)?;
+    let items = api.store.items(&[uid]).await?;
     let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
-    let own = whole::one(&api.objects, own.ok_or(Error::NotFound)?).await?;
+    let own = whole::one(&api.objects, own.ok_or_else(|| uid.missing())?).await?;
     api.dataset_item_view(own, &owner, &slug).await.map(Json)
 }
 
 /// The dataset of a path, without a read: an organization's uid is derived from its slug.
 fn named(caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
     caller.needs(READ)?;
-    if OrganizationUid::named(owner) != caller.organization {
-        return Err(Error::NotFound); // I10
-    }
-    ProjectUid::of_slug(slug)
+    let project = ProjectUid::of_slug(slug).ok();
+    let own = project.filter(|_| OrganizationUid::named(owner) == caller.organization); // I10
+    own.ok_or_else(|| Error::no_such("dataset", &format!("{owner}/{slug}")))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {

@@ -13,9 +13,13 @@ use utoipa::ToSchema;
 use crate::projects::READ;
 use crate::{Api, CatalogPorts};
 
-/// An item on the wire.
+/// An item.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Item)]
+#[schema(example = json!({
+    "key": "street/1.jpg", "width": 640, "height": 480, "file_size": null, "status": "draft",
+    "version": "9b2cf535f27731c974343645a3985328", "is_deleted": false,
+}))]
 pub(crate) struct ItemView {
     uid: ItemUid,
     project: ProjectUid,
@@ -70,6 +74,8 @@ pub(crate) fn status(item: &Item) -> &'static str {
 }
 
 /// List the items of a project.
+///
+/// Every item, labeled or not, with the status of its result. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/projects/{uid}/items/", tag = "items",
     params(("uid" = ProjectUid, Path), PagingParameters),

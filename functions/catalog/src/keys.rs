@@ -1,9 +1,9 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use serde::Serialize;
+use shared::domain::Timestamp;
 use shared::domain::access::api_key::Scope;
 use shared::domain::access::rate_limit::RateLimitStatus;
-use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Caller};
 use shared::ports::Organizations;
 use utoipa::ToSchema;
@@ -14,6 +14,9 @@ use crate::{Api, CatalogPorts};
 /// The key of a request: everything but the key itself (I11).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Key)]
+#[schema(example = json!({
+    "name": "ci", "scopes": ["projects.read", "results.write"], "is_unrestricted": false, "requests_per_minute": 100, "expires_at": null,
+}))]
 pub(crate) struct KeyView {
     /// For people; a review records it as its reviewer.
     name: String,
@@ -30,7 +33,10 @@ pub(crate) struct KeyView {
     expires_at: Option<Timestamp>,
 }
 
-/// Show the key that the request is made with: its name, what it may do and how often. Every key may ask.
+/// Show your key.
+///
+/// The key that the request is made with: its name, its scopes, its organization and its rate. Scope: none; every key may
+/// call it.
 #[utoipa::path(
     get, path = "/keys/me/", tag = "workspace",
     responses((status = 200, description = "The key.", body = KeyView)),
@@ -40,7 +46,8 @@ pub(crate) async fn me<P: CatalogPorts>(
     caller: Caller,
     Extension(limit): Extension<RateLimitStatus>,
 ) -> Answer<KeyView> {
-    let organization = api.store.organization(caller.organization).await?.ok_or(Error::NotFound)?;
+    let organization =
+        api.store.organization(caller.organization).await?.ok_or_else(|| caller.organization.missing())?;
     let key = caller.key();
     Ok(Json(KeyView {
         name: key.name.clone(),

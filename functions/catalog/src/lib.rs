@@ -53,6 +53,7 @@ use utoipa::OpenApi;
     results::by_hand::label,
     results::sweep::accept_all,
     results::sweep::reject_all,
+    results::sweep::undo,
     tasks::list,
     tasks::get,
     datasets::list,
@@ -120,6 +121,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/projects/{uid}/results", get(results::handlers::list))
         .route("/projects/{uid}/results/accept", post(results::sweep::accept_all))
         .route("/projects/{uid}/results/reject", post(results::sweep::reject_all))
+        .route("/projects/{uid}/results/undo", post(results::sweep::undo))
         .route("/items/{uid}/results", post(results::by_hand::label))
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
         .route("/results/{uid}/accept", post(results::handlers::accept))

@@ -18,9 +18,13 @@ use crate::{Api, CatalogApi, CatalogPorts};
 pub(crate) const READ: &[Scope] = &[Scope::ProjectsRead];
 pub(crate) const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 
-/// A project on the wire (contract, 11.1).
+/// A project (contract, 11.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Project)]
+#[schema(example = json!({
+    "name": "Street scenes", "status": "active", "labels": ["person", "cat"], "label_prompts": [], "item_count": 9,
+    "default_provider": null, "auto_label_on_upload": null, "auto_label_pause": null,
+}))]
 pub(crate) struct ProjectView {
     uid: ProjectUid,
     name: String,
@@ -31,7 +35,7 @@ pub(crate) struct ProjectView {
     label_prompts: Vec<PromptedLabel>,
     /// Whether its status is `active`.
     is_active: bool,
-    /// Items that were added. A call that broke off half-way may have left some uncounted.
+    /// How many items were added. A call that failed half-way may have left some uncounted.
     item_count: u64,
     created_at: Timestamp,
     /// The provider of its jobs that name none; `null`: the newest active one of the project, else of its organization, else the
@@ -78,10 +82,12 @@ impl From<Project> for ProjectView {
 }
 
 /// Create a project.
+///
+/// A project is a set of items and a set of labels. It is active at once. Scope: `projects.write`.
 #[utoipa::path(
     post, path = "/projects/", tag = "projects",
     request_body = NewProject,
-    responses((status = 201, description = "The project.", body = ProjectView)),
+    responses((status = 201, description = "The project.", body = ProjectView, example = json!({"item_count": 0}))),
 )]
 pub(crate) async fn create<P: CatalogPorts>(
     State(api): Api<P>,
@@ -101,7 +107,9 @@ pub(crate) async fn create<P: CatalogPorts>(
     Ok((StatusCode::CREATED, Json(ProjectView::from(before.unwrap_or(project)))))
 }
 
-/// Change a project. Fields that are not sent stay.
+/// Change a project.
+///
+/// Fields that are not sent stay. A running job keeps the labels that it began with. Scope: `projects.write`.
 #[utoipa::path(
     patch, path = "/projects/{uid}/", tag = "projects",
     params(("uid" = ProjectUid, Path)),
@@ -122,6 +130,8 @@ pub(crate) async fn change<P: CatalogPorts>(
 }
 
 /// Show a project.
+///
+/// With its labels, and how its uploads are labeled. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/projects/{uid}/", tag = "projects",
     params(("uid" = ProjectUid, Path)),
@@ -136,6 +146,8 @@ pub(crate) async fn get<P: CatalogPorts>(
 }
 
 /// List projects.
+///
+/// Every project of the organization, the newest first. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/projects/", tag = "projects",
     params(PagingParameters),
@@ -152,7 +164,9 @@ pub(crate) async fn list<P: CatalogPorts>(
     Ok(Json(paging.view(page, ProjectView::from)))
 }
 
-/// Change a project, by the path of the Python client. Fields that are not sent stay.
+/// Change a project, by the Python client.
+///
+/// The same as `PATCH /projects/{uid}/`, under a second path. Scope: `projects.write`.
 #[utoipa::path(
     patch, path = "/users/me/projects/{uid}/", tag = "projects",
     params(("uid" = ProjectUid, Path)),
@@ -168,7 +182,9 @@ pub(crate) async fn change_mine<P: CatalogPorts>(
     change(api, caller, uid, body).await
 }
 
-/// Show a project, by the path of the Python client.
+/// Show a project, to the Python client.
+///
+/// The same as `GET /projects/{uid}/`, under the path that the official Python client calls. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/users/me/projects/{uid}/", tag = "projects",
     params(("uid" = ProjectUid, Path)),
@@ -178,7 +194,9 @@ pub(crate) async fn get_mine<P: CatalogPorts>(api: Api<P>, caller: Caller, uid: 
     get(api, caller, uid).await
 }
 
-/// List projects, by the path of the Python client.
+/// List projects, to the Python client.
+///
+/// The same as `GET /projects/`, under the path that the official Python client calls. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/users/me/projects/", tag = "projects",
     params(PagingParameters),

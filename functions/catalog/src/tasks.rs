@@ -34,9 +34,10 @@ impl TaskStatus {
     }
 }
 
-/// A task on the wire: one per item, so it has the item's uid and key.
+/// A task: one per item, so it has the uid of the item, and the key of the item as `name`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
+#[schema(example = json!({"type": "image-annotation", "name": "street/1.jpg", "status": "pending"}))]
 pub(crate) struct TaskView {
     uid: ItemUid,
     /// What is to be done (contract, 11.1).
@@ -66,7 +67,10 @@ impl From<Item> for TaskView {
     }
 }
 
-/// List tasks. A page may be short and still not be the last: the status is filtered while the items are read.
+/// List tasks.
+///
+/// One task per item: `pending` until a person has accepted or corrected its result. A page may be short and still not
+/// be the last, because the status is filtered while the items are read. Scope: `tasks.read` or `projects.read`.
 #[utoipa::path(
     get, path = "/tasks/", tag = "tasks",
     params(
@@ -96,6 +100,8 @@ pub(crate) async fn list<P: CatalogPorts>(
 }
 
 /// Show a task.
+///
+/// A task has the uid of its item, and the key of its item as `name`. Scope: `tasks.read` or `projects.read`.
 #[utoipa::path(
     get, path = "/tasks/{uid}/", tag = "tasks",
     params(("uid" = ItemUid, Path)),
@@ -107,7 +113,8 @@ pub(crate) async fn get<P: CatalogPorts>(
     Path(uid): Path<String>,
 ) -> Answer<TaskView> {
     caller.needs(READ)?;
-    let items = api.store.items(&[ItemUid::parse(&uid)?]).await?;
+    let no_task = || Error::no_such("task", &uid);
+    let items = api.store.items(&[ItemUid::parse(&uid).map_err(|_| no_task())?]).await?;
     let own = items.into_iter().find(|item| item.organization == caller.organization);
-    own.map(|item| Json(TaskView::from(item))).ok_or(Error::NotFound)
+    own.map(|item| Json(TaskView::from(item))).ok_or_else(no_task)
 }

@@ -22,6 +22,10 @@ pub(crate) enum UploadStatus {
 /// An upload that became no item, or no new version of its item.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Upload)]
+#[schema(example = json!({
+    "bucket": null, "key": "projects/01a20112-0650-78aa-9a3c-3c54459424af/notes.txt", "size_bytes": 512,
+    "reason": "unknown_content", "detail": "By its first bytes the file has none of the formats that become items.",
+}))]
 pub(crate) struct UploadView {
     uid: UploadUid,
     project: ProjectUid,
@@ -55,7 +59,10 @@ impl From<RejectedUpload> for UploadView {
     }
 }
 
-/// List the uploads of a project that became no items, with the reasons. They are kept for 30 days.
+/// List rejected uploads.
+///
+/// Files in the bucket that did not become items of the project, with the reasons. They are listed for 30 days. Scope:
+/// `projects.read`.
 #[utoipa::path(
     get, path = "/projects/{uid}/uploads/", tag = "items", operation_id = "uploads",
     params(
@@ -77,7 +84,7 @@ pub(crate) async fn list<P: CatalogPorts>(
     caller.needs(READ)?;
     let paging = request.paging(&["status"])?;
     if paging.filter("status").is_some_and(|status| status != "rejected") {
-        return Err(Error::field("status", "Must be rejected."));
+        return Err(Error::field("status", "Must be \"rejected\": other uploads have become items."));
     }
     let project = ProjectUid::parse(&project)?;
     let page = api.store.rejected_uploads(caller.organization, project, &paging.slice()).await?;

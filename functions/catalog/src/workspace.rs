@@ -14,20 +14,21 @@ use utoipa::ToSchema;
 
 use crate::{Api, CatalogPorts};
 
-/// An organization on the wire (contract, 11.1).
+/// An organization (contract, 11.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Organization)]
+#[schema(example = json!({"name": "acme", "slug": "acme"}))]
 pub(crate) struct OrganizationView {
     uid: OrganizationUid,
     name: String,
     slug: String,
-    /// Always: only an administrator makes organizations, and nothing suspends one.
+    /// Always `true`: only an administrator makes organizations.
     is_verified: bool,
-    /// See `is_verified`.
+    /// Always `true`: nothing suspends an organization.
     is_active: bool,
 }
 
-/// What the lists that are always empty have no row of.
+/// A row of a list that is always empty.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Nothing {}
 
@@ -37,7 +38,10 @@ impl From<Organization> for OrganizationView {
     }
 }
 
-/// List organizations: the caller's, whatever the key may do, since clients try a new key by it.
+/// List organizations.
+///
+/// The organization of the key, and no other. The official clients test a new key by this call. Scope: none; every key
+/// may call it.
 #[utoipa::path(
     get, path = "/organizations/", tag = "workspace",
     params(PagingParameters),
@@ -48,7 +52,7 @@ pub(crate) async fn organizations<P: CatalogPorts>(
     caller: Caller,
     request: ListRequest,
 ) -> Answer<PageView<OrganizationView>> {
-    let paging = request.paging(&[])?;
+    let paging = request.stand_in()?;
     let own = api.store.organization(caller.organization).await?;
     Ok(Json(paging.view(Page::whole(own.into_iter().collect()), OrganizationView::from)))
 }
@@ -56,45 +60,55 @@ pub(crate) async fn organizations<P: CatalogPorts>(
 /// The API's description, as the crate `openapi` prints it.
 const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
-/// Describe the API: this document.
+/// Describe the API.
+///
+/// This document. It is answered without a key, unless the deployment has turned that off (its setting
+/// `publicDescription`). Without a key, the rate limit of the address counts. Scope: none; every key may call it.
 #[utoipa::path(
     get, path = "/openapi.json", tag = "workspace",
-    responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value)),
+    security((), ("api_key" = [])),
+    responses((status = 200, description = "OpenAPI 3.1.", body = serde_json::Value, example = json!({"openapi": "3.1.0", "info": {"title": "Autolabel", "version": "0.1.0"}, "paths": {}}))),
 )]
 pub(crate) async fn description() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DESCRIPTION)
 }
 
-/// List agents: always empty.
+/// List agents.
+///
+/// Always empty. The official clients read this list. Scope: none; every key may call it.
 #[utoipa::path(
     get, path = "/agents/", tag = "workspace",
     params(PagingParameters),
-    responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
+    responses((status = 200, description = "An empty page.", body = PageView<Nothing>, example = json!({"results": []}))),
 )]
 pub(crate) async fn agents(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
-/// List exports: always empty.
+/// List exports.
+///
+/// Always empty. The official clients read this list. Scope: none; every key may call it.
 #[utoipa::path(
     get, path = "/exports/", tag = "workspace",
     params(PagingParameters),
-    responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
+    responses((status = 200, description = "An empty page.", body = PageView<Nothing>, example = json!({"results": []}))),
 )]
 pub(crate) async fn exports(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
-/// List storage configurations: always empty.
+/// List storage configurations.
+///
+/// Always empty. The official clients read this list. Scope: none; every key may call it.
 #[utoipa::path(
     get, path = "/storage-configs/", tag = "workspace",
     params(PagingParameters),
-    responses((status = 200, description = "An empty page.", body = PageView<Nothing>)),
+    responses((status = 200, description = "An empty page.", body = PageView<Nothing>, example = json!({"results": []}))),
 )]
 pub(crate) async fn storage_configs(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
 fn nothing(request: &ListRequest) -> Answer<PageView<Nothing>> {
-    request.paging(&[]).map(|paging| Json(paging.empty()))
+    request.stand_in().map(|paging| Json(paging.empty()))
 }

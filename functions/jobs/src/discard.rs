@@ -32,15 +32,16 @@ const READS: usize = 3;
 /// No cursor of ours is longer.
 const CURSOR_CHARS: usize = 1_024;
 
-/// Where an undo goes on.
+/// Where the call continues.
 #[derive(ToSchema)]
 pub(crate) struct DraftsToDiscard {
-    /// Goes on where the call that answered it ended. Without it a call begins again, which is harmless.
+    /// The `cursor` of the answer before. Without it a call begins again, which is harmless.
     cursor: Option<String>,
 }
 
 /// How far a call has come.
 #[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({"discarded": 5, "examined": 6, "done": true, "cursor": null}))]
 pub(crate) struct DiscardedDrafts {
     /// Drafts that this call has removed: their items are unlabeled again.
     discarded: usize,
@@ -57,14 +58,18 @@ pub(crate) struct DiscardedDrafts {
 
 /// Drafts of a job that its undo leaves alone.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({"reason": "accepted", "count": 1}))]
 pub(crate) struct KeptDrafts {
     reason: Kept,
     count: usize,
 }
 
-/// Discard a finished job's drafts, but for those that a person has accepted or corrected. Their items are unlabeled again. Call
-/// again with the `cursor` until `done`; a call without it begins again, which is harmless. The job and its counters stay as
-/// they are, and no event is sent.
+/// Discard a job's drafts.
+///
+/// Removes the drafts of an ended job. Those that a person has accepted or corrected stay. The items of the others are
+/// unlabeled again. A call works for a bounded time: repeat it with the `cursor` of the answer until `done`. A call
+/// without a cursor begins again, which is harmless. The job and its counters stay as they are, and no event is sent.
+/// Scope: `projects.write`.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/discard-drafts/", tag = "auto-label jobs",
     params(("uid" = JobUid, Path)),

@@ -18,13 +18,19 @@ use crate::{Api, JobApi, JobPorts, JobView};
 pub(crate) const READ: &[Scope] = &[Scope::ProjectsRead];
 pub(crate) const WRITE: &[Scope] = &[Scope::ProjectsWrite];
 
-/// Start a job: runs a model over the project's unlabeled items and leaves drafts. The work happens after the response.
+/// Start a job.
+///
+/// Runs a model over the project's unlabeled items and leaves drafts. The work happens after the response: follow the
+/// job, or subscribe to `auto_label.completed` and `auto_label.failed`. Scope: `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{project}/auto-label/", tag = "auto-label jobs",
     params(("project" = ProjectUid, Path)),
     request_body = NewJob,
     responses(
-        (status = 202, description = "The pending job.", body = JobView),
+        (status = 202, description = "The pending job.", body = JobView, example = json!({
+            "status": "pending", "total_items": 0, "processed_items": 0, "successful_items": 0, "failed_items": 0, "skipped_items": 0,
+            "progress_pct": 0.0, "summary": null, "started_at": null, "completed_at": null,
+        })),
         (status = 409, description = "`project_not_active`, or `auto_label_job_active` with the uid of the job that has the project.", body = Problem),
     ),
 )]
@@ -45,6 +51,8 @@ pub(crate) async fn create<P: JobPorts>(
 }
 
 /// Show a job.
+///
+/// With its progress and counters, and after its end with a summary. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/auto-label-jobs/{uid}/", tag = "auto-label jobs",
     params(("uid" = JobUid, Path)),
@@ -55,6 +63,8 @@ pub(crate) async fn get<P: JobPorts>(State(api): Api<P>, caller: Caller, Path(ui
 }
 
 /// List jobs.
+///
+/// Every job of the organization, the newest first. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/auto-label-jobs/", tag = "auto-label jobs",
     params(
@@ -82,7 +92,9 @@ pub(crate) async fn list<P: JobPorts>(
     Ok(Json(paging.view(page, |job| JobView::of(&job))))
 }
 
-/// Cancel a job. What was processed stays; nothing new is asked of the model. Again is fine.
+/// Cancel a job.
+///
+/// The model gets no new item. Outcomes so far stay. A repeated call changes nothing. Scope: `projects.write`.
 #[utoipa::path(
     delete, path = "/auto-label-jobs/{uid}/", tag = "auto-label jobs",
     params(("uid" = JobUid, Path)),
@@ -117,7 +129,8 @@ impl<P: JobPorts> JobApi<P> {
     /// `PermissionDenied`; `NotFound` if malformed, unknown or another tenant's (I10).
     pub(crate) async fn job(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {
         caller.needs(scopes)?;
-        let job = self.store.job(JobUid::parse(uid)?).await?;
-        if job.spec.organization == caller.organization { Ok(job) } else { Err(Error::NotFound) }
+        let uid = JobUid::parse(uid)?;
+        let job = self.store.job(uid).await?;
+        if job.spec.organization == caller.organization { Ok(job) } else { Err(uid.missing()) }
     }
 }

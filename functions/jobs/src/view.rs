@@ -8,9 +8,15 @@ use shared::domain::prediction::model_type::ModelType;
 use shared::domain::provider::ServedBy;
 use utoipa::ToSchema;
 
-/// The job object (contract, 6.1).
+/// A job (contract, 6.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Job)]
+#[schema(example = json!({
+    "status": "completed", "model_type": "yolo", "confidence_threshold": 0.35, "labels": ["person", "cat"], "dry_run": false,
+    "total_items": 9, "processed_items": 9, "successful_items": 6, "failed_items": 1, "skipped_items": 2, "progress_pct": 100.0,
+    "error_message": null, "note": null, "provider": null, "retry_of": null,
+    "created_at": "2026-11-30T10:00:00.000Z", "started_at": "2026-11-30T10:00:01.000Z", "completed_at": "2026-11-30T10:00:04.000Z",
+}))]
 pub struct JobView {
     uid: JobUid,
     status: JobStatus,
@@ -24,19 +30,19 @@ pub struct JobView {
     /// Empty: all labels of the project.
     labels: Vec<String>,
     dry_run: bool,
-    /// 0 until the items are picked.
+    /// 0 until the items are selected.
     total_items: u32,
     /// The sum of the next three.
     processed_items: u32,
     /// Items with at least one prediction at or above the threshold.
     successful_items: u32,
-    /// Items that the model, or its answer, failed.
+    /// Items for which the model gave no answer, or one that cannot be read.
     failed_items: u32,
     /// Items without such a prediction, or that a person labeled meanwhile.
     skipped_items: u32,
     #[schema(minimum = 0.0, maximum = 100.0)]
     progress_pct: f64,
-    /// A sentence, of a failed job.
+    /// Of a failed job: why, in a sentence. Of a completed job with failed items: how many, and why the first.
     #[schema(required)]
     error_message: Option<String>,
     /// `null` until the end.
@@ -66,6 +72,7 @@ pub struct JobView {
 
 /// The threshold of a label. The label is a value: the TypeScript client renames keys (contract, 1.4).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"label": "person", "threshold": 0.7}))]
 pub(crate) struct LabelThreshold {
     label: String,
     #[schema(minimum = 0.0, maximum = 1.0)]

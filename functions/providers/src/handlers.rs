@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{Naming, ProviderUid};
 use shared::domain::provider::connection::{Connection, Credentials};
-use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, UNKNOWN_PROJECT};
+use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, no_project};
 use shared::egress::{same_origin, url_field};
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Projects, Providers, Secrets};
@@ -23,7 +24,10 @@ const TRIES: usize = 2;
 
 type Api<P> = State<Arc<ProviderApi<P>>>;
 
-/// Add a provider. Its credentials are encrypted, and never shown again.
+/// Add a provider.
+///
+/// A provider is where a model lives. Its credentials are encrypted, and no answer shows them. Scope:
+/// `inference.write`.
 #[utoipa::path(
     post, path = "/inference-providers/", tag = "inference providers",
     request_body = NewProvider,
@@ -48,6 +52,8 @@ pub(crate) async fn create<P: ProviderPorts>(
 }
 
 /// List providers.
+///
+/// Every provider of the organization, the newest first. Credentials are masked. Scope: `inference.read`.
 #[utoipa::path(
     get, path = "/inference-providers/", tag = "inference providers",
     params(PagingParameters),
@@ -65,6 +71,8 @@ pub(crate) async fn list<P: ProviderPorts>(
 }
 
 /// Show a provider.
+///
+/// Credentials are masked. Scope: `inference.read`.
 #[utoipa::path(
     get, path = "/inference-providers/{uid}/", tag = "inference providers",
     params(("uid" = ProviderUid, Path)),
@@ -79,6 +87,9 @@ pub(crate) async fn get<P: ProviderPorts>(
 }
 
 /// Change a provider.
+///
+/// Fields that are not sent stay; a sent `config` replaces the stored one. A `********` in it keeps the stored secret.
+/// Scope: `inference.write`.
 #[utoipa::path(
     patch, path = "/inference-providers/{uid}/", tag = "inference providers",
     params(("uid" = ProviderUid, Path)),
@@ -107,10 +118,12 @@ pub(crate) async fn update<P: ProviderPorts>(
             return Ok(Json(api.view(after)));
         }
     }
-    Err(Error::PreconditionFailed)
+    Err(Error::keeps_changing())
 }
 
-/// Remove a provider. A job that uses it fails.
+/// Remove a provider.
+///
+/// An active job that uses it fails. Scope: `inference.write`.
 #[utoipa::path(
     delete, path = "/inference-providers/{uid}/", tag = "inference providers",
     params(("uid" = ProviderUid, Path)),
@@ -126,8 +139,10 @@ pub(crate) async fn remove<P: ProviderPorts>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Test a provider, active or not: sends the request of a job, with a small picture, and reads the answer as a job does. An
-/// endpoint that fails is no failure of this call.
+/// Test a provider.
+///
+/// Active or not. Sends the request of a job with a small picture, and reads the answer as a job does. If the endpoint
+/// fails, the call still answers 200, and the body names the problem. Scope: `inference.write`.
 #[utoipa::path(
     post, path = "/inference-providers/{uid}/test/", tag = "inference providers",
     params(("uid" = ProviderUid, Path)),
@@ -137,8 +152,10 @@ pub(crate) async fn test<P: ProviderPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Answer<TestView> {
     let provider = api.provider(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?;
     let probe = probe(&api, &provider).await?;
     let now = api.clock.now();
     api.store.record_test(&provider, probe.success, now).await?;
@@ -164,7 +181,7 @@ impl<P: ProviderPorts> ProviderApi<P> {
         let Some(project) = provider.project else { return Ok(()) };
         match self.store.project(provider.organization, project).await {
             Ok(_) => Ok(()),
-            Err(Error::NotFound) => Err(Error::field("project", UNKNOWN_PROJECT)),
+            Err(Error::NotFound(_)) => Err(Error::field("project", no_project(&project.to_string()))),
             Err(error) => Err(error),
         }
     }

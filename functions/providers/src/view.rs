@@ -15,8 +15,11 @@ use utoipa::ToSchema;
 
 use crate::probe::Probe;
 
-/// The provider object (contract, 8.1).
+/// A provider (contract, 8.1).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "name": "Street detector", "description": null, "provider_type": "http", "project": null, "last_test_success": true,
+}))]
 pub struct ProviderView {
     uid: ProviderUid,
     name: String,
@@ -27,7 +30,7 @@ pub struct ProviderView {
     /// Of a `config` with a `role_arn`: the external id with which the role is assumed, that of the organization.
     #[serde(skip_serializing_if = "Option::is_none")]
     external_id: Option<String>,
-    /// And the trust policy that the role needs, ready to be pasted.
+    /// Of a `config` with a `role_arn`: the trust policy that the role needs, ready to be pasted.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust_policy: Option<Value>,
     is_active: bool,
@@ -42,9 +45,15 @@ pub struct ProviderView {
     updated_at: Timestamp,
 }
 
-/// `config` by `provider_type` (contract, 8.3). Written out key by key: what is not named here is never shown (I11).
+/// `config` by `provider_type` (contract, 8.3). Secrets are masked.
+// Written out key by key: what is not named here is never shown (I11).
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(example = json!({
+    "endpoint_url": "https://models.example.com/detect", "auth_type": "bearer", "auth_header": "********", "headers": {},
+    "timeout": 30, "response_key": "annotations", "request_format": "avala", "response_format": "annotations",
+    "coordinates": "pixels", "label_map": [], "exif": "applied", "max_concurrency": 16,
+}))]
 enum ConfigView {
     /// Of `sagemaker`.
     SageMaker {
@@ -165,6 +174,9 @@ impl ProviderView {
 
 /// What a test came to (contract, 8.4).
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "success": true, "message": "The model answered, with 3 prediction(s).", "problem": null, "path": null, "latency_ms": 48,
+}))]
 pub struct TestView {
     /// Whether the provider can serve jobs.
     success: bool,

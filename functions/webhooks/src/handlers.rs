@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{DeliveryUid, Naming, WebhookUid};
 use shared::domain::webhook::{Delivery, DeliveryStatus, NewWebhook, Webhook, WebhookChange};
 use shared::egress::url_field;
@@ -25,7 +26,9 @@ const TRIES: usize = 2;
 
 type Api<P> = State<Arc<WebhookApi<P>>>;
 
-/// Subscribe to events. The answer shows the secret, this once.
+/// Subscribe to events.
+///
+/// The answer has the secret that signs the deliveries. No other answer shows it. Scope: `webhooks.write`.
 #[utoipa::path(
     post, path = "/webhooks/", tag = "webhooks",
     request_body = NewWebhook,
@@ -62,6 +65,8 @@ pub(crate) async fn create<P: WebhookPorts>(
 }
 
 /// List webhooks.
+///
+/// Every webhook of the organization, the newest first. Scope: `webhooks.read`.
 #[utoipa::path(
     get, path = "/webhooks/", tag = "webhooks",
     params(PagingParameters),
@@ -79,6 +84,8 @@ pub(crate) async fn list<P: WebhookPorts>(
 }
 
 /// Show a webhook.
+///
+/// Without its secret. Scope: `webhooks.read`.
 #[utoipa::path(
     get, path = "/webhooks/{uid}/", tag = "webhooks",
     params(("uid" = WebhookUid, Path)),
@@ -92,7 +99,9 @@ pub(crate) async fn get<P: WebhookPorts>(
     Ok(Json(WebhookView::of(api.webhook(&caller, READ, &uid).await?)))
 }
 
-/// Change a webhook. What is not sent stays; the secret cannot be changed.
+/// Change a webhook.
+///
+/// Fields that are not sent stay. The secret cannot be changed. Scope: `webhooks.write`.
 #[utoipa::path(
     patch, path = "/webhooks/{uid}/", tag = "webhooks",
     params(("uid" = WebhookUid, Path)),
@@ -116,10 +125,12 @@ pub(crate) async fn update<P: WebhookPorts>(
             return Ok(Json(WebhookView::of(after)));
         }
     }
-    Err(Error::PreconditionFailed)
+    Err(Error::keeps_changing())
 }
 
-/// Remove a webhook. What is still to be delivered to it ends at its next attempt; its deliveries stay on record.
+/// Remove a webhook.
+///
+/// A pending delivery to it ends at its next attempt. Its deliveries stay in their list. Scope: `webhooks.write`.
 #[utoipa::path(
     delete, path = "/webhooks/{uid}/", tag = "webhooks",
     params(("uid" = WebhookUid, Path)),
@@ -135,8 +146,10 @@ pub(crate) async fn remove<P: WebhookPorts>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Test a webhook: one signed request with the event `webhook.test`, now, also of an inactive one. It is recorded as a
-/// delivery and never repeated.
+/// Test a webhook.
+///
+/// Sends one signed request with the event `webhook.test` at once, also if the webhook is inactive. It is recorded as a
+/// delivery and is not repeated. Scope: `webhooks.write`.
 #[utoipa::path(
     post, path = "/webhooks/{uid}/test/", tag = "webhooks",
     params(("uid" = WebhookUid, Path)),
@@ -146,8 +159,10 @@ pub(crate) async fn test<P: WebhookPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Answer<TestView> {
     let webhook = api.webhook(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?;
     let context = Webhook::secret_context(webhook.organization, webhook.uid);
     let secret = api.secrets.open(&context, &webhook.sealed_secret).await?;
     let mut delivery = Delivery::of_test(&webhook, api.clock.now());
@@ -157,7 +172,9 @@ pub(crate) async fn test<P: WebhookPorts>(
     Ok(Json(TestView::of(&delivery)))
 }
 
-/// List deliveries. They are kept for 30 days.
+/// List deliveries.
+///
+/// The newest first. They are listed for 30 days. Scope: `webhooks.read`.
 #[utoipa::path(
     get, path = "/webhook-deliveries/", operation_id = "list", tag = "webhook deliveries",
     params(
@@ -188,6 +205,8 @@ pub(crate) async fn deliveries<P: WebhookPorts>(
 }
 
 /// Show a delivery.
+///
+/// With the payload, and the answer to the last attempt. Scope: `webhooks.read`.
 #[utoipa::path(
     get, path = "/webhook-deliveries/{uid}/", operation_id = "get", tag = "webhook deliveries",
     params(("uid" = DeliveryUid, Path)),
@@ -201,13 +220,18 @@ pub(crate) async fn delivery<P: WebhookPorts>(
     Ok(Json(DeliveryView::of(api.delivery(&caller, READ, &uid).await?)))
 }
 
-/// Deliver again, whatever came of it: the same uid and bytes, on a schedule that begins again. A delivery that is due
-/// within a minute anyway is answered as it is, so that asking twice is fine.
+/// Deliver again.
+///
+/// The same uid and bytes, on a new schedule, whatever the status. A delivery that is due within a minute is answered
+/// unchanged, so asking twice has no effect. Scope: `webhooks.write`.
 #[utoipa::path(
     post, path = "/webhook-deliveries/{uid}/redeliver/", tag = "webhook deliveries",
     params(("uid" = DeliveryUid, Path)),
     responses(
-        (status = 202, description = "The pending delivery.", body = DeliveryView),
+        (status = 202, description = "The pending delivery.", body = DeliveryView, example = json!({
+            "status": "pending", "attempts": 0, "next_retry_at": "2026-11-30T10:00:00.000Z", "response_status": null, "response_body": null,
+            "response_body_size": null, "response_body_sha256": null, "response_preview": null,
+        })),
         (status = 409, description = "`not_redeliverable`: its webhook was deleted or deactivated, or it was a test.", body = Problem),
     ),
 )]
@@ -215,12 +239,14 @@ pub(crate) async fn redeliver<P: WebhookPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<DeliveryView>), Error> {
     for _ in 0..TRIES {
         let delivery = api.delivery(&caller, WRITE, &uid).await?;
+        Fields::none(&body)?;
         match api.store.webhook(caller.organization, delivery.subscription).await {
             Ok(webhook) if webhook.is_active => {}
-            Ok(_) | Err(Error::NotFound) => {
+            Ok(_) | Err(Error::NotFound(_)) => {
                 return Err(Error::NotRedeliverable("The webhook was deleted or deactivated."));
             }
             Err(error) => return Err(error),
@@ -248,7 +274,8 @@ impl<P: WebhookPorts> WebhookApi<P> {
     /// See [`Self::webhook`].
     async fn delivery(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Delivery, Error> {
         caller.needs(scopes)?;
-        let delivery = self.store.delivery(DeliveryUid::parse(uid)?).await?;
-        delivery.filter(|delivery| delivery.organization == caller.organization).ok_or(Error::NotFound)
+        let uid = DeliveryUid::parse(uid)?;
+        let delivery = self.store.delivery(uid).await?;
+        delivery.filter(|delivery| delivery.organization == caller.organization).ok_or_else(|| uid.missing())
     }
 }

@@ -5,16 +5,17 @@ use shared::domain::id::{DeliveryUid, WebhookUid};
 use shared::domain::webhook::{Delivery, DeliveryStatus, Webhook};
 use utoipa::ToSchema;
 
-/// The subscription object (contract, 9.1).
+/// A webhook (contract, 9.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Webhook)]
+#[schema(example = json!({"target_url": "https://hooks.example.com/autolabel", "events": ["auto_label.completed", "auto_label.failed"]}))]
 pub struct WebhookView {
     uid: WebhookUid,
-    /// Where events go.
+    /// The URL that receives the events.
     target_url: String,
     /// Names of events.
     events: Vec<String>,
-    /// Whether they go.
+    /// Whether events are sent.
     is_active: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -39,6 +40,7 @@ impl WebhookView {
 // Without `Debug`, so that no log prints it.
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreatedWebhook)]
+#[schema(example = json!({"secret": "whsec_TheSecretThatSignsEveryDeliveryShownThisOnce00"}))]
 pub(crate) struct CreatedView {
     #[serde(flatten)]
     pub(crate) webhook: WebhookView,
@@ -46,9 +48,15 @@ pub(crate) struct CreatedView {
     pub(crate) secret: String,
 }
 
-/// The delivery object (contract, 9.4).
+/// A delivery: one event on its way to one webhook (contract, 9.4).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookDelivery)]
+#[schema(example = json!({
+    "event_type": "webhook.test", "payload": {"webhook_uid": "01a20112-0650-78aa-9a3c-3c54459424af"},
+    "response_status": 200, "response_body": "ok", "response_body_size": 2, "response_preview": "ok",
+    "response_body_sha256": "2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df",
+    "attempts": 1, "next_retry_at": null, "status": "delivered",
+}))]
 pub struct DeliveryView {
     uid: DeliveryUid,
     /// The webhook.
@@ -111,6 +119,7 @@ impl DeliveryView {
 /// How a test went (contract, 9.5). A receiver that fails is a result, not an error.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookTest)]
+#[schema(example = json!({"success": true, "message": "The receiver answered 200.", "response_status": 200}))]
 pub struct TestView {
     /// Whether the receiver answered 2xx.
     success: bool,

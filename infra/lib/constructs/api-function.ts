@@ -54,5 +54,6 @@ function apiSettings(settings: Settings): string {
     limit: { per_minute: requestsPerMinute, per_second: requestsPerSecond },
     unauthenticated_limit: { per_minute: unauthenticatedPerMinute, per_second: requestsPerSecond },
     cors_origin: settings.corsOrigin,
+    public_description: settings.publicDescription === 'allow',
   });
 }

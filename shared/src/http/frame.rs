@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -18,13 +18,15 @@ use super::auth::Authentication;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
 use super::throttle::{self, Throttle};
 use super::trace::{self, Seen};
-use super::{Caller, PublicBase, idempotency};
+use super::{Caller, PublicBase, idempotency, strays};
 use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester, Usage};
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Error, Timestamp, show};
 use crate::ports::{Clock, Idempotency, Keys, RateLimits};
 
 /// The life of a preflight's answer in a browser.
 const PREFLIGHT: Duration = Duration::from_secs(3_600);
+/// The path of the API's description, as it is routed.
+const DESCRIPTION: &str = "/api/v1/openapi.json";
 
 /// The settings of a deployment.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -40,6 +42,8 @@ pub struct Settings {
     pub unauthenticated_limit: RateLimit,
     /// The origin whose pages may call it from a browser.
     pub cors_origin: Origin,
+    /// Whether the description of the API is answered without a key.
+    pub public_description: bool,
 }
 
 /// An origin, or none.
@@ -62,12 +66,14 @@ pub(super) struct Frame<S, C> {
     pub(super) clock: C,
     limit: RateLimit,
     unauthenticated_limit: RateLimit,
+    public_description: bool,
     authentication: Authentication,
     throttle: Throttle,
 }
 
 /// An API function: its routes in their frame. From the outside in: the request's id and its line in the log; browsers of
-/// the configured origin; both slash forms; the key and the rate limit; idempotency keys; the contract's 404 and 405.
+/// the configured origin; both slash forms; the key and the rate limit; idempotency keys; parameters of calls that have none; the
+/// contract's 404 and 405.
 ///
 /// Routes are written below `/api/v1` and without the last slash.
 pub fn api<S, C>(routes: Router, store: S, clock: C, settings: Settings) -> Router
@@ -80,6 +86,7 @@ where
         clock,
         limit: settings.limit,
         unauthenticated_limit: settings.unauthenticated_limit,
+        public_description: settings.public_description,
         authentication: Authentication::new(Duration::from_secs(settings.key_cache_seconds)),
         throttle: Throttle::default(),
     });
@@ -87,6 +94,7 @@ where
     let routes = Router::new()
         .nest("/api/v1", routes)
         .fallback(unknown)
+        .layer(from_fn(strays::layer))
         .layer(Extension(settings.public_base_url))
         .layer(from_fn_with_state(Arc::clone(&frame), idempotency::layer))
         .layer(from_fn_with_state(frame, admit));
@@ -116,7 +124,8 @@ struct Admission {
     verdict: Result<(), Error>,
 }
 
-/// The layer of keys and rate limits. It is in front of all paths, so unknown paths answer 401 and 429 as well.
+/// The layer of keys and rate limits. It is in front of all paths, so unknown paths answer 401 and 429 as well. The description
+/// of the API needs no key if the deployment says so; without one it counts for the address.
 async fn admit<S, C>(State(frame): State<Arc<Frame<S, C>>>, mut request: Request, next: Next) -> Response
 where
     S: Keys + RateLimits,
@@ -130,6 +139,10 @@ where
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(status);
     }
+    let verdict = match verdict {
+        Err(Error::Unauthenticated) if frame.public_description && is_description(&request) => Ok(()),
+        verdict => verdict,
+    };
     let mut response = match verdict {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
@@ -163,8 +176,12 @@ impl<S: Keys + RateLimits, C> Frame<S, C> {
     }
 }
 
-async fn unknown() -> Error {
-    Error::NotFound
+fn is_description(request: &Request) -> bool {
+    request.method() == Method::GET && request.uri().path() == DESCRIPTION
+}
+
+async fn unknown(OriginalUri(uri): OriginalUri) -> Error {
+    Error::NotFound(format!("No path {}.", show::quoted(uri.path())))
 }
 
 /// 405 in the contract's form, for a path whose other methods another function serves.
@@ -210,13 +227,14 @@ mod tests {
     /// As `infra/test/settings.test.ts` writes them.
     #[test]
     fn the_settings_are_read_as_infra_writes_them() {
-        let written = r#"{"public_base_url":"https://labels.example.com","key_cache_seconds":60,"limit":{"per_minute":100,"per_second":20},"unauthenticated_limit":{"per_minute":30,"per_second":20},"cors_origin":"https://app.example"}"#;
+        let written = r#"{"public_base_url":"https://labels.example.com","key_cache_seconds":60,"limit":{"per_minute":100,"per_second":20},"unauthenticated_limit":{"per_minute":30,"per_second":20},"cors_origin":"https://app.example","public_description":true}"#;
         let settings: Settings = serde_json::from_str(written).unwrap();
 
         assert_eq!(settings.key_cache_seconds, 60);
         assert_eq!(settings.limit, RateLimit { per_minute: 100, per_second: 20 });
         assert_eq!(settings.unauthenticated_limit, RateLimit { per_minute: 30, per_second: 20 });
         assert_eq!(settings.cors_origin.0.unwrap(), "https://app.example");
+        assert!(settings.public_description);
         let without_origin: Settings = serde_json::from_str(&written.replace("https://app.example", "")).unwrap();
         assert!(without_origin.cors_origin.0.is_none());
         for wrong in [written.replace("limit", "limits"), written.replace(":60", ":-1"), "{}".to_owned()] {

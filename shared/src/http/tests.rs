@@ -32,8 +32,8 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
         .route(
             "/things",
             post(async move |Body(body): Body| {
-                let fields = Fields::of_body(&body).and_then(Fields::finish);
-                fields.map(|()| (StatusCode::CREATED, [(ETAG, "\"0\"")], Json(json!({"made": count(&once)}))))
+                Fields::of_body(&body)
+                    .map(|_| (StatusCode::CREATED, [(ETAG, "\"0\"")], Json(json!({"made": count(&once)}))))
             }),
         )
         .route("/again", post(async move || (StatusCode::CREATED, Extension(Repeatable), Json(count(&again)))))
@@ -69,6 +69,7 @@ fn routes(made: &Arc<AtomicUsize>) -> Router {
         .route("/things/{uid}", get(async |Path(uid): Path<String>| uid))
         .route("/pages", get(async |list: ListRequest| list.paging(&[]).map(|paging| Json(paging.empty::<()>()))))
         .route("/elsewhere", get(async || ()).fallback(wrong_method))
+        .route("/openapi.json", get(async || "{}"))
 }
 
 fn an_api() -> TestApi {
@@ -205,6 +206,43 @@ mod rate_limits {
             let without_key = without_key(a_request(Method::GET, "/pages"));
             assert_eq!(statuses(&api, [without_key]).await, [401], "its address has one request left");
         }
+    }
+}
+
+mod description {
+    use super::*;
+
+    fn api(public_description: bool, per_minute: u32) -> TestApi {
+        let settings = Settings { public_description, ..limited(100, 20) };
+        let unauthenticated_limit = RateLimit { per_minute, per_second: per_minute };
+        let settings = Settings { unauthenticated_limit, ..settings };
+        TestApi::with(routes(&Arc::default()), MemoryRequests::default(), settings)
+    }
+
+    fn asked(path: &str) -> Request {
+        without_key(a_request(Method::GET, path))
+    }
+
+    #[tokio::test]
+    async fn it_needs_no_key_if_the_deployment_says_so() {
+        assert_eq!(statuses(&api(true, 9), [asked("/openapi.json"), asked("/openapi.json/")]).await, [200, 200]);
+        assert_eq!(statuses(&api(false, 9), [asked("/openapi.json")]).await, [401]);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_becomes_public_and_a_bad_key_is_refused() {
+        let bad = Request::get("/api/v1/openapi.json").header(API_KEY, "avk_unknown").body(HttpBody::empty()).unwrap();
+        let written = without_key(a_request(Method::POST, "/openapi.json"));
+        let others = [asked("/pages"), asked("/openapi.jsonx"), asked("/things/openapi.json"), written, bad];
+
+        assert_eq!(statuses(&api(true, 9), others).await, [401; 5]);
+    }
+
+    #[tokio::test]
+    async fn without_a_key_it_counts_for_the_address() {
+        let once = api(true, 1);
+
+        assert_eq!(statuses(&once, [asked("/openapi.json"), asked("/openapi.json")]).await, [200, 429]);
     }
 }
 
@@ -514,17 +552,39 @@ mod bad_input {
 
     #[tokio::test]
     async fn a_query_is_never_an_error_of_ours() {
-        for query in ["limit=-1", "limit=99999999999999999999", "limit=%ff", "%ff=%00", "&&&==", "ordering=%00"] {
-            assert_eq!(
-                an_api().send(a_request(Method::GET, &format!("/pages?{query}"))).await.status(),
-                200,
-                "{query}"
-            );
+        for (query, status) in [
+            ("limit=-1", 200),
+            ("limit=99999999999999999999", 200),
+            ("limit=%ff", 200),
+            ("%ff=%00", 400),
+            ("&&&==", 400),
+            ("&&&", 200),
+            ("ordering=%00", 200),
+        ] {
+            let answer = an_api().send(a_request(Method::GET, &format!("/pages?{query}"))).await;
+            assert_eq!(answer.status(), status, "{query}");
         }
         for cursor in ["%00", "%ff", "AAAA", "e30", "=="] {
             let request = a_request(Method::GET, &format!("/pages?cursor={cursor}"));
             assert_eq!(an_api().send(request).await.status(), 404, "{cursor}");
         }
+    }
+
+    #[tokio::test]
+    async fn parameters_of_a_call_that_has_none_are_refused() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let api = TestApi::of(routes(&made));
+        let refusal = |name: &str| {
+            let sentence = "Unknown parameter. None is known here.";
+            let errors = json!({name: [sentence]});
+            (400, json!({"detail": format!("{name}: {sentence}"), "code": "validation_error", "errors": errors}))
+        };
+
+        assert_eq!(api.call("POST /things/?dry_run=true", json!({})).await, refusal("dry_run"));
+        assert_eq!(made.load(Ordering::Relaxed), 0, "it did nothing");
+        assert_eq!(api.call("GET /things/7/?fields=uid", json!({})).await, refusal("fields"));
+        assert_eq!(api.call("GET /things/7/?", json!({})).await, (200, json!(7)));
+        assert_eq!(api.call("GET /nothing/?x=1", json!({})).await.0, 404);
     }
 
     #[tokio::test]

@@ -21,6 +21,13 @@ pub trait Results: Send + Sync {
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
     ) -> Result<Page<Item>, Error>;
+    /// The same items, and those whose last result was rejected, each with that one.
+    async fn results_and_rejected(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error>;
     /// The result of this uid with its item, of any tenant; a rejected one is found as well.
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error>;
     /// Stores a review of the item's result, if that still is as `item` says, and the deliveries of its event, in one step. A

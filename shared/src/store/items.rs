@@ -1,5 +1,7 @@
 //! Items and their results.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use futures_util::{Stream, StreamExt, stream};
@@ -75,6 +77,27 @@ impl Results for Store {
     ) -> Result<Page<Item>, Error> {
         let mut page = self.items_of(organization, Some(project), slice).await?;
         page.entries.retain(|item| item.result.as_ref().is_some_and(&keep));
+        Ok(page)
+    }
+
+    async fn results_and_rejected(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        let mut page = self.items_of(organization, Some(project), slice).await?;
+        let had_one = |item: &&Item| item.result.is_none() && item.generation > 0;
+        let last = |item: &Item| Key::rejected(item.asset.uid, item.generation);
+        let rows = self.get_many(page.entries.iter().filter(had_one).map(last).collect()).await?;
+        let rows: Vec<RejectedRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
+        for item in &mut page.entries {
+            if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
+                item.result = Some(row.read(item.generation)?);
+            }
+        }
+        page.entries.retain(|item| item.result.is_some());
         Ok(page)
     }
 

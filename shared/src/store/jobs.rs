@@ -41,7 +41,7 @@ impl Jobs for Store {
     }
 
     async fn job(&self, uid: JobUid) -> Result<Job, Error> {
-        self.get::<JobRow>(Key::job(uid)).await?.ok_or(Error::NotFound)?.read()
+        self.get::<JobRow>(Key::job(uid)).await?.ok_or_else(|| uid.missing())?.read()
     }
 
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
@@ -124,7 +124,7 @@ impl Jobs for Store {
             Transacted::Done => Ok(true),
             // AllOld is the row that won, without a second read.
             Transacted::Refused(reasons) => {
-                let status = status_of(reasons.first().and_then(|reason| reason.item()))?;
+                let status = status_of(job.spec.uid, reasons.first().and_then(|reason| reason.item()))?;
                 if status == JobStatus::Cancelled { Ok(false) } else { Err(Error::JobFinished(status)) }
             }
         }
@@ -259,7 +259,7 @@ pub(super) fn update(update: UpdateBuilder) -> Result<TransactWriteItem, Error> 
     Ok(TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build())
 }
 
-fn status_of(row: Option<&Row>) -> Result<JobStatus, Error> {
-    let status = row.and_then(|row| row.get("status")?.as_s().ok()).ok_or(Error::NotFound)?;
+fn status_of(job: JobUid, row: Option<&Row>) -> Result<JobStatus, Error> {
+    let status = row.and_then(|row| row.get("status")?.as_s().ok()).ok_or_else(|| job.missing())?;
     JobStatus::named(status).ok_or_else(|| Error::internal("a job in no known status"))
 }

@@ -163,7 +163,10 @@ async fn prompts_of_labels_are_kept_and_held_against_the_labels() {
     assert_eq!((status, &changed["labels"], &changed["label_prompts"]), (200, &json!(["car", "vélo"]), &pairs));
     assert_eq!(api.call(&patch, json!({"label_prompts": pairs})).await.0, 200);
     let (status, problem) = api.call(&patch, json!({"label_prompts": {"bus": "a bus"}})).await;
-    assert_eq!((status, &problem["detail"]), (400, &json!("label_prompts: The project does not have: bus.")));
+    assert_eq!(
+        (status, &problem["detail"]),
+        (400, &json!("label_prompts: The project does not have \"bus\". Its labels: \"car\", \"vélo\"."))
+    );
     assert_eq!(api.call(&format!("GET {project}"), Value::Null).await.1["label_prompts"], pairs);
 }
 

@@ -16,8 +16,11 @@ use super::handlers::TRIES;
 use super::view::{Correction, ResultView};
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
-/// Give an item without a result one by hand: these annotations are right, and they are accepted at once. Its task is completed,
-/// and no job takes it. Sends the event `result.accepted`; a repeated call answers the same result and sends none.
+/// Label an item by hand.
+///
+/// Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
+/// item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
+/// and sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/items/{uid}/results/", tag = "results",
     params(
@@ -27,7 +30,11 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
     request_body = Correction,
     responses(
         (status = 201, description = "The accepted result.", body = ResultView,
-            headers(("ETag" = String, description = "Names this version of it."))),
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({
+                "status": "accepted", "source": "human", "created_by": "ci", "reviewed_by": "ci", "job": null, "model_type": null,
+                "confidence_threshold": null,
+            })),
         (status = 409, description = "`item_labeled`: it has a draft or an accepted result, `result_uid`.", body = Problem),
         (status = 412, description = "`precondition_failed`: the item kept changing, or an `If-Match` names a version.", body = Problem),
     ),
@@ -39,30 +46,38 @@ pub(crate) async fn label<P: CatalogPorts>(
     if_match: IfMatch,
     Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<(StatusCode, ResultView), Error> {
-    let item = api.label(&caller, &uid, &if_match, &body).await?;
-    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or(Error::NotFound)
+    let (item, notes) = api.label(&caller, &uid, &if_match, &body).await?;
+    let view = ResultView::of(item).ok_or_else(|| Error::no_such("item", &uid))?;
+    Ok((StatusCode::CREATED, view.with_notes(notes)))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
-    /// The item with the result that the request gives it.
-    async fn label(&self, caller: &Caller, uid: &str, if_match: &IfMatch, body: &[u8]) -> Result<Item, Error> {
+    /// The item with the result that the request gives it, and what was changed of what the request has sent.
+    async fn label(
+        &self,
+        caller: &Caller,
+        uid: &str,
+        if_match: &IfMatch,
+        body: &[u8],
+    ) -> Result<(Item, Vec<String>), Error> {
         caller.needs(WRITE)?;
         let uid = ItemUid::parse(uid)?;
         for _ in 0..TRIES {
             let item = self.own_item(caller, uid).await?;
-            let annotations = Correction::read(body, item.asset.bounds())?.annotations;
+            let Correction { annotations, notes } = self.correction(&item, body).await?;
             let now = self.clock.now();
-            let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok(item) };
+            let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok((item, notes)) };
             if_match.check_absent()?;
             let given = whole::kept(&self.objects, uid, given).await?;
             let event = Event::of_review(&item, &given);
             let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
             if self.results.label(&item, &given, &deliveries).await? {
                 outbox::send(&self.queue, &deliveries).await;
-                return Ok(Item { generation: given.generation, result: Some(given), ..item });
+                let labeled = Item { generation: given.generation, result: Some(given), ..item };
+                return Ok((labeled, notes));
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// The item, and all annotations of its result.
@@ -71,7 +86,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
     /// `NotFound` if unknown or another tenant's (I10).
     async fn own_item(&self, caller: &Caller, uid: ItemUid) -> Result<Item, Error> {
         let items = self.store.items(&[uid]).await?;
-        let own = items.into_iter().find(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own =
+            items.into_iter().find(|item| item.organization == caller.organization).ok_or_else(|| uid.missing())?;
         whole::one(&self.objects, own).await
     }
 }

@@ -6,6 +6,8 @@ pub mod head;
 pub mod result;
 pub mod source;
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,7 +21,7 @@ use crate::domain::prediction::Prediction;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::Exif;
-use crate::domain::{Error, Timestamp, limits};
+use crate::domain::{Error, Timestamp, limits, show};
 pub use source::Source;
 
 /// What an item is (contract, 10.1).
@@ -157,6 +159,15 @@ impl Item {
         }
     }
 
+    /// The labels of a person's annotations that its result does not have yet, each with its annotation's position. Those that it has
+    /// stay right for it, also if the project's label set has changed since.
+    pub fn new_labels<'a>(&'a self, given: &'a [Prediction]) -> impl Iterator<Item = (usize, &'a String)> {
+        let annotations = self.result.iter().flat_map(|result| &result.annotations);
+        let own: HashSet<&str> = annotations.map(|annotation| annotation.label.as_str()).collect();
+        let labels = given.iter().map(|annotation| &annotation.label).enumerate();
+        labels.filter(move |(_, label)| !own.contains(label.as_str()))
+    }
+
     /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.
     ///
     /// # Errors
@@ -270,6 +281,7 @@ pub fn complaint_in_list(position: usize, FieldError { field, message }: FieldEr
 /// An item to be added.
 // An entry of `items`. The size of a point cloud is not read.
 #[derive(ToSchema)]
+#[schema(example = json!({"key": "street/1.jpg", "url": "https://pictures.example.com/1.jpg", "width": 640, "height": 480}))]
 pub struct NewItem {
     /// The client's name for it, unique in the project: a relative path.
     #[schema(min_length = 1, max_length = 900)]
@@ -292,16 +304,23 @@ pub struct NewItem {
 
 impl NewItem {
     fn read(value: Value, source: impl FnOnce(Value) -> Result<Source, String>) -> Result<Self, Error> {
-        let Value::Object(values) = value else { return Err(Error::field(ENTRY, "Must be an object.")) };
+        let values = fields::object(value).map_err(|message| Error::field(ENTRY, message))?;
         let mut fields = Fields::of(String::new(), values);
         let key = fields.required("key", item_key).unwrap_or_default();
         let asset_type = fields.optional("asset_type", asset_type);
         let url = fields.optional("url", source);
         let has_pixels = asset_type.is_none_or(AssetType::has_pixels);
-        let (width, height) = if has_pixels { sides(&mut fields) } else { (None, None) };
+        let (width, height) = if has_pixels { sides(&mut fields) } else { no_sides(&mut fields) };
         fields.finish()?;
         Ok(Self { key, asset_type, url, width, height })
     }
+}
+
+/// The sides of a point cloud, which has none. The answer shows that.
+fn no_sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
+    fields.skip("width");
+    fields.skip("height");
+    (None, None)
 }
 
 /// Width and height: both, or neither.
@@ -318,17 +337,19 @@ fn sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
 }
 
 fn asset_type(value: Value) -> Result<AssetType, String> {
-    serde_json::from_value(value).map_err(|_| "Must be \"image\", \"video_frame\" or \"point_cloud\".".into())
+    let complaint = || fields::must_be("\"image\", \"video_frame\" or \"point_cloud\"", show::value(&value));
+    AssetType::deserialize(&value).map_err(|_| complaint())
 }
 
 /// A key is a relative path: it becomes part of an S3 key and of a signed URL.
 fn item_key(value: Value) -> Result<String, String> {
     let key = fields::text(1, limits::ITEM_KEY_BYTES)(value)?;
     if key.len() > limits::ITEM_KEY_BYTES {
-        return Err(format!("Must have at most {} bytes.", limits::ITEM_KEY_BYTES));
+        return Err(format!("Must have at most {} bytes, and has {}.", limits::ITEM_KEY_BYTES, key.len()));
     }
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err("Must be a relative path without empty, \".\" or \"..\" parts.".into());
+        let key = show::quoted(&key);
+        return Err(format!("Must be a relative path without empty, \".\" or \"..\" parts, not {key}."));
     }
     Ok(key)
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid};
+use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid, SweepUid};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::{BlobRef, Packed};
 use crate::domain::prediction::model_type::ModelType;
@@ -98,6 +98,8 @@ pub struct LabelResult {
     pub annotations: Vec<Prediction>,
     /// Their object in S3, if they are too large for a row.
     pub elsewhere: Option<BlobRef>,
+    /// The sweep that accepted or rejected it, if nothing has changed it since.
+    pub sweep: Option<SweepUid>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -118,6 +120,7 @@ impl LabelResult {
             lineage: None,
             annotations,
             elsewhere: None,
+            sweep: None,
             created_at: now,
             updated_at: now,
         }
@@ -181,6 +184,7 @@ impl LabelResult {
         }
         reviewed.status = status;
         reviewed.revision += 1;
+        reviewed.sweep = None;
         reviewed.reviewed_by = Some(reviewer.to_owned());
         reviewed.updated_at = now;
         Ok(Some(reviewed))
@@ -241,13 +245,16 @@ pub struct DraftFilter {
     /// With at least this confidence in every annotation, or in every annotation of `label` if one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_confidence: Option<f64>,
+    /// With at most this confidence in every annotation, or in every annotation of `label` if one is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_confidence: Option<f64>,
 }
 
 impl DraftFilter {
     /// Whether [`Self::keeps`] needs annotations that are not fetched yet.
     #[must_use]
     pub fn needs_annotations(&self, result: &LabelResult) -> bool {
-        let whole = Self { label: None, min_confidence: None, ..self.clone() };
+        let whole = Self { label: None, min_confidence: None, max_confidence: None, ..self.clone() };
         result.elsewhere.is_some() && *self != whole && whole.keeps(result)
     }
 
@@ -260,6 +267,7 @@ impl DraftFilter {
             && self.job.is_none_or(|job| result.lineage.as_ref().is_some_and(|lineage| lineage.job == job))
             && (self.label.is_none() || of_label().next().is_some())
             && self.min_confidence.is_none_or(|min| of_label().all(|annotation| annotation.confidence >= min))
+            && self.max_confidence.is_none_or(|max| of_label().all(|annotation| annotation.confidence <= max))
     }
 }
 
@@ -281,6 +289,7 @@ mod tests {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            sweep: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         }
@@ -373,11 +382,13 @@ mod tests {
     #[test]
     fn what_is_accepted_or_rejected_may_be_reopened_and_keeps_its_annotations() {
         for status in [ResultStatus::Accepted, ResultStatus::Rejected] {
-            let before = LabelResult { status, source: ResultSource::Human, ..labeled(&[("car", 0.9)]) };
+            let sweep = Some(SweepUid::at(Timestamp::UNIX_EPOCH));
+            let before = LabelResult { status, sweep, source: ResultSource::Human, ..labeled(&[("car", 0.9)]) };
             let reopened = before.reviewed(Verdict::Reopen, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
 
             assert_eq!((reopened.status, reopened.source, reopened.revision), (ResultStatus::Draft, before.source, 8));
             assert_eq!((&reopened.annotations, reopened.reviewed_by.as_deref()), (&before.annotations, Some("ann")));
+            assert_eq!(reopened.sweep, None, "it has changed since");
             assert_eq!(reopened.undo(before.lineage.unwrap().job), Undo::Keep(Kept::Corrected), "I12");
         }
         assert_eq!(after(ResultStatus::Draft, Verdict::Reopen).unwrap(), None);
@@ -428,6 +439,10 @@ mod tests {
             (json!({}), true),
             (json!({"min_confidence": 0.6}), true), // equal is enough
             (json!({"min_confidence": 0.7}), false),
+            (json!({"max_confidence": 0.9}), true), // equal is enough
+            (json!({"max_confidence": 0.8}), false),
+            (json!({"min_confidence": 0.6, "max_confidence": 0.9}), true),
+            (json!({"label": "cup", "max_confidence": 0.6}), true),
             (json!({"label": "car", "min_confidence": 0.8}), true),
             (json!({"label": "car", "min_confidence": 0.85}), false),
             (json!({"label": "cup"}), true),

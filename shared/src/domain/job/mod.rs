@@ -92,6 +92,7 @@ impl JobRequest {
 /// What a job can be asked for.
 // The body of a create call.
 #[derive(ToSchema)]
+#[schema(example = json!({"model_type": "yolo", "confidence_threshold": 0.35, "labels": ["person", "cat"], "label_thresholds": {"person": 0.7}}))]
 pub struct NewJob {
     /// Which of the deployment's own endpoints serves the job if no provider does: `yolo` if not given. A provider gets it as a hint.
     model_type: Option<ModelType>,
@@ -237,7 +238,7 @@ pub struct JobState {
     pub completed_at: Option<Timestamp>,
     /// When something last happened to it.
     pub progressed_at: Timestamp,
-    /// A sentence for users, of a failed job.
+    /// A sentence for users, of a failed job or of one with failed items.
     pub error_message: Option<String>,
     /// At the end.
     pub summary: Option<Summary>,
@@ -342,7 +343,7 @@ pub(crate) mod tests {
 
         assert_eq!(
             error.to_string(),
-            "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; label_thresholds: Of a label's value: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
+            "model_type: Must be \"sam3\" or \"yolo\", not \"gpt\".; confidence_threshold: Must be a number from 0.0 to 1.0, not 1.5.; label_thresholds: Of \"a\": Must be a number from 0.0 to 1.0, not 2.; dry_run: Must be true or false, not 1."
         );
     }
 

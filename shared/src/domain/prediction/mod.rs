@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 /// One prediction, well formed.
 // Only `domain::reply` makes them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"label": "person", "confidence": 0.82}))]
 pub struct Prediction {
     /// What and where.
     #[serde(flatten)]
@@ -65,6 +66,7 @@ pub enum Geometry {
 
 /// `x`, `y` of the top left corner, and a positive extent, pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"x": 12.3, "y": 17.6, "width": 385.5, "height": 299.1}))]
 pub struct Rect {
     /// Left edge.
     pub x: f64,

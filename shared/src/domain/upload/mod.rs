@@ -257,6 +257,7 @@ mod tests {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            sweep: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

@@ -13,7 +13,7 @@ use crate::domain::item::Item;
 use crate::domain::item::result::{LabelResult, ResultStatus};
 use crate::domain::job::Job;
 use crate::domain::job_status::JobStatus;
-use crate::domain::{Error, Timestamp, change_time, limits};
+use crate::domain::{Error, Timestamp, change_time, limits, show};
 
 /// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, and the last two.
 pub const EVENTS: [&str; 11] = [
@@ -71,6 +71,7 @@ impl Webhook {
 /// What a webhook is made of.
 // The body of a create call (contract, 9.1). Without `Debug`, so that no log prints the secret (I11).
 #[derive(PartialEq, Eq, ToSchema)]
+#[schema(example = json!({"target_url": "https://hooks.example.com/autolabel", "events": ["auto_label.completed", "auto_label.failed"]}))]
 pub struct NewWebhook {
     /// An HTTPS URL that leads to a public address.
     #[schema(format = "uri", max_length = 2048)]
@@ -118,6 +119,7 @@ impl NewWebhook {
 // The body of an update call: what is not sent stays, and the secret cannot be changed (contract, 9.1).
 #[derive(Debug, PartialEq, Eq, ToSchema)]
 #[schema(as = ChangedWebhook)]
+#[schema(example = json!({"events": ["auto_label.completed"], "is_active": true}))]
 pub struct WebhookChange {
     /// An HTTPS URL that leads to a public address.
     #[schema(format = "uri", max_length = 2048)]
@@ -163,7 +165,7 @@ fn secret(value: Value) -> Result<String, String> {
     match value {
         Value::String(secret) if limits.contains(&secret.chars().count()) => Ok(secret),
         Value::String(_) => Err(format!("Must have {} to {} characters.", limits.start(), limits.end())),
-        _ => Err("Must be a string.".into()),
+        other => Err(fields::must_be("a string", show::kind(&other))),
     }
 }
 
@@ -176,7 +178,8 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
     for entry in fields::list(limits::NAME_CHARS)(value)? {
         let event = fields::text(1, limits::NAME_CHARS)(entry)?;
         if event != CANCELLED && !EVENTS.contains(&event.as_str()) {
-            return Err(format!("Unknown event \"{event}\". Known are: {}, {CANCELLED}.", EVENTS.join(", ")));
+            let unknown = show::quoted(&event);
+            return Err(format!("Unknown event {unknown}. Known are: {}, {CANCELLED}.", EVENTS.join(", ")));
         }
         if !events.contains(&event) {
             events.push(event);
