@@ -56,6 +56,8 @@ test('a key in the fragment of the address is taken off it', async () => {
   assert.deepEqual(complaints, []);
 });
 
+const xs = ({ annotations }: Result) => annotations.map((one) => (one.type === 'bounding_box' ? one.coordinates.x : 0));
+
 describe('a person who reviews', () => {
   test('signs in, opens a project and a draft, moves a box by keyboard, saves, and the API has exactly that', async () => {
     const { page, complaints } = await watched(browser, stack.pictures);
@@ -240,7 +242,6 @@ describe('a person who reviews', () => {
     await nudge();
     await ready(page, second!);
     await page.getByText('All saved').waitFor();
-    const xs = ({ annotations }: Result) => annotations.map((one) => (one.type === 'bounding_box' ? one.coordinates.x : 0));
     const saved = await byUid('accepted', draft.uid);
     assert.equal(saved?.annotations.length, draft.annotations.length);
     assert.equal(
