@@ -11,14 +11,15 @@ RELEASE_FLAGS ?= --release
 
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
-# A local stack for each worker of the system tests. While a test waits another one works: four keep two processors busy.
+# A local stack for each worker of the system tests. While a test waits another one works. Another number: make test WORKERS=6
+WORKERS ?= 4
 FIRST := $(or $(AUTOLABEL_STACK),0)
-STACKS := $(shell seq $(FIRST) $$(($(FIRST) + 3)))
+STACKS := $(shell seq $(FIRST) $$(($(FIRST) + $(WORKERS) - 1)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system lint lint-rust lint-dependencies lint-infra lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
-setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed /usr/bin/jq
+setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed console/dist/index.html /usr/bin/jq
 
 $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@echo "-- Python packages" >&2
@@ -29,6 +30,14 @@ $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 %/node_modules/.installed: %/package-lock.json
 	@echo "-- npm packages of $*" >&2
 	@cd $* && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+# Mission Control: checked, tested, built. The local stack serves what is built.
+console: lint-console test-console console/dist/index.html
+
+console/dist/index.html: console/node_modules/.installed $(shell find console -path console/node_modules -prune -o -path console/dist -prune -o -type f -print)
+	@echo "-- console" >&2
+	@cd console && npx --no-install vite build --logLevel warn
 	@touch $@
 
 # The functions and the admin command as the local stack and the tests run them: no LTO, and all in one call with the
@@ -93,7 +102,11 @@ coldstart: release /usr/bin/valgrind
 	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
 	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
 
-# The examples of docs/guide need jq, the coldstart measure valgrind, the test of the API reference a browser.
+# What the editor of Mission Control takes to draw 5,000 annotations, in Chromium without a GPU; prints its figures.
+bench-console: console/node_modules/.installed /usr/bin/chromium
+	@cd console && npm run --silent bench
+
+# The examples of docs/guide need jq, the coldstart measure valgrind, the tests of the console and of the API reference Chromium.
 /usr/bin/jq /usr/bin/valgrind /usr/bin/chromium:
 	@echo "-- $(notdir $@)" >&2
 	@apt-get update --quiet >/dev/null
@@ -155,8 +168,9 @@ hanging: setup build
 	@$(PY) -m local up >/dev/null
 	AUTOLABEL_HANGING_EVENTS=5000 $(VENV)/bin/pytest -s tests/system/test_hanging_receivers.py
 
-openapi:
+openapi: console/node_modules/.installed
 	cargo run --quiet -p openapi --example print --target $(TARGET) > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
+	cd console && npm run --silent types
 
 # Which tests hold which decision of the contract, from the marks on them.
 coverage: setup
@@ -166,7 +180,7 @@ coverage: setup
 check:
 	@$(MAKE) $(BESIDE) lint test-unit
 
-lint: lint-rust lint-dependencies lint-infra lint-python
+lint: lint-rust lint-dependencies lint-infra lint-console lint-python
 
 lint-rust:
 	cargo fmt --all -- --check
@@ -180,6 +194,9 @@ lint-infra: infra/node_modules/.installed examples/endpoint/node_modules/.instal
 	cd infra && npm run --silent check && npm run --silent format:check && npx --no-install prettier --config .prettierrc.json --check ../reference/*.*
 	cd examples/endpoint && npm run --silent check
 
+lint-console: console/node_modules/.installed
+	cd console && npm run --silent check
+
 lint-python: $(VENV)/.installed
 	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
 	$(VENV)/bin/mypy
@@ -191,7 +208,7 @@ advisories: $(VENV)/.installed
 
 # All of it. What compiles or computes runs beside what does not; the system tests have the machine to themselves.
 test:
-	@$(MAKE) $(BESIDE) lint test-endpoint
+	@$(MAKE) $(BESIDE) lint test-endpoint test-console
 	@$(MAKE) --no-print-directory build
 	@$(MAKE) $(BESIDE) test-store test-rust test-infra test-heads test-reference
 	@$(MAKE) --no-print-directory test-system
@@ -224,13 +241,21 @@ test-infra: setup build
 test-endpoint: examples/endpoint/node_modules/.installed
 	cd examples/endpoint && npm test
 
-test-system: setup build reference
+test-console: console/node_modules/.installed
+	cd console && NO_COLOR=1 npm test --silent
+
+# Mission Control in Chromium, on the running stack.
+test-console-system: setup /usr/bin/chromium
+	@eval "$$($(PY) -m local up)" && cd console && npm run --silent e2e
+
+test-system: setup build reference /usr/bin/chromium
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
 	@$(each_further_stack) down
 	$(VENV)/bin/pytest -m alone
+	@$(MAKE) --no-print-directory test-console-system
 	@$(PY) -m local down
 
 clean: down
-	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules reference/node_modules
+	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules console/node_modules console/dist console/dist-bench reference/node_modules

@@ -1,8 +1,13 @@
 """The emulator's process: patches and meter first, then its own main function."""
 
 import sys
+from typing import Any
 
 from local import settings
+
+KEEP_ALIVE_SECONDS = 75  # as the emulator's own server has it
+# `down` waits for it; a long poll of a queue may be under way.
+STOP_SECONDS = 1
 
 
 def environment() -> dict[str, str]:
@@ -36,5 +41,40 @@ def run() -> None:
 
     emulator_patches.apply()
     meter.install(settings.DYNAMODB_CALLS_FILE)
+    serve_in_c()
     sys.argv = ["ministack"]  # it reads the command line itself
     app.main()
+
+
+def serve_in_c() -> None:
+    """HTTP is parsed, and the sockets are served, by code that is compiled.
+
+    The emulator's own server, Hypercorn, is Python down to the bytes. A call of the table takes it more than twice the
+    processor time (decision 0036).
+    """
+    # Imported here: only the emulator's process needs them.
+    import hypercorn.asyncio
+    import uvicorn
+    import uvloop
+
+    async def serve(app: Any, config: Any) -> None:
+        host, port = config.bind[0].rsplit(":", 1)
+        config_of_server = uvicorn.Config(
+            app,
+            host=host,
+            port=int(port),
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            proxy_headers=False,  # who calls is who connects
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,  # the emulator has its own
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        await uvicorn.Server(config_of_server).serve()
+
+    uvloop.install()
+    hypercorn.asyncio.serve = serve  # type: ignore[assignment]

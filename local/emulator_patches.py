@@ -5,15 +5,22 @@ version: `check_version` fails before anything is served.
 """
 
 import contextvars
+import fcntl
+import functools
 import heapq
 import importlib.metadata
+import queue
 import re
 import secrets
+import socket
 import socketserver
+import struct
+import termios
 import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from ministack import app
@@ -32,6 +39,8 @@ def apply() -> None:
     match_empty_greedy_path()
     route_preflights()
     remove_invoke_delay()
+    let_idle_environments_sleep()
+    read_expressions_once()
     read_index_by_page()
     name_throttled_tasks()
     make_standard_queues_fair()
@@ -126,16 +135,100 @@ def remove_invoke_delay() -> None:
     """An invocation takes what its function takes, and not 100 ms more.
 
     The runtime API answers in two packets, of which the second waits for the delayed acknowledgement of the first; and
-    each answer is held back for a line of log that most invocations do not write. A line that comes later is logged
-    with the next invocation.
+    each answer is held back for a line of log that most invocations do not write. Here it is held back only while the
+    function's output has bytes that are not read yet: a function writes its line before its answer.
     """
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
-    drain = lambda_runtime.Worker._drain_stderr_bounded
 
-    def drained(worker: Any, first_line_wait: float = 0.005) -> str:
-        return str(drain(worker, first_line_wait=first_line_wait))
+    def drained(worker: Any, **_waits: float) -> str:
+        give_up = time.monotonic() + _MOST_LOG_SECONDS
+        while _is_unread(worker) and time.monotonic() < give_up:
+            time.sleep(_LOG_SECONDS)
+        time.sleep(_LOG_SECONDS)  # the thread that reads has the bytes; let it hand them on
+        return str(worker._drain_stderr())
 
-    lambda_runtime.Worker._drain_stderr_bounded = drained
+    lambda_runtime.ProvidedWorker._drain_stderr_bounded = drained
+
+
+_LOG_SECONDS = 0.0005
+_MOST_LOG_SECONDS = 0.25
+
+
+def _is_unread(worker: Any) -> bool:
+    """Whether the function's output has bytes that the emulator has not read."""
+    process = worker._proc
+    if process is None or process.stdout is None or process.stdout.closed:
+        return False
+    size = bytearray(struct.calcsize("i"))
+    with suppress(OSError, ValueError):  # the reading thread closes it when the function has ended
+        fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, size)
+    return any(size)
+
+
+class _Invocations:
+    """An environment's invocations: who asks for the next one sleeps until there is one, or the environment ends."""
+
+    def __init__(self, pending: Any) -> None:
+        self._pending = pending
+
+    def get(self, timeout: float) -> Any:
+        del timeout  # a tenth of a second, to see whether the environment was stopped
+        taken = self._pending.get()
+        if taken is None:
+            raise queue.Empty
+        return taken
+
+
+class _SleepingServer(socketserver.ThreadingTCPServer):
+    """A server that a connection wakes, and nothing else."""
+
+    def serve_forever(self, poll_interval: float | None = None) -> None:
+        del poll_interval
+        super().serve_forever(None)  # type: ignore[arg-type]  # as `select` takes it
+
+    def shutdown(self) -> None:
+        self._BaseServer__shutdown_request = True
+        with suppress(OSError):
+            socket.create_connection(self.server_address[:2]).close()  # type: ignore[arg-type]
+        super().shutdown()
+
+
+def let_idle_environments_sleep() -> None:
+    """An execution environment without an invocation takes no processor.
+
+    Two threads of the emulator for each environment wake ten times a second to see whether it was stopped. Here the
+    one who stops it wakes them.
+    """
+    worker = lambda_runtime.ProvidedWorker
+    build, teardown, discard = worker._build_handler_class, worker._teardown, worker._discard_tmpdir
+
+    def built(self: Any, generation: int, pending: Any) -> Any:
+        return build(self, generation, _Invocations(pending))
+
+    def ended(end: Any) -> Any:
+        def end_and_wake(self: Any) -> None:
+            end(self)
+            with suppress(queue.Full):  # then no one sleeps
+                self._pending.put_nowait(None)
+
+        return end_and_wake
+
+    worker._build_handler_class, worker._teardown, worker._discard_tmpdir = built, ended(teardown), ended(discard)
+    socketserver.ThreadingTCPServer = _SleepingServer  # type: ignore[misc]
+
+
+def read_expressions_once() -> None:
+    """An expression of DynamoDB is parsed when it first comes, and not again for each row that it is evaluated on."""
+    tokens_of = functools.lru_cache(_MOST_EXPRESSIONS)(dynamodb._tokenize)
+
+    def tokenized(expression: str) -> list[tuple[str, str]]:
+        return list(tokens_of(expression))
+
+    dynamodb._tokenize = tokenized
+    dynamodb._condition_syntax_error = functools.lru_cache(_MOST_EXPRESSIONS)(dynamodb._condition_syntax_error)
+
+
+_MOST_EXPRESSIONS = 4_096
 
 
 class _Range:

@@ -1,16 +1,17 @@
 """A reverse proxy that gives the deployed HTTP API the short address `http://localhost:8080/api/v1`.
 
 The emulator serves an HTTP API below a long path with the API's id in it. The proxy passes any request on below that
-path and touches neither the path's encoding, the query, the body nor the answer. Below `/reference/` it serves the API
-reference.
+path and touches neither the path's encoding, the query, the body nor the answer. Beside the API it serves the
+page, Mission Control, and below `/reference/` the API reference.
 """
 
 import aiohttp
+import uvloop
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from local import settings
+from local import console, settings
 
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding"}
@@ -26,8 +27,10 @@ def run(upstream: str) -> None:
     app[UPSTREAM] = upstream.rstrip("/")
     app.cleanup_ctx.append(_session)
     app.router.add_get("/reference/{file:[^/]*}", _reference)
+    console.add_to(app, [settings.EMULATOR_URL])
     app.router.add_route("*", "/{path:(?s:.*)}", _pass_on)
-    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None)
+    loop = uvloop.new_event_loop()
+    web.run_app(app, host="127.0.0.1", port=settings.PROXY_PORT, access_log=None, print=None, loop=loop)
 
 
 async def _session(app: web.Application):  # type: ignore[no-untyped-def]

@@ -57,6 +57,7 @@ EMULATOR_URL: Final = f"http://127.0.0.1:{EMULATOR_PORT}"
 ENDPOINT_URL: Final = f"http://127.0.0.1:{ENDPOINT_PORT}"
 BASE_URL: Final = f"http://localhost:{PROXY_PORT}/api/v1"
 REFERENCE_URL: Final = f"http://localhost:{PROXY_PORT}/reference/"
+CONSOLE_URL: Final = f"http://localhost:{PROXY_PORT}/"
 
 ACCOUNT: Final = "000000000000"
 REGION: Final = "us-east-1"

@@ -39,6 +39,7 @@ def up() -> Stack:
     _start_endpoint()
     outputs = _deploy(fresh)
     _start_proxy(outputs["ApiId"])
+    step(f"Mission Control, a page to review drafts: {settings.CONSOLE_URL}")
     return Stack(settings.BASE_URL, _key(outputs["TableName"]), outputs)
 
 
@@ -158,11 +159,16 @@ def _deploy(fresh: bool) -> dict[str, str]:
     else:
         if fresh or not _is_bootstrapped():
             with timed("cdk bootstrap"):
-                _cdk("bootstrap", f"aws://{settings.ACCOUNT}/{settings.REGION}")
+                # In a folder without an app, which would be synthesized for nothing.
+                _cdk(settings.STATE, "bootstrap", f"aws://{settings.ACCOUNT}/{settings.REGION}")
         with timed("cdk deploy"):
+            _share_zipped_binaries()
             _cdk(
+                settings.INFRA,
                 *("deploy", "--all", "--require-approval", "never", "--ci"),
                 *("--outputs-file", str(settings.CDK_OUTPUTS_FILE)),
+                *("--output", str(settings.CDK_OUT)),
+                *(part for name, value in settings.CONTEXT.items() for part in ("--context", f"{name}={value}")),
             )
         (outputs,) = json.loads(settings.CDK_OUTPUTS_FILE.read_text()).values()
         deployed = {"fingerprint": fingerprint, "outputs": outputs}
@@ -197,16 +203,18 @@ def _is_bootstrapped() -> bool:
     return any(stack["StackName"] == "CDKToolkit" for stack in stacks)
 
 
-def _cdk(*arguments: str) -> None:
-    """Runs the stock CLI, which synthesizes into the stack's own folder. Its output is shown only if it fails."""
-    _share_zipped_binaries()
-    context = [part for name, value in settings.CONTEXT.items() for part in ("--context", f"{name}={value}")]
+def _cdk(folder: Path, *arguments: str) -> None:
+    """Runs the stock CLI in this folder. Its output is shown only if it fails.
+
+    The CDK's own validation of the template, half the time of a synthesis, gives warnings, which no one would see here:
+    `make test-infra` shows them.
+    """
     log = settings.LOGS / f"cdk-{arguments[0]}.log"
     with log.open("wb") as output:
         done = subprocess.run(
-            ["npx", "--no-install", "cdk", *arguments, "--output", str(settings.CDK_OUT), *context],
-            cwd=settings.INFRA,
-            env=settings.aws_environment() | {"CDK_DISABLE_VERSION_CHECK": "1"},
+            ["node", str(settings.INFRA / "node_modules" / "aws-cdk" / "bin" / "cdk"), *arguments],
+            cwd=folder,
+            env=settings.aws_environment() | {"CDK_DISABLE_VERSION_CHECK": "1", "CDK_VALIDATION": "false"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

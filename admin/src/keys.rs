@@ -83,7 +83,7 @@ fn the_one(keys: Vec<IssuedKey>, id: &str) -> Result<IssuedKey, Error> {
     let mut named = keys.into_iter().filter(|issued| issued.hash.as_str().starts_with(id));
     match (named.next(), named.next()) {
         (Some(key), None) => Ok(key),
-        (None, _) => Err(Error::NotFound),
+        (None, _) => Err(Error::no_such("API key", id)),
         (Some(_), Some(_)) => Err(Error::field("id", "Names more than one key: give more characters.")),
     }
 }
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(the_one(keys(), "0123456789c").unwrap(), issued("0123456789cd"));
         assert!(matches!(the_one(keys(), "01234567"), Err(Error::Validation(_))));
         assert!(matches!(the_one(keys(), "fffffff"), Err(Error::Validation(_))));
-        assert!(matches!(the_one(keys(), "00000000"), Err(Error::NotFound)));
+        assert!(matches!(the_one(keys(), "00000000"), Err(Error::NotFound(_))));
     }
 
     #[test]

@@ -18,7 +18,7 @@ import { Table } from './constructs/table.ts';
 import { Workflow } from './constructs/workflow.ts';
 import { existing } from './files.ts';
 import * as functions from './functions/index.ts';
-import { type FunctionName, resolveSettings, type Settings } from './settings.ts';
+import { type FunctionName, pageOriginsOf, resolveSettings, type Settings } from './settings.ts';
 
 export type { Settings } from './settings.ts';
 
@@ -57,7 +57,7 @@ export class AutoLabel extends Construct {
     this.settings = resolveSettings(props);
 
     this.table = new Table(this, 'Table');
-    this.bucket = new Bucket(this, 'Bucket');
+    this.bucket = new Bucket(this, 'Bucket', pageOriginsOf(this.settings));
     this.sourceBuckets = new SourceBuckets(this, this.settings.sourceBuckets);
     this.secretsKey = new kms.Key(this, 'SecretsKey', {
       description: 'Autolabel: provider credentials and webhook secrets',

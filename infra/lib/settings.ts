@@ -46,7 +46,7 @@ export interface Settings {
   readonly requestsPerSecond: number;
   /** Requests that an address may make in a minute without a valid key, 1 to 1,000,000. @default 30 */
   readonly unauthenticatedPerMinute: number;
-  /** Origin whose pages may call the API from a browser. @default '' (none) */
+  /** Origin whose pages may call the API, and read and upload items, from a browser. @default '' (none) */
   readonly corsOrigin: string;
   /** Whether `GET /openapi.json` is answered without a key. Without one, the limit of the address counts. @default allow */
   readonly publicDescription: 'allow' | 'deny';
@@ -253,6 +253,12 @@ function readBaseUrl(value: unknown): string {
   const plain = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   if (!plain || /(\/|\/api\/v1|[?#])$/.test(text)) throw new Refused(expected);
   return text;
+}
+
+/** Origins whose pages may read items from the bucket and upload them to it: the page beside the API, and that of `corsOrigin`. */
+export function pageOriginsOf({ publicBaseUrl, corsOrigin }: Settings): string[] {
+  const own = publicBaseUrl === '' ? [] : [new URL(publicBaseUrl).origin];
+  return [...new Set([...own, ...(corsOrigin === '' ? [] : [corsOrigin])])];
 }
 
 /** Exactly as browsers write it: they compare it with the answer's header. */

@@ -50,6 +50,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
       'dynamodb:Query listing',
       'dynamodb:PutItem table',
       'dynamodb:UpdateItem table',
+      'dynamodb:DeleteItem table',
       's3:GetObject items',
       's3:PutObject items',
       's3:GetObject drafts',
@@ -120,7 +121,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
     seconds: 120,
     mib: 256,
     environment: ['WEBHOOK_QUEUE_URL'],
-    rights: [...KEPT, 'sqs:SendMessage queue'],
+    rights: [...KEPT, 'dynamodb:BatchGetItem table', 'sqs:SendMessage queue'],
   },
   settle: {
     seconds: 120,
@@ -128,6 +129,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
     environment: ['WEBHOOK_QUEUE_URL', 'WEBHOOK_OVERFLOW_QUEUE_URL', 'STATE_MACHINE_ARN', 'STALE_JOB_SECONDS'],
     rights: [
       ...KEPT,
+      'dynamodb:BatchGetItem table',
       'dynamodb:Query active',
       'sqs:SendMessage queue',
       'sqs:SendMessage overflow',

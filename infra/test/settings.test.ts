@@ -173,6 +173,27 @@ test('a public base URL is what the functions and the output say', () => {
   assert.equal(deployment.template.toJSON().Outputs.ApiUrl.Value, 'https://labels.example.com/team/api/v1');
 });
 
+test('pages of the deployment and of the CORS origin may read and upload items by signed URLs', () => {
+  const rules = (props: Record<string, unknown>) =>
+    Object.values(new Deployment(props).template.findResources('AWS::S3::Bucket')).map(
+      ({ Properties }) => Properties.CorsConfiguration?.CorsRules,
+    );
+  const settings = { publicBaseUrl: 'https://labels.example.com/team', corsOrigin: 'https://page.example.com' };
+
+  assert.deepEqual(rules(settings), [
+    [
+      {
+        AllowedHeaders: ['*'],
+        AllowedMethods: ['GET', 'HEAD', 'PUT'],
+        AllowedOrigins: ['https://labels.example.com', 'https://page.example.com'],
+        ExposedHeaders: ['ETag'],
+        MaxAge: 3600,
+      },
+    ],
+  ]);
+  assert.deepEqual(rules({}), [undefined]);
+});
+
 describe('an illegal setting ends the synthesis with a sentence that names it', () => {
   const illegal: [setting: string, value: unknown, sentence: RegExp][] = [
     ['architecture', 'x86', /^Setting architecture must be x86_64 or arm64; it is "x86"\.$/],

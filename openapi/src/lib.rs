@@ -7,6 +7,8 @@ mod citations;
 mod examples;
 mod problems;
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use shared::domain::ErrorCode;
 use utoipa::OpenApi;
@@ -71,6 +73,7 @@ pub fn description() -> serde_json::Result<Value> {
         wait_for_the_first(operation);
         operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut).for_each(limited);
     }
+    close_bodies(&mut api);
     examples::add(&mut api);
     citations::remove(&mut api);
     Ok(api)
@@ -87,6 +90,43 @@ pub fn print() -> serde_json::Result<String> {
 fn operations(api: &mut Value) -> impl Iterator<Item = &mut Value> {
     let paths = api["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
+}
+
+/// A field of a body that is not described is refused (contract, 1.3). What answers have as well stays open.
+fn close_bodies(api: &mut Value) {
+    let (mut bodies, mut answers) = (Vec::new(), Vec::new());
+    for operation in operations(api) {
+        bodies.push(operation["requestBody"].clone());
+        answers.push(operation["responses"].clone());
+    }
+    let shown = schemas_of(api, answers);
+    for name in schemas_of(api, bodies).difference(&shown) {
+        close(&mut api["components"]["schemas"][name]);
+    }
+}
+
+/// The names of the schemas that these values refer to, and those that they do.
+fn schemas_of(api: &Value, mut waiting: Vec<Value>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    while let Some(value) = waiting.pop() {
+        let name = value.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/components/schemas/"));
+        if let Some(name) = name.filter(|name| names.insert((*name).to_owned())) {
+            waiting.push(api["components"]["schemas"][name].clone());
+        }
+        waiting.extend(value.as_array().into_iter().flatten().cloned());
+        waiting.extend(value.as_object().into_iter().flat_map(Map::values).cloned());
+    }
+    names
+}
+
+/// Closes the objects of a schema that have properties of their own.
+fn close(schema: &mut Value) {
+    if schema.get("properties").is_some() {
+        schema["additionalProperties"] = false.into();
+    }
+    for of in ["oneOf", "anyOf"] {
+        schema.get_mut(of).and_then(Value::as_array_mut).into_iter().flatten().for_each(close);
+    }
 }
 
 fn posts(api: &mut Value) -> impl Iterator<Item = &mut Value> {
@@ -198,13 +238,16 @@ impl Refusal {
     fn concerns(self, operation: &Value) -> bool {
         let has = |what: fn(&Value) -> bool| operation["parameters"].as_array().is_some_and(|all| all.iter().any(what));
         match self {
-            Self::BadRequest => operation.get("requestBody").is_some() || has(is_idempotency_key),
             Self::BodyTooLarge => operation.get("requestBody").is_some(),
             Self::Conflict => has(is_idempotency_key),
             Self::NotFound => has(|parameter| parameter["in"] == "path" || parameter["name"] == "cursor"),
-            Self::Unauthorized | Self::Forbidden | Self::TooManyRequests | Self::InternalError | Self::Unavailable => {
-                true
-            }
+            // A call may have an unknown parameter.
+            Self::BadRequest
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::TooManyRequests
+            | Self::InternalError
+            | Self::Unavailable => true,
         }
     }
 }
@@ -317,6 +360,20 @@ mod tests {
             }
             waiting.extend(value.as_array().into_iter().flatten());
             waiting.extend(value.as_object().into_iter().flat_map(Map::values));
+        }
+    }
+
+    #[test]
+    fn bodies_are_closed_and_answers_are_open() {
+        let api = description().unwrap();
+        let is_closed = |name: &str| api["components"]["schemas"][name]["additionalProperties"] == json!(false);
+
+        for body in ["NewJob", "NewProject", "ProjectChange", "NewAutoLabel", "NewProvider", "NewWebhook", "Correction"]
+        {
+            assert!(is_closed(body), "{body}");
+        }
+        for answer in ["Job", "Project", "Result", "Problem", "Prediction"] {
+            assert!(!is_closed(answer), "{answer}");
         }
     }
 

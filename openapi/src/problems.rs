@@ -23,18 +23,18 @@ pub(crate) fn example(code: &str, is_sent: bool) -> Option<Value> {
 fn errors(is_sent: bool) -> Vec<Error> {
     vec![
         if is_sent {
-            Error::field("confidence_threshold", "Must be a number from 0.0 to 1.0.")
+            Error::field("confidence_threshold", "Must be a number from 0.0 to 1.0, not 3.")
         } else {
-            Error::field("status", "Must be one of pending, completed.")
+            Error::field("status", "Must be one of \"pending\", \"completed\", not \"open\".")
         },
         Error::InvalidKey,
-        Error::PermissionDenied,
-        Error::NotFound,
+        Error::PermissionDenied("projects.write".into()),
+        Error::no_such("job", "01a20112-07ab-7087-87b3-78e485451551"),
         Error::BodyTooLarge { limit_kib: 256 },
         Error::Throttled { seconds: 30 },
         Error::StoreUnavailable(String::new().into()),
         Error::internal(String::new()),
-        Error::ProjectNotActive,
+        Error::ProjectNotActive { project: "\"Street scenes\"".into(), status: "archived" },
         JobUid::parse("01a20112-07ab-7087-87b3-78e485451551").map_or_else(|error| error, Error::JobActive),
         Error::JobFinished(JobStatus::Completed),
         Error::JobNotFinished(JobStatus::Running),
@@ -42,8 +42,12 @@ fn errors(is_sent: bool) -> Vec<Error> {
             .map_or_else(|error| error, |result| Error::ItemLabeled { result, is_draft: true }),
         Error::NotRetryable("The job has no failed and no unprocessed items."),
         Error::ResultRejected,
+        ResultUid::parse("01a20112-07ab-7087-87b3-4d075dcc2fce").map_or_else(|error| error, Error::ResultSuperseded),
+        Error::ProviderGone(
+            "The project's default provider \"Street model\" is not active. Activate it, or choose another one.".into(),
+        ),
         Error::NotRedeliverable("The webhook was deleted or deactivated."),
-        Error::PreconditionFailed,
+        Error::keeps_changing(),
         Error::TooMany("An organization may have at most 50 webhooks.".into()),
         Error::IdempotencyKeyReused,
     ]

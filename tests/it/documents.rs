@@ -8,11 +8,23 @@ use std::path::Path;
 use crate::repository;
 
 /// Folders that hold no text of ours: what is built or installed, and public bug reports as they came.
-const SKIPPED: [&str; 6] = ["target", "node_modules", "cdk.out", "demo-output", "cases", "golden"];
+const SKIPPED: [&str; 8] =
+    ["target", "node_modules", "dist", "dist-bench", "cdk.out", "demo-output", "cases", "golden"];
 const TEXTS: [&str; 7] = ["md", "rs", "ts", "mjs", "py", "toml", "json"];
 /// A name in backticks that begins with one of these is a path.
-const FOLDERS: [&str; 10] =
-    ["admin/", "bench/", "docs/", "examples/", "functions/", "infra/", "local/", "openapi/", "shared/", "tests/"];
+const FOLDERS: [&str; 11] = [
+    "admin/",
+    "bench/",
+    "console/",
+    "docs/",
+    "examples/",
+    "functions/",
+    "infra/",
+    "local/",
+    "openapi/",
+    "shared/",
+    "tests/",
+];
 /// In a page, so is a name in backticks that has a slash and ends in one of these. It may begin at the page's folder.
 const ENDINGS: [&str; 8] = [".json", ".jsonl", ".md", ".mjs", ".py", ".rs", ".toml", ".ts"];
 

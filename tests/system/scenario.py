@@ -177,6 +177,8 @@ def review(walk: Walk) -> None:
         "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4},
     }
     walk.ok("PATCH", f"/results/{third['uid']}/", {"annotations": [annotation]})
+    walk.ok("POST", f"/results/{third['uid']}/reopen/")
+    walk.ok("POST", f"/items/{second['item']}/results/", {"annotations": [annotation]})
     for result in (first, second, third):
         walk.ok("GET", f"/results/{result['uid']}/")
     walk.ok("GET", f"/tasks/{first['task']}/")
@@ -221,6 +223,7 @@ def show_dataset(walk: Walk) -> str:
 
 
 def list_everything(walk: Walk) -> None:
+    walk.ok("GET", "/keys/me/")
     for path in (
         *("/organizations/", "/projects/", "/users/me/projects/", "/tasks/", "/exports/", "/agents/"),
         *("/storage-configs/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/webhook-deliveries/"),

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 ACTIVE = ("pending", "running")
 JOB_SECONDS = 120.0
 POLL_SECONDS = 0.1
+# Polls take processor time from the job: they become rarer.
+MOST_POLL_SECONDS = 0.4
 # A poll of a queue that the emulator has begun ends in less.
 POLLED_SECONDS = 3.0
 
@@ -65,12 +67,13 @@ class System:
     def finished(self, uid: str, seconds: float = JOB_SECONDS) -> Json:
         """The job at its end; its counters are checked at every poll (I2)."""
         before = self.job(uid)
-        deadline = time.monotonic() + seconds
+        deadline, pause = time.monotonic() + seconds, POLL_SECONDS
         while (now := self.job(uid))["status"] in ACTIVE:
             assert_counters_are_exact(before, now)
             assert time.monotonic() < deadline, f"job {uid} is still {now['status']} after {seconds:.0f} s: {now}"
             before = now
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(1.2 * pause, MOST_POLL_SECONDS)
         assert_counters_are_exact(before, now)
         return now
 

@@ -127,9 +127,14 @@ def test_a_label_may_have_a_threshold_of_its_own(system: System, model: Model) -
     assert job["label_thresholds"] == [{"label": "traffic_light", "threshold": 0.4}]
     assert job["summary"]["labels"] == [{"label": "traffic_light", "count": 1}]
     assert job["summary"]["dropped_labels"] == [{"label": "dog", "count": 2}]
+    (line,) = system.rows(f"/auto-label-jobs/{job['uid']}/items/")
+    assert line["note"] == "2 predictions were dropped, whose labels the job does not want: dog."
+    assert [(note["code"], note["items"]) for note in job["summary"]["notes"]] == [("labels_dropped", 1)]
     refused = system.create(project, label_thresholds={"tram": 0.4})
     assert refused.status_code == 400
-    assert refused.json()["detail"] == "label_thresholds: The project does not have: tram."
+    assert refused.json()["detail"] == (
+        'label_thresholds: The project does not have "tram". Its labels: "traffic_light", "car".'
+    )
 
 
 BOX = {"type": "bounding_box", "label": "car", "confidence": 0.9}

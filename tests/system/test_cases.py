@@ -13,7 +13,7 @@ import pytest
 from local import settings
 from tests.system.conftest import NewTenant
 
-pytestmark = [pytest.mark.alone, pytest.mark.takes(130)]
+pytestmark = pytest.mark.takes(150)
 
 FOLDER = settings.ROOT / "tests" / "cases"
 CASES = sorted(script.parent for script in FOLDER.glob("*/repro.py"))

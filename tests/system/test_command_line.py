@@ -95,17 +95,21 @@ def test_no_labels_are_all_labels(own_stack: Stack, own: System) -> None:
     assert own.ok("GET", f"/auto-label-jobs/?project={project}")["results"][0]["labels"] == []
 
 
+def absent(noun: str) -> str:
+    return f'API error (404): Not found. No {noun} "{UNKNOWN}" in this organization.'
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("auto-label", "get", UNKNOWN), "API error (404): Not found."),
-        (("auto-label", "create", "--project", UNKNOWN), "API error (404): Not found."),
-        (("inference-providers", "get", UNKNOWN), "API error (404): Not found."),
-        (("inference-providers", "test", UNKNOWN), "API error (404): Not found."),
-        (("webhooks", "delete", UNKNOWN, "--yes"), "API error (404): Not found."),
-        (("projects", "get", UNKNOWN), "API error (404): Not found."),
-        (("tasks", "get", UNKNOWN), "API error (404): Not found."),
-        (("datasets", "get", UNKNOWN), "API error (404): Not found."),
+        (("auto-label", "get", UNKNOWN), absent("job")),
+        (("auto-label", "create", "--project", UNKNOWN), absent("project")),
+        (("inference-providers", "get", UNKNOWN), absent("inference provider")),
+        (("inference-providers", "test", UNKNOWN), absent("inference provider")),
+        (("webhooks", "delete", UNKNOWN, "--yes"), absent("webhook")),
+        (("projects", "get", UNKNOWN), absent("project")),
+        (("tasks", "get", UNKNOWN), absent("task")),
+        (("datasets", "get", UNKNOWN), f'API error (404): Not found. No path "/api/v1/datasets/{UNKNOWN}/".'),
         (
             ("webhooks", "create", "--target-url", "http://a.example", "--events", "task.completed"),
             "API error (400): target_url: Must be an HTTPS URL.",
@@ -123,7 +127,9 @@ def test_a_refusal_is_one_sentence(own_stack: Stack, arguments: tuple[str, ...],
 def test_a_bad_threshold_is_named(own_stack: Stack, project: str) -> None:
     result = command(own_stack, "auto-label", "create", "--project", project, "--confidence-threshold", "1.5")
 
-    assert refusal(result) == "Error: API error (400): confidence_threshold: Must be a number from 0.0 to 1.0.\n"
+    assert (
+        refusal(result) == "Error: API error (400): confidence_threshold: Must be a number from 0.0 to 1.0, not 1.5.\n"
+    )
 
 
 def test_a_wrong_key_comes_with_a_hint(own_stack: Stack) -> None:
@@ -137,7 +143,8 @@ def test_a_key_without_the_scope_gets_the_reason(new_tenant: NewTenant) -> None:
 
     assert output(reader, "tasks", "list")
     printed = refusal(command(reader, "webhooks", "list"))
-    assert printed == "Error: API error (403): You do not have permission to perform this action.\n"
+    refused = "You do not have permission to perform this action. The key needs the scope webhooks.read."
+    assert printed == f"Error: API error (403): {refused}\n"
 
 
 def test_providers(own_stack: Stack, own: System, project: str) -> None:

@@ -67,8 +67,8 @@ def hopeless(new_tenant: NewTenant) -> Iterator[Hopeless]:
 READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "GET /auto-label-jobs/", "GET {job}"]
 READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}"]
 WRITE_RESULTS = [
-    *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {item}results/"),
-    *("POST {project}results/accept/", "POST {project}results/reject/"),
+    *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {result}reopen/", "POST {item}results/"),
+    *("POST {project}results/accept/", "POST {project}results/reject/", "POST {project}results/undo/"),
 ]
 WRITE_PROJECTS = [
     *("POST /projects/", "POST {project}items/", "POST {project}auto-label/", "DELETE {job}", "PATCH {project}"),
@@ -110,7 +110,9 @@ def test_a_scope_allows_its_calls_and_no_other(
         method, _, path = call.format(**objects).partition(" ")
         if call in ALLOWED[scope]:
             # Deleting, accepting and testing would happen: another tenant's object is refused after the scope is held.
-            acts = method == "DELETE" or path.endswith(("accept/", "reject/", "test/", "redeliver/"))
+            acts = method == "DELETE" or path.endswith(
+                ("accept/", "reject/", "reopen/", "undo/", "test/", "redeliver/")
+            )
             answer = limited.api.request(method, unknown(path) if acts else path, content=BAD_BODY)
             assert answer.status_code in (200, 400, 404), f"{call}: {answer.text}"
         else:
@@ -147,7 +149,7 @@ def test_a_key_says_what_it_may_do(own: System, new_tenant: NewTenant) -> None:
         "organization": organization,
         "requests_per_minute": 600,
         "created_at": reviewer["created_at"],
-        "expires_at": "2099-01-01T00:00:00.000Z",
+        "expires_at": "2099-01-01T00:00:00Z",
     }
     assert_refused(own.api.get("/keys/me/", headers={"X-Avala-Api-Key": "avk_unknown"}), 401)
     assert_refused(own.api.get("/keys/you/"), 404)
@@ -164,7 +166,9 @@ def test_a_foreign_object_is_answered_like_a_missing_one(
         if "{" not in call:
             continue
         method, _, path = call.format(**objects).partition(" ")
-        body: Json | None = None if method in ("GET", "DELETE") else {"annotations": [], "items": []}
+        body: Json | None = {} if method in ("POST", "PATCH") else None
+        if path.endswith("/items/") and body is not None:
+            body = {"items": []}
         foreign = stranger.api.request(method, path, json=body)
         missing = stranger.api.request(method, unknown(path), json=body)
         assert foreign.status_code == missing.status_code == 404, f"{call}: {foreign.text}"
@@ -388,7 +392,7 @@ def test_a_draft_is_read_corrected_accepted_and_rejected_by_the_extension(own: S
         0
     ].keys()
     assert {(draft["status"], draft["source"], draft["job"]) for draft in drafts} == {("draft", "auto_label", job)}
-    annotations = [{**drafts[0]["annotations"][0], "label": "bus"}]
+    annotations = [{**drafts[0]["annotations"][0], "label": "cat"}]
     assert own.ok("PATCH", f"/results/{first}/", {"annotations": annotations})["annotations"] == annotations
     assert own.ok("POST", f"/results/{second}/accept/")["status"] == "accepted"
     assert own.ok("POST", f"/results/{third}/reject/")["status"] == "rejected"

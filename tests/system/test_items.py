@@ -110,7 +110,7 @@ def test_a_call_without_a_good_line_is_refused(system: System) -> None:
     uid = system.project()
     for body, naming in [
         ({"items": [sized("../a"), sized("b", width=-1)]}, "items[1].width"),
-        ({"items": "a"}, "items: Must be a list."),
+        ({"items": "a"}, "items: Must be a list, not a string."),
         ({"items": [[[[[[]]]]]]}, "items[0]"),
         (sized("a", url="http://pictures.example/a.jpg"), "url: Must be an HTTPS URL."),
         (sized("a", asset_type="film"), "asset_type"),

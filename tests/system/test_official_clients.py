@@ -118,12 +118,12 @@ def test_a_cancel_of_a_cancelled_job_is_fine_and_of_a_finished_one_is_refused(
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"confidence_threshold": 1.01}, "confidence_threshold: Must be a number from 0.0 to 1.0."),
-        ({"confidence_threshold": "high"}, "confidence_threshold: Must be a number from 0.0 to 1.0."),
-        ({"model_type": "gpt"}, 'model_type: Must be "sam3" or "yolo".'),
-        ({"labels": "car"}, "labels: Must be a list of strings."),
+        ({"confidence_threshold": 1.01}, "confidence_threshold: Must be a number from 0.0 to 1.0, not 1.01."),
+        ({"confidence_threshold": "high"}, "confidence_threshold: Must be a number from 0.0 to 1.0, not a string."),
+        ({"model_type": "gpt"}, 'model_type: Must be "sam3" or "yolo", not "gpt".'),
+        ({"labels": "car"}, "labels: Must be a list of strings, not a string."),
         ({"labels": ["unicorn"]}, "labels: "),
-        ({"dry_run": "yes"}, "dry_run: Must be true or false."),
+        ({"dry_run": "yes"}, "dry_run: Must be true or false, not a string."),
     ],
 )
 @pytest.mark.contract("D5")
@@ -223,12 +223,12 @@ def test_other_spellings_of_a_config_are_read_and_the_documented_ones_returned(
     ("fields", "complaint"),
     [
         ({"name": ""}, "name: May not be blank."),
-        ({"name": "x" * 256}, "name: Must have at most 255 characters."),
+        ({"name": "x" * 256}, "name: Must have at most 255 characters, and has 256."),
         ({"provider_type": "vertex"}, "provider_type: Must be"),
         ({"config": {"endpoint_name": "yolo"}}, "config.region: This field is required."),
         ({"config": {**SAGEMAKER, "auth_heder": "hunter2"}}, "config.auth_heder: Unknown key."),
-        ({"project": UNKNOWN}, "project: Unknown project."),
-        ({"is_active": "yes"}, "is_active: Must be true or false."),
+        ({"project": UNKNOWN}, f'project: No project "{UNKNOWN}" in this organization.'),
+        ({"is_active": "yes"}, "is_active: Must be true or false, not a string."),
     ],
 )
 def test_a_bad_provider_is_a_validation_error_that_names_the_field(

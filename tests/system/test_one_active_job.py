@@ -42,7 +42,9 @@ def test_a_second_create_while_one_runs_is_refused_with_its_uid(system: System, 
     refused = system.create(busy_project)
 
     assert (refused.status_code, refused.json()["job_uid"]) == (409, running)
-    assert refused.json()["detail"] == "An auto-label job is already active for this project."
+    assert refused.json()["detail"] == (
+        f"An auto-label job is already active for this project. It is job {running}: wait for its end, or cancel it."
+    )
     system.api.delete(f"/auto-label-jobs/{running}/")
 
 

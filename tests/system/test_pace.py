@@ -121,7 +121,9 @@ def test_a_job_whose_first_items_all_fail_alike_is_ended_and_says_why(system: Sy
 
     assert job["status"] == "failed"
     assert job["error_message"].startswith("The first 20 items all failed alike, so the others were not tried.")
-    assert job["error_message"].endswith("The model answered status 400: The picture cannot be decoded.")
+    assert job["error_message"].endswith(
+        'The model answered status 400. The model\'s words: "The picture cannot be decoded".'
+    )
     # What was asked is kept and counted.
     assert 20 <= job["failed_items"] == job["processed_items"] == endpoint.load()["calls"] < 60
     assert len(job["summary"]["errors"]) == 20

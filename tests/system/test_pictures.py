@@ -131,7 +131,9 @@ def test_the_detector_is_asked_for_what_it_calls_the_projects_labels(system: Sys
 
 
 def test_the_missions_quickstart_runs_as_it_stands(system: System) -> None:
-    project = system.pictures(items=48)  # it polls every 5 seconds: fewer would be done at its first poll
+    project = system.pictures(items=24)
+    # It polls every 5 seconds: two at once would be done at its first poll.
+    system.provider(project.uid, settings.SAGEMAKER_ENDPOINTS["yolo"], max_concurrency=1)
 
     lines = list(quickstart.run(system.stack.base_url, system.stack.key, project.uid))
 

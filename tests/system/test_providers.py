@@ -113,16 +113,16 @@ def test_the_client_shows_our_sentences(official: avala.Client, model: ModelServ
     for provider_type, config, sentence in [
         ("http", model.config(auth_heder=model.token), "config.auth_heder: Unknown key."),
         ("http", model.config(endpoint_url="http://model.example"), "config.endpoint_url: Must be an HTTPS URL."),
-        ("http", model.config(timeout=121), "config.timeout: Must be a number of seconds from 1 to 120."),
+        ("http", model.config(timeout=121), "config.timeout: Must be a number of seconds from 1 to 120, not 121."),
         ("http", model.config(headers={"Host": "a"}), "config.headers.Host: May not be set."),
         ("sagemaker", {"endpoint_name": "yolo"}, "config.region: This field is required."),
         ("sagemaker", SAGEMAKER | {"role_arn": "model"}, "config.role_arn: Must be the ARN of an IAM role."),
-        ("vertex", {}, 'provider_type: Must be "sagemaker" or "http".'),
+        ("vertex", {}, 'provider_type: Must be "sagemaker" or "http", not "vertex".'),
     ]:
         with pytest.raises(errors.ValidationError, match=re.escape(sentence)) as refused:
             calls.create(name="Ours", provider_type=provider_type, config=config)
         assert model.token not in str(refused.value)
-    with pytest.raises(errors.ValidationError, match="project: Unknown project"):
+    with pytest.raises(errors.ValidationError, match=f'project: No project "{UNKNOWN}" in this organization'):
         calls.create(name="Ours", provider_type="sagemaker", config=SAGEMAKER, project=UNKNOWN)
 
 

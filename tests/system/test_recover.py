@@ -73,7 +73,7 @@ def test_the_report_is_read_in_pages_and_by_outcome(system: System, mixed: Json,
         assert report(system, mixed["uid"], f"?outcome={outcome}&limit=1&ordering={ordering}") == of_it
 
     refused = system.api.get(f"/auto-label-jobs/{mixed['uid']}/items/?outcome=done")
-    assert_refused(refused, 400, naming="outcome: Must be one of successful, skipped, failed.")
+    assert_refused(refused, 400, naming='outcome: Must be one of "successful", "skipped", "failed", not ')
     forged = system.api.get(f"/auto-label-jobs/{mixed['uid']}/items/?cursor=abc")
     assert_refused(forged, 404, naming="Invalid cursor")
 

@@ -116,12 +116,36 @@ def test_a_picture_with_nothing_on_it_is_an_answer(system: System, draft: Json) 
     assert (corrected["status"], corrected["annotations"]) == ("accepted", [])
 
 
+def test_a_correction_may_be_as_large_as_a_draft(system: System, draft: Json) -> None:
+    def boxes(count: int) -> list[Json]:
+        return [
+            {**BOX, "coordinates": {"x": n % 600 + 0.5, "y": 1.25, "width": 30.0, "height": 40.0}} for n in range(count)
+        ]
+
+    for count in (1_000, 10_000, 2):
+        corrected = correct(system, draft, boxes(count))
+        assert corrected.status_code == 200, corrected.text
+        assert corrected.json()["annotations"] == boxes(count)
+        again = shown(system, draft)
+        assert again.json() == corrected.json()
+        assert again.json() in list(system.rows(f"/projects/{draft['project']}/results/"))
+        # What was shown is a body that changes nothing.
+        same = correct(system, draft, again.json()["annotations"])
+        assert (same.status_code, same.json()) == (200, again.json())
+
+    long = {"type": "polyline", "label": "cup", "points": [[n % 600 + 0.125, n % 400 + 0.375] for n in range(220_000)]}
+    refused = correct(system, draft, [long])
+    assert_refused(refused, 400, naming="annotations: Are too large to be stored", code="validation_error")
+    assert_refused(correct(system, draft, boxes(35_000)), 413, naming="at most 4096 KiB", code="body_too_large")
+    assert shown(system, draft).json()["annotations"] == boxes(2)
+
+
 @pytest.mark.parametrize(
     ("annotations", "complaint"),
     [
         (None, "annotations: This field is required."),
-        ("all", "annotations: Must be a list."),
-        ([7], "annotations[0]: Must be an object."),
+        ("all", "annotations: Must be a list, not a string."),
+        ([7], "annotations[0]: Must be an object, not a number."),
         (
             [{**BOX, "confidence": 2}],
             "annotations[0].confidence: Must be a number from 0.0 to 1.0. 2 looks like percent: divide by 100.",
@@ -220,6 +244,57 @@ def test_a_lost_update_is_refused(system: System, draft: Json) -> None:
     assert say(system, draft, "reject", if_match=corrected.headers["etag"]).status_code == 200
 
 
+# Reopen
+
+
+def test_an_accepted_result_is_a_draft_again_and_its_task_pending(system: System, draft: Json) -> None:
+    accepted = correct(system, draft, [BOX]).json()
+
+    response = say(system, draft, "reopen", if_match=f'"{accepted["revision"]}"')
+
+    reopened = response.json()
+    assert response.status_code == 200
+    changed = {"status": "draft", "revision": 2, "updated_at": reopened["updated_at"]}
+    assert reopened == {**accepted, **changed}
+    assert shown(system, draft).json() == reopened
+    assert say(system, draft, "reopen").json() == reopened, "a repeated call changes nothing"
+    assert system.ok("GET", f"/tasks/{draft['task']}/")["status"] == "pending"
+    assert item_status(system, draft) == "draft"
+    # I12: it was a person's work, and is still.
+    undone = system.ok("POST", f"/auto-label-jobs/{draft['job']}/discard-drafts/", {})
+    assert undone["kept"] == [{"reason": "corrected", "count": 1}]
+    assert shown(system, draft).json() == reopened
+    assert say(system, draft, "accept").json()["source"] == "human"
+
+
+def test_a_rejected_result_comes_back_and_no_job_takes_its_item(system: System, drafts: list[Json]) -> None:
+    draft = drafts[0]
+    waiting = len(system.items(draft["project"])) - len(drafts)
+    say(system, draft, "reject")
+
+    reopened = say(system, draft, "reopen").json()
+
+    assert (reopened["uid"], reopened["status"], reopened["revision"]) == (draft["uid"], "draft", 2)
+    assert reopened["annotations"] == draft["annotations"]
+    assert reopened in list(system.rows(f"/projects/{draft['project']}/results/"))
+    assert item_status(system, draft) == "draft"
+    assert system.run(draft["project"])["total_items"] == waiting
+    late = say(system, draft, "reopen", if_match='"1"')
+    assert_refused(late, 412, code="precondition_failed")
+
+
+def test_a_rejected_result_stays_so_once_its_item_has_another(system: System, draft: Json) -> None:
+    rejected = say(system, draft, "reject").json()
+    again = system.run(draft["project"], confidence_threshold=0.0)["uid"]
+    (newer,) = (row for row in system.results(draft["project"], again) if row["item"] == draft["item"])
+
+    for _ in range(2):
+        refused = assert_refused(say(system, draft, "reopen"), 409, naming=newer["uid"], code="result_superseded")
+        assert refused["result_uid"] == newer["uid"]
+        say(system, newer, "reject")
+    assert shown(system, draft).json() == rejected
+
+
 # Events
 
 
@@ -244,6 +319,7 @@ def test_each_decision_of_a_person_is_one_event(
         ("correct", "result.accepted", corrected),
         ("reject", "result.rejected", rejected),
         ("reject", None, None),
+        ("reopen", None, None),
     ):
         answer = correct(system, draft, [BOX]) if verdict == "correct" else say(system, draft, verdict)
         assert answer.status_code == 200
@@ -314,15 +390,49 @@ def test_drafts_are_accepted_by_job_label_and_confidence_and_the_rest_rejected(
     assert {task["uid"] for task in done} == {shown[uid]["task"] for uid in matching}
 
 
+def test_a_sweep_is_counted_first_and_undone_afterwards(
+    system: System, drafts: list[Json], review_subscription: Subscription
+) -> None:
+    project_uid = drafts[0]["project"]
+    path = f"/projects/{project_uid}/results"
+    most = max(draft["max_confidence"] for draft in drafts)
+    some = {draft["uid"] for draft in drafts if draft["max_confidence"] < most}
+    asked = {"max_confidence": most - 0.0001}
+
+    counted = system.ok("POST", f"{path}/reject/", {**asked, "count_only": True})
+    rejected = system.ok("POST", f"{path}/reject/", asked)
+    accepted = system.ok("POST", f"{path}/accept/", {})
+
+    assert (counted["rejected"], counted["matching"]) == (0, len(some))
+    assert (rejected["rejected"], accepted["accepted"]) == (len(some), len(drafts) - len(some))
+    assert "matching" not in rejected
+    events = [review_subscription.receiver.of_job(drafts[0]["job"]) for _ in drafts]
+    assert all(events)
+    for sweep, number in ((accepted, accepted["accepted"]), (rejected, len(some)), (rejected, 0)):
+        undone = system.ok("POST", f"{path}/undo/", {"sweep": sweep["sweep"]})
+        assert (undone["reopened"], undone["done"]) == (number, True)
+    now = {row["uid"]: row for row in system.rows(f"{path}/?status=draft")}
+    assert now.keys() == {draft["uid"] for draft in drafts}
+    assert all(now[draft["uid"]]["annotations"] == draft["annotations"] for draft in drafts)
+    assert review_subscription.receiver.next(seconds=1) is None
+    for body, complaint in (
+        ({}, "sweep: This field is required."),
+        ({"sweep": "x"}, "sweep: Must be the uid of a sweep."),
+    ):
+        assert_refused(system.api.post(f"{path}/undo/", json=body), 400, naming=complaint)
+
+
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ({"job": "mine"}, "job: Must be the uid of a job."),
-        ({"label": 7}, "label: Must be a string."),
+        ({"max_confidence": -1}, "max_confidence: Must be a number from 0.0 to 1.0, not -1."),
+        ({"count_only": 1}, "count_only: Must be true or false, not 1."),
+        ({"job": "mine"}, 'job: Must be the uid of a job, not "mine".'),
+        ({"label": 7}, "label: Must be a string, not a number."),
         ({"label": ""}, "label: May not be blank."),
-        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0."),
-        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0."),
-        ({"cursor": 1}, "cursor: Must be a string."),
+        ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0, not a string."),
+        ({"min_confidence": 1.01}, "min_confidence: Must be a number from 0.0 to 1.0, not 1.01."),
+        ({"cursor": 1}, "cursor: Must be a string, not a number."),
     ],
 )
 @pytest.mark.parametrize("verdict", ["accept", "reject"])
@@ -401,7 +511,7 @@ def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[
     assert listed(f"item={drafts[0]['item']}&status=accepted") == [drafts[0]["uid"]]
     assert listed("status=rejected") == listed("job=unknown") == listed("item=unknown") == []
     odd = system.api.get(f"/projects/{project_uid}/results/?status=odd")
-    assert_refused(odd, 400, naming="status: Must be one of draft, accepted, rejected.")
+    assert_refused(odd, 400, naming='status: Must be one of "draft", "accepted", "rejected", not ')
 
 
 # Who may
@@ -411,7 +521,7 @@ def test_lists_are_narrowed_by_status_item_and_job(system: System, drafts: list[
 def test_review_needs_the_right_to_write(stack: Stack, untouched: Json) -> None:
     with project.client_of(replace(stack, key=a_key(stack, "demo", "--scope", "projects.read"))) as reader:
         assert reader.get(f"/results/{untouched['uid']}/").status_code == 200
-        for response in (*three_writes(reader, untouched), *two_sweeps(reader, untouched)):
+        for response in (*all_writes(reader, untouched), *all_sweeps(reader, untouched)):
             assert_refused(response, 403, code="permission_denied")
 
 
@@ -420,26 +530,27 @@ def test_another_tenant_finds_no_result(system: System, stack: Stack, untouched:
     """I10."""
     with project.client_of(replace(stack, key=a_key(stack, f"test-{uuid.uuid4()}"))) as client:
         shown_to_it = client.get(f"/results/{untouched['uid']}/")
-        for response in (shown_to_it, *three_writes(client, untouched), *two_sweeps(client, untouched)):
+        for response in (shown_to_it, *all_writes(client, untouched), *all_sweeps(client, untouched)):
             assert_refused(response, 404, naming="Not found.")
     assert shown(system, untouched).json() == untouched
 
 
 @pytest.mark.parametrize("unknown", ["00000000-0000-8000-8000-000000000000", "result", "x" * 300])
 def test_an_unknown_result_is_not_found(system: System, unknown: str) -> None:
-    for response in three_writes(system.api, {"uid": unknown}):
+    for response in all_writes(system.api, {"uid": unknown}):
         assert_refused(response, 404, naming="Not found.")
 
 
-def three_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
+def all_writes(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
     path = f"/results/{result['uid']}/"
-    accept, reject = client.post(f"{path}accept/"), client.post(f"{path}reject/")
-    return client.patch(path, json={"annotations": []}), accept, reject
+    verdicts = (client.post(f"{path}{verdict}/") for verdict in ("accept", "reject", "reopen"))
+    return client.patch(path, json={"annotations": []}), *verdicts
 
 
-def two_sweeps(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
+def all_sweeps(client: httpx.Client, result: Json) -> tuple[httpx.Response, ...]:
     path = f"/projects/{result['project']}/results/"
-    return client.post(f"{path}accept/", json={}), client.post(f"{path}reject/", json={})
+    undo = client.post(f"{path}undo/", json={"sweep": str(uuid.uuid4())})
+    return client.post(f"{path}accept/", json={}), client.post(f"{path}reject/", json={}), undo
 
 
 def a_key(stack: Stack, organization: str, *options: str) -> str:

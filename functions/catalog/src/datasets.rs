@@ -306,19 +306,19 @@ pub(crate) async fn item<P: CatalogPorts>(
     Path((owner, slug, uid)): Path<(String, String, String)>,
 ) -> Answer<DatasetItemView> {
     let project = named(&caller, &owner, &slug)?;
-    let items = api.store.items(&[ItemUid::parse(&uid)?]).await?;
+    let uid = ItemUid::parse(&uid)?;
+    let items = api.store.items(&[uid]).await?;
     let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
-    let own = whole::one(&api.objects, own.ok_or(Error::NotFound)?).await?;
+    let own = whole::one(&api.objects, own.ok_or_else(|| uid.missing())?).await?;
     api.dataset_item_view(own, &owner, &slug).await.map(Json)
 }
 
 /// The dataset of a path, without a read: an organization's uid is derived from its slug.
 fn named(caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
     caller.needs(READ)?;
-    if OrganizationUid::named(owner) != caller.organization {
-        return Err(Error::NotFound); // I10
-    }
-    ProjectUid::of_slug(slug)
+    let project = ProjectUid::of_slug(slug).ok();
+    let own = project.filter(|_| OrganizationUid::named(owner) == caller.organization); // I10
+    own.ok_or_else(|| Error::no_such("dataset", &format!("{owner}/{slug}")))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {

@@ -1,9 +1,9 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use serde::Serialize;
+use shared::domain::Timestamp;
 use shared::domain::access::api_key::Scope;
 use shared::domain::access::rate_limit::RateLimitStatus;
-use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Caller};
 use shared::ports::Organizations;
 use utoipa::ToSchema;
@@ -46,7 +46,8 @@ pub(crate) async fn me<P: CatalogPorts>(
     caller: Caller,
     Extension(limit): Extension<RateLimitStatus>,
 ) -> Answer<KeyView> {
-    let organization = api.store.organization(caller.organization).await?.ok_or(Error::NotFound)?;
+    let organization =
+        api.store.organization(caller.organization).await?.ok_or_else(|| caller.organization.missing())?;
     let key = caller.key();
     Ok(Json(KeyView {
         name: key.name.clone(),

@@ -49,9 +49,11 @@ use utoipa::OpenApi;
     results::handlers::correct,
     results::handlers::accept,
     results::handlers::reject,
+    results::handlers::reopen,
     results::by_hand::label,
     results::sweep::accept_all,
     results::sweep::reject_all,
+    results::sweep::undo,
     tasks::list,
     tasks::get,
     datasets::list,
@@ -119,10 +121,12 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/projects/{uid}/results", get(results::handlers::list))
         .route("/projects/{uid}/results/accept", post(results::sweep::accept_all))
         .route("/projects/{uid}/results/reject", post(results::sweep::reject_all))
+        .route("/projects/{uid}/results/undo", post(results::sweep::undo))
         .route("/items/{uid}/results", post(results::by_hand::label))
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))
+        .route("/results/{uid}/reopen", post(results::handlers::reopen))
         .route("/datasets", get(datasets::list))
         .route("/datasets/{uid}", get(datasets::get))
         .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug))

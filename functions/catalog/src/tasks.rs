@@ -113,7 +113,8 @@ pub(crate) async fn get<P: CatalogPorts>(
     Path(uid): Path<String>,
 ) -> Answer<TaskView> {
     caller.needs(READ)?;
-    let items = api.store.items(&[ItemUid::parse(&uid)?]).await?;
+    let no_task = || Error::no_such("task", &uid);
+    let items = api.store.items(&[ItemUid::parse(&uid).map_err(|_| no_task())?]).await?;
     let own = items.into_iter().find(|item| item.organization == caller.organization);
-    own.map(|item| Json(TaskView::from(item))).ok_or(Error::NotFound)
+    own.map(|item| Json(TaskView::from(item))).ok_or_else(no_task)
 }

@@ -84,7 +84,7 @@ pub(crate) async fn list<P: CatalogPorts>(
     caller.needs(READ)?;
     let paging = request.paging(&["status"])?;
     if paging.filter("status").is_some_and(|status| status != "rejected") {
-        return Err(Error::field("status", "Must be rejected."));
+        return Err(Error::field("status", "Must be \"rejected\": other uploads have become items."));
     }
     let project = ProjectUid::parse(&project)?;
     let page = api.store.rejected_uploads(caller.organization, project, &paging.slice()).await?;

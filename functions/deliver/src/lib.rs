@@ -190,7 +190,7 @@ impl<S: Webhooks, V: Secrets, Q: Queue, R: WebhookSender, C: Clock> Deliverer<S,
     async fn receiver(&self, delivery: &Delivery) -> Result<Option<Receiver>, Error> {
         let webhook = match self.store.webhook(delivery.organization, delivery.subscription).await {
             Ok(webhook) if webhook.is_active => webhook,
-            Ok(_) | Err(Error::NotFound) => return Ok(None),
+            Ok(_) | Err(Error::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
         let context = Webhook::secret_context(webhook.organization, webhook.uid);

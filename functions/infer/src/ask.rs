@@ -8,14 +8,14 @@ use shared::domain::item::Asset;
 use shared::domain::item::content::Stored;
 use shared::domain::item::source::{Source, SourceBuckets};
 use shared::domain::job::JobSpec;
-use shared::domain::job::failure::{Failure, FailureCode};
+use shared::domain::job::failure::{Failure, FailureCode, quotation};
 use shared::domain::job::outcome::{ItemCommit, Outcome};
 use shared::domain::prediction::size::Size;
 use shared::domain::prediction::turn::Exif;
 use shared::domain::prediction::{Mask, Prediction, mask};
-use shared::domain::reply::judge::{accepts, in_the_jobs_words, judge, least, unwanted};
+use shared::domain::reply::judge::{accepts, in_the_jobs_words, judge, labels_dropped, least, unwanted};
 use shared::domain::reply::{BadAnswer, Decoded, Picture, decode};
-use shared::domain::{Error, limits};
+use shared::domain::{Error, limits, show};
 use shared::ports::{Files, InferenceError, InferenceRequest, Model, NoFile, Objects};
 use shared::services::measure::measure;
 use tokio::sync::{Mutex, MutexGuard};
@@ -78,7 +78,7 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
     async fn try_until_answered(&self, mut asset: Asset, tries: &mut Tries) -> Result<Option<Judged>, Error> {
         let planned = asset.clone();
         loop {
-            let (message, retry_after) = match self.call(&mut asset, tries).await {
+            let (message, words, retry_after) = match self.call(&mut asset, tries).await {
                 Ok(None) => return Ok(None),
                 Ok(Some(reply)) => {
                     let Some((commit, predictions)) = self.outcome(&asset, reply).await else { return Ok(None) };
@@ -88,12 +88,15 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
                 Err(InferenceError::Item(failure)) => return Ok(Some(failed(&asset, failure))),
                 Err(InferenceError::Job { message, .. }) => return Err(Error::ProviderRefused(message)),
                 Err(
-                    InferenceError::Transient { message, retry_after, .. }
-                    | InferenceError::Busy { message, retry_after, .. },
-                ) => (message, retry_after),
+                    InferenceError::Transient { message, words, retry_after, .. }
+                    | InferenceError::Busy { message, words, retry_after, .. },
+                ) => (message, words, retry_after),
             };
             if tries.are_over() {
-                return Ok(Some(failed(&asset, Failure::new(FailureCode::ModelUnavailable, message))));
+                let words = words.map(|words| format!(" {}", quotation(&words))).unwrap_or_default();
+                let particulars = Some(format!("{}{words}", tries.sentence()));
+                let failure = Failure { particulars, ..Failure::new(FailureCode::ModelUnavailable, message) };
+                return Ok(Some(failed(&asset, failure)));
             }
             self.gate.wait(wait(tries.failures(), retry_after)).await;
         }
@@ -110,7 +113,10 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         };
         let begun = Instant::now();
         let answer = timeout(tries.left(), self.infer(asset, asset_url)).await;
-        let late = |_| Err(InferenceError::transient(Diagnosis::Timeout, "The model did not answer in time."));
+        let late = |_| {
+            let sentence = format!("No complete answer came within the {} of an item.", show::seconds(LONGEST));
+            Err(InferenceError::transient(Diagnosis::Timeout, sentence))
+        };
         let (took, mask_deadline) = (begun.elapsed(), begun + tries.left());
         let reply = match answer.unwrap_or_else(late) {
             Ok(body) => Ok(self.decoded(asset, &body, mask_deadline).await),
@@ -216,7 +222,11 @@ impl<M: Model, O: Objects + Files, W: Files> Asking<'_, M, O, W> {
         let outcome = judge(self.spec, &decoded.predictions);
         let commit = ItemCommit {
             dropped: note(&decoded.dropped),
-            remarks: decoded.remarks(self.size_in_answer(asset)),
+            remarks: decoded
+                .remarks(self.size_in_answer(asset))
+                .into_iter()
+                .chain(labels_dropped(&dropped_labels))
+                .collect(),
             is_judged: decoded.likely_unit.is_some(),
             dropped_labels,
             ..ItemCommit::new(asset.uid, asset.changes, outcome)

@@ -221,15 +221,15 @@ impl Gate {
                 load.busy += took;
                 self.pace.borrow_mut().ended(permit, now);
             }
-            Err(InferenceError::Busy { diagnosis, message, retry_after, patience }) => {
+            Err(error @ InferenceError::Busy { diagnosis, retry_after, patience, .. }) => {
                 load.refused += 1;
                 let woken = self.answered.get().max(self.begun).elapsed() >= *patience;
-                self.miss((permit, Sign::Full, took), (*diagnosis, message, *retry_after), woken, tries);
+                self.miss((permit, Sign::Full, took), (*diagnosis, error, *retry_after), woken, tries);
             }
-            Err(InferenceError::Transient { diagnosis, message, retry_after }) => {
+            Err(error @ InferenceError::Transient { diagnosis, retry_after, .. }) => {
                 load.refused += 1;
                 let sign = if *diagnosis == Diagnosis::Timeout { Sign::TimedOut } else { Sign::Broken };
-                self.miss((permit, sign, took), (*diagnosis, message, *retry_after), true, tries);
+                self.miss((permit, sign, took), (*diagnosis, error, *retry_after), true, tries);
             }
         }
         self.load.set(load);
@@ -240,7 +240,7 @@ impl Gate {
     fn miss(
         &self,
         (permit, sign, took): (CallPermit, Sign, Duration),
-        (diagnosis, message, retry_after): (Diagnosis, &str, Option<Duration>),
+        (diagnosis, error, retry_after): (Diagnosis, &InferenceError, Option<Duration>),
         woken: bool,
         tries: &mut Tries,
     ) {
@@ -254,7 +254,7 @@ impl Gate {
         };
         let is_away = pace.is_away();
         if is_away {
-            self.probe_later(diagnosis, message, retry_after.unwrap_or_default().max(pace.take_backlog()));
+            self.probe_later(diagnosis, error, retry_after.unwrap_or_default().max(pace.take_backlog()));
         }
         drop(pace);
         let stood_out = tries.stands_out;
@@ -273,14 +273,14 @@ impl Gate {
     }
 
     /// The endpoint is away: the next probe is after a pause, not shorter than `asked`.
-    fn probe_later(&self, diagnosis: Diagnosis, message: &str, asked: Duration) {
+    fn probe_later(&self, diagnosis: Diagnosis, error: &InferenceError, asked: Duration) {
         self.lone.set(self.lone.get() + 1);
         let pause = backoff(self.lone.get(), f64::midpoint(1.0, fastrand::f64())).max(asked.min(LONGEST_WAIT));
         self.opens.set(Instant::now() + pause);
         let mut outage = self.outage.borrow_mut();
         self.outages.set(self.outages.get() + u32::from(outage.is_none()));
         let (since, calls) = outage.as_ref().map_or((Instant::now(), 0), |outage| (outage.since, outage.calls));
-        *outage = Some(Outage { since, message: message.to_owned(), diagnosis, calls: calls + 1 });
+        *outage = Some(Outage { since, message: error.to_string(), diagnosis, calls: calls + 1 });
     }
 
     fn count_innocent(&self, stood_out: bool, tries: &Tries) {

@@ -230,7 +230,7 @@ where
         let sentence = format!(
             "The first {} items all failed alike, so the others were not tried. Correct the cause and start another job. Each failed with: {}",
             breaker::ITEMS,
-            failure.message
+            failure.sentence()
         );
         // Another worker may have had a success.
         let counters = self.store.job(spec.uid).await?.state.counters;
@@ -358,10 +358,13 @@ where
         let sentence = match model_of_job(&self.providers, spec).await? {
             JobModel::Deployment => return Ok(None),
             JobModel::Provider(provider) => return Ok(Some(provider)),
-            JobModel::Inactive(_) => "The inference provider is not active for this project any more.",
-            JobModel::Deleted => "The inference provider was deleted.",
+            JobModel::Inactive(provider) => provider.why_not(spec.project),
+            JobModel::Deleted => match spec.provider {
+                Some(uid) => format!("The inference provider {uid} was deleted."),
+                None => return Ok(None),
+            },
         };
-        Err(Error::ProviderRefused(sentence.into()))
+        Err(Error::ProviderRefused(sentence))
     }
 }
 

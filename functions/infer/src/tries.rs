@@ -65,6 +65,14 @@ impl Tries {
         self.failed >= TRIES || self.spent.as_secs() >= RETRY_WITHIN.as_secs()
     }
 
+    /// All calls about the item that got no answer, in a sentence.
+    pub(crate) fn sentence(&self) -> String {
+        match self.failed + self.forgiven {
+            1 => "Tried once.".into(),
+            calls => format!("Tried {calls} times."),
+        }
+    }
+
     /// Failures by which the next call waits. All that do not count are one.
     pub(crate) const fn failures(&self) -> u32 {
         if self.forgiven > 0 { self.failed + 1 } else { self.failed }

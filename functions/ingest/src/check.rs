@@ -67,7 +67,7 @@ where
     ) -> Result<(), Error> {
         let backlog = match self.store.backlog(organization, project).await {
             Ok(backlog) if backlog.are_watched => backlog,
-            Ok(_) | Err(Error::NotFound) => return Ok(()),
+            Ok(_) | Err(Error::NotFound(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
         let Some(setting) = backlog.project.auto_label_on_upload.clone() else {
@@ -168,7 +168,7 @@ where
     async fn ended_without_a_start(&self, job: JobUid) -> Result<Option<Job>, Error> {
         match self.store.job(job).await {
             Ok(job) if !job.state.status.is_active() && job.state.started_at.is_none() => Ok(Some(job)),
-            Ok(_) | Err(Error::NotFound) => Ok(None),
+            Ok(_) | Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -205,7 +205,7 @@ where
             // It has taken nothing, and another one would fail as soon: the schedule starts the next one.
             Ok(job) if job.spec.uploads.is_some() && job.state.started_at.is_none() => Ok(()),
             Ok(job) => self.check_uploads(job.spec.organization, job.spec.project, Some(0)).await,
-            Err(Error::NotFound) => Ok(()),
+            Err(Error::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }

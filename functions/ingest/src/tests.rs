@@ -142,6 +142,7 @@ fn a_draft() -> LabelResult {
         lineage: None,
         annotations: vec![],
         elsewhere: None,
+        sweep: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }

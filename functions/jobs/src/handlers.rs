@@ -129,7 +129,8 @@ impl<P: JobPorts> JobApi<P> {
     /// `PermissionDenied`; `NotFound` if malformed, unknown or another tenant's (I10).
     pub(crate) async fn job(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Job, Error> {
         caller.needs(scopes)?;
-        let job = self.store.job(JobUid::parse(uid)?).await?;
-        if job.spec.organization == caller.organization { Ok(job) } else { Err(Error::NotFound) }
+        let uid = JobUid::parse(uid)?;
+        let job = self.store.job(uid).await?;
+        if job.spec.organization == caller.organization { Ok(job) } else { Err(uid.missing()) }
     }
 }

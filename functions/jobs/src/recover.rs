@@ -1,13 +1,16 @@
 //! The outcome of each item of a job, and another job over the items without a draft (docs/decisions/0015).
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
-use shared::domain::id::{JobUid, Naming};
+use shared::domain::fields::Fields;
+use shared::domain::id::{ItemUid, JobUid, Naming};
 use shared::domain::job::outcome::{ItemReport, OutcomeKind};
-use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
-use shared::ports::{Clock, Projects, Reports};
+use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::ports::{Clock, Items, Projects, Reports};
 use shared::services::{serving, start_job};
 
 use crate::handlers::{READ, WRITE};
@@ -39,12 +42,15 @@ pub(crate) async fn report<P: JobPorts>(
     let paging = request.paging(&["outcome"])?;
     let only = paging.choice("outcome", &OutcomeKind::ALL.map(OutcomeKind::as_str))?;
     let page = api.store.report(job.spec.uid, only, &paging.slice()).await?;
-    Ok(Json(paging.view(page, |line| line)))
+    let uids: Vec<ItemUid> = page.entries.iter().map(|line| line.item).collect();
+    let items = api.store.items(&uids).await?;
+    let mut keys: HashMap<ItemUid, String> = items.into_iter().map(|item| (item.asset.uid, item.key)).collect();
+    Ok(Json(paging.view(page, |line| ItemReport { key: keys.remove(&line.item), ..line })))
 }
 
 /// Retry a job.
 ///
-/// Starts another job with the same options over the items that the ended job failed at or did not reach. Items that
+/// Starts another job with the same options, and none of the call's, over the items that the ended job failed at or did not reach. Items that
 /// were labeled since are left out. Scope: `projects.write`.
 #[utoipa::path(
     post, path = "/auto-label-jobs/{uid}/retry/", tag = "auto-label jobs",
@@ -62,12 +68,13 @@ pub(crate) async fn retry<P: JobPorts>(
     caller: Caller,
     naming: Naming,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<JobView>), Error> {
-    let mut spec = api.job(&caller, WRITE, &uid).await?.retried(api.clock.now())?;
+    let job = api.job(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?; // another threshold would be that of another job
+    let mut spec = job.retried(api.clock.now())?;
     let project = api.store.project(caller.organization, spec.project).await?;
-    if !project.status.takes_jobs() {
-        return Err(Error::ProjectNotActive);
-    }
+    project.check_active()?;
     spec.served_by = serving::serving_now(&api.store, &api.endpoints, &spec).await?;
     if spec.served_by.is_none() {
         return Err(Error::NotRetryable("The job's model is not available any more. Start a new job."));

@@ -42,7 +42,7 @@ pub struct JobView {
     skipped_items: u32,
     #[schema(minimum = 0.0, maximum = 100.0)]
     progress_pct: f64,
-    /// Why the job failed, in a sentence.
+    /// Of a failed job: why, in a sentence. Of a completed job with failed items: how many, and why the first.
     #[schema(required)]
     error_message: Option<String>,
     /// `null` until the end.

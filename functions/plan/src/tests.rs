@@ -81,8 +81,8 @@ impl WaitingUploads for Project {
 
 /// The deployment's own endpoint serves the job.
 impl Providers for Project {
-    async fn provider(&self, _: OrganizationUid, _: ProviderUid) -> Result<InferenceProvider, Error> {
-        Err(Error::NotFound)
+    async fn provider(&self, _: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error> {
+        Err(uid.missing())
     }
 
     async fn providers(&self, _: OrganizationUid, _: &Slice) -> Result<Page<InferenceProvider>, Error> {
@@ -370,6 +370,7 @@ fn label_all(tenants: &MemoryTenants) {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            sweep: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

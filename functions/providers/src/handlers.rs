@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{Naming, ProviderUid};
 use shared::domain::provider::connection::{Connection, Credentials};
-use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, UNKNOWN_PROJECT};
+use shared::domain::provider::{InferenceProvider, NewProvider, ProviderChange, no_project};
 use shared::egress::{same_origin, url_field};
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, Projects, Providers, Secrets};
@@ -117,7 +118,7 @@ pub(crate) async fn update<P: ProviderPorts>(
             return Ok(Json(api.view(after)));
         }
     }
-    Err(Error::PreconditionFailed)
+    Err(Error::keeps_changing())
 }
 
 /// Remove a provider.
@@ -151,8 +152,10 @@ pub(crate) async fn test<P: ProviderPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Answer<TestView> {
     let provider = api.provider(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?;
     let probe = probe(&api, &provider).await?;
     let now = api.clock.now();
     api.store.record_test(&provider, probe.success, now).await?;
@@ -178,7 +181,7 @@ impl<P: ProviderPorts> ProviderApi<P> {
         let Some(project) = provider.project else { return Ok(()) };
         match self.store.project(provider.organization, project).await {
             Ok(_) => Ok(()),
-            Err(Error::NotFound) => Err(Error::field("project", UNKNOWN_PROJECT)),
+            Err(Error::NotFound(_)) => Err(Error::field("project", no_project(&project.to_string()))),
             Err(error) => Err(error),
         }
     }

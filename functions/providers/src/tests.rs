@@ -11,8 +11,8 @@ use shared::domain::id::{OrganizationUid, ProviderUid};
 use shared::domain::job::failure::Failure;
 use shared::domain::job::failure::FailureCode;
 use shared::domain::project::Project;
-use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::{Connection, Reading, SageMaker};
+use shared::domain::provider::{InferenceProvider, no_project};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Connect, InferenceError, InferenceRequest, Model, Projects, Providers, Secrets, Slice};
 use shared::testing::{
@@ -295,12 +295,12 @@ async fn an_https_provider_is_shown_with_masks_and_its_defaults() {
 async fn a_bad_provider_is_refused_with_the_name_of_its_field() {
     let world = a_world().await;
     for (field, value, complaint) in [
-        ("provider_type", json!("vertex"), "provider_type: Must be \"sagemaker\" or \"http\"."),
+        ("provider_type", json!("vertex"), "provider_type: Must be \"sagemaker\" or \"http\", not \"vertex\"."),
         ("name", json!(" "), "name: May not be blank."),
         ("config", json!({"endpoint_name": "yolo"}), "config.region: This field is required."),
-        ("config", json!("yolo"), "config: Must be an object."),
-        ("project", json!("nonsense"), "project: Unknown project."),
-        ("project", json!(world.projects[1]), "project: Unknown project."),
+        ("config", json!("yolo"), "config: Must be an object, not a string."),
+        ("project", json!("nonsense"), "project: No project \"nonsense\" in this organization."),
+        ("project", json!(world.projects[1]), &format!("project: {}", no_project(&world.projects[1].to_string()))),
     ] {
         let mut body = a_sagemaker();
         body[field] = value;
@@ -318,7 +318,7 @@ async fn a_bad_provider_is_refused_with_the_name_of_its_field() {
             "config.endpoint_url: May not contain a user name or password.",
         ),
         ("endpoint_url", json!("https://model.example/#x"), "config.endpoint_url: May not contain a fragment."),
-        ("auth_heder", json!(KEY), "config.auth_heder: Unknown key."),
+        ("auth_heder", json!(KEY), "config.auth_heder: Unknown field. Did you mean auth_header?"),
         (
             "auth_header",
             json!(MASK),

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use shared::domain::Error;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{DeliveryUid, Naming, WebhookUid};
 use shared::domain::webhook::{Delivery, DeliveryStatus, NewWebhook, Webhook, WebhookChange};
 use shared::egress::url_field;
@@ -124,7 +125,7 @@ pub(crate) async fn update<P: WebhookPorts>(
             return Ok(Json(WebhookView::of(after)));
         }
     }
-    Err(Error::PreconditionFailed)
+    Err(Error::keeps_changing())
 }
 
 /// Remove a webhook.
@@ -158,8 +159,10 @@ pub(crate) async fn test<P: WebhookPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Answer<TestView> {
     let webhook = api.webhook(&caller, WRITE, &uid).await?;
+    Fields::none(&body)?;
     let context = Webhook::secret_context(webhook.organization, webhook.uid);
     let secret = api.secrets.open(&context, &webhook.sealed_secret).await?;
     let mut delivery = Delivery::of_test(&webhook, api.clock.now());
@@ -236,12 +239,14 @@ pub(crate) async fn redeliver<P: WebhookPorts>(
     State(api): Api<P>,
     caller: Caller,
     Path(uid): Path<String>,
+    Body(body): Body,
 ) -> Result<(StatusCode, Json<DeliveryView>), Error> {
     for _ in 0..TRIES {
         let delivery = api.delivery(&caller, WRITE, &uid).await?;
+        Fields::none(&body)?;
         match api.store.webhook(caller.organization, delivery.subscription).await {
             Ok(webhook) if webhook.is_active => {}
-            Ok(_) | Err(Error::NotFound) => {
+            Ok(_) | Err(Error::NotFound(_)) => {
                 return Err(Error::NotRedeliverable("The webhook was deleted or deactivated."));
             }
             Err(error) => return Err(error),
@@ -269,7 +274,8 @@ impl<P: WebhookPorts> WebhookApi<P> {
     /// See [`Self::webhook`].
     async fn delivery(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Delivery, Error> {
         caller.needs(scopes)?;
-        let delivery = self.store.delivery(DeliveryUid::parse(uid)?).await?;
-        delivery.filter(|delivery| delivery.organization == caller.organization).ok_or(Error::NotFound)
+        let uid = DeliveryUid::parse(uid)?;
+        let delivery = self.store.delivery(uid).await?;
+        delivery.filter(|delivery| delivery.organization == caller.organization).ok_or_else(|| uid.missing())
     }
 }

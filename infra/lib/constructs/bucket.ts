@@ -19,7 +19,8 @@ export class Bucket extends s3.Bucket {
   /** What a Distributed Map reads. */
   readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
 
-  constructor(scope: Construct, id: string) {
+  /** `pageOrigins`: pages from there may read items and upload them by signed URLs. */
+  constructor(scope: Construct, id: string, pageOrigins: readonly string[]) {
     super(scope, id, {
       encryption: s3.BucketEncryption.S3_MANAGED,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
@@ -27,6 +28,7 @@ export class Bucket extends s3.Bucket {
       enforceSSL: true,
       lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
       removalPolicy: RemovalPolicy.RETAIN,
+      ...(pageOrigins.length > 0 ? { cors: [forPages(pageOrigins)] } : {}),
     });
     // Not `eventBridgeEnabled`: that sets the same property through a custom resource with a Lambda function and wide rights.
     (this.node.defaultChild as s3.CfnBucket).notificationConfiguration = {
@@ -38,4 +40,14 @@ export class Bucket extends s3.Bucket {
   private objects(pattern: string, reason: string): Wildcard {
     return { arn: this.arnForObjects(pattern), reason };
   }
+}
+
+function forPages(allowedOrigins: readonly string[]): s3.CorsRule {
+  return {
+    allowedOrigins: [...allowedOrigins],
+    allowedMethods: [s3.HttpMethods.GET, s3.HttpMethods.HEAD, s3.HttpMethods.PUT],
+    allowedHeaders: ['*'],
+    exposedHeaders: ['ETag'],
+    maxAge: 3600,
+  };
 }

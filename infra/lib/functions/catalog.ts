@@ -10,7 +10,7 @@ export class Catalog extends ApiFunction {
     this.routeRest();
 
     this.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], app.table.tableArn);
-    this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem'], app.table.tableArn);
+    this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], app.table.tableArn);
     this.allow(['dynamodb:Query'], app.table.indexArn('listing'));
     // A signed URL can do what its signer may: uploads and downloads of items, nothing else.
     this.allow(['s3:GetObject', 's3:PutObject'], app.bucket.items);

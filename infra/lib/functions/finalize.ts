@@ -7,7 +7,7 @@ export class Finalize extends RustFunction {
     super(app, 'finalize', { description: 'Settles a job whose batches are done', timeoutSeconds: 120 });
     app.machine.addTask('FinalizeArn', this);
 
-    this.allow(['dynamodb:GetItem', 'dynamodb:Query'], app.table.tableArn);
+    this.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], app.table.tableArn);
     this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], app.table.tableArn);
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
 

@@ -19,7 +19,7 @@ export class Settle extends RustFunction {
     });
     this.subscribe(app);
 
-    this.allow(['dynamodb:GetItem', 'dynamodb:Query'], app.table.tableArn);
+    this.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], app.table.tableArn);
     this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], app.table.tableArn);
     this.allow(['dynamodb:Query'], app.table.indexArn('active'));
     this.allow(['states:DescribeExecution', 'states:StopExecution'], app.machine.executions);

@@ -20,5 +20,6 @@ pub mod reply;
 pub mod webhook;
 
 pub use kernel::{
-    Error, ErrorCode, Timestamp, change_time, diagnosis, error, fields, id, job_status, json, limits, packed, unicode,
+    Error, ErrorCode, Timestamp, change_time, diagnosis, error, fields, id, job_status, json, limits, packed, show,
+    unicode, unknown,
 };

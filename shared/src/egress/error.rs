@@ -1,5 +1,6 @@
 use std::error::Error as StdError;
 use std::io;
+use std::time::Duration;
 
 use rustls::CertificateError::{
     BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext,
@@ -9,6 +10,7 @@ use rustls::OtherError;
 
 use super::url::Refusal;
 use crate::domain::diagnosis::Diagnosis;
+use crate::domain::show;
 
 /// Why there is no answer. No text holds an address or a part of the request (I11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +27,9 @@ pub enum EgressError {
     /// No process listens at the address.
     #[error("The host could not be connected to.")]
     Connect,
-    /// The time is up.
-    #[error("No complete answer came in time.")]
-    Timeout,
+    /// The time is up: this much of it.
+    #[error("No complete answer came within {}.", show::seconds(*.0))]
+    Timeout(Duration),
     /// The connection was lost, or the answer was no HTTP.
     #[error("The connection broke before the answer was complete.")]
     Broken,
@@ -62,7 +64,7 @@ impl EgressError {
             Self::Tls(TlsError::UnknownAuthority) => Diagnosis::TlsUnknownAuthority,
             Self::Tls(TlsError::Other) => Diagnosis::Tls,
             Self::Connect => Diagnosis::Unreachable,
-            Self::Timeout => Diagnosis::Timeout,
+            Self::Timeout(_) => Diagnosis::Timeout,
             Self::Broken => Diagnosis::ConnectionBroken,
         }
     }
@@ -73,7 +75,7 @@ impl EgressError {
     pub const fn lasts(self) -> bool {
         match self {
             Self::Refused(_) | Self::Tls(TlsError::Expired | TlsError::WrongName | TlsError::UnknownAuthority) => true,
-            Self::Tls(TlsError::Other) | Self::Dns | Self::Connect | Self::Timeout | Self::Broken => false,
+            Self::Tls(TlsError::Other) | Self::Dns | Self::Connect | Self::Timeout(_) | Self::Broken => false,
         }
     }
 

@@ -156,7 +156,7 @@ impl Egress {
         let mut call = call.build().map_err(|error| EgressError::of(&error))?;
         // Some are credentials: no library prints them, whatever the log level.
         call.headers_mut().values_mut().for_each(|value| value.set_sensitive(true));
-        let mut time = Time(request.timeout);
+        let mut time = Time::of(request.timeout);
         let mut response = time.bound(self.client.execute(call)).await?;
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -173,7 +173,7 @@ impl Egress {
     async fn get(&self, request: Get<'_>) -> Result<(u16, Vec<u8>), EgressError> {
         let url = check_url(request.url, self.loopback)?;
         let Get { offset, length, .. } = request;
-        let mut time = Time(GET + Duration::from_secs(length / BYTES_PER_SECOND));
+        let mut time = Time::of(GET + Duration::from_secs(length / BYTES_PER_SECOND));
         let range = format!("bytes={offset}-{}", offset + length.saturating_sub(1));
         let mut response = time.bound(self.client.get(url).header("range", range).send()).await?;
         let status = response.status().as_u16();
@@ -240,14 +240,21 @@ impl Egress {
 }
 
 /// The rest of a request's time. Only the steps in [`Time::bound`] use it up.
-struct Time(Duration);
+struct Time {
+    left: Duration,
+    whole: Duration,
+}
 
 impl Time {
+    const fn of(whole: Duration) -> Self {
+        Self { left: whole, whole }
+    }
+
     async fn bound<T>(&mut self, step: impl Future<Output = reqwest::Result<T>>) -> Result<T, EgressError> {
         let begun = Instant::now();
-        let done = timeout(self.0, step).await;
-        self.0 = self.0.saturating_sub(begun.elapsed());
-        done.map_or(Err(EgressError::Timeout), |done| done.map_err(|error| EgressError::of(&error)))
+        let done = timeout(self.left, step).await;
+        self.left = self.left.saturating_sub(begun.elapsed());
+        done.map_or(Err(EgressError::Timeout(self.whole)), |done| done.map_err(|error| EgressError::of(&error)))
     }
 }
 
@@ -262,7 +269,9 @@ impl Files for Egress {
                 Err(if matches!(status, 429 | 500..) { NoFile::Busy(sentence) } else { NoFile::Unreadable(sentence) })
             }
             // A server that took all of the time would take it again, and a worker fetches one mask at a time.
-            Err(error) if error.lasts() || error == EgressError::Timeout => Err(NoFile::Unreadable(error.to_string())),
+            Err(error) if error.lasts() || matches!(error, EgressError::Timeout(_)) => {
+                Err(NoFile::Unreadable(error.to_string()))
+            }
             Err(error) => Err(NoFile::Busy(error.to_string())),
         }
     }

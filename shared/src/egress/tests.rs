@@ -235,7 +235,7 @@ async fn silence_and_dripping_both_run_out_of_time() {
         let url = format!("http://127.0.0.1:{port}");
         let request = Post { timeout: Duration::from_millis(300), ..to(&url) };
 
-        assert_eq!(Egress::new(true).post(request).await, Err(EgressError::Timeout));
+        assert_eq!(Egress::new(true).post(request).await, Err(EgressError::Timeout(request.timeout)));
     }
 }
 

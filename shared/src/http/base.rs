@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Query};
+use http::Uri;
 use http::request::Parts;
 use lambda_http::request::RequestContext;
 use serde::Deserialize;
@@ -57,10 +58,24 @@ impl ListRequest {
     /// Reads the page that is asked for; `filters` are the names that the list knows.
     ///
     /// # Errors
-    /// `InvalidCursor`.
+    /// `InvalidCursor`; `Validation` for a parameter that is unknown.
     pub fn paging(&self, filters: &[&str]) -> Result<Paging, Error> {
         Paging::read(&self.base, &self.path, &self.query, filters)
     }
+
+    /// Reads the page of a list that stands in for one of Avala's. Its clients may send filters that the list has there: they are
+    /// named in the answer's `ignored_fields`.
+    ///
+    /// # Errors
+    /// `InvalidCursor`.
+    pub fn stand_in(&self) -> Result<Paging, Error> {
+        Paging::open(&self.base, &self.path, &self.query, &[])
+    }
+}
+
+/// The parameters of a query. One that cannot be read has none.
+pub(super) fn parameters(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map(|Query(query)| query).unwrap_or_default()
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
@@ -68,9 +83,6 @@ impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let base = parts.extensions.get::<PublicBase>().map_or_else(String::new, |base| base.of(parts));
-        // A query that cannot be read is one without parameters: a list never fails for a stray one.
-        let query =
-            Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
-        Ok(Self { base, path: format!("{}/", parts.uri.path()), query })
+        Ok(Self { base, path: format!("{}/", parts.uri.path()), query: parameters(&parts.uri) })
     }
 }

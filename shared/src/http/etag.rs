@@ -34,7 +34,7 @@ impl IfMatch {
         if self.0.is_empty() || named.any(|name| name == "*" || name == tag) {
             Ok(())
         } else {
-            Err(Error::PreconditionFailed)
+            Err(Error::PreconditionFailed(format!("Its ETag is {tag} now. Read it again, then decide.")))
         }
     }
 }
@@ -45,7 +45,11 @@ impl IfMatch {
     /// # Errors
     /// `PreconditionFailed` if the client names any.
     pub fn check_absent(&self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::PreconditionFailed) }
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let sentence = "If-Match names a version, and there is none: leave the header out.";
+        Err(Error::PreconditionFailed(sentence.into()))
     }
 }
 
@@ -83,6 +87,8 @@ mod tests {
     fn a_client_that_names_versions_writes_over_these_alone() {
         assert!(allows(&["\"7\""], 7));
         assert!(allows(&["\"6\", \"7\""], 7) && allows(&["\"6\"", "\"7\""], 7));
+        let refused = IfMatch(vec![HeaderValue::from_static("\"6\"")]).check(7).unwrap_err().to_string();
+        assert_eq!(refused, "It has changed since it was read. Its ETag is \"7\" now. Read it again, then decide.");
         for other in ["\"6\"", "7", "W/\"7\"", "", "\"77\"", "\u{e9}"] {
             assert!(!allows(&[other], 7), "{other}");
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -18,9 +18,9 @@ use super::auth::Authentication;
 use super::headers::{API_KEY, IDEMPOTENCY_KEY, RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
 use super::throttle::{self, Throttle};
 use super::trace::{self, Seen};
-use super::{Caller, PublicBase, idempotency};
+use super::{Caller, PublicBase, idempotency, strays};
 use crate::domain::access::rate_limit::{RateLimit, RateLimitStatus, Requester, Usage};
-use crate::domain::{Error, Timestamp};
+use crate::domain::{Error, Timestamp, show};
 use crate::ports::{Clock, Idempotency, Keys, RateLimits};
 
 /// The life of a preflight's answer in a browser.
@@ -72,7 +72,8 @@ pub(super) struct Frame<S, C> {
 }
 
 /// An API function: its routes in their frame. From the outside in: the request's id and its line in the log; browsers of
-/// the configured origin; both slash forms; the key and the rate limit; idempotency keys; the contract's 404 and 405.
+/// the configured origin; both slash forms; the key and the rate limit; idempotency keys; parameters of calls that have none; the
+/// contract's 404 and 405.
 ///
 /// Routes are written below `/api/v1` and without the last slash.
 pub fn api<S, C>(routes: Router, store: S, clock: C, settings: Settings) -> Router
@@ -93,6 +94,7 @@ where
     let routes = Router::new()
         .nest("/api/v1", routes)
         .fallback(unknown)
+        .layer(from_fn(strays::layer))
         .layer(Extension(settings.public_base_url))
         .layer(from_fn_with_state(Arc::clone(&frame), idempotency::layer))
         .layer(from_fn_with_state(frame, admit));
@@ -178,8 +180,8 @@ fn is_description(request: &Request) -> bool {
     request.method() == Method::GET && request.uri().path() == DESCRIPTION
 }
 
-async fn unknown() -> Error {
-    Error::NotFound
+async fn unknown(OriginalUri(uri): OriginalUri) -> Error {
+    Error::NotFound(format!("No path {}.", show::quoted(uri.path())))
 }
 
 /// 405 in the contract's form, for a path whose other methods another function serves.

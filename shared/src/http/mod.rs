@@ -13,6 +13,7 @@ mod problem;
 mod request;
 mod sealed;
 mod serve;
+mod strays;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 mod throttle;

@@ -5,10 +5,12 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::cursor::Cursor;
-use crate::domain::{Error, limits};
+use super::strays;
+use crate::domain::{Error, fields, limits, show, unknown};
 use crate::ports::{Before, Page, Slice};
 
 /// The cursor of a list.
@@ -36,9 +38,11 @@ pub struct Paging {
     after: Option<String>,
     backward: bool,
     filters: Vec<(String, String)>,
+    ignored: Vec<String>,
 }
 
 /// The query parameters of every list.
+// Their names are in [`PARAMETERS`].
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PagingParameters {
@@ -53,6 +57,13 @@ pub struct PagingParameters {
     ordering: Option<String>,
 }
 
+/// The names of [`PagingParameters`].
+const PARAMETERS: [&str; 3] = ["cursor", "limit", "ordering"];
+/// A page's number. Clients of Avala send it to some of its lists; here pages have cursors.
+const PAGE_NUMBER: &str = "page";
+const OLDEST_FIRST: &str = "created_at";
+const NEWEST_FIRST: &str = "-created_at";
+
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"next": null, "previous": null}))]
@@ -66,6 +77,9 @@ pub struct PageView<T> {
     previous: Option<String>,
     /// The rows. A page may be short and still not be the last.
     results: Vec<T>,
+    /// Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored_fields: Vec<String>,
 }
 
 impl PagingParameters {
@@ -94,12 +108,21 @@ impl ListCursor {
 }
 
 impl Paging {
+    /// Reads a query; see [`Self::open`]. Unknown parameters are refused, but for the number of a page.
+    ///
+    /// # Errors
+    /// `InvalidCursor`; `Validation`.
+    pub fn read(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
+        strays::complaints(query, &[&PARAMETERS, names].concat(), |name| name != PAGE_NUMBER)?;
+        Self::open(base, path, query, names)
+    }
+
     /// Reads a query. `base` is the public base URL, `path` the request's path below it with its last slash, `names` the
     /// filters that the list has. Parameters of the query override those of the cursor (contract, D6).
     ///
     /// # Errors
     /// `InvalidCursor`.
-    pub fn read(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
+    pub fn open(base: &str, path: &str, query: &[(String, String)], names: &[&str]) -> Result<Self, Error> {
         let asked = PagingParameters::read(query);
         let known = asked.cursor.as_deref().map(ListCursor::read).transpose()?.unwrap_or_default();
         let filters = names.iter().filter_map(|name| {
@@ -108,8 +131,8 @@ impl Paging {
         });
         let limit = asked.limit.unwrap_or(known.limit);
         let ascending = match asked.ordering.as_deref() {
-            Some("created_at") => true,
-            Some("-created_at") => false,
+            Some(OLDEST_FIRST) => true,
+            Some(NEWEST_FIRST) => false,
             _ => known.ascending,
         };
         Ok(Self {
@@ -119,6 +142,7 @@ impl Paging {
             after: known.after,
             backward: known.backward,
             filters: filters.collect(),
+            ignored: ignored(query, &asked, names),
         })
     }
 
@@ -133,8 +157,11 @@ impl Paging {
     /// # Errors
     /// `Validation` for any other value.
     pub fn choice<T: DeserializeOwned>(&self, filter: &str, choices: &[&str]) -> Result<Option<T>, Error> {
-        let refuse = |_| Error::field(filter, format!("Must be one of {}.", choices.join(", ")));
-        self.filter(filter).map(|name| serde_json::from_value(name.into()).map_err(refuse)).transpose()
+        let Some(given) = self.filter(filter).map(Value::from) else { return Ok(None) };
+        let wanted = format!("one of {}", show::names(choices.iter().copied()));
+        let chosen =
+            T::deserialize(&given).map_err(|_| Error::field(filter, fields::must_be(&wanted, show::value(&given))))?;
+        Ok(Some(chosen))
     }
 
     /// The part of the list that is asked for.
@@ -153,13 +180,14 @@ impl Paging {
             next: page.next.map(|after| self.url_of(Some(after), false)),
             previous: previous.map(|before| self.url_of(before, true)),
             results: page.entries.into_iter().map(view).collect(),
+            ignored_fields: self.ignored.clone(),
         }
     }
 
     /// An empty last page.
     #[must_use]
     pub fn empty<V>(&self) -> PageView<V> {
-        PageView { next: None, previous: None, results: Vec::new() }
+        PageView { next: None, previous: None, results: Vec::new(), ignored_fields: self.ignored.clone() }
     }
 
     fn url_of(&self, after: Option<String>, backward: bool) -> String {
@@ -172,6 +200,20 @@ impl Paging {
         }
         format!("{}?{query}", self.url)
     }
+}
+
+/// The parameters that have no effect, each named once.
+fn ignored(query: &[(String, String)], asked: &PagingParameters, names: &[&str]) -> Vec<String> {
+    let has_effect = |name: &str| match name {
+        "limit" => asked.limit.is_some(),
+        "ordering" => matches!(asked.ordering.as_deref(), Some(OLDEST_FIRST | NEWEST_FIRST)),
+        name => name == "cursor" || names.contains(&name),
+    };
+    let sent = query.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+    let mut ignored: Vec<String> = sent.filter(|name| !has_effect(name)).map(|name| unknown::shown(name)).collect();
+    ignored.sort();
+    ignored.dedup();
+    ignored
 }
 
 /// The value of a query parameter. An empty one counts as absent.
@@ -189,6 +231,7 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::super::cursor::POSITION_BYTES;
     use super::*;
@@ -253,6 +296,32 @@ mod tests {
             let paging = Paging::read(BASE, "/", &query(&[("limit", limit)]), &[]).unwrap();
             assert_eq!(paging.slice().limit, 100, "{limit}");
         }
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_refused_with_the_nearest_or_all() {
+        let names = ["status", "item", "job"];
+        let refused = |name| Paging::read(BASE, "/", &query(&[(name, "x")]), &names).unwrap_err().to_string();
+
+        assert_eq!(refused("staus"), "staus: Unknown parameter. Did you mean status?");
+        assert_eq!(refused("label"), "label: Unknown parameter. Known: cursor, limit, ordering, status, item, job.");
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named_in_the_page() {
+        let ignored = |pairs: &[(&str, &str)]| {
+            let paging = Paging::open(BASE, "/", &query(pairs), &["status"]).unwrap();
+            assert_eq!(paging.empty::<()>().ignored_fields, paging.ignored);
+            serde_json::to_value(paging.view(Page::<()>::whole(vec![]), |row| row)).unwrap()["ignored_fields"].take()
+        };
+
+        assert_eq!(ignored(&[("limit", "2"), ("ordering", "created_at"), ("status", "x"), ("page", "")]), Value::Null);
+        assert_eq!(
+            ignored(&[("page", "2"), ("limit", "0"), ("ordering", "name"), ("organization", "o"), ("page", "3")]),
+            json!(["limit", "ordering", "organization", "page"])
+        );
+        let page = Paging::read(BASE, "/", &query(&[("page", "2")]), &[]).unwrap();
+        assert_eq!(page.ignored, ["page"]);
     }
 
     /// Contract D6.

@@ -13,6 +13,6 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|axum::extract::Path(inner)| Self(inner)).map_err(|_| Error::NotFound)
+        path.map(|axum::extract::Path(inner)| Self(inner)).map_err(|_| Error::NotFound("The path is not UTF-8.".into()))
     }
 }

@@ -29,7 +29,7 @@ pub struct Problem {
     /// Of `auto_label_job_active`: the job that has the project.
     #[serde(skip_serializing_if = "Option::is_none")]
     job_uid: Option<JobUid>,
-    /// Of `item_labeled`: the result that the item has.
+    /// Of `item_labeled`: the result that the item has. Of `result_superseded`: the last one that it has had.
     #[serde(skip_serializing_if = "Option::is_none")]
     result_uid: Option<ResultUid>,
 }
@@ -47,7 +47,10 @@ impl From<&Error> for Problem {
             _ => None,
         };
         let job_uid = if let Error::JobActive(job) = error { Some(*job) } else { None };
-        let result_uid = if let Error::ItemLabeled { result, .. } = error { Some(*result) } else { None };
+        let result_uid = match error {
+            Error::ItemLabeled { result, .. } | Error::ResultSuperseded(result) => Some(*result),
+            _ => None,
+        };
         Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid, result_uid }
     }
 }

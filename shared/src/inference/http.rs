@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::words::{self, Masked};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::provider::connection::{Credentials, Http, Reading};
@@ -17,6 +18,7 @@ pub struct HttpsEndpoint {
     egress: Egress,
     url: String,
     headers: Vec<(String, String)>,
+    masked: Masked,
     timeout: Duration,
     reading: Reading,
 }
@@ -26,11 +28,13 @@ impl HttpsEndpoint {
     #[must_use]
     pub fn new(egress: Egress, endpoint: &Http, credentials: &Credentials) -> Self {
         let fixed = [("Content-Type", "application/json"), ("Accept", "application/json")];
-        let headers = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        let secret = credentials.request_headers();
         Self {
             egress,
             url: endpoint.endpoint_url.clone(),
-            headers: headers.chain(credentials.request_headers()).collect(),
+            masked: Masked::headers(&secret),
+            headers: fixed.chain(secret).collect(),
             timeout: endpoint.timeout(),
             reading: endpoint.reading.clone(),
         }
@@ -51,19 +55,27 @@ impl Model for HttpsEndpoint {
             .body(self.reading.request_format())
             .map_err(|_| failed(FailureCode::ModelError, "The request could not be written."))?;
         let headers: Vec<(&str, &str)> = self.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let request = Post {
+        let post = Post {
             url: &self.url,
             headers: &headers,
             body: &body,
             timeout: self.timeout,
             answer_bytes: ANSWER_BYTES + 1,
         };
-        self.egress.post(request).await.map_err(not_answered).and_then(answered)
+        let answer = self.egress.post(post).await.map_err(not_answered)?;
+        let words = quotable(&answer).and_then(|body| words::of(body, &self.masked.and_query(&request.asset_url)));
+        answered(answer).map_err(|error| error.in_words(words))
     }
 }
 
-/// What a status means (contract, D26). The model's own words are not repeated: a server may send back what it was sent, and
-/// that has the credentials (I11).
+/// The body of an error, if it may be a sentence for people (docs/decisions/0034). Of a redirect it is the address that the guard
+/// does not follow.
+fn quotable(answer: &Answer) -> Option<&[u8]> {
+    let is_text = answer.content_type.as_deref().is_none_or(|kind| may_be_json(kind) && !is_html(kind));
+    (answer.status >= 400 && answer.packing.is_none() && is_text).then_some(&answer.body)
+}
+
+/// What a status means (contract, D26).
 fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
     let Answer { status, content_type, packing, retry_after, body } = answer;
     if let (200..=299, Some(packing)) = (status, packing) {
@@ -73,6 +85,7 @@ fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
             format!("The model's answer is packed as {name}: its Content-Encoding must be gzip or deflate, or none."),
         ));
     }
+    let message = format!("The model answered status {status}.");
     match status {
         200..=299 if body.len() > ANSWER_BYTES => {
             Err(failed(FailureCode::BadAnswer, "The model's answer is longer than 6 MiB."))
@@ -95,13 +108,11 @@ fn answered(answer: Answer) -> Result<Vec<u8>, InferenceError> {
                 "The inference provider's endpoint refuses its credentials (status {status}). Correct auth_type, auth_header or headers."
             ),
         )),
-        429 | 503 => Err(InferenceError::busy(format!("The model answered status {status}."), retry_after)),
-        status if unanswered(status).is_some() => Err(InferenceError::Transient {
-            diagnosis: unanswered(status).unwrap_or(Diagnosis::Busy),
-            message: format!("The model answered status {status}."),
-            retry_after,
+        429 | 503 => Err(InferenceError::busy(message, retry_after)),
+        _ => Err(match unanswered(status) {
+            Some(diagnosis) => InferenceError::Transient { diagnosis, message, words: None, retry_after },
+            None => failed(FailureCode::ModelError, message),
         }),
-        _ => Err(failed(FailureCode::ModelError, format!("The model answered status {status}."))),
     }
 }
 
@@ -265,12 +276,35 @@ mod tests {
             );
             assert!(error.to_string().starts_with(&format!("The model answered status {status}")), "{error}");
             assert_eq!(error.to_string().contains("redirects are not followed"), status < 400);
-            assert!(!error.to_string().contains("hunter2"), "{error}");
+            assert_eq!(error.to_string().contains("hunter2"), status >= 400, "{error}");
         }
         for status in [401, 403] {
             let error = asked(format!("HTTP/1.1 {status} X\r\ncontent-length: 7\r\n\r\nhunter2")).await.unwrap_err();
             assert!(matches!(error, InferenceError::Job { diagnosis: Diagnosis::CredentialsRefused, .. }), "{error}");
-            assert!(error.to_string().contains("auth_header") && !error.to_string().contains("hunter2"), "{error}");
+            assert!(error.to_string().contains("auth_header") && error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_models_words_are_quoted_without_its_credentials_and_the_files_url() {
+        let secret = json!({"auth_type": "bearer", "auth_header": "hunter2-secret", "headers": {"X-Tenant": "acme-1"}});
+        let asked = async |kind: &str, body: &str| {
+            let head = format!("HTTP/1.1 500 X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
+            let (port, _) = answering((head + body).into_bytes()).await;
+            let mut config = secret.clone();
+            config["endpoint_url"] = format!("http://127.0.0.1:{port}/").into();
+            ask(&endpoint(config, true)).await.unwrap_err().to_string()
+        };
+        let status = "The model answered status 500.";
+        for (kind, body, words) in [
+            ("application/json", r#"{"detail": "CUDA out of memory."}"#, Some("CUDA out of memory")),
+            ("text/plain", "no access: Bearer hunter2-secret of acme-1", Some("no access: *** of ***")),
+            ("text/plain", "cannot fetch https://bucket.example/x?signed", Some("cannot fetch [address]")),
+            ("text/html", "<h1>500</h1>", None),
+            ("image/png", "no", None),
+        ] {
+            let quoted = words.map(|words| format!("{status} The model's words: \"{words}\"."));
+            assert_eq!(asked(kind, body).await, quoted.unwrap_or_else(|| status.into()), "{body}");
         }
     }
 

@@ -3,6 +3,7 @@
 mod http;
 mod role;
 mod sagemaker;
+mod words;
 
 use std::time::Duration;
 

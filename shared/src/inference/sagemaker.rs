@@ -9,13 +9,12 @@ use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_sdk_sagemakerruntime::types::error::ModelError;
 
 use super::http::unanswered;
+use super::words::{self, Masked};
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::provider::connection::{Reading, SageMaker};
+use crate::domain::show;
 use crate::ports::{InferenceError, InferenceRequest, Model};
-
-/// Characters of a model's own words that are shown.
-const QUOTE_CHARS: usize = 200;
 
 /// The service loads a model, or starts a serverless one or one that was scaled to zero: that takes minutes, and no item is to
 /// fail for it.
@@ -37,20 +36,21 @@ impl Endpoint {
         Self { client, endpoint }
     }
 
-    fn classify(&self, error: SdkError<InvokeEndpointError>) -> InferenceError {
+    fn classify(&self, error: SdkError<InvokeEndpointError>, masked: &Masked) -> InferenceError {
         match error {
-            SdkError::ServiceError(service) => self.meaning(service.err()),
+            SdkError::ServiceError(service) => self.meaning(service.err(), masked),
             SdkError::TimeoutError(_) => {
-                InferenceError::transient(Diagnosis::Timeout, "The endpoint did not answer in time.")
+                let time = show::seconds(self.timeout());
+                InferenceError::transient(Diagnosis::Timeout, format!("No complete answer came within {time}."))
             }
             _ => InferenceError::transient(Diagnosis::Unreachable, "The endpoint could not be reached."),
         }
     }
 
     /// Each error of the service to its kind (AWS, "InvokeEndpoint" and "Common errors").
-    fn meaning(&self, error: &InvokeEndpointError) -> InferenceError {
+    fn meaning(&self, error: &InvokeEndpointError, masked: &Masked) -> InferenceError {
         match error {
-            InvokeEndpointError::ModelError(model) => failed(model),
+            InvokeEndpointError::ModelError(model) => failed(model, masked),
             InvokeEndpointError::ModelNotReadyException(_) => loading("The model is not ready yet."),
             InvokeEndpointError::ServiceUnavailable(_) => InferenceError::busy("The endpoint is busy.", None),
             // The call is what makes its scaling policy start one (AWS, "Scale an endpoint to zero instances").
@@ -110,9 +110,9 @@ impl Endpoint {
             None if says("in service") || says("inservice") => {
                 out_of_service("is not in service. Start it or wait until it is, or choose another provider.")
             }
-            None => match quote(&without_accounts(message)) {
+            None => match words::of(without_accounts(message).as_bytes(), &Masked::default()) {
                 Some(words) => {
-                    let why = format!("cannot be called as the provider's config says: {words}");
+                    let why = format!("cannot be called as the provider's config says: \"{words}\".");
                     self.refused(Diagnosis::ConfigMismatch, &why)
                 }
                 None => self.refused(
@@ -190,7 +190,8 @@ impl Model for Endpoint {
             .content_type("application/json")
             .accept("application/json")
             .body(Blob::new(body));
-        let answer = call.send().await.map_err(|error| self.classify(error))?;
+        let masked = || Masked::default().and_query(&request.asset_url);
+        let answer = call.send().await.map_err(|error| self.classify(error, &masked()))?;
         Ok(answer.body.map(Blob::into_inner).unwrap_or_default())
     }
 }
@@ -226,44 +227,28 @@ fn loading(message: &str) -> InferenceError {
     InferenceError::Busy {
         diagnosis: Diagnosis::EndpointNotInService,
         message: message.into(),
+        words: None,
         retry_after: Some(LOADING_WAIT),
         patience: LOADING,
     }
 }
 
 /// What the model's container answered.
-fn failed(error: &ModelError) -> InferenceError {
+fn failed(error: &ModelError, masked: &Masked) -> InferenceError {
     let status = error.original_status_code().unwrap_or(500);
-    let message = match error.original_message().and_then(quote) {
-        Some(quote) => format!("The model answered status {status}: {quote}"),
-        None => format!("The model answered status {status}."),
-    };
-    match status {
+    let message = format!("The model answered status {status}.");
+    let words = error.original_message().and_then(|words| words::of(words.as_bytes(), masked));
+    let failure = match status {
         429 | 503 => InferenceError::busy(message, None),
         // The service's own: the container took longer than the 60 seconds that it may.
-        ..100 => InferenceError::transient(Diagnosis::Timeout, "The model did not answer SageMaker in time."),
+        ..100 => InferenceError::transient(Diagnosis::Timeout, "The model did not answer SageMaker within 60 seconds."),
         // D26: these are worth another try; any other status is the item's.
         _ => match u16::try_from(status).ok().and_then(unanswered) {
             Some(diagnosis) => InferenceError::transient(diagnosis, message),
             None => InferenceError::Item(Failure::new(FailureCode::ModelError, message)),
         },
-    }
-}
-
-/// What addresses have in them, whole, without their host, and as a part of another.
-const ADDRESS: [&str; 7] = ["://", "%3a%2f%2f", "url:", "x-amz-", "signature=", "sig=", "token="];
-
-/// A model's own words, as far as they may be shown: short, one line, and without addresses, since a signed URL is a
-/// secret (I11).
-fn quote(text: &str) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
-    let has_query = lower.split_once('?').is_some_and(|(_, query)| query.contains('='));
-    if has_query || ADDRESS.iter().any(|sign| lower.contains(sign)) {
-        return None;
-    }
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(QUOTE_CHARS).collect();
-    let line = line.trim();
-    (!line.is_empty()).then(|| line.to_owned())
+    };
+    failure.in_words(words)
 }
 
 #[cfg(test)]
@@ -312,7 +297,7 @@ mod tests {
     /// Contract D26.
     #[test]
     fn each_error_of_the_service_has_its_kind() {
-        let kind = |error: &InvokeEndpointError| match endpoint(None, None).meaning(error) {
+        let kind = |error: &InvokeEndpointError| match endpoint(None, None).meaning(error, &Masked::default()) {
             InferenceError::Item(_) => "item",
             InferenceError::Transient { .. } => "transient",
             InferenceError::Busy { patience: Duration::ZERO, .. } => "busy",
@@ -353,7 +338,7 @@ mod tests {
     #[test]
     fn what_is_invalid_is_named_with_what_to_correct() {
         let invalid = |variant, component, message: &str| {
-            let error = endpoint(variant, component).meaning(&validation_error(message));
+            let error = endpoint(variant, component).meaning(&validation_error(message), &Masked::default());
             (error.diagnosis(), error.to_string())
         };
         let missing = "Endpoint yolo of account 123456789012 not found.";
@@ -421,7 +406,7 @@ mod tests {
             (
                 invalid(None, None, "Account 123456789012 may not do so in 2026."),
                 there,
-                "cannot be called as the provider's config says: Account *** may not do so in 2026.",
+                "cannot be called as the provider's config says: \"Account *** may not do so in 2026\".",
             ),
             (
                 invalid(None, None, ""),
@@ -440,20 +425,19 @@ mod tests {
     }
 
     #[test]
-    fn a_models_words_are_short_and_carry_no_address() {
-        assert_eq!(quote("cannot decode\nthe picture").as_deref(), Some("cannot decode the picture"));
-        assert_eq!(quote("GET https://bucket/x failed"), None);
-        for words in [
-            "Max retries exceeded with url: /key?X-Amz-Credential=c",
-            "Max retries exceeded with url: /c/a.jpg?sv=2022-11-02&sig=s",
-            "cannot open /c/a.jpg?sv=2022-11-02&se=2026",
-            "cannot open &sig=s",
-            "no picture at https%3A%2F%2Fbucket%2Fkey",
-            "no picture for access_token=t",
-        ] {
-            assert_eq!(quote(words), None, "{words}");
-        }
-        assert_eq!(quote("what? a tensor of 3 channels").as_deref(), Some("what? a tensor of 3 channels"));
-        assert_eq!(quote(&"x".repeat(1_000)).map(|q| q.len()), Some(200));
+    fn a_containers_words_are_quoted_without_the_files_url() {
+        let error = |words: &str| {
+            let error = ModelError::builder().original_status_code(500).original_message(words);
+            let masked = Masked::default().and_query("https://bucket/x?X-Amz-Signature=0123456789");
+            failed(&error.build(), &masked).to_string()
+        };
+
+        let words = "The model answered status 500. The model's words: ";
+        assert_eq!(
+            error(r#"{"code": 500, "message": "CUDA out of memory"}"#),
+            format!("{words}\"CUDA out of memory\".")
+        );
+        assert_eq!(error("s = 0123456789, https://bucket/x"), format!("{words}\"s = ***, [address]\"."));
+        assert_eq!(error(""), "The model answered status 500.");
     }
 }

@@ -1,8 +1,10 @@
 //! Jobs, what their workers commit, and what is read of it.
 
+use std::collections::HashMap;
+
 use futures_util::Stream;
 
-use crate::domain::id::{JobUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::item::Item;
 use crate::domain::job::outcome::{ChunkId, ItemCommit, ItemReport, OutcomeKind, Receipt};
 use crate::domain::job::plan::Plan;
@@ -27,7 +29,7 @@ pub struct JobFilter {
 pub struct Ending {
     /// Completed or failed.
     pub status: JobStatus,
-    /// A sentence, of a failed job.
+    /// A sentence, of a failed job or of one with failed items.
     pub error_message: Option<String>,
     /// What it came to.
     pub summary: Summary,
@@ -110,6 +112,8 @@ pub trait Ledger: Send + Sync {
     /// The receipts of a job, or of one batch of it, in order. Their number is not bounded, so they are never in memory
     /// together.
     fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send;
+    /// The keys of these items, but for those that do not exist.
+    async fn item_keys(&self, items: &[ItemUid]) -> Result<HashMap<ItemUid, String>, Error>;
     /// The job's status alone: the cheap read that workers repeat (I7).
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error>;
 }
@@ -117,7 +121,7 @@ pub trait Ledger: Send + Sync {
 /// What became of each item of a job, from its receipts.
 #[trait_variant::make(Send)]
 pub trait Reports: Send + Sync {
-    /// The items of a job that have an outcome so far, in the order of their creation; `only` those with this one. A page
+    /// The items of a job that have an outcome so far, by their creation, without their keys; `only` those with this one. A page
     /// may have fewer entries than asked for and still not be the last.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::{ItemUid, OrganizationUid, ProviderUid};
 use crate::domain::item::AssetType;
-use crate::domain::job::failure::{Failure, FailureCode};
+use crate::domain::job::failure::{Failure, FailureCode, quotation};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::Frame;
@@ -127,27 +127,31 @@ impl InferenceRequest<'_> {
 #[derive(Debug, thiserror::Error)]
 pub enum InferenceError {
     /// The item fails.
-    #[error("{}", .0.message)]
+    #[error("{}", .0.sentence())]
     Item(Failure),
     /// No answer came: a timeout, a broken connection, 502 and its kin. The endpoint may be full or away, or break down at the
     /// item (docs/decisions/0025).
-    #[error("{message}")]
+    #[error("{}", quoting(message, words.as_deref()))]
     Transient {
         /// What is wrong.
         diagnosis: Diagnosis,
         /// A sentence.
         message: String,
+        /// The model's own words.
+        words: Option<String>,
         /// `Retry-After`.
         retry_after: Option<Duration>,
     },
     /// The endpoint has no room for the call: 429 and its kin. A matter of the worker's pace first, of the item only if
     /// nothing else was at the endpoint (docs/decisions/0013).
-    #[error("{message}")]
+    #[error("{}", quoting(message, words.as_deref()))]
     Busy {
         /// What is wrong.
         diagnosis: Diagnosis,
         /// A sentence.
         message: String,
+        /// The model's own words.
+        words: Option<String>,
         /// `Retry-After`.
         retry_after: Option<Duration>,
         /// How long the endpoint may go on like this before it is held against an item.
@@ -163,20 +167,36 @@ pub enum InferenceError {
     },
 }
 
+fn quoting(message: &str, words: Option<&str>) -> String {
+    words.map_or_else(|| message.to_owned(), |words| format!("{message} {}", quotation(words)))
+}
+
 impl InferenceError {
     /// Worth another try; the model does not ask for a wait.
     pub fn transient(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
-        Self::Transient { diagnosis, message: message.into(), retry_after: None }
+        Self::Transient { diagnosis, message: message.into(), words: None, retry_after: None }
     }
 
     /// Too many calls at once.
     pub fn busy(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        Self::Busy { diagnosis: Diagnosis::Busy, message: message.into(), retry_after, patience: Duration::ZERO }
+        let (diagnosis, message) = (Diagnosis::Busy, message.into());
+        Self::Busy { diagnosis, message, words: None, retry_after, patience: Duration::ZERO }
     }
 
     /// The end of the job.
     pub fn job(diagnosis: Diagnosis, message: impl Into<String>) -> Self {
         Self::Job { diagnosis, message: message.into() }
+    }
+
+    /// The same with the model's own words about it.
+    #[must_use]
+    pub fn in_words(mut self, own: Option<String>) -> Self {
+        match &mut self {
+            Self::Item(failure) => failure.particulars = own.as_deref().map(quotation),
+            Self::Transient { words, .. } | Self::Busy { words, .. } => *words = own,
+            Self::Job { message, .. } => *message = quoting(message, own.as_deref()),
+        }
+        self
     }
 
     /// What is wrong.

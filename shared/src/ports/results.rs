@@ -21,11 +21,18 @@ pub trait Results: Send + Sync {
         keep: impl Fn(&LabelResult) -> bool + Send,
         slice: &Slice,
     ) -> Result<Page<Item>, Error>;
+    /// The same items, and those whose last result was rejected, each with that one.
+    async fn results_and_rejected(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error>;
     /// The result of this uid with its item, of any tenant; a rejected one is found as well.
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error>;
     /// Stores a review of the item's result, if that still is as `item` says, and the deliveries of its event, in one step. A
-    /// rejected result leaves the item, which is unlabeled again at its old position. `false`: the result has changed, read it
-    /// again.
+    /// rejected result leaves the item, which is unlabeled again at its old position; a reopened one comes back to it. `false`: the
+    /// result has changed, or the item has another one: read it again.
     ///
     /// # Errors
     /// `Validation` if the annotations are too large.

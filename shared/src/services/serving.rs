@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::domain::Error;
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::{JobRequest, JobSpec};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::project::{self, Project};
-use crate::domain::provider::{InferenceProvider, ProviderName, ServedBy, default_for};
+use crate::domain::provider::{self, InferenceProvider, ProviderName, ServedBy, default_for};
+use crate::domain::{Error, error};
 use crate::ports::{Providers, Slice};
 
 /// Names of the deployment's own endpoints that serve jobs without a provider, by model type.
@@ -45,7 +45,7 @@ pub async fn model_of(
     match store.provider(organization, uid).await {
         Ok(provider) if provider.serves(project) => Ok(JobModel::Provider(provider)),
         Ok(provider) => Ok(JobModel::Inactive(provider)),
-        Err(Error::NotFound) => Ok(JobModel::Deleted),
+        Err(Error::NotFound(_)) => Ok(JobModel::Deleted),
         Err(error) => Err(error),
     }
 }
@@ -87,7 +87,7 @@ pub async fn choose(
     project: &Project,
 ) -> Result<ServedBy, Error> {
     if let Some(named) = &request.provider {
-        let uid = ProviderUid::parse(named).ok();
+        let uid = provider::uid(named).map_err(|complaint| Error::field("provider_id", complaint))?;
         let provider = named_provider(store, "provider_id", uid, project.organization, project.uid).await?;
         return Ok(ServedBy::provider(&provider));
     }
@@ -116,25 +116,28 @@ pub async fn as_default(
     provider: ProviderUid,
 ) -> Result<ProviderName, Error> {
     let field = project::DEFAULT_PROVIDER;
-    Ok(named_provider(store, field, Some(provider), organization, project).await?.named())
+    Ok(named_provider(store, field, provider, organization, project).await?.named())
 }
 
 fn own_endpoint(endpoints: &OwnEndpoints, model: ModelType) -> Option<ServedBy> {
     endpoints.get(&model).map(|name| ServedBy::own_endpoint(name))
 }
 
-/// The provider that a field of a request names. `uid` is `None` if the field is no uid.
+/// The provider that a field of a request names.
 async fn named_provider(
     store: &impl Providers,
     field: &str,
-    uid: Option<ProviderUid>,
+    uid: ProviderUid,
     organization: OrganizationUid,
     project: ProjectUid,
 ) -> Result<InferenceProvider, Error> {
-    let refused = || Error::field(field, "Must be an active provider of this project or its organization.");
-    match model_of(store, organization, project, Some(uid.ok_or_else(refused)?)).await? {
+    let refused = |complaint: String| Error::field(field, complaint);
+    match model_of(store, organization, project, Some(uid)).await? {
         JobModel::Provider(provider) => Ok(provider),
-        JobModel::Inactive(_) | JobModel::Deleted | JobModel::Deployment => Err(refused()),
+        JobModel::Inactive(provider) => Err(refused(provider.why_not(project))),
+        JobModel::Deleted | JobModel::Deployment => {
+            Err(refused(error::absence("inference provider", &uid.to_string())))
+        }
     }
 }
 
@@ -282,10 +285,15 @@ mod tests {
         }
     }
 
+    /// Another project.
+    fn elsewhere() -> ProjectUid {
+        ProjectUid::parse("0192b1c0-0000-7000-8000-00000000ffff").unwrap()
+    }
+
     /// What has become of a provider, and what an error says of it.
     async fn fates(provider: &InferenceProvider) -> [(MemoryTenants, &'static str); 3] {
         let inactive = InferenceProvider { is_active: false, ..provider.clone() };
-        let elsewhere = InferenceProvider { project: Some(ProjectUid::at(Timestamp::UNIX_EPOCH)), ..provider.clone() };
+        let elsewhere = InferenceProvider { project: Some(elsewhere()), ..provider.clone() };
         [
             (with(&[&inactive]).await, "is not active. Activate it, or set default_provider"),
             (with(&[&elsewhere]).await, "is another project's now. Set default_provider"),
@@ -340,9 +348,13 @@ mod tests {
         };
 
         assert_eq!(default(&with(&[&provider]).await).await, Ok(provider.named()));
-        for (store, _) in fates(&provider).await {
-            let expected = "default_provider: Must be an active provider of this project or its organization.";
-            assert_eq!(default(&store).await, Err(expected.to_owned()));
+        let sentences = [
+            "The inference provider \"p\" is not active. Activate it, or choose another one.".to_owned(),
+            format!("The inference provider \"p\" serves another project alone: {}.", elsewhere()),
+            format!("No inference provider \"{}\" in this organization.", provider.uid),
+        ];
+        for ((store, _), sentence) in fates(&provider).await.into_iter().zip(sentences) {
+            assert_eq!(default(&store).await, Err(format!("default_provider: {sentence}")));
         }
     }
 
@@ -361,6 +373,33 @@ mod tests {
         let own = Some(ServedBy::own_endpoint("own-yolo"));
         assert_eq!(now(&with(&[&provider]).await, &spec, endpoints()).await, own);
         assert_eq!(now(&with(&[&provider]).await, &spec, OwnEndpoints::new()).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_cannot_serve_is_refused_with_its_own_reason() {
+        let (store, project, other) = (MemoryTenants::default(), a_project(), a_project());
+        let inactive = InferenceProvider { is_active: false, ..a_provider(0, None) };
+        let foreign = a_provider(1, Some(&other));
+        let unknown = a_provider(2, None).uid.to_string();
+        for provider in [&inactive, &foreign] {
+            store.add_provider(provider).await.unwrap();
+        }
+        for (named, sentence) in [
+            ("my model".to_owned(), "Must be the uid of an inference provider, not \"my model\".".to_owned()),
+            (unknown.clone(), format!("No inference provider \"{unknown}\" in this organization.")),
+            (
+                inactive.uid.to_string(),
+                "The inference provider \"p\" is not active. Activate it, or choose another one.".into(),
+            ),
+            (
+                foreign.uid.to_string(),
+                format!("The inference provider \"p\" serves another project alone: {}.", other.uid),
+            ),
+        ] {
+            let refused = choose(&store, &endpoints(), &asks(json!({"provider_id": named})), &project).await;
+            let refused = refused.unwrap_err().to_string();
+            assert_eq!(refused, format!("provider_id: {sentence}"));
+        }
     }
 
     #[tokio::test]

@@ -5,12 +5,12 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 
-use crate::domain::Error;
 use crate::domain::id::JobUid;
 use crate::domain::job::summary::{Sum, Summary};
-use crate::domain::job::{Job, note};
+use crate::domain::job::{Counters, Job, note};
 use crate::domain::job_status::JobStatus;
 use crate::domain::webhook::Event;
+use crate::domain::{Error, show};
 use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
 use crate::services::outbox;
 
@@ -62,14 +62,38 @@ async fn ending(
         sum.add(receipt);
     }
     let plan = store.plan(job.spec.uid).await?;
-    let mut summary = sum.summary(plan.as_ref().is_some_and(|plan| plan.truncated));
+    let truncated = plan.as_ref().is_some_and(|plan| plan.truncated);
+    let mut summary = with_keys(store, sum.summary(truncated)).await?;
     summary.note = plan.and_then(|plan| plan.note).or_else(|| note::without_results(job, &summary));
     // A worker's refusal says more than the way in which the execution stopped.
     let error_message = verdict(job, job.state.refusal.as_deref().or(problem), &summary);
     let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
     let event = Event::of_job(job, status, error_message.as_deref());
     let deliveries = outbox::deliveries(webhooks, event, clock.now()).await?;
+    let error_message = error_message.or_else(|| failed_items(job, &summary));
     Ok(Ending { status, error_message, summary, deliveries })
+}
+
+/// The summary with the keys of the items that it names: one read, since they are at most some twenty.
+async fn with_keys(store: &impl Ledger, summary: Summary) -> Result<Summary, Error> {
+    let items = summary.items();
+    if items.is_empty() {
+        return Ok(summary);
+    }
+    let keys = store.item_keys(&items).await?;
+    Ok(summary.with_keys(&keys))
+}
+
+/// How many items of a completed job failed, and why the first did: the official command line shows no other field with reasons.
+fn failed_items(job: &Job, summary: &Summary) -> Option<String> {
+    let Counters { failed, total, .. } = job.state.counters;
+    (failed > 0).then(|| format!("{failed} of {total} items failed. {}", first_error(summary)))
+}
+
+fn first_error(summary: &Summary) -> String {
+    let Some(error) = summary.errors.first() else { return String::new() };
+    let key = error.key.as_deref().map(|key| format!(", {}", show::quoted(key))).unwrap_or_default();
+    format!("The first one{key}: {}", error.message)
 }
 
 /// Why the job failed, or `None` if it did not (contract, 6.5).
@@ -83,8 +107,7 @@ fn verdict(job: &Job, problem: Option<&str>, summary: &Summary) -> Option<String
         (Some(problem), _) if open > 0 => Some(problem.to_owned()),
         (None, _) if open > 0 => Some(format!("{open} of {} items were not processed.", counters.total)),
         _ if counters.total > 0 && counters.failed == counters.total => {
-            let first = summary.errors.first().map_or("", |error| error.message.as_str());
-            Some(format!("Every item failed. The first one: {first}"))
+            Some(format!("Every item failed. {}", first_error(summary)))
         }
         _ => None,
     }
@@ -98,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::domain::id::DeliveryUid;
-    use crate::domain::job::Counters;
+    use crate::domain::job::failure::{Failure, FailureCode};
     use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
     use crate::domain::job::plan::Plan;
     use crate::ports::{Chunk, Commit};
@@ -170,8 +193,28 @@ mod tests {
                 settle(&store, &webhooks, &MemoryQueue::default(), &StoppedClock::at(1), uid, problem).await.unwrap();
 
             assert_eq!(status, end, "{counters:?} {problem:?}");
-            assert_eq!(store.now().state.error_message.is_some(), end == JobStatus::Failed);
+            let is_explained = end == JobStatus::Failed || counters.failed > 0;
+            assert_eq!(store.now().state.error_message.is_some(), is_explained);
         }
+    }
+
+    #[tokio::test]
+    async fn a_completed_job_counts_its_failed_items_and_names_the_first_by_its_key() {
+        let store = MemoryJobs::of(done(Counters { total: 2, successful: 1, ..Counters::default() }));
+        let (uid, spec, item) = (store.now().spec.uid, store.now().spec, an_item(1).uid);
+        let failed = Outcome::Failed(Failure::new(FailureCode::ModelError, "The model answered status 500."));
+        let items = vec![Some(ItemCommit::new(item, 0, failed))];
+        let chunk = Chunk { id: ChunkId { job: uid, batch: 0, chunk: 0 }, items };
+        store.commit(&spec, "bot", chunk, spec.created_at).await.unwrap();
+
+        let webhooks = MemoryWebhooks::with(a_webhook());
+        let queue = MemoryQueue::default();
+        settle(&store, &webhooks, &queue, &StoppedClock::at(1), uid, None).await.unwrap();
+
+        let state = store.now().state;
+        let sentence = format!("1 of 2 items failed. The first one, \"{item}.jpg\": The model answered status 500.");
+        assert_eq!((state.status, state.error_message), (JobStatus::Completed, Some(sentence)));
+        assert_eq!(state.summary.unwrap().errors[0].key, Some(format!("{item}.jpg")));
     }
 
     #[tokio::test]

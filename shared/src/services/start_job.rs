@@ -148,7 +148,7 @@ async fn stored(store: &impl Jobs, clock: &impl Clock, spec: JobSpec, naming: &N
             (Ok(before), _) if before.state.status.is_active() || before.state.started_at.is_some() => {
                 return Ok(before);
             }
-            (Err(Error::NotFound), Some(active)) => return Err(active),
+            (Err(Error::NotFound(_)), Some(active)) => return Err(active),
             (Err(error), _) => return Err(error),
             (Ok(_), _) => {}
         }
@@ -161,7 +161,7 @@ async fn stored(store: &impl Jobs, clock: &impl Clock, spec: JobSpec, naming: &N
 async fn withdraw(store: &impl Jobs, clock: &impl Clock, job: &Job) {
     match store.job(job.spec.uid).await {
         Ok(before) if before.state.started_at.is_none() => {}
-        Err(Error::NotFound) => {}
+        Err(Error::NotFound(_)) => {}
         Ok(_) => return,
         Err(error) => {
             warn!(job.uid = %job.spec.uid, causes = error.chain(), "job that may have been created cannot be read, and stays");

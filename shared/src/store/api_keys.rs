@@ -75,6 +75,10 @@ impl Store {
             .update_expression(format!("SET {attribute_name} = :at"))
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":at", attribute(&at)?);
-        if is_done(request.send().await)? { Ok(()) } else { Err(Error::NotFound) }
+        if is_done(request.send().await)? {
+            Ok(())
+        } else {
+            Err(Error::no_such("API key", hash.as_str().get(..8).unwrap_or_default()))
+        }
     }
 }

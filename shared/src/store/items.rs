@@ -1,15 +1,17 @@
 //! Items and their results.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use futures_util::{Stream, StreamExt, stream};
 
 use super::Store;
 use super::calls::{Found, Row, Transacted, attribute, number, read, text};
-use super::jobs::{put, update};
+use super::jobs::{delete, put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ItemOfTailRow, ItemRow, RejectedRow, ResultRow, item, unlabeled_position};
-use super::uploads::{as_read, of_same_file};
+use super::uploads::{as_read, of_revision, of_same_file};
 use crate::domain::Error;
 use crate::domain::id::{ItemName, ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::result::{LabelResult, ResultStatus};
@@ -78,6 +80,27 @@ impl Results for Store {
         Ok(page)
     }
 
+    async fn results_and_rejected(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        let mut page = self.items_of(organization, Some(project), slice).await?;
+        let had_one = |item: &&Item| item.result.is_none() && item.generation > 0;
+        let last = |item: &Item| Key::rejected(item.asset.uid, item.generation);
+        let rows = self.get_many(page.entries.iter().filter(had_one).map(last).collect()).await?;
+        let rows: Vec<RejectedRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
+        for item in &mut page.entries {
+            if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
+                item.result = Some(row.read(item.generation)?);
+            }
+        }
+        page.entries.retain(|item| item.result.is_some());
+        Ok(page)
+    }
+
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
         let Some(generation) = uid.generation() else { return Ok(None) };
         let uid = match uid.item() {
@@ -103,23 +126,12 @@ impl Results for Store {
         if reviewed.annotations != before.annotations && !row.fits() {
             return Err(too_large());
         }
-        // Of two reviews at once the second must fail and read again; also if the file was deleted meanwhile.
-        let (written, as_read) = as_read(of, Update::builder());
-        let written =
-            written.table_name(&self.table).set_key(Some(Key::item(of.asset.uid).into())).condition_expression(as_read);
         // A transaction even of one action: if its answer is lost, the SDK repeats it under the same token, and the caller gets
         // no error about a change of its own.
-        let mut actions = if reviewed.status == ResultStatus::Rejected {
-            let left = without_result(of, written);
-            let history = item(&RejectedRow::new(of.asset.uid, reviewed.generation, row))?;
-            let mut actions = vec![update(left)?, put(self.put(history))?];
-            actions.extend(self.long_names(of)?);
-            actions
-        } else {
-            let replaced = written
-                .update_expression("SET #result = :result")
-                .expression_attribute_values(":result", attribute(&row)?);
-            vec![update(replaced)?]
+        let mut actions = match (before.status, reviewed.status) {
+            (ResultStatus::Rejected, _) => self.reopened(of, before, &row)?,
+            (_, ResultStatus::Rejected) => self.rejected(of, reviewed.generation, row)?,
+            _ => vec![self.replaced(of, &row)?],
         };
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
@@ -130,21 +142,7 @@ impl Results for Store {
         if !row.fits() {
             return Err(too_large());
         }
-        // Of a job and a person at once the first one wins (I3). The count must be as it was read: if a draft came and went
-        // meanwhile, it had the uid of this result.
-        let (labeled, as_read) = as_read(of, Update::builder());
-        let labeled = labeled
-            .table_name(&self.table)
-            .set_key(Some(Key::item(of.asset.uid).into()))
-            .condition_expression(format!("{as_read} AND generation = :before"))
-            .update_expression(format!(
-                "SET #result = :result, generation = :generation REMOVE {}, {}",
-                UNLABELED.pk, UNLABELED.sk
-            ))
-            .expression_attribute_values(":before", number(of.generation))
-            .expression_attribute_values(":generation", number(given.generation))
-            .expression_attribute_values(":result", attribute(&row)?);
-        let mut actions = vec![update(labeled)?];
+        let mut actions = vec![self.labeled(of, &row, given.generation)?];
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
@@ -158,11 +156,14 @@ impl Drafts for Store {
     async fn discard_draft(&self, of: &Item) -> Result<bool, Error> {
         let Some(draft) = &of.result else { return Err(Error::internal("a draft of no result")) };
         let (discarded, same_file) = of_same_file(of.asset.changes, Update::builder());
+        let (discarded, same_revision) = of_revision(draft.revision, discarded);
         let discarded = discarded
             .table_name(&self.table)
             .set_key(Some(Key::item(of.asset.uid).into()))
-            // Never over a person's work (I3).
-            .condition_expression(format!("generation = :generation AND #result.#status = :draft AND {same_file}"))
+            // Never over a person's work (I3): a draft that was corrected and reopened meanwhile has another revision.
+            .condition_expression(format!(
+                "generation = :generation AND #result.#status = :draft AND {same_revision} AND {same_file}"
+            ))
             .expression_attribute_names("#result", "result")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":generation", number(draft.generation))
@@ -194,6 +195,60 @@ fn position(item: &Item) -> String {
 }
 
 impl Store {
+    /// An item as it was read. Of two reviews at once the second must fail and read again; also if the file was deleted meanwhile.
+    fn item_as_read(&self, of: &Item) -> (UpdateBuilder, String) {
+        let (written, as_read) = as_read(of, Update::builder());
+        (written.table_name(&self.table).set_key(Some(Key::item(of.asset.uid).into())), as_read)
+    }
+
+    /// Puts a result over the one that was read.
+    fn replaced(&self, of: &Item, row: &ResultRow) -> Result<TransactWriteItem, Error> {
+        let (written, as_read) = self.item_as_read(of);
+        let replaced = written
+            .condition_expression(as_read)
+            .update_expression("SET #result = :result")
+            .expression_attribute_values(":result", attribute(row)?);
+        update(replaced)
+    }
+
+    /// Moves a result from its item to a row of its own.
+    fn rejected(&self, of: &Item, generation: u32, row: ResultRow) -> Result<Vec<TransactWriteItem>, Error> {
+        let (written, as_read) = self.item_as_read(of);
+        let left = without_result(of, written.condition_expression(as_read));
+        let history = item(&RejectedRow::new(of.asset.uid, generation, row))?;
+        let mut actions = vec![update(left)?, put(self.put(history))?];
+        actions.extend(self.long_names(of)?);
+        Ok(actions)
+    }
+
+    /// Moves a rejected result back to its item, if that has had no other since and the rejected one is as it was read.
+    fn reopened(&self, of: &Item, rejected: &LabelResult, row: &ResultRow) -> Result<Vec<TransactWriteItem>, Error> {
+        let unlabeled = Item { generation: rejected.generation, result: None, ..of.clone() };
+        let history = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(Key::rejected(of.asset.uid, rejected.generation).into()))
+            .condition_expression("#result.revision = :revision")
+            .expression_attribute_names("#result", "result")
+            .expression_attribute_values(":revision", number(rejected.revision));
+        Ok(vec![self.labeled(&unlabeled, row, rejected.generation)?, delete(history)?])
+    }
+
+    /// Gives a result to an item that has none. Of a job and a person at once the first one wins (I3). The number of results must be
+    /// as it was read: if a draft came and went meanwhile, it had the uid of this result.
+    fn labeled(&self, of: &Item, row: &ResultRow, generation: u32) -> Result<TransactWriteItem, Error> {
+        let (labeled, as_read) = self.item_as_read(of);
+        let labeled = labeled
+            .condition_expression(format!("{as_read} AND generation = :before"))
+            .update_expression(format!(
+                "SET #result = :result, generation = :generation REMOVE {}, {}",
+                UNLABELED.pk, UNLABELED.sk
+            ))
+            .expression_attribute_values(":before", number(of.generation))
+            .expression_attribute_values(":generation", number(generation))
+            .expression_attribute_values(":result", attribute(row)?);
+        update(labeled)
+    }
+
     /// What lets the uids of an item's later results lead to it, written with the end of a result after which they may be
     /// [long](ResultUid::is_long): before there is the first of them.
     pub(super) fn long_names(&self, of: &Item) -> Result<Option<TransactWriteItem>, Error> {

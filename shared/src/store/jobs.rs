@@ -1,6 +1,6 @@
 //! Jobs: their rows, and the moves between statuses as conditional writes.
 
-use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
 use super::Store;
@@ -41,7 +41,7 @@ impl Jobs for Store {
     }
 
     async fn job(&self, uid: JobUid) -> Result<Job, Error> {
-        self.get::<JobRow>(Key::job(uid)).await?.ok_or(Error::NotFound)?.read()
+        self.get::<JobRow>(Key::job(uid)).await?.ok_or_else(|| uid.missing())?.read()
     }
 
     async fn jobs(&self, organization: OrganizationUid, filter: JobFilter, slice: &Slice) -> Result<Page<Job>, Error> {
@@ -124,7 +124,7 @@ impl Jobs for Store {
             Transacted::Done => Ok(true),
             // AllOld is the row that won, without a second read.
             Transacted::Refused(reasons) => {
-                let status = status_of(reasons.first().and_then(|reason| reason.item()))?;
+                let status = status_of(job.spec.uid, reasons.first().and_then(|reason| reason.item()))?;
                 if status == JobStatus::Cancelled { Ok(false) } else { Err(Error::JobFinished(status)) }
             }
         }
@@ -229,12 +229,12 @@ impl Store {
 
     /// Frees a project. A lock that is gone is fine; that of another job makes DynamoDB refuse the transaction.
     fn unlock(&self, project: ProjectUid, job: JobUid) -> Result<TransactWriteItem, Error> {
-        let delete = Delete::builder()
+        let unlocked = Delete::builder()
             .table_name(&self.table)
             .set_key(Some(Key::lock(project).into()))
             .condition_expression("attribute_not_exists(pk) OR job = :job")
             .expression_attribute_values(":job", text(job.to_string()));
-        Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
+        delete(unlocked)
     }
 
     /// Records deliveries, in the transaction of the change that causes them (I6).
@@ -251,11 +251,15 @@ pub(super) fn put(put: PutBuilder) -> Result<TransactWriteItem, Error> {
     Ok(TransactWriteItem::builder().put(put.build().map_err(Error::internal)?).build())
 }
 
+pub(super) fn delete(delete: DeleteBuilder) -> Result<TransactWriteItem, Error> {
+    Ok(TransactWriteItem::builder().delete(delete.build().map_err(Error::internal)?).build())
+}
+
 pub(super) fn update(update: UpdateBuilder) -> Result<TransactWriteItem, Error> {
     Ok(TransactWriteItem::builder().update(update.build().map_err(Error::internal)?).build())
 }
 
-fn status_of(row: Option<&Row>) -> Result<JobStatus, Error> {
-    let status = row.and_then(|row| row.get("status")?.as_s().ok()).ok_or(Error::NotFound)?;
+fn status_of(job: JobUid, row: Option<&Row>) -> Result<JobStatus, Error> {
+    let status = row.and_then(|row| row.get("status")?.as_s().ok()).ok_or_else(|| job.missing())?;
     JobStatus::named(status).ok_or_else(|| Error::internal("a job in no known status"))
 }

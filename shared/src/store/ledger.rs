@@ -3,7 +3,7 @@
 //! A crash leaves all of it or none, so a retry needs no repair: it finds the receipt, or it finds nothing. A transaction
 //! costs twice the write units, and needs one call a chunk.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
@@ -15,7 +15,7 @@ use super::jobs::{put, update};
 use super::keys::{self, Key, UNLABELED};
 use super::rows::{ReceiptRow, ResultRow, item, packed};
 use super::uploads::of_same_file;
-use crate::domain::id::JobUid;
+use crate::domain::id::{ItemUid, JobUid};
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::job::JobSpec;
 use crate::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipReason};
@@ -23,7 +23,7 @@ use crate::domain::job_status::JobStatus;
 use crate::domain::prediction::draft::Draft;
 use crate::domain::reply::judge::too_large;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Chunk, Commit, Ledger};
+use crate::ports::{Chunk, Commit, Items, Ledger};
 
 /// The receipt and the counters come first in the transaction, then the drafts.
 const RECEIPT: usize = 0;
@@ -77,6 +77,11 @@ impl Ledger for Store {
         rows.map(|row| read::<ReceiptRow>(row?)?.read())
     }
 
+    async fn item_keys(&self, items: &[ItemUid]) -> Result<HashMap<ItemUid, String>, Error> {
+        let items = Items::items(self, items).await?;
+        Ok(items.into_iter().map(|item| (item.asset.uid, item.key)).collect())
+    }
+
     async fn status(&self, job: JobUid) -> Result<JobStatus, Error> {
         let request =
             self.client.get_item().table_name(&self.table).set_key(Some(Key::job(job).into())).consistent_read(true);
@@ -86,7 +91,8 @@ impl Ledger for Store {
             .send()
             .await
             .map_err(classify)?;
-        let status = answer.item.as_ref().and_then(|row| row.get("status")?.as_s().ok()).ok_or(Error::NotFound)?;
+        let status =
+            answer.item.as_ref().and_then(|row| row.get("status")?.as_s().ok()).ok_or_else(|| job.missing())?;
         JobStatus::named(status).ok_or_else(|| Error::internal("a job in no known status"))
     }
 }
@@ -212,6 +218,7 @@ fn result_of(spec: &JobSpec, bot: &str, draft: &mut Draft, now: Timestamp) -> La
         lineage: Some(lineage),
         annotations: std::mem::take(&mut draft.annotations),
         elsewhere: draft.elsewhere.take(),
+        sweep: None,
         created_at: now,
         updated_at: now,
     }

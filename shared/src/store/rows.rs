@@ -11,7 +11,7 @@ use serde_dynamo::Item as DynamoItem;
 
 use super::calls::Row;
 use super::keys::{self, Key};
-use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, SweepUid};
 use crate::domain::item::file_version::FileVersion;
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
@@ -141,6 +141,8 @@ struct PackedResult {
     annotations: Vec<Prediction>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     elsewhere: Option<BlobRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sweep: Option<SweepUid>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -157,6 +159,7 @@ impl ResultRow {
             lineage: result.lineage,
             annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations },
             elsewhere: result.elsewhere,
+            sweep: result.sweep,
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
@@ -183,6 +186,7 @@ impl ResultRow {
             lineage: packed.lineage,
             annotations: packed.annotations,
             elsewhere: packed.elsewhere,
+            sweep: packed.sweep,
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
@@ -248,7 +252,7 @@ pub(super) fn unlabeled_position(item: &Item) -> (String, String) {
 /// A rejected result.
 #[derive(Serialize, Deserialize)]
 pub(super) struct RejectedRow {
-    pk: String,
+    pub(super) pk: String,
     sk: String,
     result: ResultRow,
 }

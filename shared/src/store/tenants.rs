@@ -53,7 +53,7 @@ impl Projects for Store {
     }
 
     async fn project(&self, organization: OrganizationUid, uid: ProjectUid) -> Result<Project, Error> {
-        self.get(Key::project(organization, uid)).await?.ok_or(Error::NotFound)
+        self.get(Key::project(organization, uid)).await?.ok_or_else(|| uid.missing())
     }
 
     async fn projects(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Project>, Error> {
@@ -94,7 +94,7 @@ impl Projects for Store {
         }
         let expression = format!("SET {} REMOVE {}", set.join(", "), remove.join(", "));
         let request = request.update_expression(expression).return_values(ReturnValue::AllNew);
-        let answer = request.send().await.map_err(missing)?;
+        let answer = request.send().await.map_err(|error| missing(uid, error))?;
         if change.auto_label_on_upload.is_some() {
             self.own(organization, uid).await?; // the project may be older than the owner rows
         }
@@ -124,7 +124,11 @@ impl Projects for Store {
         uid: ProjectUid,
         added: &[AssetType],
     ) -> Result<(), Error> {
-        self.count_added(Key::project(organization, uid), added, "").send().await.map(|_| ()).map_err(missing)
+        self.count_added(Key::project(organization, uid), added, "")
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| missing(uid, error))
     }
 }
 
@@ -134,7 +138,7 @@ impl Providers for Store {
     }
 
     async fn provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<InferenceProvider, Error> {
-        self.get(Key::provider(organization, uid)).await?.ok_or(Error::NotFound)
+        self.get(Key::provider(organization, uid)).await?.ok_or_else(|| uid.missing())
     }
 
     async fn providers(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<InferenceProvider>, Error> {
@@ -156,11 +160,11 @@ impl Providers for Store {
             .condition_expression(still_there)
             .expression_attribute_values(":now", attribute(&now)?)
             .expression_attribute_values(":success", attribute(&success)?);
-        if is_done(request.send().await)? { Ok(()) } else { Err(Error::NotFound) }
+        if is_done(request.send().await)? { Ok(()) } else { Err(provider.uid.missing()) }
     }
 
     async fn remove_provider(&self, organization: OrganizationUid, uid: ProviderUid) -> Result<(), Error> {
-        if self.remove(Key::provider(organization, uid)).await? { Ok(()) } else { Err(Error::NotFound) }
+        if self.remove(Key::provider(organization, uid)).await? { Ok(()) } else { Err(uid.missing()) }
     }
 }
 
@@ -176,10 +180,10 @@ fn changed_fields(change: &ProjectChange) -> Result<Vec<(&'static str, Attribute
     fields.into_iter().filter_map(|(name, value)| Some(value?.map(|value| (name, value)))).collect()
 }
 
-/// The error of [`Store::update_there`]: its only condition is that the row is there.
-pub(super) fn missing(error: SdkError<UpdateItemError>) -> Error {
+/// The error of [`Store::update_there`] of a project: its only condition is that the row is there.
+fn missing(project: ProjectUid, error: SdkError<UpdateItemError>) -> Error {
     match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(_)) => Error::NotFound,
+        Some(UpdateItemError::ConditionalCheckFailedException(_)) => project.missing(),
         _ => classify(error),
     }
 }

@@ -25,7 +25,7 @@ const KEPT: i64 = 2 * DAY;
 
 impl WaitingUploads for Store {
     async fn backlog(&self, organization: OrganizationUid, project: ProjectUid) -> Result<UploadBacklog, Error> {
-        backlog(self.get_row(Key::project(organization, project)).await?.ok_or(Error::NotFound)?)
+        backlog(self.get_row(Key::project(organization, project)).await?.ok_or_else(|| project.missing())?)
     }
 
     async fn taken_today(&self, project: ProjectUid, now: Timestamp) -> Result<u32, Error> {
@@ -59,7 +59,7 @@ impl UploadWatch for Store {
             .expression_attribute_values(":now", attribute(&now)?)
             .expression_attribute_values(":call", call.clone())
             .return_values(ReturnValue::AllNew);
-        backlog(patiently(|| counted_row(&request, &call)).await?)
+        backlog(patiently(|| counted_row(project, &request, &call)).await?)
     }
 
     async fn watch_uploads(
@@ -207,7 +207,11 @@ impl Store {
 }
 
 /// The row after a count. A count that is refused was made already if the row names its call.
-async fn counted_row(request: &UpdateItemFluentBuilder, call: &AttributeValue) -> Result<Row, Error> {
+async fn counted_row(
+    project: ProjectUid,
+    request: &UpdateItemFluentBuilder,
+    call: &AttributeValue,
+) -> Result<Row, Error> {
     let error = match request.clone().send().await {
         Ok(answer) => return answer.attributes.ok_or_else(|| Error::internal("a changed row that is not shown")),
         Err(error) => error,
@@ -215,7 +219,7 @@ async fn counted_row(request: &UpdateItemFluentBuilder, call: &AttributeValue) -
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(refused)) => match refused.item() {
             Some(row) if row.get("uploads_call") == Some(call) => Ok(row.clone()),
-            _ => Err(Error::NotFound),
+            _ => Err(project.missing()),
         },
         _ => Err(classify(error)),
     }

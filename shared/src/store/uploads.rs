@@ -104,20 +104,20 @@ pub(super) fn as_read(item: &Item, update: UpdateBuilder) -> (UpdateBuilder, Str
         ),
     };
     let (update, result) = match &item.result {
-        None => (update, "attribute_not_exists(#result)"),
+        None => (update, "attribute_not_exists(#result)".to_owned()),
         Some(result) => {
             let update = update.expression_attribute_values(":generation", number(result.generation));
-            match result.revision {
-                0 => (
-                    update,
-                    "generation = :generation AND attribute_exists(#result) AND attribute_not_exists(#result.revision)",
-                ),
-                revision => (
-                    update.expression_attribute_values(":revision", number(revision)),
-                    "generation = :generation AND #result.revision = :revision",
-                ),
-            }
+            let (update, revision) = of_revision(result.revision, update);
+            (update, format!("generation = :generation AND {revision}"))
         }
     };
     (update, format!("attribute_exists(pk) AND {file} AND {result}"))
+}
+
+/// The condition that an item has a result of this revision. A draft of revision 0 says none.
+pub(super) fn of_revision(revision: u32, update: UpdateBuilder) -> (UpdateBuilder, &'static str) {
+    match revision {
+        0 => (update, "attribute_exists(#result) AND attribute_not_exists(#result.revision)"),
+        revision => (update.expression_attribute_values(":revision", number(revision)), "#result.revision = :revision"),
+    }
 }

@@ -28,7 +28,7 @@ impl Webhooks for Store {
     }
 
     async fn webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<Webhook, Error> {
-        self.get(Key::webhook(organization, uid)).await?.ok_or(Error::NotFound)
+        self.get(Key::webhook(organization, uid)).await?.ok_or_else(|| uid.missing())
     }
 
     async fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Webhook>, Error> {
@@ -41,7 +41,7 @@ impl Webhooks for Store {
     }
 
     async fn remove_webhook(&self, organization: OrganizationUid, uid: WebhookUid) -> Result<(), Error> {
-        if self.remove(Key::webhook(organization, uid)).await? { Ok(()) } else { Err(Error::NotFound) }
+        if self.remove(Key::webhook(organization, uid)).await? { Ok(()) } else { Err(uid.missing()) }
     }
 
     async fn delivery(&self, uid: DeliveryUid) -> Result<Option<Delivery>, Error> {

@@ -218,7 +218,7 @@ impl Entry {
 
 impl State {
     fn entry(&mut self, job: JobUid) -> Result<&mut Entry, Error> {
-        self.jobs.get_mut(&job).ok_or(Error::NotFound)
+        self.jobs.get_mut(&job).ok_or_else(|| job.missing())
     }
 
     /// What becomes of an item's draft: it is there, or why not.
@@ -389,6 +389,11 @@ impl Ledger for MemoryJobs {
         })
     }
 
+    /// An item's key here is made of its uid.
+    async fn item_keys(&self, items: &[ItemUid]) -> Result<HashMap<ItemUid, String>, Error> {
+        self.fault.around(|| Ok(items.iter().map(|item| (*item, format!("{item}.jpg"))).collect()))
+    }
+
     fn receipts(&self, job: JobUid, batch: Option<u32>) -> impl Stream<Item = Result<Receipt, Error>> + Send {
         let wanted = |&(of, _): &(u32, u32)| batch.is_none_or(|batch| batch == of);
         let names: Result<Vec<(u32, u32)>, Error> = self.fault.around(|| {
@@ -396,7 +401,7 @@ impl Ledger for MemoryJobs {
             let names = state.jobs.get(&job).into_iter().flat_map(|entry| entry.receipts.keys().copied());
             Ok(names.filter(wanted).collect())
         });
-        let receipt = move |name| self.lock().entry(job)?.receipts.get(&name).cloned().ok_or(Error::NotFound);
+        let receipt = move |name| self.lock().entry(job)?.receipts.get(&name).cloned().ok_or_else(|| job.missing());
         match names {
             Ok(names) => stream::iter(names).map(receipt).left_stream(),
             Err(error) => stream::iter([Err(error)]).right_stream(),

@@ -315,7 +315,9 @@ impl Objects for MemoryObjects {
         tokio::time::sleep(self.latency).await;
         self.fault.around(|| {
             let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + length).unwrap_or(0);
-            self.object(key).and_then(|object| object.get(range).map(<[u8]>::to_vec)).ok_or(Error::NotFound)
+            self.object(key)
+                .and_then(|object| object.get(range).map(<[u8]>::to_vec))
+                .ok_or_else(|| Error::no_such("object", key))
         })
     }
 

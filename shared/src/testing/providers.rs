@@ -39,7 +39,7 @@ impl MemoryTenants {
     ) -> Result<T, Error> {
         let mut projects = lock(&self.projects);
         let project = projects.iter_mut().find(|p| (p.organization, p.uid) == (organization, uid));
-        project.map(change).ok_or(Error::NotFound)
+        project.map(change).ok_or_else(|| uid.missing())
     }
 
     fn find(
@@ -48,8 +48,10 @@ impl MemoryTenants {
         uid: ProviderUid,
     ) -> Result<(usize, MutexGuard<'_, Vec<InferenceProvider>>), Error> {
         let providers = lock(&self.providers);
-        let position =
-            providers.iter().position(|p| (p.organization, p.uid) == (organization, uid)).ok_or(Error::NotFound)?;
+        let position = providers
+            .iter()
+            .position(|p| (p.organization, p.uid) == (organization, uid))
+            .ok_or_else(|| uid.missing())?;
         Ok((position, providers))
     }
 }
@@ -71,7 +73,7 @@ impl Projects for MemoryTenants {
             .iter()
             .find(|p| (p.organization, p.uid) == (organization, uid))
             .cloned()
-            .ok_or(Error::NotFound)
+            .ok_or_else(|| uid.missing())
     }
 
     async fn projects(&self, organization: OrganizationUid, _: &Slice) -> Result<Page<Project>, Error> {

@@ -94,8 +94,10 @@ impl MemoryWebhooks {
         uid: WebhookUid,
     ) -> Result<(usize, MutexGuard<'_, Vec<Webhook>>), Error> {
         let webhooks = lock(&self.webhooks);
-        let position =
-            webhooks.iter().position(|w| (w.organization, w.uid) == (organization, uid)).ok_or(Error::NotFound)?;
+        let position = webhooks
+            .iter()
+            .position(|w| (w.organization, w.uid) == (organization, uid))
+            .ok_or_else(|| uid.missing())?;
         Ok((position, webhooks))
     }
 }

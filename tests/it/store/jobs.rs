@@ -106,9 +106,9 @@ async fn a_job_is_read_as_it_was_created(store: impl Table) {
 async fn a_job_that_was_never_created_is_not_found(store: impl Table) {
     let unknown = JobUid::at(at(0));
 
-    assert!(matches!(store.job(unknown).await, Err(Error::NotFound)));
-    assert!(matches!(store.status(unknown).await, Err(Error::NotFound)));
-    assert!(matches!(store.plan_job(&a_plan(unknown, "m"), 1, None, at(1)).await, Err(Error::NotFound)));
+    assert!(matches!(store.job(unknown).await, Err(Error::NotFound(_))));
+    assert!(matches!(store.status(unknown).await, Err(Error::NotFound(_))));
+    assert!(matches!(store.plan_job(&a_plan(unknown, "m"), 1, None, at(1)).await, Err(Error::NotFound(_))));
     assert_eq!(store.plan(unknown).await.unwrap(), None);
     assert_eq!(receipts(&store, unknown).await, []);
 }
@@ -123,7 +123,7 @@ async fn the_second_job_of_a_project_is_refused_with_the_uid_of_the_first(store:
     let answer = store.create_job(&second, &JobState::new(at(1))).await;
 
     assert!(matches!(answer, Err(Error::JobActive(holder)) if holder == first.uid), "{answer:?}");
-    assert!(matches!(store.job(second.uid).await, Err(Error::NotFound)));
+    assert!(matches!(store.job(second.uid).await, Err(Error::NotFound(_))));
     pending(&store, &a_spec(a_project(), 1)).await; // another project is free
 }
 
@@ -142,7 +142,7 @@ async fn of_twenty_creates_at_once_exactly_one_wins(store: impl Jobs + Clone + '
     let [winner] = winners[..] else { panic!("{} creates won", winners.len()) };
     for (uid, answer) in answers.iter().filter(|(uid, _)| *uid != winner) {
         assert!(matches!(answer, Err(Error::JobActive(holder)) if *holder == winner), "{answer:?}");
-        assert!(matches!(store.job(*uid).await, Err(Error::NotFound)));
+        assert!(matches!(store.job(*uid).await, Err(Error::NotFound(_))));
     }
     assert_eq!(store.active_jobs().await.unwrap(), [winner]);
 }

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
+use std::slice;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
-use shared::domain::id::{ItemUid, ProjectUid, ResultUid};
+use shared::domain::id::{ItemUid, ProjectUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use shared::domain::job_status::JobStatus;
@@ -30,6 +31,12 @@ on_both!(
     a_job_drafts_a_rejected_item_again_under_another_uid,
     a_verdict_on_an_earlier_result_does_not_touch_the_next,
     a_job_skips_an_accepted_item,
+    an_accepted_result_may_be_reopened,
+    a_rejected_result_comes_back_to_its_item,
+    a_rejected_result_does_not_come_back_over_another_one,
+    of_two_reopenings_of_one_reading_one_counts,
+    results_are_listed_with_those_that_were_rejected_last,
+    a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was,
     a_result_by_hand_takes_its_item_from_the_jobs,
     of_a_job_and_a_person_at_once_the_first_wins,
     a_result_by_hand_has_no_uid_of_an_earlier_result,
@@ -270,6 +277,114 @@ async fn a_job_skips_an_accepted_item(store: Store) {
     assert_eq!(read(&store, drafted.asset.uid, 1).await, accepted);
 }
 
+async fn an_accepted_result_may_be_reopened(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Accept, 20).await);
+    let accepted = read(&store, item, 1).await.unwrap();
+
+    assert!(review(&store, &accepted, Verdict::Reopen, 21).await);
+    assert!(!review(&store, &accepted, Verdict::Reopen, 22).await);
+
+    let reopened = read(&store, item, 1).await.unwrap();
+    assert_eq!(reopened.result, Some(judged(&accepted, Verdict::Reopen, 21)));
+    assert_eq!(waiting(&store, project).await.len(), 1, "a draft is a result");
+    assert!(review(&store, &reopened, Verdict::Accept, 23).await);
+}
+
+async fn a_rejected_result_comes_back_to_its_item(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    let mut before = drafted;
+    for round in 0..2 {
+        assert!(review(&store, &before, Verdict::Reject, 20).await);
+        let rejected = read(&store, item, 1).await.unwrap();
+        assert_eq!(waiting(&store, project).await.len(), 2);
+
+        assert!(review(&store, &rejected, Verdict::Reopen, 21).await);
+
+        let reopened = Item { result: Some(judged(&rejected, Verdict::Reopen, 21)), ..rejected.clone() };
+        assert_eq!(store.items(&[item]).await.unwrap(), slice::from_ref(&reopened));
+        assert_eq!(read(&store, item, 1).await, Some(reopened.clone()));
+        assert_eq!(reopened.result.as_ref().unwrap().revision, 2 * (round + 1));
+        assert_eq!(waiting(&store, project).await.len(), 1);
+        assert!(!review(&store, &rejected, Verdict::Reopen, 22).await, "it is back already");
+        before = reopened;
+    }
+}
+
+/// I3.
+async fn a_rejected_result_does_not_come_back_over_another_one(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+    let rejected = read(&store, item, 1).await.unwrap();
+    draft(&store, project, item, 30).await;
+    let next = read(&store, item, 2).await.unwrap();
+
+    assert!(!review(&store, &rejected, Verdict::Reopen, 40).await);
+    assert_eq!(store.items(&[item]).await.unwrap(), slice::from_ref(&next));
+    assert!(review(&store, &next, Verdict::Reject, 41).await);
+    assert!(!review(&store, &rejected, Verdict::Reopen, 42).await, "the item has no result, and has had another one");
+    assert_eq!(read(&store, item, 1).await.map(|found| found.result), Some(rejected.result));
+}
+
+async fn of_two_reopenings_of_one_reading_one_counts(store: Store) {
+    let (project, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+    let rejected = read(&store, item, 1).await.unwrap();
+
+    let (one, other) =
+        tokio::join!(review(&store, &rejected, Verdict::Reopen, 21), review(&store, &rejected, Verdict::Reopen, 22));
+    assert!(one != other);
+
+    // Reopened and rejected again, it is not as it was read.
+    let reopened = read(&store, item, 1).await.unwrap();
+    assert!(review(&store, &reopened, Verdict::Reject, 23).await);
+    assert!(!review(&store, &rejected, Verdict::Reopen, 24).await);
+    assert_eq!(read(&store, item, 1).await.unwrap().result.unwrap().revision, 3);
+    assert_eq!(waiting(&store, project).await.len(), 2);
+}
+
+async fn results_are_listed_with_those_that_were_rejected_last(store: Store) {
+    let project = a_project();
+    let items = unlabeled(&store, project, 5).await;
+    for item in &items[..4] {
+        draft(&store, project, *item, 0).await;
+    }
+    let mark = Some(SweepUid::at(at(20)));
+    for item in [items[1], items[2], items[3]] {
+        let drafted = read(&store, item, 1).await.unwrap();
+        let rejected = LabelResult { sweep: mark, ..judged(&drafted, Verdict::Reject, 20) };
+        assert!(store.review(&drafted, &rejected, &[]).await.unwrap());
+    }
+    draft(&store, project, items[2], 30).await; // another one since
+    let again = read(&store, items[2], 2).await.unwrap();
+    assert!(store.discard_draft(&again).await.unwrap()); // and that one is gone
+    draft(&store, project, items[3], 31).await;
+
+    let page = store.results_and_rejected(acme(), project, &everything()).await.unwrap().entries;
+
+    let seen = |item: &Item| item.result.as_ref().map(|result| (item.asset.uid, result.generation, result.sweep));
+    let mut seen: Vec<_> = page.iter().filter_map(seen).collect();
+    seen.sort_by_key(|(item, ..)| items.iter().position(|uid| uid == item));
+    assert_eq!(seen, [(items[0], 1, None), (items[1], 1, mark), (items[3], 2, None)]);
+}
+
+/// I12.
+async fn a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)]), 20).await);
+    assert!(review(&store, &read(&store, item, 1).await.unwrap(), Verdict::Reopen, 21).await);
+    let reopened = read(&store, item, 1).await;
+
+    assert!(!store.discard_draft(&drafted).await.unwrap());
+
+    assert_eq!(read(&store, item, 1).await, reopened);
+}
+
 fn by_hand(item: &Item, annotations: Vec<Prediction>) -> LabelResult {
     item.labeled_by_hand(annotations, "ann", at(20)).unwrap().unwrap()
 }
@@ -292,7 +407,7 @@ async fn a_result_by_hand_takes_its_item_from_the_jobs(store: Store) {
     assert!(store.label(&item, &given, &deliveries).await.unwrap());
 
     let labeled = Item { generation: 1, result: Some(given.clone()), ..item.clone() };
-    assert_eq!(store.items(&[uid]).await.unwrap(), [labeled.clone()]);
+    assert_eq!(store.items(&[uid]).await.unwrap(), slice::from_ref(&labeled));
     assert_eq!(store.result(given.uid(uid)).await.unwrap(), Some(labeled.clone()));
     assert_eq!((waiting(&store, project).await, outbox(&store).await.len()), (vec![], 1));
     let Commit::Done(receipt) = draft(&store, project, uid, 30).await else { panic!("not committed") };

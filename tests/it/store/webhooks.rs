@@ -50,9 +50,9 @@ async fn subscriptions_are_their_tenants_own(store: Store) {
     store.add_webhook(&acmes).await.unwrap();
     let stolen = Webhook { organization: other(), ..acmes.clone() };
 
-    assert!(matches!(store.webhook(other(), acmes.uid).await, Err(Error::NotFound)));
+    assert!(matches!(store.webhook(other(), acmes.uid).await, Err(Error::NotFound(_))));
     assert!(!store.update_webhook(&stolen, &stolen).await.unwrap());
-    assert!(matches!(store.remove_webhook(other(), acmes.uid).await, Err(Error::NotFound)));
+    assert!(matches!(store.remove_webhook(other(), acmes.uid).await, Err(Error::NotFound(_))));
     assert_eq!(store.webhook(acme(), acmes.uid).await.unwrap(), acmes);
 }
 
@@ -76,8 +76,8 @@ async fn a_removed_subscription_does_not_come_back(store: Store) {
     store.remove_webhook(acme(), changed.uid).await.unwrap();
 
     assert!(!store.update_webhook(&changed, &changed).await.unwrap());
-    assert!(matches!(store.remove_webhook(acme(), changed.uid).await, Err(Error::NotFound)));
-    assert!(matches!(store.webhook(acme(), changed.uid).await, Err(Error::NotFound)));
+    assert!(matches!(store.remove_webhook(acme(), changed.uid).await, Err(Error::NotFound(_))));
+    assert!(matches!(store.webhook(acme(), changed.uid).await, Err(Error::NotFound(_))));
 }
 
 async fn a_subscription_that_was_changed_since_is_not_written_over(store: Store) {

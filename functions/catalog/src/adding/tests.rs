@@ -149,7 +149,10 @@ async fn a_url_is_kept_as_it_is_parsed_and_may_be_as_long_as_a_signed_one() {
     assert_eq!((keys(&answer["results"]), &answer["errors"]), (vec!["a", "b"], &json!([])));
 
     let (status, problem) = add(&api, &project, json!([line("c", &"x".repeat(8_193))])).await;
-    assert_eq!((status, &problem["detail"]), (400, &json!("items[0].url: Must have at most 8192 characters.")));
+    assert_eq!(
+        (status, &problem["detail"]),
+        (400, &json!("items[0].url: Must have at most 8192 characters, and has 8193."))
+    );
 }
 
 #[tokio::test]
@@ -163,7 +166,10 @@ async fn prompts_of_labels_are_kept_and_held_against_the_labels() {
     assert_eq!((status, &changed["labels"], &changed["label_prompts"]), (200, &json!(["car", "vélo"]), &pairs));
     assert_eq!(api.call(&patch, json!({"label_prompts": pairs})).await.0, 200);
     let (status, problem) = api.call(&patch, json!({"label_prompts": {"bus": "a bus"}})).await;
-    assert_eq!((status, &problem["detail"]), (400, &json!("label_prompts: The project does not have: bus.")));
+    assert_eq!(
+        (status, &problem["detail"]),
+        (400, &json!("label_prompts: The project does not have \"bus\". Its labels: \"car\", \"vélo\"."))
+    );
     assert_eq!(api.call(&format!("GET {project}"), Value::Null).await.1["label_prompts"], pairs);
 }
 

@@ -46,30 +46,38 @@ pub(crate) async fn label<P: CatalogPorts>(
     if_match: IfMatch,
     Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<(StatusCode, ResultView), Error> {
-    let item = api.label(&caller, &uid, &if_match, &body).await?;
-    ResultView::of(item).map(|view| (StatusCode::CREATED, view)).ok_or(Error::NotFound)
+    let (item, notes) = api.label(&caller, &uid, &if_match, &body).await?;
+    let view = ResultView::of(item).ok_or_else(|| Error::no_such("item", &uid))?;
+    Ok((StatusCode::CREATED, view.with_notes(notes)))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
-    /// The item with the result that the request gives it.
-    async fn label(&self, caller: &Caller, uid: &str, if_match: &IfMatch, body: &[u8]) -> Result<Item, Error> {
+    /// The item with the result that the request gives it, and what was changed of what the request has sent.
+    async fn label(
+        &self,
+        caller: &Caller,
+        uid: &str,
+        if_match: &IfMatch,
+        body: &[u8],
+    ) -> Result<(Item, Vec<String>), Error> {
         caller.needs(WRITE)?;
         let uid = ItemUid::parse(uid)?;
         for _ in 0..TRIES {
             let item = self.own_item(caller, uid).await?;
-            let annotations = Correction::read(body, item.asset.bounds())?.annotations;
+            let Correction { annotations, notes } = self.correction(&item, body).await?;
             let now = self.clock.now();
-            let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok(item) };
+            let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok((item, notes)) };
             if_match.check_absent()?;
             let given = whole::kept(&self.objects, uid, given).await?;
             let event = Event::of_review(&item, &given);
             let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
             if self.results.label(&item, &given, &deliveries).await? {
                 outbox::send(&self.queue, &deliveries).await;
-                return Ok(Item { generation: given.generation, result: Some(given), ..item });
+                let labeled = Item { generation: given.generation, result: Some(given), ..item };
+                return Ok((labeled, notes));
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// The item, and all annotations of its result.
@@ -78,7 +86,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
     /// `NotFound` if unknown or another tenant's (I10).
     async fn own_item(&self, caller: &Caller, uid: ItemUid) -> Result<Item, Error> {
         let items = self.store.items(&[uid]).await?;
-        let own = items.into_iter().find(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own =
+            items.into_iter().find(|item| item.organization == caller.organization).ok_or_else(|| uid.missing())?;
         whole::one(&self.objects, own).await
     }
 }

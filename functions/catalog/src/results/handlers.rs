@@ -1,6 +1,7 @@
 use axum::Json;
 use axum::extract::State;
 use shared::domain::access::api_key::Scope;
+use shared::domain::fields::Fields;
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ResultUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
@@ -87,13 +88,14 @@ pub(crate) async fn get<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
 ) -> Result<ResultView, Error> {
-    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or(Error::NotFound)
+    ResultView::of(api.result(&caller, READ, &uid).await?).ok_or_else(|| no_result(&uid))
 }
 
 /// Correct a result.
 ///
-/// These annotations are right. The result counts as accepted, with the source `human`. Sends the event
-/// `result.accepted`. Scope: `results.write` or `projects.write`.
+/// These annotations are right. The result counts as accepted, with the source `human`. Their labels are those of the project, if it
+/// has any, or of the result as it is. A shape that crosses the border of the picture is cut to it; `notes` of the answer says so.
+/// Sends the event `result.accepted`. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
     params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
@@ -113,9 +115,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
     if_match: IfMatch,
     Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
 ) -> Result<ResultView, Error> {
-    let correction = |item: &Item| Correction::read(&body, item.asset.bounds());
-    let verdict = |item: &Item| correction(item).map(|correction| Verdict::Correct(correction.annotations));
-    api.review(&caller, &uid, &if_match, verdict).await
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Correct, body: &body }).await
 }
 
 /// Accept a result.
@@ -138,8 +138,9 @@ pub(crate) async fn accept<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
+    Body(body): Body,
 ) -> Result<ResultView, Error> {
-    api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Accept)).await
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Accept, body: &body }).await
 }
 
 /// Reject a result.
@@ -161,8 +162,70 @@ pub(crate) async fn reject<P: CatalogPorts>(
     caller: Caller,
     Path(uid): Path<String>,
     if_match: IfMatch,
+    Body(body): Body,
 ) -> Result<ResultView, Error> {
-    api.review(&caller, &uid, &if_match, |_| Ok(Verdict::Reject)).await
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Reject, body: &body }).await
+}
+
+/// Reopen a result.
+///
+/// An accepted or rejected result is a draft again, with the annotations that it has, and its task is pending. A rejected one
+/// comes back under the same uid, unless its item has had another result since. Sends no event; a repeated call changes nothing.
+/// Scope: `results.write` or `projects.write`.
+#[utoipa::path(
+    post, path = "/results/{uid}/reopen/", tag = "results",
+    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    responses(
+        (status = 200, description = "The draft.", body = ResultView,
+            headers(("ETag" = String, description = "Names this version of it.")),
+            example = json!({"status": "draft", "reviewed_by": "ci"})),
+        (status = 409, description = "`result_superseded`: its item has had another result since, `result_uid`.", body = Problem),
+        (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
+    ),
+)]
+pub(crate) async fn reopen<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+    if_match: IfMatch,
+    Body(body): Body,
+) -> Result<ResultView, Error> {
+    api.review(&caller, &uid, &if_match, Review { decision: Decided::Reopen, body: &body }).await
+}
+
+/// A person's decision about one result, as a call sends it.
+#[derive(Clone, Copy)]
+struct Review<'a> {
+    decision: Decided,
+    body: &'a [u8],
+}
+
+#[derive(Clone, Copy)]
+enum Decided {
+    Accept,
+    Correct,
+    Reject,
+    Reopen,
+}
+
+impl Review<'_> {
+    /// The verdict on the item's result, and what was changed of what the person has sent.
+    async fn verdict<P: CatalogPorts>(self, api: &CatalogApi<P>, item: &Item) -> Result<(Verdict, Vec<String>), Error> {
+        let verdict = match self.decision {
+            Decided::Accept => Verdict::Accept,
+            Decided::Reject => Verdict::Reject,
+            Decided::Reopen => item.reopening()?,
+            Decided::Correct => {
+                let Correction { annotations, notes } = api.correction(item, self.body).await?;
+                return Ok((Verdict::Correct(annotations), notes));
+            }
+        };
+        Fields::none(self.body).map(|()| (verdict, Vec::new()))
+    }
+}
+
+fn no_result(uid: &str) -> Error {
+    Error::no_such("result", uid)
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
@@ -173,8 +236,18 @@ impl<P: CatalogPorts> CatalogApi<P> {
     async fn result(&self, caller: &Caller, scopes: &[Scope], uid: &str) -> Result<Item, Error> {
         caller.needs(scopes)?;
         let item = self.results.result(ResultUid::parse(uid)?).await?;
-        let own = item.filter(|item| item.organization == caller.organization).ok_or(Error::NotFound)?;
+        let own = item.filter(|item| item.organization == caller.organization).ok_or_else(|| no_result(uid))?;
         whole::one(&self.objects, own).await
+    }
+
+    /// A person's annotations of the item. Their labels are those of the project, if it has any, or of the result as it is.
+    pub(super) async fn correction(&self, item: &Item, body: &[u8]) -> Result<Correction, Error> {
+        let correction = Correction::read(body, item.asset.bounds())?;
+        let new: Vec<_> = item.new_labels(&correction.annotations).collect();
+        if !new.is_empty() {
+            self.store.project(item.organization, item.project).await?.check_annotations(new)?;
+        }
+        Ok(correction)
     }
 
     async fn review(
@@ -182,14 +255,15 @@ impl<P: CatalogPorts> CatalogApi<P> {
         caller: &Caller,
         uid: &str,
         if_match: &IfMatch,
-        verdict: impl Fn(&Item) -> Result<Verdict, Error>,
+        review: Review<'_>,
     ) -> Result<ResultView, Error> {
         for _ in 0..TRIES {
             let item = self.result(caller, WRITE, uid).await?;
-            let before = item.result.as_ref().ok_or(Error::NotFound)?;
+            let before = item.result.as_ref().ok_or_else(|| no_result(uid))?;
             if_match.check(before.revision)?;
+            let (verdict, notes) = review.verdict(self, &item).await?;
             let now = self.clock.now();
-            let mut reviewed = before.reviewed(verdict(&item)?, caller.name(), now)?;
+            let mut reviewed = before.reviewed(verdict, caller.name(), now)?;
             if let Some(changed) = reviewed.take_if(|reviewed| reviewed.annotations != before.annotations) {
                 reviewed = Some(whole::kept(&self.objects, item.asset.uid, changed).await?);
             }
@@ -203,10 +277,11 @@ impl<P: CatalogPorts> CatalogApi<P> {
             };
             if written {
                 let result = reviewed.or(item.result);
-                return ResultView::of(Item { result, ..item }).ok_or(Error::NotFound);
+                let view = ResultView::of(Item { result, ..item }).ok_or_else(|| no_result(uid))?;
+                return Ok(view.with_notes(notes));
             }
         }
-        Err(Error::PreconditionFailed)
+        Err(Error::keeps_changing())
     }
 
     /// Stores a verdict and sends its deliveries. `false`: another call has changed the result since it was read.

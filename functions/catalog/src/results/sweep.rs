@@ -11,9 +11,9 @@ use axum::extract::State;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::fields::Fields;
-use shared::domain::id::{OrganizationUid, ProjectUid};
+use shared::domain::id::{OrganizationUid, ProjectUid, SweepUid};
 use shared::domain::item::Item;
-use shared::domain::item::result::{DraftFilter, Verdict};
+use shared::domain::item::result::{DraftFilter, LabelResult, Verdict};
 use shared::domain::webhook::{Event, Webhook};
 use shared::domain::{Error, Timestamp, limits};
 use shared::http::{Answer, Body, Caller, Cursor, Path};
@@ -21,7 +21,7 @@ use shared::ports::{Clock, Page, Projects, Results, Slice};
 use shared::services::outbox;
 
 use super::WRITE;
-use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts};
+use super::view::{AcceptedDrafts, DraftsToReview, Progress, RejectedDrafts, ReopenedDrafts, SweepToUndo};
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// After this a call begins no other review. Clients wait for 30 seconds, the gateway no longer, and a review that has begun
@@ -74,11 +74,34 @@ pub(crate) async fn reject_all<P: CatalogPorts>(
     Ok(Json(RejectedDrafts { rejected, progress }))
 }
 
+/// Undo a sweep.
+///
+/// Every result that the sweep accepted or rejected, and that nothing has changed since, is a draft again. A rejected one
+/// whose item has had another result since stays as it is. Call again with the `cursor` until `done`; a call without it begins
+/// again, which is harmless. Sends no events. Scope: `results.write` or `projects.write`.
+#[utoipa::path(
+    post, path = "/projects/{uid}/results/undo/", tag = "results",
+    params(("uid" = ProjectUid, Path)),
+    request_body = SweepToUndo,
+    responses((status = 200, description = "How far the call has come.", body = ReopenedDrafts)),
+)]
+pub(crate) async fn undo<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(project): Path<String>,
+    Body(body): Body,
+) -> Answer<ReopenedDrafts> {
+    let (reopened, progress) = api.sweep(&caller, &project, &body, Decision::Reopen).await?;
+    Ok(Json(ReopenedDrafts { reopened, progress }))
+}
+
 /// The verdict on every draft, as the cursor has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Decision {
     Accept,
     Reject,
+    /// On every result of the sweep.
+    Reopen,
 }
 
 impl Decision {
@@ -86,6 +109,7 @@ impl Decision {
         match self {
             Self::Accept => Verdict::Accept,
             Self::Reject => Verdict::Reject,
+            Self::Reopen => Verdict::Reopen,
         }
     }
 }
@@ -95,6 +119,11 @@ impl Decision {
 pub(super) struct Sweep {
     pub(super) project: ProjectUid,
     pub(super) decision: Decision,
+    /// This sweep; of an undo, the one that is undone.
+    pub(super) uid: SweepUid,
+    /// Nothing is changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) count_only: bool,
     #[serde(flatten)]
     pub(super) filter: DraftFilter,
     /// The last item that is done with.
@@ -106,22 +135,55 @@ impl Sweep {
     ///
     /// # Errors
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another project or decision.
-    pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision) -> Result<Self, Error> {
+    pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision, now: Timestamp) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
         // Read as "not given" it would begin again without a filter: a loop that goes one turn too far would take all drafts.
         if fields.is_null("cursor") {
             return Err(Error::field("cursor", "May not be null: the call before was the last one."));
         }
-        let asked = DraftsToReview::read(&mut fields);
-        let before = match &asked.cursor {
-            Some(cursor) => Self::unpack(cursor)?,
-            None => Self { project, decision, filter: DraftFilter::default(), after: None },
-        };
-        if (before.project, before.decision) != (project, decision) {
-            return Err(Error::InvalidCursor);
+        if decision == Decision::Reopen {
+            let asked = SweepToUndo::read(&mut fields);
+            let before = Self::before(asked.cursor.as_deref(), project, decision, now)?;
+            fields.finish()?;
+            return Ok(Self { uid: asked.uid(before.uid), ..before });
         }
+        let asked = DraftsToReview::read(&mut fields);
+        let before = Self::before(asked.cursor.as_deref(), project, decision, now)?;
         fields.finish()?;
-        Ok(Self { filter: asked.filter(before.filter), ..before })
+        let count_only = asked.count_only.unwrap_or(before.count_only);
+        Ok(Self { count_only, filter: asked.filter(before.filter), ..before })
+    }
+
+    /// What the cursor says, or a new sweep.
+    fn before(cursor: Option<&str>, project: ProjectUid, decision: Decision, now: Timestamp) -> Result<Self, Error> {
+        let before = match cursor {
+            Some(cursor) => Self::unpack(cursor)?,
+            None => {
+                let (uid, filter) = (SweepUid::at(now), DraftFilter::default());
+                Self { project, decision, uid, count_only: false, filter, after: None }
+            }
+        };
+        if (before.project, before.decision) == (project, decision) { Ok(before) } else { Err(Error::InvalidCursor) }
+    }
+
+    /// Whether it is about this result.
+    fn keeps(&self, result: &LabelResult) -> bool {
+        match self.decision {
+            Decision::Accept | Decision::Reject => self.filter.keeps(result),
+            Decision::Reopen => result.sweep == Some(self.uid),
+        }
+    }
+
+    /// Whether [`Self::keeps`] needs annotations that are not fetched yet.
+    fn needs_annotations(&self, result: &LabelResult) -> bool {
+        self.decision != Decision::Reopen && self.filter.needs_annotations(result)
+    }
+
+    /// The result with its verdict; `None`: it has it. An undone one carries no mark: it is not undone twice.
+    fn reviewed(&self, before: &LabelResult, reviewer: &str, now: Timestamp) -> Result<Option<LabelResult>, Error> {
+        let reviewed = before.reviewed(self.decision.verdict(), reviewer, now)?;
+        let sweep = (self.decision != Decision::Reopen).then_some(self.uid);
+        Ok(reviewed.map(|reviewed| LabelResult { sweep, ..reviewed }))
     }
 }
 
@@ -149,7 +211,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<(usize, Progress), Error> {
         caller.needs(WRITE)?;
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
-        let sweep = Sweep::read(body, project.uid, decision)?;
+        let sweep = Sweep::read(body, project.uid, decision, self.clock.now())?;
         self.walk(caller.organization, caller.name(), sweep).await
     }
 
@@ -164,14 +226,14 @@ impl<P: CatalogPorts> CatalogApi<P> {
         let end = self.clock.now() + TIME;
         // Read once: a subscription that is added meanwhile gets the events of the next call on.
         let subscriptions = outbox::subscriptions(&self.webhooks, organization).await?;
-        let (mut reviewed, mut examined) = (0, 0);
+        let (mut reviewed, mut examined, mut matching) = (0, 0, sweep.count_only.then_some(0));
         let done = 'sweep: loop {
             let slice = Slice { after: sweep.after.clone(), limit: limits::PAGE, ascending: true, backward: false };
-            let Page { entries, next, .. } =
-                self.results.results(organization, sweep.project, |_| true, &slice).await?;
+            let Page { entries, next, .. } = self.page(organization, &sweep, &slice).await?;
             let mut open = VecDeque::from(entries);
-            while let Some(Checked { last, count, matches }) = self.check_next(&sweep.filter, &mut open).await? {
-                let reviews = self.review_all(matches, sweep.decision, reviewer, &subscriptions, end).await?;
+            while let Some(Checked { last, count, matches }) = self.check_next(&sweep, &mut open).await? {
+                matching = matching.map(|matching| matching + matches.len());
+                let reviews = self.review_all(matches, &sweep, reviewer, &subscriptions, end).await?;
                 reviewed += reviews.iter().filter(|written| **written == Some(true)).count();
                 if reviews.contains(&None) {
                     break 'sweep false;
@@ -193,43 +255,50 @@ impl<P: CatalogPorts> CatalogApi<P> {
             }
         };
         let cursor = if done { None } else { Some(sweep.pack()?) };
-        Ok((reviewed, Progress { examined, done, cursor }))
+        Ok((reviewed, Progress { sweep: sweep.uid, matching, examined, done, cursor }))
+    }
+
+    /// The next results that the sweep may be about. Only an undo wants those that were rejected.
+    async fn page(&self, organization: OrganizationUid, sweep: &Sweep, slice: &Slice) -> Result<Page<Item>, Error> {
+        match sweep.decision {
+            Decision::Accept | Decision::Reject => {
+                self.results.results(organization, sweep.project, |_| true, slice).await
+            }
+            Decision::Reopen => self.results.results_and_rejected(organization, sweep.project, slice).await,
+        }
     }
 
     /// Reviews drafts, [`REVIEWS`] at once. Of each: whether it was written; `None`: it was too late for it.
     async fn review_all(
         &self,
         drafts: Vec<Item>,
-        decision: Decision,
+        sweep: &Sweep,
         reviewer: &str,
         subscriptions: &[Webhook],
         end: Timestamp,
     ) -> Result<Vec<Option<bool>>, Error> {
+        let drafts = if sweep.count_only { Vec::new() } else { drafts };
         let reviews = drafts.into_iter().map(|item| async move {
             let late = self.clock.now() >= end;
-            if late {
-                Ok(None)
-            } else {
-                self.decide(&item, decision.verdict(), reviewer, subscriptions).await.map(Some)
-            }
+            if late { Ok(None) } else { self.decide(&item, sweep, reviewer, subscriptions).await.map(Some) }
         });
         stream::iter(reviews).buffer_unordered(REVIEWS).try_collect().await
     }
 
     /// Takes items from `open` and checks their drafts, for [`CHECK`]; `None`: there are no more. Large annotations are read one
     /// item at a time, and dropped again.
-    async fn check_next(&self, filter: &DraftFilter, open: &mut VecDeque<Item>) -> Result<Option<Checked>, Error> {
+    async fn check_next(&self, sweep: &Sweep, open: &mut VecDeque<Item>) -> Result<Option<Checked>, Error> {
         let end = self.clock.now() + CHECK;
         let (mut last, mut count, mut matches) = (None, 0, Vec::new());
         while let Some(item) = open.pop_front() {
             last = Some(self.results.position(&item));
             count += 1;
             let (keeps, was_large) = match &item.result {
-                Some(result) if filter.needs_annotations(result) => {
+                Some(result) if sweep.needs_annotations(result) => {
                     let whole = whole::one(&self.objects, item.clone()).await?;
-                    (whole.result.as_ref().is_some_and(|result| filter.keeps(result)), true)
+                    (whole.result.as_ref().is_some_and(|result| sweep.keeps(result)), true)
                 }
-                Some(result) => (filter.keeps(result), false),
+                Some(result) => (sweep.keeps(result), false),
                 None => (false, false),
             };
             if keeps {
@@ -245,13 +314,13 @@ impl<P: CatalogPorts> CatalogApi<P> {
     async fn decide(
         &self,
         item: &Item,
-        verdict: Verdict,
+        sweep: &Sweep,
         reviewer: &str,
         subscriptions: &[Webhook],
     ) -> Result<bool, Error> {
         let now = self.clock.now();
         let Some(before) = &item.result else { return Ok(false) };
-        let Some(reviewed) = before.reviewed(verdict, reviewer, now)? else { return Ok(false) };
+        let Some(reviewed) = sweep.reviewed(before, reviewer, now)? else { return Ok(false) };
         let event = Event::of_review(item, &reviewed);
         let deliveries = event.map_or_else(Vec::new, |event| event.deliveries(subscriptions, now));
         self.write(item, &reviewed, &deliveries).await

@@ -11,9 +11,10 @@ use shared::domain::item::source::SourceBuckets;
 use shared::domain::packed::pack;
 use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::{Geometry, Prediction};
+use shared::domain::project::Project;
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Clock, Items, Objects, Page, Results, Slice, Webhooks};
+use shared::ports::{Clock, Items, Objects, Page, Projects, Results, Slice, Webhooks};
 use shared::testing::{
     MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item,
 };
@@ -62,6 +63,15 @@ impl Results for Contended {
         let next = entries.last().map(position).filter(|_| more);
         entries.retain(|item| item.result.as_ref().is_some_and(&keep));
         Ok(Page { entries, next, previous: None })
+    }
+
+    async fn results_and_rejected(
+        &self,
+        organization: OrganizationUid,
+        project: ProjectUid,
+        slice: &Slice,
+    ) -> Result<Page<Item>, Error> {
+        self.results(organization, project, |_| true, slice).await
     }
 
     async fn result(&self, uid: ResultUid) -> Result<Option<Item>, Error> {
@@ -139,6 +149,7 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         lineage: Some(lineage),
         annotations: vec![annotation],
         elsewhere: None,
+        sweep: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
@@ -240,7 +251,7 @@ async fn a_correction_replaces_annotations_that_no_row_holds() {
 
 /// So many annotations that no row holds them.
 fn many_cats(count: usize) -> Value {
-    let box_of = |n| json!({"x": n, "y": 1.5, "width": 1.25, "height": 1.0});
+    let box_of = |n| json!({"x": n % 60, "y": 1.5, "width": 1.25, "height": 1.0});
     let cat = |n| json!({"type": "bounding_box", "label": "cat", "confidence": 0.5, "coordinates": box_of(n)});
     json!({"annotations": (0..count).map(cat).collect::<Vec<Value>>()})
 }
@@ -260,7 +271,8 @@ async fn a_correction_and_a_result_by_hand_may_be_as_large_as_a_draft() {
         assert!(blob.key.starts_with(&format!("corrections/{}/", a_draft(0, 0.9).asset.uid)), "{}", blob.key);
         // What GET shows is a body for PATCH, and changes nothing.
         let (_, shown) = api.call(&format!("GET {path}"), Value::Null).await;
-        assert_eq!(api.call(&format!("PATCH {path}"), shown.clone()).await, (200, shown));
+        let body = json!({"annotations": shown["annotations"]});
+        assert_eq!(api.call(&format!("PATCH {path}"), body).await, (200, shown));
     }
     for _ in 0..2 {
         let (status, result) = by_hand.call(&call, many_cats(10_000)).await;
@@ -273,14 +285,71 @@ async fn a_correction_and_a_result_by_hand_may_be_as_large_as_a_draft() {
 #[tokio::test]
 async fn annotations_that_no_answer_could_show_are_refused() {
     let (api, path) = an_api(&[]);
-    let point = |n: u32| json!([f64::from(n) + 0.125, f64::from(n) + 0.375]);
-    let points: Vec<Value> = (0..230_000).map(point).collect();
+    let point = |n: u32| json!([f64::from(n % 600) + 0.125, f64::from(n % 400) + 0.375]);
+    let points: Vec<Value> = (0..220_000).map(point).collect();
     let polygon = json!({"type": "polyline", "label": "cat", "points": points});
 
     let (status, problem) = api.call(&format!("PATCH {path}"), json!({"annotations": [polygon]})).await;
 
     assert_eq!((status, &problem["code"]), (400, &json!("validation_error")), "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("annotations: Are too large to be stored: "));
+}
+
+/// A draft of a cat, in a project with these labels.
+async fn in_a_project(labels: &[&str]) -> (TestApi, String, Arc<TestReview>) {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    review.store.add_project(&a_project(labels)).await.unwrap();
+    (api, path, review)
+}
+
+fn a_project(labels: &[&str]) -> Project {
+    let body = json!({"name": "Cars", "labels": labels}).to_string();
+    let project = Project::read(body.as_bytes(), OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap();
+    Project { uid: a_job().spec.project, ..project }
+}
+
+fn labels(labels: &[&str]) -> Value {
+    let annotations = labels.iter().map(|label| json!({"type": "classification", "label": label}));
+    json!({"annotations": annotations.collect::<Vec<_>>()})
+}
+
+#[tokio::test]
+async fn a_correction_has_the_labels_of_the_project_or_of_the_draft() {
+    let (api, path, review) = in_a_project(&["car", "bus"]).await;
+
+    let (status, problem) = api.call(&format!("PATCH {path}"), labels(&["car", "dog", "cat"])).await;
+
+    let sentence = "annotations[1].label: The project does not have \"dog\". Its labels: \"car\", \"bus\".";
+    assert_eq!((status, &problem["detail"]), (400, &json!(sentence)));
+    assert_eq!(review.results.in_status(ResultStatus::Draft), 1, "nothing was changed");
+    assert_eq!(api.call(&format!("PATCH {path}"), labels(&["bus", "cat"])).await.0, 200, "the draft is of a cat");
+    let (api, path, _) = in_a_project(&[]).await;
+    assert_eq!(api.call(&format!("PATCH {path}"), labels(&["dog"])).await.0, 200, "any label");
+}
+
+#[tokio::test]
+async fn what_a_correction_loses_at_the_border_is_noted() {
+    let (api, path, _) = in_a_project(&[]).await;
+    let wide = json!({"x": 0, "y": 0, "width": 3_000, "height": 10});
+    let boxed = json!({"annotations": [{"type": "bounding_box", "label": "cat", "coordinates": wide}]});
+
+    for _ in 0..2 {
+        let (status, result) = api.call(&format!("PATCH {path}"), boxed.clone()).await;
+        let note = "annotations[0].coordinates: Was cut to the picture, by more than a pixel.";
+        assert_eq!((status, &result["notes"]), (200, &json!([note])));
+    }
+    assert!(api.call(&format!("GET {path}"), Value::Null).await.1.get("notes").is_none(), "it was this call's");
+}
+
+#[tokio::test]
+async fn a_verdict_without_fields_takes_none() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    for verdict in ["accept", "reject"] {
+        let (status, problem) = api.call(&format!("POST {path}{verdict}/"), labels(&[])).await;
+        let sentence = "annotations: Unknown field. None is known here.";
+        assert_eq!((status, &problem["detail"]), (400, &json!(sentence)), "{verdict}");
+    }
+    assert_eq!(review.results.in_status(ResultStatus::Draft), 1);
 }
 
 #[tokio::test]
@@ -350,6 +419,34 @@ async fn a_result_that_does_not_come_to_rest_is_a_lost_update() {
     assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["status"], json!("draft"));
 }
 
+#[tokio::test]
+async fn a_verdict_may_be_taken_back_without_an_event() {
+    for verdict in ["accept", "reject"] {
+        let (api, path, review) = an_api_and_its_state(&[]);
+        api.call(&format!("POST {path}{verdict}/"), Value::Null).await;
+        let events = sent(&review).await.len();
+
+        let (status, reopened) = api.call(&format!("POST {path}reopen/"), Value::Null).await;
+
+        assert_eq!((status, &reopened["status"], &reopened["revision"]), (200, &json!("draft"), &json!(2)));
+        assert_eq!(api.call(&format!("POST {path}reopen/"), Value::Null).await, (200, reopened));
+        assert_eq!(sent(&review).await.len(), events);
+        assert_eq!(api.call(&format!("POST {path}accept/"), Value::Null).await.1["status"], json!("accepted"));
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_result_stays_so_once_its_item_has_had_another() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    api.call(&format!("POST {path}reject/"), Value::Null).await;
+    review.results.items.lock().unwrap()[0].generation = 3;
+
+    let (status, problem) = api.call(&format!("POST {path}reopen/"), Value::Null).await;
+
+    assert_eq!((status, &problem["code"]), (409, &json!("result_superseded")));
+    assert_eq!(problem["result_uid"], json!(ResultUid::of(a_draft(0, 0.9).asset.uid, 3)));
+}
+
 /// Every delivery that was recorded, oldest first.
 async fn sent(review: &TestReview) -> Vec<Delivery> {
     let everything = Slice { limit: usize::MAX, ascending: true, ..Slice::default() };
@@ -366,7 +463,8 @@ async fn a_verdict_is_sent_once_and_a_repeated_one_is_not() {
     let (api, path, review) = an_api_and_its_state(&[]);
     for call in ["POST accept/", "POST accept/", "PATCH ", "POST reject/", "POST reject/"] {
         let (method, verdict) = call.split_once(' ').unwrap();
-        assert_eq!(api.call(&format!("{method} {path}{verdict}"), json!({"annotations": []})).await.0, 200, "{call}");
+        let body = if method == "PATCH" { json!({"annotations": []}) } else { json!({}) };
+        assert_eq!(api.call(&format!("{method} {path}{verdict}"), body).await.0, 200, "{call}");
     }
 
     let deliveries = sent(&review).await;
@@ -397,7 +495,7 @@ async fn a_verdict_that_is_lost_sends_nothing() {
 }
 
 fn a_sweep(decision: Decision, body: &Value) -> Result<Sweep, Error> {
-    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision)
+    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
@@ -406,7 +504,7 @@ fn a_bad_filter_names_its_fields() {
 
     assert_eq!(
         refused.unwrap_err().to_string(),
-        "job: Must be the uid of a job.; label: May not be blank.; min_confidence: Must be a number from 0.0 to 1.0."
+        "job: Must be the uid of a job, not \"mine\".; label: May not be blank.; min_confidence: Must be a number from 0.0 to 1.0, not 2."
     );
 }
 
@@ -458,6 +556,59 @@ async fn drafts_that_take_long_to_read_end_a_call_in_time_too_and_the_next_one_g
 }
 
 #[tokio::test]
+async fn what_is_only_counted_stays_a_draft() {
+    let review = a_review(350, &[]);
+    let (mut matching, mut body) = (0, json!({"label": "dog", "max_confidence": 0.9, "count_only": true}));
+    loop {
+        let sweep = a_sweep(Decision::Accept, &body).unwrap();
+        let (accepted, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+        assert_eq!(accepted, 0);
+        matching += progress.matching.unwrap();
+        let Some(cursor) = progress.cursor else { break };
+        body = json!({"cursor": cursor}); // which carries that nothing is to be changed
+    }
+
+    assert_eq!((matching, review.results.in_status(ResultStatus::Draft)), (175, 350));
+    assert!(sent(&review).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_sweep_is_undone_but_for_what_was_changed_since() {
+    for (decision, status) in [(Decision::Accept, ResultStatus::Accepted), (Decision::Reject, ResultStatus::Rejected)] {
+        let (api, path, review) = api_of(a_review(350, &[]));
+        let (mut uids, mut body) = (Vec::new(), json!({"label": "cat"}));
+        loop {
+            let sweep = a_sweep(decision, &body).unwrap();
+            let (_, progress) = review.walk(OrganizationUid::named("acme"), "ann", sweep).await.unwrap();
+            uids.push(progress.sweep);
+            let Some(cursor) = progress.cursor else { break };
+            body = json!({"cursor": cursor});
+        }
+        assert!(uids.len() > 1 && uids.iter().all(|uid| *uid == uids[0]), "one sweep, several calls");
+        swept(&review, decision, json!({})).await; // another sweep takes the dogs
+        assert_eq!(review.results.in_status(status), 350);
+        for verdict in ["reopen", "accept"] {
+            api.call(&format!("POST {path}{verdict}/"), Value::Null).await; // a person has her own mind about the first cat
+        }
+        let events = sent(&review).await.len();
+
+        let undone = swept(&review, Decision::Reopen, json!({"sweep": uids[0]})).await.0;
+        let again = swept(&review, Decision::Reopen, json!({"sweep": uids[0]})).await.0;
+
+        assert_eq!((undone, again, review.results.in_status(ResultStatus::Draft)), (174, 0, 174));
+        assert_eq!(sent(&review).await.len(), events);
+    }
+}
+
+#[test]
+fn an_undo_names_its_sweep() {
+    let refused = |body| a_sweep(Decision::Reopen, &body).unwrap_err().to_string();
+
+    assert_eq!(refused(json!({})), "sweep: This field is required.");
+    assert_eq!(refused(json!({"sweep": "mine"})), "sweep: Must be the uid of a sweep.");
+}
+
+#[tokio::test]
 async fn the_same_call_again_finds_nothing_more() {
     let review = a_review(30, &[]);
 
@@ -489,10 +640,12 @@ async fn a_cursor_carries_what_was_asked_and_serves_no_other_call() {
 
     let on = a_sweep(Decision::Accept, &json!({"cursor": cursor, "label": "cat"})).unwrap();
     let (job, label) = (Some(a_job().spec.uid), Some("cat".to_owned()));
-    assert_eq!(on.filter, DraftFilter { job, label, min_confidence: Some(0.25) });
+    assert_eq!(on.filter, DraftFilter { job, label, min_confidence: Some(0.25), max_confidence: None });
+    assert_eq!(on.uid, progress.sweep);
 
     let body = json!({"cursor": cursor}).to_string();
-    let foreign = Sweep::read(body.as_bytes(), ProjectUid::at(Timestamp::UNIX_EPOCH), Decision::Accept);
+    let (other_project, now) = (ProjectUid::at(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+    let foreign = Sweep::read(body.as_bytes(), other_project, Decision::Accept, now);
     let other = a_sweep(Decision::Reject, &json!({"cursor": cursor}));
     let forged = a_sweep(Decision::Accept, &json!({"cursor": "e30"}));
     for refused in [foreign, other, forged] {
@@ -507,6 +660,7 @@ async fn an_unlabeled_item(others: &[ResultStatus]) -> (TestApi, String, Arc<Tes
     let (api, _, review) = api_of(a_review(0, others));
     let item = Item { generation: 6, result: None, ..a_draft(0, 0.9) };
     review.store.add_items(std::slice::from_ref(&item)).await;
+    review.store.add_project(&a_project(&[])).await.unwrap();
     (api, format!("POST /items/{}/results/", item.asset.uid), review)
 }
 

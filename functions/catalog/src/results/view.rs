@@ -3,13 +3,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use shared::domain::fields::{self, Fields};
-use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
+use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
-use shared::domain::{Error, Timestamp, limits, reply};
+use shared::domain::project::ANNOTATIONS;
+use shared::domain::reply::Annotations;
+use shared::domain::{Error, Timestamp, limits, reply, show};
 use shared::http::etag;
 use utoipa::ToSchema;
 
@@ -46,7 +48,7 @@ pub(crate) struct ResultView {
     source: ResultSource,
     /// The bot user, or a person.
     created_by: String,
-    /// Name of the API key that accepted, corrected or rejected it, last.
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
     #[schema(required)]
     reviewed_by: Option<String>,
     /// Each with its confidence.
@@ -63,6 +65,9 @@ pub(crate) struct ResultView {
     max_confidence: Option<f64>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 impl ResultView {
@@ -91,7 +96,13 @@ impl ResultView {
             annotations: result.annotations,
             created_at: result.created_at,
             updated_at: result.updated_at,
+            notes: Vec::new(),
         })
+    }
+
+    /// The answer to a call that has changed what it was sent.
+    pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 }
 
@@ -110,16 +121,19 @@ pub(crate) struct Correction {
     /// In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there.
     #[schema(max_items = 10000)]
     pub(crate) annotations: Vec<Prediction>,
+    /// What was changed of them.
+    #[schema(ignore)]
+    pub(crate) notes: Vec<String>,
 }
 
 impl Correction {
     /// Reads a request about an item of this size.
     pub(crate) fn read(body: &[u8], size: Option<Size>) -> Result<Self, Error> {
         let mut fields = Fields::of_body_within(body, limits::CORRECTION_MEMORY)?;
-        let parts = fields.required("annotations", fields::list(limits::PREDICTIONS)).unwrap_or_default();
+        let parts = fields.required(ANNOTATIONS, fields::list(limits::PREDICTIONS)).unwrap_or_default();
         fields.finish()?;
-        let annotations = reply::annotations("annotations", parts, size).map_err(Error::Validation)?;
-        Ok(Self { annotations })
+        let Annotations { list, notes } = reply::annotations(ANNOTATIONS, parts, size).map_err(Error::Validation)?;
+        Ok(Self { annotations: list, notes })
     }
 }
 
@@ -137,6 +151,12 @@ pub(crate) struct DraftsToReview {
     min_confidence: Option<f64>,
     /// The `cursor` of the answer before. It has the fields of that call; fields that are sent beside it count instead.
     pub(crate) cursor: Option<String>,
+    /// Drafts whose every annotation has at most this confidence; with a `label`, whose every annotation of that label has.
+    #[schema(minimum = 0.0, maximum = 1.0)]
+    max_confidence: Option<f64>,
+    /// Changes nothing: the answer's `matching` counts the drafts.
+    #[schema(value_type = Option<bool>, default = false)]
+    pub(crate) count_only: Option<bool>,
 }
 
 impl DraftsToReview {
@@ -146,6 +166,8 @@ impl DraftsToReview {
             job: fields.optional("job", job),
             label: fields.optional("label", fields::text(1, limits::LABEL_CHARS)),
             min_confidence: fields.optional("min_confidence", fields::fraction),
+            max_confidence: fields.optional("max_confidence", fields::fraction),
+            count_only: fields.optional("count_only", fields::boolean),
         }
     }
 
@@ -155,12 +177,49 @@ impl DraftsToReview {
             job: self.job.or(before.job),
             label: self.label.or(before.label),
             min_confidence: self.min_confidence.or(before.min_confidence),
+            max_confidence: self.max_confidence.or(before.max_confidence),
         }
     }
 }
 
 fn job(value: Value) -> Result<JobUid, String> {
-    JobUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a job.".into())
+    let text = fields::text(1, limits::NAME_CHARS)(value)?;
+    JobUid::parse(&text).map_err(|_| fields::must_be("the uid of a job", show::quoted(&text)))
+}
+
+/// The sweep that is undone.
+#[derive(ToSchema)]
+pub(crate) struct SweepToUndo {
+    /// As its calls answered it; without a `cursor` it is required.
+    sweep: Option<SweepUid>,
+    /// Goes on where the call that answered it ended.
+    pub(crate) cursor: Option<String>,
+}
+
+impl SweepToUndo {
+    pub(crate) fn read(fields: &mut Fields) -> Self {
+        let cursor = fields.optional("cursor", fields::text(1, CURSOR_CHARS));
+        let sweep = if cursor.is_some() { fields.optional("sweep", sweep) } else { fields.required("sweep", sweep) };
+        Self { sweep, cursor }
+    }
+
+    /// Which sweep. What the request does not name is as in `before`.
+    pub(crate) fn uid(&self, before: SweepUid) -> SweepUid {
+        self.sweep.unwrap_or(before)
+    }
+}
+
+fn sweep(value: Value) -> Result<SweepUid, String> {
+    SweepUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| "Must be the uid of a sweep.".into())
+}
+
+/// How far a call that undoes a sweep has come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ReopenedDrafts {
+    /// Results that this call has reopened.
+    pub(crate) reopened: usize,
+    #[serde(flatten)]
+    pub(crate) progress: Progress,
 }
 
 /// How far a call that accepts has come.
@@ -187,6 +246,11 @@ pub(crate) struct RejectedDrafts {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"examined": 9, "done": true, "cursor": null}))]
 pub(crate) struct Progress {
+    /// The sweep, the same in all of its calls: what undoes it names it.
+    pub(crate) sweep: SweepUid,
+    /// With `count_only`: drafts that match, of those that this call has examined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) matching: Option<usize>,
     /// Results that this call has examined.
     pub(crate) examined: usize,
     /// Whether it came to the end of the project.

@@ -43,7 +43,7 @@ async fn an_item_that_is_refused_with_nothing_else_in_flight_fails_at_the_third_
     let failures = worker.store.committed_receipts().remove(0).failures;
     assert_eq!(
         (failures[0].code, &*failures[0].message),
-        (FailureCode::ModelUnavailable, "The model answered status 429.")
+        (FailureCode::ModelUnavailable, "The model answered status 429. Tried 3 times.")
     );
 }
 

@@ -33,6 +33,7 @@ impl Reports for Contended {
         let begin: usize = slice.after.as_ref().map_or(0, |after| after.parse().unwrap());
         let end = items.len().min(begin + slice.limit);
         let line = |item: &Item| ItemReport {
+            key: None,
             item: item.asset.uid,
             outcome: OutcomeKind::Successful,
             code: None,
@@ -103,6 +104,7 @@ fn a_draft(n: usize) -> Item {
         created_by: "bot".into(),
         reviewed_by: None,
         elsewhere: None,
+        sweep: None,
         lineage: Some(lineage),
         annotations: vec![],
         created_at: Timestamp::UNIX_EPOCH,
@@ -115,6 +117,7 @@ fn a_draft(n: usize) -> Item {
         asset: an_item(n),
         file: None,
         created_at: Timestamp::UNIX_EPOCH,
+        generation: 1,
         result: Some(result),
     }
 }

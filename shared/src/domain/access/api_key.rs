@@ -157,7 +157,8 @@ impl ApiKey {
         if self.is_unrestricted() || self.scopes.iter().any(|scope| scopes.contains(scope)) {
             Ok(())
         } else {
-            Err(Error::PermissionDenied)
+            let names: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+            Err(Error::PermissionDenied(names.join(" or ")))
         }
     }
 }
@@ -184,7 +185,8 @@ mod tests {
         assert!(key.check(at(999)).is_ok());
         assert!(matches!(key.check(at(1_000)), Err(Error::KeyExpired)));
         assert!(key.allows(&[Scope::ProjectsRead]).is_ok());
-        assert!(matches!(key.allows(&[Scope::ProjectsWrite]), Err(Error::PermissionDenied)));
+        let refused = key.allows(&[Scope::ProjectsWrite]);
+        assert!(matches!(refused, Err(Error::PermissionDenied(scope)) if scope == "projects.write"));
         assert_eq!((key.is_unrestricted(), key.allowed()), (false, [Scope::ProjectsRead].as_slice()));
 
         key.revoked_at = Some(at(1));

@@ -6,20 +6,22 @@ pub mod head;
 pub mod result;
 pub mod source;
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
-use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::file_version::FileVersion;
-use crate::domain::item::result::{LabelResult, ResultStatus};
+use crate::domain::item::result::{LabelResult, ResultStatus, Verdict};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::turn::Exif;
-use crate::domain::{Error, Timestamp, limits};
+use crate::domain::{Error, Timestamp, limits, show};
 pub use source::Source;
 
 /// What an item is (contract, 10.1).
@@ -141,6 +143,29 @@ impl Item {
         let same_picture = old.kind == new.kind && (new.size.is_none() || old.size == new.size);
         let same_file = old.source == new.source || old.source.parsed() == new.source.parsed();
         same_file && (same_picture || was_decided_by_file)
+    }
+
+    /// The verdict that reopens its result, of which this was read. A rejected one may be reopened while it is the last that the
+    /// item has had.
+    ///
+    /// # Errors
+    /// `ResultSuperseded`.
+    pub fn reopening(&self) -> Result<Verdict, Error> {
+        match &self.result {
+            Some(result) if result.generation != self.generation => {
+                Err(Error::ResultSuperseded(ResultUid::of(self.asset.uid, self.generation)))
+            }
+            _ => Ok(Verdict::Reopen),
+        }
+    }
+
+    /// The labels of a person's annotations that its result does not have yet, each with its annotation's position. Those that it has
+    /// stay right for it, also if the project's label set has changed since.
+    pub fn new_labels<'a>(&'a self, given: &'a [Prediction]) -> impl Iterator<Item = (usize, &'a String)> {
+        let annotations = self.result.iter().flat_map(|result| &result.annotations);
+        let own: HashSet<&str> = annotations.map(|annotation| annotation.label.as_str()).collect();
+        let labels = given.iter().map(|annotation| &annotation.label).enumerate();
+        labels.filter(move |(_, label)| !own.contains(label.as_str()))
     }
 
     /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.
@@ -279,16 +304,23 @@ pub struct NewItem {
 
 impl NewItem {
     fn read(value: Value, source: impl FnOnce(Value) -> Result<Source, String>) -> Result<Self, Error> {
-        let Value::Object(values) = value else { return Err(Error::field(ENTRY, "Must be an object.")) };
+        let values = fields::object(value).map_err(|message| Error::field(ENTRY, message))?;
         let mut fields = Fields::of(String::new(), values);
         let key = fields.required("key", item_key).unwrap_or_default();
         let asset_type = fields.optional("asset_type", asset_type);
         let url = fields.optional("url", source);
         let has_pixels = asset_type.is_none_or(AssetType::has_pixels);
-        let (width, height) = if has_pixels { sides(&mut fields) } else { (None, None) };
+        let (width, height) = if has_pixels { sides(&mut fields) } else { no_sides(&mut fields) };
         fields.finish()?;
         Ok(Self { key, asset_type, url, width, height })
     }
+}
+
+/// The sides of a point cloud, which has none. The answer shows that.
+fn no_sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
+    fields.skip("width");
+    fields.skip("height");
+    (None, None)
 }
 
 /// Width and height: both, or neither.
@@ -305,17 +337,19 @@ fn sides(fields: &mut Fields) -> (Option<u32>, Option<u32>) {
 }
 
 fn asset_type(value: Value) -> Result<AssetType, String> {
-    serde_json::from_value(value).map_err(|_| "Must be \"image\", \"video_frame\" or \"point_cloud\".".into())
+    let complaint = || fields::must_be("\"image\", \"video_frame\" or \"point_cloud\"", show::value(&value));
+    AssetType::deserialize(&value).map_err(|_| complaint())
 }
 
 /// A key is a relative path: it becomes part of an S3 key and of a signed URL.
 fn item_key(value: Value) -> Result<String, String> {
     let key = fields::text(1, limits::ITEM_KEY_BYTES)(value)?;
     if key.len() > limits::ITEM_KEY_BYTES {
-        return Err(format!("Must have at most {} bytes.", limits::ITEM_KEY_BYTES));
+        return Err(format!("Must have at most {} bytes, and has {}.", limits::ITEM_KEY_BYTES, key.len()));
     }
     if key.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err("Must be a relative path without empty, \".\" or \"..\" parts.".into());
+        let key = show::quoted(&key);
+        return Err(format!("Must be a relative path without empty, \".\" or \"..\" parts, not {key}."));
     }
     Ok(key)
 }

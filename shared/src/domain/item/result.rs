@@ -1,12 +1,12 @@
 //! Results: the annotations of an item. A draft waits for a person (I9).
 //!
-//! A person accepts it, corrects it or rejects it, and may change her mind. Only a rejection is the end of a result: its
-//! item is unlabeled from then on, and the next job may draft it again, under another uid.
+//! A person accepts it, corrects it or rejects it, and may change her mind: what is accepted or rejected may be reopened. With a
+//! rejection the item is unlabeled, and the next job may draft it again, under another uid. From then on the rejection is the end.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid};
+use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid, SweepUid};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::{BlobRef, Packed};
 use crate::domain::prediction::model_type::ModelType;
@@ -33,19 +33,22 @@ pub enum Verdict {
     Correct(Vec<Prediction>),
     /// The annotations are wrong; the item is unlabeled again.
     Reject,
+    /// They are to be reviewed once more.
+    Reopen,
 }
 
 impl ResultStatus {
     /// The status after a `verdict`.
     ///
     /// # Errors
-    /// `ResultRejected`: there is no way back, since the item may have another result by now.
+    /// `ResultRejected`: it is to be reopened first, since the item may have another result by now.
     pub fn after(self, verdict: &Verdict) -> Result<Self, Error> {
         use {ResultStatus as S, Verdict as V};
         match (self, verdict) {
             // A correction is an acceptance: a person who corrects a result has seen all of it.
             (S::Draft | S::Accepted, V::Accept | V::Correct(_)) => Ok(S::Accepted),
             (S::Draft | S::Accepted | S::Rejected, V::Reject) => Ok(S::Rejected),
+            (S::Draft | S::Accepted | S::Rejected, V::Reopen) => Ok(S::Draft),
             (S::Rejected, V::Accept | V::Correct(_)) => Err(Error::ResultRejected),
         }
     }
@@ -87,7 +90,7 @@ pub struct LabelResult {
     pub source: ResultSource,
     /// The bot user, or a person.
     pub created_by: String,
-    /// Name of the API key that accepted, corrected or rejected it, last.
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
     pub reviewed_by: Option<String>,
     /// The job and provider of a draft; `None`: a person gave it by hand.
     pub lineage: Option<Lineage>,
@@ -95,6 +98,8 @@ pub struct LabelResult {
     pub annotations: Vec<Prediction>,
     /// Their object in S3, if they are too large for a row.
     pub elsewhere: Option<BlobRef>,
+    /// The sweep that accepted or rejected it, if nothing has changed it since.
+    pub sweep: Option<SweepUid>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -115,6 +120,7 @@ impl LabelResult {
             lineage: None,
             annotations,
             elsewhere: None,
+            sweep: None,
             created_at: now,
             updated_at: now,
         }
@@ -124,8 +130,8 @@ impl LabelResult {
     /// changed it since.
     #[must_use]
     pub fn is_repeated_by(&self, again: &Self) -> bool {
-        let said = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
-        said(self) == said(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
+        let facts = |result: &Self| (result.revision, result.status, result.source, result.lineage.is_none());
+        facts(self) == facts(again) && (&self.created_by, &self.annotations) == (&again.created_by, &again.annotations)
     }
 
     /// Whether a person changed what a model had found.
@@ -178,6 +184,7 @@ impl LabelResult {
         }
         reviewed.status = status;
         reviewed.revision += 1;
+        reviewed.sweep = None;
         reviewed.reviewed_by = Some(reviewer.to_owned());
         reviewed.updated_at = now;
         Ok(Some(reviewed))
@@ -217,9 +224,10 @@ impl LabelResult {
         let is_of_job = self.lineage.as_ref().is_some_and(|lineage| lineage.job == job);
         match (self.status, self.source) {
             _ if !is_of_job => Undo::Gone,
-            (ResultStatus::Draft, _) => Undo::Discard,
+            (ResultStatus::Draft, ResultSource::AutoLabel) => Undo::Discard,
             (ResultStatus::Accepted, ResultSource::AutoLabel) => Undo::Keep(Kept::Accepted),
-            (ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
+            // A draft, too: it was corrected and then reopened (I12).
+            (ResultStatus::Draft | ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
             (ResultStatus::Rejected, _) => Undo::Gone,
         }
     }
@@ -237,13 +245,16 @@ pub struct DraftFilter {
     /// With at least this confidence in every annotation, or in every annotation of `label` if one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_confidence: Option<f64>,
+    /// With at most this confidence in every annotation, or in every annotation of `label` if one is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_confidence: Option<f64>,
 }
 
 impl DraftFilter {
     /// Whether [`Self::keeps`] needs annotations that are not fetched yet.
     #[must_use]
     pub fn needs_annotations(&self, result: &LabelResult) -> bool {
-        let whole = Self { label: None, min_confidence: None, ..self.clone() };
+        let whole = Self { label: None, min_confidence: None, max_confidence: None, ..self.clone() };
         result.elsewhere.is_some() && *self != whole && whole.keeps(result)
     }
 
@@ -256,6 +267,7 @@ impl DraftFilter {
             && self.job.is_none_or(|job| result.lineage.as_ref().is_some_and(|lineage| lineage.job == job))
             && (self.label.is_none() || of_label().next().is_some())
             && self.min_confidence.is_none_or(|min| of_label().all(|annotation| annotation.confidence >= min))
+            && self.max_confidence.is_none_or(|max| of_label().all(|annotation| annotation.confidence <= max))
     }
 }
 
@@ -277,6 +289,7 @@ mod tests {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            sweep: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         }
@@ -367,7 +380,22 @@ mod tests {
     }
 
     #[test]
-    fn a_rejection_is_final() {
+    fn what_is_accepted_or_rejected_may_be_reopened_and_keeps_its_annotations() {
+        for status in [ResultStatus::Accepted, ResultStatus::Rejected] {
+            let sweep = Some(SweepUid::at(Timestamp::UNIX_EPOCH));
+            let before = LabelResult { status, sweep, source: ResultSource::Human, ..labeled(&[("car", 0.9)]) };
+            let reopened = before.reviewed(Verdict::Reopen, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+
+            assert_eq!((reopened.status, reopened.source, reopened.revision), (ResultStatus::Draft, before.source, 8));
+            assert_eq!((&reopened.annotations, reopened.reviewed_by.as_deref()), (&before.annotations, Some("ann")));
+            assert_eq!(reopened.sweep, None, "it has changed since");
+            assert_eq!(reopened.undo(before.lineage.unwrap().job), Undo::Keep(Kept::Corrected), "I12");
+        }
+        assert_eq!(after(ResultStatus::Draft, Verdict::Reopen).unwrap(), None);
+    }
+
+    #[test]
+    fn a_rejected_result_is_reopened_before_anything_else() {
         for verdict in [Verdict::Accept, Verdict::Correct(vec![])] {
             assert!(matches!(after(ResultStatus::Rejected, verdict), Err(Error::ResultRejected)));
         }
@@ -411,6 +439,10 @@ mod tests {
             (json!({}), true),
             (json!({"min_confidence": 0.6}), true), // equal is enough
             (json!({"min_confidence": 0.7}), false),
+            (json!({"max_confidence": 0.9}), true), // equal is enough
+            (json!({"max_confidence": 0.8}), false),
+            (json!({"min_confidence": 0.6, "max_confidence": 0.9}), true),
+            (json!({"label": "cup", "max_confidence": 0.6}), true),
             (json!({"label": "car", "min_confidence": 0.8}), true),
             (json!({"label": "car", "min_confidence": 0.85}), false),
             (json!({"label": "cup"}), true),

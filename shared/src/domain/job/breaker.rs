@@ -28,7 +28,7 @@ impl Breaker {
         }
         self.alike = match (self.alike.take(), outcome) {
             (Some((None, _)), Outcome::Failed(failure)) => Some((Some(failure.clone()), 1)),
-            (Some((Some(first), count)), Outcome::Failed(failure)) if first == *failure => {
+            (Some((Some(first), count)), Outcome::Failed(failure)) if first.is_like(failure) => {
                 Some((Some(first), count + 1))
             }
             _ => None,
@@ -73,6 +73,15 @@ mod tests {
                 assert_eq!(breaks_after(true, outcomes), None, "{other:?} at {position}");
             }
         }
+    }
+
+    #[test]
+    fn the_models_words_may_differ() {
+        let failed = |n: u32| Failure {
+            particulars: Some(format!("Request {n}.")),
+            ..Failure::new(FailureCode::ModelError, "no")
+        };
+        assert_eq!(breaks_after(true, (0..100).map(|n| Outcome::Failed(failed(n)))), Some(20));
     }
 
     #[test]

@@ -5,20 +5,44 @@ use utoipa::ToSchema;
 
 use crate::domain::id::ItemUid;
 
-/// Why an item failed: a stable code, and a short sentence without secrets.
+/// Why an item failed: a stable code, and short sentences without secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// For programs.
     pub code: FailureCode,
-    /// For people.
+    /// For people: what it has in common with its like.
     pub message: String,
+    /// What is its own, in sentences as well: the number of calls, the model's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub particulars: Option<String>,
 }
 
 impl Failure {
-    /// A failure.
+    /// A failure without particulars.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), particulars: None }
     }
+
+    /// Whether another item failed alike.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.code, &self.message) == (other.code, &other.message)
+    }
+
+    /// All of it, for people.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.particulars {
+            Some(particulars) => format!("{} {particulars}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+/// A model's own words about a call, as sentences quote them.
+#[must_use]
+pub fn quotation(words: &str) -> String {
+    format!("The model's words: \"{words}\".")
 }
 
 /// The kinds of failure of an item.
@@ -51,6 +75,8 @@ pub enum NoteCode {
     CoordinatesNormalized,
     /// All coordinates of a reply seem to be percent of the picture. They were read as pixels.
     CoordinatesPercent,
+    /// Predictions of labels that the job does not want were dropped.
+    LabelsDropped,
 }
 
 /// What went wrong with an item.
@@ -59,6 +85,9 @@ pub enum NoteCode {
 pub struct ItemError {
     /// The item.
     pub item: ItemUid,
+    /// Its key. Absent in receipts, and in the summaries of jobs that ended before summaries had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// For programs.
     pub code: FailureCode,
     /// For people.

@@ -238,7 +238,7 @@ pub struct JobState {
     pub completed_at: Option<Timestamp>,
     /// When something last happened to it.
     pub progressed_at: Timestamp,
-    /// A sentence for users, of a failed job.
+    /// A sentence for users, of a failed job or of one with failed items.
     pub error_message: Option<String>,
     /// At the end.
     pub summary: Option<Summary>,
@@ -343,7 +343,7 @@ pub(crate) mod tests {
 
         assert_eq!(
             error.to_string(),
-            "model_type: Must be \"sam3\" or \"yolo\".; confidence_threshold: Must be a number from 0.0 to 1.0.; label_thresholds: Of a label's value: Must be a number from 0.0 to 1.0.; dry_run: Must be true or false."
+            "model_type: Must be \"sam3\" or \"yolo\", not \"gpt\".; confidence_threshold: Must be a number from 0.0 to 1.0, not 1.5.; label_thresholds: Of \"a\": Must be a number from 0.0 to 1.0, not 2.; dry_run: Must be true or false, not 1."
         );
     }
 

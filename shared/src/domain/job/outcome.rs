@@ -183,6 +183,9 @@ pub struct Receipt {
 pub struct ItemReport {
     /// The item.
     pub item: ItemUid,
+    /// Its key.
+    #[schema(required)]
+    pub key: Option<String>,
     /// What became of it.
     pub outcome: OutcomeKind,
     /// Why, for programs; `null` for a successful item.
@@ -241,14 +244,16 @@ impl Receipt {
         let item = commit.item;
         self.items.push(item);
         self.judged += u32::from(commit.is_judged);
-        let note = |message: &String| ItemError { item, code: FailureCode::BadAnswer, message: message.clone() };
+        let note =
+            |message: &String| ItemError { item, key: None, code: FailureCode::BadAnswer, message: message.clone() };
         self.notes.extend(commit.dropped.as_ref().map(note));
         let remark = |(code, message): &(NoteCode, String)| ItemNote { item, code: *code, message: message.clone() };
         self.remarks.extend(commit.remarks.iter().map(remark));
         match &commit.outcome {
             Outcome::Successful(draft) => self.predictions += draft.count,
-            Outcome::Failed(Failure { code, message }) => {
-                self.failures.push(ItemError { item, code: *code, message: message.clone() });
+            Outcome::Failed(failure) => {
+                let (code, message) = (failure.code, failure.sentence());
+                self.failures.push(ItemError { item, key: None, code, message });
             }
             Outcome::Skipped(_) => {}
         }
@@ -290,7 +295,7 @@ impl Receipt {
                 self.remarks.iter().filter(|note| note.item == item && note.code != NoteCode::CoordinatesPercent);
             let notes: Vec<&str> = dropped.chain(remarks.map(|note| note.message.as_str())).collect();
             let note = (!notes.is_empty()).then(|| notes.join(" "));
-            ItemReport { item, outcome, code, message, note }
+            ItemReport { item, key: None, outcome, code, message, note }
         };
         self.entries().map(line).collect()
     }
@@ -327,7 +332,8 @@ mod tests {
         assert_eq!(serde_json::to_value(&receipt).unwrap(), before);
 
         let uid = item(0);
-        let dropped = ItemError { item: uid, code: FailureCode::BadAnswer, message: "A circle was dropped.".into() };
+        let dropped =
+            ItemError { item: uid, key: None, code: FailureCode::BadAnswer, message: "A circle was dropped.".into() };
         let note = |code, message: &str| ItemNote { item: uid, code, message: message.into() };
         let remarks =
             vec![note(NoteCode::ConfidenceClamped, "1.01 was read as 1."), note(NoteCode::CoordinatesPercent, "Odd.")];
@@ -363,7 +369,7 @@ mod tests {
 
         let line = |position: usize, outcome: &str, reason: Option<(&str, &str)>, note: Option<&str>| {
             let (code, message) = reason.unzip();
-            serde_json::json!({"item": items[position], "outcome": outcome, "code": code, "message": message, "note": note})
+            serde_json::json!({"item": items[position], "key": null, "outcome": outcome, "code": code, "message": message, "note": note})
         };
         assert_eq!(
             report,

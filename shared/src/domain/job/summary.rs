@@ -1,6 +1,6 @@
 //! The summary of a finished job (contract, 6.5), added up from its receipts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +20,9 @@ pub struct SummaryNote {
     pub items: u32,
     /// The first of them.
     pub item: ItemUid,
+    /// Its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// What it is about there, for people.
     pub message: String,
 }
@@ -75,15 +78,15 @@ impl Sum {
         for ItemNote { item, code, message } in receipt.remarks {
             match self.remarks.iter_mut().find(|note| note.code == code) {
                 Some(note) => note.items = note.items.saturating_add(1),
-                None => self.remarks.push(SummaryNote { code, items: 1, item, message }),
+                None => self.remarks.push(SummaryNote { code, items: 1, item, key: None, message }),
             }
         }
     }
 
-    /// Whether the note is in the summary: if enough items have it, or one for a correction.
+    /// Whether the note is in the summary: if enough items have it, or one for what was corrected or dropped.
     fn shows(&self, note: &SummaryNote) -> bool {
         match note.code {
-            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => true,
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped | NoteCode::LabelsDropped => true,
             NoteCode::CoordinatesNormalized => note.items.saturating_mul(2) >= self.judged,
             NoteCode::CoordinatesPercent => note.items == self.judged && note.items >= PERCENT_ITEMS,
         }
@@ -111,16 +114,33 @@ impl Sum {
     }
 }
 
+impl Summary {
+    /// The items that it names, each once.
+    #[must_use]
+    pub fn items(&self) -> Vec<ItemUid> {
+        let named = self.errors.iter().map(|error| error.item).chain(self.notes.iter().map(|note| note.item));
+        named.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// With the keys of these items beside their uids.
+    #[must_use]
+    pub fn with_keys(mut self, keys: &HashMap<ItemUid, String>) -> Self {
+        self.errors.iter_mut().for_each(|error| error.key = keys.get(&error.item).cloned());
+        self.notes.iter_mut().for_each(|note| note.key = keys.get(&note.item).cloned());
+        self
+    }
+}
+
 impl SummaryNote {
     /// The error that a person has to correct, if it is one: corrections are none.
     fn error(&self) -> Option<ItemError> {
-        let Self { code, items, item, message } = self;
+        let Self { code, items, item, message, .. } = self;
         match code {
-            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped => None,
+            NoteCode::ConfidenceClamped | NoteCode::GeometryClipped | NoteCode::LabelsDropped => None,
             NoteCode::CoordinatesNormalized | NoteCode::CoordinatesPercent => {
                 let others = if *items > 1 { format!(" So it is with {items} items.") } else { String::new() };
                 let message = format!("{message}{others}");
-                Some(ItemError { item: *item, code: FailureCode::UnlikelyCoordinates, message })
+                Some(ItemError { item: *item, key: None, code: FailureCode::UnlikelyCoordinates, message })
             }
         }
     }
@@ -206,11 +226,13 @@ mod tests {
         let summary = sum([
             remarked(NoteCode::GeometryClipped, 1),
             remarked(NoteCode::ConfidenceClamped, 1),
+            remarked(NoteCode::LabelsDropped, 1),
             remarked(NoteCode::GeometryClipped, 1),
         ]);
 
         let notes: Vec<(NoteCode, u32)> = summary.notes.iter().map(|note| (note.code, note.items)).collect();
-        assert_eq!(notes, [(NoteCode::ConfidenceClamped, 1), (NoteCode::GeometryClipped, 2)]);
+        let wanted = [(NoteCode::ConfidenceClamped, 1), (NoteCode::GeometryClipped, 2), (NoteCode::LabelsDropped, 1)];
+        assert_eq!(notes, wanted);
         assert!(summary.errors.is_empty());
     }
 
@@ -237,6 +259,7 @@ mod tests {
     fn failed_items_come_before_dropped_predictions_and_twenty_are_listed() {
         let error = |code| ItemError {
             item: ItemUid::parse("18388971-4ab9-8000-837b-b5c87795f730").unwrap(),
+            key: None,
             code,
             message: "m".into(),
         };

@@ -4,6 +4,7 @@
 use strum::{EnumDiscriminants, IntoDiscriminant, VariantArray};
 
 use super::job_status::JobStatus;
+use super::show;
 use crate::domain::id::{JobUid, ResultUid};
 
 /// A cause for the log alone.
@@ -30,9 +31,9 @@ impl FieldError {
 #[derive(Debug, thiserror::Error, EnumDiscriminants)]
 #[strum_discriminants(name(ErrorCode), derive(VariantArray), doc = "An [`Error`] without its particulars.")]
 pub enum Error {
-    /// Unknown, malformed, or another tenant's (I10).
-    #[error("Not found.")]
-    NotFound,
+    /// Unknown, malformed, or another tenant's (I10): one sentence for all three, which names what is missing.
+    #[error("Not found. {0}")]
+    NotFound(String),
     /// A request that breaks the contract, field by field.
     #[error("{}", join(.0))]
     Validation(Vec<FieldError>),
@@ -55,8 +56,8 @@ pub enum Error {
     #[error("API key has expired.")]
     KeyExpired,
     /// The key's scopes do not allow the call.
-    #[error("You do not have permission to perform this action.")]
-    PermissionDenied,
+    #[error("You do not have permission to perform this action. The key needs the scope {0}.")]
+    PermissionDenied(String),
     /// The path exists, the method does not.
     #[error("Method \"{0}\" not allowed.")]
     MethodNotAllowed(String),
@@ -64,23 +65,31 @@ pub enum Error {
     #[error("Invalid cursor")]
     InvalidCursor,
     /// The project takes no jobs.
-    #[error("Project is not active.")]
-    ProjectNotActive,
+    #[error("Project {project} is not active: its status is \"{status}\". Set it to \"active\" first.")]
+    ProjectNotActive {
+        /// Its name, as a sentence shows it.
+        project: String,
+        /// On the wire.
+        status: &'static str,
+    },
     /// I4. Carries the job that is active.
-    #[error("An auto-label job is already active for this project.")]
+    #[error("An auto-label job is already active for this project. It is job {0}: wait for its end, or cancel it.")]
     JobActive(JobUid),
     /// The job has ended.
     #[error("Job is already {0}.")]
     JobFinished(JobStatus),
     /// The job is still to end.
-    #[error("Job is still {0}.")]
+    #[error("Job is still {0}. Wait for its end, or cancel it.")]
     JobNotFinished(JobStatus),
     /// The sentence says why.
     #[error("{0}")]
     NotRetryable(&'static str),
     /// The result was rejected: it is history.
-    #[error("Result is already rejected.")]
+    #[error("Result is already rejected. Reopen it, or let the next job draft its item again.")]
     ResultRejected,
+    /// The result was rejected, and its item has had another one since: this one.
+    #[error("Item has had another result since: {0}. Only its last one can be reopened.")]
+    ResultSuperseded(ResultUid),
     /// The item has a result, which is another call's to change.
     #[error("{}", to_call_instead(*.result, *.is_draft))]
     ItemLabeled {
@@ -92,9 +101,9 @@ pub enum Error {
     /// The sentence says why.
     #[error("{0}")]
     NotRedeliverable(&'static str),
-    /// The client's `If-Match` names another version than the one that is there, or others kept writing.
-    #[error("It has changed since it was read. Read it again.")]
-    PreconditionFailed,
+    /// The client's `If-Match` names another version than the one that is there, or others kept writing. The sentence says which.
+    #[error("It has changed since it was read. {0}")]
+    PreconditionFailed(String),
     /// No provider and no endpoint of the deployment serves the job. Carries the model type that such an endpoint would need.
     #[error(
         "No active inference provider is configured for this project. The deployment has no endpoint of its own that may serve jobs of the model type \"{0}\" instead. Add a provider or activate one."
@@ -154,6 +163,12 @@ pub enum Error {
     Internal(#[source] BoxError),
 }
 
+/// The sentence about an object that the caller's organization does not have. It is the same if another one has it (I10).
+#[must_use]
+pub fn absence(noun: &str, name: &str) -> String {
+    format!("No {noun} {} in this organization.", show::quoted(name))
+}
+
 fn join(errors: &[FieldError]) -> String {
     let sentences: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
     sentences.join("; ")
@@ -186,10 +201,16 @@ impl ErrorCode {
     /// Every code, for the tests that hold the state machine and the API description to this table.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The one table.
+    /// What the one table says of it.
     #[must_use]
     pub const fn facts(self) -> Facts {
-        let (code, status, task_error, repeatable) = match self {
+        let (code, status, task_error, repeatable) = self.row();
+        Facts { code, status, task_error, repeatable }
+    }
+
+    /// The one table: code, status, name in the state machine, and whether it is worth repeating.
+    const fn row(self) -> (&'static str, u16, &'static str, bool) {
+        match self {
             Self::NotFound => ("not_found", 404, "NotFound", false),
             Self::Validation => ("validation_error", 400, "ValidationError", false),
             Self::MalformedBody => ("parse_error", 400, "ParseError", false),
@@ -206,6 +227,7 @@ impl ErrorCode {
             Self::JobNotFinished => ("job_not_finished", 409, "JobNotFinished", false),
             Self::NotRetryable => ("not_retryable", 409, "NotRetryable", false),
             Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
+            Self::ResultSuperseded => ("result_superseded", 409, "ResultSuperseded", false),
             Self::ItemLabeled => ("item_labeled", 409, "ItemLabeled", false),
             Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
             Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
@@ -225,8 +247,7 @@ impl ErrorCode {
             Self::ExecutionsUnavailable => ("unavailable", 503, "ExecutionsUnavailable", true),
             Self::SecretsUnavailable => ("unavailable", 503, "SecretsUnavailable", true),
             Self::Internal => ("internal_error", 500, "InternalError", false),
-        };
-        Facts { code, status, task_error, repeatable }
+        }
     }
 }
 
@@ -241,6 +262,18 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         self.discriminant()
+    }
+
+    /// The caller's organization has no object of this name, or another one has it (I10).
+    #[must_use]
+    pub fn no_such(noun: &str, name: &str) -> Self {
+        Self::NotFound(absence(noun, name))
+    }
+
+    /// Others write the object all the time.
+    #[must_use]
+    pub fn keeps_changing() -> Self {
+        Self::PreconditionFailed("Others keep changing it, and nothing was written. Send the call again.".into())
     }
 
     /// A complaint about one field.

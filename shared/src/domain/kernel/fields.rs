@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Error, error::FieldError, json, limits, unicode};
+use crate::domain::{Error, error::FieldError, json, limits, show, unicode, unknown};
 
-/// The fields of a JSON object. `null` is "not sent" and unknown fields are ignored (contract, 1.3).
+/// The fields of a JSON object. `null` is "not sent", and a field that nothing reads is refused (contract, 1.3).
 pub struct Fields {
     path: String,
     values: Map<String, Value>,
+    /// What was read, whether it was there or not.
+    known: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
 
@@ -35,15 +37,23 @@ impl Fields {
         }
         match json::parse(body, most) {
             Ok(Value::Object(values)) => Ok(Self::of(String::new(), values)),
-            Ok(_) => Err(Error::field("body", "Must be a JSON object.")),
+            Ok(other) => Err(Error::field("body", format!("Must be a JSON object, not {}.", show::kind(&other)))),
             Err(error) => Err(Error::MalformedBody(error.to_string())),
         }
+    }
+
+    /// Reads the body of a call that takes no fields: none, or an empty object.
+    ///
+    /// # Errors
+    /// Those of [`Self::of_body`] and [`Self::finish`].
+    pub fn none(body: &[u8]) -> Result<(), Error> {
+        Self::of_body(body)?.finish()
     }
 
     /// The fields of an object inside a request; `path` leads to it, as in `items[3].`.
     #[must_use]
     pub fn of(path: String, values: Map<String, Value>) -> Self {
-        Self { path, values, errors: Vec::new() }
+        Self { path, values, known: Vec::new(), errors: Vec::new() }
     }
 
     /// Whether a field is there, as `null`.
@@ -65,7 +75,8 @@ impl Fields {
     }
 
     /// Takes a field out and reads it; `read` returns the value or the sentence that refuses it.
-    pub fn optional<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+        self.known.push(name);
         let value = self.values.remove(name).filter(|value| !value.is_null())?;
         match read(value) {
             Ok(value) => Some(value),
@@ -77,12 +88,18 @@ impl Fields {
     }
 
     /// Like [`Self::optional`], and a field that is not there is a complaint.
-    pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn required<T>(&mut self, name: &'static str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
         if !self.has(name) {
+            self.known.push(name);
             self.refuse(name, "This field is required.");
             return None;
         }
         self.optional(name, read)
+    }
+
+    /// A field that is known, and means nothing here.
+    pub fn skip(&mut self, name: &'static str) {
+        self.optional(name, |_| Ok(()));
     }
 
     /// Adds a complaint.
@@ -97,28 +114,36 @@ impl Fields {
         }
     }
 
-    /// Names of the fields that were not read.
-    pub fn rest(&self) -> impl Iterator<Item = &str> {
-        self.values.keys().map(String::as_str)
-    }
-
+    /// Ends the reading.
+    ///
     /// # Errors
-    /// `Validation` with every complaint.
-    pub fn finish(self) -> Result<(), Error> {
+    /// `Validation` with every complaint, also about fields that were not read.
+    pub fn finish(mut self) -> Result<(), Error> {
+        let unknown = self.values.iter().filter(|(_, value)| !value.is_null()).take(unknown::MOST);
+        let complaint =
+            |(name, _): (&String, &Value)| unknown::complaint(unknown::FIELD, &self.path, name, &self.known);
+        self.errors.extend(unknown.map(complaint));
         if self.errors.is_empty() { Ok(()) } else { Err(Error::Validation(self.errors)) }
     }
+}
+
+/// The sentence about a value that is not what it must be. `given` shows it: [`show`] has the ways, and says which of them fit
+/// for a value that may be a secret.
+#[must_use]
+pub fn must_be(wanted: &str, given: impl AsRef<str>) -> String {
+    format!("Must be {wanted}, not {}.", given.as_ref())
 }
 
 /// A string of `min` to `max` characters, trimmed.
 pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, String> {
     move |value| {
-        let Value::String(text) = value else { return Err("Must be a string.".into()) };
+        let Value::String(text) = value else { return Err(must_be("a string", show::kind(&value))) };
         let text = text.trim();
         match text.chars().count() {
             count if count < min => {
                 Err(if min == 1 { "May not be blank.".into() } else { format!("Must have at least {min} characters.") })
             }
-            count if count > max => Err(format!("Must have at most {max} characters.")),
+            count if count > max => Err(format!("Must have at most {max} characters, and has {count}.")),
             _ if text.chars().any(char::is_control) => Err("May not contain control characters.".into()),
             _ => Ok(text.to_owned()),
         }
@@ -130,7 +155,7 @@ pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, Stri
 /// # Errors
 /// A sentence.
 pub fn boolean(value: Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "Must be true or false.".into())
+    value.as_bool().ok_or_else(|| must_be("true or false", show::number(&value)))
 }
 
 /// A number from 0.0 to 1.0 (contract, 6.2).
@@ -138,8 +163,8 @@ pub fn boolean(value: Value) -> Result<bool, String> {
 /// # Errors
 /// A sentence.
 pub fn fraction(value: Value) -> Result<f64, String> {
-    let number =
-        value.as_f64().filter(|number| (0.0..=1.0).contains(number)).ok_or("Must be a number from 0.0 to 1.0.")?;
+    let number = value.as_f64().filter(|number| (0.0..=1.0).contains(number));
+    let number = number.ok_or_else(|| must_be("a number from 0.0 to 1.0", show::number(&value)))?;
     // DynamoDB's numbers end at 1e-130. Nothing is lost: no confidence lies between this and zero.
     Ok(if number < 1e-100 { 0.0 } else { number })
 }
@@ -158,7 +183,9 @@ pub fn whole_number(value: &Value) -> Option<u64> {
 pub fn whole(min: u32, max: u32) -> impl FnOnce(Value) -> Result<u32, String> {
     move |value| {
         let number = whole_number(&value).and_then(|number| u32::try_from(number).ok());
-        number.filter(|n| (min..=max).contains(n)).ok_or_else(|| format!("Must be a whole number from {min} to {max}."))
+        number
+            .filter(|n| (min..=max).contains(n))
+            .ok_or_else(|| must_be(&format!("a whole number from {min} to {max}"), show::number(&value)))
     }
 }
 
@@ -168,10 +195,11 @@ pub fn whole(min: u32, max: u32) -> impl FnOnce(Value) -> Result<u32, String> {
 /// # Errors
 /// A sentence.
 pub fn labels(value: Value) -> Result<Vec<String>, String> {
-    let Value::Array(entries) = value else { return Err("Must be a list of strings.".into()) };
+    let Value::Array(entries) = value else { return Err(must_be("a list of strings", show::kind(&value))) };
     let mut labels: Vec<String> = Vec::new();
-    for entry in entries {
-        let label = text(0, limits::LABEL_CHARS)(entry)?;
+    for (position, entry) in entries.into_iter().enumerate() {
+        let read = text(0, limits::LABEL_CHARS)(entry);
+        let label = read.map_err(|message| format!("Of entry {position}, counted from 0: {message}"))?;
         if !label.is_empty() && !labels.contains(&label) && unicode::find(&label, &labels).is_none() {
             labels.push(label);
         }
@@ -194,25 +222,25 @@ pub fn by_label<T>(
     move |value| {
         let [name, of] = names;
         let pair = |entry: Value| match entry {
-            Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)),
+            Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)).filter(|_| pair.is_empty()),
             _ => None,
         };
+        let wanted = || format!("an object, or a list of objects with \"{name}\" and \"{of}\"");
         let pairs: Option<Vec<(Value, Value)>> = match value {
             Value::Object(map) => Some(map.into_iter().map(|(label, value)| (label.into(), value)).collect()),
             Value::Array(entries) => entries.into_iter().map(pair).collect(),
-            _ => None,
+            other => return Err(must_be(&wanted(), show::kind(&other))),
         };
-        let pairs =
-            pairs.ok_or_else(|| format!("Must be an object, or a list of objects with \"{name}\" and \"{of}\"."))?;
+        let pairs = pairs.ok_or_else(|| format!("Must be {}.", wanted()))?;
         if pairs.len() > limits::LABELS {
             return Err(format!("Must have at most {} entries.", limits::LABELS));
         }
         let mut values = BTreeMap::new();
         for (label, value) in pairs {
             let label = text(1, limits::LABEL_CHARS)(label).map_err(|message| format!("Of a label: {message}"))?;
-            let value = read(value).map_err(|message| format!("Of a label's value: {message}"))?;
+            let value = read(value).map_err(|message| format!("Of {}: {message}", show::quoted(&label)))?;
             if values.contains_key(&label) || unicode::find(&label, values.keys()).is_some() {
-                return Err("Names a label twice.".into());
+                return Err(format!("Names {} twice.", show::quoted(&label)));
             }
             values.insert(label, value);
         }
@@ -230,7 +258,7 @@ pub fn by_label<T>(
 pub fn object(value: Value) -> Result<Map<String, Value>, String> {
     match value {
         Value::Object(map) => Ok(map),
-        _ => Err("Must be an object.".into()),
+        other => Err(must_be("an object", show::kind(&other))),
     }
 }
 
@@ -238,8 +266,8 @@ pub fn object(value: Value) -> Result<Map<String, Value>, String> {
 pub fn list(max: usize) -> impl FnOnce(Value) -> Result<Vec<Value>, String> {
     move |value| match value {
         Value::Array(entries) if entries.len() <= max => Ok(entries),
-        Value::Array(_) => Err(format!("Must have at most {max} entries.")),
-        _ => Err("Must be a list.".into()),
+        Value::Array(entries) => Err(format!("Must have at most {max} entries, and has {}.", entries.len())),
+        other => Err(must_be("a list", show::kind(&other))),
     }
 }
 
@@ -259,7 +287,40 @@ mod tests {
         assert_eq!(fields.optional("c", boolean), None);
 
         let error = fields.finish().unwrap_err();
-        assert_eq!(error.to_string(), "a: Must be a number from 0.0 to 1.0.; b: This field is required.");
+        assert_eq!(error.to_string(), "a: Must be a number from 0.0 to 1.0, not a string.; b: This field is required.");
+    }
+
+    #[test]
+    fn a_field_that_nothing_reads_is_refused_unless_it_is_null() {
+        let refused = |body: &str| {
+            let mut fields = Fields::of_body(body.as_bytes()).unwrap();
+            fields.optional("confidence_threshold", fraction);
+            fields.skip("width");
+            fields.finish().err().map(|error| error.to_string())
+        };
+
+        assert_eq!(refused(r#"{"width": "x", "color": null}"#), None);
+        assert_eq!(
+            refused(r#"{"treshold": 1}"#).unwrap(),
+            "treshold: Unknown field. Did you mean confidence_threshold?"
+        );
+        assert_eq!(
+            refused(r#"{"confidence_threshold": 2, "color": 1}"#).unwrap(),
+            "confidence_threshold: Must be a number from 0.0 to 1.0, not 2.; \
+             color: Unknown field. Known: confidence_threshold, width."
+        );
+        let many = (0..1_000).map(|n| format!("\"{n}\": 1")).collect::<Vec<_>>().join(", ");
+        assert_eq!(refused(&format!("{{{many}}}")).unwrap().matches("Unknown").count(), unknown::MOST);
+    }
+
+    #[test]
+    fn a_call_without_fields_takes_no_body_or_an_empty_object() {
+        for good in [&b""[..], b"{}", br#"{"confidence_threshold": null}"#] {
+            assert!(Fields::none(good).is_ok());
+        }
+        let refused = Fields::none(br#"{"confidence_threshold": 0.3}"#).unwrap_err();
+        assert_eq!(refused.to_string(), "confidence_threshold: Unknown field. None is known here.");
+        assert!(Fields::none(b"[]").is_err());
     }
 
     #[test]
@@ -307,12 +368,16 @@ mod tests {
         let pairs = json!([{"label": "cup", "threshold": 1}, {"label": "car", "threshold": 0.5}]);
         assert_eq!(read(pairs).unwrap(), wanted);
         for (bad, complaint) in [
-            (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
+            (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\", not a number."),
+            (
+                json!([{"label": "cup", "threshold": 1, "min": 1}]),
+                "Must be an object, or a list of objects with \"label\" and \"threshold\".",
+            ),
             (json!([{"label": "cup"}]), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
             (json!({" ": 1}), "Of a label: May not be blank."),
-            (json!({"car": "1"}), "Of a label's value: Must be a number from 0.0 to 1.0."),
-            (json!({"car": 1, "car ": 1}), "Names a label twice."),
-            (json!({"vélo": 1, "ve\u{301}lo": 1}), "Names a label twice."),
+            (json!({"car": "1"}), "Of \"car\": Must be a number from 0.0 to 1.0, not a string."),
+            (json!({"car": 1, "car ": 1}), "Names \"car\" twice."),
+            (json!({"vélo": 1, "ve\u{301}lo": 1}), "Names \"vélo\" twice."),
             ((0..1_001).map(|n| (n.to_string(), json!(1))).collect(), "Must have at most 1000 entries."),
             (
                 (100..200).map(|n| ("x".repeat(200) + &n.to_string(), json!(1))).collect(),
@@ -328,6 +393,9 @@ mod tests {
         assert_eq!(labels(json!([" car", "", "car", "cup "])).unwrap(), ["car", "cup"]);
         assert_eq!(labels(json!(["ve\u{301}lo", "vélo"])).unwrap(), ["ve\u{301}lo"]);
         assert!(labels(json!("car")).is_err());
-        assert!(labels(json!([1])).is_err());
+        assert_eq!(
+            labels(json!(["car", 1])).unwrap_err(),
+            "Of entry 1, counted from 0: Must be a string, not a number."
+        );
     }
 }

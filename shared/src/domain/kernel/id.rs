@@ -15,7 +15,7 @@ use uuid::{NoContext, Uuid, Version};
 use crate::domain::{Error, Timestamp};
 
 macro_rules! uid {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $noun:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(transparent)]
@@ -26,8 +26,15 @@ macro_rules! uid {
             /// `NotFound`: a malformed uid names nothing (contract, D1).
             pub fn parse(text: &str) -> Result<Self, Error> {
                 // Only the canonical form: two spellings of one uid would be two keys.
-                let uid = Uuid::try_parse(text).map_err(|_| Error::NotFound)?;
-                if uid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text { Ok(Self(uid)) } else { Err(Error::NotFound) }
+                let uid = Uuid::try_parse(text).ok();
+                let is_canonical = |uid: &Uuid| uid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text;
+                uid.filter(is_canonical).map(Self).ok_or_else(|| Error::no_such($noun, text))
+            }
+
+            /// `NotFound`: the caller's organization has none of this uid.
+            #[must_use]
+            pub fn missing(self) -> Error {
+                Error::no_such($noun, &self.to_string())
             }
         }
 
@@ -95,48 +102,53 @@ impl Naming {
 
 uid!(
     /// An organization, the tenant.
-    OrganizationUid
+    OrganizationUid, "organization"
 );
 uid!(
     /// A project.
-    ProjectUid
+    ProjectUid, "project"
 );
 uid!(
     /// A job; also the name of its execution.
-    JobUid
+    JobUid, "job"
 );
 uid!(
     /// An inference provider.
-    ProviderUid
+    ProviderUid, "inference provider"
 );
 uid!(
     /// A webhook subscription.
-    WebhookUid
+    WebhookUid, "webhook"
 );
 uid!(
     /// An item, derived from its project and key.
-    ItemUid
+    ItemUid, "item"
 );
 uid!(
     /// A result: its item and its generation.
-    ResultUid
+    ResultUid, "result"
+);
+uid!(
+    /// A sweep over the drafts of a project, whatever the number of its calls.
+    SweepUid, "sweep"
 );
 uid!(
     /// Something that happened once, and of which every subscription gets one delivery.
-    EventUid
+    EventUid, "event"
 );
 uid!(
     /// One delivery of one event to one subscription.
-    DeliveryUid
+    DeliveryUid, "delivery"
 );
 uid!(
     /// An upload that was rejected, derived from its project and object.
-    UploadUid
+    UploadUid, "upload"
 );
 created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
 created!(WebhookUid);
+created!(SweepUid);
 created!(DeliveryUid); // of a test; of an event it is derived
 
 /// The 12 bits between the version and the variant of a UUID. Zero in an item, the generation in a result, as far as it fits.
@@ -173,16 +185,11 @@ impl ProjectUid {
     /// # Errors
     /// `NotFound`: another slug names nothing.
     pub fn of_slug(slug: &str) -> Result<Self, Error> {
-        if !slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            return Err(Error::NotFound);
-        }
+        let is_slug = slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         let (_, simple) = slug.rsplit_once('-').unwrap_or(("", slug));
-        let uid = Uuid::try_parse(simple).map_err(|_| Error::NotFound)?;
-        if uid.simple().encode_lower(&mut Uuid::encode_buffer()) == simple {
-            Ok(Self(uid))
-        } else {
-            Err(Error::NotFound)
-        }
+        let uid = Uuid::try_parse(simple).ok().filter(|_| is_slug);
+        let is_canonical = |uid: &Uuid| uid.simple().encode_lower(&mut Uuid::encode_buffer()) == simple;
+        uid.filter(is_canonical).map(Self).ok_or_else(|| Error::no_such("dataset", slug))
     }
 
     /// The end of a dataset's slug: see [`Self::of_slug`].
@@ -330,10 +337,14 @@ mod tests {
         for bad in
             ["", "proj_abc123", "..", "0192B1C0-0000-7000-8000-000000000000", "{0192b1c0-0000-7000-8000-000000000000}"]
         {
-            assert!(matches!(JobUid::parse(bad), Err(Error::NotFound)), "{bad}");
+            assert!(matches!(JobUid::parse(bad), Err(Error::NotFound(_))), "{bad}");
         }
         let uid = "0192b1c0-0000-7000-8000-000000000000";
         assert_eq!(JobUid::parse(uid).unwrap().to_string(), uid);
+        let malformed = JobUid::parse("my\u{7}job").unwrap_err().to_string();
+        assert_eq!(malformed, "Not found. No job \"my job\" in this organization.");
+        let missing = ProviderUid::parse(uid).unwrap().missing().to_string();
+        assert_eq!(missing, format!("Not found. No inference provider \"{uid}\" in this organization."));
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub const UPLOAD_WRITE_SECONDS: u64 = 8;
 pub const UPLOAD_SETTLED_SECONDS: u64 = UPLOAD_WRITE_SECONDS + 4;
 /// The longest pause that a project may wait for, seconds: what SQS delays a message by at most (AWS, "Amazon SQS delay queues").
 pub const QUIET_SECONDS: u32 = 900;
+/// The shortest: what is asked below it would wait as long, since jobs take no younger upload.
+pub const QUIET_SECONDS_LEAST: u32 = UPLOAD_SETTLED_SECONDS as u32;
 /// Items a day that a project may have labeled on upload.
 pub const UPLOADS_PER_DAY: u32 = 1_000_000;
 /// Seconds that the note of a rejected upload is kept: 30 days.

@@ -8,7 +8,9 @@ pub mod job_status;
 pub mod json;
 pub mod limits;
 pub mod packed;
+pub mod show;
 pub mod unicode;
+pub mod unknown;
 
 pub use error::{Error, ErrorCode};
 pub use jiff::Timestamp;

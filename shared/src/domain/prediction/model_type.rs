@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::domain::{fields, show};
+
 /// The kind of model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -40,7 +42,7 @@ impl ModelType {
         match value.as_str() {
             Some("yolo") => Ok(Self::Yolo),
             Some("sam3") => Ok(Self::Sam3),
-            _ => Err("Must be \"sam3\" or \"yolo\".".into()),
+            _ => Err(fields::must_be("\"sam3\" or \"yolo\"", show::value(&value))),
         }
     }
 }

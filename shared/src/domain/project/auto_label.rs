@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -11,7 +11,7 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, ProviderUid};
 use crate::domain::job::{CONFIDENCE_THRESHOLD, JobOptions, JobRequest};
 use crate::domain::prediction::model_type::ModelType;
-use crate::domain::{Error, Timestamp, limits};
+use crate::domain::{Error, Timestamp, limits, provider};
 
 /// The field of a project.
 pub const FIELD: &str = "auto_label_on_upload";
@@ -33,8 +33,9 @@ pub struct AutoLabel {
     pub confidence_threshold: f64,
     /// Labels to keep; empty: all of the project.
     pub labels: Vec<String>,
-    /// Seconds without an upload before a job starts, which it does 12 seconds after the last one at the earliest.
-    #[schema(minimum = 1, maximum = 900)]
+    /// Seconds without an upload before a job starts. Less than 12 is stored as 12.
+    #[serde(deserialize_with = "stored_quiet_seconds")]
+    #[schema(minimum = 12, maximum = 900)]
     pub quiet_seconds: u32,
     /// Items that these jobs send to the model in a day, UTC.
     #[schema(minimum = 1, maximum = 1_000_000)]
@@ -56,7 +57,7 @@ pub struct NewAutoLabel {
     /// Labels to keep; empty: all of the project.
     #[schema(value_type = Option<Vec<String>>, default = json!([]), max_items = 1_000)]
     labels: Vec<String>,
-    /// Seconds without an upload before a job starts.
+    /// Seconds without an upload before a job starts. Less than 12 is taken as 12: jobs take no younger upload.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 900, default = 60)]
     quiet_seconds: u32,
     /// Items that these jobs send to the model in a day, UTC.
@@ -76,7 +77,9 @@ impl NewAutoLabel {
                 .optional("confidence_threshold", fields::fraction)
                 .unwrap_or(CONFIDENCE_THRESHOLD),
             labels: fields.optional("labels", fields::labels).unwrap_or_default(),
-            quiet_seconds: fields.optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS)).unwrap_or(60),
+            quiet_seconds: fields
+                .optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS))
+                .map_or(60, effective_quiet_seconds),
             max_items_per_day: fields.optional("max_items_per_day", per_day).unwrap_or(10_000),
         };
         fields.finish()?;
@@ -84,8 +87,18 @@ impl NewAutoLabel {
     }
 }
 
+/// No pause is over before jobs could take the last upload.
+fn effective_quiet_seconds(asked: u32) -> u32 {
+    asked.max(limits::QUIET_SECONDS_LEAST)
+}
+
+/// Of a row of before this was done on arrival.
+fn stored_quiet_seconds<'de, D: Deserializer<'de>>(row: D) -> Result<u32, D::Error> {
+    u32::deserialize(row).map(effective_quiet_seconds)
+}
+
 pub(super) fn provider_id(value: Value) -> Result<ProviderUid, String> {
-    ProviderUid::parse(&fields::text(1, 64)(value)?).map_err(|_| "Must be the uid of a provider.".to_owned())
+    provider::uid(&fields::text(1, 64)(value)?)
 }
 
 impl AutoLabel {
@@ -117,10 +130,10 @@ impl AutoLabel {
         JobRequest { options, dry_run: false, provider: self.provider_id.map(|uid| uid.to_string()) }
     }
 
-    /// How long no upload must have come, so that they have paused: at least until jobs could take the last one.
+    /// How long no upload must have come, so that they have paused.
     #[must_use]
     pub fn quiet(&self) -> Duration {
-        Duration::from_secs(limits::UPLOAD_SETTLED_SECONDS.max(self.quiet_seconds.into()))
+        Duration::from_secs(self.quiet_seconds.into())
     }
 
     /// How long it still is until uploads have paused, if the last one was then.
@@ -200,10 +213,10 @@ mod tests {
             read(json!({"quiet_seconds": 0, "max_items_per_day": 1.5, "provider_id": "x", "model_type": "gpt"}));
         assert_eq!(
             error.unwrap_err(),
-            "auto_label_on_upload.provider_id: Must be the uid of a provider.; \
-             auto_label_on_upload.model_type: Must be \"sam3\" or \"yolo\".; \
-             auto_label_on_upload.quiet_seconds: Must be a whole number from 1 to 900.; \
-             auto_label_on_upload.max_items_per_day: Must be a whole number from 1 to 1000000."
+            "auto_label_on_upload.provider_id: Must be the uid of an inference provider, not \"x\".; \
+             auto_label_on_upload.model_type: Must be \"sam3\" or \"yolo\", not \"gpt\".; \
+             auto_label_on_upload.quiet_seconds: Must be a whole number from 1 to 900, not 0.; \
+             auto_label_on_upload.max_items_per_day: Must be a whole number from 1 to 1000000, not 1.5."
         );
     }
 
@@ -233,9 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn no_pause_is_over_before_jobs_could_take_the_last_upload() {
-        let setting = read(json!({"quiet_seconds": 1})).unwrap().unwrap();
+    fn no_pause_is_over_before_jobs_could_take_the_last_upload_and_the_setting_says_so() {
+        let setting = read(json!({"quiet_seconds": 5})).unwrap().unwrap();
+        let mut row = serde_json::to_value(&setting).unwrap();
+        assert_eq!((setting.quiet().as_secs(), &row["quiet_seconds"]), (12, &json!(12)));
 
-        assert_eq!(setting.quiet().as_secs(), limits::UPLOAD_SETTLED_SECONDS);
+        row["quiet_seconds"] = json!(5); // of before
+        assert_eq!(serde_json::from_value::<AutoLabel>(row).unwrap(), setting);
+        assert_eq!(read(json!({"quiet_seconds": 13})).unwrap().unwrap().quiet_seconds, 13);
+    }
+
+    #[test]
+    fn a_mistyped_option_is_refused_with_its_path() {
+        let refused = read(json!({"treshold": 0.3})).unwrap_err();
+
+        assert_eq!(refused, "auto_label_on_upload.treshold: Unknown field. Did you mean confidence_threshold?");
     }
 }

@@ -132,7 +132,7 @@ mod tests {
             changes: 0,
         };
         let (organization, key) = (OrganizationUid::named("acme"), "a".into());
-        Item { organization, project, key, asset, file: None, created_at: now, result: None }
+        Item { organization, project, key, asset, file: None, created_at: now, generation: 0, result: None }
     }
 
     fn with_result(status: ResultStatus, job: JobUid) -> Item {
@@ -147,6 +147,7 @@ mod tests {
             lineage: Some(Lineage { job, provider: None, model_type: None, confidence_threshold: 0.5 }),
             annotations: Vec::new(),
             elsewhere: None,
+            sweep: None,
             created_at: now,
             updated_at: now,
         };

@@ -14,8 +14,11 @@ use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::JobRequest;
 use crate::domain::provider::ProviderName;
-use crate::domain::{Error, Timestamp, limits, unicode};
+use crate::domain::{Error, Timestamp, limits, show, unicode, unknown};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
+
+/// The field of a result: its annotations, as a person gives them.
+pub const ANNOTATIONS: &str = "annotations";
 
 /// The statuses of Avala's projects (contract, 11.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -36,6 +39,22 @@ pub enum ProjectStatus {
 }
 
 impl ProjectStatus {
+    const ALL: [Self; 6] =
+        [Self::PendingApproval, Self::Active, Self::Paused, Self::Canceled, Self::Archived, Self::Completed];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PendingApproval => "pending-approval",
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Canceled => "canceled",
+            Self::Archived => "archived",
+            Self::Completed => "completed",
+        }
+    }
+
     /// Whether a job may start (contract, 6.2).
     #[must_use]
     pub const fn takes_jobs(self) -> bool {
@@ -131,14 +150,23 @@ impl Project {
         }
     }
 
+    /// Whether the project takes jobs.
+    ///
+    /// # Errors
+    /// `ProjectNotActive`.
+    pub fn check_active(&self) -> Result<(), Error> {
+        if self.status.takes_jobs() {
+            return Ok(());
+        }
+        Err(Error::ProjectNotActive { project: show::quoted(&self.name), status: self.status.as_str() })
+    }
+
     /// Checks a job request against the project (contract, 6.2 and D8).
     ///
     /// # Errors
     /// `ProjectNotActive`; `Validation` for labels that the project does not have.
     pub fn check_request(&self, request: &JobRequest) -> Result<(), Error> {
-        if !self.status.takes_jobs() {
-            return Err(Error::ProjectNotActive);
-        }
+        self.check_active()?;
         if self.labels.is_empty() {
             return Ok(());
         }
@@ -151,8 +179,26 @@ impl Project {
     /// A complaint about the labels that the project does not have, if there are any.
     fn unknown_labels<'a>(&self, field: &str, labels: impl IntoIterator<Item = &'a String>) -> Option<FieldError> {
         let unknown: Vec<&str> = labels.into_iter().filter(|label| !self.has(label)).map(String::as_str).collect();
-        let message = || format!("The project does not have: {}.", unknown.join(", "));
-        (!unknown.is_empty()).then(|| FieldError::new(field, message()))
+        (!unknown.is_empty()).then(|| FieldError::new(field, self.does_not_have(unknown)))
+    }
+
+    fn does_not_have<'a>(&self, labels: impl IntoIterator<Item = &'a str>) -> String {
+        let (unknown, own) = (show::names(labels), show::names(self.labels.iter().map(String::as_str)));
+        let own = if own.is_empty() { "none".to_owned() } else { own };
+        format!("The project does not have {unknown}. Its labels: {own}.")
+    }
+
+    /// Checks the labels of annotations that a person gives, each with its annotation's position in the list.
+    ///
+    /// # Errors
+    /// `Validation` for labels that the project does not have, unless it has none at all.
+    pub fn check_annotations<'a>(&self, labels: impl IntoIterator<Item = (usize, &'a String)>) -> Result<(), Error> {
+        if self.labels.is_empty() {
+            return Ok(());
+        }
+        let complaint = |(position, label)| self.unknown_labels(&format!("{ANNOTATIONS}[{position}].label"), [label]);
+        let complaints: Vec<FieldError> = labels.into_iter().filter_map(complaint).take(unknown::MOST).collect();
+        if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
 
     /// Whether it has this label, in whatever form the text is written.
@@ -170,11 +216,12 @@ impl Project {
         let (mut prompts, mut seen) = (BTreeMap::new(), BTreeSet::new());
         for (label, prompt) in std::mem::take(&mut self.label_prompts) {
             let Some(own) = unicode::find(&label, &self.labels) else {
-                return Err(Error::field(PROMPTS, format!("The project does not have: {label}.")));
+                return Err(Error::field(PROMPTS, self.does_not_have([label.as_str()])));
             };
             let of_another = unicode::find(&prompt, &self.labels).is_some_and(|other| other != own);
             if of_another || !seen.insert(unicode::composed(&prompt).into_owned()) {
-                return Err(Error::field(PROMPTS, format!("Is that of another label, or is one: {prompt}.")));
+                let (label, prompt) = (show::quoted(&label), show::quoted(&prompt));
+                return Err(Error::field(PROMPTS, format!("Of {label}: {prompt} is another label, or its prompt.")));
             }
             prompts.insert(own.clone(), prompt);
         }
@@ -339,9 +386,9 @@ fn auto_label(fields: &mut Fields) -> Option<Option<AutoLabel>> {
 }
 
 fn status(value: Value) -> Result<ProjectStatus, String> {
-    serde_json::from_value(value).map_err(|_| {
-        "Must be one of \"pending-approval\", \"active\", \"paused\", \"canceled\", \"archived\", \"completed\".".into()
-    })
+    let names = ProjectStatus::ALL.map(ProjectStatus::as_str);
+    let complaint = || fields::must_be(&format!("one of {}", show::names(names)), show::value(&value));
+    ProjectStatus::deserialize(&value).map_err(|_| complaint())
 }
 
 #[cfg(test)]
@@ -366,7 +413,7 @@ mod tests {
         let before = a_project("Cars");
         let later = before.created_at + std::time::Duration::from_secs(1);
 
-        let nothing = change(json!({"name": null, "color": "red"})).unwrap().applied_to(before.clone(), later);
+        let nothing = change(json!({"name": null})).unwrap().applied_to(before.clone(), later);
         assert_eq!(nothing, Project { updated_at: later, ..before.clone() });
 
         let all = change(json!({"name": "Trucks", "labels": [], "status": "pending-approval"})).unwrap();
@@ -391,7 +438,36 @@ mod tests {
         let free = after(&fixed, json!({"default_provider": null}));
         assert_eq!((free.default_provider, free.last_provider), (None, None));
         let refused = change(json!({"default_provider": "mine"})).unwrap_err().to_string();
-        assert_eq!(refused, "default_provider: Must be the uid of a provider.");
+        assert_eq!(refused, "default_provider: Must be the uid of an inference provider, not \"mine\".");
+    }
+
+    #[test]
+    fn a_field_that_a_project_does_not_have_is_refused() {
+        let refused = |body| change(body).unwrap_err().to_string();
+
+        assert_eq!(refused(json!({"lables": ["car"]})), "lables: Unknown field. Did you mean labels?");
+        assert_eq!(
+            refused(json!({"auto_label_on_upload": {"provider": "x"}})),
+            "auto_label_on_upload.provider: Unknown field. Did you mean provider_id?"
+        );
+    }
+
+    #[test]
+    fn a_person_uses_the_labels_of_the_project_if_it_has_any() {
+        let check = |project: &Project, labels: &[&str]| {
+            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
+            project.check_annotations(labels.iter().enumerate()).map_err(|error| error.to_string())
+        };
+        let cars = a_project("Cars");
+
+        assert_eq!(check(&cars, &["car", "car"]), Ok(()));
+        assert_eq!(
+            check(&cars, &["car", "dog"]).unwrap_err(),
+            "annotations[1].label: The project does not have \"dog\". Its labels: \"car\"."
+        );
+        assert_eq!(check(&Project { labels: vec![], ..cars }, &["dog"]), Ok(()));
+        let many = Project { labels: (0..13).map(|n| n.to_string()).collect(), ..a_project("Many") };
+        assert!(check(&many, &["dog"]).unwrap_err().ends_with("\"9\" and 3 more."));
     }
 
     #[test]
@@ -409,11 +485,17 @@ mod tests {
             assert_eq!(prompts(sent).unwrap().label_prompts, wanted);
         }
         for (bad, complaint) in [
-            (json!({"bus": "a bus"}), "label_prompts: The project does not have: bus."),
-            (json!({"car": "vélo"}), "label_prompts: Is that of another label, or is one: vélo."),
-            (json!({"car": "a", "vélo": "a"}), "label_prompts: Is that of another label, or is one: a."),
-            (json!({"car": ""}), "label_prompts: Of a label's value: May not be blank."),
-            (json!("car"), "label_prompts: Must be an object, or a list of objects with \"label\" and \"prompt\"."),
+            (
+                json!({"bus": "a bus"}),
+                "label_prompts: The project does not have \"bus\". Its labels: \"vélo\", \"car\".",
+            ),
+            (json!({"car": "vélo"}), "label_prompts: Of \"car\": \"vélo\" is another label, or its prompt."),
+            (json!({"car": "a", "vélo": "a"}), "label_prompts: Of \"vélo\": \"a\" is another label, or its prompt."),
+            (json!({"car": ""}), "label_prompts: Of \"car\": May not be blank."),
+            (
+                json!("car"),
+                "label_prompts: Must be an object, or a list of objects with \"label\" and \"prompt\", not a string.",
+            ),
         ] {
             assert_eq!(prompts(bad).unwrap_err(), complaint);
         }
@@ -469,7 +551,7 @@ mod tests {
 
         #[test]
         fn no_slug_breaks_the_reader(slug in "\\PC{0,60}") {
-            prop_assert!(matches!(ProjectUid::of_slug(&slug), Err(Error::NotFound)));
+            prop_assert!(matches!(ProjectUid::of_slug(&slug), Err(Error::NotFound(_))));
         }
     }
 }

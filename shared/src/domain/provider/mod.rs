@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::provider::connection::{Connection, Credentials, ProviderType};
-use crate::domain::{Error, Timestamp, change_time, limits};
+use crate::domain::{Error, Timestamp, change_time, error, limits, show};
 
 /// Model calls in flight over all workers of a job, unless the provider says otherwise.
 pub const MAX_CONCURRENCY: u32 = 16;
@@ -22,11 +22,23 @@ fn description(value: Value) -> Result<String, String> {
 }
 
 fn project(value: Value) -> Result<ProjectUid, String> {
-    ProjectUid::parse(&fields::text(1, limits::NAME_CHARS)(value)?).map_err(|_| UNKNOWN_PROJECT.into())
+    let text = fields::text(1, limits::NAME_CHARS)(value)?;
+    ProjectUid::parse(&text).map_err(|_| no_project(&text))
+}
+
+/// The uid of a provider, as a request names it.
+///
+/// # Errors
+/// A sentence.
+pub fn uid(text: &str) -> Result<ProviderUid, String> {
+    ProviderUid::parse(text).map_err(|_| fields::must_be("the uid of an inference provider", show::quoted(text)))
 }
 
 /// The complaint about a project that is not there.
-pub const UNKNOWN_PROJECT: &str = "Unknown project.";
+#[must_use]
+pub fn no_project(name: &str) -> String {
+    error::absence("project", name)
+}
 
 /// Reads `config`; what is wrong with it joins the other complaints.
 fn config(
@@ -222,6 +234,18 @@ impl InferenceProvider {
         format!("{}/provider/{}", self.organization, self.uid)
     }
 
+    /// Why a job of `project` may not use it: a sentence.
+    #[must_use]
+    pub fn why_not(&self, project: ProjectUid) -> String {
+        let name = show::quoted(&self.name);
+        match self.project {
+            Some(own) if own != project => {
+                format!("The inference provider {name} serves another project alone: {own}.")
+            }
+            _ => format!("The inference provider {name} is not active. Activate it, or choose another one."),
+        }
+    }
+
     /// What people call it.
     #[must_use]
     pub fn named(&self) -> ProviderName {
@@ -246,7 +270,7 @@ pub struct ProviderName {
 
 impl fmt::Display for ProviderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\" ({})", self.name, self.uid)
+        write!(f, "{} ({})", show::quoted(&self.name), self.uid)
     }
 }
 
@@ -328,11 +352,11 @@ mod tests {
             ),
             (
                 json!({"name": " ", "provider_type": "vertex", "config": {"x": 1}, "is_active": "yes"}),
-                "name: May not be blank.; provider_type: Must be \"sagemaker\" or \"http\".; is_active: Must be true or false.",
+                "name: May not be blank.; provider_type: Must be \"sagemaker\" or \"http\", not \"vertex\".; is_active: Must be true or false, not a string.",
             ),
             (
                 json!({"name": "p", "provider_type": "sagemaker", "config": {"region": 7}, "project": "nonsense"}),
-                "config.endpoint_name: This field is required.; config.region: Must be a string.; project: Unknown project.",
+                "config.endpoint_name: This field is required.; config.region: Must be a string, not a number.; project: No project \"nonsense\" in this organization.",
             ),
         ] {
             assert_eq!(read(&body).unwrap_err(), complaint);

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::part::{self, Part, Shape};
 use super::pixel_space::PixelSpace;
-use super::{BadAnswer, Broken, Corrected, Decoded, NOTES, Object, Picture, Read, foreign};
+use super::{BadAnswer, Broken, CUT, Corrected, Decoded, NOTES, Object, Picture, Read, foreign};
 use crate::domain::job::failure::NoteCode;
 use crate::domain::json::{self, Bounded};
 use crate::domain::limits;
@@ -80,8 +80,7 @@ impl<'a> Collector<'a> {
                     self.correct(NoteCode::ConfidenceClamped, clamped);
                 }
                 if let Some(path) = self.space.as_ref().and_then(PixelSpace::take_cut) {
-                    let message = "Was cut to the picture, by more than a pixel.".into();
-                    self.correct(NoteCode::GeometryClipped, Broken { path: path.into(), message });
+                    self.correct(NoteCode::GeometryClipped, Broken { path: path.into(), message: CUT.into() });
                 }
                 let (attributes, unkept) = self.kept(attributes);
                 let decoded = &mut self.decoded;

@@ -1,14 +1,14 @@
 //! From a model's answer to an outcome: which predictions become a draft (contract, 6.4).
 
 use crate::domain::job::JobSpec;
-use crate::domain::job::failure::{Failure, FailureCode};
+use crate::domain::job::failure::{Failure, FailureCode, NoteCode};
 use crate::domain::job::outcome::{Outcome, SkipReason};
 use crate::domain::limits;
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::reply::Decoded;
-use crate::domain::unicode;
+use crate::domain::{unicode, unknown};
 
 /// Gives labels the form in which the job names them. Prompts become their labels: a model of open vocabulary may answer with the
 /// prompt.
@@ -60,6 +60,20 @@ pub fn unwanted(spec: &JobSpec, answer: &Decoded) -> Vec<LabelCount> {
     let labels = predictions.chain(answer.pictures.iter().map(|picture| picture.label.as_str()));
     let counts = labels.filter(|label| !wants(spec, label)).map(|label| (label, 1));
     LabelCount::sum(counts, limits::DROPPED_LABELS_PER_ITEM)
+}
+
+/// The note about what [`unwanted`] found.
+#[must_use]
+pub fn labels_dropped(unwanted: &[LabelCount]) -> Option<(NoteCode, String)> {
+    let labels: Vec<&str> = unwanted.iter().map(|entry| entry.label.as_str()).collect();
+    let sentence = match unwanted.iter().map(|entry| entry.count).sum() {
+        0 => return None,
+        1 => unknown::listed("1 prediction was dropped, whose label the job does not want", &labels),
+        count => {
+            unknown::listed(&format!("{count} predictions were dropped, whose labels the job does not want"), &labels)
+        }
+    };
+    Some((NoteCode::LabelsDropped, sentence.chars().take(limits::MESSAGE_CHARS).collect()))
 }
 
 /// The outcome of a well-formed answer.
@@ -158,6 +172,23 @@ mod tests {
         let prompts = BTreeMap::from([("desk".to_owned(), "a wooden desk".to_owned())]);
         let prompted = JobSpec { prompts, ..spec(0.5, &["desk", "cup"]) };
         assert_eq!(words(&prompted, &["a wooden desk", "desk", "cup", "a cup"]), ["desk", "desk", "cup", "a cup"]);
+    }
+
+    #[test]
+    fn what_was_dropped_for_its_label_is_named() {
+        let note = |labels: &[&str]| {
+            let predictions = labels.iter().map(|label| prediction(label, 0.9)).collect();
+            let answer = Decoded { predictions, ..Decoded::default() };
+            labels_dropped(&unwanted(&spec(0.5, &["car"]), &answer)).map(|(_, sentence)| sentence)
+        };
+
+        assert_eq!(note(&["car"]), None);
+        assert_eq!(note(&["cat"]).unwrap(), "1 prediction was dropped, whose label the job does not want: cat.");
+        assert_eq!(
+            note(&["car", "cat", "dog", "cat"]).unwrap(),
+            "3 predictions were dropped, whose labels the job does not want: cat, dog."
+        );
+        assert_eq!(note(&["x".repeat(255).as_str(), "y".repeat(255).as_str()]).unwrap().len(), limits::MESSAGE_CHARS);
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod part;
 mod pixel_space;
 mod points;
 mod rect;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,8 @@ use crate::domain::{json, limits};
 const NOTES: usize = 2 * limits::SUMMARY_ERRORS;
 /// `confidence` of a person who gives none.
 const CERTAIN: f64 = 1.0;
+/// The note about a shape that crosses the border.
+const CUT: &str = "Was cut to the picture, by more than a pixel.";
 const NO_TEXT: &str = "Is not text: it has half of a surrogate pair, or bytes that are not UTF-8.";
 
 use pixel_space::PixelSpace;
@@ -208,30 +211,47 @@ impl Decoded {
     }
 }
 
-/// Reads a person's annotations, by the same rules but one: a person who is sure says no `confidence`. `path` names the
-/// list in complaints.
+/// A person's annotations, read.
+#[derive(Debug, Default, PartialEq)]
+pub struct Annotations {
+    /// In the person's order.
+    pub list: Vec<Prediction>,
+    /// A sentence for each that was cut to the picture, with its path; of many, the first.
+    pub notes: Vec<String>,
+}
+
+/// Reads a person's annotations, by the same rules but two: a person who is sure says no `confidence`, and no member is ignored.
+/// `path` names the list in complaints.
 ///
 /// # Errors
 /// What is not well formed: nothing is dropped. Of many complaints, the first.
-pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<Vec<Prediction>, Vec<FieldError>> {
-    let (mut annotations, mut complaints) = (Vec::with_capacity(parts.len()), Vec::new());
+pub fn annotations(path: &str, parts: Vec<Value>, size: Option<Size>) -> Result<Annotations, Vec<FieldError>> {
+    let (mut read, mut complaints) = (Annotations::default(), Vec::new());
     let space = size.map(PixelSpace::in_pixels);
-    for (index, mut part) in parts.into_iter().enumerate() {
-        if let Value::Object(part) = &mut part
-            && part.get("confidence").is_none_or(Value::is_null)
-        {
-            part.insert("confidence".into(), CERTAIN.into());
-        }
-        match part::annotation(part, space.as_ref()).and_then(part::Part::whole) {
-            Ok(annotation) => annotations.push(annotation),
+    for (index, part) in parts.into_iter().enumerate() {
+        match person_annotation(part, space.as_ref()) {
+            Ok(annotation) => read.list.push(annotation),
             Err(broken) => complaints.push(broken.complaint(path, index)),
         }
+        if let Some(cut) = space.as_ref().and_then(PixelSpace::take_cut) {
+            read.notes.push(format!("{path}[{index}].{cut}: {CUT}"));
+        }
     }
-    if complaints.is_empty() {
-        return Ok(annotations);
-    }
+    read.notes.truncate(NOTES);
     complaints.truncate(NOTES);
-    Err(complaints)
+    if complaints.is_empty() { Ok(read) } else { Err(complaints) }
+}
+
+fn person_annotation(mut part: Value, space: Option<&PixelSpace>) -> Read<Prediction> {
+    if let Value::Object(part) = &mut part {
+        if let Some(unknown) = strict::unknown(part) {
+            return Err(unknown);
+        }
+        if part.get("confidence").is_none_or(Value::is_null) {
+            part.insert("confidence".into(), CERTAIN.into());
+        }
+    }
+    part::annotation(part, space).and_then(part::Part::whole)
 }
 
 /// A part that is not well formed: where in the prediction, and a sentence.

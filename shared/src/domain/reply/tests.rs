@@ -58,7 +58,7 @@ fn persons(parts: &[Value]) -> Result<Vec<Prediction>, Vec<String>> {
         whole
     };
     let complaints = |all: Vec<FieldError>| all.into_iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
-    annotations("annotations", parts.iter().map(whole).collect(), Some(SIZE)).map_err(complaints)
+    annotations("annotations", parts.iter().map(whole).collect(), Some(SIZE)).map(|read| read.list).map_err(complaints)
 }
 
 #[test]
@@ -71,17 +71,42 @@ fn a_person_is_certain_unless_she_says_otherwise() {
 
 #[test]
 fn nothing_of_a_persons_is_dropped_in_silence() {
-    let parts = [rect(0.0, 0.0, 9.0, 9.0), json!({"attributes": 7}), rect(0.0, 0.0, 0.0, 9.0), json!({"type": "x"})];
+    let turned = json!({"type": "classification", "rotation": 9});
+    let parts =
+        [rect(0.0, 0.0, 9.0, 9.0), json!({"attributes": 7}), rect(0.0, 0.0, 0.0, 9.0), json!({"type": "x"}), turned];
     assert_eq!(
         persons(&parts).unwrap_err(),
         [
             "annotations[1].attributes: Must be an object.",
             "annotations[2].coordinates.width: Must be greater than 0.",
             "annotations[3].type: Must be one of the six prediction types.",
+            "annotations[4].rotation: Unknown field. Known: type, label, confidence, attributes.",
         ]
     );
-    assert_eq!(annotations("a", vec![json!(7)], None).unwrap_err(), [FieldError::new("a[0]", "Must be an object.")]);
+    assert_eq!(
+        annotations("a", vec![json!(7)], None).unwrap_err(),
+        [FieldError::new("a[0]", "Must be an object, not a number.")]
+    );
     assert_eq!(annotations("a", vec![json!(7); 500], None).unwrap_err().len(), NOTES);
+}
+
+#[test]
+fn what_is_cut_of_a_persons_is_noted_with_its_position() {
+    let wide = |x: f64| {
+        let mut part = rect(x, 0.0, 3_000.0, 9.0);
+        part["label"] = json!("car");
+        part
+    };
+    let read = annotations(
+        "annotations",
+        vec![wide(0.0), json!({"type": "classification", "label": "b"}), wide(1.0)],
+        Some(SIZE),
+    );
+    let notes = read.unwrap().notes;
+
+    assert_eq!(notes, [0, 2].map(|n| format!("annotations[{n}].coordinates: {CUT}")));
+    let many = annotations("annotations", vec![wide(0.0); 500], Some(SIZE)).unwrap();
+    assert_eq!((many.list.len(), many.notes.len()), (500, NOTES));
 }
 
 #[test]
@@ -126,12 +151,12 @@ fn detections_of_hugging_face_are_boxes_in_the_projects_words() {
         (json!(7), "The model's answer is not a JSON array."),
         (json!({"boxes": []}), "The model's answer has no array \"annotations\"."),
         (json!([{"label": "cup", "box": corners}]), "[0].score: This field is required."),
-        (json!([{"label": "cup", "score": 0.5, "box": [1, 2, 3, 4]}]), "[0].box: Must be an object."),
+        (json!([{"label": "cup", "score": 0.5, "box": [1, 2, 3, 4]}]), "[0].box: Must be an object, not a list."),
         (
             json!([{"label": "cup", "score": 0.5, "box": {"xmin": 5, "ymin": 5, "xmax": 5, "ymax": 9}}]),
             "[0].box.xmax: Must be greater than xmin.",
         ),
-        (json!([7]), "[0]: Must be an object."),
+        (json!([7]), "[0]: Must be an object, not a number."),
     ] {
         let complaints = read(&answer).unwrap_err();
         assert!(complaints.ends_with(complaint), "{complaints}");
@@ -233,8 +258,11 @@ fn common_fields_have_their_rules() {
         (json!({"type": 3}), "type: Must be one of the six prediction types."),
         (json!({"label": null}), "label: This field is required."),
         (json!({"label": " "}), "label: May not be blank."),
-        (json!({"label": 7}), "label: Must be a string."),
-        (json!({"label": "é".repeat(limits::LABEL_CHARS + 1)}), "label: Must have at most 255 characters."),
+        (json!({"label": 7}), "label: Must be a string, not a number."),
+        (
+            json!({"label": "é".repeat(limits::LABEL_CHARS + 1)}),
+            "label: Must have at most 255 characters, and has 256.",
+        ),
         (json!({"confidence": null}), "confidence: This field is required."),
         (json!({"confidence": "0.9"}), "confidence: Must be a number from 0.0 to 1.0."),
         (
@@ -500,7 +528,7 @@ fn broken_geometry_is_refused() {
     refused(full, None, "type: Needs an item that has pixels.");
     for (part, complaint) in [
         (json!({"type": "bounding_box"}), "coordinates: This field is required."),
-        (json!({"type": "bounding_box", "coordinates": [1, 2, 3, 4]}), "coordinates: Must be an object."),
+        (json!({"type": "bounding_box", "coordinates": [1, 2, 3, 4]}), "coordinates: Must be an object, not a list."),
         (json!({"type": "bounding_box", "coordinates": {"x": "1"}}), "coordinates.x: Must be a number."),
         (json!({"type": "bounding_box", "coordinates": {"x": 1}}), "coordinates.y: This field is required."),
         (rect(1.0, 1.0, 0.0, 1.0), "coordinates.width: Must be greater than 0."),
@@ -536,8 +564,11 @@ fn masks_are_runs_over_the_whole_item() {
         (json!("4"), "mask: The runs do not add up to the size of the picture."),
         (json!({"counts": counts, "size": [50, 100]}), "mask.format: Must be \"coco_rle\" or \"png_url\"."),
         (json!({"format": "png_url"}), "mask.url: This field is required."),
-        (json!({"format": "png_url", "url": 7}), "mask.url: Must be a string."),
-        (json!({"format": "png_url", "url": "u".repeat(8_193)}), "mask.url: Must have at most 8192 characters."),
+        (json!({"format": "png_url", "url": 7}), "mask.url: Must be a string, not a number."),
+        (
+            json!({"format": "png_url", "url": "u".repeat(8_193)}),
+            "mask.url: Must have at most 8192 characters, and has 8193.",
+        ),
         (
             coco(json!([100, 50]), json!(counts)),
             "mask.size: Must be the item's: [50, 100]. Its sides are the other way round: height comes first.",
@@ -579,7 +610,7 @@ fn masks_that_are_pictures_keep_the_position_that_the_model_gave_them() {
     let labels: String = whole.predictions.iter().map(|prediction| prediction.label.as_str()).collect();
     assert_eq!(labels, "abef");
     assert_eq!(whole.predictions[2].geometry, Geometry::SegmentationMask { mask: a_mask() });
-    assert_eq!(whole.dropped, ["all[4]: Must be an object.", "all[2].mask: Could not be fetched."]);
+    assert_eq!(whole.dropped, ["all[4]: Must be an object, not a number.", "all[2].mask: Could not be fetched."]);
 }
 
 /// Contract D28, D29.
@@ -633,7 +664,7 @@ fn cuboids_have_two_spellings_and_a_unit_quaternion() {
         *broken.pointer_mut(pointer).unwrap() = value;
         refused(inside(&broken), None, complaint);
     }
-    refused(inside(&json!(1)), None, "coordinates: Must be an object.");
+    refused(inside(&json!(1)), None, "coordinates: Must be an object, not a number.");
 }
 
 #[test]
@@ -656,7 +687,7 @@ fn the_rest_of_an_answer_survives_its_broken_parts_and_notes_are_bounded() {
     let good = json!({"type": "classification", "label": "car", "confidence": 1});
     let read = |parts: Vec<Value>| read_answer(json!({ "a": parts }), "a", None).unwrap();
 
-    assert_eq!(read(vec![good.clone(), json!(3)]).dropped, ["a[1]: Must be an object."]);
+    assert_eq!(read(vec![good.clone(), json!(3)]).dropped, ["a[1]: Must be an object, not a number."]);
     let mut many = vec![json!(null); NOTES + 2];
     many.push(good.clone());
     let decoded = read(many);

@@ -11,7 +11,7 @@ use crate::domain::id::{OrganizationUid, ProjectUid, UploadUid};
 use crate::domain::item::Item;
 use crate::domain::item::content::Content;
 use crate::domain::item::file_version::{Digest, FileVersion, Sequence};
-use crate::domain::item::result::ResultStatus;
+use crate::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use crate::domain::item::source::Source;
 use crate::domain::limits;
 
@@ -119,9 +119,10 @@ impl Item {
         Some(after)
     }
 
-    /// Only a draft goes: no person has touched it (I3).
+    /// Only a draft of a model goes: what a person has made stays, also while it is reopened (I3, I12).
     fn drop_draft(&mut self) {
-        self.result.take_if(|result| result.status == ResultStatus::Draft);
+        let is_models = |result: &LabelResult| result.source == ResultSource::AutoLabel;
+        self.result.take_if(|result| result.status == ResultStatus::Draft && is_models(result));
     }
 }
 
@@ -216,7 +217,6 @@ mod tests {
 
     use super::*;
     use crate::domain::id::ItemUid;
-    use crate::domain::item::result::{LabelResult, ResultSource};
     use crate::domain::item::{Asset, AssetType, SizeOrigin};
     use crate::domain::prediction::size::Size;
 
@@ -257,6 +257,7 @@ mod tests {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            sweep: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
@@ -297,6 +298,10 @@ mod tests {
         let accepted = labeled(an_item(Some(("one", "1"))), ResultStatus::Accepted);
         let kept = after(&accepted, ("two", "2"));
         assert_eq!((kept.result, kept.file.unwrap().etag.as_str()), (accepted.result.clone(), "two")); // I3
+
+        let mut reopened = labeled(an_item(Some(("one", "1"))), ResultStatus::Draft);
+        reopened.result.as_mut().unwrap().source = ResultSource::Human;
+        assert_eq!(after(&reopened, ("two", "2")).result, reopened.result, "I12");
 
         let drafted_before_the_event = labeled(an_item(None), ResultStatus::Draft);
         assert!(after(&drafted_before_the_event, ("one", "1")).result.is_some());

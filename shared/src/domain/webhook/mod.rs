@@ -13,7 +13,7 @@ use crate::domain::item::Item;
 use crate::domain::item::result::{LabelResult, ResultStatus};
 use crate::domain::job::Job;
 use crate::domain::job_status::JobStatus;
-use crate::domain::{Error, Timestamp, change_time, limits};
+use crate::domain::{Error, Timestamp, change_time, limits, show};
 
 /// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, and the last two.
 pub const EVENTS: [&str; 11] = [
@@ -142,6 +142,9 @@ impl WebhookChange {
             events: fields.optional("events", events),
             is_active: fields.optional("is_active", fields::boolean),
         };
+        fields.optional("secret", |_| {
+            Err::<(), _>("Cannot be changed: create another webhook, and delete this one.".into())
+        });
         fields.finish()?;
         Ok(change)
     }
@@ -165,7 +168,7 @@ fn secret(value: Value) -> Result<String, String> {
     match value {
         Value::String(secret) if limits.contains(&secret.chars().count()) => Ok(secret),
         Value::String(_) => Err(format!("Must have {} to {} characters.", limits.start(), limits.end())),
-        _ => Err("Must be a string.".into()),
+        other => Err(fields::must_be("a string", show::kind(&other))),
     }
 }
 
@@ -178,7 +181,8 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
     for entry in fields::list(limits::NAME_CHARS)(value)? {
         let event = fields::text(1, limits::NAME_CHARS)(entry)?;
         if event != CANCELLED && !EVENTS.contains(&event.as_str()) {
-            return Err(format!("Unknown event \"{event}\". Known are: {}, {CANCELLED}.", EVENTS.join(", ")));
+            let unknown = show::quoted(&event);
+            return Err(format!("Unknown event {unknown}. Known are: {}, {CANCELLED}.", EVENTS.join(", ")));
         }
         if !events.contains(&event) {
             events.push(event);

@@ -295,5 +295,5 @@ impl Dns for Silent {
 async fn a_name_that_hangs_runs_out_of_time() {
     let request = Post { timeout: Duration::from_millis(100), ..to("https://hanging.example/") };
 
-    assert_eq!(egress(Silent).post(request).await, Err(EgressError::Timeout));
+    assert_eq!(egress(Silent).post(request).await, Err(EgressError::Timeout(request.timeout)));
 }

@@ -134,7 +134,7 @@ impl Credentials {
 
 /// Reads `auth_type` and `auth_header`, which mean something together only (contract, D14).
 pub(super) fn authentication(fields: &mut Fields) -> (AuthType, Option<String>) {
-    let sent = fields.rest().any(|name| name == "auth_type");
+    let sent = fields.has("auth_type");
     let auth_type = fields.optional("auth_type", AuthType::read);
     let auth_header = match auth_type {
         None if sent => fields.optional("auth_header", secret),

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::credentials::{Credentials, authentication, headers};
 use super::reading::Reading;
 use super::{concurrency, documented, nothing_else, usual_concurrency};
-use crate::domain::{Error, fields, limits};
+use crate::domain::{Error, fields, limits, show};
 
 /// Seconds that an HTTPS provider has for an answer, unless it says otherwise (contract, 8.3).
 const TIMEOUT_SECONDS: u32 = 30;
@@ -56,6 +56,7 @@ impl AuthType {
             Some("none") => Ok(Self::None),
             Some("bearer") => Ok(Self::Bearer),
             Some("header") => Ok(Self::Header),
+            // The value is not repeated: it may be a token in the wrong field.
             _ => Err("Must be \"none\", \"bearer\" or \"header\".".into()),
         }
     }
@@ -101,6 +102,8 @@ impl Http {
 fn timeout(value: Value) -> Result<Number, String> {
     match value {
         Value::Number(seconds) if seconds.as_f64().is_some_and(|s| (1.0..=LONGEST_SECONDS).contains(&s)) => Ok(seconds),
-        _ => Err(format!("Must be a number of seconds from 1 to {LONGEST_SECONDS}.")),
+        other => {
+            Err(fields::must_be(&format!("a number of seconds from 1 to {LONGEST_SECONDS}"), show::number(&other)))
+        }
     }
 }

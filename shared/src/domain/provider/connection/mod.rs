@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::provider::MAX_CONCURRENCY;
-use crate::domain::{Error, limits};
+use crate::domain::{Error, limits, show};
 
 pub use credentials::Credentials;
 pub use http::{AuthType, Http};
@@ -55,7 +55,7 @@ impl ProviderType {
         match value.as_str() {
             Some("sagemaker") => Ok(Self::SageMaker),
             Some("http") => Ok(Self::Http),
-            _ => Err("Must be \"sagemaker\" or \"http\".".into()),
+            _ => Err(fields::must_be("\"sagemaker\" or \"http\"", show::value(&value))),
         }
     }
 }
@@ -141,10 +141,6 @@ fn concurrency(fields: &mut Fields) -> u32 {
 /// Unknown keys are refused, so that a mistyped credential key is never stored in the clear and echoed (contract, D16).
 fn nothing_else(mut fields: Fields) -> Result<(), Error> {
     fields.optional("method", method);
-    let unknown: Vec<String> = fields.rest().map(str::to_owned).collect();
-    for key in unknown {
-        fields.refuse(&key, "Unknown key.");
-    }
     fields.finish()
 }
 

@@ -1,0 +1,22 @@
+import type { components } from './schema.ts';
+
+type Schemas = components['schemas'];
+export type Prediction = Schemas['Prediction'];
+export type Result = Schemas['Result'];
+export type Project = Schemas['Project'];
+export type DatasetItem = Schemas['DatasetItem'];
+export type Dataset = Schemas['Dataset'];
+export type Item = Schemas['Item'];
+export type Organization = Schemas['Organization'];
+export type Provider = Schemas['ProviderView'];
+export type ProviderTest = Schemas['TestView'];
+export type Job = Schemas['Job'];
+export type ItemReport = Schemas['ItemReport'];
+export type Outcome = Schemas['OutcomeKind'];
+export type Problem = Schemas['Problem'];
+
+/** A page of a list. `next` is the address of the next one. */
+export interface Page<Row> {
+  readonly next?: string | null;
+  readonly results: readonly Row[];
+}

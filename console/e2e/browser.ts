@@ -1,0 +1,65 @@
+/** Chromium on the page, watched: no test may cause an error, a breach of the policy or a call to a foreign origin. */
+import assert from 'node:assert/strict';
+import { AxeBuilder } from '@axe-core/playwright';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { KEY, ORIGIN } from './stack.ts';
+
+export interface Watched {
+  readonly page: Page;
+  /** What went wrong so far. */
+  readonly complaints: string[];
+}
+
+export function chromiumOf(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu'],
+  });
+}
+
+/** A page of its own. `expected`: texts of errors that the test causes. */
+export async function watched(browser: Browser, pictures: string, expected: RegExp | null = null): Promise<Watched> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !expected?.test(message.text())) {
+      complaints.push(message.text());
+    }
+  });
+  page.on('request', (request) => {
+    const url = request.url();
+    if (!url.startsWith('blob:') && ![ORIGIN, pictures].includes(new URL(url).origin)) {
+      complaints.push(`Foreign request: ${url}`);
+    }
+  });
+  return { page, complaints };
+}
+
+/** No violation of accessibility, in light and in dark. */
+export async function isAccessible(page: Page): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('; ')}`,
+    );
+    assert.deepEqual(found, [], `${page.url()}, ${colorScheme}`);
+  }
+}
+
+/** Keeps a picture of the screen, if there is a folder for it. */
+export async function shoot(page: Page, name: string): Promise<void> {
+  const folder = process.env['SCREENSHOTS'];
+  if (folder) {
+    await page.screenshot({ path: `${folder}/${name}.png` });
+  }
+}
+
+export async function signIn(page: Page): Promise<void> {
+  await page.goto(`${ORIGIN}/`);
+  await page.getByLabel('API key').fill(KEY);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Projects' }).waitFor();
+}

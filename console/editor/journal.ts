@@ -1,0 +1,79 @@
+import type { Prediction } from '../api/types.ts';
+import type { Annotation } from './annotation.ts';
+import type { Command } from './history.ts';
+
+/** What a person decided about an item. */
+export interface Decision {
+  readonly verdict: 'accept' | 'reject';
+  /** All annotations that are right; `null`: those of the draft, unchanged. */
+  readonly annotations: readonly Prediction[] | null;
+}
+
+/** What a person has done with an item and what the server does not have yet (I15). */
+export interface Entry {
+  readonly item: string;
+  /** The item's key, for people. */
+  readonly name: string;
+  readonly project: string;
+  /** `null`: the item has none, and gets one by the decision. */
+  readonly result: string | null;
+  /** The version of the result that the commands begin with. */
+  readonly etag: string;
+  readonly commands: readonly Command[];
+  /** Commands that hold; those after are undone. */
+  readonly done: number;
+  /** `null`: still at work. */
+  readonly decision: Decision | null;
+}
+
+const STORE = 'edits';
+
+/** Keeps entries over a reload, a crash of the tab, an expired key and a lost network, in the browser's IndexedDB. */
+export class Journal {
+  readonly #database: Promise<IDBDatabase>;
+
+  /** `name` separates organizations; it is no secret. */
+  constructor(name: string, factory: IDBFactory = indexedDB) {
+    const request = factory.open(`console-${name}`, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: 'item' });
+    this.#database = finished(request);
+  }
+
+  async read(item: string): Promise<Entry | undefined> {
+    return finished<Entry | undefined>((await this.#store('readonly')).get(item));
+  }
+
+  async all(): Promise<Entry[]> {
+    return finished<Entry[]>((await this.#store('readonly')).getAll());
+  }
+
+  async write(entry: Entry): Promise<void> {
+    await finished((await this.#store('readwrite')).put(entry));
+  }
+
+  async forget(item: string): Promise<void> {
+    await finished((await this.#store('readwrite')).delete(item));
+  }
+
+  async #store(mode: IDBTransactionMode): Promise<IDBObjectStore> {
+    return (await this.#database).transaction(STORE, mode, { durability: 'strict' }).objectStore(STORE);
+  }
+}
+
+/** The annotations that an entry's commands have changed, as they are after them. */
+export function touchedBy({ commands, done }: Pick<Entry, 'commands' | 'done'>): Annotation[] {
+  const touched = new Map<number, Annotation | null>();
+  for (const { changes } of commands.slice(0, done)) {
+    for (const { before, after } of changes) {
+      touched.set(after?.id ?? before?.id ?? -1, after);
+    }
+  }
+  return [...touched.values()].filter((annotation) => annotation !== null);
+}
+
+function finished<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB failed.'));
+  });
+}

@@ -1,0 +1,177 @@
+import { IDBFactory } from 'fake-indexeddb';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ApiError, type Answered } from '../api/client.ts';
+import type { Prediction, Result } from '../api/types.ts';
+import { annotationsOf } from './annotation.ts';
+import { historyOf, perform } from './history.ts';
+import { Journal, type Entry } from './journal.ts';
+import { open } from './open.ts';
+import { Saver } from './saver.ts';
+
+const PICTURE = { x: 0, y: 0, width: 100, height: 100 };
+const box = (x: number): Prediction => ({
+  type: 'bounding_box',
+  label: 'car',
+  confidence: 0.5,
+  coordinates: { x, y: 0, width: 5, height: 5 },
+});
+const resultOf = (annotations: Prediction[], change: Partial<Result> = {}) =>
+  ({ uid: 'r', item: 'i', status: 'draft', source: 'auto_label', reviewed_by: null, annotations, ...change }) as Result;
+
+function entryOf(change: Partial<Entry> = {}): Entry {
+  const [before] = annotationsOf([box(1)]);
+  const { commands, done } = perform(historyOf([before!]), {
+    name: 'Move car',
+    changes: [{ before: before!, after: { ...before!, now: box(2) } }],
+  });
+  return { item: 'i', name: 'a.jpg', project: 'p', result: 'r', etag: '"1"', commands, done, decision: null, ...change };
+}
+
+let journal: Journal;
+beforeEach(() => {
+  journal = new Journal('o', new IDBFactory());
+});
+
+const opened = (result: Result | null, etag = '"1"') => open('i', result, etag, ['car'], PICTURE, journal);
+
+describe('opening', () => {
+  it('does again what was done before a reload, and can undo it', async () => {
+    await journal.write(entryOf());
+    const { session, note } = await opened(resultOf([box(1)]));
+    expect(session.correction()).toEqual([box(2)]);
+    expect(note).toBe('Your 1 unsaved change came back.');
+    session.undo();
+    expect(session.correction()).toEqual([box(1)]);
+  });
+
+  it('does again what was drawn on an item without a result', async () => {
+    const now = box(3);
+    const changes = [{ before: null, after: { id: 0, draft: null, now, verdict: 'accepted' as const } }];
+    await journal.write(entryOf({ result: null, etag: '', commands: [{ name: 'Draw car', changes }] }));
+    expect((await opened(null, '')).session.correction()).toEqual([now]);
+  });
+
+  it('keeps undone what was undone', async () => {
+    await journal.write(entryOf({ done: 0 }));
+    expect((await opened(resultOf([box(1)]))).session.correction()).toEqual([box(1)]);
+  });
+
+  it('merges with what another person did meanwhile', async () => {
+    await journal.write(entryOf());
+    const { session, note } = await opened(resultOf([box(1), box(50)], { reviewed_by: 'Ann' }), '"2"');
+    expect(session.correction()).toEqual([box(2), box(50)]);
+    expect(note).toBe('Ann changed this result meanwhile. Yours is merged with it.');
+  });
+
+  it('begins with the draft if nothing was kept, or there is none', async () => {
+    expect((await opened(resultOf([box(1)]))).note).toBe('');
+    expect((await opened(null)).session.correction()).toEqual([]);
+  });
+});
+
+/** A server that has one result, and answers each call as it is to. */
+class Server {
+  calls: string[] = [];
+  result = resultOf([box(1)]);
+  /** What happens to the next calls: an error before, or an answer that is lost after. */
+  faults: (ApiError | 'lost')[] = [];
+
+  get = () => this.#answer('get', () => undefined);
+  patch = (_: unknown, { body }: { body?: { annotations: Prediction[] } }) =>
+    this.#answer('patch', () => this.#become({ status: 'accepted', source: 'human', annotations: body?.annotations ?? [] }));
+  post = (path: string) => this.#answer(path, () => this.#become({ status: path.includes('reject') ? 'rejected' : 'accepted' }));
+
+  #become(change: Partial<Result>): void {
+    if (this.result.status !== 'draft') {
+      throw new ApiError(412, { detail: 'It has changed.', code: 'changed' });
+    }
+    this.result = { ...this.result, ...change };
+  }
+
+  async #answer(name: string, act: () => void): Promise<Answered<Result>> {
+    this.calls.push(name);
+    const fault = this.faults.shift();
+    if (fault instanceof ApiError) {
+      throw fault;
+    }
+    act();
+    if (fault === 'lost') {
+      throw new ApiError(0, { detail: 'No answer.', code: 'no_answer' });
+    }
+    return { body: this.result, etag: '"2"' };
+  }
+}
+
+describe('a decision', () => {
+  const corrected = entryOf({ decision: { verdict: 'accept', annotations: [box(2)] } });
+  let server: Server;
+  let saved: string[];
+  let saver: Saver;
+  beforeEach(() => {
+    server = new Server();
+    saved = [];
+    saver = new Saver(server as never, journal, ({ item }) => saved.push(item));
+  });
+
+  it('is sent and forgotten: a correction, an acceptance, a rejection, a label by hand', async () => {
+    await saver.submit(corrected);
+    expect(server.result).toMatchObject({ status: 'accepted', annotations: [box(2)] });
+    server.result = resultOf([box(1)]);
+    await saver.submit(entryOf({ decision: { verdict: 'accept', annotations: null } }));
+    server.result = resultOf([box(1)]);
+    await saver.submit(entryOf({ decision: { verdict: 'reject', annotations: null } }));
+    server.result = resultOf([]);
+    await saver.submit({ ...corrected, result: null, etag: '' });
+    expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
+    expect(await journal.all()).toEqual([]);
+    expect(saver.state()).toEqual({ running: 0, unsaved: [] });
+  });
+
+  it('is in the journal until the server has it, and is sent again by another page', async () => {
+    server.faults = [new ApiError(401, { detail: 'API key has expired.', code: 'expired' })];
+    await saver.submit(corrected);
+    expect(saver.state().unsaved).toMatchObject([{ status: 401, conflict: false }]);
+    expect(await journal.all()).toEqual([corrected]);
+    const later = new Saver(server as never, journal, () => undefined);
+    await later.resume();
+    expect(server.result.annotations).toEqual([box(2)]);
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('is not done twice if its answer was lost', async () => {
+    server.faults = ['lost'];
+    await saver.submit(corrected);
+    expect(saver.state().unsaved).toHaveLength(1);
+    await saver.resume();
+    expect(saver.state().unsaved).toEqual([]);
+    expect(saved).toEqual(['i']);
+    expect(server.calls).toEqual(['patch', 'patch', 'get']);
+  });
+
+  it('waits for a person if another person has changed the result', async () => {
+    server.result = resultOf([box(7)], { status: 'accepted', source: 'human' });
+    await saver.submit(corrected);
+    expect(saver.state().unsaved).toMatchObject([{ conflict: true, message: 'It has changed.' }]);
+    await saver.resume();
+    expect(server.result.annotations).toEqual([box(7)]);
+    expect(await journal.read('i')).toEqual(corrected);
+    saver.drop('i');
+    expect(saver.state().unsaved).toEqual([]);
+  });
+
+  it('can be waited for before its item is opened again', async () => {
+    let isDone = false;
+    const run = saver.submit(corrected).then(() => (isDone = true));
+    await saver.settled('other');
+    expect(isDone).toBe(false);
+    await saver.settled('i');
+    expect(await journal.all()).toEqual([]);
+    await run;
+  });
+
+  it('leaves alone what is still at work', async () => {
+    await journal.write(entryOf());
+    await saver.resume();
+    expect(server.calls).toEqual([]);
+  });
+});

@@ -1,0 +1,120 @@
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import type { Entry } from '../editor/journal.ts';
+import type { Session, State } from '../editor/session.ts';
+import { Stage } from '../editor/stage.ts';
+import type { View } from '../editor/view.ts';
+import { useApp, type App } from '../ui/app.tsx';
+import { Problem } from '../ui/parts.tsx';
+import { AnnotationList } from './annotation-list.tsx';
+import { Labels, Range } from './choices.tsx';
+import css from './editor.module.css';
+import { useKeys } from './editor-keys.ts';
+import type { Ready } from './editor.tsx';
+import { Help } from './help.tsx';
+import { Toolbar } from './toolbar.tsx';
+
+/** Zoom and position of the last item, which the next one of the same size has too. */
+let last: { readonly size: string; readonly view: View } | null = null;
+
+/** The editor of one item. All of it works by keyboard while the focus is in it. */
+export function Editor({ ready, next, previous }: { ready: Ready; next(): void; previous(): void }) {
+  const { session, item, picture, problem, result } = ready;
+  const app = useApp();
+  const state = useSyncExternalStore(session.subscribe, session.state);
+  const [help, setHelp] = useState(false);
+  const root = useRef<HTMLDivElement>(null);
+  const { canvas, stage } = useStage(ready);
+  useJournal(ready, app);
+  const decide = (verdict: 'accept' | 'reject') => {
+    submit(ready, app, verdict);
+    next();
+  };
+  const keys = useKeys({ session, stage, next, previous, decide, help: () => setHelp(true) });
+  useEffect(() => {
+    document.title = `${item.key} – Mission Control`;
+    root.current?.focus();
+  }, [item.key]);
+  return (
+    <div ref={root} className={css['editor']} role="application" aria-label={`Editor of ${item.key}`} tabIndex={-1} {...keys}>
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} help={() => setHelp(true)} />
+      <div className={css['middle']}>
+        <div className={css['stage']}>
+          {problem ? <Problem error={problem} /> : null}
+          {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
+          {item.metadata.asset_type === 'point_cloud' ? (
+            <p>A point cloud. It can be accepted and deleted; its editor is not here yet.</p>
+          ) : null}
+          <canvas ref={canvas} className={css['canvas']} hidden={picture === null} />
+        </div>
+        <Side session={session} state={state} />
+      </div>
+      <p role="status" className="hidden">
+        {state.announcement}
+      </p>
+      <Help open={help} close={() => setHelp(false)} />
+    </div>
+  );
+}
+
+function Side(shown: { session: Session; state: State }) {
+  return (
+    <aside className={css['side']} aria-label="Labels and annotations">
+      <Range {...shown} />
+      <Labels {...shown} />
+      <AnnotationList {...shown} />
+    </aside>
+  );
+}
+
+function useStage({ session, picture }: Ready) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const stage = useRef<Stage>(null);
+  useEffect(() => {
+    if (!canvas.current || !picture) {
+      return undefined;
+    }
+    const size = `${picture.width} ${picture.height}`;
+    const made = new Stage(canvas.current, session, picture, last?.size === size ? last.view : null);
+    stage.current = made;
+    return () => {
+      last = { size, view: made.view };
+      stage.current = null;
+      made.destroy();
+    };
+  }, [session, picture]);
+  return { canvas, stage };
+}
+
+/** Writes each command into the journal, before anything is sent (I15). */
+function useJournal(ready: Ready, { journal, saver }: App): void {
+  const { session, item } = ready;
+  useEffect(() => {
+    saver.drop(item.uid);
+    let known = session.state().history;
+    return session.subscribe(() => {
+      const { history } = session.state();
+      if (history !== known) {
+        known = history;
+        void (history.commands.length === 0 ? journal.forget(item.uid) : journal.write(entryOf(ready, null)));
+      }
+    });
+  }, [ready, session, journal, saver, item.uid]);
+}
+
+function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
+  const { commands, done } = session.state().history;
+  return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
+}
+
+/** Hands the decision on. An accepted result that is as it was needs none, nor does an item without a result on which nothing was drawn. */
+function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): void {
+  const { session, result } = ready;
+  const isChanged = session.isChanged();
+  const isDecided = result
+    ? verdict === 'reject' || isChanged || result.status !== 'accepted'
+    : verdict === 'accept' && isChanged;
+  if (isDecided) {
+    const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
+    void saver.submit(entryOf(ready, { verdict, annotations }));
+  }
+}

@@ -1,0 +1,127 @@
+import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import { useNavigate, useParams, useSearchParams } from 'react-router';
+import { open, type Opened } from '../editor/open.ts';
+import { PictureError } from '../editor/picture.ts';
+import { Pictures } from '../editor/pictures.ts';
+import type { Picture } from '../editor/renderer.ts';
+import { useApp, type App } from '../ui/app.tsx';
+import { Loading, Problem } from '../ui/parts.tsx';
+import { paths, queueOf } from '../ui/paths.ts';
+import { itemQuery, projectQuery, queueQuery, type Loaded } from '../ui/queries.ts';
+import { Editor } from './editor-item.tsx';
+
+const pictures = new Pictures();
+
+/** All that the editor needs of an item. */
+export interface Ready extends Loaded, Opened {
+  readonly project: string;
+  /** `null`: it is no picture, or `problem` says why it cannot be shown. */
+  readonly picture: Picture | null;
+  readonly problem: Error | null;
+}
+
+/** One item of a queue in the editor, and the ways to the items beside it. */
+export function EditorScreen() {
+  const app = useApp();
+  const queries = useQueryClient();
+  const { project = '', item = '' } = useParams();
+  const { next, previous, after } = useQueue(project, item);
+  const loaded = useQuery(itemQuery(app.client, project, item));
+  const { data, error } = useQuery({
+    queryKey: ['ready', item, loaded.data?.etag],
+    enabled: loaded.data !== undefined,
+    staleTime: Infinity,
+    gcTime: 0,
+    structuralSharing: false,
+    queryFn: () => ready(app, queries, project, item),
+  });
+  useEffect(() => {
+    if (data && after) {
+      void prefetch(app, queries, project, after);
+    }
+  }, [app, queries, project, after, data]);
+  if (loaded.error ?? error) {
+    return <Problem error={loaded.error ?? error} />;
+  }
+  return data ? <Editor key={`${item} ${data.etag}`} ready={data} next={next} previous={previous} /> : <Loading />;
+}
+
+/** Leads to the neighbours in the queue; from the last one back to the project. */
+function useQueue(project: string, item: string) {
+  const { client } = useApp();
+  const navigate = useNavigate();
+  const [search] = useSearchParams();
+  const queue = queueOf(search.get('queue'));
+  const { data, hasNextPage, isFetching, fetchNextPage } = useInfiniteQuery(queueQuery(client, project, queue));
+  const items = data?.pages.flatMap((page) => page.items) ?? [];
+  const at = items.indexOf(item);
+  const [before, after] = [items[at - 1], items[at + 1]];
+  const isNearEnd = data !== undefined && at >= items.length - 3;
+  useEffect(() => {
+    if (isNearEnd && hasNextPage && !isFetching) {
+      void fetchNextPage();
+    }
+  }, [isNearEnd, hasNextPage, isFetching, fetchNextPage]);
+  const go = (to: string | undefined) => void navigate(to ? paths.item(project, to, queue) : paths.project(project));
+  return { after, next: () => go(after), previous: () => before && go(before) };
+}
+
+async function ready(app: App, queries: QueryClient, project: string, item: string): Promise<Ready> {
+  // A person may come back while the decision is on its way.
+  await app.saver.settled(item);
+  const [about, loaded] = await Promise.all([
+    queries.ensureQueryData(projectQuery(app.client, project)),
+    queries.ensureQueryData(itemQuery(app.client, project, item)),
+  ]);
+  const shown = await pictureOf(app, queries, project, loaded).then(
+    (picture) => ({ picture, problem: null }),
+    (problem: Error) => ({ picture: null, problem }),
+  );
+  const { width, height } = sizeOf(loaded, shown.picture);
+  const opened = await open(item, loaded.result, loaded.etag, about.labels, { x: 0, y: 0, width, height }, app.journal);
+  // Geometry is in the item's size: should the file have another one, it is drawn in the item's.
+  return {
+    ...loaded,
+    ...opened,
+    project,
+    picture: shown.picture && { ...shown.picture, width, height },
+    problem: shown.problem,
+  };
+}
+
+function sizeOf({ item: { metadata } }: Loaded, picture: Picture | null): { width: number; height: number } {
+  const { width, height } = metadata;
+  return width && height ? { width, height } : { width: picture?.width ?? 0, height: picture?.height ?? 0 };
+}
+
+/** The picture of an item; `null` of a point cloud. An address that has expired is asked for once more. */
+async function pictureOf(app: App, queries: QueryClient, project: string, { item }: Loaded): Promise<Picture | null> {
+  if (item.metadata.asset_type === 'point_cloud') {
+    return null;
+  }
+  try {
+    return await load(item);
+  } catch (error) {
+    if (!(error instanceof PictureError && error.expired)) {
+      throw error;
+    }
+    return load((await queries.fetchQuery({ ...itemQuery(app.client, project, item.uid), staleTime: 0 })).item);
+  }
+}
+
+async function load({ url, uid, updated_at: version }: Loaded['item']): Promise<Picture> {
+  if (!url) {
+    throw new PictureError('The deployment does not read this file any more.');
+  }
+  return pictures.get(`${uid} ${version}`, url);
+}
+
+/** Loads the next item while a person is at this one. That it fails is seen when the person is there. */
+async function prefetch(app: App, queries: QueryClient, project: string, item: string): Promise<void> {
+  try {
+    await pictureOf(app, queries, project, await queries.ensureQueryData(itemQuery(app.client, project, item)));
+  } catch {
+    queries.removeQueries({ queryKey: ['item', item] });
+  }
+}

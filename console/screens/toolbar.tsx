@@ -1,0 +1,73 @@
+import type { RefObject } from 'react';
+import { around } from '../editor/history.ts';
+import type { State } from '../editor/session.ts';
+import type { Stage } from '../editor/stage.ts';
+import { Button } from '../ui/parts.tsx';
+import css from './editor.module.css';
+import type { Ready } from './editor.tsx';
+
+interface Props {
+  readonly ready: Ready;
+  readonly state: State;
+  readonly stage: RefObject<Stage | null>;
+  decide(verdict: 'accept' | 'reject'): void;
+  help(): void;
+}
+
+/** What can be done with the item. Each button has a key as well. */
+export function Toolbar({ ready, state, stage, decide, help }: Props) {
+  const { session, item, result, note } = ready;
+  const { last, next } = around(state.history);
+  const noResult = result === null && 'The item has no result.';
+  return (
+    <div className={css['toolbar']}>
+      <h1 className={css['title']}>{item.key}</h1>
+      <span>{result ? `${result.status}, by ${result.reviewed_by ?? result.created_by}` : 'no result'}</span>
+      {note ? <span role="status">{note}</span> : null}
+      <Button kind="main" off={noResult} title="Enter" onClick={() => decide('accept')}>
+        Accept
+      </Button>
+      <Button off={noResult} title="R" onClick={() => decide('reject')}>
+        Reject
+      </Button>
+      <Button off={!last && 'There is nothing to undo.'} title={`Undo ${last?.name ?? ''}`} onClick={() => session.undo()}>
+        Undo
+      </Button>
+      <Button off={!next && 'There is nothing to redo.'} title={`Redo ${next?.name ?? ''}`} onClick={() => session.redo()}>
+        Redo
+      </Button>
+      <Tools ready={ready} />
+      <Button title="0" onClick={() => stage.current?.fit()}>
+        Fit
+      </Button>
+      <Button title="?" onClick={help}>
+        Keys
+      </Button>
+    </div>
+  );
+}
+
+const TOOLS = [
+  ['bounding_box', 'Box', 'N'],
+  ['polygon', 'Polygon', 'P'],
+  ['polyline', 'Polyline', 'L'],
+] as const;
+
+function Tools({ ready: { session } }: Pick<Props, 'ready'>) {
+  const off = session.picture.width === 0 && 'Nothing can be drawn on this item.';
+  return (
+    <>
+      {TOOLS.map(([type, name, key]) => (
+        <Button key={type} off={off} title={key} onClick={() => session.draw(type)}>
+          {name}
+        </Button>
+      ))}
+      <Button off={off} title="B" onClick={() => session.brush(false)}>
+        Brush
+      </Button>
+      <Button off={off} title="E" onClick={() => session.brush(true)}>
+        Eraser
+      </Button>
+    </>
+  );
+}

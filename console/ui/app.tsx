@@ -1,0 +1,85 @@
+import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { createContext, useContext, useEffect, useMemo, useSyncExternalStore, type ReactNode } from 'react';
+import { ApiError, Client } from '../api/client.ts';
+import type { Organization } from '../api/types.ts';
+import { Journal } from '../editor/journal.ts';
+import { Saver } from '../editor/saver.ts';
+import { forgetKey, readKey, subscribe } from './session.ts';
+
+/** What every screen behind the sign-in has. */
+export interface App {
+  readonly client: Client;
+  readonly journal: Journal;
+  readonly saver: Saver;
+  readonly organization: Organization;
+}
+
+const Context = createContext<App | null>(null);
+
+export function useApp(): App {
+  const app = useContext(Context);
+  if (app === null) {
+    throw new Error('This screen is behind the sign-in.');
+  }
+  return app;
+}
+
+/** The key of this tab. */
+export function useKey(): string | null {
+  return useSyncExternalStore(subscribe, readKey);
+}
+
+/** Gives the screens below what they need. A refused key is forgotten, and nothing else: the journal keeps what was done. */
+export function AppProvider({
+  apiKey,
+  organization,
+  children,
+}: {
+  apiKey: string;
+  organization: Organization;
+  children: ReactNode;
+}) {
+  const queries = useMemo(() => newQueries(), []);
+  const app = useMemo(() => newApp(apiKey, organization, queries), [apiKey, organization, queries]);
+  useEffect(() => {
+    const resume = () => void app.saver.resume();
+    resume();
+    addEventListener('online', resume);
+    return () => removeEventListener('online', resume);
+  }, [app]);
+  return (
+    <QueryClientProvider client={queries}>
+      <Context value={app}>{children}</Context>
+    </QueryClientProvider>
+  );
+}
+
+function newApp(apiKey: string, organization: Organization, queries: QueryClient): App {
+  const client = new Client(apiKey);
+  const journal = new Journal(organization.uid);
+  const saver = new Saver(client, journal, (entry) => {
+    // Without the old one first: a version that is gone must not be opened.
+    void queries.resetQueries({ queryKey: ['item', entry.item] });
+    void queries.invalidateQueries({ queryKey: ['items', entry.project] });
+  });
+  saver.subscribe(() => {
+    if (saver.state().unsaved.some(({ status }) => status === 401)) {
+      forgetKey();
+    }
+  });
+  return { client, journal, saver, organization };
+}
+
+function newQueries(): QueryClient {
+  return new QueryClient({
+    queryCache: new QueryCache({
+      onError: (error) => {
+        if (error instanceof ApiError && error.status === 401) {
+          forgetKey();
+        }
+      },
+    }),
+    // The client itself waits for 429 and 503.
+    defaultOptions: { queries: { retry: false, staleTime: 10_000, refetchOnWindowFocus: false } },
+  });
+}

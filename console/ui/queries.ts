@@ -1,0 +1,119 @@
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { cursorOf, type Client } from '../api/client.ts';
+import type { DatasetItem, Job, Outcome, Result } from '../api/types.ts';
+import type { Queue } from './paths.ts';
+
+export function projectsQuery(client: Client, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['projects', cursor],
+    queryFn: async ({ signal }) => (await client.get('/projects/', { query: from(cursor), signal })).body,
+  });
+}
+
+export function projectQuery(client: Client, project: string) {
+  return queryOptions({
+    queryKey: ['project', project],
+    queryFn: async ({ signal }) => (await client.get('/projects/{uid}/', { path: { uid: project }, signal })).body,
+  });
+}
+
+export function itemsQuery(client: Client, project: string, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['items', project, cursor],
+    queryFn: async ({ signal }) =>
+      (await client.get('/projects/{uid}/items/', { path: { uid: project }, query: from(cursor), signal })).body,
+  });
+}
+
+/** The items that a reviewer goes through, the oldest first, page by page. */
+export function queueQuery(client: Client, project: string, queue: Queue) {
+  return infiniteQueryOptions({
+    queryKey: ['queue', project, queue],
+    staleTime: Infinity,
+    initialPageParam: undefined as string | undefined,
+    queryFn: async ({ pageParam, signal }) => {
+      const given = { path: { uid: project }, signal };
+      const query = { ...from(pageParam), ordering: 'created_at' };
+      if (queue === 'all') {
+        const { body } = await client.get('/projects/{uid}/items/', { ...given, query });
+        return { next: body.next, items: body.results.map(({ uid }) => uid) };
+      }
+      const { body } = await client.get('/projects/{uid}/results/', { ...given, query: { ...query, status: queue } });
+      return { next: body.next, items: body.results.map(({ item }) => item) };
+    },
+    getNextPageParam: ({ next }) => cursorOf(next),
+  });
+}
+
+/** An item with the address of its file, and its result with the version that a change names. */
+export interface Loaded {
+  readonly item: DatasetItem;
+  readonly result: Result | null;
+  readonly etag: string;
+}
+
+export function itemQuery(client: Client, project: string, item: string) {
+  return queryOptions({
+    queryKey: ['item', item],
+    staleTime: Infinity,
+    gcTime: 60_000,
+    queryFn: async ({ signal, client: queries }): Promise<Loaded> => {
+      const dataset = await queries.ensureQueryData(datasetQuery(client, project));
+      const path = { owner: dataset.owner_name ?? '', slug: dataset.slug, uid: item };
+      const { body } = await client.get('/datasets/{owner}/{slug}/items/{uid}/', { path, signal });
+      const [of] = body.annotations.results;
+      if (!of) {
+        return { item: body, result: null, etag: '' };
+      }
+      const result = await client.get('/results/{uid}/', { path: { uid: of.uid }, signal });
+      return { item: body, result: result.body, etag: result.etag ?? '' };
+    },
+  });
+}
+
+export function providersQuery(client: Client) {
+  return queryOptions({
+    queryKey: ['providers'],
+    queryFn: async ({ signal }) => (await client.get('/inference-providers/', { signal })).body,
+  });
+}
+
+export function jobsQuery(client: Client, project: string) {
+  return queryOptions({
+    queryKey: ['jobs', project],
+    queryFn: async ({ signal }) => (await client.get('/auto-label-jobs/', { query: { project, limit: 20 }, signal })).body,
+  });
+}
+
+/** A job; once a second again while it runs and the page is seen. */
+export function jobQuery(client: Client, job: string) {
+  return queryOptions({
+    queryKey: ['job', job],
+    staleTime: 0,
+    queryFn: async ({ signal }): Promise<Job> =>
+      (await client.get('/auto-label-jobs/{uid}/', { path: { uid: job }, signal })).body,
+    refetchInterval: ({ state }): number | false => (state.data?.completed_at ? false : 1000),
+  });
+}
+
+export function reportsQuery(client: Client, job: string, outcome: Outcome | undefined, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['reports', job, outcome, cursor],
+    queryFn: async ({ signal }) => {
+      const query = { ...from(cursor), ...(outcome ? { outcome } : {}), limit: 50 };
+      return (await client.get('/auto-label-jobs/{uid}/items/', { path: { uid: job }, query, signal })).body;
+    },
+  });
+}
+
+function datasetQuery(client: Client, project: string) {
+  return queryOptions({
+    queryKey: ['dataset', project],
+    staleTime: Infinity,
+    queryFn: async ({ signal }) => (await client.get('/datasets/{uid}/', { path: { uid: project }, signal })).body,
+  });
+}
+
+function from(cursor: string | undefined): { cursor?: string } {
+  return cursor === undefined ? {} : { cursor };
+}

@@ -1,0 +1,68 @@
+/**
+ * The API key of this tab: in the session's storage, never in a cookie, an address that is sent, or the local storage. It is
+ * forgotten after 30 minutes without a key press or a click.
+ */
+const KEY = 'api-key';
+const LAST_USE = 'last-use';
+const IDLE_MS = 30 * 60_000;
+const NOTED_EVERY_MS = 10_000;
+const listeners = new Set<() => void>();
+
+/** The key, if there is one that was used lately. */
+export function readKey(): string | null {
+  const idle = Date.now() - Number(sessionStorage.getItem(LAST_USE) ?? 0);
+  return idle > IDLE_MS ? null : sessionStorage.getItem(KEY);
+}
+
+export function keepKey(key: string): void {
+  sessionStorage.setItem(KEY, key);
+  noteUse();
+  announce();
+}
+
+export function forgetKey(): void {
+  sessionStorage.removeItem(KEY);
+  announce();
+}
+
+export function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Takes a key from the address's fragment, which no browser sends, and takes it off the address. */
+export function takeKeyOfFragment(): void {
+  const key = new URLSearchParams(location.hash.slice(1)).get('key');
+  if (key) {
+    history.replaceState(null, '', location.pathname + location.search);
+    keepKey(key);
+  }
+}
+
+/** Watches for use; the key is forgotten when there is none. */
+export function watchUse(): void {
+  let noted = 0;
+  for (const event of ['keydown', 'pointerdown'] as const) {
+    addEventListener(event, () => {
+      if (Date.now() - noted > NOTED_EVERY_MS && readKey() !== null) {
+        noted = Date.now();
+        noteUse();
+      }
+    });
+  }
+  setInterval(() => {
+    if (sessionStorage.getItem(KEY) !== null && readKey() === null) {
+      forgetKey();
+    }
+  }, NOTED_EVERY_MS);
+}
+
+function noteUse(): void {
+  sessionStorage.setItem(LAST_USE, `${Date.now()}`);
+}
+
+function announce(): void {
+  for (const listener of listeners) {
+    listener();
+  }
+}
