@@ -89,7 +89,7 @@ async fn a_bad_subscription_is_refused_with_the_name_of_its_field() {
         ("target_url", json!("http://receiver.example"), "Must be an HTTPS URL."),
         ("target_url", json!("http://localhost:8090/hook"), "Must be an HTTPS URL."),
         ("target_url", json!("https://169.254.169.254/"), "Must lead to a public address."),
-        ("target_url", json!(long), "Must have at most 2048 characters."),
+        ("target_url", json!(long), "Must have at most 2048 characters, and has 2066."),
         ("target_url", json!(7), "Must be a string, not a number."),
         ("events", json!([]), "Must name at least one event."),
         ("events", json!("auto_label.completed"), "Must be a list, not a string."),
