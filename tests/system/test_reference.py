@@ -27,9 +27,13 @@ def operations() -> Iterator[Any]:
             yield pytest.param(method.upper(), path, operation, id=operation["operationId"])
 
 
+def test_every_scope_that_a_description_names_exists() -> None:
+    assert set().union(*map(scopes_of, every_operation())) <= set(SCOPES)
+
+
 def scopes_of(operation: dict[str, Any]) -> set[str]:
     """Any one of them is enough. None: the call needs no scope."""
-    _, _, named = operation["description"].rpartition("Scope: ")
+    _, _, named = " ".join(operation["description"].split()).rpartition("Scope: ")
     return set(re.findall(r"`(\w+\.\w+)`", named))
 
 
