@@ -425,9 +425,9 @@ def test_a_sweep_is_counted_first_and_undone_afterwards(
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ({"max_confidence": -1}, "max_confidence: Must be a number from 0.0 to 1.0."),
-        ({"count_only": 1}, "count_only: Must be true or false."),
-        ({"job": "mine"}, "job: Must be the uid of a job."),
+        ({"max_confidence": -1}, "max_confidence: Must be a number from 0.0 to 1.0, not -1."),
+        ({"count_only": 1}, "count_only: Must be true or false, not 1."),
+        ({"job": "mine"}, 'job: Must be the uid of a job, not "mine".'),
         ({"label": 7}, "label: Must be a string, not a number."),
         ({"label": ""}, "label: May not be blank."),
         ({"min_confidence": "high"}, "min_confidence: Must be a number from 0.0 to 1.0, not a string."),

@@ -318,7 +318,7 @@ async fn a_bad_provider_is_refused_with_the_name_of_its_field() {
             "config.endpoint_url: May not contain a user name or password.",
         ),
         ("endpoint_url", json!("https://model.example/#x"), "config.endpoint_url: May not contain a fragment."),
-        ("auth_heder", json!(KEY), "config.auth_heder: Unknown key."),
+        ("auth_heder", json!(KEY), "config.auth_heder: Unknown field. Did you mean auth_header?"),
         (
             "auth_header",
             json!(MASK),

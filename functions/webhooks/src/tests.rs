@@ -113,14 +113,17 @@ async fn a_change_answers_the_whole_object_and_a_removed_one_is_gone() {
     let api = an_api([]);
     let path = format!("/webhooks/{}/", created(&api, a_body()).await);
 
-    let (status, webhook) =
-        api.call(&format!("PATCH {path}"), json!({"is_active": false, "secret": "ignored, and not a complaint"})).await;
+    let (status, webhook) = api.call(&format!("PATCH {path}"), json!({"is_active": false})).await;
     assert_eq!(
         (status, &webhook["is_active"], &webhook["events"], webhook.get("secret")),
         (200, &json!(false), &json!(["auto_label.completed"]), None)
     );
     let (status, problem) = api.call(&format!("PATCH {path}"), json!({"target_url": "https://10.0.0.1/"})).await;
     assert_eq!((status, &problem["detail"]), (400, &json!("target_url: Must lead to a public address.")));
+    let (status, problem) =
+        api.call(&format!("PATCH {path}"), json!({"secret": "another one of 32 characters..."})).await;
+    let complaint = "secret: Cannot be changed: create another webhook, and delete this one.";
+    assert_eq!((status, &problem["detail"]), (400, &json!(complaint)));
 
     assert_eq!(api.call(&format!("DELETE {path}"), Value::Null).await, (204, Value::Null));
     for call in ["GET", "PATCH", "DELETE"] {

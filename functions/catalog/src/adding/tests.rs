@@ -149,7 +149,10 @@ async fn a_url_is_kept_as_it_is_parsed_and_may_be_as_long_as_a_signed_one() {
     assert_eq!((keys(&answer["results"]), &answer["errors"]), (vec!["a", "b"], &json!([])));
 
     let (status, problem) = add(&api, &project, json!([line("c", &"x".repeat(8_193))])).await;
-    assert_eq!((status, &problem["detail"]), (400, &json!("items[0].url: Must have at most 8192 characters.")));
+    assert_eq!(
+        (status, &problem["detail"]),
+        (400, &json!("items[0].url: Must have at most 8192 characters, and has 8193."))
+    );
 }
 
 #[tokio::test]

@@ -74,9 +74,11 @@ pub(crate) async fn reject_all<P: CatalogPorts>(
     Ok(Json(RejectedDrafts { rejected, progress }))
 }
 
-/// Undo a sweep: every result that it accepted or rejected, and that nothing has changed since, is a draft again. A rejected one
+/// Undo a sweep.
+///
+/// Every result that the sweep accepted or rejected, and that nothing has changed since, is a draft again. A rejected one
 /// whose item has had another result since stays as it is. Call again with the `cursor` until `done`; a call without it begins
-/// again, which is harmless. Sends no events.
+/// again, which is harmless. Sends no events. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/undo/", tag = "results",
     params(("uid" = ProjectUid, Path)),

@@ -298,10 +298,14 @@ async fn annotations_that_no_answer_could_show_are_refused() {
 /// A draft of a cat, in a project with these labels.
 async fn in_a_project(labels: &[&str]) -> (TestApi, String, Arc<TestReview>) {
     let (api, path, review) = an_api_and_its_state(&[]);
+    review.store.add_project(&a_project(labels)).await.unwrap();
+    (api, path, review)
+}
+
+fn a_project(labels: &[&str]) -> Project {
     let body = json!({"name": "Cars", "labels": labels}).to_string();
     let project = Project::read(body.as_bytes(), OrganizationUid::named("acme"), Timestamp::UNIX_EPOCH).unwrap();
-    review.store.add_project(&Project { uid: a_job().spec.project, ..project }).await.unwrap();
-    (api, path, review)
+    Project { uid: a_job().spec.project, ..project }
 }
 
 fn labels(labels: &[&str]) -> Value {
@@ -656,6 +660,7 @@ async fn an_unlabeled_item(others: &[ResultStatus]) -> (TestApi, String, Arc<Tes
     let (api, _, review) = api_of(a_review(0, others));
     let item = Item { generation: 6, result: None, ..a_draft(0, 0.9) };
     review.store.add_items(std::slice::from_ref(&item)).await;
+    review.store.add_project(&a_project(&[])).await.unwrap();
     (api, format!("POST /items/{}/results/", item.asset.uid), review)
 }
 

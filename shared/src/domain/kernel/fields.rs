@@ -306,7 +306,7 @@ mod tests {
         );
         assert_eq!(
             refused(r#"{"confidence_threshold": 2, "color": 1}"#).unwrap(),
-            "confidence_threshold: Must be a number from 0.0 to 1.0.; \
+            "confidence_threshold: Must be a number from 0.0 to 1.0, not 2.; \
              color: Unknown field. Known: confidence_threshold, width."
         );
         let many = (0..1_000).map(|n| format!("\"{n}\": 1")).collect::<Vec<_>>().join(", ");

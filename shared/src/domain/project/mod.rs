@@ -438,7 +438,7 @@ mod tests {
         let free = after(&fixed, json!({"default_provider": null}));
         assert_eq!((free.default_provider, free.last_provider), (None, None));
         let refused = change(json!({"default_provider": "mine"})).unwrap_err().to_string();
-        assert_eq!(refused, "default_provider: Must be the uid of a provider.");
+        assert_eq!(refused, "default_provider: Must be the uid of an inference provider, not \"mine\".");
     }
 
     #[test]

@@ -142,6 +142,9 @@ impl WebhookChange {
             events: fields.optional("events", events),
             is_active: fields.optional("is_active", fields::boolean),
         };
+        fields.optional("secret", |_| {
+            Err::<(), _>("Cannot be changed: create another webhook, and delete this one.".into())
+        });
         fields.finish()?;
         Ok(change)
     }
