@@ -584,9 +584,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Undo a sweep: every result that it accepted or rejected, and that nothing has changed since, is a draft again. A rejected one
+         * Undo a sweep
+         * @description Every result that the sweep accepted or rejected, and that nothing has changed since, is a draft again. A rejected one
          *     whose item has had another result since stays as it is. Call again with the `cursor` until `done`; a call without it begins
-         *     again, which is harmless. Sends no events
+         *     again, which is harmless. Sends no events. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_undo"];
         delete?: never;
