@@ -35,7 +35,7 @@ $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 # Mission Control: checked, tested, built. The local stack serves what is built.
 console: lint-console test-console console/dist/index.html
 
-console/dist/index.html: console/node_modules/.installed $(shell find console -path console/node_modules -prune -o -path console/dist -prune -o -type f -print)
+console/dist/index.html: console/node_modules/.installed $(shell find console -path console/node_modules -prune -o -path console/dist -prune -o -path console/dist-bench -prune -o -type f -print)
 	@echo "-- console" >&2
 	@cd console && npx --no-install vite build --logLevel warn
 	@touch $@
@@ -107,6 +107,8 @@ bench-console: console/node_modules/.installed /usr/bin/chromium
 	@cd console && npm run --silent bench
 
 # The examples of docs/guide need jq, the coldstart measure valgrind, the tests of the console and of the API reference Chromium.
+# One after the other: apt has one lock.
+/usr/bin/valgrind /usr/bin/chromium: | /usr/bin/jq
 /usr/bin/jq /usr/bin/valgrind /usr/bin/chromium:
 	@echo "-- $(notdir $@)" >&2
 	@apt-get update --quiet >/dev/null
@@ -245,8 +247,8 @@ test-console: console/node_modules/.installed
 	cd console && NO_COLOR=1 npm test --silent
 
 # Mission Control in Chromium, on the running stack.
-test-console-system: setup /usr/bin/chromium
-	@eval "$$($(PY) -m local up)" && cd console && npm run --silent e2e
+test-console-system: setup build reference /usr/bin/chromium
+	@exports="$$($(PY) -m local up)" && eval "$$exports" && cd console && npm run --silent e2e
 
 test-system: setup build reference /usr/bin/chromium
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)

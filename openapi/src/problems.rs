@@ -42,7 +42,8 @@ fn errors(is_sent: bool) -> Vec<Error> {
             .map_or_else(|error| error, |result| Error::ItemLabeled { result, is_draft: true }),
         Error::NotRetryable("The job has no failed and no unprocessed items."),
         Error::ResultRejected,
-        ResultUid::parse("01a20112-07ab-7087-87b3-4d075dcc2fce").map_or_else(|error| error, Error::ResultSuperseded),
+        ResultUid::parse("01a20112-07ab-7087-87b3-4d075dcc2fce")
+            .map_or_else(|error| error, |by| Error::ResultSuperseded(Some(by))),
         Error::ProviderGone(
             "The project's default provider \"Street model\" is not active. Activate it, or choose another one.".into(),
         ),

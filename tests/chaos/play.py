@@ -302,7 +302,7 @@ class Play:
             response = self._call(Deed.LABEL, "POST", f"/items/{item}/results/", {"annotations": []})
             if response and not response.is_server_error:
                 if response.status_code == httpx.codes.CREATED:
-                    self._reviews.append(Reviewed(item, Deed.LABEL, self._table.result(item)))
+                    self._reviews.append(Reviewed(item, Deed.LABEL, self._table.result(item) or b""))
                 return
             time.sleep(0.3)
         self._reviews.append(Reviewed(item, Deed.LABEL, None))

@@ -109,7 +109,7 @@ def absent(noun: str) -> str:
         (("webhooks", "delete", UNKNOWN, "--yes"), absent("webhook")),
         (("projects", "get", UNKNOWN), absent("project")),
         (("tasks", "get", UNKNOWN), absent("task")),
-        (("datasets", "get", UNKNOWN), f'API error (404): Not found. No path "/api/v1/datasets/{UNKNOWN}/".'),
+        (("datasets", "get", UNKNOWN), f'API error (404): Not found. No project "{UNKNOWN}" in this organization.'),
         (
             ("webhooks", "create", "--target-url", "http://a.example", "--events", "task.completed"),
             "API error (400): target_url: Must be an HTTPS URL.",

@@ -63,7 +63,7 @@ def test_five_thousand_items_go_in_with_ten_calls_at_most(system: System) -> Non
     assert_refused(
         system.api.post(f"/projects/{uid}/items/", json={"items": [sized(str(n)) for n in range(1_001)]}),
         400,
-        naming="items: Must have at most 1000 entries.",
+        naming="items: Must have at most 1000 entries, and has 1001.",
     )
 
 

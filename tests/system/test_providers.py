@@ -111,7 +111,7 @@ def test_the_client_creates_shows_lists_changes_and_deletes(
 def test_the_client_shows_our_sentences(official: avala.Client, model: ModelServer) -> None:
     calls = official.inference_providers
     for provider_type, config, sentence in [
-        ("http", model.config(auth_heder=model.token), "config.auth_heder: Unknown key."),
+        ("http", model.config(auth_heder=model.token), "config.auth_heder: Unknown field. Did you mean auth_header?"),
         ("http", model.config(endpoint_url="http://model.example"), "config.endpoint_url: Must be an HTTPS URL."),
         ("http", model.config(timeout=121), "config.timeout: Must be a number of seconds from 1 to 120, not 121."),
         ("http", model.config(headers={"Host": "a"}), "config.headers.Host: May not be set."),

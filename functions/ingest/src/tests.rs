@@ -143,6 +143,7 @@ fn a_draft() -> LabelResult {
         annotations: vec![],
         elsewhere: None,
         sweep: None,
+        file_changed: false,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }

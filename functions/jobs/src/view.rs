@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 #[schema(example = json!({
     "status": "completed", "model_type": "yolo", "confidence_threshold": 0.35, "labels": ["person", "cat"], "dry_run": false,
     "total_items": 9, "processed_items": 9, "successful_items": 6, "failed_items": 1, "skipped_items": 2, "progress_pct": 100.0,
-    "error_message": null, "note": null, "provider": null, "retry_of": null,
+    "error_message": "1 of 9 items failed. The first one, \"street/1.jpg\": The file was not uploaded yet.", "note": null, "provider": null, "retry_of": null,
     "created_at": "2026-11-30T10:00:00.000Z", "started_at": "2026-11-30T10:00:01.000Z", "completed_at": "2026-11-30T10:00:04.000Z",
 }))]
 pub struct JobView {

@@ -371,6 +371,7 @@ fn label_all(tenants: &MemoryTenants) {
             annotations: vec![],
             elsewhere: None,
             sweep: None,
+            file_changed: false,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

@@ -48,7 +48,8 @@ impl From<&Error> for Problem {
         };
         let job_uid = if let Error::JobActive(job) = error { Some(*job) } else { None };
         let result_uid = match error {
-            Error::ItemLabeled { result, .. } | Error::ResultSuperseded(result) => Some(*result),
+            Error::ItemLabeled { result, .. } => Some(*result),
+            Error::ResultSuperseded(by) => *by,
             _ => None,
         };
         Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid, result_uid }

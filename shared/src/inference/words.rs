@@ -3,11 +3,11 @@
 //! A server may send back what it was sent: the credentials of the provider and the signed URL of the file. These are masked,
 //! however they are encoded, and so is every address (I11).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use url::{Url, form_urlencoded};
 
 use crate::domain::{json, limits, show};
@@ -29,7 +29,7 @@ const ADDRESS: &str = "[address]";
 /// What addresses and the queries of signed URLs have in them, in lower case.
 const SIGNS: [&str; 7] = ["://", "%3a%2f%2f", "x-amz-", "signature=", "sig=", "token=", "localhost"];
 /// The ends of names that no public host has.
-const INTERNAL: [&str; 3] = [".internal", ".local", ".home.arpa"];
+const INTERNAL: [&str; 8] = [".internal", ".local", ".home.arpa", ".svc", ".lan", ".corp", ".intranet", ".localdomain"];
 
 /// What no quotation may show. Never printed, so the type has no `Debug` (I11).
 #[derive(Clone, Default)]
@@ -64,14 +64,14 @@ impl Masked {
         masked
     }
 
-    /// Adds a secret in the encodings in which a server may repeat it. Letters are compared without case, since percent
-    /// encoding has two.
+    /// Adds a secret in the encodings in which a server may repeat it. A long number is rounded where its JSON is read.
     fn add(&mut self, secret: &str) {
         if secret.len() < SHORTEST {
             return;
         }
         let escaped = Value::from(secret).to_string();
         let percent: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let number = serde_json::from_str::<Number>(secret).map(|number| number.to_string());
         let forms = [
             secret.to_owned(),
             escaped.trim_matches('"').to_owned(),
@@ -79,29 +79,27 @@ impl Masked {
             percent,
             STANDARD_NO_PAD.encode(secret),
             URL_SAFE_NO_PAD.encode(secret),
+            number.unwrap_or_default(),
         ];
-        for form in forms.map(|form| form.to_ascii_lowercase()) {
-            if !self.0.contains(&form) {
+        for form in forms.iter().flat_map(|form| [Spelled::as_is(form).text, Spelled::unescaped(form).text]) {
+            if form.len() >= SHORTEST && !self.0.contains(&form) {
                 self.0.push(form);
             }
         }
     }
 
-    /// The text with a mask instead of each secret, and of the beginning of one.
+    /// The text with a mask instead of each secret, and of the beginning of one. It hides the rest of the word too: a server may
+    /// write the end of a secret in a way of its own.
     fn hide(&self, text: &str) -> String {
-        let lower = text.to_ascii_lowercase();
         let mut hidden = vec![false; text.len()];
-        for secret in &self.0 {
-            let first = secret.char_indices().nth(FIRST_CHARS).map_or(secret.as_str(), |(end, _)| &secret[..end]);
-            for (begin, _) in lower.match_indices(first) {
-                let same = lower[begin..].bytes().zip(secret.bytes()).take_while(|(one, other)| one == other).count();
-                hidden[begin..begin + same].fill(true);
-            }
+        for spelled in [Spelled::as_is(text), Spelled::unescaped(text)] {
+            self.0.iter().for_each(|secret| spelled.mark(secret, &mut hidden));
         }
         let mut shown = String::with_capacity(text.len());
         let mut before = false;
         for (position, letter) in text.char_indices() {
-            let is_hidden = hidden[position];
+            let ends_word = letter.is_whitespace() || matches!(letter, '"' | '<' | ',');
+            let is_hidden = hidden[position] || (before && !ends_word);
             match (is_hidden, before) {
                 (true, false) => shown.push_str(MASK),
                 (true, true) => {}
@@ -111,6 +109,64 @@ impl Masked {
         }
         shown
     }
+}
+
+/// A text as it is compared: in lower case, since percent encoding has two.
+struct Spelled {
+    text: String,
+    /// Of each byte, where its letter begins in the text as it was; and the end of that.
+    positions: Vec<usize>,
+}
+
+impl Spelled {
+    fn as_is(text: &str) -> Self {
+        Self { text: text.to_ascii_lowercase(), positions: (0..=text.len()).collect() }
+    }
+
+    /// Without the escapes of JSON: each server has its own. Blanks instead of control characters.
+    fn unescaped(text: &str) -> Self {
+        let (mut plain, mut positions, mut from) = (String::with_capacity(text.len()), Vec::new(), 0);
+        while let Some((letter, length)) = first_letter(&text[from..]) {
+            plain.push(if letter.is_control() { ' ' } else { letter.to_ascii_lowercase() });
+            positions.resize(plain.len(), from);
+            from += length;
+        }
+        positions.push(text.len());
+        Self { text: plain, positions }
+    }
+
+    /// Marks the bytes of the original text that a secret takes, or the beginning of it.
+    fn mark(&self, secret: &str, hidden: &mut [bool]) {
+        let first = secret.char_indices().nth(FIRST_CHARS).map_or(secret, |(end, _)| &secret[..end]);
+        for (begin, _) in self.text.match_indices(first) {
+            let same = self.text[begin..].bytes().zip(secret.bytes()).take_while(|(one, other)| one == other).count();
+            hidden[self.positions[begin]..self.positions[begin + same]].fill(true);
+        }
+    }
+}
+
+/// The first letter of a text without the escapes of JSON, and the bytes that it takes. What was put into JSON twice has several
+/// backslashes.
+fn first_letter(text: &str) -> Option<(char, usize)> {
+    if let Some((unit, length)) = code_unit(text) {
+        let (other, more) = code_unit(&text[length..]).unwrap_or_default();
+        let letter = char::decode_utf16([unit, other]).next()?.unwrap_or(char::REPLACEMENT_CHARACTER);
+        return Some((letter, if letter.len_utf16() == 2 { length + more } else { length }));
+    }
+    let behind = text.trim_start_matches('\\');
+    let slashes = text.len() - behind.len();
+    let letter = behind.chars().next()?;
+    let is_control = slashes > 0 && matches!(letter, 'b' | 'f' | 'n' | 'r' | 't');
+    Some((if is_control { '\n' } else { letter }, slashes + letter.len_utf8()))
+}
+
+/// The UTF-16 unit of a `\uXXXX` at the beginning of a text, and the bytes that it takes.
+fn code_unit(text: &str) -> Option<(u16, usize)> {
+    let behind = text.strip_prefix('\\')?.trim_start_matches('\\');
+    let digits = behind.strip_prefix('u')?.get(..4)?;
+    let is_hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let unit = u16::from_str_radix(digits, 16).ok().filter(|_| is_hexadecimal)?;
+    Some((unit, text.len() - behind.len() + 1 + digits.len()))
 }
 
 /// The words of a body: one line of at most 300 characters, without secrets and addresses. `None`: it has none, or is no text.
@@ -124,15 +180,20 @@ pub(super) fn of(body: &[u8], masked: &Masked) -> Option<String> {
     (!line.is_empty()).then(|| line.to_owned())
 }
 
-/// The sentence of an error in JSON, where servers usually have it.
+/// What JSON says: the sentence of an error where servers usually have it, else all of it, as we write JSON.
 fn message(body: &[u8]) -> Option<String> {
     let body = body.get(..JSON_BYTES.min(body.len()))?;
     let error = json::parse(body, JSON_MEMORY).ok()?;
     let named = |of: &Value| ["detail", "error", "message"].iter().find_map(|name| of.get(name).cloned());
-    match named(&error)? {
-        Value::String(sentence) => Some(sentence),
-        inner => named(&inner)?.as_str().map(str::to_owned),
+    if matches!(error.to_string().as_str(), "{}" | "[]" | "null") {
+        return Some(String::new()); // valid, and without a word
     }
+    let sentence = match named(&error) {
+        Some(Value::String(sentence)) => Some(sentence),
+        Some(inner) => named(&inner).and_then(|inner| inner.as_str().map(str::to_owned)),
+        None => None,
+    };
+    Some(sentence.unwrap_or_else(|| error.to_string()))
 }
 
 /// The beginning of a text.
@@ -146,16 +207,32 @@ fn beginning(body: &[u8]) -> Option<&str> {
 }
 
 fn has_address(word: &str) -> bool {
-    let lower = word.to_ascii_lowercase();
-    let has_query = lower.split_once('?').is_some_and(|(_, query)| query.contains('='));
-    let is_internal = |piece: &str| {
-        let host = piece.split(':').next().unwrap_or_default();
-        let is_number = piece.parse::<IpAddr>().is_ok() || piece.parse::<SocketAddr>().is_ok();
-        is_number || INTERNAL.iter().any(|end| host.ends_with(end))
-    };
+    [Spelled::as_is(word), Spelled::unescaped(word)].iter().any(|spelled| is_address(&spelled.text))
+}
+
+/// Whether a word in lower case has an address.
+fn is_address(word: &str) -> bool {
+    let has_query = word.split_once('?').is_some_and(|(_, query)| query.contains('='));
     let is_outside = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-'));
-    let mut pieces = lower.split(is_outside).map(|piece| piece.trim_end_matches(['.', ':']));
-    has_query || SIGNS.iter().any(|sign| lower.contains(sign)) || pieces.any(is_internal)
+    let mut pieces = word.split(is_outside).map(|piece| piece.trim_end_matches(['.', ':']));
+    has_query || SIGNS.iter().any(|sign| word.contains(sign)) || pieces.any(is_internal)
+}
+
+/// An IP address, or the name of an internal host, with a port or without.
+fn is_internal(piece: &str) -> bool {
+    let is_name = |host: &str| {
+        let host = host.trim_end_matches('.');
+        let is_end = INTERNAL.iter().any(|end| host.ends_with(end));
+        is_end || host.parse::<Ipv4Addr>().is_ok() || is_ec2_name(host)
+    };
+    piece.parse::<IpAddr>().is_ok() || piece.parse::<SocketAddr>().is_ok() || piece.split(':').any(is_name)
+}
+
+/// The short name of an EC2 host is its IP address: `ip-10-0-0-5`.
+fn is_ec2_name(host: &str) -> bool {
+    let label = host.split('.').next().unwrap_or_default();
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    label.strip_prefix("ip-").is_some_and(|name| name.split('-').count() == 4 && name.split('-').all(is_number))
 }
 
 #[cfg(test)]
@@ -179,8 +256,11 @@ mod tests {
             (r#"{"detail": "CUDA out of memory"}"#, "CUDA out of memory"),
             (r#"{"code": 500, "error": {"message": "no GPU", "type": "x"}}"#, "no GPU"),
             (r#"{"code": 500, "message": "Worker died."}"#, "Worker died"),
-            (r#"{"detail": [{"loc": ["body"], "msg": "bad"}]}"#, r#"{"detail": [{"loc": ["body"], "msg": "bad"}]}"#),
-            ("[1, 2]", "[1, 2]"),
+            (r#"{"detail": [{"loc": ["body"], "msg": "bad"}]}"#, r#"{"detail":[{"loc":["body"],"msg":"bad"}]}"#),
+            (r#"{"detail": [1], "message": "no GPU"}"#, r#"{"detail":[1],"message":"no GPU"}"#),
+            ("[1, 2]", "[1,2]"),
+            (r#"{"errors": ["no m\u00f6del"#, r#"{"errors": ["no m\u00f6del"#),
+            (r#"{"errors": ["no m\u00f6del"]}"#, r#"{"errors":["no mödel"]}"#),
             ("a\u{1b}[31m\r\n\tb", "a [31m b"),
             ("what? a tensor of 3 channels", "what? a tensor of 3 channels"),
         ] {
@@ -225,7 +305,40 @@ mod tests {
             }
         }
         let masked = Masked::headers(&[header("Authorization", "Bearer hunter2-and-more")]);
+        assert_eq!(of(b"{}", &masked), None);
         assert_eq!(of(b"Bearer is not known", &masked).as_deref(), Some("Bearer is not known"));
+    }
+
+    #[test]
+    fn secrets_are_masked_whatever_a_server_escapes() {
+        for (secret, written) in [
+            ("abcdefgh+ijklmnopqr", r"abcdefgh\u002Bijklmnopqr"),
+            ("abcdefgh+ijklmnopqr", r"abcdefgh\\u002bijklmnopqr"),
+            ("abc+defghijklmnopqr", r"abc\u002Bdefghijklmnopqr"),
+            ("abcdefgh/ijklmnopqr", r"abcdefgh\/ijklmnopqr"),
+            ("abc/defghijklmnopqr", r"abc\/defghijklmnopqr"),
+            ("abcdefghöijklmnopqr", r"abcdefgh\u00f6ijklmnopqr"),
+            ("abcöefghijklmnopqr", r"abc\u00F6efghijklmnopqr"),
+            ("abc😀efghijklmnopqr", r"abc\ud83d\ude00efghijklmnopqr"),
+            (r"abc\efghijklmnopqr", r"abc\\\\efghijklmnopqr"),
+        ] {
+            let masked = Masked::headers(&[header("Authorization", &format!("Bearer {secret}"))]);
+            let sentence = format!("no access for {written}, sorry");
+            let json = format!(r#"{{"errors":["{sentence}"]}}"#);
+            let long = json.replace("]}", &format!(r#","{}"]}}"#, "x".repeat(JSON_BYTES)));
+            for (body, begin) in [
+                (json.as_str(), r#"{"errors":["no access for ***, sorry"]}"#),
+                (&json[..json.len() - 2], r#"{"errors":["no access for ***, sorry""#),
+                (&long, r#"{"errors":["no access for ***, sorry","xxx"#),
+                (&sentence, "no access for ***, sorry"),
+            ] {
+                let words = of(body.as_bytes(), &masked).unwrap();
+                assert!(words.starts_with(begin), "{secret}: {words}");
+            }
+        }
+        let masked = Masked::headers(&[header("X-Key", "12345678901234567890123")]);
+        let words = of(br#"{"errors": [1, 12345678901234567890123]}"#, &masked);
+        assert_eq!(words.as_deref(), Some(r#"{"errors":[1,***"#));
     }
 
     #[test]
@@ -255,6 +368,18 @@ mod tests {
             ("Pool(host='10.0.0.5', port=80): refused", "[address] port=80): refused"),
             ("db.cluster.local:5432 is away", "[address] is away"),
             ("connect to ip-10-0-0-5.ec2.internal failed", "connect to [address] failed"),
+            ("triton.models.svc:8000 refused", "[address] refused"),
+            ("no gpu1.lan, gpu.corp. or error:w.intranet", "no [address] [address] or [address]"),
+            ("host=gpu.localdomain is away", "[address] is away"),
+            ("no route to ip-10-0-0-5", "no route to [address]"),
+            ("(ip-10-0-0-5:8000) at:10.0.0.5", "[address] [address]"),
+            (
+                "ip-10-0-0, ship-10-0-0-5, ip-a-0-0-5, a.corps: bad",
+                "ip-10-0-0, ship-10-0-0-5, ip-a-0-0-5, a.corps: bad",
+            ),
+            (r"no https:\/\/bucket\/x", "no [address]"),
+            (r#"{"errors": ["no route to\n10.0.0.5", "#, r#"{"errors": ["no route [address]"#),
+            (r#"{"errors": ["no route to\n10\u002e0.0.5"]}"#, r#"{"errors":["no route [address]"#),
             ("[::1] refused", "[address] refused"),
             ("torch 2.1.0 on 12:30:05, layer.weight: bad", "torch 2.1.0 on 12:30:05, layer.weight: bad"),
         ] {
@@ -270,6 +395,19 @@ mod tests {
             let masked = Masked::headers(&[header("X-Key", &secret)]);
             let words = of(format!("{before}{secret}{after}").as_bytes(), &masked).unwrap_or_default();
             prop_assert!(!words.contains(&secret), "{words}");
+        }
+
+        #[test]
+        fn no_secret_is_shown_whichever_letters_are_escaped(secret in "[a-zA-Z0-9+/.ö😀-]{8,40}", chosen in prop::collection::vec(any::<bool>(), 40)) {
+            let written: String = secret.chars().zip(chosen).map(|(letter, is_escaped)| {
+                let units = letter.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+                if is_escaped { units } else { letter.to_string() }
+            }).collect();
+            let masked = Masked::headers(&[header("X-Key", &secret)]);
+            for body in [format!(r#"["? {written}"]"#), format!(r#"["? {written}""#)] {
+                let words = of(body.as_bytes(), &masked).unwrap();
+                prop_assert!(words.starts_with(r#"["? ***""#), "{}", words);
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ impl Results for Store {
         let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
         for item in &mut page.entries {
             if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
-                item.result = Some(row.read(item.generation)?);
+                item.result = Some(row.read(&item.asset, item.generation)?);
             }
         }
         page.entries.retain(|item| item.result.is_some());
@@ -116,7 +116,7 @@ impl Results for Store {
             return Ok(Some(item));
         }
         let Some(row) = self.get::<RejectedRow>(Key::rejected(uid, generation)).await? else { return Ok(None) };
-        Ok(Some(Item { result: Some(row.read(generation)?), ..item }))
+        Ok(Some(Item { result: Some(row.read(&item.asset, generation)?), ..item }))
     }
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
@@ -215,7 +215,7 @@ impl Store {
     fn rejected(&self, of: &Item, generation: u32, row: ResultRow) -> Result<Vec<TransactWriteItem>, Error> {
         let (written, as_read) = self.item_as_read(of);
         let left = without_result(of, written.condition_expression(as_read));
-        let history = item(&RejectedRow::new(of.asset.uid, generation, row))?;
+        let history = item(&RejectedRow::new(&of.asset, generation, row))?;
         let mut actions = vec![update(left)?, put(self.put(history))?];
         actions.extend(self.long_names(of)?);
         Ok(actions)

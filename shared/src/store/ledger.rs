@@ -219,6 +219,7 @@ fn result_of(spec: &JobSpec, bot: &str, draft: &mut Draft, now: Timestamp) -> La
         annotations: std::mem::take(&mut draft.annotations),
         elsewhere: draft.elsewhere.take(),
         sweep: None,
+        file_changed: false,
         created_at: now,
         updated_at: now,
     }

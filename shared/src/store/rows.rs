@@ -187,6 +187,7 @@ impl ResultRow {
             annotations: packed.annotations,
             elsewhere: packed.elsewhere,
             sweep: packed.sweep,
+            file_changed: false,
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
@@ -255,16 +256,20 @@ pub(super) struct RejectedRow {
     pub(super) pk: String,
     sk: String,
     result: ResultRow,
+    /// How often the item's file had changed when the result was rejected. Older rows do not have it.
+    #[serde(default)]
+    changes: Option<u32>,
 }
 
 impl RejectedRow {
-    pub(super) fn new(item: ItemUid, generation: u32, result: ResultRow) -> Self {
-        let Key { pk, sk } = Key::rejected(item, generation);
-        Self { pk, sk, result }
+    pub(super) fn new(item: &Asset, generation: u32, result: ResultRow) -> Self {
+        let Key { pk, sk } = Key::rejected(item.uid, generation);
+        Self { pk, sk, result, changes: Some(item.changes) }
     }
 
-    pub(super) fn read(self, generation: u32) -> Result<LabelResult, Error> {
-        self.result.read(generation).map(|(result, _)| result)
+    pub(super) fn read(self, item: &Asset, generation: u32) -> Result<LabelResult, Error> {
+        let file_changed = self.changes.is_some_and(|changes| changes != item.changes);
+        self.result.read(generation).map(|(result, _)| LabelResult { file_changed, ..result })
     }
 }
 

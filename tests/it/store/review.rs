@@ -4,8 +4,9 @@ use std::slice;
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, ProjectUid, ResultUid, SweepUid};
-use shared::domain::item::Item;
+use shared::domain::item::file_version::{FileVersion, Sequence};
 use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
+use shared::domain::item::{Asset, Item};
 use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
 use shared::domain::prediction::{Geometry, Prediction};
@@ -34,6 +35,7 @@ on_both!(
     an_accepted_result_may_be_reopened,
     a_rejected_result_comes_back_to_its_item,
     a_rejected_result_does_not_come_back_over_another_one,
+    a_rejected_draft_does_not_come_back_to_other_bytes,
     of_two_reopenings_of_one_reading_one_counts,
     results_are_listed_with_those_that_were_rejected_last,
     a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was,
@@ -327,6 +329,25 @@ async fn a_rejected_result_does_not_come_back_over_another_one(store: Store) {
     assert!(review(&store, &next, Verdict::Reject, 41).await);
     assert!(!review(&store, &rejected, Verdict::Reopen, 42).await, "the item has no result, and has had another one");
     assert_eq!(read(&store, item, 1).await.map(|found| found.result), Some(rejected.result));
+}
+
+/// I12.
+async fn a_rejected_draft_does_not_come_back_to_other_bytes(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let item = drafted.asset.uid;
+    assert!(review(&store, &drafted, Verdict::Reject, 20).await);
+    assert_eq!(read(&store, item, 1).await.unwrap().reopening().ok(), Some(Verdict::Reopen));
+
+    let before = store.items(&[item]).await.unwrap().remove(0);
+    let asset = Asset { changes: before.asset.changes + 1, ..before.asset.clone() };
+    let after = Item { asset, file: Some(FileVersion::of("other", Sequence::of("2"))), ..before.clone() };
+    assert!(store.change_file(&before, &after, at(30)).await.unwrap());
+
+    let rejected = read(&store, item, 1).await.unwrap();
+    assert!(matches!(rejected.reopening(), Err(Error::ResultSuperseded(None))));
+    let corrected = rejected.result.map(|result| LabelResult { source: ResultSource::Human, ..result });
+    let corrected = Item { result: corrected, ..after };
+    assert_eq!(corrected.reopening().ok(), Some(Verdict::Reopen), "a person's work stays hers to bring back");
 }
 
 async fn of_two_reopenings_of_one_reading_one_counts(store: Store) {

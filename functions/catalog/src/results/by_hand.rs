@@ -1,13 +1,13 @@
 //! Results by hand: a person labels an item that no job has labeled (docs/decisions/0033).
 
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 
 use shared::domain::id::ItemUid;
 use shared::domain::item::Item;
 use shared::domain::webhook::Event;
 use shared::domain::{Error, limits};
-use shared::http::{Body, Caller, IfMatch, Path, Problem};
+use shared::http::{Body, Caller, IfMatch, Path, Problem, Repeatable};
 use shared::ports::{Clock, Items, Results};
 use shared::services::outbox;
 
@@ -23,10 +23,7 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
 /// and sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/items/{uid}/results/", tag = "results",
-    params(
-        ("uid" = ItemUid, Path),
-        ("If-None-Match" = Option<String>, Header, description = "May be `*`. The call writes over no result, with it or without it."),
-    ),
+    params(("uid" = ItemUid, Path)),
     request_body = Correction,
     responses(
         (status = 201, description = "The accepted result.", body = ResultView,
@@ -45,10 +42,10 @@ pub(crate) async fn label<P: CatalogPorts>(
     Path(uid): Path<String>,
     if_match: IfMatch,
     Body(body): Body<{ limits::CORRECTION_BODY_BYTES }>,
-) -> Result<(StatusCode, ResultView), Error> {
+) -> Result<(StatusCode, Extension<Repeatable>, ResultView), Error> {
     let (item, notes) = api.label(&caller, &uid, &if_match, &body).await?;
     let view = ResultView::of(item).ok_or_else(|| Error::no_such("item", &uid))?;
-    Ok((StatusCode::CREATED, view.with_notes(notes)))
+    Ok((StatusCode::CREATED, Extension(Repeatable), view.with_notes(notes)))
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {

@@ -104,7 +104,7 @@ pub(crate) async fn get<P: CatalogPorts>(
         (status = 200, description = "The accepted result.", body = ResultView,
             headers(("ETag" = String, description = "Names this version of it.")),
             example = json!({"status": "accepted", "source": "human", "reviewed_by": "ci"})),
-        (status = 409, description = "`result_rejected`: it is history.", body = Problem),
+        (status = 409, description = "`result_rejected`: reopen it first.", body = Problem),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
@@ -129,7 +129,7 @@ pub(crate) async fn correct<P: CatalogPorts>(
         (status = 200, description = "The accepted result.", body = ResultView,
             headers(("ETag" = String, description = "Names this version of it.")),
             example = json!({"status": "accepted", "reviewed_by": "ci"})),
-        (status = 409, description = "`result_rejected`: it is history.", body = Problem),
+        (status = 409, description = "`result_rejected`: reopen it first.", body = Problem),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
 )]
@@ -242,10 +242,11 @@ impl<P: CatalogPorts> CatalogApi<P> {
 
     /// A person's annotations of the item. Their labels are those of the project, if it has any, or of the result as it is.
     pub(super) async fn correction(&self, item: &Item, body: &[u8]) -> Result<Correction, Error> {
-        let correction = Correction::read(body, item.asset.bounds())?;
-        let new: Vec<_> = item.new_labels(&correction.annotations).collect();
+        let mut correction = Correction::read(body, item.asset.bounds())?;
+        let new: Vec<usize> = item.new_labels(&correction.annotations);
         if !new.is_empty() {
-            self.store.project(item.organization, item.project).await?.check_annotations(new)?;
+            let project = self.store.project(item.organization, item.project).await?;
+            project.use_own_labels(&mut correction.annotations, &new)?;
         }
         Ok(correction)
     }

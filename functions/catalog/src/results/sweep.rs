@@ -11,7 +11,7 @@ use axum::extract::State;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::fields::Fields;
-use shared::domain::id::{OrganizationUid, ProjectUid, SweepUid};
+use shared::domain::id::{Naming, OrganizationUid, ProjectUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, LabelResult, Verdict};
 use shared::domain::webhook::{Event, Webhook};
@@ -46,10 +46,11 @@ const REVIEWS: usize = 16;
 pub(crate) async fn accept_all<P: CatalogPorts>(
     State(api): Api<P>,
     caller: Caller,
+    naming: Naming,
     Path(project): Path<String>,
     Body(body): Body,
 ) -> Answer<AcceptedDrafts> {
-    let (accepted, progress) = api.sweep(&caller, &project, &body, Decision::Accept).await?;
+    let (accepted, progress) = api.sweep(&caller, &naming, &project, &body, Decision::Accept).await?;
     Ok(Json(AcceptedDrafts { accepted, progress }))
 }
 
@@ -67,10 +68,11 @@ pub(crate) async fn accept_all<P: CatalogPorts>(
 pub(crate) async fn reject_all<P: CatalogPorts>(
     State(api): Api<P>,
     caller: Caller,
+    naming: Naming,
     Path(project): Path<String>,
     Body(body): Body,
 ) -> Answer<RejectedDrafts> {
-    let (rejected, progress) = api.sweep(&caller, &project, &body, Decision::Reject).await?;
+    let (rejected, progress) = api.sweep(&caller, &naming, &project, &body, Decision::Reject).await?;
     Ok(Json(RejectedDrafts { rejected, progress }))
 }
 
@@ -88,10 +90,11 @@ pub(crate) async fn reject_all<P: CatalogPorts>(
 pub(crate) async fn undo<P: CatalogPorts>(
     State(api): Api<P>,
     caller: Caller,
+    naming: Naming,
     Path(project): Path<String>,
     Body(body): Body,
 ) -> Answer<ReopenedDrafts> {
-    let (reopened, progress) = api.sweep(&caller, &project, &body, Decision::Reopen).await?;
+    let (reopened, progress) = api.sweep(&caller, &naming, &project, &body, Decision::Reopen).await?;
     Ok(Json(ReopenedDrafts { reopened, progress }))
 }
 
@@ -131,11 +134,12 @@ pub(super) struct Sweep {
 }
 
 impl Sweep {
-    /// Reads a request; what it does not say, its cursor does (contract, D6).
+    /// Reads a request; what it does not say, its cursor does (contract, D6). Without a cursor it is the `new` sweep, which a
+    /// repetition under the same `Idempotency-Key` names again: its undo undoes all of it.
     ///
     /// # Errors
     /// `MalformedBody`; `Validation`; `InvalidCursor`, also for one of another project or decision.
-    pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision, now: Timestamp) -> Result<Self, Error> {
+    pub(super) fn read(body: &[u8], project: ProjectUid, decision: Decision, new: SweepUid) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
         // Read as "not given" it would begin again without a filter: a loop that goes one turn too far would take all drafts.
         if fields.is_null("cursor") {
@@ -143,24 +147,24 @@ impl Sweep {
         }
         if decision == Decision::Reopen {
             let asked = SweepToUndo::read(&mut fields);
-            let before = Self::before(asked.cursor.as_deref(), project, decision, now)?;
+            let before = Self::before(asked.cursor.as_deref(), project, decision, new)?;
             fields.finish()?;
             return Ok(Self { uid: asked.uid(before.uid), ..before });
         }
         let asked = DraftsToReview::read(&mut fields);
-        let before = Self::before(asked.cursor.as_deref(), project, decision, now)?;
+        let before = Self::before(asked.cursor.as_deref(), project, decision, new)?;
         fields.finish()?;
         let count_only = asked.count_only.unwrap_or(before.count_only);
         Ok(Self { count_only, filter: asked.filter(before.filter), ..before })
     }
 
-    /// What the cursor says, or a new sweep.
-    fn before(cursor: Option<&str>, project: ProjectUid, decision: Decision, now: Timestamp) -> Result<Self, Error> {
+    /// What the cursor says, or the `new` sweep.
+    fn before(cursor: Option<&str>, project: ProjectUid, decision: Decision, new: SweepUid) -> Result<Self, Error> {
         let before = match cursor {
             Some(cursor) => Self::unpack(cursor)?,
             None => {
-                let (uid, filter) = (SweepUid::at(now), DraftFilter::default());
-                Self { project, decision, uid, count_only: false, filter, after: None }
+                let filter = DraftFilter::default();
+                Self { project, decision, uid: new, count_only: false, filter, after: None }
             }
         };
         if (before.project, before.decision) == (project, decision) { Ok(before) } else { Err(Error::InvalidCursor) }
@@ -205,13 +209,14 @@ impl<P: CatalogPorts> CatalogApi<P> {
     async fn sweep(
         &self,
         caller: &Caller,
+        naming: &Naming,
         project: &str,
         body: &[u8],
         decision: Decision,
     ) -> Result<(usize, Progress), Error> {
         caller.needs(WRITE)?;
         let project = self.store.project(caller.organization, ProjectUid::parse(project)?).await?;
-        let sweep = Sweep::read(body, project.uid, decision, self.clock.now())?;
+        let sweep = Sweep::read(body, project.uid, decision, SweepUid::named(naming, self.clock.now(), 0))?;
         self.walk(caller.organization, caller.name(), sweep).await
     }
 
@@ -320,6 +325,9 @@ impl<P: CatalogPorts> CatalogApi<P> {
     ) -> Result<bool, Error> {
         let now = self.clock.now();
         let Some(before) = &item.result else { return Ok(false) };
+        if sweep.decision == Decision::Reopen && item.reopening().is_err() {
+            return Ok(false);
+        }
         let Some(reviewed) = sweep.reviewed(before, reviewer, now)? else { return Ok(false) };
         let event = Event::of_review(item, &reviewed);
         let deliveries = event.map_or_else(Vec::new, |event| event.deliveries(subscriptions, now));

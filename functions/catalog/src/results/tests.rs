@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid};
+use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
 use shared::domain::item::source::SourceBuckets;
@@ -150,6 +150,7 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         annotations: vec![annotation],
         elsewhere: None,
         sweep: None,
+        file_changed: false,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
@@ -495,7 +496,7 @@ async fn a_verdict_that_is_lost_sends_nothing() {
 }
 
 fn a_sweep(decision: Decision, body: &Value) -> Result<Sweep, Error> {
-    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision, Timestamp::UNIX_EPOCH)
+    Sweep::read(body.to_string().as_bytes(), a_job().spec.project, decision, SweepUid::at(Timestamp::UNIX_EPOCH))
 }
 
 #[test]
@@ -645,7 +646,7 @@ async fn a_cursor_carries_what_was_asked_and_serves_no_other_call() {
 
     let body = json!({"cursor": cursor}).to_string();
     let (other_project, now) = (ProjectUid::at(Timestamp::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
-    let foreign = Sweep::read(body.as_bytes(), other_project, Decision::Accept, now);
+    let foreign = Sweep::read(body.as_bytes(), other_project, Decision::Accept, SweepUid::at(now));
     let other = a_sweep(Decision::Reject, &json!({"cursor": cursor}));
     let forged = a_sweep(Decision::Accept, &json!({"cursor": "e30"}));
     for refused in [foreign, other, forged] {

@@ -189,6 +189,7 @@ fn job(value: Value) -> Result<JobUid, String> {
 
 /// The sweep that is undone.
 #[derive(ToSchema)]
+#[schema(example = json!({"sweep": "01a20112-07ab-7087-87b3-017f990cb1ef"}))]
 pub(crate) struct SweepToUndo {
     /// As its calls answered it; without a `cursor` it is required.
     sweep: Option<SweepUid>,

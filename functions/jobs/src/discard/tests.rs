@@ -105,6 +105,7 @@ fn a_draft(n: usize) -> Item {
         reviewed_by: None,
         elsewhere: None,
         sweep: None,
+        file_changed: false,
         lineage: Some(lineage),
         annotations: vec![],
         created_at: Timestamp::UNIX_EPOCH,

@@ -16,7 +16,7 @@ use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::file_version::FileVersion;
-use crate::domain::item::result::{LabelResult, ResultStatus, Verdict};
+use crate::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::orientation::Orientation;
 use crate::domain::prediction::size::Size;
@@ -146,26 +146,32 @@ impl Item {
     }
 
     /// The verdict that reopens its result, of which this was read. A rejected one may be reopened while it is the last that the
-    /// item has had.
+    /// item has had; one of a model only while the file has the bytes that the model has seen (I12).
     ///
     /// # Errors
     /// `ResultSuperseded`.
     pub fn reopening(&self) -> Result<Verdict, Error> {
         match &self.result {
             Some(result) if result.generation != self.generation => {
-                Err(Error::ResultSuperseded(ResultUid::of(self.asset.uid, self.generation)))
+                Err(Error::ResultSuperseded(Some(ResultUid::of(self.asset.uid, self.generation))))
+            }
+            Some(result) if result.file_changed && result.source == ResultSource::AutoLabel => {
+                Err(Error::ResultSuperseded(None))
             }
             _ => Ok(Verdict::Reopen),
         }
     }
 
-    /// The labels of a person's annotations that its result does not have yet, each with its annotation's position. Those that it has
-    /// stay right for it, also if the project's label set has changed since.
-    pub fn new_labels<'a>(&'a self, given: &'a [Prediction]) -> impl Iterator<Item = (usize, &'a String)> {
+    /// The positions of a person's annotations with a label that its result does not have yet. Those that it has stay right for it,
+    /// also if the project's label set has changed since.
+    #[must_use]
+    pub fn new_labels(&self, given: &[Prediction]) -> Vec<usize> {
         let annotations = self.result.iter().flat_map(|result| &result.annotations);
         let own: HashSet<&str> = annotations.map(|annotation| annotation.label.as_str()).collect();
-        let labels = given.iter().map(|annotation| &annotation.label).enumerate();
-        labels.filter(move |(_, label)| !own.contains(label.as_str()))
+        let is_new = |(position, annotation): (usize, &Prediction)| {
+            (!own.contains(annotation.label.as_str())).then_some(position)
+        };
+        given.iter().enumerate().filter_map(is_new).collect()
     }
 
     /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.

@@ -100,6 +100,8 @@ pub struct LabelResult {
     pub elsewhere: Option<BlobRef>,
     /// The sweep that accepted or rejected it, if nothing has changed it since.
     pub sweep: Option<SweepUid>,
+    /// Of a rejected one: the item's file has had other bytes since. It is no part of the stored result.
+    pub file_changed: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -121,6 +123,7 @@ impl LabelResult {
             annotations,
             elsewhere: None,
             sweep: None,
+            file_changed: false,
             created_at: now,
             updated_at: now,
         }
@@ -290,6 +293,7 @@ mod tests {
             annotations: vec![],
             elsewhere: None,
             sweep: None,
+            file_changed: false,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         }

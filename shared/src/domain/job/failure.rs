@@ -81,7 +81,7 @@ pub enum NoteCode {
 
 /// What went wrong with an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"code": "file_unreadable", "message": "The file was not uploaded yet."}))]
+#[schema(example = json!({"key": "street/1.jpg", "code": "file_unreadable", "message": "The file was not uploaded yet."}))]
 pub struct ItemError {
     /// The item.
     pub item: ItemUid,

@@ -5,7 +5,7 @@ use crate::domain::job::summary::Summary;
 use crate::domain::prediction::label_count::LabelCount;
 
 /// Of a retry without items. That its job left some is checked when it is created.
-pub const NOTHING_TO_RETRY: &str = "Nothing is left to retry: the items that failed or were not reached have results by now, or their                                     files were deleted.";
+pub const NOTHING_TO_RETRY: &str = "Nothing is left to retry: the items that failed or were not reached have results by now, or their files were deleted.";
 
 /// Of a job by uploads that found the project's setting turned off.
 pub const UPLOADS_ARE_OFF: &str =

@@ -179,7 +179,7 @@ pub struct Receipt {
 
 /// What became of an item: a line of the per-item report (contract, 6.4).
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[schema(example = json!({"outcome": "failed", "code": "file_unreadable", "message": "The file was not uploaded yet.", "note": null}))]
+#[schema(example = json!({"key": "street/1.jpg", "outcome": "failed", "code": "file_unreadable", "message": "The file was not uploaded yet.", "note": null}))]
 pub struct ItemReport {
     /// The item.
     pub item: ItemUid,

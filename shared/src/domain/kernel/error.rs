@@ -87,9 +87,9 @@ pub enum Error {
     /// The result was rejected: it is history.
     #[error("Result is already rejected. Reopen it, or let the next job draft its item again.")]
     ResultRejected,
-    /// The result was rejected, and its item has had another one since: this one.
-    #[error("Item has had another result since: {0}. Only its last one can be reopened.")]
-    ResultSuperseded(ResultUid),
+    /// The result was rejected, and its item has had another one since, or a file with other bytes (`None`).
+    #[error("{}", superseded(*.0))]
+    ResultSuperseded(Option<ResultUid>),
     /// The item has a result, which is another call's to change.
     #[error("{}", to_call_instead(*.result, *.is_draft))]
     ItemLabeled {
@@ -172,6 +172,14 @@ pub fn absence(noun: &str, name: &str) -> String {
 fn join(errors: &[FieldError]) -> String {
     let sentences: Vec<String> = errors.iter().map(|e| format!("{}: {}", e.field, e.message)).collect();
     sentences.join("; ")
+}
+
+fn superseded(by: Option<ResultUid>) -> String {
+    let since = match by {
+        Some(by) => format!("Item has had another result since: {by}, which may be discarded by now."),
+        None => "Item has had other bytes in its file since.".to_owned(),
+    };
+    format!("{since} Label it by hand, or let the next job draft it.")
 }
 
 /// What an item has, and the calls that change it.

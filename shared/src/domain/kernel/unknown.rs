@@ -3,6 +3,7 @@
 use std::iter;
 
 use super::error::FieldError;
+use super::show;
 
 /// A field of a body.
 pub const FIELD: &str = "field";
@@ -34,14 +35,15 @@ pub fn complaint(kind: &str, path: &str, name: &str, known: &[&str]) -> FieldErr
 /// The name as it is repeated: short, and one line.
 #[must_use]
 pub fn shown(name: &str) -> String {
-    let shown: String = name.chars().filter(|c| !c.is_control()).take(CHARS).collect();
+    let shown = show::line(name, CHARS);
     if shown.is_empty() { "\"\"".into() } else { shown }
 }
 
 /// A sentence with the first of these words: "Known: a, b and 3 more."
 #[must_use]
 pub fn listed(what: &str, words: &[impl AsRef<str>]) -> String {
-    let first = words.iter().take(LISTED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let first: Vec<String> = words.iter().take(LISTED).map(|word| show::line(word.as_ref(), CHARS)).collect();
+    let first = first.join(", ");
     match words.len().saturating_sub(LISTED) {
         0 => format!("{what}: {first}."),
         more => format!("{what}: {first} and {more} more."),
@@ -116,7 +118,9 @@ mod tests {
             let complaint = complaint(FIELD, "config.", &name, &OF_A_JOB);
 
             prop_assert!(complaint.field.chars().count() <= "config.".len() + CHARS);
-            prop_assert!(!complaint.field.chars().any(char::is_control) && complaint.field != "config.");
+            let is_broken = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+            prop_assert!(!complaint.field.contains(is_broken));
+            prop_assert!(complaint.field != "config.");
             prop_assert!(complaint.message.starts_with("Unknown field. "));
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::JobUid;
 use crate::domain::item::Item;
-use crate::domain::item::result::ResultStatus;
+use crate::domain::item::result::{ResultSource, ResultStatus};
 use crate::domain::limits;
 
 /// The newest items of a project, up to [`limits::ITEMS_COUNTED`], by what they have.
@@ -29,7 +29,8 @@ impl ItemCount {
         match &item.result {
             Some(result) if result.status == ResultStatus::Draft => {
                 self.drafts += 1;
-                self.jobs.extend(result.lineage.as_ref().map(|lineage| lineage.job));
+                let of_model = result.lineage.as_ref().filter(|_| result.source == ResultSource::AutoLabel);
+                self.jobs.extend(of_model.map(|lineage| lineage.job));
             }
             Some(_) => self.accepted += 1,
             None if item.is_deleted() => self.without_file += 1,
@@ -94,6 +95,7 @@ impl ItemCount {
             (Some(_), jobs) => Some(format!(
                 "{AGAIN} discard the drafts of the {jobs} jobs and start again: POST /auto-label-jobs/{{uid}}/discard-drafts/."
             )),
+            (None, _) if self.drafts > 0 => Some("Accept or reject the drafts that people have made.".into()),
             (None, _) if self.accepted > 0 => {
                 Some("To label an item again, reject its result: POST /results/{uid}/reject/.".into())
             }
@@ -113,7 +115,7 @@ mod tests {
     use crate::domain::Timestamp;
     use crate::domain::id::{ItemUid, Naming, OrganizationUid, ProjectUid};
     use crate::domain::item::file_version::{FileVersion, Sequence};
-    use crate::domain::item::result::{LabelResult, Lineage, ResultSource};
+    use crate::domain::item::result::{LabelResult, Lineage};
     use crate::domain::item::{Asset, AssetType, SizeOrigin, Source};
 
     fn job(n: u32) -> JobUid {
@@ -148,6 +150,7 @@ mod tests {
             annotations: Vec::new(),
             elsewhere: None,
             sweep: None,
+            file_changed: false,
             created_at: now,
             updated_at: now,
         };

@@ -13,6 +13,7 @@ use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{OrganizationUid, ProjectUid, ProviderUid};
 use crate::domain::job::JobRequest;
+use crate::domain::prediction::Prediction;
 use crate::domain::provider::ProviderName;
 use crate::domain::{Error, Timestamp, limits, show, unicode, unknown};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
@@ -188,16 +189,26 @@ impl Project {
         format!("The project does not have {unknown}. Its labels: {own}.")
     }
 
-    /// Checks the labels of annotations that a person gives, each with its annotation's position in the list.
+    /// Gives the annotations of a person at the `new` positions of the list the project's spelling of their labels.
     ///
     /// # Errors
     /// `Validation` for labels that the project does not have, unless it has none at all.
-    pub fn check_annotations<'a>(&self, labels: impl IntoIterator<Item = (usize, &'a String)>) -> Result<(), Error> {
+    pub fn use_own_labels(&self, annotations: &mut [Prediction], new: &[usize]) -> Result<(), Error> {
         if self.labels.is_empty() {
             return Ok(());
         }
-        let complaint = |(position, label)| self.unknown_labels(&format!("{ANNOTATIONS}[{position}].label"), [label]);
-        let complaints: Vec<FieldError> = labels.into_iter().filter_map(complaint).take(unknown::MOST).collect();
+        let mut complaints = Vec::new();
+        for &position in new {
+            let Some(annotation) = annotations.get_mut(position) else { continue };
+            match unicode::find(&annotation.label, &self.labels) {
+                Some(own) => annotation.label.clone_from(own),
+                None => {
+                    let field = format!("{ANNOTATIONS}[{position}].label");
+                    complaints.push(FieldError::new(field, self.does_not_have([annotation.label.as_str()])));
+                }
+            }
+        }
+        complaints.truncate(unknown::MOST);
         if complaints.is_empty() { Ok(()) } else { Err(Error::Validation(complaints)) }
     }
 
@@ -397,6 +408,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::prediction::Geometry;
 
     fn a_project(name: &str) -> Project {
         let now = Timestamp::from_millisecond(1_700_000_000_000).unwrap();
@@ -452,20 +464,33 @@ mod tests {
         );
     }
 
+    fn a_prediction(label: &str) -> Prediction {
+        Prediction {
+            geometry: Geometry::Classification,
+            label: label.into(),
+            confidence: 1.0,
+            attributes: Default::default(),
+        }
+    }
+
     #[test]
     fn a_person_uses_the_labels_of_the_project_if_it_has_any() {
         let check = |project: &Project, labels: &[&str]| {
-            let labels: Vec<String> = labels.iter().map(ToString::to_string).collect();
-            project.check_annotations(labels.iter().enumerate()).map_err(|error| error.to_string())
+            let mut given: Vec<Prediction> = labels.iter().map(|label| a_prediction(label)).collect();
+            let positions: Vec<usize> = (0..given.len()).collect();
+            let used = project.use_own_labels(&mut given, &positions).map_err(|error| error.to_string());
+            used.map(|()| given.into_iter().map(|annotation| annotation.label).collect::<Vec<_>>())
         };
         let cars = a_project("Cars");
 
-        assert_eq!(check(&cars, &["car", "car"]), Ok(()));
+        assert_eq!(check(&cars, &["car", "car"]).unwrap(), ["car", "car"]);
+        let bicycles = Project { labels: vec!["vélo".into()], ..a_project("Bicycles") };
+        assert_eq!(check(&bicycles, &["ve\u{301}lo"]).unwrap(), ["vélo"], "one class, not two");
         assert_eq!(
             check(&cars, &["car", "dog"]).unwrap_err(),
             "annotations[1].label: The project does not have \"dog\". Its labels: \"car\"."
         );
-        assert_eq!(check(&Project { labels: vec![], ..cars }, &["dog"]), Ok(()));
+        assert_eq!(check(&Project { labels: vec![], ..cars }, &["dog"]).unwrap(), ["dog"]);
         let many = Project { labels: (0..13).map(|n| n.to_string()).collect(), ..a_project("Many") };
         assert!(check(&many, &["dog"]).unwrap_err().ends_with("\"9\" and 3 more."));
     }

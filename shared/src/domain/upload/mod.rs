@@ -258,6 +258,7 @@ mod tests {
             annotations: vec![],
             elsewhere: None,
             sweep: None,
+            file_changed: false,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };
