@@ -9,7 +9,7 @@ import { Projects } from './screens/projects.tsx';
 import { SignIn } from './screens/sign-in.tsx';
 import { AppProvider, useKey } from './ui/app.tsx';
 import { Heading, Loading, Problem } from './ui/parts.tsx';
-import { takeKeyOfFragment, watchUse } from './ui/session.ts';
+import { takeKeyOfFragment, watchUse, whyForgotten } from './ui/session.ts';
 import './ui/tokens.css';
 
 const settings = () => import('./screens/settings.ts');
@@ -47,7 +47,7 @@ function Missing() {
 /** Asks for a key, and shows the screens when it opens something. */
 function Gate() {
   const key = useKey();
-  const { data, error, isFetching } = useQuery({
+  const { data, error, isFetching, refetch } = useQuery({
     queryKey: ['organization', key],
     enabled: key !== null,
     staleTime: Infinity,
@@ -60,10 +60,11 @@ function Gate() {
       </AppProvider>
     );
   }
-  return isFetching ? <Loading /> : <SignIn error={key === null ? undefined : error} />;
+  return isFetching ? <Loading /> : <SignIn error={key === null ? whyForgotten() : error} again={() => void refetch()} />;
 }
 
 takeKeyOfFragment();
+addEventListener('hashchange', takeKeyOfFragment);
 watchUse();
 const root = document.querySelector('#root');
 if (root) {

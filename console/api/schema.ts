@@ -2963,7 +2963,7 @@ export interface operations {
                      *           "confidence_threshold": 0.35,
                      *           "created_at": "2026-11-30T10:00:00.000Z",
                      *           "dry_run": false,
-                     *           "error_message": null,
+                     *           "error_message": "1 of 9 items failed. The first one, \"street/1.jpg\": The file was not uploaded yet.",
                      *           "failed_items": 1,
                      *           "label_thresholds": [
                      *             {
@@ -2996,6 +2996,7 @@ export interface operations {
                      *               {
                      *                 "code": "file_unreadable",
                      *                 "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *                 "key": "street/1.jpg",
                      *                 "message": "The file was not uploaded yet."
                      *               }
                      *             ],
@@ -3081,7 +3082,7 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "dry_run": false,
-                     *       "error_message": null,
+                     *       "error_message": "1 of 9 items failed. The first one, \"street/1.jpg\": The file was not uploaded yet.",
                      *       "failed_items": 1,
                      *       "label_thresholds": [
                      *         {
@@ -3114,6 +3115,7 @@ export interface operations {
                      *           {
                      *             "code": "file_unreadable",
                      *             "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *             "key": "street/1.jpg",
                      *             "message": "The file was not uploaded yet."
                      *           }
                      *         ],
@@ -3315,7 +3317,7 @@ export interface operations {
                      *         {
                      *           "code": "file_unreadable",
                      *           "item": "01a20112-07ab-7087-87b3-41280115798c",
-                     *           "key": "text",
+                     *           "key": "street/1.jpg",
                      *           "message": "The file was not uploaded yet.",
                      *           "note": null,
                      *           "outcome": "failed"
@@ -3388,7 +3390,7 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "dry_run": false,
-                     *       "error_message": null,
+                     *       "error_message": "1 of 9 items failed. The first one, \"street/1.jpg\": The file was not uploaded yet.",
                      *       "failed_items": 0,
                      *       "label_thresholds": [
                      *         {
@@ -4264,8 +4266,6 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description May be `*`. The call writes over no result, with it or without it. */
-                "If-None-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
             };
@@ -4723,7 +4723,7 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "dry_run": false,
-                     *       "error_message": null,
+                     *       "error_message": "1 of 9 items failed. The first one, \"street/1.jpg\": The file was not uploaded yet.",
                      *       "failed_items": 0,
                      *       "label_thresholds": [
                      *         {
@@ -5305,7 +5305,11 @@ export interface operations {
         };
         requestBody: {
             content: {
-                /** @example {} */
+                /**
+                 * @example {
+                 *       "sweep": "01a20112-07ab-7087-87b3-017f990cb1ef"
+                 *     }
+                 */
                 "application/json": components["schemas"]["SweepToUndo"];
             };
         };
@@ -5589,7 +5593,7 @@ export interface operations {
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
-            /** @description `result_rejected`: it is history. */
+            /** @description `result_rejected`: reopen it first. */
             409: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -5704,7 +5708,7 @@ export interface operations {
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
-            /** @description `result_rejected`: it is history. */
+            /** @description `result_rejected`: reopen it first. */
             409: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -5927,7 +5931,7 @@ export interface operations {
                     /**
                      * @example {
                      *       "code": "result_superseded",
-                     *       "detail": "Item has had another result since: 01a20112-07ab-7087-87b3-4d075dcc2fce. Only its last one can be reopened.",
+                     *       "detail": "Item has had another result since: 01a20112-07ab-7087-87b3-4d075dcc2fce, which may be discarded by now. Label it by hand, or let the next job draft it.",
                      *       "result_uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
                      *     }
                      */

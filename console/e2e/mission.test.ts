@@ -64,7 +64,7 @@ test('a custom HTTP endpoint is connected; what is wrong is said where it is', a
   await page.getByRole('strong').getByText(/HTTPS/).waitFor();
   await page.getByLabel('Endpoint URL').fill(MODEL);
   await page.getByLabel('Authentication').selectOption('bearer');
-  await page.getByLabel('Token').fill('a-secret-token');
+  await page.getByLabel('Token', { exact: true }).fill('a-secret-token');
   await page.getByLabel('Timeout').fill('20');
   await isAccessible(page);
   await page.getByRole('button', { name: 'Test Connection' }).click();
@@ -96,6 +96,7 @@ test('a project is labeled by a chosen provider above a threshold, and the job l
   await isAccessible(page);
   await shoot(page, 'job');
   await page.getByRole('link', { name: 'Review the drafts' }).click();
+  await page.waitForURL(`**/projects/${stack.project}`);
   await page.getByRole('link', { name: 'Review the drafts' }).click();
   await page.getByRole('application').waitFor();
   const drafts = await results(stack.project, 'draft');

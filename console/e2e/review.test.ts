@@ -26,7 +26,7 @@ async function openFirstDraft(page: Page): Promise<Result> {
 
 async function ready(page: Page, { item }: Result): Promise<void> {
   await page.waitForURL(`**/items/${item}?*`);
-  await page.getByRole('application').waitFor();
+  await page.locator(`[role=application][data-item="${item}"]`).waitFor();
   await page.getByRole('option').first().waitFor();
 }
 
@@ -132,6 +132,28 @@ describe('a person who reviews', () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('edits an item in one tab at a time', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    const other = await page.context().newPage();
+    await signIn(other);
+    await other.goto(page.url());
+    await other.getByText('This item is open in another tab.').waitFor();
+    await other.keyboard.press('ArrowDown');
+    await other.keyboard.press('x');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('x');
+    await page.getByRole('option', { name: /deleted/ }).waitFor();
+    assert.equal(await other.getByRole('option', { name: /deleted/ }).count(), 0);
+    await page.close();
+    await other.getByRole('option', { name: /deleted/ }).waitFor();
+    await other.keyboard.press('Control+z');
+    await other.getByRole('option', { name: /deleted/ }).waitFor({ state: 'detached' });
+    assert.deepEqual((await byUid('draft', draft.uid))?.annotations, draft.annotations);
+    assert.deepEqual(complaints, []);
+  });
+
   test('draws a box with the mouse, labels it by a digit, and may do the same by keys of the help', async () => {
     const { page, complaints } = await watched(browser, stack.pictures);
     await signIn(page);
@@ -163,7 +185,7 @@ describe('a person who reviews', () => {
     await signIn(page);
     const draft = await openFirstDraft(page);
     await page.keyboard.press('ArrowDown');
-    await page.keyboard.press('Alt+ArrowRight');
+    await page.keyboard.press('x');
     const theirs = { type: 'classification', label: 'person', confidence: 1 };
     await call('PATCH', `/results/${draft.uid}/`, { annotations: [...draft.annotations, theirs] });
     await page.keyboard.press('Enter');
@@ -172,8 +194,7 @@ describe('a person who reviews', () => {
     await page.keyboard.press('Enter');
     await page.getByText('All saved').waitFor();
     const saved = await byUid('accepted', draft.uid);
-    assert.equal(saved?.annotations.length, draft.annotations.length + 1);
-    assert.notDeepEqual(saved.annotations.slice(0, -1), draft.annotations);
+    assert.equal(saved?.annotations.length, draft.annotations.length);
     assert.deepEqual(complaints, []);
   });
 
@@ -215,7 +236,7 @@ describe('a person who reviews', () => {
     const draft = await openFirstDraft(page);
     await page.context().setOffline(true);
     await page.keyboard.press('ArrowDown');
-    await page.keyboard.press('Alt+ArrowLeft');
+    await page.keyboard.press('x');
     await page.keyboard.press('Enter');
     await page.getByText('1 not saved').waitFor();
     assert.deepEqual((await byUid('draft', draft.uid))?.annotations, draft.annotations);

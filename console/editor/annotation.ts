@@ -32,9 +32,12 @@ export function correctionOf(annotations: readonly Annotation[]): Prediction[] {
   return annotations.filter(({ verdict }) => verdict !== 'deleted').map(({ now }) => now);
 }
 
-/** Whether saving would change what the server has. */
+/** Whether saving would change what the server has. What was added and deleted again would not. */
 export function isChanged(annotations: readonly Annotation[]): boolean {
-  return annotations.some((annotation) => ['changed', 'deleted'].includes(stateOf(annotation)));
+  return annotations.some((annotation) => {
+    const state = stateOf(annotation);
+    return state === 'changed' || (state === 'deleted' && annotation.draft !== null);
+  });
 }
 
 /** Deep equality of JSON values. */

@@ -91,6 +91,13 @@ describe('annotations', () => {
     expect(isChanged(annotations)).toBe(false);
   });
 
+  it('that were added and deleted again change nothing', () => {
+    const added = { id: 0, draft: null, now: box(3), verdict: 'deleted' as const };
+    expect(isChanged([added])).toBe(false);
+    expect(isChanged([{ ...added, draft: box(3) }])).toBe(true);
+    expect(isChanged([{ ...added, verdict: 'accepted' }])).toBe(true);
+  });
+
   it('that are moved back are as the draft was', () => {
     const [annotation] = annotationsOf([box(3)]);
     expect(stateOf({ ...annotation!, now: box(4) })).toBe('changed');

@@ -36,27 +36,49 @@ export class Journal {
   constructor(name: string, factory: IDBFactory = indexedDB) {
     const request = factory.open(`console-${name}`, 1);
     request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: 'item' });
-    this.#database = finished(request);
+    this.#database = new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error ?? new Error('IndexedDB failed.'));
+    });
+    // A browser without it is no crash: each call says so.
+    this.#database.catch(() => undefined);
   }
 
   async read(item: string): Promise<Entry | undefined> {
-    return finished<Entry | undefined>((await this.#store('readonly')).get(item));
+    return this.#done<Entry | undefined>('readonly', (store) => store.get(item));
   }
 
   async all(): Promise<Entry[]> {
-    return finished<Entry[]>((await this.#store('readonly')).getAll());
+    return this.#done<Entry[]>('readonly', (store) => store.getAll());
   }
 
   async write(entry: Entry): Promise<void> {
-    await finished((await this.#store('readwrite')).put(entry));
+    await this.#done('readwrite', (store) => store.put(entry));
   }
 
   async forget(item: string): Promise<void> {
-    await finished((await this.#store('readwrite')).delete(item));
+    await this.#done('readwrite', (store) => store.delete(item));
   }
 
-  async #store(mode: IDBTransactionMode): Promise<IDBObjectStore> {
-    return (await this.#database).transaction(STORE, mode, { durability: 'strict' }).objectStore(STORE);
+  /** Forgets a decision that the server has. What a person has begun after it stays. */
+  async forgetDecision(item: string): Promise<void> {
+    await this.#done('readwrite', (store) => {
+      const request: IDBRequest<Entry | undefined> = store.get(item);
+      request.onsuccess = () => request.result?.decision && store.delete(item);
+      return request;
+    });
+  }
+
+  /** Resolves when the transaction is complete: before that, what was written may still fail. */
+  async #done<T>(mode: IDBTransactionMode, call: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+    const transaction = (await this.#database).transaction(STORE, mode, { durability: 'strict' });
+    const request = call(transaction.objectStore(STORE));
+    return new Promise((resolve, reject) => {
+      const fail = () => reject(transaction.error ?? request.error ?? new Error('IndexedDB failed.'));
+      transaction.oncomplete = () => resolve(request.result);
+      transaction.onabort = fail;
+      transaction.onerror = fail;
+    });
   }
 }
 
@@ -69,11 +91,4 @@ export function touchedBy({ commands, done }: Pick<Entry, 'commands' | 'done'>):
     }
   }
   return [...touched.values()].filter((annotation) => annotation !== null);
-}
-
-function finished<T>(request: IDBRequest<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('IndexedDB failed.'));
-  });
 }

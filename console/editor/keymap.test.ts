@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { actionOf, KEYMAP, keyOf, remapped } from './keymap.ts';
+import { actionOf, isReleased, KEYMAP, keyOf, remapped, withKey } from './keymap.ts';
 
 const press = (key: string, modifiers: Partial<Record<'ctrlKey' | 'metaKey' | 'altKey' | 'shiftKey', boolean>> = {}) => ({
   ctrlKey: false,
@@ -37,6 +37,19 @@ it('gives a key that a person chose to that action alone', () => {
   expect(actionOf(keymap, press('x'))).toBe('accept');
   expect(actionOf(keymap, press('a'))).toBeNull();
   expect(actionOf(keymap, press('Delete'))).toBe('delete');
+});
+
+it('takes a key from the action that a person gave it before', () => {
+  const keymap = remapped(withKey(withKey({ delete: ['q'] }, 'accept', 'm'), 'brush', 'm'));
+  expect(actionOf(keymap, press('m'))).toBe('brush');
+  expect(actionOf(keymap, press('a'))).toBe('accept');
+  expect(actionOf(keymap, press('q'))).toBe('delete');
+});
+
+it('knows the key that came up, whether shift is still down', () => {
+  expect(isReleased(KEYMAP, 'peek', press('H', { shiftKey: true }))).toBe(true);
+  expect(isReleased(KEYMAP, 'peek', press('h'))).toBe(true);
+  expect(isReleased(KEYMAP, 'peek', press('j'))).toBe(false);
 });
 
 it('is what the guide says', () => {

@@ -130,3 +130,19 @@ export function actionOf(keymap: readonly Binding[], pressed: Pressed): Action |
   const key = keyOf(pressed);
   return keymap.find(({ keys }) => keys.includes(key))?.action ?? null;
 }
+
+/** Actions that a key which is held down does only once. */
+export const ONCE: readonly Action[] = ['acceptItem', 'rejectItem', 'hide'];
+
+/** Whether the key that came up is that of an action, with whatever modifiers it went down. */
+export function isReleased(keymap: readonly Binding[], action: Action, { key }: Pick<Pressed, 'key'>): boolean {
+  const name = keyOf({ key, ctrlKey: false, metaKey: false, altKey: false, shiftKey: false });
+  const keys = keymap.find((binding) => binding.action === action)?.keys ?? [];
+  return keys.some((one) => one === name || one.endsWith(`+${name}`));
+}
+
+/** A person's keys with one more. An action that had the key before has those of the table again. */
+export function withKey(remap: Remap, action: Action, key: string): Remap {
+  const others = Object.entries(remap).filter(([, keys]) => !keys.includes(key));
+  return { ...Object.fromEntries(others), [action]: [key] };
+}

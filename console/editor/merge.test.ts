@@ -41,8 +41,11 @@ it('keeps both if both changed the same one, and names it', () => {
   expect(both([mine], [box(1), box(23)])).toEqual({ xs: [1, 23, 22], conflicts: [mine] });
 });
 
-it('lets theirs be if I deleted what they changed', () => {
-  expect(both([{ ...two, verdict: 'deleted' }], [box(1), box(23)])).toEqual({ xs: [1, 23], conflicts: [] });
+it('lets theirs be if I deleted what they changed, and names it', () => {
+  const mine: Annotation = { ...two, verdict: 'deleted' };
+  expect(both([mine], [box(1), box(23)])).toEqual({ xs: [1, 23], conflicts: [] });
+  expect(merge([mine], [box(1), box(23)]).notDeleted).toEqual([mine]);
+  expect(merge([mine], [box(1), box(2)]).notDeleted).toEqual([]);
 });
 
 it('does not confuse annotations that are equal', () => {

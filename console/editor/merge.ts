@@ -7,18 +7,21 @@ export interface Merged {
   readonly command: Command;
   /** Annotations that both sides changed: mine is added beside theirs. */
   readonly conflicts: readonly Annotation[];
+  /** Annotations that I deleted and they changed or deleted: theirs holds. */
+  readonly notDeleted: readonly Annotation[];
 }
 
 /**
  * Brings what a person did with one version of a result to another version, annotation by annotation. One that they left as it
  * was is changed as I did; what I added is added; what I changed and they changed or deleted too is added, so that nothing is
- * lost, and named a conflict. What I deleted and they changed stays.
+ * lost, and named a conflict. What I deleted and they changed stays, and is named.
  */
 export function merge(mine: readonly Annotation[], theirs: readonly Prediction[]): Merged {
   const free = annotationsOf(theirs);
   let next = theirs.length;
   const changes: Change[] = [];
   const conflicts: Annotation[] = [];
+  const notDeleted: Annotation[] = [];
   for (const annotation of mine) {
     if (annotation.draft !== null) {
       const at = free.findIndex(({ draft }) => isEqual(draft, annotation.draft));
@@ -29,6 +32,9 @@ export function merge(mine: readonly Annotation[], theirs: readonly Prediction[]
         }
         continue;
       }
+      if (annotation.verdict === 'deleted') {
+        notDeleted.push(annotation);
+      }
     }
     const isHere = theirs.some((prediction) => isEqual(prediction, annotation.now));
     if (stateOf(annotation) === 'changed' && !isHere) {
@@ -36,5 +42,5 @@ export function merge(mine: readonly Annotation[], theirs: readonly Prediction[]
       conflicts.push(...(annotation.draft === null ? [] : [annotation]));
     }
   }
-  return { command: { name: 'Merge', changes }, conflicts };
+  return { command: { name: 'Merge', changes }, conflicts, notDeleted };
 }

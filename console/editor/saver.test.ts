@@ -1,5 +1,5 @@
 import { IDBFactory } from 'fake-indexeddb';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ApiError, type Answered } from '../api/client.ts';
 import type { Prediction, Result } from '../api/types.ts';
 import { annotationsOf } from './annotation.ts';
@@ -63,6 +63,23 @@ describe('opening', () => {
     expect(note).toBe('Ann changed this result meanwhile. Yours is merged with it.');
   });
 
+  it('says which of my deletions does not hold, since they changed the same annotation', async () => {
+    const [before] = annotationsOf([box(1)]);
+    const changes = [{ before: before!, after: { ...before!, verdict: 'deleted' as const } }];
+    await journal.write(entryOf({ commands: [{ name: 'Delete car', changes }] }));
+    const { session, note } = await opened(resultOf([box(9)]), '"2"');
+    expect(session.correction()).toEqual([box(9)]);
+    expect(note).toContain('1 deletion of yours not done: they changed the same.');
+  });
+
+  it('says that a decision without changes was not taken', async () => {
+    await journal.write(entryOf({ commands: [], done: 0, decision: { verdict: 'reject', annotations: null } }));
+    expect((await opened(resultOf([box(1)]), '"1"')).note).toBe('');
+    const { session, note } = await opened(resultOf([box(5)], { reviewed_by: 'Ann' }), '"2"');
+    expect(session.isChanged()).toBe(false);
+    expect(note).toBe('Ann changed this result meanwhile. You wanted to reject it as it was: decide again.');
+  });
+
   it('begins with the draft if nothing was kept, or there is none', async () => {
     expect((await opened(resultOf([box(1)]))).note).toBe('');
     expect((await opened(null)).session.correction()).toEqual([]);
@@ -124,7 +141,7 @@ describe('a decision', () => {
     await saver.submit({ ...corrected, result: null, etag: '' });
     expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
     expect(await journal.all()).toEqual([]);
-    expect(saver.state()).toEqual({ running: 0, unsaved: [] });
+    expect(saver.state()).toEqual({ running: 0, unsaved: [], problem: '' });
   });
 
   it('is in the journal until the server has it, and is sent again by another page', async () => {
@@ -173,5 +190,92 @@ describe('a decision', () => {
     await journal.write(entryOf());
     await saver.resume();
     expect(server.calls).toEqual([]);
+  });
+
+  it('is not sent again while its item is open, and what is done with it meanwhile stays', async () => {
+    for (const item of ['a', 'i']) {
+      await journal.write({ ...corrected, item });
+    }
+    let answer!: () => void;
+    const first = new Promise<void>((resolve) => (answer = resolve));
+    server.patch = () => first.then(() => ({ body: server.result, etag: '"2"' }));
+    const resumed = saver.resume();
+    await saver.settled('i');
+    saver.open('i');
+    await saver.keep(entryOf({ done: 0 }));
+    answer();
+    await resumed;
+    expect(saved).toEqual(['a']);
+    expect(await journal.all()).toEqual([entryOf({ done: 0 })]);
+    saver.close('i');
+    await saver.resume();
+    expect(saved).toEqual(['a']);
+  });
+
+  it('is sent once, though it is resumed twice at the same time', async () => {
+    await journal.write(corrected);
+    await Promise.all([saver.resume(), saver.resume(), saver.submit(corrected)]);
+    expect(server.calls).toEqual(['patch']);
+  });
+
+  it('is sent by one of two tabs', async () => {
+    let last = Promise.resolve();
+    const alone = (_: string, call: () => Promise<void>) => (last = last.then(call));
+    await journal.write(corrected);
+    const tabs = [1, 2].map(() => new Saver(server as never, journal, () => undefined, alone));
+    await Promise.all(tabs.map((tab) => tab.resume()));
+    expect(server.calls).toEqual(['patch']);
+  });
+
+  it('does not take away what was begun after it was sent', async () => {
+    server.patch = async () => {
+      await journal.write(entryOf({ etag: '"2"' }));
+      return { body: server.result, etag: '"2"' };
+    };
+    await saver.submit(corrected);
+    expect(await journal.read('i')).toEqual(entryOf({ etag: '"2"' }));
+  });
+
+  it('is still unsaved when its item was opened and left, until it is sent', async () => {
+    server.faults = [new ApiError(0, { detail: 'No answer.', code: 'no_answer' })];
+    await saver.submit(corrected);
+    saver.open('i');
+    expect(saver.state().unsaved).toEqual([]);
+    server.faults = [new ApiError(0, { detail: 'No answer.', code: 'no_answer' })];
+    saver.close('i');
+    await vi.waitFor(() => expect(saver.state().unsaved).toHaveLength(1));
+    await saver.resume();
+    expect(server.result.annotations).toEqual([box(2)]);
+  });
+
+  it('is over if the person keeps what another person did', async () => {
+    server.result = resultOf([box(7)], { status: 'accepted', source: 'human' });
+    await saver.submit(corrected);
+    saver.open('i');
+    await saver.forget('i');
+    saver.close('i');
+    await saver.resume();
+    expect(saver.state()).toEqual({ running: 0, unsaved: [], problem: '' });
+    expect(server.calls).toEqual(['patch', 'get']);
+  });
+
+  it('is sent although the browser keeps nothing, and again as long as the page is there', async () => {
+    const broken = Object.assign(new Journal('o', new IDBFactory()), {
+      read: () => Promise.reject(new Error('Broken.')),
+      all: () => Promise.reject(new Error('Broken.')),
+      write: () => Promise.reject(new Error('The disk is full.')),
+      forgetDecision: () => Promise.reject(new Error('The disk is full.')),
+    });
+    saver = new Saver(server as never, broken, ({ item }) => saved.push(item));
+    server.faults = [new ApiError(0, { detail: 'No answer.', code: 'no_answer' })];
+    await saver.submit(corrected);
+    expect(saver.state()).toMatchObject({ problem: 'The disk is full.', unsaved: [{ isKept: false }] });
+    expect(await saver.read('i')).toEqual(corrected);
+    saver.open('i');
+    saver.close('i');
+    await saver.settled('i');
+    expect(server.result.annotations).toEqual([box(2)]);
+    expect(saver.state().unsaved).toEqual([]);
+    expect(saved).toEqual(['i']);
   });
 });

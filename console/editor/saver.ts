@@ -11,30 +11,42 @@ export interface Unsaved {
   readonly status: number;
   /** Another person changed the result; both must be shown. */
   readonly conflict: boolean;
+  /** Whether the journal has it. If not, it is in this page alone. */
+  readonly isKept: boolean;
 }
 
 export interface Saving {
   /** Decisions on their way. */
   readonly running: number;
   readonly unsaved: readonly Unsaved[];
+  /** Why the browser keeps nothing; empty if it does. */
+  readonly problem: string;
 }
 
+type Alone = (item: string, call: () => Promise<void>) => Promise<void>;
 type Calls = Pick<Client, 'get' | 'post' | 'patch'>;
 
 /**
  * Sends decisions while the person goes on with the next item. A decision is in the journal before it is sent, and until the
- * server has it.
+ * server has it. It is sent although the browser does not keep it.
  */
 export class Saver {
   readonly #client: Calls;
   readonly #journal: Journal;
   readonly #changed: (entry: Entry) => void;
-  #state: Saving = { running: 0, unsaved: [] };
+  readonly #alone: Alone;
+  #state: Saving = { running: 0, unsaved: [], problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
+  /** Items that a person has before them; with a decision that only this page has, if there is one. */
+  readonly #open = new Map<string, Entry | null>();
 
-  /** `changed` hears of each result that is another one now: by this decision, or by another person. */
-  constructor(client: Calls, journal: Journal, changed: (entry: Entry) => void) {
+  /**
+   * `changed` hears of each result that is another one now: by this decision, or by another person. `alone` does a call while no
+   * other tab does one for the same item.
+   */
+  constructor(client: Calls, journal: Journal, changed: (entry: Entry) => void, alone: Alone = (_, call) => call()) {
+    this.#alone = alone;
     this.#client = client;
     this.#journal = journal;
     this.#changed = changed;
@@ -49,7 +61,84 @@ export class Saver {
 
   /** Keeps a decision, then sends it. Never throws: what goes wrong is in the state. */
   submit(entry: Entry): Promise<void> {
-    const run = this.#submit(entry).finally(() => {
+    return this.#start(entry, false);
+  }
+
+  /** Resolves when no decision about the item is on its way: before that, its version is not known. */
+  async settled(item: string): Promise<void> {
+    await this.#running.get(item);
+  }
+
+  /** What a person has done with an item and what is not saved. */
+  async read(item: string): Promise<Entry | undefined> {
+    const kept = await this.#journal.read(item).catch(() => undefined);
+    return kept ?? this.#state.unsaved.find(({ entry, isKept }) => entry.item === item && !isKept)?.entry;
+  }
+
+  /** Writes into the journal. Never throws: that it cannot is in the state. */
+  keep(entry: Entry): Promise<boolean> {
+    return this.#isDone(this.#journal.write(entry));
+  }
+
+  /** An item is as the server has it. */
+  async forget(item: string): Promise<void> {
+    await this.#isDone(this.#journal.forget(item));
+  }
+
+  /** A person has an item before them: nothing about it is sent meanwhile, except by `submit`. */
+  open(item: string): void {
+    const unkept = this.#state.unsaved.find(({ entry, isKept }) => entry.item === item && !isKept);
+    this.#open.set(item, unkept?.entry ?? null);
+    this.drop(item);
+  }
+
+  /** The person has left the item. A decision that they did not replace is sent. */
+  close(item: string): void {
+    const unkept = this.#open.get(item);
+    this.#open.delete(item);
+    if (unkept) {
+      void this.submit(unkept);
+    } else {
+      void this.#resume(({ item: other }) => other === item);
+    }
+  }
+
+  /** Sends again what is not saved: after a reload, a new key, or when the network is back. */
+  resume(): Promise<void> {
+    return this.#resume(() => true);
+  }
+
+  /** Gives up a decision: the person opens the item again, or takes what another person did. */
+  drop(item: string): void {
+    this.#set({ unsaved: this.#state.unsaved.filter(({ entry }) => entry.item !== item) });
+  }
+
+  async #resume(isMeant: (entry: Entry) => boolean): Promise<void> {
+    const unkept = this.#state.unsaved.filter(({ isKept }) => !isKept).map(({ entry }) => entry);
+    const entries = [...(await this.#journal.all().catch(() => [])), ...unkept];
+    for (const { item } of entries.filter(isMeant)) {
+      if (!this.#isBusy(item)) {
+        await this.#alone(item, () => this.#again(item));
+      }
+    }
+  }
+
+  /** Much may have happened since the list was read: what is sent is what is there now. */
+  async #again(item: string): Promise<void> {
+    const entry = await this.read(item);
+    if (entry?.decision && !this.#isBusy(item)) {
+      await this.#start(entry, true);
+    }
+  }
+
+  /** Whether a decision about the item is on its way, or a person is at it, or must be. */
+  #isBusy(item: string): boolean {
+    const isConflict = this.#state.unsaved.some(({ entry, conflict }) => entry.item === item && conflict);
+    return isConflict || this.#running.has(item) || this.#open.has(item);
+  }
+
+  #start(entry: Entry, isAgain: boolean): Promise<void> {
+    const run = this.#submit(entry, isAgain).finally(() => {
       if (this.#running.get(entry.item) === run) {
         this.#running.delete(entry.item);
       }
@@ -58,45 +147,44 @@ export class Saver {
     return run;
   }
 
-  /** Resolves when no decision about the item is on its way: before that, its version is not known. */
-  async settled(item: string): Promise<void> {
-    await this.#running.get(item);
-  }
-
-  async #submit(entry: Entry): Promise<void> {
-    const others = this.#state.unsaved.filter((unsaved) => unsaved.entry.item !== entry.item);
+  async #submit(entry: Entry, isAgain: boolean): Promise<void> {
+    const before = this.#state.unsaved.find((unsaved) => unsaved.entry.item === entry.item);
+    const others = this.#state.unsaved.filter((unsaved) => unsaved !== before);
     this.#set({ running: this.#state.running + 1, unsaved: others });
-    try {
-      await this.#journal.write(entry);
+    if (this.#open.has(entry.item)) {
+      this.#open.set(entry.item, null);
+    }
+    // What is sent again is in the journal. Written once more, it could be older than what is there.
+    const isKept = isAgain ? (before?.isKept ?? true) : await this.keep(entry);
+    const send = async () => {
       await this.#send(entry);
-      await this.#journal.forget(entry.item);
+      await this.#isDone(this.#journal.forgetDecision(entry.item));
+    };
+    try {
+      await (isAgain ? send() : this.#alone(entry.item, send));
       this.#changed(entry);
       this.#set({ running: this.#state.running - 1 });
     } catch (error) {
       const conflict = error instanceof ApiError && [404, 409, 412].includes(error.status);
+      const message = error instanceof Error ? error.message : String(error);
+      const status = error instanceof ApiError ? error.status : 0;
+      const unsaved = [...this.#state.unsaved, { entry, message, status, conflict, isKept }];
+      this.#set({ running: this.#state.running - 1, unsaved });
       if (conflict) {
         this.#changed(entry);
       }
-      const message = error instanceof Error ? error.message : String(error);
-      const status = error instanceof ApiError ? error.status : 0;
-      this.#set({ running: this.#state.running - 1, unsaved: [...this.#state.unsaved, { entry, message, status, conflict }] });
     }
   }
 
-  /** Sends again what the journal has: after a reload, a new key, or when the network is back. */
-  async resume(): Promise<void> {
-    const entries = await this.#journal.all();
-    const conflicts = new Set(this.#state.unsaved.filter(({ conflict }) => conflict).map(({ entry }) => entry.item));
-    for (const entry of entries) {
-      if (entry.decision !== null && !conflicts.has(entry.item)) {
-        await this.submit(entry);
-      }
+  async #isDone(call: Promise<void>): Promise<boolean> {
+    const problem = await call.then(
+      () => '',
+      (error: unknown) => (error instanceof Error ? error.message : String(error)),
+    );
+    if (problem !== this.#state.problem) {
+      this.#set({ problem });
     }
-  }
-
-  /** Gives up a decision: the person opens the item again, or takes what another person did. */
-  drop(item: string): void {
-    this.#set({ unsaved: this.#state.unsaved.filter(({ entry }) => entry.item !== item) });
+    return problem === '';
   }
 
   async #send(entry: Entry): Promise<Answered<Result>> {

@@ -94,6 +94,18 @@ describe('by keyboard', () => {
   });
 });
 
+it('changes nothing while another tab has the item', () => {
+  session.select(0);
+  session.nudge(1, 0);
+  const before = session.correction();
+  session.lock();
+  session.remove();
+  session.undo();
+  session.redo();
+  expect(session.correction()).toEqual(before);
+  expect(session.state().announcement).toBe('Locked');
+});
+
 describe('by pointer', () => {
   it('draws a box in any direction, clipped to the picture, with the chosen label', () => {
     session.relabel('cat');
@@ -225,6 +237,15 @@ describe('with the brush', () => {
     session.undo();
     session.undo();
     expect(session.correction()).toEqual(drafts);
+  });
+
+  it('makes a new mask though a box was selected after the brush was chosen', () => {
+    session.brush(false);
+    session.select(0);
+    paint(20, 20);
+    expect(session.correction().slice(0, -1)).toEqual(drafts);
+    expect(session.correction().at(-1)).not.toHaveProperty('coordinates');
+    expect(selected().now.type).toBe('segmentation_mask');
   });
 
   it('deletes a mask of which nothing is left, and undo brings it back', () => {

@@ -13,6 +13,8 @@ export interface State {
   readonly selected: number | null;
   readonly gesture: Gesture | null;
   readonly hidden: boolean;
+  /** Another tab edits the item: here nothing changes. */
+  readonly isLocked: boolean;
   /** Annotations outside of this range of confidence are not shown. They are saved all the same. */
   readonly range: readonly [least: number, most: number];
   /** Of the brush, pixels of the picture. */
@@ -29,6 +31,8 @@ export class Session {
   readonly labels: readonly string[];
   #state: State;
   readonly #listeners = new Set<() => void>();
+  #shown: (Pick<State, 'range'> & { readonly annotations: readonly Annotation[]; readonly list: readonly Annotation[] }) | null =
+    null;
 
   /** `picture` without extent: the size is not known, and nothing can be drawn or moved. */
   constructor(predictions: readonly Prediction[], labels: readonly string[], picture: Rect) {
@@ -39,6 +43,7 @@ export class Session {
       selected: null,
       gesture: null,
       hidden: false,
+      isLocked: false,
       range: [0, 1],
       radius: Math.max(Math.max(picture.width, picture.height) / 80, 1),
       label: labels[0] ?? predictions[0]?.label ?? 'object',
@@ -73,10 +78,16 @@ export class Session {
 
   /** The annotations in range, the least confident first. */
   shown(): readonly Annotation[] {
-    const [least, most] = this.#state.range;
-    return this.#state.history.annotations
-      .filter(({ now }) => now.confidence >= least && now.confidence <= most)
-      .toSorted((one, other) => one.now.confidence - other.now.confidence || one.id - other.id);
+    const { range, history } = this.#state;
+    const { annotations } = history;
+    if (this.#shown?.annotations !== annotations || this.#shown.range !== range) {
+      const [least, most] = range;
+      const list = annotations
+        .filter(({ now }) => now.confidence >= least && now.confidence <= most)
+        .toSorted((one, other) => one.now.confidence - other.now.confidence || one.id - other.id);
+      this.#shown = { range, annotations, list };
+    }
+    return this.#shown.list;
   }
 
   selected(): Annotation | null {
@@ -129,6 +140,11 @@ export class Session {
   /** Moves the selected annotation by pixels of the picture. */
   nudge(dx: number, dy: number): void {
     this.#changeSelected((annotation) => ['Move', { ...annotation, now: moved(annotation.now, dx, dy, this.#extent()) }]);
+  }
+
+  /** From now on, nothing changes. */
+  lock(): void {
+    this.#set({ isLocked: true, gesture: null, announcement: 'Locked' });
   }
 
   setRange(least: number, most: number): void {
@@ -188,13 +204,16 @@ export class Session {
       this.#set({ gesture: before, announcement: 'Point taken back' });
     } else if (gesture && gesture.kind !== 'ready' && gesture.kind !== 'brush') {
       this.cancel();
-    } else {
+    } else if (!this.#state.isLocked) {
       const { last } = around(history);
       this.#set({ history: undo(history), announcement: last ? `Undone: ${last.name}` : 'Nothing to undo' });
     }
   }
 
   redo(): void {
+    if (this.#state.isLocked) {
+      return;
+    }
     const { next } = around(this.#state.history);
     this.#set({ history: redo(this.#state.history), announcement: next ? `Redone: ${next.name}` : 'Nothing to redo' });
   }
@@ -207,7 +226,9 @@ export class Session {
     const { gesture, radius } = this.#state;
     if (gesture?.kind === 'brush') {
       const stroke = { points: [[x, y]] as const, radius };
-      this.#set({ gesture: { kind: 'stroke', erase: gesture.erase, annotation: this.selected(), stroke } });
+      const selected = this.selected();
+      const annotation = selected?.now.type === 'segmentation_mask' ? selected : null;
+      this.#set({ gesture: { kind: 'stroke', erase: gesture.erase, annotation, stroke } });
       return true;
     }
     if (gesture) {
@@ -291,6 +312,10 @@ export class Session {
   }
 
   #perform(name: string, change: Change): void {
+    if (this.#state.isLocked) {
+      this.#set({ announcement: 'Locked' });
+      return;
+    }
     const subject = change.after ?? change.before;
     const command = { name: `${name} ${subject?.now.label ?? ''}`.trim(), changes: [change] };
     const announcement = subject ? `${command.name}: ${described(subject)}` : command.name;

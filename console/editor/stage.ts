@@ -61,6 +61,9 @@ export class Stage {
     this.#over.abort();
     this.#resizes.disconnect();
     this.#renderer.destroy();
+    for (const mask of [...this.#masks.values(), ...this.#lastMasks.values()]) {
+      mask?.bitmap.close();
+    }
   }
 
   fit(): void {
@@ -186,6 +189,10 @@ export class Stage {
 
   /** Keeps a decoded mask; of one annotation the last two, since each stroke of the brush makes another one. */
   #keep(id: number, key: string, mask: Mask): void {
+    if (this.#over.signal.aborted) {
+      mask.bitmap.close();
+      return;
+    }
     this.#masks.set(key, mask);
     this.#lastMasks.set(id, mask);
     const keys = [...(this.#keysOf.get(id) ?? []), key];
@@ -193,10 +200,8 @@ export class Stage {
       this.#masks.delete(old);
     }
     this.#keysOf.set(id, keys);
-    if (!this.#over.signal.aborted) {
-      this.#drawn = null;
-      this.#show();
-    }
+    this.#drawn = null;
+    this.#show();
   }
 
   #listen(): void {
@@ -206,8 +211,8 @@ export class Stage {
     on('pointerdown', (event) => this.#press(event));
     on('pointermove', (event) => this.#drag(event));
     on('pointerup', (event) => this.#release(event));
-    on('pointercancel', () => (this.#panning = null));
-    on('dblclick', () => this.#session.finish());
+    on('pointercancel', () => this.#giveUp());
+    on('dblclick', () => this.#session.state().gesture?.kind !== 'brush' && this.#session.finish());
     on('wheel', (event) => {
       event.preventDefault();
       this.#turnTo(zoom(this.#view, Math.exp(-event.deltaY / 400), this.#at(event)));
@@ -237,6 +242,14 @@ export class Stage {
       this.#turnTo(pan(this.#panning.view, at[0] - this.#panning.at[0], at[1] - this.#panning.at[1]));
     } else {
       this.#session.drag(...toPicture(this.#view, at));
+    }
+  }
+
+  /** The browser took the pointer away. */
+  #giveUp(): void {
+    this.#panning = null;
+    if (['move', 'handle', 'stroke'].includes(this.#session.state().gesture?.kind ?? '')) {
+      this.#session.cancel();
     }
   }
 

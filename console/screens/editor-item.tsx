@@ -1,4 +1,5 @@
-import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
 import type { Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
@@ -16,18 +17,25 @@ import { Toolbar } from './toolbar.tsx';
 /** Zoom and position of the last item, which the next one of the same size has too. */
 let last: { readonly size: string; readonly view: View } | null = null;
 
+const LOCKED = 'This item is open in another tab. Here it can be seen, and edited when that tab has left it.';
+/** Longer than this page takes to leave the lock and to have it again. */
+const LOCK_WAIT_MS = 500;
+
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
 export function Editor({ ready, next, previous }: { ready: Ready; next(): void; previous(): void }) {
-  const { session, item, picture, problem, result } = ready;
+  const { session, item } = ready;
   const app = useApp();
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
   useJournal(ready, app);
+  useLock(ready);
   const decide = (verdict: 'accept' | 'reject') => {
-    submit(ready, app, verdict);
-    next();
+    if (!state.isLocked) {
+      submit(ready, app, verdict);
+      next();
+    }
   };
   const keys = useKeys({ session, stage, next, previous, decide, help: () => setHelp(true) });
   useEffect(() => {
@@ -35,24 +43,47 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
     root.current?.focus();
   }, [item.key]);
   return (
-    <div ref={root} className={css['editor']} role="application" aria-label={`Editor of ${item.key}`} tabIndex={-1} {...keys}>
+    <div
+      ref={root}
+      className={css['editor']}
+      role="application"
+      aria-label={`Editor of ${item.key}`}
+      data-item={item.uid}
+      tabIndex={-1}
+      {...keys}
+    >
       <Toolbar ready={ready} state={state} stage={stage} decide={decide} help={() => setHelp(true)} />
-      <div className={css['middle']}>
-        <div className={css['stage']}>
-          {problem ? <Problem error={problem} /> : null}
-          {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
-          {item.metadata.asset_type === 'point_cloud' ? (
-            <p>A point cloud. It can be accepted and deleted; its editor is not here yet.</p>
-          ) : null}
-          <canvas ref={canvas} className={css['canvas']} hidden={picture === null} />
-        </div>
-        <Side session={session} state={state} />
-      </div>
+      <Middle ready={ready} state={state} canvas={canvas} />
       <p role="status" className="hidden">
         {state.announcement}
       </p>
       <Help open={help} close={() => setHelp(false)} />
     </div>
+  );
+}
+
+function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: RefObject<HTMLCanvasElement | null> }) {
+  return (
+    <div className={css['middle']}>
+      <div className={css['stage']}>
+        <Notes ready={ready} isLocked={state.isLocked} />
+        <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
+      </div>
+      <Side session={ready.session} state={state} />
+    </div>
+  );
+}
+
+function Notes({ ready: { item, problem, result }, isLocked }: { ready: Ready; isLocked: boolean }) {
+  return (
+    <>
+      {isLocked ? <p role="alert">{LOCKED}</p> : null}
+      {problem ? <Problem error={problem} /> : null}
+      {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
+      {item.metadata.asset_type === 'point_cloud' ? (
+        <p>A point cloud. It can be accepted and deleted; its editor is not here yet.</p>
+      ) : null}
+    </>
   );
 }
 
@@ -86,19 +117,49 @@ function useStage({ session, picture }: Ready) {
 }
 
 /** Writes each command into the journal, before anything is sent (I15). */
-function useJournal(ready: Ready, { journal, saver }: App): void {
+function useJournal(ready: Ready, { saver }: App): void {
   const { session, item } = ready;
   useEffect(() => {
-    saver.drop(item.uid);
+    saver.open(item.uid);
     let known = session.state().history;
-    return session.subscribe(() => {
+    const unsubscribe = session.subscribe(() => {
       const { history } = session.state();
       if (history !== known) {
         known = history;
-        void (history.commands.length === 0 ? journal.forget(item.uid) : journal.write(entryOf(ready, null)));
+        void (history.commands.length === 0 ? saver.forget(item.uid) : saver.keep(entryOf(ready, null)));
       }
     });
-  }, [ready, session, journal, saver, item.uid]);
+    return () => {
+      unsubscribe();
+      saver.close(item.uid);
+    };
+  }, [ready, session, saver, item.uid]);
+}
+
+/** One tab edits an item at a time, since the journal has one entry of it. When the other one is done, it is opened once more. */
+function useLock({ session, item }: Ready): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    const over = new AbortController();
+    const { signal } = over;
+    const timer = setTimeout(() => session.lock(), LOCK_WAIT_MS);
+    const hold = () => {
+      clearTimeout(timer);
+      if (session.state().isLocked) {
+        void queries.resetQueries({ queryKey: ['item', item.uid] });
+        void queries.resetQueries({ queryKey: ['ready', item.uid] });
+      }
+      return new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve());
+      });
+    };
+    // It fails when this page is left before it has the lock.
+    navigator.locks.request(`item ${item.uid}`, { signal }, hold).catch(() => undefined);
+    return () => {
+      clearTimeout(timer);
+      over.abort();
+    };
+  }, [session, item.uid, queries]);
 }
 
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
@@ -106,9 +167,12 @@ function entryOf({ session, item, result, etag, project }: Ready, decision: Entr
   return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
 }
 
-/** Hands the decision on. An accepted result that is as it was needs none, nor does an item without a result on which nothing was drawn. */
+/**
+ * Hands the decision on. An accepted result that is as it was needs none, nor does an item without a result on which nothing was
+ * drawn: then what was kept of it is over.
+ */
 function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): void {
-  const { session, result } = ready;
+  const { session, item, result } = ready;
   const isChanged = session.isChanged();
   const isDecided = result
     ? verdict === 'reject' || isChanged || result.status !== 'accepted'
@@ -116,5 +180,7 @@ function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): voi
   if (isDecided) {
     const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
     void saver.submit(entryOf(ready, { verdict, annotations }));
+  } else if (!isChanged) {
+    void saver.forget(item.uid);
   }
 }

@@ -1,5 +1,5 @@
-import { useMemo, useSyncExternalStore, type KeyboardEvent, type RefObject } from 'react';
-import { actionOf, keyOf, remapped, type Action } from '../editor/keymap.ts';
+import { useMemo, useRef, useSyncExternalStore, type KeyboardEvent, type RefObject } from 'react';
+import { actionOf, isReleased, ONCE, remapped, type Action } from '../editor/keymap.ts';
 import type { Session } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
 import { readRemap, subscribe } from '../ui/remap.ts';
@@ -19,15 +19,19 @@ const FAR = 10;
 export function useKeys(targets: Targets) {
   const chosen = useSyncExternalStore(subscribe, readRemap);
   const keymap = useMemo(() => remapped(chosen), [chosen]);
+  /** Whether the key of a peek is down: modifiers may come and go meanwhile. */
+  const peeks = useRef(false);
   const onKeyDown = (event: KeyboardEvent) => {
     const action = isTyping(event) ? null : actionOf(keymap, event);
-    if (action && !(event.repeat && (action === 'acceptItem' || action === 'rejectItem'))) {
+    if (action && !(event.repeat && ONCE.includes(action))) {
       event.preventDefault();
+      peeks.current ||= action === 'peek';
       run(action, targets);
     }
   };
   const onKeyUp = (event: KeyboardEvent) => {
-    if (keymap.some(({ action, keys }) => action === 'peek' && keys.includes(keyOf(event)))) {
+    if (peeks.current && isReleased(keymap, 'peek', event)) {
+      peeks.current = false;
       targets.session.hide(false);
     }
   };

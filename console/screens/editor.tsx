@@ -12,6 +12,8 @@ import { itemQuery, projectQuery, queueQuery, type Loaded } from '../ui/queries.
 import { Editor } from './editor-item.tsx';
 
 const pictures = new Pictures();
+/** Pages of the queue that are read to find the item that is open. */
+const MOST_PAGES = 20;
 
 /** All that the editor needs of an item. */
 export interface Ready extends Loaded, Opened {
@@ -53,17 +55,20 @@ function useQueue(project: string, item: string) {
   const navigate = useNavigate();
   const [search] = useSearchParams();
   const queue = queueOf(search.get('queue'));
-  const { data, hasNextPage, isFetching, fetchNextPage } = useInfiniteQuery(queueQuery(client, project, queue));
+  const from = search.get('from') ?? undefined;
+  const { data, hasNextPage, isFetching, isError, fetchNextPage } = useInfiniteQuery(queueQuery(client, project, queue, from));
   const items = data?.pages.flatMap((page) => page.items) ?? [];
   const at = items.indexOf(item);
   const [before, after] = [items[at - 1], items[at + 1]];
-  const isNearEnd = data !== undefined && at >= items.length - 3;
+  // A link from a job may lead far into all items: then the pages up to there are read first.
+  const isFar = at < 0 && queue === 'all' && (data?.pages.length ?? 0) < MOST_PAGES;
+  const isNearEnd = data !== undefined && (isFar || at >= items.length - 3);
   useEffect(() => {
-    if (isNearEnd && hasNextPage && !isFetching) {
+    if (isNearEnd && hasNextPage && !isFetching && !isError) {
       void fetchNextPage();
     }
-  }, [isNearEnd, hasNextPage, isFetching, fetchNextPage]);
-  const go = (to: string | undefined) => void navigate(to ? paths.item(project, to, queue) : paths.project(project));
+  }, [isNearEnd, hasNextPage, isFetching, isError, fetchNextPage]);
+  const go = (to: string | undefined) => void navigate(to ? paths.item(project, to, queue, from) : paths.project(project));
   return { after, next: () => go(after), previous: () => before && go(before) };
 }
 
@@ -79,7 +84,7 @@ async function ready(app: App, queries: QueryClient, project: string, item: stri
     (problem: Error) => ({ picture: null, problem }),
   );
   const { width, height } = sizeOf(loaded, shown.picture);
-  const opened = await open(item, loaded.result, loaded.etag, about.labels, { x: 0, y: 0, width, height }, app.journal);
+  const opened = await open(item, loaded.result, loaded.etag, about.labels, { x: 0, y: 0, width, height }, app.saver);
   // Geometry is in the item's size: should the file have another one, it is drawn in the item's.
   return {
     ...loaded,

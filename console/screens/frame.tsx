@@ -21,7 +21,7 @@ export function Frame() {
         <span>{organization.name}</span>
         <Link to={paths.inference()}>Settings: Inference</Link>
         <Saved />
-        <Button onClick={forgetKey} title="Forget the key of this tab">
+        <Button onClick={() => forgetKey()} title="Forget the key of this tab">
           Sign out
         </Button>
       </header>
@@ -35,20 +35,20 @@ export function Frame() {
 /** Whether the server has all that was decided, and what it refused. */
 function Saved() {
   const { saver } = useApp();
-  const { running, unsaved } = useSyncExternalStore(saver.subscribe, saver.state);
+  const { running, unsaved, problem } = useSyncExternalStore(saver.subscribe, saver.state);
   return (
     <div className={css['saved']}>
       <span role="status">
         {running > 0 ? `Saving ${running}…` : unsaved.length > 0 ? `${unsaved.length} not saved` : 'All saved'}
       </span>
+      {problem ? (
+        <span role="alert">This browser does not keep your work ({problem}). Leave the page open until all is saved.</span>
+      ) : null}
       {unsaved.map(({ entry, message, conflict }) => (
         <span key={entry.item} role="alert">
           {entry.name}: {message}{' '}
-          {conflict ? (
-            <Link to={paths.item(entry.project, entry.item, 'draft')}>See both</Link>
-          ) : (
-            <Button onClick={() => void saver.resume()}>Try again</Button>
-          )}
+          <Link to={paths.item(entry.project, entry.item, 'draft')}>{conflict ? 'See both' : 'Open it'}</Link>{' '}
+          {conflict ? null : <Button onClick={() => void saver.resume()}>Try again</Button>}
         </span>
       ))}
     </div>

@@ -67,50 +67,68 @@ export function remaining({ started_at: started, processed_items: done, total_it
   return `${(done / seconds).toFixed(1)} items a second, about ${time} left`;
 }
 
-function Actions({ job }: { job: Job }) {
+/** What can be done about a job. Drafts that are discarded are gone from all that was read of them. */
+function useActions(job: Job) {
   const { client } = useApp();
   const queries = useQueryClient();
   const navigate = useNavigate();
   const path = { uid: job.uid };
-  const act = useMutation({
+  const { mutate, error, isPending } = useMutation({
     mutationFn: (call: () => Promise<unknown>) => call(),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ['job', job.uid] }),
+    onSettled: async () => {
+      queries.removeQueries({ queryKey: ['item'] });
+      const old = [
+        ['job', job.uid],
+        ['queue', job.project],
+        ['items', job.project],
+      ];
+      await Promise.all(old.map((queryKey) => queries.invalidateQueries({ queryKey })));
+    },
   });
-  const isOver = job.completed_at !== null;
+  const cancel = () => client.delete('/auto-label-jobs/{uid}/', { path });
   const retry = async () => {
     const { body } = await client.post('/auto-label-jobs/{uid}/retry/', { path });
     await navigate(paths.job(body.uid));
   };
+  /** A call works for some seconds; its cursor is where the next one goes on. */
+  const discard = async () => {
+    let cursor: string | null | undefined;
+    do {
+      const { body } = await client.post('/auto-label-jobs/{uid}/discard-drafts/', { path, body: cursor ? { cursor } : {} });
+      cursor = body.cursor;
+    } while (cursor);
+  };
+  return { cancel: () => mutate(cancel), retry: () => mutate(retry), discard: () => mutate(discard), error, isPending };
+}
+
+function Actions({ job }: { job: Job }) {
+  const { cancel, retry, discard, error, isPending } = useActions(job);
+  const isOver = job.completed_at !== null;
   return (
     <>
       <div className={css['actions']}>
         {job.successful_items > 0 && !job.dry_run ? <Link to={paths.project(job.project)}>Review the drafts</Link> : null}
-        <Button
-          off={isOver && 'The job is over.'}
-          onClick={() => act.mutate(() => client.delete('/auto-label-jobs/{uid}/', { path }))}
-        >
+        <Button off={isOver && 'The job is over.'} onClick={cancel}>
           Cancel
         </Button>
-        <Button
-          off={!isOver ? 'The job still runs.' : job.failed_items === 0 && 'No item failed.'}
-          onClick={() => act.mutate(retry)}
-        >
+        <Button off={!isOver ? 'The job still runs.' : job.failed_items === 0 && 'No item failed.'} onClick={retry}>
           Retry failed
         </Button>
-        <Discard
-          job={job}
-          discard={() => act.mutate(() => client.post('/auto-label-jobs/{uid}/discard-drafts/', { path, body: {} }))}
-        />
+        <Discard job={job} isRunning={isPending} discard={discard} />
       </div>
-      {act.error ? <Problem error={act.error} /> : null}
+      {error ? <Problem error={error} /> : null}
     </>
   );
 }
 
 /** Two presses: what is discarded is gone. */
-function Discard({ job, discard }: { job: Job; discard(): void }) {
+function Discard({ job, isRunning, discard }: { job: Job; isRunning: boolean; discard(): void }) {
   const [isAsked, setIsAsked] = useState(false);
-  const off = job.completed_at === null ? 'The job still runs.' : job.successful_items === 0 && 'The job left no draft.';
+  const off = isRunning
+    ? 'It is being done.'
+    : job.completed_at === null
+      ? 'The job still runs.'
+      : job.successful_items === 0 && 'The job left no draft.';
   const press = () => {
     setIsAsked(!isAsked);
     if (isAsked) {
@@ -145,9 +163,9 @@ function Reports({ job }: { job: Job }) {
       </div>
       {error ? <Problem error={error} /> : null}
       <ul>
-        {data?.results.map(({ item, outcome: what, message, note }) => (
+        {data?.results.map(({ item, key, outcome: what, message, note }) => (
           <li key={item}>
-            <Link to={paths.item(job.project, item, 'all')}>{item}</Link>: {what}
+            <Link to={paths.item(job.project, item, 'all')}>{key ?? item}</Link>: {what}
             {message ? `. ${message}` : ''}
             {note ? ` ${note}` : ''}
           </li>

@@ -166,7 +166,9 @@ async function keep(
   isActive: boolean,
 ): Promise<Provider> {
   const { name = '', ...given } = values;
-  const entries = Object.entries(given).filter(([, value]) => value !== '');
+  // A token that was typed before None was chosen is not sent.
+  const hasAuth = (given['auth_type'] ?? 'none') !== 'none';
+  const entries = Object.entries(given).filter(([key, value]) => value !== '' && (key !== 'auth_header' || hasAuth));
   const config = free(Object.fromEntries(entries.map(([key, value]) => [key, key === 'timeout' ? Number(value) : value])));
   const body = { name, config, is_active: isActive };
   if (provider) {

@@ -1,4 +1,5 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
+import { useEffect } from 'react';
 import { Link, useParams, useSearchParams } from 'react-router';
 import { cursorOf } from '../api/client.ts';
 import type { Item } from '../api/types.ts';
@@ -13,7 +14,8 @@ export function ProjectScreen() {
   const { project = '' } = useParams();
   const [search, setSearch] = useSearchParams();
   const about = useQuery(projectQuery(client, project));
-  const items = useQuery(itemsQuery(client, project, search.get('cursor') ?? undefined));
+  const cursor = search.get('cursor') ?? undefined;
+  const items = useQuery(itemsQuery(client, project, cursor));
   const error = about.error ?? items.error;
   return (
     <>
@@ -31,19 +33,31 @@ export function ProjectScreen() {
           </p>
         </Empty>
       ) : null}
-      {items.data && items.data.results.length > 0 ? <Items project={project} items={items.data.results} /> : null}
-      <Pages previous={cursorOf(items.data?.previous)} next={cursorOf(items.data?.next)} go={(cursor) => setSearch({ cursor })} />
+      {items.data && items.data.results.length > 0 ? (
+        <Items project={project} items={items.data.results} cursor={cursor} />
+      ) : null}
+      <Pages previous={cursorOf(items.data?.previous)} next={cursorOf(items.data?.next)} go={(to) => setSearch({ cursor: to })} />
     </>
   );
 }
 
-/** Leads to the first draft. */
+/** Leads to the first draft. A page of the list may have none, though a later one has. */
 function Review({ project }: { project: string }) {
   const { client } = useApp();
-  const { data } = useInfiniteQuery({ ...queueQuery(client, project, 'draft'), staleTime: 0 });
+  const drafts = useInfiniteQuery({ ...queueQuery(client, project, 'draft'), staleTime: 0 });
+  const { data, error, hasNextPage, isFetching, fetchNextPage } = drafts;
   const [first] = data?.pages.flatMap(({ items }) => items) ?? [];
-  if (!data) {
-    return null;
+  const isOpen = data !== undefined && first === undefined && hasNextPage;
+  useEffect(() => {
+    if (isOpen && !isFetching && !error) {
+      void fetchNextPage();
+    }
+  }, [isOpen, isFetching, error, fetchNextPage]);
+  if (error && !first) {
+    return <Problem error={error} />;
+  }
+  if (!data || isOpen) {
+    return <p role="status">Reading the drafts…</p>;
   }
   return first ? (
     <p>
@@ -56,7 +70,7 @@ function Review({ project }: { project: string }) {
   );
 }
 
-function Items({ project, items }: { project: string; items: readonly Item[] }) {
+function Items({ project, items, cursor }: { project: string; items: readonly Item[]; cursor: string | undefined }) {
   return (
     <table>
       <thead>
@@ -71,7 +85,7 @@ function Items({ project, items }: { project: string; items: readonly Item[] }) 
         {items.map(({ uid, key, asset_type: type, width, height, status }) => (
           <tr key={uid}>
             <th scope="row">
-              <Link to={paths.item(project, uid, 'all')}>{key}</Link>
+              <Link to={paths.item(project, uid, 'all', cursor)}>{key}</Link>
             </th>
             <td>{type.replace('_', ' ')}</td>
             <td>{width && height ? `${width} × ${height}` : '–'}</td>

@@ -1,14 +1,18 @@
 import { useState, type SyntheticEvent } from 'react';
 import { Button, Heading, Problem } from '../ui/parts.tsx';
-import { keepKey } from '../ui/session.ts';
+import { keepKey, readKey } from '../ui/session.ts';
 import css from './sign-in.module.css';
 
-/** Asks for an API key. `error`: why the one that was given does not open anything. */
-export function SignIn({ error }: { error?: unknown }) {
+/** Asks for an API key. `error`: why the one that was given does not open anything. `again`: tries the same one once more. */
+export function SignIn({ error, again }: { error?: unknown; again(): void }) {
   const [key, setKey] = useState('');
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
+    const isSame = readKey() === key.trim();
     keepKey(key.trim());
+    if (isSame) {
+      again();
+    }
   };
   return (
     <main className={css['page']}>

@@ -24,7 +24,12 @@ export function Toolbar({ ready, state, stage, decide, help }: Props) {
       <h1 className={css['title']}>{item.key}</h1>
       <span>{result ? `${result.status}, by ${result.reviewed_by ?? result.created_by}` : 'no result'}</span>
       {note ? <span role="status">{note}</span> : null}
-      <Button kind="main" off={noResult} title="Enter" onClick={() => decide('accept')}>
+      <Button
+        kind="main"
+        off={result === null && !session.isChanged() && 'Draw what is there first.'}
+        title="Enter"
+        onClick={() => decide('accept')}
+      >
         Accept
       </Button>
       <Button off={noResult} title="R" onClick={() => decide('reject')}>

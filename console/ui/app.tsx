@@ -2,7 +2,7 @@ import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-qu
 import { createContext, useContext, useEffect, useMemo, useSyncExternalStore, type ReactNode } from 'react';
 import { ApiError, Client } from '../api/client.ts';
 import type { Organization } from '../api/types.ts';
-import { Journal } from '../editor/journal.ts';
+import { Journal, type Entry } from '../editor/journal.ts';
 import { Saver } from '../editor/saver.ts';
 import { forgetKey, readKey, subscribe } from './session.ts';
 
@@ -13,6 +13,8 @@ export interface App {
   readonly saver: Saver;
   readonly organization: Organization;
 }
+
+const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
 
 const Context = createContext<App | null>(null);
 
@@ -57,14 +59,17 @@ export function AppProvider({
 function newApp(apiKey: string, organization: Organization, queries: QueryClient): App {
   const client = new Client(apiKey);
   const journal = new Journal(organization.uid);
-  const saver = new Saver(client, journal, (entry) => {
+  const changed = (entry: Entry) => {
     // Without the old one first: a version that is gone must not be opened.
     void queries.resetQueries({ queryKey: ['item', entry.item] });
     void queries.invalidateQueries({ queryKey: ['items', entry.project] });
+  };
+  const saver = new Saver(client, journal, changed, async (item, call) => {
+    await navigator.locks.request(`save ${item}`, call);
   });
   saver.subscribe(() => {
     if (saver.state().unsaved.some(({ status }) => status === 401)) {
-      forgetKey();
+      forgetKey(REFUSED);
     }
   });
   return { client, journal, saver, organization };
@@ -75,7 +80,7 @@ function newQueries(): QueryClient {
     queryCache: new QueryCache({
       onError: (error) => {
         if (error instanceof ApiError && error.status === 401) {
-          forgetKey();
+          forgetKey(REFUSED);
         }
       },
     }),

@@ -6,8 +6,9 @@ export const paths = {
   job: (job: string) => `/jobs/${job}`,
   inference: () => '/settings/inference',
   newProvider: (type: 'sagemaker' | 'http') => `/settings/inference/new/${type}`,
-  /** `queue`: what the next item is taken from. */
-  item: (project: string, item: string, queue: Queue) => `/projects/${project}/items/${item}?queue=${queue}`,
+  /** `queue`: what the next item is taken from; `from`: the cursor of the page on which it begins. */
+  item: (project: string, item: string, queue: Queue, from?: string) =>
+    `/projects/${project}/items/${item}?queue=${queue}${from ? `&from=${encodeURIComponent(from)}` : ''}`,
 };
 
 export type Queue = 'draft' | 'accepted' | 'all';

@@ -17,20 +17,27 @@ export function projectQuery(client: Client, project: string) {
   });
 }
 
+/** A page of the items, in the order of the queue of all. */
 export function itemsQuery(client: Client, project: string, cursor: string | undefined) {
   return queryOptions({
     queryKey: ['items', project, cursor],
     queryFn: async ({ signal }) =>
-      (await client.get('/projects/{uid}/items/', { path: { uid: project }, query: from(cursor), signal })).body,
+      (
+        await client.get('/projects/{uid}/items/', {
+          path: { uid: project },
+          query: { ...from(cursor), ordering: 'created_at' },
+          signal,
+        })
+      ).body,
   });
 }
 
-/** The items that a reviewer goes through, the oldest first, page by page. */
-export function queueQuery(client: Client, project: string, queue: Queue) {
+/** The items that a reviewer goes through, the oldest first, page by page. `start`: the cursor of the first page. */
+export function queueQuery(client: Client, project: string, queue: Queue, start?: string) {
   return infiniteQueryOptions({
-    queryKey: ['queue', project, queue],
+    queryKey: ['queue', project, queue, start],
     staleTime: Infinity,
-    initialPageParam: undefined as string | undefined,
+    initialPageParam: start,
     queryFn: async ({ pageParam, signal }) => {
       const given = { path: { uid: project }, signal };
       const query = { ...from(pageParam), ordering: 'created_at' };

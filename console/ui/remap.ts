@@ -1,4 +1,4 @@
-import type { Action, Remap } from '../editor/keymap.ts';
+import { withKey, type Action, type Remap } from '../editor/keymap.ts';
 
 /** Keys that a person has chosen, in this browser. No secret, so the local storage keeps them. */
 const NAME = 'keys';
@@ -17,7 +17,7 @@ export function readRemap(): Remap {
 /** Gives a key to an action; without a key, all actions have the keys of the table again. */
 export function remap(action?: Action, key?: string): void {
   if (action && key) {
-    localStorage.setItem(NAME, JSON.stringify({ ...readRemap(), [action]: [key] }));
+    localStorage.setItem(NAME, JSON.stringify(withKey(readRemap(), action, key)));
   } else {
     localStorage.removeItem(NAME);
   }

@@ -7,6 +7,7 @@ const LAST_USE = 'last-use';
 const IDLE_MS = 30 * 60_000;
 const NOTED_EVERY_MS = 10_000;
 const listeners = new Set<() => void>();
+let why = '';
 
 /** The key, if there is one that was used lately. */
 export function readKey(): string | null {
@@ -16,13 +17,21 @@ export function readKey(): string | null {
 
 export function keepKey(key: string): void {
   sessionStorage.setItem(KEY, key);
+  why = '';
   noteUse();
   announce();
 }
 
-export function forgetKey(): void {
+/** `reason`: for people, if it was not their own wish. */
+export function forgetKey(reason = ''): void {
   sessionStorage.removeItem(KEY);
+  why = reason;
   announce();
+}
+
+/** Why there is no key any more; empty if the person signed out or never signed in. */
+export function whyForgotten(): string {
+  return why;
 }
 
 export function subscribe(listener: () => void): () => void {
@@ -52,7 +61,7 @@ export function watchUse(): void {
   }
   setInterval(() => {
     if (sessionStorage.getItem(KEY) !== null && readKey() === null) {
-      forgetKey();
+      forgetKey('Nothing was done for 30 minutes. What is not saved is kept in this browser: sign in to go on.');
     }
   }, NOTED_EVERY_MS);
 }

@@ -188,7 +188,9 @@ mod tests {
             note(&["car", "cat", "dog", "cat"]).unwrap(),
             "3 predictions were dropped, whose labels the job does not want: cat, dog."
         );
-        assert_eq!(note(&["x".repeat(255).as_str(), "y".repeat(255).as_str()]).unwrap().len(), limits::MESSAGE_CHARS);
+        let long: Vec<String> = ["u", "v", "w", "x", "y"].iter().map(|letter| letter.repeat(255)).collect();
+        let long = note(&long.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+        assert_eq!(long.len(), limits::MESSAGE_CHARS);
     }
 
     #[test]
