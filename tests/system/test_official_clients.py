@@ -226,7 +226,10 @@ def test_other_spellings_of_a_config_are_read_and_the_documented_ones_returned(
         ({"name": "x" * 256}, "name: Must have at most 255 characters, and has 256."),
         ({"provider_type": "vertex"}, "provider_type: Must be"),
         ({"config": {"endpoint_name": "yolo"}}, "config.region: This field is required."),
-        ({"config": {**SAGEMAKER, "auth_heder": "hunter2"}}, "config.auth_heder: Unknown field. Known: endpoint_name, "),
+        (
+            {"config": {**SAGEMAKER, "auth_heder": "hunter2"}},
+            "config.auth_heder: Unknown field. Known: endpoint_name, ",
+        ),
         ({"project": UNKNOWN}, f'project: No project "{UNKNOWN}" in this organization.'),
         ({"is_active": "yes"}, "is_active: Must be true or false, not a string."),
     ],
@@ -333,7 +336,10 @@ def test_a_secret_of_the_users_own_is_shown_once_and_signs(client: Any, receiver
         ({"target_url": "receiver"}, "target_url: Must be a URL."),
         ({"target_url": "http://receiver.example/"}, "target_url: Must be an HTTPS URL."),
         ({"target_url": "https://169.254.169.254/latest/"}, "target_url: Must lead to a public address."),
-        ({"target_url": "https://a.example/" + "x" * 2_048}, "target_url: Must have at most 2048 characters, and has 2066."),
+        (
+            {"target_url": "https://a.example/" + "x" * 2_048},
+            "target_url: Must have at most 2048 characters, and has 2066.",
+        ),
         ({"events": []}, "events: Must name at least one event."),
         ({"events": ["project.updated"]}, 'events: Unknown event "project.updated".'),
         ({"events": ["webhook.test"]}, 'events: Unknown event "webhook.test".'),
