@@ -256,19 +256,19 @@ pub(super) struct RejectedRow {
     pub(super) pk: String,
     sk: String,
     result: ResultRow,
-    /// How often the item's file had changed when the result was rejected. Older rows do not have it.
-    #[serde(default)]
-    changes: Option<u32>,
+    /// How often the item's file had changed when the result was rejected.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    changes: u32,
 }
 
 impl RejectedRow {
     pub(super) fn new(item: &Asset, generation: u32, result: ResultRow) -> Self {
         let Key { pk, sk } = Key::rejected(item.uid, generation);
-        Self { pk, sk, result, changes: Some(item.changes) }
+        Self { pk, sk, result, changes: item.changes }
     }
 
     pub(super) fn read(self, item: &Asset, generation: u32) -> Result<LabelResult, Error> {
-        let file_changed = self.changes.is_some_and(|changes| changes != item.changes);
+        let file_changed = self.changes != item.changes;
         self.result.read(generation).map(|(result, _)| LabelResult { file_changed, ..result })
     }
 }
