@@ -87,31 +87,6 @@ def test_neither_a_retry_nor_a_job_takes_what_a_person_has_labeled(system: Syste
     assert [system.ok("GET", f"/results/{result['uid']}/") for result in made] == made
 
 
-def test_a_job_at_work_skips_what_a_person_labels_meanwhile_and_counts_it_once(system: System) -> None:
-    """I2 and I3: whichever comes first."""
-    project = system.load_project(items=400)
-    items = [item["uid"] for item in system.items(project)]  # the newest first, so the last in the job's order
-    job = system.start(project, confidence_threshold=0.0)["uid"]
-    system.wait_for(job, 1)
-
-    answers = {item: label(system, item, []) for item in items[:40]}
-
-    ended = system.finished(job)
-    assert (ended["status"], ended["processed_items"], ended["total_items"]) == ("completed", 400, 400)
-    mine = {item for item, answer in answers.items() if answer.status_code == 201}
-    assert mine
-    assert {answer.status_code for answer in answers.values()} <= {201, 409}
-    shown = {result["item"]: result for result in system.rows(f"/projects/{project}/results/")}
-    assert [shown[item] for item in mine] == [answers[item].json() for item in mine]
-    lines = {line["item"]: line for line in system.rows(f"/auto-label-jobs/{job}/items/")}
-    # Of an item without a draft the person may come after its outcome.
-    assert {(lines[item]["outcome"], lines[item]["code"]) for item in mine} <= {
-        ("skipped", "already_labeled"),
-        ("skipped", "below_threshold"),
-    }
-    assert ended["successful_items"] == len(system.results(project, job))
-
-
 def test_an_item_that_has_a_result_says_what_to_call_instead(system: System, job: Json) -> None:
     (item,) = items_of(system, job, "successful")
     (draft,) = system.results(job["project"], job["uid"])
