@@ -566,7 +566,7 @@ def test_a_job_at_work_skips_what_a_person_labels_meanwhile_and_counts_it_once(s
     job = system.start(project, confidence_threshold=0.0)["uid"]
     system.wait_for(job, 1)
 
-    by_hand = {"annotations": []}
+    by_hand: Json = {"annotations": []}
     answers = {item: system.api.post(f"/items/{item}/results/", json=by_hand) for item in items[:40]}
 
     ended = system.finished(job)
