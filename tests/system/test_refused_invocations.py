@@ -16,6 +16,7 @@ RECOVERY_SECONDS = RETRY_SCALE * 60.0 + 60.0
 
 
 @pytest.mark.takes(40)
+@pytest.mark.timeout(120 + OUTAGE_SECONDS + 2 * RECOVERY_SECONDS)
 def test_jobs_outlive_an_account_without_concurrency(system: System, subscription: Subscription) -> None:
     """One job is at work, its workers in the middle of their batches, and another one begins meanwhile."""
     begun = system.start(system.load_project(items=1_500))["uid"]
