@@ -305,6 +305,9 @@ mod tests {
 
         assert_eq!(refused("staus"), "staus: Unknown parameter. Did you mean status?");
         assert_eq!(refused("label"), "label: Unknown parameter. Known: cursor, limit, ordering, status, item, job.");
+        let twice = query(&[("status", "draft"), ("status", "accepted")]);
+        let refused = Paging::read(BASE, "/", &twice, &names).unwrap_err().to_string();
+        assert_eq!(refused, "status: May be given once.", "one of them would be ignored");
     }
 
     #[test]
