@@ -52,9 +52,7 @@ def items(rows: list[Json]) -> list[str]:
 
 
 @pytest.mark.contract("D33")
-def test_of_many_claims_at_once_no_two_keys_get_the_same_draft(
-    people: list[System], drafted: tuple[str, Json]
-) -> None:
+def test_of_many_claims_at_once_no_two_keys_get_the_same_draft(people: list[System], drafted: tuple[str, Json]) -> None:
     project, job = drafted
     seen: dict[str, int] = {}
     with ThreadPoolExecutor(AT_ONCE * len(people)) as pool:

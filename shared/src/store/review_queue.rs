@@ -32,8 +32,7 @@ impl ReviewQueue for Store {
     async fn drafted(&self, entries: &[String]) -> Result<Vec<Vec<ItemUid>>, Error> {
         let named: Vec<Option<Key>> = entries.iter().map(|entry| keys::of_queue_entry(entry)).collect();
         let rows = self.get_many(named.iter().flatten().cloned().collect()).await?;
-        let mut found: HashMap<Key, Row> =
-            rows.into_iter().filter_map(|row| Some((key_of(&row)?, row))).collect();
+        let mut found: HashMap<Key, Row> = rows.into_iter().filter_map(|row| Some((key_of(&row)?, row))).collect();
         let items = |key: Option<Key>| -> Result<Vec<ItemUid>, Error> {
             match key.and_then(|key| found.remove(&key)) {
                 Some(row) if row.contains_key("receipt") => Ok(read::<ReceiptRow>(row)?.read()?.drafted()),
@@ -50,7 +49,7 @@ impl ReviewQueue for Store {
     }
 
     async fn leave(&self, entries: &[String]) -> Result<(), Error> {
-        let leaving = entries.iter().map(|entry| self.leave_one(entry));
+        let leaving = entries.iter().cloned().map(|entry| async move { self.leave_one(&entry).await });
         stream::iter(leaving).buffer_unordered(LEAVING).try_collect().await
     }
 
@@ -94,10 +93,14 @@ impl Store {
         let as_read = format!("{} = :entry", LISTING.sk);
         let left = if keys::is_reopened(&key) {
             let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key.into()));
-            is_done(delete.condition_expression(as_read).expression_attribute_values(":entry", text(entry)).send().await)
+            is_done(
+                delete.condition_expression(as_read).expression_attribute_values(":entry", text(entry)).send().await,
+            )
         } else {
             let update = self.update_row(key).update_expression(format!("REMOVE {}, {}", LISTING.pk, LISTING.sk));
-            is_done(update.condition_expression(as_read).expression_attribute_values(":entry", text(entry)).send().await)
+            is_done(
+                update.condition_expression(as_read).expression_attribute_values(":entry", text(entry)).send().await,
+            )
         };
         left.map(|_left| ())
     }

@@ -46,7 +46,8 @@ use shared::domain::upload::{RejectedUpload, Rejection};
 use shared::domain::webhook::{Delivery, Event, Response, Webhook};
 use shared::ports::{
     Commit, DeliveryFilter, Drafts, Ending, Idempotency, Items, JobFilter, Jobs, KeyRing, Keys, Ledger, Organizations,
-    Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch, Uploads, WaitingUploads, Webhooks,
+    Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch, Uploads, WaitingUploads,
+    Webhooks,
 };
 use shared::store::Store;
 

@@ -136,7 +136,7 @@ async fn an_entry_without_drafts_leaves(store: Store) {
 
     assert_eq!(queued(&store, project).await, [&items[2..]]);
     assert_eq!(store.drafted(&all).await.unwrap(), [&items[..2], &items[2..]], "the receipts stay");
-    assert_eq!(store.drafted(&["x".into(), "a#b".into()]).await.unwrap(), [vec![], vec![]]);
+    assert!(store.drafted(&["x".into(), "a#b".into()]).await.unwrap().iter().all(Vec::is_empty));
 }
 
 async fn a_reopened_draft_is_in_the_queue_again(store: Store) {
@@ -170,7 +170,11 @@ async fn a_draft_that_is_reopened_twice_does_not_leave_with_its_first_entry(stor
 
     store.leave(&read).await.unwrap();
 
-    assert_eq!(queued(&store, project).await, [[items[0]]], "the chunk's entry has left, the second reopening's has not");
+    assert_eq!(
+        queued(&store, project).await,
+        [[items[0]]],
+        "the chunk's entry has left, the second reopening's has not"
+    );
 }
 
 async fn of_many_claims_at_once_one_is_made(store: Store) {
@@ -257,7 +261,7 @@ async fn a_persons_claims_are_remembered(store: Store) {
 
     assert_eq!(store.claims(project, &ann).await.unwrap(), items);
     assert_eq!(store.claims(project, &bob).await.unwrap(), items[1..3]);
-    assert_eq!(store.claims(other, &ann).await.unwrap(), []);
+    assert!(store.claims(other, &ann).await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Items, Objects, Page, Projects, Results, Slice, Webhooks};
 use shared::testing::{
-    MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook,
-    an_item,
+    MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job,
+    a_webhook, an_item,
 };
 
 use super::sweep::{Decision, Sweep};

@@ -233,8 +233,16 @@ mod tests {
         };
         let organization = OrganizationUid::named("acme");
         let key = "a".to_owned();
-        let item =
-            Item { organization, project, key, asset, file: None, created_at: at(0), generation: 1, result: Some(result) };
+        let item = Item {
+            organization,
+            project,
+            key,
+            asset,
+            file: None,
+            created_at: at(0),
+            generation: 1,
+            result: Some(result),
+        };
         Queued { item, marks: None, json_bytes: 1 }
     }
 

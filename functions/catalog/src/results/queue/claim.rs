@@ -106,12 +106,7 @@ struct Own {
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
-    pub(super) async fn claim(
-        &self,
-        reviewer: &Reviewer,
-        wish: Wish,
-        now: Timestamp,
-    ) -> Result<ClaimedDrafts, Error> {
+    pub(super) async fn claim(&self, reviewer: &Reviewer, wish: Wish, now: Timestamp) -> Result<ClaimedDrafts, Error> {
         let count = usize::try_from(wish.count).unwrap_or_default();
         let Own { wanted, mut others } = self.own_claims(reviewer, &wish, now).await?;
         let (mut open, mut claimed) = (VecDeque::from(wanted), Vec::new());
@@ -167,8 +162,11 @@ impl<P: CatalogPorts> CatalogApi<P> {
                 continue;
             }
             let needs_annotations = draft.item.result.as_ref().is_some_and(|it| wish.filter.needs_annotations(it));
-            let item =
-                if needs_annotations { whole::one(&self.objects, draft.item.clone()).await? } else { draft.item.clone() };
+            let item = if needs_annotations {
+                whole::one(&self.objects, draft.item.clone()).await?
+            } else {
+                draft.item.clone()
+            };
             if item.result.as_ref().is_some_and(|result| wish.filter.keeps(result)) {
                 own.wanted.push(draft);
             } else {

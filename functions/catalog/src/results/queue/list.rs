@@ -2,6 +2,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::domain::id::{ItemUid, JobUid, ProjectUid};
+use shared::domain::item::Item;
 use shared::domain::item::result::DraftFilter;
 use shared::domain::item::review_queue::{Order, Queued, Reviewer, shuffled};
 use shared::domain::{Error, Timestamp, limits};
@@ -114,7 +115,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
         reviewer: &Reviewer,
         now: Timestamp,
     ) -> Result<Vec<QueuedDraft>, Error> {
-        let whole = whole::all(&self.objects, drafts.iter().map(|draft| draft.item.clone())).await?;
+        let items: Vec<Item> = drafts.iter().map(|draft| draft.item.clone()).collect();
+        let whole = whole::all(&self.objects, items).await?;
         let mut views = Vec::with_capacity(drafts.len());
         for (draft, item) in drafts.into_iter().zip(whole) {
             let url = self.file_url(&item).await?;

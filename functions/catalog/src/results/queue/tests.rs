@@ -279,20 +279,19 @@ async fn a_call_reads_a_bounded_part_of_the_queue_and_the_next_one_goes_on() {
         (0..30 * 98).filter(|n| n / 98 != 14 || n % 98 > 5).for_each(|n| scene.review(n));
         let queue = &scene.api.review_queue;
 
-        let (mut found, mut calls, mut cursor) = (Vec::new(), 0, None);
-        loop {
+        let (mut calls, mut cursor) = (0, None);
+        let mut found = loop {
             let before = queue.items_read();
             let body = cursor.map_or_else(|| json!({"order": order}), |cursor: String| json!({"cursor": cursor}));
             let (drafts, next) = scene.claim_as("ann", body).await;
             let read = queue.items_read() - before;
             assert!(read <= limits::QUEUE_ITEMS + 98 + 20, "{order}: {read}");
-            found = drafts;
             calls += 1;
             cursor = next;
             if cursor.is_none() {
-                break;
+                break drafts;
             }
-        }
+        };
 
         found.sort_unstable();
         assert_eq!(found, [1_372, 1_373, 1_374, 1_375, 1_376, 1_377], "{order}");

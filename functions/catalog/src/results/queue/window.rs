@@ -199,12 +199,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
     }
 
     /// A draft with its rank, if it is one of those that are sought. Annotations that are in S3 are read if they decide, and dropped again.
-    async fn ranked(
-        &self,
-        search: &Search,
-        position: &str,
-        draft: Queued,
-    ) -> Result<Option<(String, Queued)>, Error> {
+    async fn ranked(&self, search: &Search, position: &str, draft: Queued) -> Result<Option<(String, Queued)>, Error> {
         let Some(result) = &draft.item.result else { return Ok(None) };
         let is_elsewhere = search.order.compares_confidence() && result.elsewhere.is_some();
         let (rank, is_kept) = if is_elsewhere || search.filter.needs_annotations(result) {
