@@ -4,6 +4,7 @@ pub mod content;
 pub mod file_version;
 pub mod head;
 pub mod result;
+pub mod review_queue;
 pub mod source;
 
 use std::collections::HashSet;
