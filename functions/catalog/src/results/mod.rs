@@ -5,7 +5,7 @@ pub(crate) mod handlers;
 pub(crate) mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
-mod view;
+pub(crate) mod view;
 
 use shared::domain::access::api_key::Scope;
 
