@@ -120,7 +120,7 @@ class Play:
         self._items: list[str] = []
         self._snapshots: list[Snapshot] = []
         self._reviews: list[Reviewed] = []
-        self._judged: list[tuple[str, str]] = []  # items and results of which a person has said something
+        self._judged: list[tuple[str, str]] = []  # items and results that a person has reviewed
         self._undone_sweeps: list[str] = []
         self._created: list[str] = []
         self._cancels: dict[str, int] = {}  # where the endpoint's log stood once a cancel had to be seen
@@ -304,7 +304,7 @@ class Play:
             self._judged.append((draft["item"], draft["uid"]))
 
     def _reopen(self, act: Act) -> None:
-        """A person takes back what one has said of a result, if one has soon."""
+        """A person takes back a verdict, if there is one soon."""
         until = time.monotonic() + WAIT_SECONDS
         while not self._judged and time.monotonic() < until:
             time.sleep(0.1)

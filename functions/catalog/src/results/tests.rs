@@ -736,6 +736,7 @@ fn cats(confidences: &[f64]) -> Value {
 #[tokio::test]
 async fn a_correction_says_what_it_was_in_the_draft_and_shows_the_draft() {
     for review in [a_review(1, &[]), a_large_review().await.0] {
+        review.store.add_project(&a_project(&[])).await.unwrap();
         let (api, path, _) = api_of(review);
         let (_, before) = api.call(&format!("GET {path}draft/"), Value::Null).await;
         let drafted = before["annotations"].as_array().unwrap().len();

@@ -484,7 +484,7 @@ mod tests {
         let other = Corrected { annotations: once.annotations.clone(), draft_indexes: Some(vec![Some(0), None]) };
         let changed = corrected(&once, other).unwrap().unwrap();
         assert_eq!((origins(&changed), changed.revision), (Some(vec![Origin::Kept, Origin::Added]), once.revision + 1));
-        assert_eq!(corrected(&changed, once.annotations.clone()).unwrap(), None, "they keep what was said of them");
+        assert_eq!(corrected(&changed, once.annotations.clone()).unwrap(), None, "they keep their origins");
     }
 
     #[test]
