@@ -89,6 +89,13 @@ def review_subscription(system: System) -> Iterator[Subscription]:
 
 
 @pytest.fixture
+def task_subscription(system: System) -> Iterator[Subscription]:
+    """A webhook of this test's own, for tasks that are completed."""
+    with Receiver() as receiver:
+        yield from subscribed(system, receiver, events=["task.completed"])
+
+
+@pytest.fixture
 def failing_subscription(system: System) -> Iterator[Subscription]:
     """The same, but its server answers 500 twice before it answers 200."""
     with Receiver(answers=(500, 500)) as receiver:
