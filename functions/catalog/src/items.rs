@@ -68,8 +68,7 @@ impl From<&Item> for ItemView {
 pub(crate) fn status(item: &Item) -> &'static str {
     match item.result.as_ref().map(|result| result.status) {
         None | Some(ResultStatus::Rejected) => "none",
-        Some(ResultStatus::Draft) => "draft",
-        Some(ResultStatus::Accepted) => "accepted",
+        Some(status @ (ResultStatus::Draft | ResultStatus::Accepted)) => status.as_str(),
     }
 }
 
