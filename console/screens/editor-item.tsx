@@ -1,25 +1,25 @@
-import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
 import type { Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
 import type { View } from '../editor/view.ts';
 import { useApp, type App } from '../ui/app.tsx';
-import { Problem } from '../ui/parts.tsx';
+import { Button, Problem } from '../ui/parts.tsx';
 import { AnnotationList } from './annotation-list.tsx';
 import { Labels, Range } from './choices.tsx';
 import css from './editor.module.css';
 import { useKeys } from './editor-keys.ts';
+import { useLock } from './editor-lock.ts';
 import type { Ready } from './editor.tsx';
+import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
+import { PictureTone } from './picture-tone.tsx';
 import { Toolbar } from './toolbar.tsx';
 
 /** Zoom and position of the last item, which the next one of the same size has too. */
 let last: { readonly size: string; readonly view: View } | null = null;
 
-const LOCKED = 'This item is open in another tab. Here it can be seen, and edited when that tab has left it.';
-/** Longer than this page takes to leave the lock and to have it again. */
-const LOCK_WAIT_MS = 500;
+const LOCKED = 'This item is open in another tab. Here it can be seen. To edit it here, leave it there or take it over.';
 
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
 export function Editor({ ready, next, previous }: { ready: Ready; next(): void; previous(): void }) {
@@ -30,10 +30,12 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
   useJournal(ready, app);
-  useLock(ready);
+  const takeOver = useLock(ready);
   const decide = (verdict: 'accept' | 'reject') => {
-    if (!state.isLocked) {
+    if (!state.isLocked && !session.isClosed()) {
+      session.leave();
       submit(ready, app, verdict);
+      session.close();
       next();
     }
   };
@@ -53,7 +55,7 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
       {...keys}
     >
       <Toolbar ready={ready} state={state} stage={stage} decide={decide} help={() => setHelp(true)} />
-      <Middle ready={ready} state={state} canvas={canvas} />
+      <Middle ready={ready} state={state} canvas={canvas} takeOver={takeOver} />
       <p role="status" className="hidden">
         {state.announcement}
       </p>
@@ -62,11 +64,18 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
   );
 }
 
-function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: RefObject<HTMLCanvasElement | null> }) {
+interface MiddleProps {
+  readonly ready: Ready;
+  readonly state: State;
+  readonly canvas: RefObject<HTMLCanvasElement | null>;
+  takeOver(): void;
+}
+
+function Middle({ ready, state, canvas, takeOver }: MiddleProps) {
   return (
     <div className={css['middle']}>
       <div className={css['stage']}>
-        <Notes ready={ready} isLocked={state.isLocked} />
+        <Notes ready={ready} isLocked={state.isLocked} takeOver={takeOver} />
         <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
       </div>
       <Side session={ready.session} state={state} />
@@ -74,10 +83,18 @@ function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: 
   );
 }
 
-function Notes({ ready: { item, problem, result }, isLocked }: { ready: Ready; isLocked: boolean }) {
+function Notes({
+  ready: { item, problem, result },
+  isLocked,
+  takeOver,
+}: Pick<MiddleProps, 'ready' | 'takeOver'> & { isLocked: boolean }) {
   return (
     <>
-      {isLocked ? <p role="alert">{LOCKED}</p> : null}
+      {isLocked ? (
+        <div role="alert">
+          {LOCKED} <Button onClick={takeOver}>Edit it here</Button>
+        </div>
+      ) : null}
       {problem ? <Problem error={problem} /> : null}
       {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
       {item.metadata.asset_type === 'point_cloud' ? (
@@ -91,7 +108,9 @@ function Side(shown: { session: Session; state: State }) {
   return (
     <aside className={css['side']} aria-label="Labels and annotations">
       <Range {...shown} />
+      <PictureTone />
       <Labels {...shown} />
+      <Figures annotation={shown.session.selected()} />
       <AnnotationList {...shown} />
     </aside>
   );
@@ -134,32 +153,6 @@ function useJournal(ready: Ready, { saver }: App): void {
       saver.close(item.uid);
     };
   }, [ready, session, saver, item.uid]);
-}
-
-/** One tab edits an item at a time, since the journal has one entry of it. When the other one is done, it is opened once more. */
-function useLock({ session, item }: Ready): void {
-  const queries = useQueryClient();
-  useEffect(() => {
-    const over = new AbortController();
-    const { signal } = over;
-    const timer = setTimeout(() => session.lock(), LOCK_WAIT_MS);
-    const hold = () => {
-      clearTimeout(timer);
-      if (session.state().isLocked) {
-        void queries.resetQueries({ queryKey: ['item', item.uid] });
-        void queries.resetQueries({ queryKey: ['ready', item.uid] });
-      }
-      return new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve());
-      });
-    };
-    // It fails when this page is left before it has the lock.
-    navigator.locks.request(`item ${item.uid}`, { signal }, hold).catch(() => undefined);
-    return () => {
-      clearTimeout(timer);
-      over.abort();
-    };
-  }, [session, item.uid, queries]);
 }
 
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {

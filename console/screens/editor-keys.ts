@@ -2,6 +2,7 @@ import { useMemo, useRef, useSyncExternalStore, type KeyboardEvent, type RefObje
 import { actionOf, isReleased, ONCE, remapped, type Action } from '../editor/keymap.ts';
 import type { Session } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
+import { setTone, stepTone } from '../editor/tone.ts';
 import { readRemap, subscribe } from '../ui/remap.ts';
 
 interface Targets {
@@ -76,7 +77,7 @@ function run(action: Action, targets: Targets): void {
     erase: () => session.brush(true),
     brushSmaller: () => session.resizeBrush(-1),
     brushLarger: () => session.resizeBrush(1),
-    finish: () => session.finish(),
+    point: () => session.point(),
     cancel: () => session.cancel(),
     undo: () => session.undo(),
     redo: () => session.redo(),
@@ -86,6 +87,11 @@ function run(action: Action, targets: Targets): void {
     zoomOut: () => stage.current?.zoomBy(-1),
     zoomToAnnotation: () => stage.current?.zoomToSelected(),
     fit: () => stage.current?.fit(),
+    brighter: () => stepTone('brightness', 1),
+    darker: () => stepTone('brightness', -1),
+    moreContrast: () => stepTone('contrast', 1),
+    lessContrast: () => stepTone('contrast', -1),
+    plainPicture: () => setTone(),
     ...moves(session),
   };
   actions[action]?.();

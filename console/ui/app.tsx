@@ -16,6 +16,9 @@ export interface App {
 
 const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
 
+/** What found no answer, or a busy server, is sent again so often. */
+const REPEATED_EVERY_MS = 15_000;
+
 const Context = createContext<App | null>(null);
 
 export function useApp(): App {
@@ -47,7 +50,11 @@ export function AppProvider({
     const resume = () => void app.saver.resume();
     resume();
     addEventListener('online', resume);
-    return () => removeEventListener('online', resume);
+    const timer = setInterval(() => app.saver.isToBeRepeated() && resume(), REPEATED_EVERY_MS);
+    return () => {
+      removeEventListener('online', resume);
+      clearInterval(timer);
+    };
   }, [app]);
   return (
     <QueryClientProvider client={queries}>
