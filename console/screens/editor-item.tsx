@@ -4,13 +4,13 @@ import type { Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
 import type { View } from '../editor/view.ts';
-import { useApp, type App } from '../ui/app.tsx';
+import { useApp, useLack, type App } from '../ui/app.tsx';
 import { Problem } from '../ui/parts.tsx';
 import { AnnotationList } from './annotation-list.tsx';
 import { Labels, Range } from './choices.tsx';
 import css from './editor.module.css';
 import { useKeys } from './editor-keys.ts';
-import type { Ready } from './editor.tsx';
+import type { Ready, Ways } from './editor.tsx';
 import { Help } from './help.tsx';
 import { Toolbar } from './toolbar.tsx';
 
@@ -22,9 +22,11 @@ const LOCKED = 'This item is open in another tab. Here it can be seen, and edite
 const LOCK_WAIT_MS = 500;
 
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
-export function Editor({ ready, next, previous }: { ready: Ready; next(): void; previous(): void }) {
+export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const { session, item } = ready;
+  const { next, previous } = ways;
   const app = useApp();
+  const lacking = useLack('review');
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
@@ -32,12 +34,15 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
   useJournal(ready, app);
   useLock(ready);
   const decide = (verdict: 'accept' | 'reject') => {
-    if (!state.isLocked) {
+    if (!state.isLocked && !lacking) {
       submit(ready, app, verdict);
+      ways.decided();
       next();
     }
   };
-  const keys = useKeys({ session, stage, next, previous, decide, help: () => setHelp(true) });
+  const takeBack = () => void takeLastBack(app, ways);
+  const skip = () => ways.skip?.();
+  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip, help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
     root.current?.focus();
@@ -52,8 +57,8 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} help={() => setHelp(true)} />
-      <Middle ready={ready} state={state} canvas={canvas} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={ways.skip} help={() => setHelp(true)} />
+      <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} />
       <p role="status" className="hidden">
         {state.announcement}
       </p>
@@ -62,10 +67,18 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
   );
 }
 
-function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: RefObject<HTMLCanvasElement | null> }) {
+interface MiddleProps {
+  readonly ready: Ready;
+  readonly state: State;
+  readonly canvas: RefObject<HTMLCanvasElement | null>;
+  readonly problem: unknown;
+}
+
+function Middle({ ready, state, canvas, problem }: MiddleProps) {
   return (
     <div className={css['middle']}>
       <div className={css['stage']}>
+        {problem ? <Problem error={problem} /> : null}
         <Notes ready={ready} isLocked={state.isLocked} />
         <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
       </div>
@@ -75,8 +88,10 @@ function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: 
 }
 
 function Notes({ ready: { item, problem, result }, isLocked }: { ready: Ready; isLocked: boolean }) {
+  const lacking = useLack('review');
   return (
     <>
+      {lacking ? <p role="status">{lacking} What you change is kept in this browser, and not sent.</p> : null}
       {isLocked ? <p role="alert">{LOCKED}</p> : null}
       {problem ? <Problem error={problem} /> : null}
       {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
@@ -162,6 +177,14 @@ function useLock({ session, item }: Ready): void {
   }, [session, item.uid, queries]);
 }
 
+/** Goes back to the item of the last decision, as long as that is not sent. */
+async function takeLastBack({ saver }: App, { go }: Ways): Promise<void> {
+  const last = saver.state().held.at(-1);
+  if (last && (await saver.takeBack(last.item))) {
+    go(last.item);
+  }
+}
+
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
   const { commands, done } = session.state().history;
   return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
@@ -179,7 +202,7 @@ function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): voi
     : verdict === 'accept' && isChanged;
   if (isDecided) {
     const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
-    void saver.submit(entryOf(ready, { verdict, annotations }));
+    saver.hold(entryOf(ready, { verdict, annotations }));
   } else if (!isChanged) {
     void saver.forget(item.uid);
   }

@@ -16,7 +16,8 @@ export function Button({
       className={kind === 'main' ? css['main'] : css['button']}
       aria-disabled={off ? true : undefined}
       title={off || rest.title}
-      onClick={off ? undefined : onClick}
+      // A button of a form that is off submits nothing either.
+      onClick={off ? (event) => event.preventDefault() : onClick}
     >
       {children}
     </button>
