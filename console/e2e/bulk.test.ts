@@ -14,7 +14,7 @@ after(() => browser.close());
 
 const uids = async (status: 'draft' | 'accepted') => (await results(stack.project, status)).map(({ uid }) => uid).toSorted();
 const press = (page: Page, name: RegExp | string) => page.getByRole('button', { name }).click();
-const said = (page: Page, text: RegExp) => page.getByRole('status').getByText(text).waitFor();
+const said = (page: Page, text: RegExp) => page.getByRole('status').filter({ hasText: text }).waitFor();
 
 test('drafts above a confidence are counted, accepted and undone; the range is in the address', async () => {
   const { page, complaints } = await watched(browser, stack.pictures);

@@ -35,17 +35,14 @@ export function useClaims(project: string, item: string): Ways {
     }, setProblem);
   }, [claims, item]);
   const go = (to: string) => void navigate(paths.claimed(project, to, filters));
-  const next = async () => {
-    if (claims.after(item) === undefined) {
-      await claims.more();
-    }
-    const to = claims.after(item);
-    await navigate(to ? paths.claimed(project, to, filters) : paths.review(project, filters));
-  };
+  const following = async () => claims.after(item) ?? (await claims.more(), claims.after(item));
+  const leave = (to: string | undefined) =>
+    navigate(to ? paths.claimed(project, to, filters) : paths.review(project, filters));
+  const next = async () => leave(await following());
   const skip = async () => {
-    const following = claims.after(item) ?? (await claims.more(), claims.after(item));
+    const to = await following();
     await claims.skip(item);
-    await navigate(following ? paths.claimed(project, following, filters) : paths.review(project, filters));
+    await leave(to);
   };
   const before = claims.before(item);
   return {

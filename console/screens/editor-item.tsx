@@ -24,25 +24,15 @@ const LOCK_WAIT_MS = 500;
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
 export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const { session, item } = ready;
-  const { next, previous } = ways;
-  const app = useApp();
-  const lacking = useLack('review');
+  const { next, previous, skip } = ways;
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
-  useJournal(ready, app);
+  useJournal(ready, useApp());
   useLock(ready);
-  const decide = (verdict: 'accept' | 'reject') => {
-    if (!state.isLocked && !lacking) {
-      submit(ready, app, verdict);
-      ways.decided();
-      next();
-    }
-  };
-  const takeBack = () => void takeLastBack(app, ways);
-  const skip = () => ways.skip?.();
-  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip, help: () => setHelp(true) });
+  const { decide, takeBack } = useDecisions(ready, ways, state);
+  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip: () => skip?.(), help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
     root.current?.focus();
@@ -57,7 +47,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={ways.skip} help={() => setHelp(true)} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} help={() => setHelp(true)} />
       <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} />
       <p role="status" className="hidden">
         {state.announcement}
@@ -65,6 +55,20 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       <Help open={help} close={() => setHelp(false)} />
     </div>
   );
+}
+
+/** What a person says about the item, if they may. */
+function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
+  const app = useApp();
+  const lacking = useLack('review');
+  const decide = (verdict: 'accept' | 'reject') => {
+    if (!isLocked && !lacking) {
+      submit(ready, app, verdict);
+      ways.decided();
+      ways.next();
+    }
+  };
+  return { decide, takeBack: () => void takeLastBack(app, ways) };
 }
 
 interface MiddleProps {

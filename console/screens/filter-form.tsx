@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useApp } from '../ui/app.tsx';
 import { ORDERS, type Filters, type Order } from '../ui/filters.ts';
+import { Select } from '../ui/parts.tsx';
 import { jobsQuery, projectQuery } from '../ui/queries.ts';
 import { ConfidenceRange } from '../ui/range.tsx';
 import type { Filtering } from '../ui/use-filters.ts';
@@ -14,16 +15,13 @@ export function FilterForm({ project, filtering, hasOrder }: { project: string; 
   return (
     <form className={css['filters']} aria-label="Which drafts" onSubmit={(event) => event.preventDefault()}>
       {hasOrder ? (
-        <label>
-          Order{' '}
-          <select value={filters.order} onChange={(event) => change({ order: event.target.value as Order })}>
-            {Object.entries(ORDERS).map(([order, text]) => (
-              <option key={order} value={order}>
-                {text}
-              </option>
-            ))}
-          </select>
-        </label>
+        <Select label="Order" value={filters.order} onChange={(event) => change({ order: event.target.value as Order })}>
+          {Object.entries(ORDERS).map(([order, text]) => (
+            <option key={order} value={order}>
+              {text}
+            </option>
+          ))}
+        </Select>
       ) : null}
       <LabelChoice project={project} filters={filters} set={(label) => change({ label })} />
       <JobChoice project={project} filters={filters} set={(job) => change({ job })} />
@@ -54,17 +52,14 @@ function LabelChoice({ project, filters: { label }, set }: ChoiceProps) {
     );
   }
   return (
-    <label>
-      Label{' '}
-      <select value={label} onChange={(event) => set(event.target.value)}>
-        <option value="">Any</option>
-        {labels.map((one) => (
-          <option key={one} value={one}>
-            {one}
-          </option>
-        ))}
-      </select>
-    </label>
+    <Select label="Label" value={label} onChange={(event) => set(event.target.value)}>
+      <option value="">Any</option>
+      {labels.map((one) => (
+        <option key={one} value={one}>
+          {one}
+        </option>
+      ))}
+    </Select>
   );
 }
 
@@ -74,18 +69,15 @@ function JobChoice({ project, filters: { job }, set }: ChoiceProps) {
   const jobs = data?.results ?? [];
   const isOld = job !== '' && !jobs.some(({ uid }) => uid === job);
   return (
-    <label>
-      Job{' '}
-      <select value={job} onChange={(event) => set(event.target.value)}>
-        <option value="">Any</option>
-        {isOld ? <option value={job}>{job}</option> : null}
-        {jobs.map(({ uid, created_at: created, successful_items: drafts }) => (
-          <option key={uid} value={uid}>
-            {new Date(created).toLocaleString()}, {drafts.toLocaleString()} drafts
-          </option>
-        ))}
-      </select>
-    </label>
+    <Select label="Job" value={job} onChange={(event) => set(event.target.value)}>
+      <option value="">Any</option>
+      {isOld ? <option value={job}>{job}</option> : null}
+      {jobs.map(({ uid, created_at: created, successful_items: drafts }) => (
+        <option key={uid} value={uid}>
+          {new Date(created).toLocaleString()}, {drafts.toLocaleString()} drafts
+        </option>
+      ))}
+    </Select>
   );
 }
 

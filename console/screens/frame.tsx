@@ -7,6 +7,7 @@ import { paths } from '../ui/paths.ts';
 import { described } from '../ui/rights.ts';
 import { forgetKey } from '../ui/session.ts';
 import type { Uploads } from '../ui/uploads.ts';
+import { useStay } from '../ui/use-stay.ts';
 import css from './frame.module.css';
 
 /** What is around every screen: where one is, who one is, and what is not saved. */
@@ -99,11 +100,14 @@ function TakeBack({ entry }: { entry: Entry | undefined }) {
 /** Uploads go on while other screens are shown: which, and how far. */
 function Uploading() {
   const { uploads } = useApp();
+  // The first upload of a project begins on its own screen; from the next one on it is here.
+  useLocation();
   return [...uploads].map(([project, one]) => <UploadingOne key={project} project={project} uploads={one} />);
 }
 
 function UploadingOne({ project, uploads }: { project: string; uploads: Uploads }) {
   const { all, counts, isRunning } = useSyncExternalStore(uploads.subscribe, uploads.state);
+  useStay(isRunning);
   return isRunning ? (
     <Link to={paths.project(project)}>
       {counts.sent} of {all.length} uploaded

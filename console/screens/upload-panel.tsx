@@ -7,6 +7,7 @@ import { Button, Problem } from '../ui/parts.tsx';
 import { refusedQuery } from '../ui/queries.ts';
 import { Rows } from '../ui/rows.tsx';
 import type { Stage, Upload, Uploading, Uploads } from '../ui/uploads.ts';
+import { useStay } from '../ui/use-stay.ts';
 import css from './upload-panel.module.css';
 
 /** The server reads a file within seconds of its upload: so long its word is waited for. */
@@ -21,6 +22,7 @@ export function UploadPanel({ project }: { project: string }) {
   const state = useSyncExternalStore(uploads.subscribe, uploads.state);
   const isAwaited = useAfterwards(project, state);
   const lacking = useLack('change');
+  useStay(state.isRunning);
   return (
     <section aria-label="Upload" className={css['panel']}>
       <Drop uploads={uploads} lacking={lacking} />
@@ -48,13 +50,6 @@ function useAfterwards(project: string, { counts: { sent }, isRunning }: Uploadi
     const timer = setTimeout(() => (read(), setIsAwaited(false)), JUDGED_MS);
     return () => clearTimeout(timer);
   }, [queries, project, sent, isRunning]);
-  useEffect(() => {
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-    if (isRunning) {
-      addEventListener('beforeunload', warn);
-    }
-    return () => removeEventListener('beforeunload', warn);
-  }, [isRunning]);
   return isAwaited || isRunning;
 }
 
@@ -62,6 +57,7 @@ function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false 
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setIsOver] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  useMisses();
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setIsOver(false);
@@ -98,6 +94,19 @@ function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false 
   );
 }
 
+/** A file that misses the field does not replace the page. */
+function useMisses(): void {
+  useEffect(() => {
+    const keep = (event: Event) => event.preventDefault();
+    addEventListener('dragover', keep);
+    addEventListener('drop', keep);
+    return () => {
+      removeEventListener('dragover', keep);
+      removeEventListener('drop', keep);
+    };
+  }, []);
+}
+
 function Progress({ uploads, state }: { uploads: Uploads; state: Uploading }) {
   const [isNarrowed, setIsNarrowed] = useState(false);
   const { all, counts, isRunning } = state;
@@ -125,7 +134,8 @@ function Progress({ uploads, state }: { uploads: Uploads; state: Uploading }) {
         label="Files"
         rows={rows}
         height={ROW}
-        render={(upload) => <UploadRow key={upload.id} upload={upload} retry={() => uploads.retry(upload.id)} />}
+        idOf={({ id }) => id}
+        render={(upload) => <UploadRow upload={upload} retry={() => uploads.retry(upload.id)} />}
       />
     </>
   );
@@ -169,12 +179,18 @@ function UploadRow({ upload: { name, file, stage, sent, problem }, retry }: { up
 function Refused({ project, isAwaited }: { project: string; isAwaited: boolean }) {
   const { client } = useApp();
   const { data } = useQuery(refusedQuery(client, project, isAwaited));
+  const [isOpen, setIsOpen] = useState(false);
+  useEffect(() => {
+    if (isAwaited) {
+      setIsOpen(true);
+    }
+  }, [isAwaited]);
   if (!data || data.results.length === 0) {
     return null;
   }
   const prefix = `projects/${project}/`;
   return (
-    <details open={isAwaited}>
+    <details open={isOpen} onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
       <summary>
         {data.results.length}
         {data.next ? ' or more' : ''} uploads of the last 30 days became no item

@@ -9,7 +9,7 @@ import { put } from './put.ts';
 import type { Loaded } from './queries.ts';
 import { lack, type Right } from './rights.ts';
 import { forgetKey, readKey, subscribe } from './session.ts';
-import { Uploads } from './uploads.ts';
+import { Uploads, type Server } from './uploads.ts';
 
 /** What every screen behind the sign-in has. */
 export interface App {
@@ -50,7 +50,7 @@ export function uploadsOf({ client, uploads }: App, project: string): Uploads {
   if (known) {
     return known;
   }
-  const add: ConstructorParameters<typeof Uploads>[0]['add'] = async (items) => {
+  const add: Server['add'] = async (items) => {
     const { body } = await client.post('/projects/{uid}/items/', { path: { uid: project }, body: { items } });
     return 'results' in body ? body : { results: [body], errors: [] };
   };

@@ -11,11 +11,12 @@ interface Props<T> {
   readonly rows: readonly T[];
   /** Pixels of a row. */
   readonly height: number;
-  render(row: T, at: number): ReactNode;
+  idOf(row: T): number;
+  render(row: T): ReactNode;
 }
 
 /** A list of any length: only the rows around those in view are on the page. */
-export function Rows<T>({ label, rows, height, render }: Props<T>) {
+export function Rows<T>({ label, rows, height, idOf, render }: Props<T>) {
   const [top, setTop] = useState(0);
   const { first, count } = windowOf(rows.length, top, height);
   const below = rows.length - first - count;
@@ -28,8 +29,8 @@ export function Rows<T>({ label, rows, height, render }: Props<T>) {
     >
       <ul style={{ paddingTop: first * height, paddingBottom: below * height }}>
         {rows.slice(first, first + count).map((row, at) => (
-          <li key={first + at} style={{ height }} aria-posinset={first + at + 1} aria-setsize={rows.length}>
-            {render(row, first + at)}
+          <li key={idOf(row)} style={{ height }} aria-posinset={first + at + 1} aria-setsize={rows.length}>
+            {render(row)}
           </li>
         ))}
       </ul>
