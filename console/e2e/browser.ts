@@ -69,9 +69,9 @@ export async function shoot(page: Page, name: string): Promise<void> {
   }
 }
 
-export async function signIn(page: Page): Promise<void> {
+export async function signIn(page: Page, key = KEY): Promise<void> {
   await page.goto(`${ORIGIN}/`);
-  await page.getByLabel('API key').fill(KEY);
+  await page.getByLabel('API key').fill(key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Projects' }).waitFor();
 }

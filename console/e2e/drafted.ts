@@ -3,11 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import type { Result } from '../api/types.ts';
-import { call, type Sample } from './stack.ts';
+import { call, ROOT, type Sample } from './stack.ts';
 
-const ROOT = new URL('../../', import.meta.url).pathname;
-const PYTHON = `${ROOT}.venv/bin/python`;
 /** Uploads at a time. */
 const AT_ONCE = 8;
 
@@ -113,13 +112,8 @@ export async function resultOf(project: string, item: string): Promise<Result> {
   return page.results[0]!;
 }
 
-/** Runs a script of this folder with the packages of the repository. */
+/** Runs a script of this folder with the packages of the repository, and gives what it prints. */
 export function python(script: string, ...given: string[]): string {
-  return execFileSync(PYTHON, [new URL(script, import.meta.url).pathname, ...given], { encoding: 'utf8' });
-}
-
-/** Makes a key of the demo's organization. */
-export function newKey(name: string, ...options: string[]): string {
-  const given = ['-m', 'local', 'keys', 'create', '--organization', 'demo', '--name', name, ...options];
-  return execFileSync(PYTHON, given, { cwd: ROOT, encoding: 'utf8' }).trim();
+  const command = [fileURLToPath(new URL(script, import.meta.url)), ...given];
+  return execFileSync('.venv/bin/python', command, { cwd: fileURLToPath(ROOT), encoding: 'utf8' });
 }

@@ -9,9 +9,9 @@ import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import type { Prediction, Result } from '../api/types.ts';
 import { numbers } from '../bench/scene.ts';
 import { chromiumOf, watched, watchedTab } from './browser.ts';
-import { box, drafted, newKey, resultOf, type Drafted } from './drafted.ts';
+import { box, drafted, resultOf, type Drafted } from './drafted.ts';
 import { Faults } from './faults.ts';
-import { BASE, KEY, ORIGIN, results } from './stack.ts';
+import { BASE, KEY, keyUntil, ORIGIN, results } from './stack.ts';
 
 const SEED = Number(process.env['SEED'] ?? 1);
 const MOMENTS = Number(process.env['MOMENTS'] ?? 50);
@@ -44,7 +44,7 @@ before(async () => {
   browser = await chromiumOf(faults.address);
   const files = Array.from({ length: MOMENTS }, (_, at) => ({ key: `${at}.jpg`, body: PICTURE, predictions: predictions(at) }));
   stack = await drafted(files, ['horse', 'night']);
-  expiredKey = newKey('expired', '--expires', '2020-01-01T00:00:00Z');
+  expiredKey = keyUntil('2020-01-01T00:00:00Z', 'expired');
 });
 after(async () => {
   await browser.close();
@@ -83,6 +83,7 @@ class Person {
   async at(item: string): Promise<void> {
     const editor = this.#editor(item);
     if (!this.page.url().includes(item)) {
+      faults.clear();
       await this.page.goto(addressOf(item));
     }
     await editor.or(this.#signIn()).first().waitFor();
@@ -125,8 +126,11 @@ class Person {
   }
 
   async accept(item: string): Promise<void> {
-    await this.at(item);
-    await this.page.keyboard.press('Enter');
+    while (this.page.url().includes(item)) {
+      await this.at(item);
+      await this.page.keyboard.press('Enter');
+      await this.page.waitForURL((url) => !url.pathname.includes(item), { timeout: 500 }).catch(() => undefined);
+    }
   }
 
   /** The tab is gone, and another one is opened. */
@@ -140,27 +144,41 @@ class Person {
     await this.page.goto(`${address}#key=${KEY}`);
   }
 
-  /** Does what the page asks for until all is saved. */
-  async finish(item: string): Promise<void> {
-    faults.clear();
-    await this.#context.setOffline(false);
-    const [seeBoth, again] = [this.page.getByRole('link', { name: 'See both' }), this.page.getByRole('button', { name: 'Try again' })];
-    const end = Date.now() + PATIENCE_MS;
-    while (Date.now() < end) {
+  /** Does what the page asks for: signs in, decides again about what another person has changed, tries again. */
+  async care(): Promise<void> {
+    const seeBoth = this.page.getByRole('link', { name: 'See both' }).first();
+    const again = this.page.getByRole('button', { name: 'Try again' }).first();
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await this.page.waitForTimeout(20)) {
       if (await this.#signIn().isVisible()) {
         await this.#giveKey();
       } else if (await seeBoth.isVisible()) {
         await seeBoth.click();
         await this.page.getByText(/changed this result meanwhile/).waitFor();
-        await this.accept(item);
+        await this.page.getByRole('option').first().waitFor();
+        await this.page.keyboard.press('Enter');
+        await seeBoth.waitFor({ state: 'detached' });
       } else if (await again.isVisible()) {
         await again.click();
-      } else if ((await this.page.getByText('All saved').isVisible()) && !this.page.url().includes(item)) {
+      } else {
         return;
       }
-      await this.page.waitForTimeout(20);
     }
-    throw new Error(`Not all is saved: ${await this.page.locator('header').innerText()}`);
+    throw new Error(`The page stays in trouble: ${await this.#header()}`);
+  }
+
+  /** Waits until the server has all. Decisions are held for seconds before they are sent. */
+  async finish(): Promise<void> {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await this.page.waitForTimeout(50)) {
+      await this.care();
+      if (await this.page.getByText('All saved').isVisible()) {
+        return;
+      }
+    }
+    throw new Error(`Not all is saved: ${await this.#header()}`);
+  }
+
+  #header(): Promise<string> {
+    return this.page.locator('header').innerText({ timeout: 1000 });
   }
 
   #editor(item: string): Locator {
@@ -172,7 +190,7 @@ class Person {
   }
 
   async #giveKey(): Promise<void> {
-    faults.key = null;
+    faults.clear();
     await this.page.getByLabel('API key').fill(KEY);
     await this.page.getByRole('button', { name: 'Sign in' }).click();
     await this.#signIn().waitFor({ state: 'detached' });
@@ -193,9 +211,11 @@ const addressOf = (item: string) => `${ORIGIN}/projects/${stack.project}/items/$
 async function strike({ kind, item, times }: Moment, person: Person, draft: Result, isDecided: boolean): Promise<boolean> {
   switch (kind) {
     case 'kill':
+      faults.clear();
       await person.isKilled(isDecided ? `${ORIGIN}/projects/${stack.project}` : addressOf(item));
       return false;
     case 'reload':
+      faults.clear();
       await person.page.reload();
       return false;
     case 'offline':
@@ -238,6 +258,7 @@ async function review(moment: Moment, person: Person): Promise<{ annotations: Pr
     ...(deletes ? [() => person.remove(item)] : []),
     () => person.accept(item),
   ];
+  await person.care();
   await person.at(item);
   let isTheirs = false;
   for (let done = 0; done <= steps.length; done++) {
@@ -247,7 +268,7 @@ async function review(moment: Moment, person: Person): Promise<{ annotations: Pr
     }
     await steps[done]?.();
   }
-  await person.finish(item);
+  await person.page.context().setOffline(false);
   const mine = draft.annotations.flatMap((annotation, at): Prediction[] => {
     if (at === 0 && annotation.type === 'bounding_box') {
       return [{ ...annotation, coordinates: { ...annotation.coordinates, x: annotation.coordinates.x + moves } }];
@@ -271,7 +292,8 @@ test(`no command is lost and none is done twice, whatever happens at ${MOMENTS} 
     });
     wanted.push({ moment, ...end });
   }
-  await person.page.waitForTimeout(500);
+  faults.clear();
+  await person.finish();
   for (const { moment, annotations, revision } of wanted) {
     const result = await resultOf(stack.project, moment.item);
     const is = { status: result.status, annotations: bare(result.annotations), revision: result.revision };

@@ -8,6 +8,8 @@ export type Action =
   | 'delete'
   | 'acceptItem'
   | 'rejectItem'
+  | 'takeBack'
+  | 'skipItem'
   | 'label1'
   | 'label2'
   | 'label3'
@@ -63,6 +65,8 @@ const LABELS = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 export const KEYMAP: readonly Binding[] = [
   { action: 'acceptItem', keys: ['Enter'], text: 'Accept the item as it is now, and go on; while something is drawn: finish it' },
   { action: 'rejectItem', keys: ['r'], text: 'Reject the item, and go on' },
+  { action: 'takeBack', keys: ['u'], text: 'Take back the last decision, for five seconds, and go back to its item' },
+  { action: 'skipItem', keys: ['s'], text: 'Skip the item: another person gets it from the review queue' },
   { action: 'nextItem', keys: ['f', 'ArrowRight'], text: 'Next item' },
   { action: 'previousItem', keys: ['d', 'ArrowLeft'], text: 'Previous item' },
   { action: 'nextAnnotation', keys: ['ArrowDown'], text: 'Next annotation, the least confident first' },
@@ -146,7 +150,7 @@ export function actionOf(keymap: readonly Binding[], pressed: Pressed): Action |
 }
 
 /** Actions that a key which is held down does only once. */
-export const ONCE: readonly Action[] = ['acceptItem', 'rejectItem', 'hide', 'point'];
+export const ONCE: readonly Action[] = ['acceptItem', 'rejectItem', 'takeBack', 'skipItem', 'hide', 'point'];
 
 /** Whether the key that came up is that of an action, with whatever modifiers it went down. */
 export function isReleased(keymap: readonly Binding[], action: Action, { key }: Pick<Pressed, 'key'>): boolean {

@@ -141,7 +141,7 @@ describe('a decision', () => {
     await saver.submit({ ...corrected, result: null, etag: '' });
     expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
     expect(await journal.all()).toEqual([]);
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], problem: '' });
+    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
   });
 
   it('is in the journal until the server has it, and is sent again by another page', async () => {
@@ -279,8 +279,50 @@ describe('a decision', () => {
     await saver.forget('i');
     saver.close('i');
     await saver.resume();
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], problem: '' });
+    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
     expect(server.calls).toEqual(['patch', 'get']);
+  });
+
+  it('is held, kept meanwhile, and sent after five seconds or three items on', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const items = ['i', 'j', 'k', 'l'];
+    for (const item of items) {
+      saver.hold({ ...corrected, item });
+    }
+    expect(saver.state().held.map(({ item }) => item)).toEqual(['j', 'k', 'l']);
+    await saver.settled('i');
+    expect(saved).toEqual(['i']);
+    expect((await journal.all()).map(({ item }) => item)).toEqual(['j', 'k', 'l']);
+    await saver.resume();
+    expect(saved).toEqual(['i']);
+    server.result = resultOf([box(1)]);
+    vi.advanceTimersByTime(5000);
+    vi.useRealTimers();
+    expect(saver.state().held).toEqual([]);
+    await Promise.all(items.map((item) => saver.settled(item)));
+    expect(server.calls.filter((call) => call === 'patch')).toHaveLength(4);
+  });
+
+  it('is taken back while it is held: what was done stays, and nothing is sent', async () => {
+    saver.open('i');
+    saver.hold(corrected);
+    saver.close('i');
+    expect(await saver.takeBack('i')).toBe(true);
+    expect(await saver.takeBack('i')).toBe(false);
+    await saver.resume();
+    expect(server.calls).toEqual([]);
+    expect(await journal.read('i')).toEqual(entryOf());
+  });
+
+  it('is sent at once when its item is opened again, or the page is left', async () => {
+    saver.hold(corrected);
+    await saver.settled('i');
+    expect(saved).toEqual(['i']);
+    server.result = resultOf([box(1)]);
+    saver.hold(corrected);
+    saver.sendHeld();
+    await saver.settled('i');
+    expect(saved).toEqual(['i', 'i']);
   });
 
   it('is sent although the browser keeps nothing, and again as long as the page is there', async () => {

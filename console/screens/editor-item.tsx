@@ -3,14 +3,14 @@ import type { Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
 import type { View } from '../editor/view.ts';
-import { useApp, type App } from '../ui/app.tsx';
+import { useApp, useLack, type App } from '../ui/app.tsx';
 import { Button, Problem } from '../ui/parts.tsx';
 import { AnnotationList } from './annotation-list.tsx';
 import { Labels, Range } from './choices.tsx';
 import css from './editor.module.css';
 import { useKeys } from './editor-keys.ts';
 import { useLock } from './editor-lock.ts';
-import type { Ready } from './editor.tsx';
+import type { Ready, Ways } from './editor.tsx';
 import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
 import { PictureTone } from './picture-tone.tsx';
@@ -22,24 +22,17 @@ let last: { readonly size: string; readonly view: View } | null = null;
 const LOCKED = 'This item is open in another tab. Here it can be seen. To edit it here, leave it there or take it over.';
 
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
-export function Editor({ ready, next, previous }: { ready: Ready; next(): void; previous(): void }) {
+export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const { session, item } = ready;
-  const app = useApp();
+  const { next, previous, skip } = ways;
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
-  useJournal(ready, app);
+  useJournal(ready, useApp());
   const takeOver = useLock(ready);
-  const decide = (verdict: 'accept' | 'reject') => {
-    if (!state.isLocked && !session.isClosed()) {
-      session.leave();
-      submit(ready, app, verdict);
-      session.close();
-      next();
-    }
-  };
-  const keys = useKeys({ session, stage, next, previous, decide, help: () => setHelp(true) });
+  const { decide, takeBack } = useDecisions(ready, ways, state);
+  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip: () => skip?.(), help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
     root.current?.focus();
@@ -54,8 +47,8 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} help={() => setHelp(true)} />
-      <Middle ready={ready} state={state} canvas={canvas} takeOver={takeOver} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} help={() => setHelp(true)} />
+      <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={takeOver} />
       <p role="status" className="hidden">
         {state.announcement}
       </p>
@@ -64,17 +57,36 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
   );
 }
 
+/** What a person says about the item, if they may. */
+function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
+  const app = useApp();
+  const lacking = useLack('review');
+  const { session } = ready;
+  const decide = (verdict: 'accept' | 'reject') => {
+    if (!isLocked && !lacking && !session.isClosed()) {
+      session.leave();
+      submit(ready, app, verdict);
+      session.close();
+      ways.decided();
+      ways.next();
+    }
+  };
+  return { decide, takeBack: () => void takeLastBack(app, ways) };
+}
+
 interface MiddleProps {
   readonly ready: Ready;
   readonly state: State;
   readonly canvas: RefObject<HTMLCanvasElement | null>;
+  readonly problem: unknown;
   takeOver(): void;
 }
 
-function Middle({ ready, state, canvas, takeOver }: MiddleProps) {
+function Middle({ ready, state, canvas, problem, takeOver }: MiddleProps) {
   return (
     <div className={css['middle']}>
       <div className={css['stage']}>
+        {problem ? <Problem error={problem} /> : null}
         <Notes ready={ready} isLocked={state.isLocked} takeOver={takeOver} />
         <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
       </div>
@@ -88,8 +100,10 @@ function Notes({
   isLocked,
   takeOver,
 }: Pick<MiddleProps, 'ready' | 'takeOver'> & { isLocked: boolean }) {
+  const lacking = useLack('review');
   return (
     <>
+      {lacking ? <p role="status">{lacking} What you change is kept in this browser, and not sent.</p> : null}
       {isLocked ? (
         <div role="alert">
           {LOCKED} <Button onClick={takeOver}>Edit it here</Button>
@@ -155,6 +169,14 @@ function useJournal(ready: Ready, { saver }: App): void {
   }, [ready, session, saver, item.uid]);
 }
 
+/** Goes back to the item of the last decision, as long as that is not sent. */
+async function takeLastBack({ saver }: App, { go }: Ways): Promise<void> {
+  const last = saver.state().held.at(-1);
+  if (last && (await saver.takeBack(last.item))) {
+    go(last.item);
+  }
+}
+
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
   const { commands, done } = session.state().history;
   return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
@@ -172,7 +194,7 @@ function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): voi
     : verdict === 'accept' && isChanged;
   if (isDecided) {
     const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
-    void saver.submit(entryOf(ready, { verdict, annotations }));
+    saver.hold(entryOf(ready, { verdict, annotations }));
   } else if (!isChanged) {
     void saver.forget(item.uid);
   }

@@ -11,6 +11,8 @@ interface Targets {
   next(): void;
   previous(): void;
   decide(verdict: 'accept' | 'reject'): void;
+  takeBack(): void;
+  skip(): void;
   help(): void;
 }
 
@@ -65,6 +67,8 @@ function run(action: Action, targets: Targets): void {
     previousItem: () => targets.previous(),
     acceptItem: () => (session.state().gesture ? session.finish() : targets.decide('accept')),
     rejectItem: () => targets.decide('reject'),
+    takeBack: () => targets.takeBack(),
+    skipItem: () => targets.skip(),
     help: () => targets.help(),
     nextAnnotation: () => session.step(1),
     previousAnnotation: () => session.step(-1),

@@ -9,6 +9,7 @@ import { useApp, type App } from '../ui/app.tsx';
 import { Loading, Problem } from '../ui/parts.tsx';
 import { paths, queueOf } from '../ui/paths.ts';
 import { itemQuery, projectQuery, queueQuery, type Loaded } from '../ui/queries.ts';
+import { useClaims } from './claimed.ts';
 import { Editor } from './editor-item.tsx';
 
 const pictures = new Pictures();
@@ -23,13 +24,42 @@ export interface Ready extends Loaded, Opened {
   readonly problem: Error | null;
 }
 
-/** One item of a queue in the editor, and the ways to the items beside it. */
+/** Where the editor leads to from an item. */
+export interface Ways {
+  next(): void;
+  previous(): void;
+  /** To another item of the same queue. */
+  go(item: string): void;
+  /** The person has decided about the item. */
+  decided(): void;
+  /** Gives the item to others; `null`: there is no one to give it to. */
+  readonly skip: (() => void) | null;
+  /** The item that is likely next. */
+  readonly after: string | undefined;
+  /** What went wrong with the queue. */
+  readonly problem: unknown;
+}
+
+/** One item of a queue in the editor: of a list, or of the review queue. */
 export function EditorScreen() {
+  const [search] = useSearchParams();
+  return search.get('queue') === 'review' ? <ClaimedItem /> : <ListedItem />;
+}
+
+function ListedItem() {
+  const { project = '', item = '' } = useParams();
+  return <OpenItem project={project} item={item} ways={useQueue(project, item)} />;
+}
+
+function ClaimedItem() {
+  const { project = '', item = '' } = useParams();
+  return <OpenItem project={project} item={item} ways={useClaims(project, item)} />;
+}
+
+function OpenItem({ project, item, ways }: { project: string; item: string; ways: Ways }) {
   const app = useApp();
   const queries = useQueryClient();
-  const { project = '', item = '' } = useParams();
-  const { next, previous, after } = useQueue(project, item);
-  const loaded = useQuery(itemQuery(app.client, project, item));
+  const loaded = useQuery(itemQuery(app, project, item));
   const { data, error } = useQuery({
     queryKey: ['ready', item, loaded.data?.etag],
     enabled: loaded.data !== undefined,
@@ -38,6 +68,7 @@ export function EditorScreen() {
     structuralSharing: false,
     queryFn: () => ready(app, queries, project, item),
   });
+  const { after } = ways;
   useEffect(() => {
     if (data && after) {
       void prefetch(app, queries, project, after);
@@ -46,11 +77,11 @@ export function EditorScreen() {
   if (loaded.error ?? error) {
     return <Problem error={loaded.error ?? error} />;
   }
-  return data ? <Editor key={`${item} ${data.etag}`} ready={data} next={next} previous={previous} /> : <Loading />;
+  return data ? <Editor key={`${item} ${data.etag}`} ready={data} ways={ways} /> : <Loading />;
 }
 
 /** Leads to the neighbours in the queue; from the last one back to the project. */
-function useQueue(project: string, item: string) {
+function useQueue(project: string, item: string): Ways {
   const { client } = useApp();
   const navigate = useNavigate();
   const [search] = useSearchParams();
@@ -69,7 +100,15 @@ function useQueue(project: string, item: string) {
     }
   }, [isNearEnd, hasNextPage, isFetching, isError, fetchNextPage]);
   const go = (to: string | undefined) => void navigate(to ? paths.item(project, to, queue, from) : paths.project(project));
-  return { after, next: () => go(after), previous: () => before && go(before) };
+  return {
+    after,
+    go,
+    next: () => go(after),
+    previous: () => before && go(before),
+    skip: null,
+    decided: () => undefined,
+    problem: null,
+  };
 }
 
 async function ready(app: App, queries: QueryClient, project: string, item: string): Promise<Ready> {
@@ -77,7 +116,7 @@ async function ready(app: App, queries: QueryClient, project: string, item: stri
   await app.saver.settled(item);
   const [about, loaded] = await Promise.all([
     queries.ensureQueryData(projectQuery(app.client, project)),
-    queries.ensureQueryData(itemQuery(app.client, project, item)),
+    queries.ensureQueryData(itemQuery(app, project, item)),
   ]);
   const shown = await pictureOf(app, queries, project, loaded).then(
     (picture) => ({ picture, problem: null }),
@@ -111,7 +150,7 @@ async function pictureOf(app: App, queries: QueryClient, project: string, { item
     if (!(error instanceof PictureError && error.expired)) {
       throw error;
     }
-    return load((await queries.fetchQuery({ ...itemQuery(app.client, project, item.uid), staleTime: 0 })).item);
+    return load((await queries.fetchQuery({ ...itemQuery(app, project, item.uid), staleTime: 0 })).item);
   }
 }
 
@@ -125,7 +164,7 @@ async function load({ url, uid, updated_at: version }: Loaded['item']): Promise<
 /** Loads the next item while a person is at this one. That it fails is seen when the person is there. */
 async function prefetch(app: App, queries: QueryClient, project: string, item: string): Promise<void> {
   try {
-    await pictureOf(app, queries, project, await queries.ensureQueryData(itemQuery(app.client, project, item)));
+    await pictureOf(app, queries, project, await queries.ensureQueryData(itemQuery(app, project, item)));
   } catch {
     queries.removeQueries({ queryKey: ['item', item] });
   }
