@@ -34,7 +34,9 @@ interface Figure {
 
 const random = numbers(21);
 const predictions = () =>
-  Array.from({ length: BOXES }, () => box('cat', random(), random() * 500, random() * 300, 10 + random() * 80, 10 + random() * 80));
+  Array.from({ length: BOXES }, () =>
+    box('cat', random(), random() * 500, random() * 300, 10 + random() * 80, 10 + random() * 80),
+  );
 
 /** Milliseconds from the address to the first text, with a processor of a quarter of the speed. */
 async function firstPaint(browser: Browser): Promise<number> {
@@ -112,13 +114,25 @@ async function cold(page: Page, stack: Drafted): Promise<number[]> {
   const times: number[] = [];
   for (let at = 0; at < OPENINGS; at++) {
     await page.goto(`${ORIGIN}/projects/${stack.project}`);
-    await page.getByRole('row').nth(at + 1).waitFor();
+    await page
+      .getByRole('row')
+      .nth(at + 1)
+      .waitFor();
     await session.send('Network.emulateNetworkConditions', speed);
     const start = Date.now();
-    await page.getByRole('row').nth(at + 1).getByRole('link').click();
+    await page
+      .getByRole('row')
+      .nth(at + 1)
+      .getByRole('link')
+      .click();
     await page.getByRole('option').first().waitFor();
     times.push(Date.now() - start);
-    await session.send('Network.emulateNetworkConditions', { ...speed, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+    await session.send('Network.emulateNetworkConditions', {
+      ...speed,
+      latency: 0,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
+    });
   }
   return times;
 }

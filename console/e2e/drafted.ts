@@ -12,7 +12,7 @@ const AT_ONCE = 8;
 
 export interface File {
   readonly key: string;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array<ArrayBuffer>;
   /** What the model says of it, if need be as JSON text. Without: it is not drafted. */
   readonly predictions?: readonly unknown[] | string;
   /** More about the item: `asset_type`, `width` and `height`. */
@@ -49,14 +49,16 @@ export async function drafted(files: readonly File[], labels: readonly string[])
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, upload));
-  const said = new Map(files.map(({ key, predictions = [] }) => [key, typeof predictions === 'string' ? predictions : JSON.stringify(predictions)]));
-  await label(project, new Map(added.map(({ uid, key }) => [uid, said.get(key)!])));
+  const said = new Map(
+    files.map(({ key, predictions = [] }) => [key, typeof predictions === 'string' ? predictions : JSON.stringify(predictions)]),
+  );
+  await run(project, new Map(added.map(({ uid, key }) => [uid, said.get(key)!])));
   const items = new Map(added.map(({ uid, key }) => [key, uid]));
   return { project, name, pictures: new URL(added[0]!.upload_url).origin, items };
 }
 
 /** Runs a job with a model that says this of each item, by its uid. */
-async function label(project: string, said: ReadonlyMap<string, string>): Promise<void> {
+async function run(project: string, said: ReadonlyMap<string, string>): Promise<void> {
   const model = await serving(said);
   try {
     const { port } = model.address() as AddressInfo;

@@ -86,7 +86,10 @@ export class Faults {
   }
 
   #forward(request: IncomingMessage, answer: ServerResponse, isCall: boolean, isLost: boolean): void {
-    const headers = { ...request.headers, ...(isCall && this.key ? { 'x-avala-api-key': this.key } : {}) };
+    const headers: IncomingMessage['headers'] = {
+      ...request.headers,
+      ...(isCall && this.key ? { 'x-avala-api-key': this.key } : {}),
+    };
     delete headers['proxy-connection'];
     const onward = send(request.url ?? '', { method: request.method ?? 'GET', headers }, (answered) => {
       if (isLost) {

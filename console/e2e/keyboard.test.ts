@@ -14,7 +14,16 @@ const ITEMS = 20;
 const DRAFT = [
   box('horse', 0.9, 100.5, 100, 60, 50),
   box('horse', 0.3, 20.25, 10, 40, 30),
-  { type: 'polygon', label: 'dog', confidence: 0.6, points: [[50, 60], [80, 60.5], [70, 90]] },
+  {
+    type: 'polygon',
+    label: 'dog',
+    confidence: 0.6,
+    points: [
+      [50, 60],
+      [80, 60.5],
+      [70, 90],
+    ],
+  },
 ] as Prediction[];
 const [SURE, LEAST, POLYGON] = DRAFT as [Prediction, Prediction, Prediction];
 
@@ -61,7 +70,17 @@ const SCRIPTS: readonly Script[] = [
   },
   {
     name: 'drawn',
-    keys: ['n', 'Space', ...times(3, 'Alt+Shift+ArrowLeft'), 'Space', ...times(2, 'Alt+Shift+ArrowRight'), 'Alt+Shift+ArrowDown', 'Space', '3', 'Enter'],
+    keys: [
+      'n',
+      'Space',
+      ...times(3, 'Alt+Shift+ArrowLeft'),
+      'Space',
+      ...times(2, 'Alt+Shift+ArrowRight'),
+      'Alt+Shift+ArrowDown',
+      'Space',
+      '3',
+      'Enter',
+    ],
     status: 'accepted',
     source: 'human',
     annotations: [...DRAFT, drawnBox],
@@ -129,10 +148,16 @@ test('twenty items are reviewed by keyboard alone, a clean one by one key, and t
     const is = { status: result.status, source: result.source, annotations: bare(result.annotations) };
     assert.deepEqual(is, { status, source, annotations }, `${at}: ${name}`);
   }
-  const row = await call<{ results: { uid: string; status: string }[] }>('GET', `/projects/${stack.project}/items/?ordering=created_at`);
+  const row = await call<{ results: { uid: string; status: string }[] }>(
+    'GET',
+    `/projects/${stack.project}/items/?ordering=created_at`,
+  );
   assert.equal(row.results.filter(({ status }) => status === 'accepted').length, ITEMS);
   await page.goto(`${ORIGIN}/projects/${stack.project}`);
-  await page.getByRole('cell', { name: 'accepted' }).nth(ITEMS - 1).waitFor();
+  await page
+    .getByRole('cell', { name: 'accepted' })
+    .nth(ITEMS - 1)
+    .waitFor();
   assert.deepEqual(complaints, []);
 });
 

@@ -63,11 +63,11 @@ export async function residentMb(browser: Browser): Promise<number> {
   const { processInfo } = await session.send('SystemInfo.getProcessInfo');
   await session.detach();
   const renderers = processInfo.filter(({ type }) => type === 'renderer');
-  return Math.max(...renderers.map(({ id }) => Number(/VmRSS:\s+(\d+)/.exec(read(id))?.[1] ?? 0) / 1024));
+  return Math.max(...renderers.map(({ id }) => Number(/VmRSS:\s+(\d+)/.exec(statusOf(id))?.[1] ?? 0) / 1024));
 }
 
 /** A process may have ended meanwhile. */
-function read(pid: number): string {
+function statusOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/status`, 'utf8');
   } catch {

@@ -21,7 +21,19 @@ const CUBOIDS = [
   '{"center":{"x":-0.0,"y":1e-7,"z":12.4},"dimensions":{"length":4.5,"width":1.0,"height":1.6000000000000003},"rotation":{"x":-0.0,"y":0.0,"z":0.6,"w":0.8}}',
   '{"center":{"x":3.0,"y":-2.5,"z":0.1},"dimensions":{"length":1.0,"width":1.0,"height":2.0},"rotation":{"x":0.5,"y":-0.5,"z":0.5,"w":0.5}}',
 ];
-const CLOUD = ['VERSION .7', 'FIELDS x y z', 'SIZE 4 4 4', 'TYPE F F F', 'COUNT 1 1 1', 'WIDTH 1', 'HEIGHT 1', 'POINTS 1', 'DATA ascii', '0 0 0', ''];
+const CLOUD = [
+  'VERSION .7',
+  'FIELDS x y z',
+  'SIZE 4 4 4',
+  'TYPE F F F',
+  'COUNT 1 1 1',
+  'WIDTH 1',
+  'HEIGHT 1',
+  'POINTS 1',
+  'DATA ascii',
+  '0 0 0',
+  '',
+];
 const HOSTILE = `<img src=x onerror=alert(1)>"'&amp;.jpg`;
 
 let browser: Browser;
@@ -48,7 +60,9 @@ after(async () => {
 function others(): File[] {
   const random = numbers(11);
   const many = Array.from({ length: MANY }, () => box('cat', random(), random() * 3900, random() * 2900, 50, 50));
-  const cuboids = CUBOIDS.map((one, at) => `{"type":"bounding_box_3d","label":"cat","confidence":0.${9 - at},"coordinates":${one}}`);
+  const cuboids = CUBOIDS.map(
+    (one, at) => `{"type":"bounding_box_3d","label":"cat","confidence":0.${9 - at},"coordinates":${one}}`,
+  );
   const mask = { format: 'coco_rle', size: [LARGE, LARGE], counts: rippled() };
   const gray = readFileSync(`${folder}/gray.jpg`);
   return [
@@ -102,7 +116,8 @@ async function opened(key: string, expected: RegExp | null = null): Promise<Watc
 /** Draws what is on the canvas at a point of it; RGB. */
 function colorAt(page: Page, x: number, y: number): Promise<number[]> {
   return page.evaluate(
-    ([left, top]) => [...document.querySelector('canvas')!.getContext('2d')!.getImageData(left!, top!, 1, 1).data.slice(0, 3)],
+    ([left, top]) =>
+      Array.from(document.querySelector('canvas')!.getContext('2d')!.getImageData(left!, top!, 1, 1).data.subarray(0, 3)),
     [x, y],
   );
 }
@@ -151,12 +166,15 @@ test('what Pillow draws is not what the editor draws if the mask is somewhere el
 
 test('brightness and contrast change the picture alone, by key and by slider, and are kept for the next item', async () => {
   const { page, complaints } = await opened('upright-1.jpg');
-  const corner = (await page.locator('canvas').evaluate((canvas: HTMLCanvasElement) => [canvas.width, canvas.height])) as [number, number];
+  const corner = (await page.locator('canvas').evaluate((canvas: HTMLCanvasElement) => [canvas.width, canvas.height])) as [
+    number,
+    number,
+  ];
   const [x, y] = [Math.round(corner[0] / 2 - 150) + 280, Math.round(corner[1] / 2 - 100) + 100];
-  const before = await colorAt(page, x, y);
+  const plain = await colorAt(page, x, y);
   await page.keyboard.press('i');
   await page.getByRole('status').getByText('Brightness 125 %, contrast 100 %').waitFor({ state: 'attached' });
-  await until(async () => (await colorAt(page, x, y))[2]! > before[2]! + 8, 'brighter');
+  await until(async () => (await colorAt(page, x, y))[2]! > plain[2]! + 8, 'brighter');
   await page.getByLabel("Picture's contrast, percent").fill('200');
   await isAccessible(page);
   await page.locator('canvas').click();
@@ -195,7 +213,7 @@ test('a mask of 100 megapixels is shown and painted', async (context: TestContex
   const decoded = Date.now() - shown;
   await page.keyboard.press('ArrowDown');
   const area = page.locator('dd').first();
-  const before = await area.textContent();
+  const whole = await area.textContent();
   await page.keyboard.press('e');
   const canvas = (await page.locator('canvas').boundingBox())!;
   await page.mouse.move(canvas.x + canvas.width / 2, canvas.y + canvas.height / 2);
@@ -203,7 +221,7 @@ test('a mask of 100 megapixels is shown and painted', async (context: TestContex
   await page.mouse.move(canvas.x + canvas.width / 2 + 80, canvas.y + canvas.height / 2 + 40, { steps: 8 });
   const up = Date.now();
   await page.mouse.up();
-  await until(async () => (await area.textContent()) !== before, 'the stroke is done');
+  await until(async () => (await area.textContent()) !== whole, 'the stroke is done');
   const painted = Date.now() - up;
   await until(async () => !isRed(await colorAt(page, ...middle)), 'the stroke is drawn', 20_000);
   const memory = await residentMb(browser);
@@ -262,9 +280,9 @@ async function textOf(item: string): Promise<string> {
 
 test('a point cloud says what it is, shows the numbers of its cuboids, and what is not changed stays so to the byte', async () => {
   const item = stack.items.get('cloud.pcd')!;
-  const drafted = await textOf(item);
+  const text = await textOf(item);
   for (const cuboid of CUBOIDS) {
-    assert.ok(drafted.includes(cuboid), drafted);
+    assert.ok(text.includes(cuboid), text);
   }
   const { page, complaints } = await opened('cloud.pcd');
   await page.getByText('A point cloud. It can be accepted and deleted; its editor is not here yet.').waitFor();
@@ -326,7 +344,10 @@ test('a picture of a host that the page may not read says so', async () => {
   const added = await call<{ results: { uid: string }[] }>('POST', `/projects/${stack.project}/items/`, { items: [given] });
   const { page } = await watched(browser, stack.pictures, /./);
   await page.goto(`${ORIGIN}/projects/${stack.project}/items/${added.results[0]!.uid}?queue=all#key=${KEY}`);
-  await page.getByRole('alert').getByText(/^pictures\.example\.com does not let this page read the picture/).waitFor();
+  await page
+    .getByRole('alert')
+    .getByText(/^pictures\.example\.com does not let this page read the picture/)
+    .waitFor();
   await page.context().close();
 });
 
@@ -351,7 +372,10 @@ test('a correction with a label that the project has lost meanwhile is refused b
   await page.getByRole('option', { name: 'dog, bounding box, 50 %, changed' }).waitFor();
   await call('PATCH', `/projects/${stack.project}/`, { labels: LABELS.filter((label) => label !== 'dog') });
   await page.keyboard.press('Enter');
-  await page.getByRole('alert').getByText(/The project does not have "dog"/).waitFor();
+  await page
+    .getByRole('alert')
+    .getByText(/The project does not have "dog"/)
+    .waitFor();
   await call('PATCH', `/projects/${stack.project}/`, { labels: LABELS });
   await page.getByRole('button', { name: 'Try again' }).click();
   await page.getByText('All saved').waitFor();

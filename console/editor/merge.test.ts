@@ -53,8 +53,10 @@ it('does not confuse annotations that are equal', () => {
   expect(both([{ ...first, verdict: 'deleted' }], [box(1), box(1)]).xs).toEqual([1]);
 });
 
+const from = (prediction: Prediction, about: object): Prediction => ({ ...prediction, ...about });
+
 it('knows their annotations again whatever the server says of the origin', () => {
-  const theirs = [{ ...box(1), origin: 'kept', draft_index: 0 } as Prediction, { ...box(20), origin: 'added' } as Prediction];
+  const theirs = [from(box(1), { origin: 'kept', draft_index: 0 }), from(box(20), { origin: 'added' })];
   expect(both([{ ...one, now: box(10) }], theirs)).toEqual({ xs: [10, 20], conflicts: [] });
   const { command } = merge([{ ...one, verdict: 'accepted' }], theirs);
   expect(command.changes.map(({ after }) => after && stateOf(after))).toEqual(['accepted']);

@@ -195,7 +195,8 @@ describe('a decision', () => {
   it('is known again whatever the server says of the origin of its annotations', async () => {
     server.faults = ['lost'];
     await saver.submit(corrected);
-    server.result = { ...server.result, annotations: [{ ...box(2), origin: 'moved', draft_index: 0 } as Prediction] };
+    const about: object = { origin: 'moved', draft_index: 0 };
+    server.result = { ...server.result, annotations: [{ ...box(2), ...about }] };
     await saver.resume();
     expect(saver.state().unsaved).toEqual([]);
   });

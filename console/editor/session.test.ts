@@ -283,12 +283,12 @@ describe('with the brush', () => {
   });
 });
 
-describe('in the middle of something', () => {
-  const drag = () => {
-    session.press(15, 15, 0, 2);
-    session.drag(20, 15);
-  };
+const drag = () => {
+  session.press(15, 15, 0, 2);
+  session.drag(20, 15);
+};
 
+describe('in the middle of something', () => {
   it('a key does its command after the drag, and each is a step of undo', () => {
     const keys: readonly (readonly [string, () => void, object])[] = [
       ['Delete car', () => session.remove(), { verdict: 'deleted' }],

@@ -87,6 +87,14 @@ function run(action: Action, targets: Targets): void {
     redo: () => session.redo(),
     peek: () => session.hide(true),
     hide: () => session.hide(!session.state().hidden),
+    ...views(stage),
+    ...moves(session),
+  };
+  actions[action]?.();
+}
+
+function views(stage: Targets['stage']): Partial<Record<Action, () => void>> {
+  return {
     zoomIn: () => stage.current?.zoomBy(1),
     zoomOut: () => stage.current?.zoomBy(-1),
     zoomToAnnotation: () => stage.current?.zoomToSelected(),
@@ -96,9 +104,7 @@ function run(action: Action, targets: Targets): void {
     moreContrast: () => stepTone('contrast', 1),
     lessContrast: () => stepTone('contrast', -1),
     plainPicture: () => setTone(),
-    ...moves(session),
   };
-  actions[action]?.();
 }
 
 function moves(session: Session): Partial<Record<Action, () => void>> {
