@@ -315,6 +315,18 @@ describe('a decision', () => {
     expect(await journal.read('i')).toEqual(entryOf());
   });
 
+  it('is not sent after it was held if another tab has taken it over meanwhile', async () => {
+    saver.hold(corrected);
+    await journal.write(entryOf({ done: 0 }));
+    await saver.settled('i');
+    expect(await journal.read('i')).toEqual(entryOf({ done: 0 }));
+    saver.hold(corrected);
+    await new Saver(server as never, journal, () => undefined).resume();
+    await saver.settled('i');
+    expect(server.calls).toEqual(['patch']);
+    expect(saver.state()).toMatchObject({ running: 0, unsaved: [] });
+  });
+
   it('is sent at once when its item is opened again, or the page is left', async () => {
     saver.hold(corrected);
     await saver.settled('i');
@@ -334,6 +346,10 @@ describe('a decision', () => {
       forgetDecision: () => Promise.reject(new Error('The disk is full.')),
     });
     saver = new Saver(server as never, broken, ({ item }) => saved.push(item));
+    saver.hold({ ...corrected, item: 'held' });
+    await saver.settled('held');
+    expect(saved.splice(0)).toEqual(['held']);
+    server.result = resultOf([box(1)]);
     server.faults = [new ApiError(0, { detail: 'No answer.', code: 'no_answer' })];
     await saver.submit(corrected);
     expect(saver.state()).toMatchObject({ problem: 'The disk is full.', unsaved: [{ isKept: false }] });

@@ -44,7 +44,8 @@ export class Saver {
   #state: Saving = { running: 0, unsaved: [], held: [], problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
-  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  /** By item, what ends the hold, and whether the journal has the decision. */
+  readonly #holds = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly isKept: Promise<boolean> }>();
   /** Items that a person has before them; with a decision that only this page has, if there is one. */
   readonly #open = new Map<string, Entry | null>();
 
@@ -76,9 +77,8 @@ export class Saver {
     const { item } = entry;
     this.#unhold(item);
     this.#replace(item);
-    void this.keep(entry);
     const timer = setTimeout(() => this.#release(item), HELD_MS);
-    this.#timers.set(item, timer);
+    this.#holds.set(item, { timer, isKept: this.keep(entry) });
     this.#set({ held: [...this.#state.held, entry] });
     for (const oldest of this.#state.held.slice(0, -MOST_HELD)) {
       this.#release(oldest.item);
@@ -157,15 +157,16 @@ export class Saver {
   }
 
   #release(item: string): void {
+    const isKept = this.#holds.get(item)?.isKept;
     const entry = this.#unhold(item);
     if (entry) {
-      void this.submit(entry);
+      void this.#start(entry, false, isKept);
     }
   }
 
   #unhold(item: string): Entry | undefined {
-    clearTimeout(this.#timers.get(item));
-    this.#timers.delete(item);
+    clearTimeout(this.#holds.get(item)?.timer);
+    this.#holds.delete(item);
     const entry = this.#state.held.find((held) => held.item === item);
     if (entry) {
       this.#set({ held: this.#state.held.filter((held) => held !== entry) });
@@ -201,11 +202,11 @@ export class Saver {
   /** Whether a decision about the item is held or on its way, or a person is at it, or must be. */
   #isBusy(item: string): boolean {
     const isConflict = this.#state.unsaved.some(({ entry, conflict }) => entry.item === item && conflict);
-    return isConflict || this.#running.has(item) || this.#timers.has(item) || this.#open.has(item);
+    return isConflict || this.#running.has(item) || this.#holds.has(item) || this.#open.has(item);
   }
 
-  #start(entry: Entry, isAgain: boolean): Promise<void> {
-    const run = this.#submit(entry, isAgain).finally(() => {
+  #start(entry: Entry, isAgain: boolean, held?: Promise<boolean>): Promise<void> {
+    const run = this.#submit(entry, isAgain, held).finally(() => {
       if (this.#running.get(entry.item) === run) {
         this.#running.delete(entry.item);
       }
@@ -214,14 +215,18 @@ export class Saver {
     return run;
   }
 
-  async #submit(entry: Entry, isAgain: boolean): Promise<void> {
+  /** `held`: the decision was held, and whether the journal has it. */
+  async #submit(entry: Entry, isAgain: boolean, held?: Promise<boolean>): Promise<void> {
     const before = this.#state.unsaved.find((unsaved) => unsaved.entry.item === entry.item);
     const others = this.#state.unsaved.filter((unsaved) => unsaved !== before);
     this.#set({ running: this.#state.running + 1, unsaved: others });
     this.#replace(entry.item);
     // What is sent again is in the journal. Written once more, it could be older than what is there.
-    const isKept = isAgain ? (before?.isKept ?? true) : await this.keep(entry);
+    const isKept = await (held ?? (isAgain ? (before?.isKept ?? true) : this.keep(entry)));
     const send = async () => {
+      if (held && isKept && (await this.#isOver(entry))) {
+        return;
+      }
       await this.#send(entry);
       await this.#isDone(this.#journal.forgetDecision(entry.item));
     };
@@ -239,6 +244,12 @@ export class Saver {
         this.#changed(entry);
       }
     }
+  }
+
+  /** Whether another tab has sent a decision that was held here, or has opened its item once more. */
+  async #isOver(entry: Entry): Promise<boolean> {
+    const now = await this.#journal.read(entry.item).catch(() => entry);
+    return !now?.decision;
   }
 
   async #isDone(call: Promise<void>): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { cursorOf, type Client } from '../api/client.ts';
+import { ApiError, cursorOf, type Client } from '../api/client.ts';
 import type { DatasetItem, Job, Outcome, Result } from '../api/types.ts';
 import { COUNT, type ClaimServer } from './claims.ts';
 import { chosenOf, type Filters } from './filters.ts';
@@ -120,7 +120,13 @@ export function claimServer(client: Client, project: string, filters: Filters): 
     },
     renew: async (items) => (await client.post('/projects/{uid}/review-queue/renew/', { path, body: { items: [...items] } })).body,
     release: (items) => client.post('/projects/{uid}/review-queue/release/', { path, body: { items: [...items] } }),
-    skip: (item) => client.post('/projects/{uid}/review-queue/skip/', { path, body: { item } }),
+    skip: (item) =>
+      client.post('/projects/{uid}/review-queue/skip/', { path, body: { item } }).catch((error: unknown) => {
+        // It is no draft any more: then there is nothing to give back.
+        if (!(error instanceof ApiError && error.status === 404)) {
+          throw error;
+        }
+      }),
   };
 }
 
