@@ -1,7 +1,7 @@
 """Pictures for the tests of the editor, and what Pillow draws of them.
 
-`make FOLDER` writes files and what the editor is to show of each; prints the predictions of each as JSON. `compare SHOT WANTED`
-prints how many pixels of the middle of a screenshot are not within a pixel of the wanted picture.
+`make FOLDER` writes files and what the editor is to show of each; prints the predictions of each as JSON.
+`compare SHOT WANTED` prints how many pixels of the middle of a screenshot are not within a pixel of the wanted picture.
 """
 
 import json

@@ -34,6 +34,8 @@ export class Stage {
   readonly #lastMasks = new Map<number, Mask>();
   readonly #keysOf = new Map<number, readonly string[]>();
   #view: View;
+  /** Where the canvas was on the page as the pointer went down: a message above it may move it, but not what is dragged. */
+  #held: { readonly left: number; readonly top: number } | null = null;
   /** Where the pointer was last; device pixels. */
   #pointer: Point = [0, 0];
   /** Where a pan began (device pixels), and the view then. */
@@ -243,10 +245,11 @@ export class Stage {
     });
   }
 
-  /** Device pixels on the canvas. */
+  /** Device pixels on the canvas; in the middle of a drag, from where it was on the page as the drag began. */
   #at(event: MouseEvent): Point {
     const ratio = this.#canvas.width / Math.max(this.#canvas.clientWidth, 1);
-    return [event.offsetX * ratio, event.offsetY * ratio];
+    const { left, top } = this.#held ?? this.#canvas.getBoundingClientRect();
+    return [(event.clientX - left) * ratio, (event.clientY - top) * ratio];
   }
 
   /** Of several fingers, the first. */
@@ -255,6 +258,7 @@ export class Stage {
       return;
     }
     this.#canvas.setPointerCapture(event.pointerId);
+    this.#held = this.#canvas.getBoundingClientRect();
     const at = this.#at(event);
     this.#pointer = at;
     const [x, y] = toPicture(this.#view, at);
@@ -282,7 +286,7 @@ export class Stage {
 
   /** The browser took the pointer away. */
   #giveUp(): void {
-    this.#panning = null;
+    [this.#panning, this.#held] = [null, null];
     if (['move', 'handle', 'stroke'].includes(this.#session.state().gesture?.kind ?? '')) {
       this.#session.cancel();
     }
@@ -297,6 +301,7 @@ export class Stage {
     } else {
       this.#session.release(...toPicture(this.#view, this.#at(event)));
     }
+    this.#held = null;
   }
 }
 

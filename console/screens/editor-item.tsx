@@ -86,8 +86,10 @@ function Middle({ ready, state, canvas, problem, takeOver }: MiddleProps) {
   return (
     <div className={css['middle']}>
       <div className={css['stage']}>
-        {problem ? <Problem error={problem} /> : null}
-        <Notes ready={ready} isLocked={state.isLocked} takeOver={takeOver} />
+        <div className={css['notes']}>
+          {problem ? <Problem error={problem} /> : null}
+          <Notes ready={ready} isLocked={state.isLocked} takeOver={takeOver} />
+        </div>
         <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
       </div>
       <Side session={ready.session} state={state} />
