@@ -77,7 +77,8 @@ async function run(project: string, said: ReadonlyMap<string, string>): Promise<
       const now = await call<{ completed_at: string | null; failed_items: number }>('GET', `/auto-label-jobs/${job}/`);
       end = now.completed_at;
       if (now.failed_items > 0) {
-        throw new Error(`The model's answers failed: ${JSON.stringify(now)}`);
+        const failed = await call<unknown>('GET', `/auto-label-jobs/${job}/items/?outcome=failed`);
+        throw new Error(`Items failed: ${JSON.stringify(failed)}`);
       }
     }
     await call('PATCH', `/inference-providers/${uid}/`, { is_active: false });

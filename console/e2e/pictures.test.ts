@@ -15,6 +15,8 @@ const ORIENTATIONS = [1, 2, 3, 4, 5, 6, 7, 8];
 const HORSE = readFileSync(new URL('../../examples/pictures/horse.jpg', import.meta.url));
 const MANY = 10_000;
 const LARGE = 10_000;
+/** Parts of the large mask, one above the other: 20,000 runs. */
+const BANDS = 1;
 const LABELS = ['cat', 'dog', '<img src=x onerror=alert(1)>', '\u202Egnp.exe', 'a'.repeat(255)];
 /** A quaternion and numbers that a program which reads and writes JSON may change. */
 const CUBOIDS = [
@@ -91,15 +93,15 @@ function others(): File[] {
   ];
 }
 
-/** Runs of a disc of 80 megapixels with a border and bands that make ten runs a column. */
+/** Runs of a mask of nearly 100 megapixels with a border that is another one in each column. */
 function rippled(): number[] {
   const runs: number[] = [];
   let last = 0;
   for (let column = 10; column < LARGE - 10; column++) {
-    for (let band = 0; band < 5; band++) {
-      const start = column * LARGE + band * 2000 + 100 + ((column * 7 + band * 13) % 50);
-      runs.push(start - last, 1700);
-      last = start + 1700;
+    for (let band = 0; band < BANDS; band++) {
+      const start = column * LARGE + (band * LARGE) / BANDS + 100 + ((column * 7 + band * 13) % 50);
+      runs.push(start - last, LARGE / BANDS - 300);
+      last = start + LARGE / BANDS - 300;
     }
   }
   return [...runs, LARGE * LARGE - last];
