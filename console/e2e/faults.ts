@@ -6,6 +6,8 @@ import { createServer, request as send, type IncomingMessage, type Server, type 
 import type { AddressInfo } from 'node:net';
 import { ORIGIN } from './stack.ts';
 
+const LOCAL = /^(localhost|127\.0\.0\.1)$/;
+
 export interface Passed {
   readonly method: string;
   readonly path: string;
@@ -66,9 +68,15 @@ export class Faults {
   }
 
   #pass(request: IncomingMessage, answer: ServerResponse): void {
-    const { origin, pathname } = new URL(request.url ?? '');
+    const { hostname, origin, pathname } = new URL(request.url ?? '');
     const method = request.method ?? 'GET';
-    const isCall = pathname.startsWith('/api/');
+    const isCall = origin === ORIGIN && pathname.startsWith('/api/');
+    if (!LOCAL.test(hostname)) {
+      // The browser's own: the page is watched for such by the tests.
+      request.resume();
+      answer.writeHead(502).end();
+      return;
+    }
     if (isCall) {
       this.calls.push({ method, path: pathname });
     }
