@@ -24,6 +24,8 @@ export function percentile(values: readonly number[], share: number): number {
  * change nothing are not noted.
  */
 export async function record(page: Page, selector: string, attribute: string): Promise<void> {
+  // The runner gives each function its name by a function of its own, which the page does not have.
+  await page.evaluate('globalThis.__name = (value) => value');
   await page.evaluate(
     ([of, name]) => {
       const noted: number[] = [];

@@ -32,6 +32,9 @@ LINE_COLOR = (0x3D, 0xDC, 0x84)
 OPACITY = 115 / 255
 BOX = (200, 30, 60, 90)
 POLYGON = [(30, 120), (110, 105), (150, 150), (90, 185), (40, 170)]
+# Pixels of a line, and how much larger lines are drawn first.
+LINE = 3
+FINE = 4
 # Levels of 255: two decoders of JPEG differ so much.
 TOLERANCE = 20
 
@@ -80,11 +83,22 @@ def drawn(picture: Image.Image) -> Image.Image:
     """The picture with its annotations, accepted: solid lines of three pixels."""
     color = Image.blend(picture, Image.new("RGB", SIZE, MASK_COLOR), OPACITY)
     picture = Image.composite(color, picture, mask())
-    draw = ImageDraw.Draw(picture)
-    draw.line([*POLYGON, *POLYGON[:2]], fill=LINE_COLOR, width=3, joint="curve")
+    return Image.composite(Image.new("RGB", SIZE, LINE_COLOR), picture, lines())
+
+
+def lines() -> Image.Image:
+    """How much of each pixel the lines cover: Pillow draws them without smoothing, so they are drawn four times as large."""
+    large = Image.new("L", (SIZE[0] * FINE, SIZE[1] * FINE))
+    draw = ImageDraw.Draw(large)
     x, y, width, height = BOX
-    draw.rectangle((x - 1, y - 1, x + width + 1, y + height + 1), outline=LINE_COLOR, width=3)
-    return picture
+    corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
+    for points in (POLYGON, corners):
+        ends = [(left * FINE, top * FINE) for left, top in points]
+        draw.line([*ends, ends[0]], fill=255, width=LINE * FINE)
+        for left, top in ends:
+            radius = LINE * FINE // 2
+            draw.ellipse((left - radius, top - radius, left + radius, top + radius), fill=255)
+    return large.resize(SIZE, Image.Resampling.BOX)
 
 
 def make(folder: Path) -> None:
