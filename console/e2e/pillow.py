@@ -87,7 +87,7 @@ def drawn(picture: Image.Image) -> Image.Image:
 
 
 def lines() -> Image.Image:
-    """How much of each pixel the lines cover: Pillow draws them without smoothing, so they are drawn four times as large."""
+    """How much of each pixel the lines cover: Pillow draws them without smoothing, so four times as large."""
     large = Image.new("L", (SIZE[0] * FINE, SIZE[1] * FINE))
     draw = ImageDraw.Draw(large)
     x, y, width, height = BOX
