@@ -183,9 +183,9 @@ function useLock({ session, item }: Ready): void {
 
 /** Goes back to the item of the last decision, as long as that is not sent. */
 async function takeLastBack({ saver }: App, { go }: Ways): Promise<void> {
-  const last = saver.state().held.at(-1);
-  if (last && (await saver.takeBack(last.item))) {
-    go(last.item);
+  const held = saver.state().held.at(-1);
+  if (held && (await saver.takeBack(held.item))) {
+    go(held.item);
   }
 }
 

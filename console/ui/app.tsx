@@ -65,15 +65,7 @@ export function useKey(): string | null {
 }
 
 /** Gives the screens below what they need. A refused key is forgotten, and nothing else: the journal keeps what was done. */
-export function AppProvider({
-  apiKey,
-  about,
-  children,
-}: {
-  apiKey: string;
-  about: Key;
-  children: ReactNode;
-}) {
+export function AppProvider({ apiKey, about, children }: { apiKey: string; about: Key; children: ReactNode }) {
   const queries = useMemo(() => newQueries(), []);
   const app = useMemo(() => newApp(apiKey, about, queries), [apiKey, about, queries]);
   useEffect(() => {
