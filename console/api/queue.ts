@@ -1,7 +1,7 @@
 import type { Row } from '../ui/claims.ts';
 import type { paths } from './schema.ts';
 
-/** The review queue, as /tmp/wire says: to be deleted when schema.ts has it. */
+/** The calls of the review queue, until schema.ts has them. */
 interface Post<Sent, Json> {
   get?: never;
   patch?: never;
