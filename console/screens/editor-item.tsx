@@ -12,6 +12,7 @@ import css from './editor.module.css';
 import { useKeys } from './editor-keys.ts';
 import type { Ready, Ways } from './editor.tsx';
 import { Help } from './help.tsx';
+import { useTakeBack } from './take-back.ts';
 import { Toolbar } from './toolbar.tsx';
 
 /** Zoom and position of the last item, which the next one of the same size has too. */
@@ -60,6 +61,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
 /** What a person says about the item, if they may. */
 function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
   const app = useApp();
+  const takeBack = useTakeBack();
   const lacking = useLack('review');
   const decide = (verdict: 'accept' | 'reject') => {
     if (!isLocked && !lacking) {
@@ -68,7 +70,7 @@ function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
       ways.next();
     }
   };
-  return { decide, takeBack: () => void takeLastBack(app, ways) };
+  return { decide, takeBack: () => void takeBack(({ item }) => ways.go(item)) };
 }
 
 interface MiddleProps {
@@ -179,14 +181,6 @@ function useLock({ session, item }: Ready): void {
       over.abort();
     };
   }, [session, item.uid, queries]);
-}
-
-/** Goes back to the item of the last decision, as long as that is not sent. */
-async function takeLastBack({ saver }: App, { go }: Ways): Promise<void> {
-  const held = saver.state().held.at(-1);
-  if (held && (await saver.takeBack(held.item))) {
-    go(held.item);
-  }
 }
 
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
