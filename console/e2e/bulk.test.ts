@@ -18,7 +18,7 @@ const said = (page: Page, text: RegExp) => page.getByRole('status').filter({ has
 
 test('drafts above a confidence are counted, accepted and undone; the range is in the address', async () => {
   const { page, complaints } = await watched(browser, stack.pictures);
-  const before = await uids('draft');
+  const first = await uids('draft');
   const drafts = await results(stack.project, 'draft');
   const sure = drafts.filter(({ min_confidence: least }) => typeof least === 'number' && least >= 0.5);
   assert.ok(sure.length > 0 && sure.length < drafts.length);
@@ -32,7 +32,7 @@ test('drafts above a confidence are counted, accepted and undone; the range is i
   assert.equal(await page.getByRole('button', { name: 'Accept' }).getAttribute('title'), 'Count them first.');
   await press(page, 'Count');
   await said(page, new RegExp(`^${sure.length} match, of`));
-  assert.deepEqual(await uids('draft'), before);
+  assert.deepEqual(await uids('draft'), first);
   await isAccessible(page);
   await shoot(page, 'bulk');
   await press(page, `Accept ${sure.length}`);
@@ -41,13 +41,13 @@ test('drafts above a confidence are counted, accepted and undone; the range is i
   await page.reload();
   await press(page, 'Undo the last sweep');
   await said(page, new RegExp(`^${sure.length} are drafts again`));
-  assert.deepEqual(await uids('draft'), before);
+  assert.deepEqual(await uids('draft'), first);
   assert.deepEqual(complaints, []);
 });
 
 test('drafts with a label are rejected and undone; a hostile label is a text', async () => {
   const { page, complaints } = await watched(browser, stack.pictures);
-  const before = await uids('draft');
+  const first = await uids('draft');
   await signIn(page);
   await page.goto(`${ORIGIN}/projects/${stack.project}/bulk`);
   await page.getByLabel('Label', { exact: true }).selectOption('<img src=x onerror=alert(1)>');
@@ -61,9 +61,9 @@ test('drafts with a label are rejected and undone; a hostile label is a text', a
   await said(page, /^[1-9]\d* match/);
   await press(page, /^Reject \d/);
   await said(page, /^[1-9]\d* rejected/);
-  assert.ok((await uids('draft')).length < before.length);
+  assert.ok((await uids('draft')).length < first.length);
   await press(page, 'Undo the last sweep');
   await said(page, /are drafts again/);
-  assert.deepEqual(await uids('draft'), before);
+  assert.deepEqual(await uids('draft'), first);
   assert.deepEqual(complaints, []);
 });

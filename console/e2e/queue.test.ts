@@ -21,8 +21,8 @@ async function start(page: Page): Promise<string> {
   return current(page);
 }
 
-async function current(page: Page, before?: string): Promise<string> {
-  await page.waitForURL((url) => url.search.includes('queue=review') && !url.pathname.endsWith(before ?? '-'));
+async function current(page: Page, last?: string): Promise<string> {
+  await page.waitForURL((url) => url.search.includes('queue=review') && !url.pathname.endsWith(last ?? '-'));
   await page.getByRole('option').first().waitFor();
   const item = await page.getByRole('application').getAttribute('data-item');
   assert.ok(item);

@@ -26,7 +26,10 @@ test('uploads are labeled on arrival as a person sets it, and no more when it is
   await form.getByLabel('Confidence threshold').fill('35');
   await form.getByLabel('Pause').fill('5000');
   await form.getByRole('button', { name: 'Save the setting' }).click();
-  await form.getByRole('alert').getByText(/quiet_seconds/).waitFor();
+  await form
+    .getByRole('alert')
+    .getByText(/quiet_seconds/)
+    .waitFor();
   await form.getByLabel('Pause').fill('15');
   await form.getByLabel('Most items in a day').fill('100');
   await isAccessible(page);

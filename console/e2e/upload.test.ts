@@ -68,14 +68,14 @@ test('a name that is taken is written over only if a person says so', async () =
   const input = page.getByLabel('Files to upload');
   await input.setInputFiles(sample('horse.jpg'));
   await page.getByRole('cell', { name: '400 × 328' }).waitFor();
-  const [before] = await items(project);
+  const [old] = await items(project);
   await page.reload();
   await input.setInputFiles({ name: 'horse.jpg', mimeType: 'image/jpeg', buffer: readFileSync(sample('coffee.jpg')) });
   await page.getByText('The project has an item of this name.').waitFor();
-  assert.deepEqual(await items(project), [before]);
+  assert.deepEqual(await items(project), [old]);
   await page.getByRole('button', { name: 'Replace the file of horse.jpg' }).click();
   await page.getByText('1 of 1 uploaded').waitFor();
-  for (let [now] = await items(project); now?.version === before?.version; [now] = await items(project)) {
+  for (let [now] = await items(project); now?.version === old?.version; [now] = await items(project)) {
     await page.waitForTimeout(200);
   }
   assert.deepEqual(complaints, []);

@@ -71,9 +71,7 @@ function Form({ project }: { project: Project }) {
 function Numbers(given: { setting: Setting; error: unknown; change(part: Partial<Setting>): void }) {
   const { setting, error, change } = given;
   const wrong = (name: string) =>
-    error instanceof ApiError
-      ? Object.entries(error.errors).find(([path]) => path.split('.').at(-1) === name)?.[1]
-      : undefined;
+    error instanceof ApiError ? Object.entries(error.errors).find(([path]) => path.split('.').at(-1) === name)?.[1] : undefined;
   return (
     <>
       <Field

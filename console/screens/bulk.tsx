@@ -37,17 +37,24 @@ function useSweep(project: string, chosen: Chosen) {
   const { client } = useApp();
   const queries = useQueryClient();
   const [swept, setSwept] = useState<Swept | null>(null);
+  const [counted, setCounted] = useState<number | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [isRunning, setIsRunning] = useState(false);
   const over = useRef<AbortController>(null);
   useEffect(() => () => over.current?.abort(), []);
+  const report = (now: Swept) => {
+    setSwept(now);
+    if (now.isDone) {
+      setCounted(now.verb === 'count' ? now.found : null);
+    }
+  };
   const start = async (from: Swept) => {
     over.current = new AbortController();
     setSwept(from);
     setError(null);
     setIsRunning(true);
     try {
-      await run(from, stepOf(client, project, from.verb, chosen, from.sweep), setSwept, over.current.signal);
+      await run(from, stepOf(client, project, from.verb, chosen, from.sweep), report, over.current.signal);
     } catch (failure) {
       setError(failure);
     }
@@ -57,7 +64,7 @@ function useSweep(project: string, chosen: Chosen) {
       void queries.invalidateQueries({ queryKey: [list, project] });
     }
   };
-  return { swept, error, isRunning, start: (from: Swept) => void start(from), stop: () => over.current?.abort() };
+  return { swept, counted, error, isRunning, start: (from: Swept) => void start(from), stop: () => over.current?.abort() };
 }
 
 /** The last sweep is in the address, so that a reload does not take its undo away. */
@@ -82,15 +89,9 @@ interface SweepProps {
 }
 
 function Sweep({ project, chosen, isSettled }: SweepProps) {
-  const { swept, error, isRunning, start, stop } = useSweep(project, chosen);
-  const [counted, setCounted] = useState<number | null>(null);
+  const { swept, counted, error, isRunning, start, stop } = useSweep(project, chosen);
   const last = useLastSweep(swept);
   const lacking = useLack('review');
-  useEffect(() => {
-    if (swept?.isDone) {
-      setCounted(swept.verb === 'count' ? swept.found : null);
-    }
-  }, [swept]);
   const busy = lacking || (!isSettled && 'The filter is still changing.') || (isRunning && 'A sweep runs.');
   const off = busy || (counted === null && 'Count them first.') || (counted === 0 && 'No draft matches.');
   const many = counted === null ? '' : ` ${counted.toLocaleString()}`;

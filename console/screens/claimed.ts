@@ -12,7 +12,8 @@ const CHECKED_EVERY_MS = 30_000;
 /** A person's claims of a project's review queue, as long as they review. */
 export function claimsOf({ client, claims, claimed }: App, project: string, filters: Filters): Claims {
   const name = nameOf(project, filters);
-  const made = claims.get(name) ?? new Claims(claimServer(client, project, filters), (row) => claimed.set(row.item, loadedOf(row)));
+  const made =
+    claims.get(name) ?? new Claims(claimServer(client, project, filters), (row) => claimed.set(row.item, loadedOf(row)));
   claims.set(name, made);
   return made;
 }
@@ -25,19 +26,18 @@ export function useClaims(project: string, item: string): Ways {
   const filters = useMemo(() => filtersOf(search), [search]);
   const claims = useMemo(() => claimsOf(app, project, filters), [app, project, filters]);
   const [problem, setProblem] = useState<unknown>(null);
-  const [after, setAfter] = useState<string>();
+  const [, setClaims] = useState(0);
   useKept(app, nameOf(project, filters), claims, setProblem);
   useEffect(() => {
-    setAfter(claims.after(item));
+    // The claims are no state of React: when there are more, the ways are others.
     claims.ahead(item).then(() => {
-      setAfter(claims.after(item));
+      setClaims((times) => times + 1);
       setProblem(null);
     }, setProblem);
   }, [claims, item]);
   const go = (to: string) => void navigate(paths.claimed(project, to, filters));
   const following = async () => claims.after(item) ?? (await claims.more(), claims.after(item));
-  const leave = (to: string | undefined) =>
-    navigate(to ? paths.claimed(project, to, filters) : paths.review(project, filters));
+  const leave = (to: string | undefined) => navigate(to ? paths.claimed(project, to, filters) : paths.review(project, filters));
   const next = async () => leave(await following());
   const skip = async () => {
     const to = await following();
@@ -46,7 +46,7 @@ export function useClaims(project: string, item: string): Ways {
   };
   const before = claims.before(item);
   return {
-    after,
+    after: claims.after(item),
     go,
     next: () => void next().catch(setProblem),
     previous: () => before && go(before),

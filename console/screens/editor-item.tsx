@@ -14,6 +14,7 @@ import type { Ready, Ways } from './editor.tsx';
 import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
 import { PictureTone } from './picture-tone.tsx';
+import { useTakeBack } from './take-back.ts';
 import { Toolbar } from './toolbar.tsx';
 
 /** Zoom and position of the last item, which the next one of the same size has too. */
@@ -60,6 +61,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
 /** What a person says about the item, if they may. */
 function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
   const app = useApp();
+  const takeBack = useTakeBack();
   const lacking = useLack('review');
   const { session } = ready;
   const decide = (verdict: 'accept' | 'reject') => {
@@ -71,7 +73,7 @@ function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
       ways.next();
     }
   };
-  return { decide, takeBack: () => void takeLastBack(app, ways) };
+  return { decide, takeBack: () => void takeBack(({ item }) => ways.go(item)) };
 }
 
 interface MiddleProps {
@@ -169,14 +171,6 @@ function useJournal(ready: Ready, { saver }: App): void {
       saver.close(item.uid);
     };
   }, [ready, session, saver, item.uid]);
-}
-
-/** Goes back to the item of the last decision, as long as that is not sent. */
-async function takeLastBack({ saver }: App, { go }: Ways): Promise<void> {
-  const last = saver.state().held.at(-1);
-  if (last && (await saver.takeBack(last.item))) {
-    go(last.item);
-  }
 }
 
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {

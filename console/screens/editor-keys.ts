@@ -53,6 +53,19 @@ function isTyping({ target, key }: KeyboardEvent): boolean {
   );
 }
 
+/** What leads to other items. */
+function ways(targets: Targets): Partial<Record<Action, () => void>> {
+  const { session } = targets;
+  return {
+    nextItem: () => targets.next(),
+    previousItem: () => targets.previous(),
+    acceptItem: () => (session.state().gesture ? session.finish() : targets.decide('accept')),
+    rejectItem: () => targets.decide('reject'),
+    takeBack: () => targets.takeBack(),
+    skipItem: () => targets.skip(),
+  };
+}
+
 function run(action: Action, targets: Targets): void {
   const { session, stage } = targets;
   if (action.startsWith('label')) {
@@ -63,12 +76,7 @@ function run(action: Action, targets: Targets): void {
     return;
   }
   const actions: Partial<Record<Action, () => void>> = {
-    nextItem: () => targets.next(),
-    previousItem: () => targets.previous(),
-    acceptItem: () => (session.state().gesture ? session.finish() : targets.decide('accept')),
-    rejectItem: () => targets.decide('reject'),
-    takeBack: () => targets.takeBack(),
-    skipItem: () => targets.skip(),
+    ...ways(targets),
     help: () => targets.help(),
     nextAnnotation: () => session.step(1),
     previousAnnotation: () => session.step(-1),

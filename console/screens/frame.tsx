@@ -9,6 +9,7 @@ import { forgetKey } from '../ui/session.ts';
 import type { Uploads } from '../ui/uploads.ts';
 import { useStay } from '../ui/use-stay.ts';
 import css from './frame.module.css';
+import { useTakeBack } from './take-back.ts';
 
 /** What is around every screen: where one is, who one is, and what is not saved. */
 export function Frame() {
@@ -74,23 +75,19 @@ function savedOf(running: number, unsaved: number, held: number): string {
 
 /** The last decision, as long as it is not sent. */
 function TakeBack({ entry }: { entry: Entry | undefined }) {
-  const { saver } = useApp();
+  const takeBack = useTakeBack();
   const navigate = useNavigate();
   const { pathname, search } = useLocation();
   if (!entry) {
     return null;
   }
-  const { item, name, project, decision } = entry;
+  const { name, project, decision } = entry;
   const isInEditor = pathname.startsWith(`${paths.project(project)}/items/`);
-  const takeBack = async () => {
-    if (await saver.takeBack(item)) {
-      await navigate(paths.sibling(project, item, isInEditor ? search : ''));
-    }
-  };
+  const go = ({ item }: Entry) => void navigate(paths.sibling(project, item, isInEditor ? search : ''));
   return (
     <span className={css['held']}>
       {decision?.verdict === 'reject' ? 'Rejected' : 'Accepted'} <span className={css['item']}>{name}</span>{' '}
-      <Button title="U" onClick={() => void takeBack()}>
+      <Button title="U" onClick={() => void takeBack(go)}>
         Take back
       </Button>
     </span>

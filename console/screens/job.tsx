@@ -138,10 +138,7 @@ function Actions({ job }: { job: Job }) {
         <Button off={lacking || (isOver && 'The job is over.')} onClick={cancel}>
           Cancel
         </Button>
-        <Button
-          off={lacking || (!isOver ? 'The job still runs.' : job.failed_items === 0 && 'No item failed.')}
-          onClick={retry}
-        >
+        <Button off={lacking || (!isOver ? 'The job still runs.' : job.failed_items === 0 && 'No item failed.')} onClick={retry}>
           Retry failed
         </Button>
         <Discard job={job} lacking={lacking} isRunning={isPending} discard={discard} />

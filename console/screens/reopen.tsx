@@ -10,8 +10,8 @@ export function Reopen({ ready: { item, result, etag, session, project } }: { re
   const lacking = useLack('review');
   const uid = result?.status === 'accepted' ? result.uid : result === null ? rejected.get(item.uid) : undefined;
   const reopen = useMutation({
-    mutationFn: (result: string) =>
-      client.post('/results/{uid}/reopen/', { path: { uid: result }, ifMatch: etag === '' ? undefined : etag }),
+    mutationFn: (closed: string) =>
+      client.post('/results/{uid}/reopen/', { path: { uid: closed }, ifMatch: etag === '' ? undefined : etag }),
     onSuccess: async () => {
       rejected.delete(item.uid);
       await queries.invalidateQueries({ queryKey: ['items', project] });

@@ -12,6 +12,7 @@ import css from './upload-panel.module.css';
 
 /** The server reads a file within seconds of its upload: so long its word is waited for. */
 const JUDGED_MS = 20_000;
+const READ_EVERY_MS = 3000;
 /** Pixels; that of a row. */
 const ROW = 44;
 
@@ -20,37 +21,38 @@ export function UploadPanel({ project }: { project: string }) {
   const app = useApp();
   const uploads = uploadsOf(app, project);
   const state = useSyncExternalStore(uploads.subscribe, uploads.state);
-  const isAwaited = useAfterwards(project, state);
+  useAfterwards(project, state);
   const lacking = useLack('change');
   useStay(state.isRunning);
   return (
     <section aria-label="Upload" className={css['panel']}>
       <Drop uploads={uploads} lacking={lacking} />
       {state.all.length > 0 ? <Progress uploads={uploads} state={state} /> : null}
-      <Refused project={project} isAwaited={isAwaited} />
+      <Refused project={project} isOpen={state.all.length > 0} />
     </section>
   );
 }
 
-/** Reads the lists again when files were sent, and for some seconds more. Says whether the server's word is awaited. */
-function useAfterwards(project: string, { counts: { sent }, isRunning }: Uploading): boolean {
+/** Reads the lists again when files were sent, and for some seconds more. */
+function useAfterwards(project: string, { counts: { sent }, isRunning }: Uploading): void {
   const queries = useQueryClient();
-  const [isAwaited, setIsAwaited] = useState(false);
   useEffect(() => {
     if (sent === 0 || isRunning) {
       return undefined;
     }
     const read = () => {
-      for (const list of ['items', 'project']) {
+      for (const list of ['items', 'project', 'refused']) {
         void queries.invalidateQueries({ queryKey: [list, project] });
       }
     };
     read();
-    setIsAwaited(true);
-    const timer = setTimeout(() => (read(), setIsAwaited(false)), JUDGED_MS);
-    return () => clearTimeout(timer);
+    const timer = setInterval(read, READ_EVERY_MS);
+    const end = setTimeout(() => clearInterval(timer), JUDGED_MS);
+    return () => {
+      clearInterval(timer);
+      clearTimeout(end);
+    };
   }, [queries, project, sent, isRunning]);
-  return isAwaited || isRunning;
 }
 
 function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false }) {
@@ -176,21 +178,15 @@ function UploadRow({ upload: { name, file, stage, sent, problem }, retry }: { up
 }
 
 /** Files in the bucket that became no item, by whichever way they came. */
-function Refused({ project, isAwaited }: { project: string; isAwaited: boolean }) {
+function Refused({ project, isOpen }: { project: string; isOpen: boolean }) {
   const { client } = useApp();
-  const { data } = useQuery(refusedQuery(client, project, isAwaited));
-  const [isOpen, setIsOpen] = useState(false);
-  useEffect(() => {
-    if (isAwaited) {
-      setIsOpen(true);
-    }
-  }, [isAwaited]);
+  const { data } = useQuery(refusedQuery(client, project));
   if (!data || data.results.length === 0) {
     return null;
   }
   const prefix = `projects/${project}/`;
   return (
-    <details open={isOpen} onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
+    <details open={isOpen}>
       <summary>
         {data.results.length}
         {data.next ? ' or more' : ''} uploads of the last 30 days became no item

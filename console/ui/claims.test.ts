@@ -40,7 +40,15 @@ class Queue implements ClaimServer {
 function claimsOf(queue: Queue) {
   const taken: string[] = [];
   const clock = { now: 0 };
-  return { claims: new Claims(queue, ({ item }) => taken.push(item), () => clock.now), taken, clock };
+  return {
+    claims: new Claims(
+      queue,
+      ({ item }) => taken.push(item),
+      () => clock.now,
+    ),
+    taken,
+    clock,
+  };
 }
 
 /** Decides every item in turn, as the editor does. */

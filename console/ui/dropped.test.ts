@@ -12,7 +12,9 @@ const dropped = (...entries: object[]) =>
 
 it('finds the files of folders, page by page, by their paths', async () => {
   const inner = folder('night', [file('3.jpg')]);
-  const found = await droppedFiles(dropped(file('1.jpg'), folder('street', [file('2.jpg'), inner], [file('4.jpg'), file('.DS_Store')])));
+  const found = await droppedFiles(
+    dropped(file('1.jpg'), folder('street', [file('2.jpg'), inner], [file('4.jpg'), file('.DS_Store')])),
+  );
   expect(found.map(({ name }) => name)).toEqual(['1.jpg', 'street/2.jpg', 'street/night/3.jpg', 'street/4.jpg']);
 });
 

@@ -7,7 +7,16 @@ const kind = (head: string, name = 'a', size = 100) => kindOf(name, size, bytes(
 
 describe('a file that is to be uploaded', () => {
   it('is a picture by its first bytes, whatever its name', () => {
-    const heads = ['\xff\xd8\xff\xe0', '\x89PNG\r\n\x1a\n', 'RIFF\n\0\x01\x02WEBPVP8 ', 'GIF89a', 'BM6', 'II*\0', 'MM\0*', 'II+\0'];
+    const heads = [
+      '\xff\xd8\xff\xe0',
+      '\x89PNG\r\n\x1a\n',
+      'RIFF\n\0\x01\x02WEBPVP8 ',
+      'GIF89a',
+      'BM6',
+      'II*\0',
+      'MM\0*',
+      'II+\0',
+    ];
     expect(heads.map((head) => kind(head, 'scan.dat'))).toEqual(heads.map(() => ({ type: 'image' })));
     const sample = readFileSync(new URL('../../examples/pictures/horse.jpg', import.meta.url));
     expect(kindOf('horse.jpg', sample.length, sample.subarray(0, HEAD_BYTES))).toEqual({ type: 'image' });

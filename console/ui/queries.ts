@@ -118,7 +118,8 @@ export function claimServer(client: Client, project: string, filters: Filters): 
       const body = cursor === null ? chosen : { ...chosen, cursor };
       return (await client.post('/projects/{uid}/review-queue/claim/', { path, body })).body;
     },
-    renew: async (items) => (await client.post('/projects/{uid}/review-queue/renew/', { path, body: { items: [...items] } })).body,
+    renew: async (items) =>
+      (await client.post('/projects/{uid}/review-queue/renew/', { path, body: { items: [...items] } })).body,
     release: (items) => client.post('/projects/{uid}/review-queue/release/', { path, body: { items: [...items] } }),
     skip: (item) =>
       client.post('/projects/{uid}/review-queue/skip/', { path, body: { item } }).catch((error: unknown) => {
@@ -140,11 +141,10 @@ export function previewQuery(client: Client, project: string) {
   });
 }
 
-/** Files that became no item; while `isAwaited`, every three seconds again. */
-export function refusedQuery(client: Client, project: string, isAwaited: boolean) {
+/** Files that became no item. */
+export function refusedQuery(client: Client, project: string) {
   return queryOptions({
     queryKey: ['refused', project],
-    refetchInterval: isAwaited ? 3000 : false,
     queryFn: async ({ signal }) => (await client.get('/projects/{uid}/uploads/', { path: { uid: project }, signal })).body,
   });
 }

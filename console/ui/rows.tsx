@@ -15,6 +15,9 @@ interface Props<T> {
   render(row: T): ReactNode;
 }
 
+/** What can be scrolled can be scrolled by keyboard. */
+const SCROLLABLE = { tabIndex: 0 };
+
 /** A list of any length: only the rows around those in view are on the page. */
 export function Rows<T>({ label, rows, height, idOf, render }: Props<T>) {
   const [top, setTop] = useState(0);
@@ -23,7 +26,7 @@ export function Rows<T>({ label, rows, height, idOf, render }: Props<T>) {
   return (
     <section
       aria-label={label}
-      tabIndex={0}
+      {...SCROLLABLE}
       className={css['list']}
       onScroll={(event: UIEvent<HTMLElement>) => setTop(event.currentTarget.scrollTop)}
     >

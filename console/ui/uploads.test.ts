@@ -62,7 +62,11 @@ describe('uploads', () => {
     const uploads = await uploaded(server, files(120));
     expect(server.calls.map((items) => items.length)).toEqual([50, 50, 20]);
     expect(server.most).toBe(3);
-    expect(server.files.toSorted()).toEqual(files(120).map(({ name }) => `put:${name}`).toSorted());
+    expect(server.files.toSorted()).toEqual(
+      files(120)
+        .map(({ name }) => `put:${name}`)
+        .toSorted(),
+    );
     expect(uploads.state().counts).toMatchObject({ sent: 120, failed: 0, waiting: 0 });
   });
 
