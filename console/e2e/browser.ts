@@ -1,7 +1,7 @@
 /** Chromium on the page, watched: no test may cause an error, a breach of the policy or a call to a foreign origin. */
 import assert from 'node:assert/strict';
 import { AxeBuilder } from '@axe-core/playwright';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { KEY, ORIGIN } from './stack.ts';
 
 export interface Watched {
@@ -10,18 +10,30 @@ export interface Watched {
   readonly complaints: string[];
 }
 
-export function chromiumOf(): Promise<Browser> {
+/** `proxy`: the address of one for all calls, those to this machine too. */
+export function chromiumOf(proxy?: string): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu'],
+    args: ['--no-sandbox', '--disable-gpu', '--enable-precise-memory-info'],
+    ...(proxy ? { proxy: { server: proxy, bypass: '<-loopback>' } } : {}),
   });
 }
 
 /** A page of its own. `expected`: texts of errors that the test causes. */
 export async function watched(browser: Browser, pictures: string, expected: RegExp | null = null): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const page = await context.newPage();
   const complaints: string[] = [];
+  return { page: await watchedTab(context, pictures, expected, complaints), complaints };
+}
+
+/** One more tab of a person. What goes wrong in it is added to `complaints`. */
+export async function watchedTab(
+  context: BrowserContext,
+  pictures: string,
+  expected: RegExp | null,
+  complaints: string[],
+): Promise<Page> {
+  const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
     if (message.type() === 'error' && !expected?.test(message.text())) {
@@ -34,7 +46,7 @@ export async function watched(browser: Browser, pictures: string, expected: RegE
       complaints.push(`Foreign request: ${url}`);
     }
   });
-  return { page, complaints };
+  return page;
 }
 
 /** No violation of accessibility, in light and in dark. */
@@ -57,9 +69,9 @@ export async function shoot(page: Page, name: string): Promise<void> {
   }
 }
 
-export async function signIn(page: Page): Promise<void> {
+export async function signIn(page: Page, key = KEY): Promise<void> {
   await page.goto(`${ORIGIN}/`);
-  await page.getByLabel('API key').fill(KEY);
+  await page.getByLabel('API key').fill(key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Projects' }).waitFor();
 }

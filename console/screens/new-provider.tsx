@@ -3,7 +3,7 @@ import { useState, type SyntheticEvent } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import { ApiError, free } from '../api/client.ts';
 import type { Provider } from '../api/types.ts';
-import { useApp, type App } from '../ui/app.tsx';
+import { useApp, useLack, type App } from '../ui/app.tsx';
 import { Button, Field, Heading, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
 import css from './settings.module.css';
@@ -44,7 +44,8 @@ export function NewProviderScreen() {
   );
   const { provider, test, save } = useProvider(kind, values);
   const error = save.error ?? test.error;
-  const off = (test.isPending && 'The test runs.') || (save.isPending && 'It is being saved.');
+  const lacking = useLack('changeProviders');
+  const off = lacking || (test.isPending && 'The test runs.') || (save.isPending && 'It is being saved.');
   return (
     <>
       <Heading>{kind === 'http' ? 'Add a custom HTTP endpoint' : 'Add an Amazon SageMaker endpoint'}</Heading>
