@@ -34,7 +34,9 @@ export function Preview({ project, labels, choice }: Props) {
       </Button>
       {error ? <Problem error={error} /> : null}
       {data?.length === 0 ? (
-        <p role="status">There is no draft to show. Run a job first, with a low threshold; a dry run counts only.</p>
+        <p role="status">
+          The newest 100 items have no draft to show. Run a job first, with a low threshold; a dry run counts only.
+        </p>
       ) : null}
       {data && data.length > 0 ? (
         <>

@@ -28,8 +28,8 @@ describe('a file that is to be uploaded', () => {
   });
 
   it.each([
-    [kind('%PDF-1.7', 'a.jpg'), /none of these: JPEG/],
-    [kind('\0\0\0\x18ftypheic', 'a.heic'), /none of these/],
+    [kind('%PDF-1.7', 'a.jpg'), /none of the formats/],
+    [kind('\0\0\0\x18ftypheic', 'a.heic'), /none of the formats/],
     [kind('II*\0', 'a.NEF'), /camera raw/],
     [kind('', 'a.jpg', 0), /empty/],
     [kind('\xff\xd8\xff', 'a.jpg', 3 * 1024 ** 3), /3\.0 GiB/],

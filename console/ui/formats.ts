@@ -40,5 +40,7 @@ export function kindOf(name: string, bytes: number, head: Uint8Array): Kind {
     return { type: 'point_cloud' };
   }
   const text = String.fromCharCode(...head);
-  return PICTURES.some((start) => start.test(text)) ? { type: 'image' } : { refusal: `It is none of these: ${FORMATS}.` };
+  return PICTURES.some((start) => start.test(text))
+    ? { type: 'image' }
+    : { refusal: 'By its first bytes it has none of the formats that are taken.' };
 }

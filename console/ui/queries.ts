@@ -131,13 +131,26 @@ export function claimServer(client: Client, project: string, filters: Filters): 
   };
 }
 
+/** A page has the drafts among so many items; so many pages are read to find some. */
+const PREVIEW_ITEMS = 20;
+const PREVIEW_PAGES = 5;
+const PREVIEWED = 3;
+
 /** Three drafts, the newest, to see what a threshold leaves of them. */
 export function previewQuery(client: Client, project: string) {
   return queryOptions({
     queryKey: ['preview', project],
-    queryFn: async ({ signal }) =>
-      (await client.get('/projects/{uid}/results/', { path: { uid: project }, query: { status: 'draft', limit: 3 }, signal }))
-        .body.results,
+    queryFn: async ({ signal }): Promise<Result[]> => {
+      const found: Result[] = [];
+      let cursor: string | undefined;
+      for (let page = 0; page < PREVIEW_PAGES && found.length < PREVIEWED && (page === 0 || cursor); page++) {
+        const query = { status: 'draft' as const, limit: PREVIEW_ITEMS, ...from(cursor) };
+        const { body } = await client.get('/projects/{uid}/results/', { path: { uid: project }, query, signal });
+        found.push(...body.results);
+        cursor = cursorOf(body.next);
+      }
+      return found.slice(0, PREVIEWED);
+    },
   });
 }
 
