@@ -16,6 +16,7 @@ from local.project import client_of
 from local.receiver import Receiver
 from local.up import Stack
 from tests.system import official as package
+from tests.system import uploads
 from tests.system.model import Model, asked_instead
 from tests.system.system import System
 
@@ -65,6 +66,12 @@ def model(stack: Stack) -> Iterator[Model]:
     """The model that every job meets until the tests of the module are over."""
     with asked_instead(stack) as model:
         yield model
+
+
+@pytest.fixture(scope="module")
+def empty_upload_queue(system: System) -> None:
+    """Nothing of other modules is in the queue of uploads, so that a test can wait until it is empty."""
+    uploads.empty_queue(system)
 
 
 @pytest.fixture

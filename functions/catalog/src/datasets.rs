@@ -373,11 +373,15 @@ impl<P: CatalogPorts> CatalogApi<P> {
     }
 
     async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {
-        let url = if self.buckets.open(&item.asset.source, item.organization) {
-            Some(self.objects.sign_get(&item.asset.source, URL_VALID).await?)
-        } else {
-            None
-        };
+        let url = self.file_url(&item).await?;
         Ok(DatasetItemView::of(item, owner, slug, url))
+    }
+
+    /// A signed URL of an item's file, valid for [`URL_VALID`]; `None` if the deployment does not read from its bucket any more.
+    pub(crate) async fn file_url(&self, item: &Item) -> Result<Option<String>, Error> {
+        if !self.buckets.open(&item.asset.source, item.organization) {
+            return Ok(None);
+        }
+        self.objects.sign_get(&item.asset.source, URL_VALID).await.map(Some)
     }
 }

@@ -133,6 +133,7 @@ impl Results for Store {
             (_, ResultStatus::Rejected) => self.rejected(of, reviewed.generation, row)?,
             _ => vec![self.replaced(of, &row)?],
         };
+        actions.extend(self.queue_again(of, reviewed)?);
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
@@ -180,11 +181,11 @@ impl Drafts for Store {
 /// stays: the next result has another uid.
 fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
     if of.is_deleted() {
-        return update.update_expression("REMOVE #result");
+        return update.update_expression("REMOVE #result, marks");
     }
     let (pk, sk) = unlabeled_position(of);
     update
-        .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
+        .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result, marks", UNLABELED.pk, UNLABELED.sk))
         .expression_attribute_values(":pk", text(pk))
         .expression_attribute_values(":sk", text(sk))
 }
@@ -201,12 +202,12 @@ impl Store {
         (written.table_name(&self.table).set_key(Some(Key::item(of.asset.uid).into())), as_read)
     }
 
-    /// Puts a result over the one that was read.
+    /// Puts a result over the one that was read. A claim of it ends here: one attribute less in the same write.
     fn replaced(&self, of: &Item, row: &ResultRow) -> Result<TransactWriteItem, Error> {
         let (written, as_read) = self.item_as_read(of);
         let replaced = written
             .condition_expression(as_read)
-            .update_expression("SET #result = :result")
+            .update_expression("SET #result = :result REMOVE marks")
             .expression_attribute_values(":result", attribute(row)?);
         update(replaced)
     }

@@ -15,8 +15,9 @@ use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, SweepUid};
 use crate::domain::item::file_version::FileVersion;
 use crate::domain::item::origin::KeptDraft;
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::item::review_queue::{LEASE, Marks, Queued};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
-use crate::domain::job::outcome::Receipt;
+use crate::domain::job::outcome::{ChunkId, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Counters, Job, JobSpec, JobState};
@@ -93,6 +94,9 @@ pub(super) struct ItemRow {
     generation: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultRow>,
+    /// What the review queue notes with the draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    marks: Option<Marks>,
 }
 
 /// A result: the attributes of conditions and filters, and the rest packed.
@@ -240,7 +244,14 @@ impl ItemRow {
             unlabeled_sk: Some(unlabeled_sk),
             generation: item.generation,
             result: None,
+            marks: None,
         })
+    }
+
+    /// The item, as the review queue knows it.
+    pub(super) fn read_queued(mut self) -> Result<Queued, Error> {
+        let marks = self.marks.take();
+        self.read_sized().map(|(item, json_bytes)| Queued { item, marks, json_bytes })
     }
 
     pub(super) fn read(self) -> Result<Item, Error> {
@@ -462,6 +473,45 @@ impl PlanRow {
 /// Bytes of a receipt when it is not packed: a sentence about each item, and the labels, at their longest.
 const RECEIPT_BYTES: u64 = 1024 * 1024;
 
+/// The claims of a person in a project: the uids of the items, 16 bytes each. Gone when the last lease is over.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClaimsRow {
+    pk: String,
+    sk: String,
+    items: Blob,
+    /// Seconds.
+    expires_at: i64,
+}
+
+impl ClaimsRow {
+    pub(super) fn new(Key { pk, sk }: Key, items: &[ItemUid], now: Timestamp) -> Self {
+        let items = Blob(items.iter().flat_map(|item| item.bytes()).collect());
+        Self { pk, sk, items, expires_at: (now + LEASE).as_second() }
+    }
+
+    pub(super) fn items(&self) -> Vec<ItemUid> {
+        self.items.0.as_chunks().0.iter().map(|bytes| ItemUid::of_bytes(*bytes)).collect()
+    }
+}
+
+/// A draft that was reopened, in the review queue.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ReopenedRow {
+    pk: String,
+    sk: String,
+    listing_pk: String,
+    listing_sk: String,
+    pub(super) item_uid: ItemUid,
+}
+
+impl ReopenedRow {
+    pub(super) fn new(project: ProjectUid, item: ItemUid, at: Timestamp) -> Self {
+        let Key { pk, sk } = Key::reopened(item);
+        let (listing_pk, listing_sk) = (keys::review_queue_of(project).pk, keys::reopened_position(item, at));
+        Self { pk, sk, listing_pk, listing_sk, item_uid: item }
+    }
+}
+
 /// A receipt. It is packed, since nothing in it is ever a condition and failed items say the same a hundred times over; but
 /// for the uids of its items, 16 bytes each.
 #[derive(Serialize, Deserialize)]
@@ -470,12 +520,26 @@ pub(super) struct ReceiptRow {
     pub(super) sk: String,
     receipt: Blob,
     items: Blob,
+    /// The review queue, while items of it may have drafts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing_sk: Option<String>,
 }
 
 impl ReceiptRow {
-    pub(super) fn new(key: Key, receipt: &Receipt) -> Result<Self, Error> {
+    pub(super) fn new(spec: &JobSpec, chunk: ChunkId, receipt: &Receipt) -> Result<Self, Error> {
+        let Key { pk, sk } = Key::receipt(chunk);
         let items = Blob(receipt.items.iter().flat_map(|item| item.bytes()).collect());
-        Ok(Self { pk: key.pk, sk: key.sk, receipt: Blob::pack(receipt)?.0, items })
+        let waits = !spec.dry_run && !receipt.drafted().is_empty();
+        Ok(Self {
+            pk,
+            sk,
+            receipt: Blob::pack(receipt)?.0,
+            items,
+            listing_pk: waits.then(|| keys::review_queue_of(spec.project).pk),
+            listing_sk: waits.then(|| keys::queue_position(chunk)),
+        })
     }
 
     pub(super) fn read(self) -> Result<Receipt, Error> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod handlers;
+pub(crate) mod queue;
 pub(crate) mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -16,7 +16,8 @@ use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Items, Objects, Page, Projects, Results, Slice, Webhooks};
 use shared::testing::{
-    MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job, a_webhook, an_item,
+    MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job,
+    a_webhook, an_item,
 };
 
 use super::sweep::{Decision, Sweep};
@@ -124,6 +125,7 @@ struct InMemory;
 impl CatalogPorts for InMemory {
     type Store = MemoryTenants;
     type Results = Contended;
+    type ReviewQueue = MemoryReviewQueue;
     type Webhooks = MemoryWebhooks;
     type Objects = MemoryObjects;
     type Web = MemoryObjects;
@@ -134,7 +136,7 @@ impl CatalogPorts for InMemory {
 type TestReview = CatalogApi<InMemory>;
 
 /// The n-th draft of a job: a cat, or every other one a dog, of this confidence.
-fn a_draft(n: usize, confidence: f64) -> Item {
+pub(crate) fn a_draft(n: usize, confidence: f64) -> Item {
     let label = if n.is_multiple_of(2) { "cat" } else { "dog" }.into();
     let annotation =
         Prediction { geometry: Geometry::Classification, label, confidence, attributes: Default::default() };
@@ -181,6 +183,7 @@ fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
             others: Mutex::new(others.to_vec()),
             webhooks: webhooks.clone(),
         },
+        review_queue: MemoryReviewQueue::default(),
         webhooks,
         objects: MemoryObjects::default(),
         web: MemoryObjects::default(),

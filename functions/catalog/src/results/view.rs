@@ -17,7 +17,7 @@ use shared::http::etag;
 use utoipa::ToSchema;
 
 /// The longest cursor of ours, with the longest label.
-const CURSOR_CHARS: usize = 8 * 1024;
+pub(super) const CURSOR_CHARS: usize = 8 * 1024;
 
 /// A result (contract, 11.4).
 #[derive(Debug, Serialize, ToSchema)]
@@ -279,7 +279,7 @@ impl DraftsToReview {
     }
 }
 
-fn job(value: Value) -> Result<JobUid, String> {
+pub(super) fn job(value: Value) -> Result<JobUid, String> {
     let text = fields::text(1, limits::NAME_CHARS)(value)?;
     JobUid::parse(&text).map_err(|_| fields::must_be("the uid of a job", show::quoted(&text)))
 }

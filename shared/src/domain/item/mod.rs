@@ -5,6 +5,7 @@ pub mod file_version;
 pub mod head;
 pub mod origin;
 pub mod result;
+pub mod review_queue;
 pub mod source;
 
 use std::collections::HashSet;
