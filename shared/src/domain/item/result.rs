@@ -514,7 +514,8 @@ mod tests {
         let again = corrected(&by_hand, labeled(&[("bus", 1.0), ("car", 1.0)]).annotations).unwrap().unwrap();
         assert_eq!((origins(&again), again.became()), (Some(vec![Origin::Added; 2]), None));
 
-        let before = LabelResult { source: ResultSource::Human, ..labeled(&[("car", 1.0)]) };
+        let (status, source) = (ResultStatus::Accepted, ResultSource::Human);
+        let before = LabelResult { status, source, ..labeled(&[("car", 1.0)]) };
         assert_eq!((before.origins(), before.drafted(), before.became()), (None, None, None));
         for result in [by_hand, before] {
             let annotations = result.annotations.clone();
