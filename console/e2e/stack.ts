@@ -66,8 +66,7 @@ export async function sample(): Promise<Sample> {
 }
 
 /** A project with the sample pictures, each twice. */
-export async function samplePictures(): Promise<Sample> {
-  const name = `Console ${randomUUID()}`;
+export async function samplePictures(name = `Console ${randomUUID()}`): Promise<Sample> {
   const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels: LABELS });
   const files = readdirSync(PICTURES).filter((file) => file.endsWith('.jpg'));
   const keys = [1, 2].flatMap((time) => files.map((file) => `${time}/${file}`));
