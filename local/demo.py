@@ -68,9 +68,7 @@ def run() -> int:
         print(f"\nAll good. The pictures with their drafts are in {settings.DEMO_OUTPUT.name}/.")
         _print_next_steps(report.project)
         print(f"\nReview them at {review_link(stack, report.project)}")
-        print(
-            f"The key in it is good for reviews alone, until it ends in {REVIEW_TIME.days} days. No server is sent it."
-        )
+        print(f"Its key is for reviews alone, and ends in {REVIEW_TIME.days} days. A browser sends it in no address.")
     return 1 if report.failures else 0
 
 

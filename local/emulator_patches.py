@@ -452,7 +452,7 @@ def treat_batch_actions_as_single_ones() -> None:
 
 
 def make_calls_of_custom_resources() -> None:
-    """A `Custom::AWS` of the CDK makes its one call of AWS: that is how the files of Mission Control get into their bucket.
+    """A `Custom::AWS` of the CDK makes its call of AWS: so the files of Mission Control get into their bucket.
 
     On AWS a function of the CDK makes it, with the SDK that Lambda's Node.js has in it. The emulator runs that function
     without an SDK. Here the call is made with the rights of the account; the template's tests hold the function's.

@@ -1,5 +1,8 @@
-"""Mission Control as it is deployed. CloudFront itself is not in the emulator: the local proxy serves the page, and here it is held to the
-deployed policies, functions and files (decision 0042)."""
+"""Mission Control as it is deployed (decision 0042).
+
+The emulator serves no distribution: the local proxy serves the page. Here it is compared with the deployed policies,
+functions and files.
+"""
 
 import json
 import re
