@@ -15,7 +15,9 @@ type Behavior = cloudfront.ResponseSecurityHeadersBehavior;
 export class PageHeaders extends cloudfront.ResponseHeadersPolicy {
   /** `pictures`: origins from which the page may read, and to which it may upload. */
   constructor(scope: Construct, id: string, pictures: readonly string[]) {
-    super(scope, id, propsOf(scope, id, headers(pictures)));
+    const sent = headers(pictures);
+    checkLength(Stack.of(scope).resolve(sent[POLICY]));
+    super(scope, id, propsOf(scope, id, sent));
   }
 }
 
@@ -32,6 +34,25 @@ function headers(pictures: readonly string[]): Headers {
   return Object.fromEntries(
     Object.entries(written).map(([name, value]) => [name, value.replaceAll('{pictures}', pictures.join(' '))]),
   );
+}
+
+/** What CloudFront takes ("Quotas on policies"), and how long what a deployment puts in may be: a region, a domain, the id of a stack. */
+const MOST_CHARS = 1_783;
+const LONGEST: Readonly<Record<string, number>> = { 'AWS::Region': 14, 'AWS::URLSuffix': 16 };
+const STACK_ID_CHARS = 36;
+
+/** `policy`: as the template has it. */
+function checkLength(policy: { 'Fn::Join': [string, (string | { Ref?: string })[]] }): void {
+  const lengths = policy['Fn::Join'][1].map((part) =>
+    typeof part === 'string' ? part.length : (LONGEST[part.Ref ?? ''] ?? STACK_ID_CHARS),
+  );
+  const length = lengths.reduce((sum, one) => sum + one, 0);
+  if (length > MOST_CHARS) {
+    const advice = 'Settings sourceBuckets and pictureOrigins must name fewer origins';
+    throw new Error(
+      `${advice}: the content policy of the page would have ${length} characters, and CloudFront takes ${MOST_CHARS}.`,
+    );
+  }
 }
 
 /** CloudFront has fields of its own for the headers that it calls security headers, and refuses them among the others. */
