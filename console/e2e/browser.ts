@@ -1,5 +1,6 @@
 /** Chromium on the page, watched: no test may cause an error, a breach of the policy or a call to a foreign origin. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { KEY, ORIGIN } from './stack.ts';
@@ -61,11 +62,18 @@ export async function isAccessible(page: Page): Promise<void> {
   }
 }
 
-/** Keeps a picture of the screen, if there is a folder for it. */
+const MOST_BYTES = 150_000;
+
+/** Keeps a picture of the screen in light colors, if there is a folder for it: `make screenshots`. */
 export async function shoot(page: Page, name: string): Promise<void> {
   const folder = process.env['SCREENSHOTS'];
   if (folder) {
-    await page.screenshot({ path: `${folder}/${name}.png` });
+    await page.emulateMedia({ colorScheme: 'light' });
+    const session = await page.context().newCDPSession(page);
+    const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 });
+    const bytes = Buffer.from(data, 'base64');
+    assert.ok(bytes.length <= MOST_BYTES, `${name} has ${bytes.length} bytes.`);
+    writeFileSync(`${folder}/${name}.webp`, bytes);
   }
 }
 

@@ -41,7 +41,7 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   if (!answer.ok) {
     throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
   }
-  return (await answer.json()) as T;
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 export interface Sample {
@@ -69,9 +69,8 @@ export async function sample(): Promise<Sample> {
 }
 
 /** A project with the sample pictures, each twice. */
-export async function samplePictures(): Promise<Sample> {
-  const name = `Console ${randomUUID()}`;
-  const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels: LABELS });
+export async function samplePictures(name = `Pictures ${randomUUID().slice(0, 8)}`, labels = LABELS): Promise<Sample> {
+  const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels });
   const files = readdirSync(PICTURES).filter((file) => file.endsWith('.jpg'));
   const keys = [1, 2].flatMap((time) => files.map((file) => `${time}/${file}`));
   const { results: added } = await call<{ results: { key: string; upload_url: string }[] }>('POST', `/projects/${uid}/items/`, {
