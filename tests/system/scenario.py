@@ -186,6 +186,7 @@ def review(walk: Walk) -> None:
     walk.ok("POST", f"/items/{second['item']}/results/", {"annotations": [annotation]})
     for result in (first, second, third):
         walk.ok("GET", f"/results/{result['uid']}/")
+        walk.ok("GET", f"/results/{result['uid']}/draft/")
     walk.ok("GET", f"/tasks/{first['task']}/")
     walk.ok("POST", f"/projects/{walk.project}/results/accept/", {"job": walk.jobs[1], "label": LABELS[2]})
 

@@ -5,6 +5,8 @@
 
 mod adding;
 mod datasets;
+#[cfg(test)]
+mod in_memory;
 mod items;
 mod keys;
 mod projects;
@@ -46,6 +48,7 @@ use utoipa::OpenApi;
     uploads::list,
     results::handlers::list,
     results::handlers::get,
+    results::handlers::draft,
     results::handlers::correct,
     results::handlers::accept,
     results::handlers::reject,
@@ -138,6 +141,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/projects/{uid}/review-queue/skip", post(results::queue::give_back::skip))
         .route("/items/{uid}/results", post(results::by_hand::label))
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
+        .route("/results/{uid}/draft", get(results::handlers::draft))
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))
         .route("/results/{uid}/reopen", post(results::handlers::reopen))

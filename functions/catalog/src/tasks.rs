@@ -25,6 +25,17 @@ enum TaskStatus {
 }
 
 impl TaskStatus {
+    /// Every status.
+    const ALL: [Self; 2] = [Self::Pending, Self::Completed];
+
+    /// The word on the wire.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+        }
+    }
+
     /// A correction accepts, a draft is a suggestion (I9), and a rejection leaves the item to do.
     fn of(item: &Item) -> Self {
         match item.result.as_ref().map(|result| result.status) {
@@ -37,7 +48,7 @@ impl TaskStatus {
 /// A task: one per item, so it has the uid of the item, and the key of the item as `name`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
-#[schema(example = json!({"type": "image-annotation", "name": "street/1.jpg", "status": "pending"}))]
+#[schema(example = json!({"type": "image-annotation", "name": "street/1.jpg", "status": "completed", "reviewed_by": "ci"}))]
 pub(crate) struct TaskView {
     uid: ItemUid,
     /// What is to be done (contract, 11.1).
@@ -45,12 +56,17 @@ pub(crate) struct TaskView {
     name: String,
     status: TaskStatus,
     project: ProjectUid,
+    /// Name of the API key whose review completed it; `null` while it is pending.
+    #[schema(required)]
+    reviewed_by: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl From<Item> for TaskView {
     fn from(item: Item) -> Self {
+        let status = TaskStatus::of(&item);
+        let reviewer = item.result.as_ref().and_then(|result| result.reviewed_by.clone());
         Self {
             uid: item.asset.uid,
             r#type: match item.asset.kind {
@@ -58,8 +74,9 @@ impl From<Item> for TaskView {
                 AssetType::VideoFrame => "video-annotation",
                 AssetType::PointCloud => "point-cloud-annotation",
             },
-            status: TaskStatus::of(&item),
+            status,
             project: item.project,
+            reviewed_by: reviewer.filter(|_| status == TaskStatus::Completed),
             created_at: item.created_at,
             updated_at: item.result.map_or(item.created_at, |result| result.updated_at),
             name: item.key,
@@ -90,7 +107,7 @@ pub(crate) async fn list<P: CatalogPorts>(
 ) -> Answer<PageView<TaskView>> {
     caller.needs(READ)?;
     let paging = request.paging(&["project", "status"])?;
-    let status: Option<TaskStatus> = paging.choice("status", &["pending", "completed"])?;
+    let status: Option<TaskStatus> = paging.choice("status", &TaskStatus::ALL.map(TaskStatus::as_str))?;
     let Ok(project) = paging.filter("project").map(ProjectUid::parse).transpose() else {
         return Ok(Json(paging.empty())); // an unknown project has no tasks
     };
@@ -117,4 +134,16 @@ pub(crate) async fn get<P: CatalogPorts>(
     let items = api.store.items(&[ItemUid::parse(&uid).map_err(|_| no_task())?]).await?;
     let own = items.into_iter().find(|item| item.organization == caller.organization);
     own.map(|item| Json(TaskView::from(item))).ok_or_else(no_task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_one_word() {
+        for status in TaskStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
 }

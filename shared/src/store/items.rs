@@ -94,7 +94,7 @@ impl Results for Store {
         let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
         for item in &mut page.entries {
             if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
-                item.result = Some(row.read(&item.asset, item.generation)?);
+                item.result = Some(row.read(item.generation)?);
             }
         }
         page.entries.retain(|item| item.result.is_some());
@@ -116,14 +116,14 @@ impl Results for Store {
             return Ok(Some(item));
         }
         let Some(row) = self.get::<RejectedRow>(Key::rejected(uid, generation)).await? else { return Ok(None) };
-        Ok(Some(Item { result: Some(row.read(&item.asset, generation)?), ..item }))
+        Ok(Some(Item { result: Some(row.read(generation)?), ..item }))
     }
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let Some(before) = &of.result else { return Err(Error::internal("a review of no result")) };
         let row = ResultRow::of(reviewed.clone())?;
         // A name beside annotations that are there already is never too much.
-        if reviewed.annotations != before.annotations && !row.fits() {
+        if reviewed.annotations != before.annotations && !row.fits {
             return Err(too_large());
         }
         // A transaction even of one action: if its answer is lost, the SDK repeats it under the same token, and the caller gets
@@ -140,7 +140,7 @@ impl Results for Store {
 
     async fn label(&self, of: &Item, given: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let row = ResultRow::of(given.clone())?;
-        if !row.fits() {
+        if !row.fits {
             return Err(too_large());
         }
         let mut actions = vec![self.labeled(of, &row, given.generation)?];

@@ -163,7 +163,7 @@ fn draft_rows(
         let Some(ItemCommit { item, outcome, .. }) = commit else { continue };
         let Outcome::Successful(draft) = outcome else { continue };
         let row = ResultRow::of(result_of(spec, bot, draft, now))?;
-        if !row.fits() {
+        if !row.fits {
             *outcome = too_large();
         } else if !spec.dry_run && drafted.insert(*item) {
             rows.push((position, row));
@@ -218,8 +218,9 @@ fn result_of(spec: &JobSpec, bot: &str, draft: &mut Draft, now: Timestamp) -> La
         lineage: Some(lineage),
         annotations: std::mem::take(&mut draft.annotations),
         elsewhere: draft.elsewhere.take(),
+        draft: None,
         sweep: None,
-        file_changed: false,
+        file_changes: None,
         created_at: now,
         updated_at: now,
     }

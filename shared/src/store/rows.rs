@@ -13,6 +13,7 @@ use super::calls::Row;
 use super::keys::{self, Key};
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, SweepUid};
 use crate::domain::item::file_version::FileVersion;
+use crate::domain::item::origin::KeptDraft;
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
 use crate::domain::item::review_queue::{LEASE, Marks, Queued};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
@@ -20,7 +21,7 @@ use crate::domain::job::outcome::{ChunkId, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Counters, Job, JobSpec, JobState};
-use crate::domain::job_status::JobStatus;
+use crate::domain::job_status::{JobEvent, JobStatus};
 use crate::domain::packed::{json_bytes, pack, unpack};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::BlobRef;
@@ -108,8 +109,9 @@ pub(super) struct ResultRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<JobUid>,
     packed: Blob,
+    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for the memory of a reader.
     #[serde(skip)]
-    unpacked_bytes: u64,
+    pub(super) fits: bool,
 }
 
 /// DynamoDB's binary type: serde alone writes a `Vec<u8>` as a list of numbers.
@@ -132,6 +134,12 @@ impl Blob {
 const UNPACKED_BYTES: u64 = 2 * limits::DRAFT_BYTES as u64;
 /// What a review adds to what fitted: a name, however it is written.
 const REVIEW_BYTES: u64 = 4 * 1024;
+/// What a correction adds: the draft, and the origins of [`limits::PREDICTIONS`] annotations in any order.
+const KEPT_DRAFT_BYTES: u64 = UNPACKED_BYTES + 128 * 1024;
+/// Bytes of the shortest annotation, as JSON: a classification.
+const ANNOTATION_BYTES: usize = 54;
+/// Bytes that an answer has of the origin of one annotation, and of its position in the draft.
+const ORIGIN_BYTES: usize = 20;
 
 /// The packed part of a result.
 #[derive(Serialize, Deserialize)]
@@ -145,6 +153,9 @@ struct PackedResult {
     annotations: Vec<Prediction>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     elsewhere: Option<BlobRef>,
+    /// Behind the annotations: what they have in common packs to little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draft: Option<KeptDraft>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sweep: Option<SweepUid>,
     created_at: Timestamp,
@@ -156,6 +167,7 @@ impl ResultRow {
     /// `Internal` only.
     pub(super) fn of(result: LabelResult) -> Result<Self, Error> {
         let job = result.lineage.as_ref().map(|lineage| lineage.job);
+        let most_bytes = UNPACKED_BYTES + result.draft.as_ref().map_or(0, |_| KEPT_DRAFT_BYTES);
         let packed = PackedResult {
             source: result.source,
             created_by: result.created_by,
@@ -163,23 +175,21 @@ impl ResultRow {
             lineage: result.lineage,
             annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations },
             elsewhere: result.elsewhere,
+            draft: result.draft.map(without_fetched),
             sweep: result.sweep,
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
         let (packed, unpacked_bytes) = Blob::pack(&packed)?;
         let revision = NonZeroU32::new(result.revision);
-        Ok(Self { unpacked_bytes, status: result.status, revision, job, packed })
+        let fits = packed.0.len() <= limits::DRAFT_BYTES && unpacked_bytes <= most_bytes;
+        Ok(Self { fits, status: result.status, revision, job, packed })
     }
 
-    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for the memory of a reader.
-    pub(super) fn fits(&self) -> bool {
-        self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
-    }
-
-    /// The result, and its bytes as JSON, in the row or in a blob.
+    /// The result, and its bytes in an answer, in the row or in a blob.
     fn read(self, generation: u32) -> Result<(LabelResult, usize), Error> {
-        let (packed, bytes): (PackedResult, usize) = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
+        let (packed, bytes): (PackedResult, usize) =
+            self.packed.unpack(UNPACKED_BYTES + KEPT_DRAFT_BYTES + REVIEW_BYTES)?;
         let result = LabelResult {
             generation,
             revision: self.revision.map_or(0, NonZeroU32::get),
@@ -190,14 +200,24 @@ impl ResultRow {
             lineage: packed.lineage,
             annotations: packed.annotations,
             elsewhere: packed.elsewhere,
+            draft: packed.draft,
             sweep: packed.sweep,
-            file_changed: false,
+            file_changes: None,
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
         let elsewhere = result.elsewhere.as_ref().map_or(0, |blob| blob.json_bytes);
-        Ok((result, bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX))))
+        let bytes = bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX));
+        let is_judged = (result.status, result.source) != (ResultStatus::Draft, ResultSource::AutoLabel);
+        let origins = if is_judged { limits::PREDICTIONS.min(bytes / ANNOTATION_BYTES) * ORIGIN_BYTES } else { 0 };
+        Ok((result, bytes.saturating_add(origins)))
     }
+}
+
+/// A draft as a row has it: what was fetched from its object stays there.
+fn without_fetched(draft: KeptDraft) -> KeptDraft {
+    let annotations = if draft.elsewhere.is_some() { Vec::new() } else { draft.annotations };
+    KeptDraft { annotations, ..draft }
 }
 
 impl ItemRow {
@@ -238,7 +258,7 @@ impl ItemRow {
         self.read_sized().map(|(item, _)| item)
     }
 
-    /// The item, and the bytes of its result as JSON.
+    /// The item, and the bytes of its result in an answer.
     pub(super) fn read_sized(self) -> Result<(Item, usize), Error> {
         let (result, bytes) = self.result.map(|row| row.read(self.generation)).transpose()?.unzip();
         let item = Item {
@@ -278,9 +298,9 @@ impl RejectedRow {
         Self { pk, sk, result, changes: item.changes }
     }
 
-    pub(super) fn read(self, item: &Asset, generation: u32) -> Result<LabelResult, Error> {
-        let file_changed = self.changes != item.changes;
-        self.result.read(generation).map(|(result, _)| LabelResult { file_changed, ..result })
+    pub(super) fn read(self, generation: u32) -> Result<LabelResult, Error> {
+        let file_changes = Some(self.changes);
+        self.result.read(generation).map(|(result, _)| LabelResult { file_changes, ..result })
     }
 }
 
@@ -374,7 +394,7 @@ impl JobRow {
     /// The row of a job that must not be created any more: cancelled, in no list, removed after a day.
     pub(super) fn withdrawn(spec: &JobSpec, state: &JobState, now: Timestamp) -> Result<Self, Error> {
         Ok(Self {
-            status: JobStatus::Cancelled,
+            status: state.status.after(JobEvent::Cancel)?,
             progressed_at: now,
             completed_at: Some(now),
             listing_pk: None,

@@ -23,7 +23,7 @@ use shared::domain::access::organization::Organization;
 use shared::domain::access::rate_limit::Requester;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, WebhookUid};
 use shared::domain::item::file_version::{Digest, FileVersion, Sequence};
-use shared::domain::item::result::Verdict;
+use shared::domain::item::result::{ResultSource, Verdict};
 use shared::domain::item::review_queue::Reviewer;
 use shared::domain::item::source::S3Object;
 use shared::domain::item::{AssetType, Item, Source};
@@ -31,7 +31,7 @@ use shared::domain::job::failure::{Failure, FailureCode, NoteCode};
 use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
 use shared::domain::job::summary::Sum;
 use shared::domain::job::{JobSpec, JobState, UploadRun};
-use shared::domain::job_status::JobStatus;
+use shared::domain::job_status::{JobEvent, JobStatus};
 use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::label_count::LabelCount;
 use shared::domain::prediction::model_type::ModelType;
@@ -99,6 +99,9 @@ async fn rows_of_earlier_versions_still_read() {
 
         let [item] = store.items(&[ItemUid::of(project(1), "0.jpg")]).await.unwrap().try_into().unwrap();
         assert_eq!((item.asset.changes, item.file, item.result), (0, None, None));
+        let [corrected] = store.items(&[ItemUid::of(project(1), "2.jpg")]).await.unwrap().try_into().unwrap();
+        let corrected = corrected.result.unwrap();
+        assert_eq!((corrected.source, &corrected.draft, corrected.origins()), (ResultSource::Human, &None, None));
         let backlog = store.backlog(acme(), project(1)).await.unwrap();
         assert_eq!((backlog.project.item_count(), backlog.waiting_since), (0, Some(at(60))), "by its position");
         let setting = backlog.project.auto_label_on_upload.unwrap();
@@ -378,11 +381,14 @@ async fn write_items_and_results(store: &Store, client: &Client, table: &str) {
         .unwrap();
     commit_chunks(store, &spec, &items).await;
     let read = async |n: usize| store.items(&[items[n].asset.uid]).await.unwrap().remove(0);
-    for (n, verdict) in
-        [(1, Verdict::Accept), (2, Verdict::Correct(vec![a_car(1.0)])), (3, Verdict::Reject), (8, Verdict::Reject)]
-    {
+    for (n, verdict) in [
+        (1, Verdict::Accept),
+        (2, Verdict::Correct(vec![a_car(1.0)].into())),
+        (3, Verdict::Reject),
+        (8, Verdict::Reject),
+    ] {
         let item = read(n).await;
-        let reviewed = item.result.as_ref().unwrap().reviewed(verdict, "ann", at(20)).unwrap().unwrap();
+        let reviewed = item.reviewed(verdict, "ann", at(20)).unwrap().unwrap();
         assert!(store.review(&item, &reviewed, &[]).await.unwrap());
     }
     assert!(store.discard_draft(&read(4).await).await.unwrap());
@@ -436,7 +442,7 @@ async fn write_jobs(store: &Store) {
     receipts(store, job(1)).await.into_iter().for_each(|receipt| sum.add(receipt));
     let event = Event::of_job(&ended, JobStatus::Failed, Some("The model is gone.")).unwrap();
     let ending = Ending {
-        status: JobStatus::Failed,
+        event: JobEvent::Fail,
         error_message: Some("The model is gone.".into()),
         summary: sum.summary(true),
         deliveries: event.deliveries(&[webhook()], at(30)),

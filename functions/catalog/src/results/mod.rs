@@ -6,7 +6,7 @@ pub(crate) mod queue;
 pub(crate) mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
-mod view;
+pub(crate) mod view;
 
 use shared::domain::access::api_key::Scope;
 

@@ -129,8 +129,9 @@ pub const TARGET_MODEL_CHARS: usize = 1_024;
 pub const PROMPT_CHARS: usize = 1_000;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
-/// Webhook subscriptions of an organization: their deliveries are in the transaction that ends a job.
-pub const WEBHOOKS: usize = 50;
+/// Webhook subscriptions of an organization: the deliveries of a review's two events are in its transaction, beside the result.
+pub const WEBHOOKS: usize = 49;
+const _: () = assert!(2 * WEBHOOKS < TRANSACTION_ACTIONS);
 /// Seconds that a delivery record is kept: 30 days (contract, 9.4).
 pub const DELIVERY_SECONDS: i64 = 30 * 24 * 3_600;
 /// Characters of a webhook answer that are kept (contract, D22).
