@@ -70,7 +70,7 @@ async fn claim(store: &Store, read: &Queued, name: &str, now: Timestamp) -> bool
 }
 
 async fn review(store: &Store, item: &Item, verdict: Verdict, second: i64) {
-    let reviewed = item.result.as_ref().unwrap().reviewed(verdict, "ann", at(second)).unwrap().unwrap();
+    let reviewed = item.reviewed(verdict, "ann", at(second)).unwrap().unwrap();
     assert!(store.review(item, &reviewed, &[]).await.unwrap());
 }
 
@@ -225,7 +225,7 @@ async fn each_change_of_a_draft_ends_its_claim(store: Store) {
     assert!(read.iter().all(|read| read.marks.is_some()));
 
     review(&store, &read[0].item, Verdict::Accept, 20).await;
-    review(&store, &read[1].item, Verdict::Correct(vec![]), 20).await;
+    review(&store, &read[1].item, Verdict::Correct(vec![].into()), 20).await;
     review(&store, &read[2].item, Verdict::Reject, 20).await;
     assert!(store.discard_draft(&read[3].item).await.unwrap());
     let overwritten = uploaded(&uploaded(&read[4].item, ("a", "01")), ("b", "02"));
