@@ -32,7 +32,8 @@ export function statementsOf({ template }: Deployment, role?: string): Json[] {
 
 /** The names of resources, by the ARNs of the template. */
 function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
-  const { table, bucket, machine, webhookQueue, webhookOverflow, deadLetters, uploadQueue, uploadDeadLetters, exportQueue } = autoLabel;
+  const { table, bucket, machine, webhookQueue, webhookOverflow, deadLetters, uploadQueue, uploadDeadLetters, exportQueue } =
+    autoLabel;
   const arns = {
     table: table.tableArn,
     listing: table.indexArn('listing'),

@@ -180,9 +180,7 @@ test('the steps of exports and the schedule come to compose by its queue', () =>
   });
   template.hasResourceProperties('AWS::Events::Rule', {
     ScheduleExpression: 'rate(1 minute)',
-    Targets: [
-      Match.objectLike({ Arn: queue, DeadLetterConfig: { Arn: stack.resolve(autoLabel.exportDeadLetters.queueArn) } }),
-    ],
+    Targets: [Match.objectLike({ Arn: queue, DeadLetterConfig: { Arn: stack.resolve(autoLabel.exportDeadLetters.queueArn) } })],
   });
 });
 

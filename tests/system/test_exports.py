@@ -16,14 +16,14 @@ from pycocotools import mask as masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from local.receiver import Receiver
 from tests.system import official
 from tests.system.conftest import NewTenant, Subscription, subscribed
 from tests.system.system import Json, System, assert_refused
-from local.receiver import Receiver
 
 pytestmark = pytest.mark.takes(60)
 
-LABELS = ["dog", "unused", "a, \"b\" 😀/.."]
+LABELS = ["dog", "unused", 'a, "b" 😀/..']
 KEYS = ["a/1.jpg", "b/1.jpg", "ü x.jpg", "empty.jpg"]
 WIDTH, HEIGHT = 64, 48
 

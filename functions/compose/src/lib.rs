@@ -101,8 +101,7 @@ where
 
     /// Stores the end of an export, and sends its event. If it was deleted meanwhile, its objects are removed instead.
     async fn end(&self, ended: Export, Claimed { lease, .. }: &Claimed) -> Result<(), Error> {
-        let deliveries =
-            outbox::deliveries(&self.webhooks, Event::of_export(&ended), self.clock.now()).await?;
+        let deliveries = outbox::deliveries(&self.webhooks, Event::of_export(&ended), self.clock.now()).await?;
         if !self.exports.end_export(&ended, *lease, &deliveries).await? {
             return self.give_up(&ended).await;
         }

@@ -28,5 +28,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         deliveries: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), webhooks),
         clock: SystemClock,
     };
-    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(composer.handle(event.payload).await))).await
+    run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(composer.handle(event.payload).await)))
+        .await
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::export::Export;
 use shared::domain::export::work::{Fragment, Phase, Pieces, Work};
-use shared::domain::item::source::Source;
 use shared::domain::item::Item;
+use shared::domain::item::source::Source;
 use shared::domain::{Error, change_time, limits};
 use shared::ports::{
     Claimed, Clock, Contents, ExportItems, ExportQueue, Exports, Folders, NoFile, Objects, Page, Queue, Slice, Step,
@@ -87,7 +87,11 @@ where
     async fn survey(&self, progress: &mut Progress) -> Result<(), Error> {
         let Progress { export, work, .. } = progress;
         let page = self.page(export, work).await?;
-        let items = if Work::surveys_annotations(export.options.format) { self.whole(page.entries).await? } else { page.entries };
+        let items = if Work::surveys_annotations(export.options.format) {
+            self.whole(page.entries).await?
+        } else {
+            page.entries
+        };
         work.survey(export, &items);
         work.pass_page(export, page.next);
         Ok(())

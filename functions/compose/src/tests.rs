@@ -13,7 +13,9 @@ use shared::domain::prediction::size::Size;
 use shared::domain::project::Project;
 use shared::domain::webhook::{Webhook, WebhookChange};
 use shared::ports::{DeliveryFilter, Exports, Slice, Webhooks};
-use shared::testing::{Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, a_webhook};
+use shared::testing::{
+    Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, a_webhook,
+};
 
 use super::*;
 

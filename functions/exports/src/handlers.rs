@@ -102,7 +102,11 @@ pub(crate) async fn list<P: ExportPorts>(
     params(("uid" = ExportUid, Path)),
     responses((status = 200, description = "The export as it is now.", body = ExportView)),
 )]
-pub(crate) async fn get<P: ExportPorts>(State(api): Api<P>, caller: Caller, Path(uid): Path<String>) -> Answer<ExportView> {
+pub(crate) async fn get<P: ExportPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Answer<ExportView> {
     caller.needs(READ)?;
     let export = api.store.export(caller.organization, ExportUid::parse(&uid)?).await?;
     Ok(Json(api.view(export.shown(api.clock.now())?).await?))

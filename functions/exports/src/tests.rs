@@ -8,7 +8,8 @@ use shared::domain::id::{ExportUid, OrganizationUid};
 use shared::domain::project::Project;
 use shared::ports::{Exports, Objects, Projects};
 use shared::testing::{
-    ACME, ACME_PROJECTS, Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryTenants, OTHER, StoppedClock, TestApi,
+    ACME, ACME_PROJECTS, Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryTenants, OTHER, StoppedClock,
+    TestApi,
 };
 
 use crate::{ExportApi, ExportPorts, routes};
@@ -31,7 +32,8 @@ struct World {
 
 async fn a_world(fault: &Arc<Fault>) -> World {
     let (projects, now) = (MemoryTenants::default(), Timestamp::from_second(1).unwrap());
-    let project = Project::read(br#"{"name": "Cats", "labels": ["cat"]}"#, OrganizationUid::named("acme"), now).unwrap();
+    let project =
+        Project::read(br#"{"name": "Cats", "labels": ["cat"]}"#, OrganizationUid::named("acme"), now).unwrap();
     projects.add_project(&project).await.unwrap();
     let state = Arc::new(ExportApi::<InMemory> {
         store: MemoryExports::default(),
@@ -57,7 +59,10 @@ async fn an_export_is_created_pending_listed_and_requested_once() {
     let world = a_world(&Arc::default()).await;
     let export = world.created().await;
 
-    assert_eq!((&export["status"], &export["format"], &export["download_url"]), (&json!("pending"), &json!("jsonl"), &Value::Null));
+    assert_eq!(
+        (&export["status"], &export["format"], &export["download_url"]),
+        (&json!("pending"), &json!("jsonl"), &Value::Null)
+    );
     assert_eq!(export["expires_at"], "1970-01-01T00:26:40Z");
     assert_eq!(world.state.queue.take().len(), 1);
     let uid = export["uid"].as_str().unwrap();
@@ -143,6 +148,7 @@ async fn a_deleted_one_is_gone_with_its_objects_and_stops() {
     }
     assert_eq!(world.api.call("GET /exports/", Value::Null).await.1["results"], json!([]));
     let now = Timestamp::from_second(2_000).unwrap();
-    let claim = world.state.store.claim_export(OrganizationUid::named("acme"), ExportUid::parse(&uid).unwrap(), now, now).await;
+    let claim =
+        world.state.store.claim_export(OrganizationUid::named("acme"), ExportUid::parse(&uid).unwrap(), now, now).await;
     assert_eq!(claim.unwrap(), None);
 }

@@ -147,9 +147,10 @@ impl Exports for MemoryExports {
     async fn delete_export(&self, organization: OrganizationUid, uid: ExportUid, now: Timestamp) -> Result<(), Error> {
         self.fault.around(|| {
             let mut rows = lock(&self.rows);
-            let found = rows.iter_mut().map(|row| &mut row.export).find(|export| {
-                (export.organization, export.uid) == (organization, uid) && !export.deleted
-            });
+            let found = rows
+                .iter_mut()
+                .map(|row| &mut row.export)
+                .find(|export| (export.organization, export.uid) == (organization, uid) && !export.deleted);
             let export = found.ok_or_else(|| uid.missing())?;
             (export.deleted, export.updated_at) = (true, now);
             Ok(())

@@ -17,8 +17,8 @@ use crate::domain::prediction::size::Size;
 use crate::domain::provider::InferenceProvider;
 use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::ports::{
-    Connect, Contents, Described, Files, Folders, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects,
-    Upload,
+    Connect, Contents, Described, Files, Folders, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile,
+    Objects, Upload,
 };
 use crate::testing::Fault;
 

@@ -110,7 +110,10 @@ enum Segmentation<'a> {
     None([f64; 0]),
     Polygon([Vec<f64>; 1]),
     /// `counts` is the compressed string, column by column; `size` is height and width.
-    Runs { size: [u32; 2], counts: &'a str },
+    Runs {
+        size: [u32; 2],
+        counts: &'a str,
+    },
 }
 
 #[derive(Serialize)]
@@ -205,7 +208,8 @@ fn write_one(
         let category_id = categories.number(&annotation.label);
         let (score, attributes) = (annotation.confidence, &annotation.attributes);
         let of = counted.annotations + 1;
-        let row = Annotation { id: of, image_id: id, category_id, bbox, area, segmentation, iscrowd: 0, score, attributes };
+        let row =
+            Annotation { id: of, image_id: id, category_id, bbox, area, segmentation, iscrowd: 0, score, attributes };
         push(&mut written.annotations, &mut counted.annotations, &row)?;
     }
     Ok(())

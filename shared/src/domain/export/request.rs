@@ -223,5 +223,9 @@ fn no_slices(value: Value) -> Result<Vec<String>, String> {
 
 fn no_filter(value: Value) -> Result<String, String> {
     let filter = fields::text(0, limits::NAME_CHARS)(value)?;
-    if filter.is_empty() { Ok(filter) } else { Err("Must be empty: use statuses, labels, min_confidence and job.".into()) }
+    if filter.is_empty() {
+        Ok(filter)
+    } else {
+        Err("Must be empty: use statuses, labels, min_confidence and job.".into())
+    }
 }

@@ -200,13 +200,16 @@ fn a_line_has_everything_and_any_key_and_label_byte_for_byte() {
     let mut export = an_export(json!({"split": {"train": 1}}), std::slice::from_ref(&project));
 
     let lines = lines(&mut export, &[vec![item.clone()]]);
-    assert_eq!(lines, [json!({
-        "item": item.asset.uid, "project": project.uid, "key": key, "asset_type": "image", "width": 100, "height": 50,
-        "url": "s3://pictures/a b/ü.jpg", "status": "accepted", "annotations": [cuboid],
-        "result": item.result.as_ref().unwrap().uid(item.asset.uid), "source": "human", "created_by": "ada", "reviewed_by": "ada",
-        "job": null, "provider": null, "model_type": null, "confidence_threshold": null, "file_version": null,
-        "created_at": at(3), "updated_at": at(3), "split": "train",
-    })]);
+    assert_eq!(
+        lines,
+        [json!({
+            "item": item.asset.uid, "project": project.uid, "key": key, "asset_type": "image", "width": 100, "height": 50,
+            "url": "s3://pictures/a b/ü.jpg", "status": "accepted", "annotations": [cuboid],
+            "result": item.result.as_ref().unwrap().uid(item.asset.uid), "source": "human", "created_by": "ada", "reviewed_by": "ada",
+            "job": null, "provider": null, "model_type": null, "confidence_threshold": null, "file_version": null,
+            "created_at": at(3), "updated_at": at(3), "split": "train",
+        })]
+    );
     assert_eq!(export.left_out, []);
 }
 
@@ -233,14 +236,21 @@ fn coco_has_whole_ids_from_one_and_all_classes_in_the_projects_order() {
     let names: Vec<&str> = file["categories"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["dog", "unused", "cat", "ant", "zebra"]);
     assert_eq!(file["categories"][4]["id"], 5);
-    assert_eq!(file["images"], json!([
-        {"id": 1, "file_name": "a.jpg", "width": 100, "height": 50}, {"id": 2, "file_name": "b.jpg", "width": 100, "height": 50},
-        {"id": 3, "file_name": "c.jpg", "width": 100, "height": 50},
-    ]));
-    assert_eq!(file["annotations"][0], json!({
-        "id": 1, "image_id": 1, "category_id": 5, "bbox": [1.5, 2.0, 30.0, 40.0], "area": 1200.0, "segmentation": [], "iscrowd": 0, "score": 0.5,
-    }));
-    let ids: Vec<_> = file["annotations"].as_array().unwrap().iter().map(|a| (a["id"].clone(), a["image_id"].clone())).collect();
+    assert_eq!(
+        file["images"],
+        json!([
+            {"id": 1, "file_name": "a.jpg", "width": 100, "height": 50}, {"id": 2, "file_name": "b.jpg", "width": 100, "height": 50},
+            {"id": 3, "file_name": "c.jpg", "width": 100, "height": 50},
+        ])
+    );
+    assert_eq!(
+        file["annotations"][0],
+        json!({
+            "id": 1, "image_id": 1, "category_id": 5, "bbox": [1.5, 2.0, 30.0, 40.0], "area": 1200.0, "segmentation": [], "iscrowd": 0, "score": 0.5,
+        })
+    );
+    let ids: Vec<_> =
+        file["annotations"].as_array().unwrap().iter().map(|a| (a["id"].clone(), a["image_id"].clone())).collect();
     assert_eq!(ids, [(json!(1), json!(1)), (json!(2), json!(1)), (json!(3), json!(3))]);
     assert_eq!((export.total, export.done), (3, 3));
 }
@@ -272,8 +282,13 @@ fn coco_has_polygons_and_masks_with_their_box_and_area() {
 
     let file = coco(&mut export, &[vec![accepted(&project, "a", json!([polygon, mask]))]]);
 
-    let of = |n: usize| (&file["annotations"][n]["bbox"], &file["annotations"][n]["area"], &file["annotations"][n]["segmentation"]);
-    assert_eq!(of(0), (&json!([10.0, 10.0, 20.0, 10.0]), &json!(100.0), &json!([[10.0, 10.0, 30.0, 10.0, 30.0, 20.0]])));
+    let of = |n: usize| {
+        (&file["annotations"][n]["bbox"], &file["annotations"][n]["area"], &file["annotations"][n]["segmentation"])
+    };
+    assert_eq!(
+        of(0),
+        (&json!([10.0, 10.0, 20.0, 10.0]), &json!(100.0), &json!([[10.0, 10.0, 30.0, 10.0, 30.0, 20.0]]))
+    );
     assert_eq!(of(1), (&json!([2.0, 0.0, 2.0, 50.0]), &json!(5.0), &json!({"size": [50, 100], "counts": counts})));
 }
 
@@ -296,13 +311,16 @@ fn what_coco_cannot_hold_is_counted_with_its_reason() {
 
     assert_eq!((file["images"].as_array().unwrap().len(), export.total, export.done), (1, 3, 3));
     let left_out: Vec<_> = export.left_out.iter().map(|l| (l.kind.as_str(), l.count, l.reason.as_str())).collect();
-    assert_eq!(left_out, [
-        ("polyline", 2, "COCO has no open lines."),
-        ("classification", 1, "COCO has no labels of whole pictures."),
-        ("item", 1, "The size of its picture is not known yet."),
-        ("bounding_box", 1, "The size of its picture is not known yet."),
-        ("item", 1, "COCO has pictures alone."),
-    ]);
+    assert_eq!(
+        left_out,
+        [
+            ("polyline", 2, "COCO has no open lines."),
+            ("classification", 1, "COCO has no labels of whole pictures."),
+            ("item", 1, "The size of its picture is not known yet."),
+            ("bounding_box", 1, "The size of its picture is not known yet."),
+            ("item", 1, "COCO has pictures alone."),
+        ]
+    );
 }
 
 #[test]
@@ -322,9 +340,8 @@ fn pages_of_all_projects_are_passed_and_then_comes_the_next_phase() {
     let export = an_export(json!({}), &[a_project("Cats", &[]), a_project("Dogs", &[])]);
     let mut work = Work::default();
 
-    let passed: Vec<bool> = ["x", "", "", "", ""].map(|next| {
-        work.pass_page(&export, (!next.is_empty()).then(|| next.to_owned()))
-    }).to_vec();
+    let passed: Vec<bool> =
+        ["x", "", "", "", ""].map(|next| work.pass_page(&export, (!next.is_empty()).then(|| next.to_owned()))).to_vec();
     assert_eq!((passed, work.phase, work.source), (vec![false, false, true, false, true], Phase::Join, 0));
 }
 
