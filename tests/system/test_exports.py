@@ -109,7 +109,7 @@ def test_the_official_client_waits_for_an_export(client: Any, project: str) -> N
     assert created.uid in [row.uid for row in client.exports.list().items]
     of_dataset = client.exports.wait(client.exports.create(dataset=project).uid, interval=0.5, timeout=60)
     assert of_dataset.status == "exported"
-    with pytest.raises(errors.NotFoundError):
+    with pytest.raises(errors.ValidationError, match="No project"):
         client.exports.create(project=str(uuid.uuid4()))
 
 
@@ -294,7 +294,7 @@ def test_a_deleted_export_is_gone_with_its_file(own: System, project: str) -> No
 def test_another_tenants_project_and_export_are_missing(own: System, new_tenant: NewTenant, project: str) -> None:
     other, exported = new_tenant(), export(own, project)
 
-    assert_refused(other.api.post("/exports/", json={"project": project}), 404)
+    assert_refused(other.api.post("/exports/", json={"project": project}), 400, naming=f"No project \"{project}\"")
     for method in ("GET", "DELETE"):
         assert_refused(other.api.request(method, f"/exports/{exported['uid']}/"), 404)
     assert list(other.rows("/exports/")) == []

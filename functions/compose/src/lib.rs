@@ -12,13 +12,11 @@ mod tests;
 use std::time::Duration;
 
 use serde::Deserialize;
-use shared::domain::Error;
 use shared::domain::export::Export;
 use shared::domain::id::{ExportUid, OrganizationUid};
 use shared::domain::webhook::Event;
-use shared::ports::{
-    Claimed, Clock, Contents, ExportItems, ExportQueue, Exports, Folders, Objects, Queue, Watched, Webhooks,
-};
+use shared::domain::{Error, Timestamp};
+use shared::ports::{Clock, Contents, ExportItems, ExportQueue, Exports, Folders, Objects, Queue, Watched, Webhooks};
 use shared::queue::{ExportMessage, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::services::outbox;
 use tracing::{error, info};
@@ -92,7 +90,7 @@ where
         match self.exports.claim_export(organization, uid, now, now + LEASE).await? {
             Some(claimed) if claimed.attempts > ATTEMPTS => {
                 let failed = claimed.export.failed(CANNOT_BE_WRITTEN, now);
-                self.end(failed, &claimed).await
+                self.end(failed, claimed.lease).await
             }
             Some(claimed) => self.step(claimed).await,
             None => Ok(()),
@@ -100,9 +98,9 @@ where
     }
 
     /// Stores the end of an export, and sends its event. If it was deleted meanwhile, its objects are removed instead.
-    async fn end(&self, ended: Export, Claimed { lease, .. }: &Claimed) -> Result<(), Error> {
+    async fn end(&self, ended: Export, lease: Timestamp) -> Result<(), Error> {
         let deliveries = outbox::deliveries(&self.webhooks, Event::of_export(&ended), self.clock.now()).await?;
-        if !self.exports.end_export(&ended, *lease, &deliveries).await? {
+        if !self.exports.end_export(&ended, lease, &deliveries).await? {
             return self.give_up(&ended).await;
         }
         info!(export.uid = %ended.uid, export.status = ended.status.as_str(), items = ended.done, "export ended");

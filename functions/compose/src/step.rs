@@ -62,7 +62,7 @@ where
         self.complete(&claimed.export, &claimed.work).await?;
         let file = claimed.work.finished(&claimed.export);
         let ended = claimed.export.clone().exported(file, self.clock.now());
-        self.end(ended, &claimed).await
+        self.end(ended, claimed.lease).await
     }
 
     async fn open(&self, claimed: &Claimed) -> Result<Progress, Error> {

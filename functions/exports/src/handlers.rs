@@ -8,6 +8,8 @@ use shared::domain::export::request::NewExport;
 use shared::domain::export::{Export, ExportStatus};
 use shared::domain::id::{ExportUid, Naming, ProjectUid};
 use shared::domain::item::Source;
+use shared::domain::project::Project;
+use shared::domain::provider::no_project;
 use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Clock, ExportFilter, ExportQueue, Exports, Folders, Objects, Page, Projects};
@@ -43,8 +45,8 @@ pub(crate) async fn create<P: ExportPorts>(
     caller.needs(CREATE)?;
     let new = NewExport::read(&body)?;
     let mut projects = Vec::new();
-    for project in new.projects()? {
-        projects.push(api.projects.project(caller.organization, project).await?);
+    for (field, uid) in new.projects()? {
+        projects.push(api.project(&caller, field, uid).await?);
     }
     let now = api.clock.now();
     let uid = ExportUid::named(&naming, now, 0);
@@ -137,6 +139,15 @@ pub(crate) async fn delete<P: ExportPorts>(
 }
 
 impl<P: ExportPorts> ExportApi<P> {
+    /// # Errors
+    /// `Validation` if the organization does not have the project that a field names (I10).
+    async fn project(&self, caller: &Caller, field: &'static str, uid: ProjectUid) -> Result<Project, Error> {
+        match self.projects.project(caller.organization, uid).await {
+            Err(Error::NotFound(_)) => Err(Error::field(field, no_project(&uid.to_string()))),
+            found => found,
+        }
+    }
+
     /// The export on the wire, with URLs that are signed now.
     async fn view(&self, export: Export) -> Result<ExportView, Error> {
         let mut files = Vec::with_capacity(export.files.len());

@@ -105,8 +105,8 @@ async fn an_unknown_project_and_another_tenants_are_missing_and_scopes_are_asked
     let uid = world.created().await["uid"].as_str().unwrap().to_owned();
     let body = json!({"project": world.project});
 
-    assert_eq!(world.api.call_as(OTHER, "POST /exports/", body.clone()).await.0, 404);
-    assert_eq!(world.api.call("POST /exports/", json!({"dataset": "cats"})).await.0, 404);
+    assert_eq!(world.api.call_as(OTHER, "POST /exports/", body.clone()).await.0, 400);
+    assert_eq!(world.api.call("POST /exports/", json!({"dataset": "cats"})).await.0, 400);
     for call in [format!("GET /exports/{uid}/"), format!("DELETE /exports/{uid}/")] {
         assert_eq!(world.api.call_as(OTHER, &call, Value::Null).await.0, 404, "{call}");
     }

@@ -9,6 +9,7 @@ use super::{Export, ExportFormat, ExportOptions, ExportSource, ExportStatus};
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::project::Project;
+use crate::domain::provider::no_project;
 use crate::domain::{Error, Timestamp, limits, show};
 
 /// What an export is made of.
@@ -83,20 +84,24 @@ impl NewExport {
         Ok(new)
     }
 
-    fn uids(&self) -> impl Iterator<Item = &String> {
-        self.project.iter().chain(&self.dataset).chain(&self.projects).chain(&self.datasets)
+    /// What names a project, with the field that does.
+    fn named(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let one =
+            self.project.iter().map(|uid| ("project", uid)).chain(self.dataset.iter().map(|uid| ("dataset", uid)));
+        let several = self.projects.iter().map(|uid| ("projects", uid));
+        one.chain(several).chain(self.datasets.iter().map(|uid| ("datasets", uid)))
     }
 
-    /// The projects, each once, in the order in which they are named.
+    /// The projects, each once, in the order in which they are named, with the field that names them.
     ///
     /// # Errors
-    /// `NotFound`: a malformed uid names nothing (contract, D1). `Validation`: there are none, or too many.
-    pub fn projects(&self) -> Result<Vec<ProjectUid>, Error> {
-        let mut projects = Vec::new();
-        for uid in self.uids() {
-            let uid = ProjectUid::parse(uid)?;
-            if !projects.contains(&uid) {
-                projects.push(uid);
+    /// `Validation`: there are none, too many, or one whose uid is malformed.
+    pub fn projects(&self) -> Result<Vec<(&'static str, ProjectUid)>, Error> {
+        let mut projects: Vec<(&'static str, ProjectUid)> = Vec::new();
+        for (field, name) in self.named() {
+            let uid = ProjectUid::parse(name).map_err(|_| Error::field(field, no_project(name)))?;
+            if !projects.iter().any(|(_, before)| *before == uid) {
+                projects.push((field, uid));
             }
         }
         match projects.len() {

@@ -37,7 +37,7 @@ fn an_export(body: Value, projects: &[Project]) -> Export {
     let mut whole = json!({"projects": projects.iter().map(|project| project.uid).collect::<Vec<_>>()});
     whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
     let new = NewExport::read(whole.to_string().as_bytes()).unwrap();
-    assert_eq!(new.projects().unwrap(), projects.iter().map(|project| project.uid).collect::<Vec<_>>());
+    assert_eq!(new.projects().unwrap().len(), projects.len());
     new.into_export(ExportUid::named(&Naming::default(), at(2), 0), acme(), projects, (at(2), at(9_000))).unwrap()
 }
 
@@ -135,7 +135,7 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
     let empty = NewExport::read(br#"{"projects": []}"#).unwrap().projects().unwrap_err();
     assert_eq!(empty.to_string(), "projects: Must name at least one project.");
     let malformed = NewExport::read(br#"{"project": "cats"}"#).unwrap().projects().unwrap_err();
-    assert!(matches!(malformed, Error::NotFound(_)));
+    assert_eq!(malformed.to_string(), "project: No project \"cats\" in this organization.");
     assert!(Fields::of_body(b"[]").is_err());
 }
 
