@@ -44,8 +44,8 @@ where
     /// Does a step, stores it, and asks for the next one. The last steps follow each other without a message.
     pub(crate) async fn step(&self, mut claimed: Claimed) -> Result<(), Error> {
         if claimed.work.phase != Phase::Complete {
-            let end = Instant::now() + STEP;
             let mut progress = self.open(&claimed).await?;
+            let end = Instant::now() + STEP; // a page is read in any case
             while progress.work.phase != Phase::Complete && Instant::now() < end {
                 self.advance(&mut progress).await?;
             }
