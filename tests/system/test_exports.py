@@ -294,7 +294,7 @@ def test_a_deleted_export_is_gone_with_its_file(own: System, project: str) -> No
 def test_another_tenants_project_and_export_are_missing(own: System, new_tenant: NewTenant, project: str) -> None:
     other, exported = new_tenant(), export(own, project)
 
-    assert_refused(other.api.post("/exports/", json={"project": project}), 400, naming=f"No project \"{project}\"")
+    assert_refused(other.api.post("/exports/", json={"project": project}), 400, naming=f'No project "{project}"')
     for method in ("GET", "DELETE"):
         assert_refused(other.api.request(method, f"/exports/{exported['uid']}/"), 404)
     assert list(other.rows("/exports/")) == []
