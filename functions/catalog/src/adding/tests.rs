@@ -9,8 +9,8 @@ use shared::domain::id::OrganizationUid;
 use shared::domain::item::source::SourceBuckets;
 use shared::ports::{Files, NoFile};
 use shared::testing::{
-    ACME_PROJECTS, Fault, MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, OTHER, StoppedClock, TestApi,
-    a_png,
+    ACME_PROJECTS, Fault, MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, OTHER,
+    StoppedClock, TestApi, a_png,
 };
 
 use super::*;
@@ -35,6 +35,7 @@ struct InMemory;
 impl CatalogPorts for InMemory {
     type Store = MemoryTenants;
     type Results = Contended;
+    type ReviewQueue = MemoryReviewQueue;
     type Webhooks = MemoryWebhooks;
     type Objects = MemoryObjects;
     type Web = Web;
@@ -46,6 +47,7 @@ fn api_over(store: MemoryTenants, objects: MemoryObjects, web: MemoryObjects) ->
     TestApi::of(routes(Arc::new(CatalogApi::<InMemory> {
         store,
         results: Contended::default(),
+        review_queue: MemoryReviewQueue::default(),
         webhooks: MemoryWebhooks::default(),
         objects,
         web: Web(web),
