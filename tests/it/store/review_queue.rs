@@ -225,7 +225,7 @@ async fn each_change_of_a_draft_ends_its_claim(store: Store) {
     assert!(read.iter().all(|read| read.marks.is_some()));
 
     review(&store, &read[0].item, Verdict::Accept, 20).await;
-    review(&store, &read[1].item, Verdict::Correct(vec![]), 20).await;
+    review(&store, &read[1].item, Verdict::Correct(vec![].into()), 20).await;
     review(&store, &read[2].item, Verdict::Reject, 20).await;
     assert!(store.discard_draft(&read[3].item).await.unwrap());
     let overwritten = uploaded(&uploaded(&read[4].item, ("a", "01")), ("b", "02"));
