@@ -39,6 +39,19 @@ pub enum Verdict {
 }
 
 impl ResultStatus {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 3] = [Self::Draft, Self::Accepted, Self::Rejected];
+
+    /// The word on the wire and in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+
     /// The status after a `verdict`.
     ///
     /// # Errors
@@ -361,6 +374,13 @@ mod tests {
 
     fn after(status: ResultStatus, verdict: Verdict) -> Result<Option<LabelResult>, Error> {
         a_result(status).reviewed(verdict, "ann", Timestamp::from_second(9).unwrap())
+    }
+
+    #[test]
+    fn a_status_has_one_word() {
+        for status in ResultStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
     }
 
     /// Contract D33.
