@@ -61,6 +61,12 @@ def calls_of(stack: Stack, function: str, since: int) -> Counter[str]:
     return Counter(call["operation"] for call in _by(stack, _calls(since), function))
 
 
+def units_of(stack: Stack, function: str, since: int) -> float:
+    """The write units of one function's transactions since. Its single writes count a key's requests."""
+    calls = _by(stack, _calls(since), function)
+    return float(sum(call["write_units"] for call in calls if call["operation"] == "TransactWriteItems"))
+
+
 def _lines() -> list[str]:
     return settings.DYNAMODB_CALLS_FILE.read_text().splitlines()
 

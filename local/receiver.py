@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Any
 
 ACCEPT_SECONDS = 1.0
+# Longer than a lease of a delivery (35 s): if the answer to a claim is lost, the attempt comes after the lease.
+DELIVERED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Receiver:
         """The address to subscribe."""
         return f"http://127.0.0.1:{self._server.server_port}/hook"
 
-    def next(self, seconds: float = 30.0) -> Delivery | None:
+    def next(self, seconds: float = DELIVERED_SECONDS) -> Delivery | None:
         """The next delivery, in the order they came; None if there was none in time."""
         try:
             return self._deliveries.get(timeout=seconds)
@@ -74,7 +76,7 @@ class Receiver:
         """What to answer from now on: these, then 200."""
         self._answers = list(statuses)
 
-    def of_job(self, job: str, seconds: float = 30.0) -> Delivery | None:
+    def of_job(self, job: str, seconds: float = DELIVERED_SECONDS) -> Delivery | None:
         """The next delivery about this job."""
         deadline = time.monotonic() + seconds
         while delivery := self.next(max(0.0, deadline - time.monotonic())):

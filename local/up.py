@@ -115,6 +115,8 @@ def _check_prerequisites() -> None:
     for folder in (settings.INFRA, settings.ENDPOINT):
         if not (folder / "node_modules").exists():
             raise Unusable(f"{folder.relative_to(settings.ROOT)} is not installed. Run: make setup")
+    if not (settings.CONSOLE / "index.html").exists():
+        raise Unusable("Mission Control is not built. Run: make setup")
     if not settings.ADMIN.exists():
         raise Unusable("The admin command is not built. Run: make build")
 
@@ -198,7 +200,9 @@ def _deployed_files() -> Iterator[Path]:
     yield settings.STATE_MACHINE
     yield settings.AUTHORITY_FILE
     yield from sorted(settings.INFRA.glob("*.json"))
-    yield from sorted(file for folder in ("bin", "lib") for file in (settings.INFRA / folder).rglob("*.ts"))
+    yield from sorted(file for folder in ("bin", "lib") for file in (settings.INFRA / folder).rglob("*.[tj]s"))
+    yield settings.CONSOLE.parent / "headers.json"
+    yield from sorted(file for folder in (settings.CONSOLE, settings.REFERENCE) for file in folder.rglob("*.*"))
 
 
 def _is_bootstrapped() -> bool:

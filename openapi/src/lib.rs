@@ -32,6 +32,7 @@ use utoipa::OpenApi;
         (name = "items", description = "An item is one picture, video frame or point cloud to label."),
         (name = "auto-label jobs", description = "A job is one run of a model over the unlabeled items of a project."),
         (name = "results", description = "A result is the annotations of an item: a draft, then accepted or rejected."),
+        (name = "review queue", description = "The review queue hands out a project's drafts: no two people get the same one at once."),
         (name = "tasks", description = "A task is an item that a person has to label or to review."),
         (name = "datasets", description = "A dataset is a project's items as files, with their results."),
         (name = "inference providers", description = "A provider is where a model lives: a SageMaker endpoint or an HTTPS endpoint."),

@@ -7,6 +7,7 @@ mod jobs;
 mod models;
 mod objects;
 mod results;
+mod review_queue;
 mod uploads;
 mod webhooks;
 
@@ -16,6 +17,7 @@ pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledge
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
 pub use objects::{Contents, Described, Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
+pub use review_queue::ReviewQueue;
 pub use uploads::{Picked, UploadBacklog, UploadQueue, UploadWatch, Uploads, WaitingUploads};
 pub use webhooks::{DeliveryFilter, DeliveryRequest, Queue, WebhookSender, Webhooks};
 

@@ -1,5 +1,5 @@
-"""The invariants I1 to I7 and I12 (ARCHITECTURE.md) and U1, that no upload is missed. Each is a function that
-gives a sentence for each violation that it finds in the evidence."""
+"""The invariants I1 to I7 and I12 (ARCHITECTURE.md), R1, that a sweep is undone, and U1, that no upload is missed. Each
+is a function that gives a sentence for each violation that it finds in the evidence."""
 
 import json
 from collections import Counter
@@ -56,7 +56,8 @@ def _recovered_rightly(evidence: Evidence) -> Iterator[str]:
             if outcomes.get(item, UNPROCESSED if item in retried.planned else None) not in (FAILED, UNPROCESSED):
                 yield f"item {item} is retried in job {job.uid}, and was {outcomes.get(item)} in {retried.uid}"
     for uid, seen in evidence.items.items():
-        if seen.result and seen.result.status == "draft" and evidence.undone.get(seen.result.job or ""):
+        is_draft = seen.result and seen.result.status == "draft" and not seen.result.is_persons
+        if seen.result and is_draft and evidence.undone.get(seen.result.job or ""):
             yield f"item {uid} has a draft of job {seen.result.job}, which was undone"
 
 
@@ -89,11 +90,17 @@ def _moved_rightly(uid: str, before: State | None, now: State) -> Iterator[str]:
 
 def i3_never_over_a_persons_work(evidence: Evidence) -> Iterator[str]:
     """An item that has a result at commit time is never changed by a job."""
+    reopened = {review.item for review in evidence.reviews if review.deed == "reopen"}
     for review in evidence.reviews:
         seen = evidence.items[review.item]
         current = seen.result
         if review.result is None:
             continue
+        if review.deed == "reopen":
+            yield from _reopened_rightly(evidence, seen)
+            continue
+        if review.item in reopened or (evidence.is_swept and review.deed != "label"):
+            continue  # it is a draft again, or was one when another person took it up
         if review.deed == "label":
             if current is None or current.job is not None or current.packed != review.result:
                 yield f"item {review.item} was labeled by a person, and has {current}"
@@ -110,6 +117,14 @@ def i3_never_over_a_persons_work(evidence: Evidence) -> Iterator[str]:
             may_be = item in touched or drafted_before or evidence.undone or _has_changed(evidence, item)
             if letter == LABELED and not may_be:
                 yield f"item {item} counts as labeled meanwhile in job {job.uid}, and no one labeled it"
+
+
+def _reopened_rightly(evidence: Evidence, seen: ItemSeen) -> Iterator[str]:
+    """A reopened result goes on under its uid, with one revision more than its verdict; only a draft of a model may be
+    discarded then, or withdrawn."""
+    may_be_gone = evidence.undone or _has_changed(evidence, seen.uid)
+    if not may_be_gone and not any(result.revision >= 2 for result in seen.results):
+        yield f"a result of item {seen.uid} was reopened, and there is {seen.result}"
 
 
 def i4_one_active_job(evidence: Evidence) -> Iterator[str]:
@@ -203,6 +218,14 @@ def i12_no_work_is_lost(evidence: Evidence) -> Iterator[str]:
             yield f"the file of item {uid} has the same bytes, and counts as changed {seen.changes} times"
 
 
+def r1_a_sweep_is_undone(evidence: Evidence) -> Iterator[str]:
+    """Nothing is accepted any more by a sweep that was undone."""
+    for uid, seen in evidence.items.items():
+        for result in seen.results:
+            if result.status == "accepted" and result.sweep in evidence.undone_sweeps:
+                yield f"item {uid} is still accepted by the sweep {result.sweep}, which was undone"
+
+
 def _has_changed(evidence: Evidence, item: str) -> bool:
     file = evidence.files.get(evidence.items[item].key)
     return file is not None and file.has_changed
@@ -256,5 +279,6 @@ INVARIANTS = (
     i6_every_finished_job_notifies,
     i7_cancel_means_stop,
     i12_no_work_is_lost,
+    r1_a_sweep_is_undone,
     u1_no_upload_is_missed,
 )

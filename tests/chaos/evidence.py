@@ -84,6 +84,8 @@ class Result:
     job: str | None
     revision: int
     packed: bytes = b""
+    is_persons: bool = False  # a person made its annotations
+    sweep: str | None = None  # that changed it last
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class ItemSeen:
 @dataclass(frozen=True)
 class Reviewed:
     """What a person did to an item, as she was answered. `result` is what was stored of an item without a draft;
-    `None`: she got no answer, and it may be stored or not."""
+    `None`: she got no answer, and it may be done or not."""
 
     item: str
     deed: str
@@ -162,6 +164,8 @@ class Evidence:
         default_factory=dict
     )  # jobs whose drafts were discarded; whether all were, as answered
     files: dict[str, FileSeen] = field(default_factory=dict)  # by the item's key
+    undone_sweeps: list[str] = field(default_factory=list)  # as answered
+    is_swept: bool = False  # all drafts were accepted or rejected, and that was perhaps undone
     labels_uploads: bool = False
     fired: list[str] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)  # by deed and HTTP status

@@ -120,6 +120,8 @@ class Play:
         self._items: list[str] = []
         self._snapshots: list[Snapshot] = []
         self._reviews: list[Reviewed] = []
+        self._judged: list[tuple[str, str]] = []  # items and results that a person has reviewed
+        self._undone_sweeps: list[str] = []
         self._created: list[str] = []
         self._cancels: dict[str, int] = {}  # where the endpoint's log stood once a cancel had to be seen
         self._undone: dict[str, bool] = {}
@@ -218,6 +220,10 @@ class Play:
                     self._label(item)
             case Deed.ACCEPT | Deed.CORRECT | Deed.REJECT:
                 self._review(act)
+            case Deed.REOPEN:
+                self._reopen(act)
+            case Deed.SWEEP:
+                self._sweep(act)
             case _:
                 self._disturb(act)
 
@@ -295,6 +301,40 @@ class Play:
             response = self._call(act.deed, "POST", f"{path}{act.deed}/")
         if response and response.is_success:
             self._reviews.append(Reviewed(draft["item"], act.deed))
+            self._judged.append((draft["item"], draft["uid"]))
+
+    def _reopen(self, act: Act) -> None:
+        """A person takes back a verdict, if there is one soon."""
+        until = time.monotonic() + WAIT_SECONDS
+        while not self._judged and time.monotonic() < until:
+            time.sleep(0.1)
+        if not self._judged:
+            return
+        item, result = chosen(self._judged, act)
+        response = self._call(act.deed, "POST", f"/results/{result}/reopen/")
+        if response and response.is_client_error:
+            return  # the item has had another result since
+        is_done = response is not None and response.is_success and response.json()["revision"] >= 2
+        self._reviews.append(Reviewed(item, act.deed, b"" if is_done else None))
+
+    def _sweep(self, act: Act) -> None:
+        """A person accepts or rejects all drafts that are there, and then undoes it."""
+        path = f"/projects/{self._project}/results"
+        sweep = self._swept(f"{path}/{chosen(['accept', 'reject'], act)}/", {})
+        if sweep and self._swept(f"{path}/undo/", {"sweep": sweep}):
+            self._undone_sweeps.append(sweep)
+
+    def _swept(self, path: str, body: Json) -> str | None:
+        """The uid of a sweep all of whose calls were answered."""
+        for _ in range(TRIES):
+            response = self._call(Deed.SWEEP, "POST", path, body)
+            if response is None or not response.is_success:
+                return None
+            answer = response.json()
+            if answer["done"]:
+                return str(answer["sweep"])
+            body = {"cursor": answer["cursor"]}
+        return None
 
     def _label(self, item: str) -> None:
         """A person gives the item a result of her own, unless it has one. She repeats what is not answered."""
@@ -447,6 +487,8 @@ class Play:
             created=self._created,
             undone=self._undone,
             files=self._files.seen(self._lane.dead_uploads.keys(self._project)) if self._files else {},
+            undone_sweeps=self._undone_sweeps,
+            is_swept=self._schedule.has(Deed.SWEEP),
             labels_uploads=self._labels_uploads(),
             fired=fired,
             answers=self._answers,

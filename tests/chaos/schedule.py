@@ -184,6 +184,8 @@ class Deed(StrEnum):
     ACCEPT = "accept"
     CORRECT = "correct"
     REJECT = "reject"
+    REOPEN = "reopen"  # what a person has accepted, corrected or rejected
+    SWEEP = "sweep and undo"  # all drafts are accepted or rejected, and that is undone
     INFER_AGAIN = "infer again"  # the function is invoked once more with the same event
     PLAN_AGAIN = "plan again"
     FINALIZE_AGAIN = "finalize again"  # once the job has ended
@@ -202,6 +204,7 @@ class Deed(StrEnum):
 
 LATE = (Deed.FINALIZE_AGAIN, Deed.SETTLE_AGAIN, Deed.MESSAGE_AGAIN)
 RECOVERY = (Deed.RETRY, Deed.DISCARD)
+SECOND_THOUGHTS = (Deed.REOPEN, Deed.REOPEN, Deed.SWEEP)
 PERSON = (Deed.LABEL, Deed.ACCEPT, Deed.CORRECT, Deed.REJECT)
 OF_FILES = (Deed.UPLOAD, Deed.OVERWRITE, Deed.REWRITE, Deed.FORBID, Deed.DELETE)
 # What Lambda may refuse to invoke. The API's functions are left out: the gateway answers a client for them.
@@ -301,6 +304,11 @@ def schedule_of(seed: int) -> Schedule:
         items, model_ms = WIDE, 0
         faults = [*faults, Fault(SECOND_PAGES, Kind.SLOW, skip=4, times=4)]
         acts += [Act(rng.randrange(3_000), Deed.UPLOAD, rng.random()) for _ in range(20)]
+    rng = random.Random(f"{seed}: second thoughts")  # what has none is as it was
+    if rng.random() < 0.3:
+        acts.append(Act(rng.randrange(span), rng.choice(PERSON[1:]), rng.random(), once_running=True))
+        acts.append(Act(rng.randrange(span), rng.choice(SECOND_THOUGHTS), rng.random(), once_running=True))
+        maybe(0.4, *SECOND_THOUGHTS)
     acts.sort(key=lambda act: act.at_ms)
     return Schedule(seed, items, model_ms, tuple(faults), tuple(acts), answers, files, labels_uploads)
 

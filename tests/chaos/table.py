@@ -153,7 +153,9 @@ def state_of(row: Row) -> State:
 
 def result_of(row: Row) -> Result:
     job = row["job"]["S"] if "job" in row else None
-    return Result(row["status"]["S"], job, int(row.get("revision", {"N": "0"})["N"]), bytes(row["packed"]["B"]))
+    revision, content = int(row.get("revision", {"N": "0"})["N"]), unpacked(row["packed"])
+    is_persons, sweep = content["source"] == "human", content.get("sweep")
+    return Result(row["status"]["S"], job, revision, bytes(row["packed"]["B"]), is_persons, sweep)
 
 
 def receipts_of(rows: dict[str, Row]) -> dict[tuple[int, int], str]:

@@ -146,6 +146,11 @@ def with_retry(planned: list[str]) -> Callable[[Evidence], Evidence]:
     return lambda seen: replace(seen, jobs=[*seen.jobs, retry])
 
 
+def reopened(item: str, result: bytes | None = b"") -> Callable[[Evidence], Evidence]:
+    """A person has reopened the item's result; `None`: she got no answer."""
+    return lambda seen: replace(seen, reviews=[*seen.reviews, Reviewed(item, "reopen", result)])
+
+
 RUNNING = State("running", 5, 3, 0, 0)
 BREAKAGES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "a draft without an outcome": ("I1", with_item("d", DRAFT)),
@@ -172,6 +177,14 @@ BREAKAGES: dict[str, tuple[str, Callable[[Evidence], Evidence]]] = {
     "an accepted draft is a draft again": ("I3", with_item("a", DRAFT)),
     "a rejected draft is back": ("I3", with_item("b", DRAFT)),
     "no one labeled it": ("I3", lambda seen: replace(seen, reviews=seen.reviews[:2])),
+    "a reopened result is as it was before": ("I3", reopened("b")),
+    "a reopened result is gone": ("I3", lambda seen: reopened("b")(with_item("b")(seen))),
+    "a sweep that was undone still counts": (
+        "R1",
+        lambda seen: with_item("a", replace(DRAFT, status="accepted", revision=1, sweep="s"))(
+            replace(seen, undone_sweeps=["s"], is_swept=True)
+        ),
+    ),
     "two jobs at once": ("I4", with_snapshot(1, RUNNING, RUNNING)),
     "an active job without the project": ("I4", with_snapshot(1, RUNNING, holder=None)),
     "a job that does not end": ("I5", with_snapshot(-1, RUNNING)),
@@ -228,6 +241,17 @@ def test_what_is_broken_is_found(name: str) -> None:
 
 def test_a_cancelled_job_that_stops_breaks_nothing() -> None:
     assert check.violations(cancelled(asked_after=[])(healthy())) == []
+
+
+def test_a_person_may_take_back_what_she_said() -> None:
+    back = reopened("b")(with_item("b", Result("draft", JOB, 2))(healthy()))
+
+    assert check.violations(back) == []
+    assert check.violations(reopened("b", result=None)(healthy())) == [], "it may not have been done"
+    corrected = with_item("b", Result("draft", JOB, 2, is_persons=True))(reopened("b")(healthy()))
+    assert of("I1", replace(with_item("c")(corrected), undone={JOB: True})) == [], "it is hers, and stays"
+    swept = replace(with_item("a", Result("draft", JOB, 2))(healthy()), undone_sweeps=["s"], is_swept=True)
+    assert check.violations(swept) == []
 
 
 def test_a_seed_gives_one_schedule_and_another_seed_another() -> None:

@@ -46,6 +46,7 @@ mod ledger;
 mod recover;
 mod requests;
 mod review;
+mod review_queue;
 mod tenants;
 mod upload_backlog;
 mod uploads;

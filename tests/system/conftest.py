@@ -16,6 +16,7 @@ from local.project import client_of
 from local.receiver import Receiver
 from local.up import Stack
 from tests.system import official as package
+from tests.system import uploads
 from tests.system.model import Model, asked_instead
 from tests.system.system import System
 
@@ -67,6 +68,12 @@ def model(stack: Stack) -> Iterator[Model]:
         yield model
 
 
+@pytest.fixture(scope="module")
+def empty_upload_queue(system: System) -> None:
+    """Nothing of other modules is in the queue of uploads, so that a test can wait until it is empty."""
+    uploads.empty_queue(system)
+
+
 @pytest.fixture
 def subscription(system: System) -> Iterator[Subscription]:
     """A webhook of this test's own, for both job events."""
@@ -79,6 +86,13 @@ def review_subscription(system: System) -> Iterator[Subscription]:
     """A webhook of this test's own, for what people make of results."""
     with Receiver() as receiver:
         yield from subscribed(system, receiver, events=REVIEW_EVENTS)
+
+
+@pytest.fixture
+def task_subscription(system: System) -> Iterator[Subscription]:
+    """A webhook of this test's own, for tasks that are completed."""
+    with Receiver() as receiver:
+        yield from subscribed(system, receiver, events=["task.completed"])
 
 
 @pytest.fixture

@@ -168,6 +168,11 @@ def run_jobs(walk: Walk) -> None:
 
 
 def review(walk: Walk) -> None:
+    queue = f"/projects/{walk.project}/review-queue/"
+    claimed = walk.ok("POST", f"{queue}claim/", {"count": 3, "order": "random"})["items"]
+    walk.ok("POST", f"{queue}renew/", {"items": [draft["item"] for draft in claimed]})
+    walk.ok("POST", f"{queue}skip/", {"item": claimed[0]["item"], "reason": "Dark."})
+    walk.ok("POST", f"{queue}release/", {"items": [claimed[1]["item"]]})
     first, second, third, *_ = walk.ok("GET", f"/projects/{walk.project}/results/")["results"]
     walk.ok("POST", f"/results/{first['uid']}/accept/")
     walk.ok("POST", f"/results/{second['uid']}/reject/")
@@ -181,6 +186,7 @@ def review(walk: Walk) -> None:
     walk.ok("POST", f"/items/{second['item']}/results/", {"annotations": [annotation]})
     for result in (first, second, third):
         walk.ok("GET", f"/results/{result['uid']}/")
+        walk.ok("GET", f"/results/{result['uid']}/draft/")
     walk.ok("GET", f"/tasks/{first['task']}/")
     walk.ok("POST", f"/projects/{walk.project}/results/accept/", {"job": walk.jobs[1], "label": LABELS[2]})
 
@@ -228,6 +234,7 @@ def list_everything(walk: Walk) -> None:
         *("/organizations/", "/projects/", "/users/me/projects/", "/tasks/", "/exports/", "/agents/"),
         *("/storage-configs/", "/auto-label-jobs/", "/inference-providers/", "/webhooks/", "/webhook-deliveries/"),
         *(f"/projects/{walk.project}/items/", f"/projects/{walk.project}/results/"),
+        f"/projects/{walk.project}/review-queue/",
         *("/datasets/", f"{show_dataset(walk)}items/"),
     ):
         first = walk.ok("GET", f"{path}?limit=1")

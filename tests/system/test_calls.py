@@ -79,6 +79,7 @@ def walk(new_tenant: NewTenant) -> Iterator[Walk]:
         ("/tasks/", PAGE),
         ("/tasks/?project={project}", PAGE),
         ("/projects/{project}/items/", PAGE),
+        ("/projects/{project}/items/?status=draft", PAGE // 2),  # filtered while it is read
         ("/projects/{project}/results/", PAGE // 2),  # not every item has one
     ],
 )

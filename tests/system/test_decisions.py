@@ -65,7 +65,7 @@ def hopeless(new_tenant: NewTenant) -> Iterator[Hopeless]:
 # Who may do what (2)
 
 READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "GET /auto-label-jobs/", "GET {job}"]
-READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}"]
+READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}", "GET {result}draft/"]
 WRITE_RESULTS = [
     *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {result}reopen/", "POST {item}results/"),
     *("POST {project}results/accept/", "POST {project}results/reject/", "POST {project}results/undo/"),

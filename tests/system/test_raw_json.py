@@ -156,7 +156,7 @@ def test_both_forms_of_every_path_answer_directly(walk: Walk, slash: str) -> Non
                 *(f"projects/{project}", f"users/me/projects/{project}"),
                 *(f"projects/{project}/items", f"projects/{project}/results", f"auto-label-jobs/{job}"),
                 *(f"inference-providers/{provider}", f"webhooks/{webhook}", f"webhook-deliveries/{delivery}"),
-                *(f"results/{result}", "datasets", f"datasets/{project}"),
+                *(f"results/{result}", f"results/{result}/draft", "datasets", f"datasets/{project}"),
             ],
             200,
         ),
@@ -165,7 +165,7 @@ def test_both_forms_of_every_path_answer_directly(walk: Walk, slash: str) -> Non
     }
     for path, status in expected.items():
         assert walk.system.api.get(f"/{path}{slash}").status_code == status, path
-        is_object = path.endswith((project, job, provider, webhook, delivery, result, UNKNOWN, "keys/me"))
+        is_object = path.endswith((project, job, provider, webhook, delivery, result, UNKNOWN, "keys/me", "/draft"))
         assert walk.system.api.get(f"/{path}{slash}?limit=1").status_code == (400 if is_object else status), path
     for path, status in {
         f"projects/{UNKNOWN}/auto-label": 404,

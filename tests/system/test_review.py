@@ -79,6 +79,8 @@ def test_an_accepted_draft_says_who_and_when(system: System, draft: Json) -> Non
         "status": "accepted",
         "reviewed_by": "demo",
         "revision": 1,
+        "origins": ["kept"] * draft["annotation_count"],
+        "draft_indexes": list(range(draft["annotation_count"])),
         "updated_at": accepted["updated_at"],
     }
     assert accepted["updated_at"] > draft["updated_at"]

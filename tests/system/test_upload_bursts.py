@@ -47,6 +47,7 @@ class Held(Server):
 
 
 @pytest.mark.takes(25)
+@pytest.mark.usefixtures("empty_upload_queue")
 def test_bursts_during_a_job_make_one_follow_up_job_within_the_days_cap(system: System) -> None:
     project = system.project(RUNNING_ITEMS)
     with Held() as model:

@@ -21,7 +21,7 @@ from local.receiver import Delivery, Receiver
 from tests.system import conftest, uploads
 from tests.system.system import Json, System, assert_refused
 
-pytestmark = pytest.mark.takes(100)
+pytestmark = [pytest.mark.takes(100), pytest.mark.usefixtures("empty_upload_queue")]
 
 PICTURES = 200
 FEW = 12

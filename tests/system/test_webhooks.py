@@ -13,7 +13,7 @@ import standardwebhooks
 import standardwebhooks.webhooks
 
 from local.aws import client
-from local.receiver import Delivery, Receiver
+from local.receiver import DELIVERED_SECONDS, Delivery, Receiver
 from tests.system.conftest import Subscription, subscribed
 from tests.system.interceptor import configured
 from tests.system.system import Json, System, assert_refused
@@ -268,7 +268,7 @@ def wait_for_record(system: System, subscription: Subscription, status: str) -> 
     return record
 
 
-def wait_for_records(system: System, subscription: str, status: str, seconds: float = 20) -> list[Json]:
+def wait_for_records(system: System, subscription: str, status: str, seconds: float = DELIVERED_SECONDS) -> list[Json]:
     """The delivery records of this subscription, once there is one and it has this status."""
     deadline = time.monotonic() + seconds
     while True:

@@ -113,6 +113,11 @@ def wait_until_heard(system: System, seconds: float = UPLOADED_SECONDS) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def empty_queue(system: System) -> None:
+    """Removes what tests before have left in the queue of uploads: a failed message is unseen for six minutes."""
+    client("sqs").purge_queue(QueueUrl=system.stack.outputs["UploadQueueUrl"])
+
+
 @dataclass
 class Events:
     """The events of S3, as they came."""

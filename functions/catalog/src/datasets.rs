@@ -10,15 +10,18 @@ use axum::extract::State;
 use serde::Serialize;
 use shared::domain::access::api_key::Scope;
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
-use shared::domain::item::result::{ResultSource, ResultStatus};
+use shared::domain::item::origin::Origin;
+use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::item::{AssetType, Item};
 use shared::domain::prediction::Prediction;
 use shared::domain::project::Project;
 use shared::domain::{Error, Timestamp};
-use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path};
+use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
 use shared::ports::{Items, Objects, Organizations, Projects};
 use utoipa::ToSchema;
 
+use crate::items::ItemStatus;
+use crate::results::view::{confidences, origins};
 use crate::{Api, CatalogApi, CatalogPorts, items, whole};
 
 const READ: &[Scope] = &[Scope::DatasetsRead];
@@ -137,8 +140,7 @@ pub(crate) struct MetadataView {
 #[schema(as = DatasetItemAnnotations)]
 #[schema(example = json!({"status": "draft"}))]
 pub(crate) struct AnnotationsView {
-    /// `none`, `draft` or `accepted`.
-    status: &'static str,
+    status: ItemStatus,
     /// One or none.
     results: Vec<ItemResultView>,
 }
@@ -146,17 +148,58 @@ pub(crate) struct AnnotationsView {
 /// The result of an item, as its dataset shows it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DatasetItemResult)]
+#[schema(example = json!({
+    "status": "draft", "source": "auto_label", "revision": 0, "min_confidence": 0.82, "max_confidence": 0.82, "reviewed_by": null,
+    "origins": null, "draft_indexes": null,
+}))]
 pub(crate) struct ItemResultView {
     uid: ResultUid,
     project: ProjectUid,
     status: ResultStatus,
     source: ResultSource,
+    /// The number of its changes; in quotes it is the `ETag` of the result.
+    revision: u32,
+    /// The least confidence of an annotation; `null`: there is none.
+    #[schema(required)]
+    min_confidence: Option<f64>,
+    /// The greatest one.
+    #[schema(required)]
+    max_confidence: Option<f64>,
+    /// Name of the API key that accepted, corrected, rejected or reopened it, last.
+    #[schema(required)]
+    reviewed_by: Option<String>,
     annotations: Vec<Prediction>,
+    /// What a person did with each of `annotations`; see the field of a result.
+    #[schema(required)]
+    origins: Option<Vec<Origin>>,
+    /// The position of each of `annotations` in the draft; see the field of a result.
+    #[schema(required)]
+    draft_indexes: Option<Vec<Option<u32>>>,
+}
+
+impl ItemResultView {
+    fn of(item: ItemUid, project: ProjectUid, result: LabelResult) -> Self {
+        let (min_confidence, max_confidence) = confidences(&result);
+        let (origins, draft_indexes) = origins(&result);
+        Self {
+            uid: result.uid(item),
+            project,
+            status: result.status,
+            source: result.source,
+            revision: result.revision,
+            min_confidence,
+            max_confidence,
+            reviewed_by: result.reviewed_by,
+            annotations: result.annotations,
+            origins,
+            draft_indexes,
+        }
+    }
 }
 
 impl DatasetItemView {
     fn of(item: Item, owner: &str, slug: &str, url: Option<String>) -> Self {
-        let status = items::status(&item);
+        let status = ItemStatus::of(&item);
         let (uid, project) = (item.asset.uid, item.project);
         let result = item.result.filter(|result| result.status != ResultStatus::Rejected);
         Self {
@@ -179,16 +222,7 @@ impl DatasetItemView {
             updated_at: result.as_ref().map_or(item.created_at, |result| result.updated_at),
             annotations: AnnotationsView {
                 status,
-                results: result
-                    .into_iter()
-                    .map(|result| ItemResultView {
-                        uid: result.uid(uid),
-                        project,
-                        status: result.status,
-                        source: result.source,
-                        annotations: result.annotations,
-                    })
-                    .collect(),
+                results: result.into_iter().map(|result| ItemResultView::of(uid, project, result)).collect(),
             },
             key: item.key,
         }
@@ -270,11 +304,20 @@ pub(crate) async fn get_by_slug<P: CatalogPorts>(
 
 /// List the items of a dataset.
 ///
-/// Each item has a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
+/// Each item has a signed URL of its file, and its result if it has one. With a `status` a page may be short, or empty, and still not
+/// be the last, because the items are filtered while they are read. Scope: `datasets.read`.
 #[utoipa::path(
     get, path = "/datasets/{owner}/{slug}/items/", tag = "datasets",
-    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path), PagingParameters),
-    responses((status = 200, description = "A page of items.", body = PageView<DatasetItemView>)),
+    params(
+        ("owner" = String, Path, description = "The organization's slug."),
+        ("slug" = String, Path),
+        PagingParameters,
+        ("status" = Option<ItemStatus>, Query, description = "Items whose labels are in this state."),
+    ),
+    responses(
+        (status = 200, description = "A page of items.", body = PageView<DatasetItemView>),
+        (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
+    ),
 )]
 pub(crate) async fn items<P: CatalogPorts>(
     State(api): Api<P>,
@@ -283,8 +326,10 @@ pub(crate) async fn items<P: CatalogPorts>(
     request: ListRequest,
 ) -> Answer<PageView<DatasetItemView>> {
     let uid = named(&caller, &owner, &slug)?;
-    let paging = request.paging(&[])?;
+    let paging = request.paging(&[items::STATUS])?;
+    let status = ItemStatus::asked(&paging)?;
     let mut page = items::own_items(&api.store, caller.organization, uid, &paging.slice()).await?;
+    page.entries.retain(|item| status.is_none_or(|status| ItemStatus::of(item) == status));
     let mut entries = Vec::with_capacity(page.entries.len());
     for item in whole::all(&api.objects, std::mem::take(&mut page.entries)).await? {
         entries.push(api.dataset_item_view(item, &owner, &slug).await?);
@@ -328,11 +373,15 @@ impl<P: CatalogPorts> CatalogApi<P> {
     }
 
     async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {
-        let url = if self.buckets.open(&item.asset.source, item.organization) {
-            Some(self.objects.sign_get(&item.asset.source, URL_VALID).await?)
-        } else {
-            None
-        };
+        let url = self.file_url(&item).await?;
         Ok(DatasetItemView::of(item, owner, slug, url))
+    }
+
+    /// A signed URL of an item's file, valid for [`URL_VALID`]; `None` if the deployment does not read from its bucket any more.
+    pub(crate) async fn file_url(&self, item: &Item) -> Result<Option<String>, Error> {
+        if !self.buckets.open(&item.asset.source, item.organization) {
+            return Ok(None);
+        }
+        self.objects.sign_get(&item.asset.source, URL_VALID).await.map(Some)
     }
 }

@@ -6,7 +6,7 @@ use shared::domain::Timestamp;
 use shared::domain::item::Source;
 use shared::domain::item::source::SourceBuckets;
 use shared::ports::{Clock, Files, NoFile};
-use shared::testing::{MemoryObjects, MemoryQueue, MemoryTenants, MemoryWebhooks, StoppedClock};
+use shared::testing::{MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, StoppedClock};
 
 use crate::results::tests::Contended;
 use crate::{CatalogApi, CatalogPorts};
@@ -17,6 +17,7 @@ pub(crate) struct InMemory;
 impl CatalogPorts for InMemory {
     type Store = MemoryTenants;
     type Results = Contended;
+    type ReviewQueue = MemoryReviewQueue;
     type Webhooks = MemoryWebhooks;
     type Objects = MemoryObjects;
     type Web = Web;
@@ -29,6 +30,7 @@ pub(crate) fn in_memory() -> CatalogApi<InMemory> {
     CatalogApi {
         store: MemoryTenants::default(),
         results: Contended::default(),
+        review_queue: MemoryReviewQueue::default(),
         webhooks: MemoryWebhooks::default(),
         objects: MemoryObjects::default(),
         web: Web(MemoryObjects::default()),

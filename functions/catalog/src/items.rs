@@ -1,12 +1,12 @@
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::domain::id::{ItemUid, OrganizationUid, ProjectUid};
 use shared::domain::item::result::ResultStatus;
 use shared::domain::item::{AssetType, Item};
 use shared::domain::prediction::size::Size;
 use shared::domain::{Error, Timestamp};
-use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path};
+use shared::http::{Answer, Caller, ListRequest, PageView, Paging, PagingParameters, Path, Problem};
 use shared::ports::{Items, Page, Projects, Slice};
 use utoipa::ToSchema;
 
@@ -36,8 +36,7 @@ pub(crate) struct ItemView {
     /// count: annotations are clipped to them, and the model is sent them.
     #[schema(required)]
     file_size: Option<Size>,
-    /// `none`, or the status of its result, `draft` or `accepted`.
-    status: &'static str,
+    status: ItemStatus,
     /// The ETag of its file, of the last event of S3; `null` if there was none.
     #[schema(required)]
     version: Option<String>,
@@ -56,7 +55,7 @@ impl From<&Item> for ItemView {
             width: item.asset.size.map(|size| size.width),
             height: item.asset.size.map(|size| size.height),
             file_size: item.asset.origin.file_size,
-            status: status(item),
+            status: ItemStatus::of(item),
             version: item.file.as_ref().map(|file| file.etag.clone()),
             is_deleted: item.is_deleted(),
             created_at: item.created_at,
@@ -64,21 +63,54 @@ impl From<&Item> for ItemView {
     }
 }
 
-/// The state of an item's labels. A rejected result counts as none: the item is to be labeled again.
-pub(crate) fn status(item: &Item) -> &'static str {
-    match item.result.as_ref().map(|result| result.status) {
-        None | Some(ResultStatus::Rejected) => "none",
-        Some(status @ (ResultStatus::Draft | ResultStatus::Accepted)) => status.as_str(),
+/// The filter of lists of items.
+pub(crate) const STATUS: &str = "status";
+
+/// The state of an item's labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ItemStatus {
+    /// It has no result, or its last one was rejected: it is to be labeled.
+    None,
+    /// It has a draft.
+    Draft,
+    /// It has an accepted result.
+    Accepted,
+}
+
+impl ItemStatus {
+    pub(crate) fn of(item: &Item) -> Self {
+        match item.result.as_ref().map(|result| result.status) {
+            None | Some(ResultStatus::Rejected) => Self::None,
+            Some(ResultStatus::Draft) => Self::Draft,
+            Some(ResultStatus::Accepted) => Self::Accepted,
+        }
+    }
+
+    /// The one that a list is asked for.
+    ///
+    /// # Errors
+    /// `Validation` for any other word.
+    pub(crate) fn asked(paging: &Paging) -> Result<Option<Self>, Error> {
+        paging.choice(STATUS, &["none", "draft", "accepted"])
     }
 }
 
 /// List the items of a project.
 ///
-/// Every item, labeled or not, with the status of its result. Scope: `projects.read`.
+/// Every item, labeled or not, with the status of its result. With a `status` a page may be short, or empty, and still not be the
+/// last, because the items are filtered while they are read. Scope: `projects.read`.
 #[utoipa::path(
     get, path = "/projects/{uid}/items/", tag = "items",
-    params(("uid" = ProjectUid, Path), PagingParameters),
-    responses((status = 200, description = "A page of items.", body = PageView<ItemView>)),
+    params(
+        ("uid" = ProjectUid, Path),
+        PagingParameters,
+        ("status" = Option<ItemStatus>, Query, description = "Items whose labels are in this state."),
+    ),
+    responses(
+        (status = 200, description = "A page of items.", body = PageView<ItemView>),
+        (status = 400, description = "`validation_error`: an unknown status.", body = Problem),
+    ),
 )]
 pub(crate) async fn list<P: CatalogPorts>(
     State(api): Api<P>,
@@ -87,8 +119,10 @@ pub(crate) async fn list<P: CatalogPorts>(
     request: ListRequest,
 ) -> Answer<PageView<ItemView>> {
     caller.needs(READ)?;
-    let paging = request.paging(&[])?;
-    let page = own_items(&api.store, caller.organization, ProjectUid::parse(&project)?, &paging.slice()).await?;
+    let paging = request.paging(&[STATUS])?;
+    let status = ItemStatus::asked(&paging)?;
+    let mut page = own_items(&api.store, caller.organization, ProjectUid::parse(&project)?, &paging.slice()).await?;
+    page.entries.retain(|item| status.is_none_or(|status| ItemStatus::of(item) == status));
     Ok(Json(paging.view(page, |item| ItemView::from(&item))))
 }
 

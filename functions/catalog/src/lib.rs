@@ -23,7 +23,7 @@ use axum::extract::State;
 use axum::routing::{any, get, post};
 use shared::domain::item::source::SourceBuckets;
 use shared::ports::{
-    Clock, Files, Items, Objects, Organizations, Projects, Providers, Queue, Results, Uploads, Webhooks,
+    Clock, Files, Items, Objects, Organizations, Projects, Providers, Queue, Results, ReviewQueue, Uploads, Webhooks,
 };
 use utoipa::OpenApi;
 
@@ -48,6 +48,7 @@ use utoipa::OpenApi;
     uploads::list,
     results::handlers::list,
     results::handlers::get,
+    results::handlers::draft,
     results::handlers::correct,
     results::handlers::accept,
     results::handlers::reject,
@@ -56,6 +57,11 @@ use utoipa::OpenApi;
     results::sweep::accept_all,
     results::sweep::reject_all,
     results::sweep::undo,
+    results::queue::list::list,
+    results::queue::claim::claim,
+    results::queue::give_back::renew,
+    results::queue::give_back::release,
+    results::queue::give_back::skip,
     tasks::list,
     tasks::get,
     datasets::list,
@@ -72,6 +78,8 @@ pub trait CatalogPorts: 'static {
     type Store: Organizations + Projects + Providers + Items + Uploads;
     /// The table: its results.
     type Results: Results;
+    /// The table: its review queues.
+    type ReviewQueue: ReviewQueue;
     /// The table: its webhooks.
     type Webhooks: Webhooks;
     /// The bucket, and those that tenants name.
@@ -90,6 +98,8 @@ pub struct CatalogApi<P: CatalogPorts> {
     pub store: P::Store,
     /// Results, and their reviews.
     pub results: P::Results,
+    /// Drafts that wait for a person, and who has which of them.
+    pub review_queue: P::ReviewQueue,
     /// The subscriptions to reviews.
     pub webhooks: P::Webhooks,
     /// Signs URLs of files. Holds large annotations (docs/decisions/0003).
@@ -124,8 +134,14 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/projects/{uid}/results/accept", post(results::sweep::accept_all))
         .route("/projects/{uid}/results/reject", post(results::sweep::reject_all))
         .route("/projects/{uid}/results/undo", post(results::sweep::undo))
+        .route("/projects/{uid}/review-queue", get(results::queue::list::list))
+        .route("/projects/{uid}/review-queue/claim", post(results::queue::claim::claim))
+        .route("/projects/{uid}/review-queue/renew", post(results::queue::give_back::renew))
+        .route("/projects/{uid}/review-queue/release", post(results::queue::give_back::release))
+        .route("/projects/{uid}/review-queue/skip", post(results::queue::give_back::skip))
         .route("/items/{uid}/results", post(results::by_hand::label))
         .route("/results/{uid}", get(results::handlers::get).patch(results::handlers::correct))
+        .route("/results/{uid}/draft", get(results::handlers::draft))
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))
         .route("/results/{uid}/reopen", post(results::handlers::reopen))

@@ -17,6 +17,7 @@ struct Deployed;
 impl CatalogPorts for Deployed {
     type Store = Store;
     type Results = Store;
+    type ReviewQueue = Store;
     type Webhooks = Store;
     type Objects = Bucket;
     type Web = Egress;
@@ -41,6 +42,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     let state = Arc::new(CatalogApi::<Deployed> {
         store: store.clone(),
         results: store.clone(),
+        review_queue: store.clone(),
         webhooks: store.clone(),
         objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
         web: Egress::trusting(loopback_http, &extra_roots)?,

@@ -48,7 +48,7 @@ impl TaskStatus {
 /// A task: one per item, so it has the uid of the item, and the key of the item as `name`.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
-#[schema(example = json!({"type": "image-annotation", "name": "street/1.jpg", "status": "pending"}))]
+#[schema(example = json!({"type": "image-annotation", "name": "street/1.jpg", "status": "completed", "reviewed_by": "ci"}))]
 pub(crate) struct TaskView {
     uid: ItemUid,
     /// What is to be done (contract, 11.1).
@@ -56,12 +56,17 @@ pub(crate) struct TaskView {
     name: String,
     status: TaskStatus,
     project: ProjectUid,
+    /// Name of the API key whose review completed it; `null` while it is pending.
+    #[schema(required)]
+    reviewed_by: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
 impl From<Item> for TaskView {
     fn from(item: Item) -> Self {
+        let status = TaskStatus::of(&item);
+        let reviewer = item.result.as_ref().and_then(|result| result.reviewed_by.clone());
         Self {
             uid: item.asset.uid,
             r#type: match item.asset.kind {
@@ -69,8 +74,9 @@ impl From<Item> for TaskView {
                 AssetType::VideoFrame => "video-annotation",
                 AssetType::PointCloud => "point-cloud-annotation",
             },
-            status: TaskStatus::of(&item),
+            status,
             project: item.project,
+            reviewed_by: reviewer.filter(|_| status == TaskStatus::Completed),
             created_at: item.created_at,
             updated_at: item.result.map_or(item.created_at, |result| result.updated_at),
             name: item.key,

@@ -23,6 +23,19 @@ pub(crate) async fn one(objects: &impl Objects, mut item: Item) -> Result<Item, 
     Ok(item)
 }
 
+/// The same with the draft of which its result is a correction.
+///
+/// # Errors
+/// `ObjectsUnavailable`.
+pub(crate) async fn with_draft(objects: &impl Objects, mut item: Item) -> Result<Item, Error> {
+    if let Some(draft) = item.result.as_mut().and_then(|result| result.draft.as_mut())
+        && let Some(blob) = &draft.elsewhere
+    {
+        draft.annotations = blob.read(&objects.get_range(&blob.key, blob.offset, blob.length).await?)?;
+    }
+    Ok(item)
+}
+
 /// The items with all of their results, in the same order.
 ///
 /// # Errors

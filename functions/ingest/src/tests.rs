@@ -142,8 +142,9 @@ fn a_draft() -> LabelResult {
         lineage: None,
         annotations: vec![],
         elsewhere: None,
+        draft: None,
         sweep: None,
-        file_changed: false,
+        file_changes: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }

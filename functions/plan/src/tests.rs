@@ -394,8 +394,9 @@ fn label_all(tenants: &MemoryTenants) {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            draft: None,
             sweep: None,
-            file_changed: false,
+            file_changes: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

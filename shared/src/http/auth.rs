@@ -10,6 +10,7 @@ use http::request::Parts;
 use crate::domain::access::api_key::{ApiKey, KeyHash, Scope};
 use crate::domain::access::rate_limit::{RateLimit, Requester};
 use crate::domain::id::OrganizationUid;
+use crate::domain::item::review_queue::Reviewer;
 use crate::domain::{Error, Timestamp};
 use crate::ports::Keys;
 
@@ -48,6 +49,12 @@ impl Caller {
     #[must_use]
     pub fn key_id(&self) -> &str {
         self.key_hash.id()
+    }
+
+    /// The person who reviews by this key.
+    #[must_use]
+    pub fn reviewer(&self) -> Reviewer {
+        Reviewer { key: self.key_hash.clone(), name: self.key.name.clone() }
     }
 
     pub(super) fn key_hash(&self) -> &KeyHash {

@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use http::header::{ETAG, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue};
+use utoipa::IntoParams;
 
 use crate::domain::Error;
 
@@ -17,6 +18,15 @@ pub fn etag(revision: u32) -> [(HeaderName, String); 1] {
 
 fn tag(revision: u32) -> String {
     format!("\"{revision}\"")
+}
+
+/// The header of a call that changes a version, for the API's description.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct IfMatchHeader {
+    /// The `ETag` of the version that was read. If it has changed since: 412.
+    #[param(rename = "If-Match")]
+    pub if_match: Option<String>,
 }
 
 /// The versions that the client accepts to write over. Without the header: any.

@@ -22,7 +22,7 @@ mod trace;
 pub use auth::Caller;
 pub use base::{ListRequest, PublicBase};
 pub use cursor::Cursor;
-pub use etag::{IfMatch, etag};
+pub use etag::{IfMatch, IfMatchHeader, etag};
 pub use frame::{Settings, api, wrong_method};
 pub use idempotency::Repeatable;
 pub use paging::{PageView, Paging, PagingParameters};

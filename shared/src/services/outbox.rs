@@ -35,17 +35,19 @@ pub async fn subscriptions(webhooks: &impl Webhooks, organization: OrganizationU
     Ok(webhooks.webhooks(organization, &all).await?.entries)
 }
 
-/// The deliveries of an event, for the transaction that makes it happen.
+/// The deliveries of events of one organization, for the transaction that makes them happen.
 ///
 /// # Errors
 /// `StoreUnavailable`.
 pub async fn deliveries(
     webhooks: &impl Webhooks,
-    event: Option<Event>,
+    events: impl IntoIterator<Item = Event> + Send,
     now: Timestamp,
 ) -> Result<Vec<Delivery>, Error> {
-    let Some(event) = event else { return Ok(Vec::new()) };
-    Ok(event.deliveries(&subscriptions(webhooks, event.organization).await?, now))
+    let events: Vec<Event> = events.into_iter().collect();
+    let Some(organization) = events.first().map(|event| event.organization) else { return Ok(Vec::new()) };
+    let subscriptions = subscriptions(webhooks, organization).await?;
+    Ok(events.iter().flat_map(|event| event.deliveries(&subscriptions, now)).collect())
 }
 
 /// Puts deliveries that are in the table on the queue. The schedule sends those that the queue does not take.

@@ -94,7 +94,7 @@ impl Results for Store {
         let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
         for item in &mut page.entries {
             if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
-                item.result = Some(row.read(&item.asset, item.generation)?);
+                item.result = Some(row.read(item.generation)?);
             }
         }
         page.entries.retain(|item| item.result.is_some());
@@ -116,14 +116,14 @@ impl Results for Store {
             return Ok(Some(item));
         }
         let Some(row) = self.get::<RejectedRow>(Key::rejected(uid, generation)).await? else { return Ok(None) };
-        Ok(Some(Item { result: Some(row.read(&item.asset, generation)?), ..item }))
+        Ok(Some(Item { result: Some(row.read(generation)?), ..item }))
     }
 
     async fn review(&self, of: &Item, reviewed: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let Some(before) = &of.result else { return Err(Error::internal("a review of no result")) };
         let row = ResultRow::of(reviewed.clone())?;
         // A name beside annotations that are there already is never too much.
-        if reviewed.annotations != before.annotations && !row.fits() {
+        if reviewed.annotations != before.annotations && !row.fits {
             return Err(too_large());
         }
         // A transaction even of one action: if its answer is lost, the SDK repeats it under the same token, and the caller gets
@@ -133,13 +133,14 @@ impl Results for Store {
             (_, ResultStatus::Rejected) => self.rejected(of, reviewed.generation, row)?,
             _ => vec![self.replaced(of, &row)?],
         };
+        actions.extend(self.queue_again(of, reviewed)?);
         actions.extend(self.outgoing(deliveries)?);
         Ok(matches!(self.transact(actions).await?, Transacted::Done))
     }
 
     async fn label(&self, of: &Item, given: &LabelResult, deliveries: &[Delivery]) -> Result<bool, Error> {
         let row = ResultRow::of(given.clone())?;
-        if !row.fits() {
+        if !row.fits {
             return Err(too_large());
         }
         let mut actions = vec![self.labeled(of, &row, given.generation)?];
@@ -180,11 +181,11 @@ impl Drafts for Store {
 /// stays: the next result has another uid.
 fn without_result(of: &Item, update: UpdateBuilder) -> UpdateBuilder {
     if of.is_deleted() {
-        return update.update_expression("REMOVE #result");
+        return update.update_expression("REMOVE #result, marks");
     }
     let (pk, sk) = unlabeled_position(of);
     update
-        .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result", UNLABELED.pk, UNLABELED.sk))
+        .update_expression(format!("SET {} = :pk, {} = :sk REMOVE #result, marks", UNLABELED.pk, UNLABELED.sk))
         .expression_attribute_values(":pk", text(pk))
         .expression_attribute_values(":sk", text(sk))
 }
@@ -201,12 +202,12 @@ impl Store {
         (written.table_name(&self.table).set_key(Some(Key::item(of.asset.uid).into())), as_read)
     }
 
-    /// Puts a result over the one that was read.
+    /// Puts a result over the one that was read. A claim of it ends here: one attribute less in the same write.
     fn replaced(&self, of: &Item, row: &ResultRow) -> Result<TransactWriteItem, Error> {
         let (written, as_read) = self.item_as_read(of);
         let replaced = written
             .condition_expression(as_read)
-            .update_expression("SET #result = :result")
+            .update_expression("SET #result = :result REMOVE marks")
             .expression_attribute_values(":result", attribute(row)?);
         update(replaced)
     }

@@ -128,6 +128,16 @@ impl Key {
         Self::new(format!("ITEM#{item}"), sk)
     }
 
+    /// That a draft was reopened, beside its item: one row, however often.
+    pub(super) fn reopened(item: ItemUid) -> Self {
+        Self::new(format!("{ITEM}{item}"), REOPENED)
+    }
+
+    /// What a person has claimed of a project, beside her key.
+    pub(super) fn claims(reviewer: &KeyHash, project: ProjectUid) -> Self {
+        Self::new(Self::api_key(reviewer).pk, format!("CLAIMS#{project}"))
+    }
+
     /// The item whose uid ends so: the uid of a result after the 4,095th has no more of it.
     pub(super) fn item_of_tail(tail: u64) -> Self {
         Self::new(format!("ITEMTAIL#{tail:016x}"), "ITEM")
@@ -170,6 +180,8 @@ impl Key {
 }
 
 const API_KEY: &str = "KEY#";
+const ITEM: &str = "ITEM#";
+const REOPENED: &str = "REOPENED";
 const DELIVERY: &str = "DELIVERY#";
 pub(super) const PROJECT: &str = "PROJECT#";
 pub(super) const PROVIDER: &str = "PROVIDER#";
@@ -228,6 +240,37 @@ impl List {
 pub(super) fn items_of(organization: OrganizationUid, project: Option<ProjectUid>) -> List {
     let prefix = project.map(|project| format!("{project}#")).unwrap_or_default();
     List { pk: format!("ORG#{organization}#ITEMS"), prefix }
+}
+
+/// The review queue of a project: receipts and reopened drafts, in the order in which the drafts were made.
+pub(super) fn review_queue_of(project: ProjectUid) -> List {
+    List::whole(format!("PROJECT#{project}#REVIEW"))
+}
+
+/// The position of a chunk's drafts in the queue. A job's uid begins with its time.
+pub(super) fn queue_position(chunk: ChunkId) -> String {
+    format!("{}#{:05}#{:04}", chunk.job, chunk.batch, chunk.chunk)
+}
+
+/// The position of a draft that was reopened: by its time, as a uid that begins with it has it.
+pub(super) fn reopened_position(item: ItemUid, at: Timestamp) -> String {
+    let milliseconds = at.as_millisecond().max(0);
+    format!("{:08x}-{:04x}#{item}", milliseconds >> 16, milliseconds & 0xffff)
+}
+
+/// The row of an entry of the queue, from its position.
+pub(super) fn of_queue_entry(position: &str) -> Option<Key> {
+    let parts: Vec<&str> = position.split('#').collect();
+    match parts.as_slice() {
+        [job, batch, chunk] => Some(Key::new(format!("JOB#{job}"), format!("{RECEIPT}{batch}#{chunk}"))),
+        [_, item] => Some(Key::new(format!("{ITEM}{item}"), REOPENED)),
+        _ => None,
+    }
+}
+
+/// Whether the row is one of [`Key::reopened`].
+pub(super) fn is_reopened(key: &Key) -> bool {
+    key.sk == REOPENED
 }
 
 /// The rejected uploads of a project, in its organization's partition as [`items_of`] are.
@@ -302,6 +345,22 @@ mod tests {
         assert!(keys.is_sorted(), "{keys:?}");
         assert_eq!((keys[1].as_str(), keys[5].as_str()), ("RESULT#0904", "RESULT#A10000"));
         assert_eq!(keys[8], "RESULT#F4294967295");
+    }
+
+    #[test]
+    fn entries_of_the_review_queue_lead_to_their_rows_and_sort_by_time() {
+        let time = |second| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let item = ItemUid::of_bytes([7; 16]);
+        let chunk = |second, batch| ChunkId { job: JobUid::at(time(second)), batch, chunk: 12 };
+        let (first, last) = (chunk(0, 3), chunk(9, 0));
+        let positions = [queue_position(first), reopened_position(item, time(5)), queue_position(last)];
+
+        assert!(positions.is_sorted(), "{positions:?}");
+        assert!(queue_position(chunk(0, 9)).len() == queue_position(chunk(0, 10_000)).len());
+        let rows = positions.each_ref().map(|position| of_queue_entry(position).unwrap());
+        assert_eq!(rows, [Key::receipt(first), Key::reopened(item), Key::receipt(last)]);
+        assert_eq!(rows.each_ref().map(is_reopened), [false, true, false]);
+        assert_eq!((of_queue_entry("x"), of_queue_entry("")), (None, None));
     }
 
     #[test]

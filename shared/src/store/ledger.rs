@@ -47,7 +47,7 @@ impl Ledger for Store {
         loop {
             // Ends: every turn but the last takes at least one draft out.
             let receipt = Receipt::of(&chunk.items);
-            let mut actions = vec![self.receipt(chunk.id, &receipt)?, self.count(spec.uid, &receipt, now)?];
+            let mut actions = vec![self.receipt(spec, chunk.id, &receipt)?, self.count(spec.uid, &receipt, now)?];
             for (position, row) in &drafts {
                 if let Some(commit) = &chunk.items[*position] {
                     actions.push(self.draft(commit, row)?);
@@ -98,8 +98,8 @@ impl Ledger for Store {
 }
 
 impl Store {
-    fn receipt(&self, chunk: ChunkId, receipt: &Receipt) -> Result<TransactWriteItem, Error> {
-        let row = item(&ReceiptRow::new(Key::receipt(chunk), receipt)?)?;
+    fn receipt(&self, spec: &JobSpec, chunk: ChunkId, receipt: &Receipt) -> Result<TransactWriteItem, Error> {
+        let row = item(&ReceiptRow::new(spec, chunk, receipt)?)?;
         put(self.put(row).condition_expression("attribute_not_exists(pk)")) // a chunk counts once (I1, I2)
     }
 
@@ -163,7 +163,7 @@ fn draft_rows(
         let Some(ItemCommit { item, outcome, .. }) = commit else { continue };
         let Outcome::Successful(draft) = outcome else { continue };
         let row = ResultRow::of(result_of(spec, bot, draft, now))?;
-        if !row.fits() {
+        if !row.fits {
             *outcome = too_large();
         } else if !spec.dry_run && drafted.insert(*item) {
             rows.push((position, row));
@@ -218,8 +218,9 @@ fn result_of(spec: &JobSpec, bot: &str, draft: &mut Draft, now: Timestamp) -> La
         lineage: Some(lineage),
         annotations: std::mem::take(&mut draft.annotations),
         elsewhere: draft.elsewhere.take(),
+        draft: None,
         sweep: None,
-        file_changed: false,
+        file_changes: None,
         created_at: now,
         updated_at: now,
     }

@@ -9,6 +9,7 @@ mod keys;
 mod ledger;
 mod rate_limits;
 mod reports;
+mod review_queue;
 mod rows;
 mod tenants;
 mod unlabeled;

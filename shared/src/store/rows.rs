@@ -13,9 +13,11 @@ use super::calls::Row;
 use super::keys::{self, Key};
 use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, SweepUid};
 use crate::domain::item::file_version::FileVersion;
+use crate::domain::item::origin::KeptDraft;
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::item::review_queue::{LEASE, Marks, Queued};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
-use crate::domain::job::outcome::Receipt;
+use crate::domain::job::outcome::{ChunkId, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Counters, Job, JobSpec, JobState};
@@ -92,6 +94,9 @@ pub(super) struct ItemRow {
     generation: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<ResultRow>,
+    /// What the review queue notes with the draft.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    marks: Option<Marks>,
 }
 
 /// A result: the attributes of conditions and filters, and the rest packed.
@@ -104,8 +109,9 @@ pub(super) struct ResultRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<JobUid>,
     packed: Blob,
+    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for the memory of a reader.
     #[serde(skip)]
-    unpacked_bytes: u64,
+    pub(super) fits: bool,
 }
 
 /// DynamoDB's binary type: serde alone writes a `Vec<u8>` as a list of numbers.
@@ -128,6 +134,12 @@ impl Blob {
 const UNPACKED_BYTES: u64 = 2 * limits::DRAFT_BYTES as u64;
 /// What a review adds to what fitted: a name, however it is written.
 const REVIEW_BYTES: u64 = 4 * 1024;
+/// What a correction adds: the draft, and the origins of [`limits::PREDICTIONS`] annotations in any order.
+const KEPT_DRAFT_BYTES: u64 = UNPACKED_BYTES + 128 * 1024;
+/// Bytes of the shortest annotation, as JSON: a classification.
+const ANNOTATION_BYTES: usize = 54;
+/// Bytes that an answer has of the origin of one annotation, and of its position in the draft.
+const ORIGIN_BYTES: usize = 20;
 
 /// The packed part of a result.
 #[derive(Serialize, Deserialize)]
@@ -141,6 +153,9 @@ struct PackedResult {
     annotations: Vec<Prediction>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     elsewhere: Option<BlobRef>,
+    /// Behind the annotations: what they have in common packs to little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    draft: Option<KeptDraft>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sweep: Option<SweepUid>,
     created_at: Timestamp,
@@ -152,6 +167,7 @@ impl ResultRow {
     /// `Internal` only.
     pub(super) fn of(result: LabelResult) -> Result<Self, Error> {
         let job = result.lineage.as_ref().map(|lineage| lineage.job);
+        let most_bytes = UNPACKED_BYTES + result.draft.as_ref().map_or(0, |_| KEPT_DRAFT_BYTES);
         let packed = PackedResult {
             source: result.source,
             created_by: result.created_by,
@@ -159,23 +175,21 @@ impl ResultRow {
             lineage: result.lineage,
             annotations: if result.elsewhere.is_some() { Vec::new() } else { result.annotations },
             elsewhere: result.elsewhere,
+            draft: result.draft.map(without_fetched),
             sweep: result.sweep,
             created_at: result.created_at,
             updated_at: result.updated_at,
         };
         let (packed, unpacked_bytes) = Blob::pack(&packed)?;
         let revision = NonZeroU32::new(result.revision);
-        Ok(Self { unpacked_bytes, status: result.status, revision, job, packed })
+        let fits = packed.0.len() <= limits::DRAFT_BYTES && unpacked_bytes <= most_bytes;
+        Ok(Self { fits, status: result.status, revision, job, packed })
     }
 
-    /// Whether it may be stored: small enough for a transaction of a whole chunk, and, unpacked, for the memory of a reader.
-    pub(super) fn fits(&self) -> bool {
-        self.packed.0.len() <= limits::DRAFT_BYTES && self.unpacked_bytes <= UNPACKED_BYTES
-    }
-
-    /// The result, and its bytes as JSON, in the row or in a blob.
+    /// The result, and its bytes in an answer, in the row or in a blob.
     fn read(self, generation: u32) -> Result<(LabelResult, usize), Error> {
-        let (packed, bytes): (PackedResult, usize) = self.packed.unpack(UNPACKED_BYTES + REVIEW_BYTES)?;
+        let (packed, bytes): (PackedResult, usize) =
+            self.packed.unpack(UNPACKED_BYTES + KEPT_DRAFT_BYTES + REVIEW_BYTES)?;
         let result = LabelResult {
             generation,
             revision: self.revision.map_or(0, NonZeroU32::get),
@@ -186,14 +200,24 @@ impl ResultRow {
             lineage: packed.lineage,
             annotations: packed.annotations,
             elsewhere: packed.elsewhere,
+            draft: packed.draft,
             sweep: packed.sweep,
-            file_changed: false,
+            file_changes: None,
             created_at: packed.created_at,
             updated_at: packed.updated_at,
         };
         let elsewhere = result.elsewhere.as_ref().map_or(0, |blob| blob.json_bytes);
-        Ok((result, bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX))))
+        let bytes = bytes.saturating_add(usize::try_from(elsewhere).unwrap_or(usize::MAX));
+        let is_judged = (result.status, result.source) != (ResultStatus::Draft, ResultSource::AutoLabel);
+        let origins = if is_judged { limits::PREDICTIONS.min(bytes / ANNOTATION_BYTES) * ORIGIN_BYTES } else { 0 };
+        Ok((result, bytes.saturating_add(origins)))
     }
+}
+
+/// A draft as a row has it: what was fetched from its object stays there.
+fn without_fetched(draft: KeptDraft) -> KeptDraft {
+    let annotations = if draft.elsewhere.is_some() { Vec::new() } else { draft.annotations };
+    KeptDraft { annotations, ..draft }
 }
 
 impl ItemRow {
@@ -220,14 +244,21 @@ impl ItemRow {
             unlabeled_sk: Some(unlabeled_sk),
             generation: item.generation,
             result: None,
+            marks: None,
         })
+    }
+
+    /// The item, as the review queue knows it.
+    pub(super) fn read_queued(mut self) -> Result<Queued, Error> {
+        let marks = self.marks.take();
+        self.read_sized().map(|(item, json_bytes)| Queued { item, marks, json_bytes })
     }
 
     pub(super) fn read(self) -> Result<Item, Error> {
         self.read_sized().map(|(item, _)| item)
     }
 
-    /// The item, and the bytes of its result as JSON.
+    /// The item, and the bytes of its result in an answer.
     pub(super) fn read_sized(self) -> Result<(Item, usize), Error> {
         let (result, bytes) = self.result.map(|row| row.read(self.generation)).transpose()?.unzip();
         let item = Item {
@@ -267,9 +298,9 @@ impl RejectedRow {
         Self { pk, sk, result, changes: item.changes }
     }
 
-    pub(super) fn read(self, item: &Asset, generation: u32) -> Result<LabelResult, Error> {
-        let file_changed = self.changes != item.changes;
-        self.result.read(generation).map(|(result, _)| LabelResult { file_changed, ..result })
+    pub(super) fn read(self, generation: u32) -> Result<LabelResult, Error> {
+        let file_changes = Some(self.changes);
+        self.result.read(generation).map(|(result, _)| LabelResult { file_changes, ..result })
     }
 }
 
@@ -442,6 +473,45 @@ impl PlanRow {
 /// Bytes of a receipt when it is not packed: a sentence about each item, and the labels, at their longest.
 const RECEIPT_BYTES: u64 = 1024 * 1024;
 
+/// The claims of a person in a project: the uids of the items, 16 bytes each. Gone when the last lease is over.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ClaimsRow {
+    pk: String,
+    sk: String,
+    items: Blob,
+    /// Seconds.
+    expires_at: i64,
+}
+
+impl ClaimsRow {
+    pub(super) fn new(Key { pk, sk }: Key, items: &[ItemUid], now: Timestamp) -> Self {
+        let items = Blob(items.iter().flat_map(|item| item.bytes()).collect());
+        Self { pk, sk, items, expires_at: (now + LEASE).as_second() }
+    }
+
+    pub(super) fn items(&self) -> Vec<ItemUid> {
+        self.items.0.as_chunks().0.iter().map(|bytes| ItemUid::of_bytes(*bytes)).collect()
+    }
+}
+
+/// A draft that was reopened, in the review queue.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ReopenedRow {
+    pk: String,
+    sk: String,
+    listing_pk: String,
+    listing_sk: String,
+    pub(super) item_uid: ItemUid,
+}
+
+impl ReopenedRow {
+    pub(super) fn new(project: ProjectUid, item: ItemUid, at: Timestamp) -> Self {
+        let Key { pk, sk } = Key::reopened(item);
+        let (listing_pk, listing_sk) = (keys::review_queue_of(project).pk, keys::reopened_position(item, at));
+        Self { pk, sk, listing_pk, listing_sk, item_uid: item }
+    }
+}
+
 /// A receipt. It is packed, since nothing in it is ever a condition and failed items say the same a hundred times over; but
 /// for the uids of its items, 16 bytes each.
 #[derive(Serialize, Deserialize)]
@@ -450,12 +520,26 @@ pub(super) struct ReceiptRow {
     pub(super) sk: String,
     receipt: Blob,
     items: Blob,
+    /// The review queue, while items of it may have drafts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing_pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listing_sk: Option<String>,
 }
 
 impl ReceiptRow {
-    pub(super) fn new(key: Key, receipt: &Receipt) -> Result<Self, Error> {
+    pub(super) fn new(spec: &JobSpec, chunk: ChunkId, receipt: &Receipt) -> Result<Self, Error> {
+        let Key { pk, sk } = Key::receipt(chunk);
         let items = Blob(receipt.items.iter().flat_map(|item| item.bytes()).collect());
-        Ok(Self { pk: key.pk, sk: key.sk, receipt: Blob::pack(receipt)?.0, items })
+        let waits = !spec.dry_run && !receipt.drafted().is_empty();
+        Ok(Self {
+            pk,
+            sk,
+            receipt: Blob::pack(receipt)?.0,
+            items,
+            listing_pk: waits.then(|| keys::review_queue_of(spec.project).pk),
+            listing_sk: waits.then(|| keys::queue_position(chunk)),
+        })
     }
 
     pub(super) fn read(self) -> Result<Receipt, Error> {

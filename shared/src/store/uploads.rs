@@ -43,7 +43,7 @@ impl Uploads for Store {
             remove.extend([UNLABELED.pk, UNLABELED.sk]);
         }
         if after.result.is_none() && before.result.is_some() {
-            remove.push("#result");
+            remove.extend(["#result", "marks"]);
         }
         let remove = if remove.is_empty() { String::new() } else { format!(" REMOVE {}", remove.join(", ")) };
         let (change, as_read) = as_read(before, change);

@@ -10,6 +10,7 @@ mod models;
 mod providers;
 #[cfg(feature = "http")]
 mod requests;
+mod review_queue;
 mod uploads;
 mod webhooks;
 
@@ -23,6 +24,7 @@ pub use models::{MemoryObjects, MemoryWeb, ScriptedModel, ScriptedModels, a_mask
 pub use providers::MemoryTenants;
 #[cfg(feature = "http")]
 pub use requests::MemoryRequests;
+pub use review_queue::MemoryReviewQueue;
 pub use uploads::MemoryUploadQueue;
 pub use webhooks::{MemoryQueue, MemoryWebhooks, PlainSecrets, ScriptedReceivers, a_webhook};
 

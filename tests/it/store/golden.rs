@@ -23,7 +23,8 @@ use shared::domain::access::organization::Organization;
 use shared::domain::access::rate_limit::Requester;
 use shared::domain::id::{DeliveryUid, ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, WebhookUid};
 use shared::domain::item::file_version::{Digest, FileVersion, Sequence};
-use shared::domain::item::result::Verdict;
+use shared::domain::item::result::{ResultSource, Verdict};
+use shared::domain::item::review_queue::Reviewer;
 use shared::domain::item::source::S3Object;
 use shared::domain::item::{AssetType, Item, Source};
 use shared::domain::job::failure::{Failure, FailureCode, NoteCode};
@@ -45,7 +46,8 @@ use shared::domain::upload::{RejectedUpload, Rejection};
 use shared::domain::webhook::{Delivery, Event, Response, Webhook};
 use shared::ports::{
     Commit, DeliveryFilter, Drafts, Ending, Idempotency, Items, JobFilter, Jobs, KeyRing, Keys, Ledger, Organizations,
-    Picked, Projects, Providers, RateLimits, Reports, Results, UploadWatch, Uploads, WaitingUploads, Webhooks,
+    Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch, Uploads, WaitingUploads,
+    Webhooks,
 };
 use shared::store::Store;
 
@@ -97,6 +99,9 @@ async fn rows_of_earlier_versions_still_read() {
 
         let [item] = store.items(&[ItemUid::of(project(1), "0.jpg")]).await.unwrap().try_into().unwrap();
         assert_eq!((item.asset.changes, item.file, item.result), (0, None, None));
+        let [corrected] = store.items(&[ItemUid::of(project(1), "2.jpg")]).await.unwrap().try_into().unwrap();
+        let corrected = corrected.result.unwrap();
+        assert_eq!((corrected.source, &corrected.draft, corrected.origins()), (ResultSource::Human, &None, None));
         let backlog = store.backlog(acme(), project(1)).await.unwrap();
         assert_eq!((backlog.project.item_count(), backlog.waiting_since), (0, Some(at(60))), "by its position");
         let setting = backlog.project.auto_label_on_upload.unwrap();
@@ -236,6 +241,27 @@ async fn write(store: &Store, client: &Client, table: &str) {
     write_uploads(store).await;
     write_deliveries(store).await;
     write_requests(store).await;
+    write_review_queue(store).await;
+}
+
+/// A claim of a draft that another person has skipped, and an entry of a reopened draft.
+async fn write_review_queue(store: &Store) {
+    let reviewer = |name: &str| Reviewer { key: KeyHash::of(name), name: name.to_owned() };
+    let item = ItemUid::of(project(1), "0.jpg");
+    for second in [80, 81] {
+        let draft = store.queued(&[item]).await.unwrap().remove(0);
+        let marks = match second {
+            80 => draft.skipped(&reviewer("bob"), Some("The picture is blurred.".into()), at(second)),
+            _ => draft.claimed(&reviewer("ann"), at(second)),
+        };
+        assert!(store.mark(&draft, &marks).await.unwrap());
+    }
+    store.remember_claims(project(1), &reviewer("ann"), &[item], at(81)).await.unwrap();
+    for verdict in [Verdict::Reopen, Verdict::Accept] {
+        let read = store.result(ResultUid::of(ItemUid::of(project(1), "1.jpg"), 1)).await.unwrap().unwrap();
+        let reviewed = read.result.as_ref().unwrap().reviewed(verdict, "ann", at(82)).unwrap().unwrap();
+        assert!(store.review(&read, &reviewed, &[]).await.unwrap());
+    }
 }
 
 async fn write_tenant(store: &Store) {
@@ -355,11 +381,14 @@ async fn write_items_and_results(store: &Store, client: &Client, table: &str) {
         .unwrap();
     commit_chunks(store, &spec, &items).await;
     let read = async |n: usize| store.items(&[items[n].asset.uid]).await.unwrap().remove(0);
-    for (n, verdict) in
-        [(1, Verdict::Accept), (2, Verdict::Correct(vec![a_car(1.0)])), (3, Verdict::Reject), (8, Verdict::Reject)]
-    {
+    for (n, verdict) in [
+        (1, Verdict::Accept),
+        (2, Verdict::Correct(vec![a_car(1.0)].into())),
+        (3, Verdict::Reject),
+        (8, Verdict::Reject),
+    ] {
         let item = read(n).await;
-        let reviewed = item.result.as_ref().unwrap().reviewed(verdict, "ann", at(20)).unwrap().unwrap();
+        let reviewed = item.reviewed(verdict, "ann", at(20)).unwrap().unwrap();
         assert!(store.review(&item, &reviewed, &[]).await.unwrap());
     }
     assert!(store.discard_draft(&read(4).await).await.unwrap());
@@ -560,6 +589,11 @@ async fn read_all(store: &Store) -> Vec<String> {
         say(&store.rejected_uploads(acme(), project(n), &everything()).await.unwrap());
         say(&store.taken_today(project(n), at(73)).await.unwrap());
     }
+    let entries = store.entries(project(1), &everything()).await.unwrap().entries;
+    say(&store.drafted(&entries).await.unwrap());
+    say(&store.queued(&[ItemUid::of(project(1), "0.jpg")]).await.unwrap());
+    let ann = Reviewer { key: KeyHash::of("ann"), name: "ann".into() };
+    say(&store.claims(project(1), &ann).await.unwrap());
     say(&store.watched_projects(None, 10).await.unwrap());
     say(&store.deliveries(acme(), &DeliveryFilter::default(), &everything()).await.unwrap());
     say(&store.waiting_deliveries(Timestamp::MAX, 100).await.unwrap());

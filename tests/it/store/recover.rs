@@ -200,7 +200,9 @@ async fn a_discarded_draft_leaves_its_item_unlabeled_at_its_old_position(store: 
 /// I3.
 async fn a_persons_work_is_never_discarded(store: Store) {
     let (project, items) = drafts(&store).await;
-    for (item, verdict) in items.iter().zip([Verdict::Accept, Verdict::Correct(vec![a_car(1.0)]), Verdict::Reject]) {
+    for (item, verdict) in
+        items.iter().zip([Verdict::Accept, Verdict::Correct(vec![a_car(1.0)].into()), Verdict::Reject])
+    {
         let seen = read(&store, *item).await;
         assert!(review(&store, &seen, verdict).await);
         let reviewed = read(&store, *item).await;

@@ -5,10 +5,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use shared::domain::Error;
 use shared::domain::id::{ItemUid, ProjectUid, ResultUid, SweepUid};
 use shared::domain::item::file_version::{FileVersion, Sequence};
+use shared::domain::item::origin::Corrected;
 use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use shared::domain::item::{Asset, Item};
 use shared::domain::job_status::JobStatus;
 use shared::domain::limits;
+use shared::domain::prediction::draft::BlobRef;
 use shared::domain::prediction::{Geometry, Prediction};
 use shared::domain::webhook::{Event, Webhook};
 use shared::ports::{Commit, Drafts, Items, Ledger, Results, Uploads};
@@ -22,6 +24,9 @@ on_both!(
     a_result_is_found_by_its_uid,
     an_accepted_draft_says_who_and_when,
     a_correction_replaces_the_annotations,
+    a_correction_keeps_the_draft_beside_it,
+    a_correction_of_the_most_annotations_in_any_order_fits,
+    an_acceptance_has_deliveries_of_two_events_to_every_webhook,
     what_is_too_large_is_no_correction,
     what_just_fits_can_still_be_judged,
     a_review_records_its_deliveries_in_one_step,
@@ -66,7 +71,7 @@ async fn read(store: &Store, item: ItemUid, generation: u32) -> Option<Item> {
 }
 
 fn judged(item: &Item, verdict: Verdict, second: i64) -> LabelResult {
-    item.result.as_ref().unwrap().reviewed(verdict, "ann", at(second)).unwrap().unwrap()
+    item.reviewed(verdict, "ann", at(second)).unwrap().unwrap()
 }
 
 /// A person's review of an item as it was read. `false`: it has changed since.
@@ -100,9 +105,9 @@ async fn a_correction_replaces_the_annotations(store: Store) {
     let item = drafted.asset.uid;
     let annotations = vec![a_car(1.0), a_car(0.25)];
 
-    assert!(review(&store, &drafted, Verdict::Correct(annotations.clone()), 20).await);
+    assert!(review(&store, &drafted, Verdict::Correct(annotations.clone().into()), 20).await);
     let corrected = read(&store, item, 1).await.unwrap();
-    assert!(review(&store, &corrected, Verdict::Correct(vec![]), 21).await);
+    assert!(review(&store, &corrected, Verdict::Correct(vec![].into()), 21).await);
 
     let first = corrected.result.unwrap();
     assert_eq!((first.status, first.source, first.revision), (ResultStatus::Accepted, ResultSource::Human, 1));
@@ -110,6 +115,59 @@ async fn a_correction_replaces_the_annotations(store: Store) {
     assert_eq!(first.lineage, drafted.result.unwrap().lineage);
     let second = read(&store, item, 1).await.unwrap().result.unwrap();
     assert_eq!((second.annotations, second.revision), (vec![], 2));
+}
+
+async fn a_correction_keeps_the_draft_beside_it(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let before = drafted.result.as_ref().unwrap();
+    let corrected = judged(&drafted, Verdict::Correct(vec![a_car(1.0), a_car(0.25)].into()), 20);
+
+    assert!(store.review(&drafted, &corrected, &[]).await.unwrap());
+
+    let stored = read(&store, drafted.asset.uid, 1).await.unwrap();
+    assert_eq!(stored.result.as_ref(), Some(&corrected));
+    assert_eq!(corrected.drafted(), Some(before.annotations.as_slice()));
+    assert!(review(&store, &stored, Verdict::Reject, 21).await);
+    let rejected = read(&store, drafted.asset.uid, 1).await.unwrap();
+    assert_eq!(rejected.result.as_ref().unwrap().draft, corrected.draft);
+    assert!(review(&store, &rejected, Verdict::Reopen, 22).await);
+    let reopened = read(&store, drafted.asset.uid, 1).await.unwrap().result.unwrap();
+    assert_eq!((reopened.draft, reopened.annotations), (corrected.draft, corrected.annotations));
+}
+
+async fn a_correction_of_the_most_annotations_in_any_order_fits(store: Store) {
+    let (_, mut drafted) = drafts(&store, 2).await;
+    let annotations = many(limits::PREDICTIONS as u64);
+    let blob = |key: &str| BlobRef { key: key.into(), offset: 0, length: 1, json_bytes: 3_000_000 };
+    let result = drafted.result.take().unwrap();
+    drafted.result = Some(LabelResult { annotations: annotations.clone(), elsewhere: Some(blob("drafts")), ..result });
+    // Each index is far from the one before.
+    let count = u32::try_from(limits::PREDICTIONS).unwrap();
+    let indexes = (0..count).map(|n| Some(n * 7_919 % count)).collect();
+    let corrected = Corrected { annotations, draft_indexes: Some(indexes) };
+    let corrected = LabelResult { elsewhere: Some(blob("own")), ..judged(&drafted, Verdict::Correct(corrected), 20) };
+
+    assert!(store.review(&drafted, &corrected, &[]).await.unwrap());
+
+    let stored = read(&store, drafted.asset.uid, 1).await.unwrap().result.unwrap();
+    assert_eq!((stored.annotations.len(), stored.elsewhere), (0, Some(blob("own"))));
+    let (draft, given) = (stored.draft.unwrap(), corrected.draft.unwrap());
+    assert_eq!((draft.annotations.len(), draft.elsewhere, draft.origins), (0, Some(blob("drafts")), given.origins));
+}
+
+/// I6.
+async fn an_acceptance_has_deliveries_of_two_events_to_every_webhook(store: Store) {
+    let (_, drafted) = drafts(&store, 2).await;
+    let events = || vec!["result.accepted".into(), "task.completed".into()];
+    let listeners: Vec<Webhook> =
+        (0..limits::WEBHOOKS as i64).map(|n| Webhook { events: events(), ..a_webhook(acme(), n) }).collect();
+    let accepted = judged(&drafted, Verdict::Accept, 20);
+    let deliveries: Vec<_> =
+        Event::of_verdict(&drafted, &accepted).flat_map(|event| event.deliveries(&listeners, at(20))).collect();
+
+    assert!(store.review(&drafted, &accepted, &deliveries).await.unwrap());
+
+    assert_eq!(outbox(&store).await.len(), 2 * limits::WEBHOOKS);
 }
 
 /// So many annotations that hardly pack.
@@ -120,7 +178,7 @@ fn many(count: u64) -> Vec<Prediction> {
 
 async fn what_is_too_large_is_no_correction(store: Store) {
     let (_, drafted) = drafts(&store, 2).await;
-    let too_many = Verdict::Correct(many(limits::DRAFT_BYTES as u64 / 8));
+    let too_many = Verdict::Correct(many(limits::DRAFT_BYTES as u64 / 8).into());
 
     let lost = store.review(&drafted, &judged(&drafted, too_many, 20), &[]).await;
 
@@ -133,7 +191,7 @@ async fn what_just_fits_can_still_be_judged(store: Store) {
     let (mut fits, mut too_many) = (0, limits::DRAFT_BYTES as u64 / 8);
     while fits + 1 < too_many {
         let middle = u64::midpoint(fits, too_many);
-        match store.review(&item, &judged(&item, Verdict::Correct(many(middle)), 20), &[]).await {
+        match store.review(&item, &judged(&item, Verdict::Correct(many(middle).into()), 20), &[]).await {
             Ok(written) => {
                 assert!(written);
                 fits = middle;
@@ -144,7 +202,7 @@ async fn what_just_fits_can_still_be_judged(store: Store) {
     }
 
     let long_name: String = many(15).into_iter().map(|annotation| annotation.label).collect();
-    let rejected = item.result.as_ref().unwrap().reviewed(Verdict::Reject, &long_name, at(21)).unwrap().unwrap();
+    let rejected = item.reviewed(Verdict::Reject, &long_name, at(21)).unwrap().unwrap();
     assert!(store.review(&item, &rejected, &[]).await.unwrap());
     assert_eq!(read(&store, item.asset.uid, 1).await.unwrap().result, Some(rejected));
 }
@@ -175,7 +233,7 @@ async fn a_review_records_its_deliveries_in_one_step(store: Store) {
 
 async fn of_two_reviews_of_one_reading_one_counts(store: Store) {
     let (project, drafted) = drafts(&store, 2).await;
-    let verdicts = [Verdict::Accept, Verdict::Reject, Verdict::Correct(vec![]), Verdict::Reject];
+    let verdicts = [Verdict::Accept, Verdict::Reject, Verdict::Correct(vec![].into()), Verdict::Reject];
 
     let mut reviews = JoinSet::new();
     for verdict in verdicts {
@@ -194,16 +252,16 @@ async fn a_review_of_what_has_changed_since_is_lost(store: Store) {
     let (_, drafted) = drafts(&store, 2).await;
     assert!(review(&store, &drafted, Verdict::Accept, 20).await);
     let accepted = read(&store, drafted.asset.uid, 1).await.unwrap();
-    assert!(review(&store, &accepted, Verdict::Correct(vec![]), 21).await);
+    assert!(review(&store, &accepted, Verdict::Correct(vec![].into()), 21).await);
 
     for before in [&drafted, &accepted] {
-        for verdict in [Verdict::Correct(vec![a_car(0.5)]), Verdict::Reject] {
+        for verdict in [Verdict::Correct(vec![a_car(0.5)].into()), Verdict::Reject] {
             assert!(!review(&store, before, verdict, 22).await);
         }
     }
 
     let now = read(&store, drafted.asset.uid, 1).await.unwrap();
-    assert_eq!(now.result, Some(judged(&accepted, Verdict::Correct(vec![]), 21)));
+    assert_eq!(now.result, Some(judged(&accepted, Verdict::Correct(vec![].into()), 21)));
 }
 
 async fn a_rejected_result_is_history_and_its_item_is_unlabeled_again(store: Store) {
@@ -223,7 +281,7 @@ async fn a_rejected_result_is_history_and_its_item_is_unlabeled_again(store: Sto
 
 async fn an_accepted_result_may_be_rejected(store: Store) {
     let (project, drafted) = drafts(&store, 2).await;
-    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)]), 20).await);
+    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)].into()), 20).await);
     let corrected = read(&store, drafted.asset.uid, 1).await.unwrap();
 
     assert!(review(&store, &corrected, Verdict::Reject, 21).await);
@@ -397,7 +455,7 @@ async fn results_are_listed_with_those_that_were_rejected_last(store: Store) {
 async fn a_draft_that_was_corrected_and_reopened_is_not_discarded_as_it_was(store: Store) {
     let (_, drafted) = drafts(&store, 2).await;
     let item = drafted.asset.uid;
-    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)]), 20).await);
+    assert!(review(&store, &drafted, Verdict::Correct(vec![a_car(1.0)].into()), 20).await);
     assert!(review(&store, &read(&store, item, 1).await.unwrap(), Verdict::Reopen, 21).await);
     let reopened = read(&store, item, 1).await;
 
@@ -434,7 +492,7 @@ async fn a_result_by_hand_takes_its_item_from_the_jobs(store: Store) {
     let Commit::Done(receipt) = draft(&store, project, uid, 30).await else { panic!("not committed") };
     assert_eq!(receipt.tally().skipped, 1);
     // A review of it is one like any other, and its item is unlabeled after its end.
-    assert!(review(&store, &labeled, Verdict::Correct(vec![]), 40).await);
+    assert!(review(&store, &labeled, Verdict::Correct(vec![].into()), 40).await);
     let corrected = read(&store, uid, 1).await.unwrap();
     assert!(review(&store, &corrected, Verdict::Reject, 41).await);
     assert_eq!(waiting(&store, project).await, [uid]);
@@ -527,7 +585,7 @@ async fn an_item_with_thousands_of_results_lists_shows_and_reviews_right() {
         // A correction of a late result, and no other item.
         draft(&store, project, item, 40).await;
         let late = store.items(&[item]).await.unwrap().remove(0);
-        assert!(review(&store, &late, Verdict::Correct(vec![a_car(1.0)]), 50).await);
+        assert!(review(&store, &late, Verdict::Correct(vec![a_car(1.0)].into()), 50).await);
         let uid = late.result.as_ref().unwrap().uid(item);
         let corrected = store.result(uid).await.unwrap().unwrap().result.unwrap();
         assert_eq!((corrected.generation, corrected.status), (1_000_003, ResultStatus::Accepted));

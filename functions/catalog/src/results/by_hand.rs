@@ -19,8 +19,8 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
 /// Label an item by hand.
 ///
 /// Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
-/// item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
-/// and sends none. Scope: `results.write` or `projects.write`.
+/// item is completed, and no job takes the item. Sends the events `result.accepted` and `task.completed`; a repeated call answers the
+/// same result and sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/items/{uid}/results/", tag = "results",
     params(("uid" = ItemUid, Path)),
@@ -30,7 +30,7 @@ use crate::{Api, CatalogApi, CatalogPorts, whole};
             headers(("ETag" = String, description = "Names this version of it.")),
             example = json!({
                 "status": "accepted", "source": "human", "created_by": "ci", "reviewed_by": "ci", "job": null, "model_type": null,
-                "confidence_threshold": null,
+                "confidence_threshold": null, "origins": ["added"], "draft_indexes": [null],
             })),
         (status = 409, description = "`item_labeled`: it has a draft or an accepted result, `result_uid`.", body = Problem),
         (status = 412, description = "`precondition_failed`: the item kept changing, or an `If-Match` names a version.", body = Problem),
@@ -61,13 +61,13 @@ impl<P: CatalogPorts> CatalogApi<P> {
         let uid = ItemUid::parse(uid)?;
         for _ in 0..TRIES {
             let item = self.own_item(caller, uid).await?;
-            let Correction { annotations, notes } = self.correction(&item, body).await?;
+            let (corrected, notes) = self.correction(&item, body).await?.into_parts();
             let now = self.clock.now();
-            let Some(given) = item.labeled_by_hand(annotations, caller.name(), now)? else { return Ok((item, notes)) };
+            let Some(given) = item.labeled_by_hand(corrected, caller.name(), now)? else { return Ok((item, notes)) };
             if_match.check_absent()?;
             let given = whole::kept(&self.objects, uid, given).await?;
-            let event = Event::of_review(&item, &given);
-            let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
+            let events = Event::of_verdict(&item, &given);
+            let deliveries = outbox::deliveries(&self.webhooks, events, now).await?;
             if self.results.label(&item, &given, &deliveries).await? {
                 outbox::send(&self.queue, &deliveries).await;
                 let labeled = Item { generation: given.generation, result: Some(given), ..item };

@@ -7,12 +7,14 @@ use shared::domain::item::Item;
 use shared::domain::item::result::{LabelResult, ResultStatus, Verdict};
 use shared::domain::webhook::{Delivery, Event};
 use shared::domain::{Error, limits};
-use shared::http::{Answer, Body, Caller, IfMatch, ListRequest, PageView, PagingParameters, Path, Problem};
+use shared::http::{
+    Answer, Body, Caller, IfMatch, IfMatchHeader, ListRequest, PageView, PagingParameters, Path, Problem,
+};
 use shared::ports::{Clock, Items, Page, Projects, Results};
 use shared::services::outbox;
 
 use super::WRITE;
-use super::view::{Correction, ResultView};
+use super::view::{Correction, DraftView, ResultView};
 use crate::items::own_items;
 use crate::projects::READ;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
@@ -91,19 +93,40 @@ pub(crate) async fn get<P: CatalogPorts>(
     ResultView::of(api.result(&caller, READ, &uid).await?).ok_or_else(|| no_result(&uid))
 }
 
+/// Show the draft of a result.
+///
+/// The annotations as the model gave them, and what a person made of each: kept, moved, relabeled or deleted. A result by hand has
+/// no draft. Scope: `projects.read`.
+#[utoipa::path(
+    get, path = "/results/{uid}/draft/", tag = "results",
+    params(("uid" = ResultUid, Path)),
+    responses((status = 200, description = "The draft.", body = DraftView)),
+)]
+pub(crate) async fn draft<P: CatalogPorts>(
+    State(api): Api<P>,
+    caller: Caller,
+    Path(uid): Path<String>,
+) -> Answer<DraftView> {
+    let item = whole::with_draft(&api.objects, api.result(&caller, READ, &uid).await?).await?;
+    DraftView::of(&item).map(Json).ok_or_else(|| Error::no_such("draft of a result", &uid))
+}
+
 /// Correct a result.
 ///
 /// These annotations are right. The result counts as accepted, with the source `human`. Their labels are those of the project, if it
 /// has any, or of the result as it is. A shape that crosses the border of the picture is cut to it; `notes` of the answer says so.
-/// Sends the event `result.accepted`. Scope: `results.write` or `projects.write`.
+/// `draft_indexes` says which annotations of the draft they were; without it they are matched. Sends the event `result.accepted`, and
+/// `task.completed` unless it was accepted. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     patch, path = "/results/{uid}/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
+    params(("uid" = ResultUid, Path), IfMatchHeader),
     request_body = Correction,
     responses(
         (status = 200, description = "The accepted result.", body = ResultView,
             headers(("ETag" = String, description = "Names this version of it.")),
-            example = json!({"status": "accepted", "source": "human", "reviewed_by": "ci"})),
+            example = json!({
+                "status": "accepted", "source": "human", "reviewed_by": "ci", "origins": ["moved"], "draft_indexes": [0],
+            })),
         (status = 409, description = "`result_rejected`: reopen it first.", body = Problem),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
@@ -120,15 +143,15 @@ pub(crate) async fn correct<P: CatalogPorts>(
 
 /// Accept a result.
 ///
-/// The annotations are right as they are. Sends the event `result.accepted`; a repeated call sends none. Scope:
+/// The annotations are right as they are. Sends the events `result.accepted` and `task.completed`; a repeated call sends none. Scope:
 /// `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/accept/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
+    params(("uid" = ResultUid, Path), IfMatchHeader),
     responses(
         (status = 200, description = "The accepted result.", body = ResultView,
             headers(("ETag" = String, description = "Names this version of it.")),
-            example = json!({"status": "accepted", "reviewed_by": "ci"})),
+            example = json!({"status": "accepted", "reviewed_by": "ci", "origins": ["kept"], "draft_indexes": [0]})),
         (status = 409, description = "`result_rejected`: reopen it first.", body = Problem),
         (status = 412, description = "`precondition_failed`: it has changed since it was read.", body = Problem),
     ),
@@ -149,7 +172,7 @@ pub(crate) async fn accept<P: CatalogPorts>(
 /// `result.rejected`; a repeated call sends none. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/reject/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of the version that was read. If the result has changed since: 412.")),
+    params(("uid" = ResultUid, Path), IfMatchHeader),
     responses(
         (status = 200, description = "The rejected result.", body = ResultView,
             headers(("ETag" = String, description = "Names this version of it.")),
@@ -174,7 +197,7 @@ pub(crate) async fn reject<P: CatalogPorts>(
 /// Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/results/{uid}/reopen/", tag = "results",
-    params(("uid" = ResultUid, Path), ("If-Match" = Option<String>, Header, description = "Only over this version.")),
+    params(("uid" = ResultUid, Path), IfMatchHeader),
     responses(
         (status = 200, description = "The draft.", body = ResultView,
             headers(("ETag" = String, description = "Names this version of it.")),
@@ -209,6 +232,14 @@ enum Decided {
 }
 
 impl Review<'_> {
+    /// The item with what the verdict needs of its result: a correction is compared with the draft.
+    async fn whole<P: CatalogPorts>(self, api: &CatalogApi<P>, item: Item) -> Result<Item, Error> {
+        match self.decision {
+            Decided::Correct => whole::with_draft(&api.objects, item).await,
+            Decided::Accept | Decided::Reject | Decided::Reopen => Ok(item),
+        }
+    }
+
     /// The verdict on the item's result, and what was changed of what the person has sent.
     async fn verdict<P: CatalogPorts>(self, api: &CatalogApi<P>, item: &Item) -> Result<(Verdict, Vec<String>), Error> {
         let verdict = match self.decision {
@@ -216,8 +247,8 @@ impl Review<'_> {
             Decided::Reject => Verdict::Reject,
             Decided::Reopen => item.reopening()?,
             Decided::Correct => {
-                let Correction { annotations, notes } = api.correction(item, self.body).await?;
-                return Ok((Verdict::Correct(annotations), notes));
+                let (corrected, notes) = api.correction(item, self.body).await?.into_parts();
+                return Ok((Verdict::Correct(corrected), notes));
             }
         };
         Fields::none(self.body).map(|()| (verdict, Vec::new()))
@@ -259,19 +290,19 @@ impl<P: CatalogPorts> CatalogApi<P> {
         review: Review<'_>,
     ) -> Result<ResultView, Error> {
         for _ in 0..TRIES {
-            let item = self.result(caller, WRITE, uid).await?;
+            let item = review.whole(self, self.result(caller, WRITE, uid).await?).await?;
             let before = item.result.as_ref().ok_or_else(|| no_result(uid))?;
             if_match.check(before.revision)?;
             let (verdict, notes) = review.verdict(self, &item).await?;
             let now = self.clock.now();
-            let mut reviewed = before.reviewed(verdict, caller.name(), now)?;
+            let mut reviewed = item.reviewed(verdict, caller.name(), now)?;
             if let Some(changed) = reviewed.take_if(|reviewed| reviewed.annotations != before.annotations) {
                 reviewed = Some(whole::kept(&self.objects, item.asset.uid, changed).await?);
             }
             let written = match &reviewed {
                 Some(reviewed) => {
-                    let event = Event::of_review(&item, reviewed);
-                    let deliveries = outbox::deliveries(&self.webhooks, event, now).await?;
+                    let events = Event::of_verdict(&item, reviewed);
+                    let deliveries = outbox::deliveries(&self.webhooks, events, now).await?;
                     self.write(&item, reviewed, &deliveries).await?
                 }
                 None => true, // the result has the verdict already

@@ -2,10 +2,11 @@
 
 pub(crate) mod by_hand;
 pub(crate) mod handlers;
+pub(crate) mod queue;
 pub(crate) mod sweep;
 #[cfg(test)]
 pub(crate) mod tests;
-mod view;
+pub(crate) mod view;
 
 use shared::domain::access::api_key::Scope;
 

@@ -14,7 +14,7 @@ use shared::domain::fields::Fields;
 use shared::domain::id::{Naming, OrganizationUid, ProjectUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, LabelResult, Verdict};
-use shared::domain::webhook::{Event, Webhook};
+use shared::domain::webhook::{Delivery, Event, Webhook};
 use shared::domain::{Error, Timestamp, limits};
 use shared::http::{Answer, Body, Caller, Cursor, Path};
 use shared::ports::{Clock, Page, Projects, Results, Slice};
@@ -35,8 +35,8 @@ const REVIEWS: usize = 16;
 /// Accept many drafts.
 ///
 /// Those drafts of the project that match every field given. A call works for a bounded time: repeat it with the
-/// `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the event
-/// `result.accepted` for each draft. Scope: `results.write` or `projects.write`.
+/// `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the events
+/// `result.accepted` and `task.completed` for each draft. Scope: `results.write` or `projects.write`.
 #[utoipa::path(
     post, path = "/projects/{uid}/results/accept/", tag = "results",
     params(("uid" = ProjectUid, Path)),
@@ -184,8 +184,8 @@ impl Sweep {
     }
 
     /// The result with its verdict; `None`: it has it. An undone one carries no mark: it is not undone twice.
-    fn reviewed(&self, before: &LabelResult, reviewer: &str, now: Timestamp) -> Result<Option<LabelResult>, Error> {
-        let reviewed = before.reviewed(self.decision.verdict(), reviewer, now)?;
+    fn reviewed(&self, item: &Item, reviewer: &str, now: Timestamp) -> Result<Option<LabelResult>, Error> {
+        let reviewed = item.reviewed(self.decision.verdict(), reviewer, now)?;
         let sweep = (self.decision != Decision::Reopen).then_some(self.uid);
         Ok(reviewed.map(|reviewed| LabelResult { sweep, ..reviewed }))
     }
@@ -324,13 +324,12 @@ impl<P: CatalogPorts> CatalogApi<P> {
         subscriptions: &[Webhook],
     ) -> Result<bool, Error> {
         let now = self.clock.now();
-        let Some(before) = &item.result else { return Ok(false) };
         if sweep.decision == Decision::Reopen && item.reopening().is_err() {
             return Ok(false);
         }
-        let Some(reviewed) = sweep.reviewed(before, reviewer, now)? else { return Ok(false) };
-        let event = Event::of_review(item, &reviewed);
-        let deliveries = event.map_or_else(Vec::new, |event| event.deliveries(subscriptions, now));
+        let Some(reviewed) = sweep.reviewed(item, reviewer, now)? else { return Ok(false) };
+        let events = Event::of_verdict(item, &reviewed);
+        let deliveries: Vec<Delivery> = events.flat_map(|event| event.deliveries(subscriptions, now)).collect();
         self.write(item, &reviewed, &deliveries).await
     }
 }

@@ -110,7 +110,7 @@ impl Results for Contended {
 type TestReview = CatalogApi<InMemory>;
 
 /// The n-th draft of a job: a cat, or every other one a dog, of this confidence.
-fn a_draft(n: usize, confidence: f64) -> Item {
+pub(crate) fn a_draft(n: usize, confidence: f64) -> Item {
     let label = if n.is_multiple_of(2) { "cat" } else { "dog" }.into();
     let annotation =
         Prediction { geometry: Geometry::Classification, label, confidence, attributes: Default::default() };
@@ -125,8 +125,9 @@ fn a_draft(n: usize, confidence: f64) -> Item {
         lineage: Some(lineage),
         annotations: vec![annotation],
         elsewhere: None,
+        draft: None,
         sweep: None,
-        file_changed: false,
+        file_changes: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     };
@@ -688,4 +689,124 @@ async fn a_person_who_labels_otherwise_writes_over_nothing() {
     assert_eq!(api.call(&call, json!({"annotations": []})).await.0, 409);
     assert_eq!(api.call(&call, json!({"annotations": [{"type": "polygon"}]})).await.0, 400);
     assert_eq!(api.call("POST /items/none/results/", a_cat()).await.0, 404);
+}
+
+// Origins
+
+/// A result by hand, or a correction, with these annotations.
+fn of_draft(annotations: &Value, indexes: &Value) -> Value {
+    json!({"annotations": annotations, "draft_indexes": indexes})
+}
+
+fn cats(confidences: &[f64]) -> Value {
+    confidences
+        .iter()
+        .map(|confidence| json!({"type": "classification", "label": "cat", "confidence": confidence}))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_correction_says_what_it_was_in_the_draft_and_shows_the_draft() {
+    for review in [a_review(1, &[]), a_large_review().await.0] {
+        review.store.add_project(&a_project(&[])).await.unwrap();
+        let (api, path, _) = api_of(review);
+        let (_, before) = api.call(&format!("GET {path}draft/"), Value::Null).await;
+        let drafted = before["annotations"].as_array().unwrap().len();
+        assert!(before["annotations"].as_array().unwrap().iter().all(|one| one["became"].is_null()), "{before}");
+        let dog = json!({"type": "classification", "label": "dog", "confidence": 0.7});
+
+        let (status, result) =
+            api.call(&format!("PATCH {path}"), of_draft(&json!([dog, dog]), &json!([0, null]))).await;
+
+        assert_eq!((status, &result["origins"]), (200, &json!(["relabeled", "added"])), "{result}");
+        assert_eq!(result["draft_indexes"], json!([0, null]));
+        let (status, draft) = api.call(&format!("GET {path}draft/"), Value::Null).await;
+        let shown = draft["annotations"].as_array().unwrap();
+        assert_eq!((status, shown.len(), &draft["result"]), (200, drafted, &result["uid"]));
+        assert_eq!((&shown[0]["label"], &shown[0]["confidence"]), (&json!("cat"), &json!(0.9)), "as the model gave it");
+        assert_eq!((&shown[0]["became"], &shown[0]["is_moved"]), (&json!("relabeled"), &json!(false)));
+        assert!(shown[1..].iter().all(|one| one["became"] == json!("deleted")));
+        // What GET shows is a body for PATCH, and changes nothing.
+        let (_, shown) = api.call(&format!("GET {path}"), Value::Null).await;
+        let body = of_draft(&shown["annotations"], &shown["draft_indexes"]);
+        assert_eq!(api.call(&format!("PATCH {path}"), body).await, (200, shown.clone()));
+        assert_eq!(
+            api.call(&format!("PATCH {path}"), json!({"annotations": shown["annotations"]})).await,
+            (200, shown)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_draft_that_is_right_is_kept_however_a_person_says_so() {
+    for (call, body) in [("POST accept/", Value::Null), ("PATCH ", json!({"annotations": cats(&[1.0])}))] {
+        let (api, path) = an_api(&[]);
+        let (method, verdict) = call.split_once(' ').unwrap();
+        assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["origins"], Value::Null);
+
+        let (_, result) = api.call(&format!("{method} {path}{verdict}"), body).await;
+
+        assert_eq!((&result["origins"], &result["draft_indexes"]), (&json!(["kept"]), &json!([0])), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn indexes_that_are_none_are_refused_and_change_nothing() {
+    let (api, path, review) = an_api_and_its_state(&[]);
+    for (indexes, sentence) in [
+        (json!([0]), "draft_indexes: Must have one entry for each of the 2 annotations, not 1."),
+        (json!([0, 0]), "draft_indexes[1]: Another annotation has the index 0."),
+        (json!([null, 1]), "draft_indexes[1]: The draft has 1 annotations, and none at 1, counted from 0."),
+        (json!([null, -1]), "draft_indexes[1]: Must be a whole number from 0, or null, not -1."),
+        (json!([null, 1.5]), "draft_indexes[1]: Must be a whole number from 0, or null, not 1.5."),
+        (json!(["first", null]), "draft_indexes[0]: Must be a whole number from 0, or null, not \"first\"."),
+        (json!([[], null]), "draft_indexes[0]: Must be a whole number from 0, or null, not a list."),
+        (json!({"0": 0}), "draft_indexes: Must be a list, not an object."),
+    ] {
+        let (status, problem) = api.call(&format!("PATCH {path}"), of_draft(&cats(&[0.1, 0.2]), &indexes)).await;
+        assert_eq!((status, &problem["detail"]), (400, &json!(sentence)));
+    }
+    assert_eq!(review.results.in_status(ResultStatus::Draft), 1);
+}
+
+#[tokio::test]
+async fn a_result_by_hand_is_all_added_and_has_no_draft() {
+    let (api, call, _) = an_unlabeled_item(&[]).await;
+    let refused = api.call(&call, of_draft(&cats(&[1.0]), &json!([0]))).await.1;
+    assert_eq!(
+        refused["detail"],
+        json!("draft_indexes[0]: The draft has 0 annotations, and none at 0, counted from 0.")
+    );
+
+    let (status, result) = api.call(&call, of_draft(&cats(&[1.0]), &json!([null]))).await;
+
+    assert_eq!((status, &result["origins"], &result["draft_indexes"]), (201, &json!(["added"]), &json!([null])));
+}
+
+// Tasks
+
+/// I6.
+#[tokio::test]
+async fn a_task_is_completed_once_for_each_time_that_it_was_pending() {
+    let review = a_review(3, &[]);
+    let webhooks = MemoryWebhooks::with(Webhook { events: vec!["task.completed".into()], ..a_webhook() });
+    let results = Contended { webhooks: webhooks.clone(), ..review.results };
+    let (api, path, review) = api_of(TestReview { webhooks, results, ..review });
+    for call in ["POST accept/", "POST accept/", "PATCH ", "POST reopen/", "POST accept/", "POST reject/"] {
+        let (method, verdict) = call.split_once(' ').unwrap();
+        let body = if method == "PATCH" { json!({"annotations": []}) } else { json!({}) };
+        assert_eq!(api.call(&format!("{method} {path}{verdict}"), body).await.0, 200, "{call}");
+    }
+    let completed = sent(&review).await;
+    assert_eq!(completed.len(), 2);
+    let draft = a_draft(0, 0.9);
+    assert_eq!(
+        completed[0].payload(),
+        json!({"task_uid": draft.asset.uid, "item_uid": draft.asset.uid, "project_uid": draft.project,
+            "result_uid": ResultUid::of(draft.asset.uid, 1), "status": "completed", "reviewed_by": "test"})
+    );
+    assert_ne!(completed[0].uid, completed[1].uid);
+
+    assert_eq!(swept(&review, Decision::Accept, json!({})).await.0, 2);
+    assert_eq!(sent(&review).await.len(), 4);
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use shared::domain::fields::{self, Fields};
 use shared::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
-use shared::domain::item::result::{DraftFilter, ResultSource, ResultStatus};
+use shared::domain::item::origin::{Became, Corrected, DRAFT_INDEXES, Origin, Origins};
+use shared::domain::item::result::{DraftFilter, LabelResult, ResultSource, ResultStatus};
 use shared::domain::prediction::Prediction;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
@@ -16,7 +17,7 @@ use shared::http::etag;
 use utoipa::ToSchema;
 
 /// The longest cursor of ours, with the longest label.
-const CURSOR_CHARS: usize = 8 * 1024;
+pub(super) const CURSOR_CHARS: usize = 8 * 1024;
 
 /// A result (contract, 11.4).
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,7 +25,7 @@ const CURSOR_CHARS: usize = 8 * 1024;
 #[schema(example = json!({
     "provider": null, "model_type": "yolo", "confidence_threshold": 0.35, "status": "draft", "source": "auto_label",
     "created_by": "autolabel-bot", "reviewed_by": null, "revision": 1, "annotation_count": 1, "min_confidence": 0.82,
-    "max_confidence": 0.82,
+    "max_confidence": 0.82, "origins": null, "draft_indexes": null,
 }))]
 pub(crate) struct ResultView {
     uid: ResultUid,
@@ -53,6 +54,13 @@ pub(crate) struct ResultView {
     reviewed_by: Option<String>,
     /// Each with its confidence.
     annotations: Vec<Prediction>,
+    /// What a person did with each of `annotations`, in their order. `null` of an untouched or rejected draft, and of a correction
+    /// whose draft was not kept.
+    #[schema(required)]
+    origins: Option<Vec<Origin>>,
+    /// The position of each of `annotations` in the draft, from 0; `null` of one that was added. See `origins`.
+    #[schema(required)]
+    draft_indexes: Option<Vec<Option<u32>>>,
     /// The number of its changes; in quotes it is the `ETag`.
     revision: u32,
     /// How many annotations there are.
@@ -75,7 +83,8 @@ impl ResultView {
     pub(crate) fn of(item: Item) -> Option<Self> {
         let result = item.result?;
         let lineage = result.lineage.as_ref();
-        let confidences = || result.annotations.iter().map(|annotation| annotation.confidence);
+        let (min_confidence, max_confidence) = confidences(&result);
+        let (origins, draft_indexes) = origins(&result);
         Some(Self {
             uid: result.uid(item.asset.uid),
             project: item.project,
@@ -91,8 +100,10 @@ impl ResultView {
             reviewed_by: result.reviewed_by,
             revision: result.revision,
             annotation_count: result.annotations.len(),
-            min_confidence: confidences().reduce(f64::min),
-            max_confidence: confidences().reduce(f64::max),
+            min_confidence,
+            max_confidence,
+            origins,
+            draft_indexes,
             annotations: result.annotations,
             created_at: result.created_at,
             updated_at: result.updated_at,
@@ -103,6 +114,63 @@ impl ResultView {
     /// The answer to a call that has changed what it was sent.
     pub(crate) fn with_notes(self, notes: Vec<String>) -> Self {
         Self { notes, ..self }
+    }
+}
+
+/// The least and the greatest confidence of a result's annotations.
+pub(crate) fn confidences(result: &LabelResult) -> (Option<f64>, Option<f64>) {
+    let confidences = || result.annotations.iter().map(|annotation| annotation.confidence);
+    (confidences().reduce(f64::min), confidences().reduce(f64::max))
+}
+
+/// The origin of each of a result's annotations, and its position in the draft.
+pub(crate) fn origins(result: &LabelResult) -> (Option<Vec<Origin>>, Option<Vec<Option<u32>>>) {
+    let known = result.origins();
+    let origins = |Origins(all): &Origins| all.iter().copied().map(Origin::of).collect();
+    let indexes = |Origins(all): &Origins| all.iter().map(|one| one.map(|drafted| drafted.index)).collect();
+    (known.as_ref().map(origins), known.as_ref().map(indexes))
+}
+
+/// What a model had found in an item, beside what a person says is right.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DraftOfResult)]
+pub(crate) struct DraftView {
+    /// The result that was made of it.
+    result: ResultUid,
+    /// The job that drafted it.
+    #[schema(required)]
+    job: Option<JobUid>,
+    annotations: Vec<DraftedView>,
+}
+
+/// An annotation of a draft.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DraftedAnnotation)]
+#[schema(example = json!({"became": "moved", "is_moved": true}))]
+pub(crate) struct DraftedView {
+    /// As the model gave it.
+    #[serde(flatten)]
+    annotation: Prediction,
+    /// What a person made of it; `null` of a draft that no person has judged.
+    #[schema(required)]
+    became: Option<Became>,
+    /// It has another geometry now.
+    is_moved: bool,
+}
+
+impl DraftView {
+    /// `None` of a result without a draft, or whose draft was not kept.
+    pub(crate) fn of(item: &Item) -> Option<Self> {
+        let result = item.result.as_ref()?;
+        let drafted = result.drafted()?;
+        let became = result.became();
+        let view = |(index, annotation): (usize, &Prediction)| {
+            let (became, is_moved) = became.as_ref().and_then(|became| became.get(index)).copied().unzip();
+            DraftedView { annotation: annotation.clone(), became, is_moved: is_moved.unwrap_or_default() }
+        };
+        let annotations = drafted.iter().enumerate().map(view).collect();
+        let job = result.lineage.as_ref().map(|lineage| lineage.job);
+        Some(Self { result: result.uid(item.asset.uid), job, annotations })
     }
 }
 
@@ -121,6 +189,10 @@ pub(crate) struct Correction {
     /// In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there.
     #[schema(max_items = 10000)]
     pub(crate) annotations: Vec<Prediction>,
+    /// The position of each in the draft, from 0, or `null` of one that the draft does not have. Without it they are matched: equal
+    /// ones, then those of one label that overlap.
+    #[schema(max_items = 10000)]
+    draft_indexes: Option<Vec<Option<u32>>>,
     /// What was changed of them.
     #[schema(ignore)]
     pub(crate) notes: Vec<String>,
@@ -131,10 +203,35 @@ impl Correction {
     pub(crate) fn read(body: &[u8], size: Option<Size>) -> Result<Self, Error> {
         let mut fields = Fields::of_body_within(body, limits::CORRECTION_MEMORY)?;
         let parts = fields.required(ANNOTATIONS, fields::list(limits::PREDICTIONS)).unwrap_or_default();
+        let indexes = fields.optional(DRAFT_INDEXES, fields::list(limits::PREDICTIONS));
+        let draft_indexes =
+            indexes.and_then(|indexes| draft_indexes(&indexes).map_err(|error| fields.absorb(Err(error))).ok());
         fields.finish()?;
         let Annotations { list, notes } = reply::annotations(ANNOTATIONS, parts, size).map_err(Error::Validation)?;
-        Ok(Self { annotations: list, notes })
+        Ok(Self { annotations: list, draft_indexes, notes })
     }
+
+    /// What the person says, and what was changed of it.
+    pub(crate) fn into_parts(self) -> (Corrected, Vec<String>) {
+        let Self { annotations, draft_indexes, notes } = self;
+        (Corrected { annotations, draft_indexes }, notes)
+    }
+}
+
+/// Positions in a draft.
+///
+/// # Errors
+/// `Validation`: the first that is none.
+fn draft_indexes(indexes: &[Value]) -> Result<Vec<Option<u32>>, Error> {
+    let index = |(position, value): (usize, &Value)| {
+        let index = fields::whole_number(value).and_then(|index| u32::try_from(index).ok());
+        let complaint = || {
+            let sentence = fields::must_be("a whole number from 0, or null", show::value(value));
+            Error::field(format!("{DRAFT_INDEXES}[{position}]"), sentence)
+        };
+        if value.is_null() { Ok(None) } else { index.map(Some).ok_or_else(complaint) }
+    };
+    indexes.iter().enumerate().map(index).collect()
 }
 
 /// Which drafts of a project are reviewed at once. A field that is not given narrows nothing.
@@ -182,7 +279,7 @@ impl DraftsToReview {
     }
 }
 
-fn job(value: Value) -> Result<JobUid, String> {
+pub(super) fn job(value: Value) -> Result<JobUid, String> {
     let text = fields::text(1, limits::NAME_CHARS)(value)?;
     JobUid::parse(&text).map_err(|_| fields::must_be("the uid of a job", show::quoted(&text)))
 }

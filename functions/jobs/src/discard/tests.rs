@@ -104,8 +104,9 @@ fn a_draft(n: usize) -> Item {
         created_by: "bot".into(),
         reviewed_by: None,
         elsewhere: None,
+        draft: None,
         sweep: None,
-        file_changed: false,
+        file_changes: None,
         lineage: Some(lineage),
         annotations: vec![],
         created_at: Timestamp::UNIX_EPOCH,
@@ -166,7 +167,7 @@ async fn an_undo_that_runs_out_of_time_goes_on_where_it_was_and_its_counts_add_u
 /// I3.
 #[tokio::test]
 async fn what_a_person_touches_meanwhile_is_kept_and_what_she_rejects_is_gone() {
-    let world = a_world(5, &[Verdict::Reject, Verdict::Correct(vec![]), Verdict::Accept]);
+    let world = a_world(5, &[Verdict::Reject, Verdict::Correct(vec![].into()), Verdict::Accept]);
 
     let calls = undone(&world).await;
 

@@ -3,7 +3,9 @@
 pub mod content;
 pub mod file_version;
 pub mod head;
+pub mod origin;
 pub mod result;
+pub mod review_queue;
 pub mod source;
 
 use std::collections::HashSet;
@@ -16,6 +18,7 @@ use crate::domain::error::FieldError;
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ItemUid, OrganizationUid, ProjectUid, ResultUid};
 use crate::domain::item::file_version::FileVersion;
+use crate::domain::item::origin::{Corrected, Origins};
 use crate::domain::item::result::{LabelResult, ResultSource, ResultStatus, Verdict};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::orientation::Orientation;
@@ -145,6 +148,20 @@ impl Item {
         same_file && (same_picture || was_decided_by_file)
     }
 
+    /// Its result after a person's `verdict`. A rejected one says which bytes it was about. `None`: there is no result, or the verdict
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// See [`LabelResult::reviewed`].
+    pub fn reviewed(&self, verdict: Verdict, reviewer: &str, now: Timestamp) -> Result<Option<LabelResult>, Error> {
+        let Some(result) = &self.result else { return Ok(None) };
+        let reviewed = result.reviewed(verdict, reviewer, now)?;
+        Ok(reviewed.map(|reviewed| match reviewed.status {
+            ResultStatus::Rejected => LabelResult { file_changes: Some(self.asset.changes), ..reviewed },
+            ResultStatus::Draft | ResultStatus::Accepted => reviewed,
+        }))
+    }
+
     /// The verdict that reopens its result, of which this was read. A rejected one may be reopened while it is the last that the
     /// item has had; one of a model only while the file has the bytes that the model has seen (I12).
     ///
@@ -155,18 +172,22 @@ impl Item {
             Some(result) if result.generation != self.generation => {
                 Err(Error::ResultSuperseded(Some(ResultUid::of(self.asset.uid, self.generation))))
             }
-            Some(result) if result.file_changed && result.source == ResultSource::AutoLabel => {
+            Some(LabelResult { source: ResultSource::AutoLabel, file_changes: Some(changes), .. })
+                if *changes != self.asset.changes =>
+            {
                 Err(Error::ResultSuperseded(None))
             }
             _ => Ok(Verdict::Reopen),
         }
     }
 
-    /// The positions of a person's annotations with a label that its result does not have yet. Those that it has stay right for it,
-    /// also if the project's label set has changed since.
+    /// The positions of a person's annotations with a label that neither its result nor the draft of that has. Those that they have
+    /// stay right for it, also if the project's label set has changed since.
     #[must_use]
     pub fn new_labels(&self, given: &[Prediction]) -> Vec<usize> {
-        let annotations = self.result.iter().flat_map(|result| &result.annotations);
+        let results = self.result.iter();
+        let annotations =
+            results.flat_map(|result| result.annotations.iter().chain(result.drafted().unwrap_or_default()));
         let own: HashSet<&str> = annotations.map(|annotation| annotation.label.as_str()).collect();
         let is_new = |(position, annotation): (usize, &Prediction)| {
             (!own.contains(annotation.label.as_str())).then_some(position)
@@ -177,14 +198,16 @@ impl Item {
     /// The result that a person gives it by hand. `None`: it has this very result, so the call is a repetition.
     ///
     /// # Errors
-    /// `ItemLabeled`: it has another one.
+    /// `ItemLabeled`: it has another one. `Validation` for positions in a draft: there is none.
     pub fn labeled_by_hand(
         &self,
-        annotations: Vec<Prediction>,
+        corrected: impl Into<Corrected>,
         person: &str,
         now: Timestamp,
     ) -> Result<Option<LabelResult>, Error> {
-        let given = LabelResult::by_hand(self.generation.saturating_add(1), annotations, person, now);
+        let corrected = corrected.into();
+        Origins::of(&[], &corrected)?;
+        let given = LabelResult::by_hand(self.generation.saturating_add(1), corrected.annotations, person, now);
         match &self.result {
             None => Ok(Some(given)),
             Some(there) if there.is_repeated_by(&given) => Ok(None),

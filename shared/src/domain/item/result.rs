@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::{ItemUid, JobUid, ProviderUid, ResultUid, SweepUid};
+use crate::domain::item::origin::{Became, Corrected, KeptDraft, Origins};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::{BlobRef, Packed};
 use crate::domain::prediction::model_type::ModelType;
@@ -30,7 +31,7 @@ pub enum Verdict {
     /// The annotations are right.
     Accept,
     /// These annotations are right instead.
-    Correct(Vec<Prediction>),
+    Correct(Corrected),
     /// The annotations are wrong; the item is unlabeled again.
     Reject,
     /// They are to be reviewed once more.
@@ -111,10 +112,12 @@ pub struct LabelResult {
     pub annotations: Vec<Prediction>,
     /// Their object in S3, if they are too large for a row.
     pub elsewhere: Option<BlobRef>,
+    /// Of a correction, what the model had found. `None` of one that an earlier version stored, which kept no draft.
+    pub draft: Option<KeptDraft>,
     /// The sweep that accepted or rejected it, if nothing has changed it since.
     pub sweep: Option<SweepUid>,
-    /// Of a rejected one: the item's file has had other bytes since. It is no part of the stored result.
-    pub file_changed: bool,
+    /// Of a rejected one: how often its item's file had changed by then. See [`crate::domain::item::Item::reviewed`].
+    pub file_changes: Option<u32>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -135,8 +138,9 @@ impl LabelResult {
             lineage: None,
             annotations,
             elsewhere: None,
+            draft: None,
             sweep: None,
-            file_changed: false,
+            file_changes: None,
             created_at: now,
             updated_at: now,
         }
@@ -184,26 +188,80 @@ impl LabelResult {
     /// The result after a person's `verdict`. `None`: the verdict changes nothing.
     ///
     /// # Errors
-    /// `ResultRejected`.
+    /// `ResultRejected`. `Validation` for positions that its draft does not have, which must be fetched.
     pub fn reviewed(&self, verdict: Verdict, reviewer: &str, now: Timestamp) -> Result<Option<Self>, Error> {
         let status = self.status.after(&verdict)?;
         let mut reviewed = self.clone();
-        if let Verdict::Correct(annotations) = verdict {
-            if annotations != reviewed.annotations {
-                reviewed.annotations = annotations;
-                reviewed.elsewhere = None;
-            }
-            reviewed.source = ResultSource::Human;
+        if let Verdict::Correct(corrected) = verdict {
+            reviewed.correct(corrected)?;
         }
-        if (status, reviewed.source, &reviewed.annotations) == (self.status, self.source, &self.annotations) {
+        let facts = |result: &Self| (result.source, result.annotations == self.annotations, result.draft == self.draft);
+        if status == self.status && facts(&reviewed) == facts(self) {
             return Ok(None);
         }
         reviewed.status = status;
         reviewed.revision += 1;
-        reviewed.sweep = None;
+        (reviewed.sweep, reviewed.file_changes) = (None, None);
         reviewed.reviewed_by = Some(reviewer.to_owned());
         reviewed.updated_at = now;
         Ok(Some(reviewed))
+    }
+
+    /// Takes a person's annotations. Those of a model stay beside them; the same annotations once more keep their origins.
+    fn correct(&mut self, corrected: Corrected) -> Result<(), Error> {
+        let is_same = corrected.annotations == self.annotations;
+        let is_known = is_same && self.source == ResultSource::Human && corrected.draft_indexes.is_none();
+        if !is_known {
+            let origins = Origins::of(self.drafted().unwrap_or_default(), &corrected)?;
+            self.draft = match self.source {
+                ResultSource::AutoLabel if self.lineage.is_some() => Some(KeptDraft {
+                    annotations: self.annotations.clone(),
+                    elsewhere: self.elsewhere.clone(),
+                    origins,
+                }),
+                ResultSource::AutoLabel | ResultSource::Human => {
+                    self.draft.take().map(|draft| KeptDraft { origins, ..draft })
+                }
+            };
+        }
+        if !is_same {
+            (self.annotations, self.elsewhere) = (corrected.annotations, None);
+        }
+        self.source = ResultSource::Human;
+        Ok(())
+    }
+
+    /// What the model had found. `None`: there was no model, or the correction is of an earlier version.
+    #[must_use]
+    pub fn drafted(&self) -> Option<&[Prediction]> {
+        match (self.source, &self.draft) {
+            (ResultSource::AutoLabel, _) => Some(&self.annotations),
+            (ResultSource::Human, draft) => draft.as_ref().map(|draft| draft.annotations.as_slice()),
+        }
+    }
+
+    /// What became of each annotation of [`Self::drafted`], and whether it has another geometry now. `None`: no person has judged
+    /// them.
+    #[must_use]
+    pub fn became(&self) -> Option<Vec<(Became, bool)>> {
+        match (self.source, self.status) {
+            (ResultSource::AutoLabel, ResultStatus::Accepted) => {
+                Some(vec![(Became::Kept, false); self.annotations.len()])
+            }
+            (ResultSource::AutoLabel, ResultStatus::Draft | ResultStatus::Rejected) => None,
+            (ResultSource::Human, _) => self.draft.as_ref().map(KeptDraft::became),
+        }
+    }
+
+    /// The origin of each annotation. `None`: no person has judged them, or the correction is of an earlier version.
+    #[must_use]
+    pub fn origins(&self) -> Option<Origins> {
+        match (self.source, self.status, &self.draft) {
+            (ResultSource::AutoLabel, ResultStatus::Accepted, _) => Some(Origins::kept(self.annotations.len())),
+            (ResultSource::AutoLabel, ResultStatus::Draft | ResultStatus::Rejected, _) => None,
+            (ResultSource::Human, _, Some(draft)) => Some(draft.origins.clone()),
+            (ResultSource::Human, _, None) => self.lineage.is_none().then(|| Origins::added(self.annotations.len())),
+        }
     }
 }
 
@@ -292,6 +350,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::item::origin::Origin;
     use crate::domain::prediction::Geometry;
 
     fn a_result(status: ResultStatus) -> LabelResult {
@@ -305,8 +364,9 @@ mod tests {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            draft: None,
             sweep: None,
-            file_changed: false,
+            file_changes: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         }
@@ -327,7 +387,7 @@ mod tests {
     #[test]
     fn a_correction_accepts_and_makes_the_result_a_persons() {
         for status in [ResultStatus::Draft, ResultStatus::Accepted] {
-            let corrected = after(status, Verdict::Correct(vec![])).unwrap().unwrap();
+            let corrected = after(status, Verdict::Correct(vec![].into())).unwrap().unwrap();
 
             assert_eq!((corrected.status, corrected.source), (ResultStatus::Accepted, ResultSource::Human));
             assert_eq!((corrected.created_by.as_str(), corrected.reviewed_by.as_deref()), ("bot", Some("ann")));
@@ -348,7 +408,8 @@ mod tests {
         assert!(result.is_repeated_by(&given(annotations.clone(), "ann")));
         assert!(!result.is_repeated_by(&given(annotations.clone(), "bob")));
         assert!(!result.is_repeated_by(&given(vec![], "ann")));
-        let corrected = result.reviewed(Verdict::Correct(vec![]), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+        let corrected =
+            result.reviewed(Verdict::Correct(vec![].into()), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
         assert!(!corrected.is_repeated_by(&given(vec![], "ann")), "it has changed since");
         assert_eq!(corrected.undo(labeled(&[]).lineage.unwrap().job), Undo::Gone, "it is no job's");
     }
@@ -381,12 +442,100 @@ mod tests {
     fn a_correction_that_changes_no_annotation_leaves_them_where_they_are() {
         let blob = Packed::of(&[]).unwrap().as_object_in("f");
         let large = LabelResult { elsewhere: Some(blob), ..labeled(&[("car", 0.9)]) };
-        let corrected = |annotations| {
-            large.reviewed(Verdict::Correct(annotations), "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap().elsewhere
+        let corrected = |annotations: Vec<Prediction>| {
+            large
+                .reviewed(Verdict::Correct(annotations.into()), "ann", Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .unwrap()
+                .elsewhere
         };
 
         assert_eq!(corrected(large.annotations.clone()), large.elsewhere);
         assert_eq!(corrected(vec![]), None);
+    }
+
+    fn corrected(result: &LabelResult, corrected: impl Into<Corrected>) -> Result<Option<LabelResult>, Error> {
+        result.reviewed(Verdict::Correct(corrected.into()), "ann", Timestamp::UNIX_EPOCH)
+    }
+
+    fn origins(result: &LabelResult) -> Option<Vec<Origin>> {
+        result.origins().map(|Origins(all)| all.into_iter().map(Origin::of).collect())
+    }
+
+    #[test]
+    fn a_correction_keeps_the_draft_beside_it_and_says_what_became_of_it() {
+        let draft = labeled(&[("car", 0.9), ("dog", 0.6), ("cup", 0.5)]);
+        let [car, dog, _] = draft.annotations.clone().try_into().unwrap();
+        let cat = Prediction { label: "cat".into(), ..dog };
+        let bus = Prediction { label: "bus".into(), ..car.clone() };
+
+        let first = Corrected { annotations: vec![cat, car.clone()], draft_indexes: Some(vec![Some(1), Some(0)]) };
+        let once = corrected(&draft, first).unwrap().unwrap();
+
+        assert_eq!((draft.origins(), draft.became(), draft.drafted().unwrap().len()), (None, None, 3));
+        assert_eq!(origins(&once), Some(vec![Origin::Relabeled, Origin::Kept]));
+        assert_eq!(once.drafted(), Some(draft.annotations.as_slice()));
+        let became = [(Became::Kept, false), (Became::Relabeled, false), (Became::Deleted, false)];
+        assert_eq!(once.became().unwrap(), became);
+        // The model's draft stays the draft, whatever comes later.
+        let second = Corrected { annotations: vec![car, bus], draft_indexes: Some(vec![Some(0), None]) };
+        let twice = corrected(&once, second).unwrap().unwrap();
+        assert_eq!(twice.drafted(), once.drafted());
+        assert_eq!(origins(&twice), Some(vec![Origin::Kept, Origin::Added]));
+        for verdict in [Verdict::Reject, Verdict::Reopen] {
+            let after = twice.reviewed(verdict, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+            assert_eq!((after.drafted(), after.origins()), (twice.drafted(), twice.origins()));
+        }
+    }
+
+    #[test]
+    fn what_is_sent_back_as_it_came_is_all_kept_and_changes_nothing_the_second_time() {
+        let draft = labeled(&[("car", 0.9), ("dog", 0.6)]);
+        let once = corrected(&draft, draft.annotations.clone()).unwrap().unwrap();
+        let accepted = draft.reviewed(Verdict::Accept, "ann", Timestamp::UNIX_EPOCH).unwrap().unwrap();
+
+        for result in [&once, &accepted] {
+            assert_eq!(origins(result), Some(vec![Origin::Kept; 2]));
+            assert_eq!(result.became(), Some(vec![(Became::Kept, false); 2]));
+        }
+        assert_eq!(corrected(&once, once.annotations.clone()).unwrap(), None);
+        let same = Corrected { annotations: once.annotations.clone(), draft_indexes: Some(vec![Some(0), Some(1)]) };
+        assert_eq!(corrected(&once, same).unwrap(), None);
+        let other = Corrected { annotations: once.annotations.clone(), draft_indexes: Some(vec![Some(0), None]) };
+        let changed = corrected(&once, other).unwrap().unwrap();
+        assert_eq!((origins(&changed), changed.revision), (Some(vec![Origin::Kept, Origin::Added]), once.revision + 1));
+        assert_eq!(corrected(&changed, once.annotations.clone()).unwrap(), None, "they keep their origins");
+    }
+
+    #[test]
+    fn what_no_model_has_drafted_is_added_and_what_kept_no_draft_is_unknown() {
+        let by_hand = LabelResult::by_hand(1, labeled(&[("car", 1.0)]).annotations, "ann", Timestamp::UNIX_EPOCH);
+        assert_eq!((origins(&by_hand), by_hand.drafted()), (Some(vec![Origin::Added]), None));
+        let again = corrected(&by_hand, labeled(&[("bus", 1.0), ("car", 1.0)]).annotations).unwrap().unwrap();
+        assert_eq!((origins(&again), again.became()), (Some(vec![Origin::Added; 2]), None));
+
+        let (status, source) = (ResultStatus::Accepted, ResultSource::Human);
+        let before = LabelResult { status, source, ..labeled(&[("car", 1.0)]) };
+        assert_eq!((before.origins(), before.drafted(), before.became()), (None, None, None));
+        for result in [by_hand, before] {
+            let annotations = result.annotations.clone();
+            let indexes = |index| Corrected { annotations: annotations.clone(), draft_indexes: Some(vec![index]) };
+            assert_eq!(corrected(&result, indexes(None)).unwrap(), None);
+            let refused = corrected(&result, indexes(Some(0))).unwrap_err().to_string();
+            let sentence = "draft_indexes[0]: The draft has 0 annotations, and none at 0, counted from 0.";
+            assert_eq!(refused, sentence);
+        }
+    }
+
+    #[test]
+    fn a_large_draft_stays_in_its_object() {
+        let blob = Packed::of(&[]).unwrap().as_object_in("f");
+        let large = LabelResult { elsewhere: Some(blob), ..labeled(&[("car", 0.9)]) };
+
+        let changed = corrected(&large, vec![]).unwrap().unwrap();
+
+        assert_eq!(changed.draft.as_ref().unwrap().elsewhere, large.elsewhere);
+        assert_eq!(changed.became(), Some(vec![(Became::Deleted, false)]));
     }
 
     #[test]
@@ -420,7 +569,7 @@ mod tests {
 
     #[test]
     fn a_rejected_result_is_reopened_before_anything_else() {
-        for verdict in [Verdict::Accept, Verdict::Correct(vec![])] {
+        for verdict in [Verdict::Accept, Verdict::Correct(vec![].into())] {
             assert!(matches!(after(ResultStatus::Rejected, verdict), Err(Error::ResultRejected)));
         }
     }
@@ -445,7 +594,7 @@ mod tests {
 
         assert_eq!(labeled(&[("car", 0.9)]).undo(job), Undo::Discard);
         assert_eq!(reviewed(Verdict::Accept).undo(job), Undo::Keep(Kept::Accepted));
-        assert_eq!(reviewed(Verdict::Correct(vec![])).undo(job), Undo::Keep(Kept::Corrected));
+        assert_eq!(reviewed(Verdict::Correct(vec![].into())).undo(job), Undo::Keep(Kept::Corrected));
         assert_eq!(reviewed(Verdict::Reject).undo(job), Undo::Gone);
         let another = JobUid::parse("0192b1c0-0000-7000-8000-00000000000b").unwrap();
         assert_eq!(labeled(&[("car", 0.9)]).undo(another), Undo::Gone);

@@ -278,6 +278,12 @@ impl Receipt {
         self.entries().filter(|(_, kind, _)| *kind != OutcomeKind::Failed).map(|(item, ..)| item)
     }
 
+    /// The items that have a draft.
+    #[must_use]
+    pub fn drafted(&self) -> Vec<ItemUid> {
+        self.entries().filter(|(_, kind, _)| *kind == OutcomeKind::Successful).map(|(item, ..)| item).collect()
+    }
+
     /// A line for each item, in the manifest's order.
     #[must_use]
     pub fn report(&self) -> Vec<ItemReport> {

@@ -315,6 +315,12 @@ impl EventUid {
     pub fn of_review(result: ResultUid, revision: u32) -> Self {
         Self(derived(&[b"review", result.0.as_bytes(), &revision.to_be_bytes()]))
     }
+
+    /// The completion of a task, by the change of its result that made it this revision.
+    #[must_use]
+    pub fn of_task(result: ResultUid, revision: u32) -> Self {
+        Self(derived(&[b"task", result.0.as_bytes(), &revision.to_be_bytes()]))
+    }
 }
 
 impl DeliveryUid {

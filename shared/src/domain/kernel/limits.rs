@@ -97,6 +97,14 @@ pub const REJECTED_UPLOAD_SECONDS: i64 = 30 * 24 * 3_600;
 pub const ITEMS_COUNTED: usize = 1_000;
 /// Items that one call adds.
 pub const ITEMS_PER_CALL: usize = 1_000;
+/// Items that a read of the review queue examines, about: ten BatchGetItem calls (docs/decisions/0039).
+pub const QUEUE_ITEMS: usize = 1_000;
+/// Items that one call claims, and about as many as a person reviews before her next one.
+pub const CLAIMS: u32 = 20;
+/// Claims of a person in a project that are remembered for her next call.
+pub const CLAIMS_KEPT: usize = 100;
+/// People who may have skipped a draft; of more the last ones are known.
+pub const SKIPS: usize = 10;
 /// Bytes of an item key: an S3 key takes 1,024, less our prefix.
 pub const ITEM_KEY_BYTES: usize = 900;
 /// Length of a description.
@@ -121,8 +129,9 @@ pub const TARGET_MODEL_CHARS: usize = 1_024;
 pub const PROMPT_CHARS: usize = 1_000;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
-/// Webhook subscriptions of an organization: their deliveries are in the transaction that ends a job.
-pub const WEBHOOKS: usize = 50;
+/// Webhook subscriptions of an organization: the deliveries of a review's two events are in its transaction, beside the result.
+pub const WEBHOOKS: usize = 49;
+const _: () = assert!(2 * WEBHOOKS < TRANSACTION_ACTIONS);
 /// Seconds that a delivery record is kept: 30 days (contract, 9.4).
 pub const DELIVERY_SECONDS: i64 = 30 * 24 * 3_600;
 /// Characters of a webhook answer that are kept (contract, D22).

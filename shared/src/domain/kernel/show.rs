@@ -78,8 +78,18 @@ pub const fn kind(value: &Value) -> &'static str {
 /// Names in quotation marks: the first ten, and how many more there are.
 #[must_use]
 pub fn names<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    list(names, quoted)
+}
+
+/// The same without quotation marks, for words of this system and of a model.
+#[must_use]
+pub fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    list(words, |word| line(word, VALUE_CHARS))
+}
+
+fn list<'a>(names: impl IntoIterator<Item = &'a str>, shown: impl Fn(&str) -> String) -> String {
     let mut names = names.into_iter();
-    let mut list = names.by_ref().take(NAMES).map(quoted).collect::<Vec<_>>().join(", ");
+    let mut list = names.by_ref().take(NAMES).map(shown).collect::<Vec<_>>().join(", ");
     let more = names.count();
     if more > 0 {
         list.push_str(&format!(" and {more} more"));
@@ -133,6 +143,7 @@ mod tests {
         assert_eq!(list(2), "\"0\", \"1\"");
         assert!(list(10).ends_with("\"8\", \"9\""));
         assert!(list(12).ends_with("\"8\", \"9\" and 2 more"));
+        assert_eq!(words(["a", "b\n"]), "a, b");
     }
 
     #[test]

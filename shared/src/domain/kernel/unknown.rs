@@ -12,8 +12,6 @@ pub const PARAMETER: &str = "parameter";
 
 /// Complaints about one object or query. Each names a field, so that a body of nothing else has a short answer.
 pub const MOST: usize = 10;
-/// Known names that a complaint lists.
-const LISTED: usize = 10;
 /// Characters of an unknown name that are read and repeated.
 const CHARS: usize = 64;
 /// From this similarity on (0 to 1), a known name is suggested: one wrong letter in four.
@@ -27,7 +25,7 @@ pub fn complaint(kind: &str, path: &str, name: &str, known: &[&str]) -> FieldErr
     let hint = match nearest(&name, known) {
         Some(near) => format!("Did you mean {near}?"),
         None if known.is_empty() => "None is known here.".into(),
-        None => listed("Known", known),
+        None => format!("Known: {}.", show::words(known.iter().copied())),
     };
     FieldError::new(format!("{path}{name}"), format!("Unknown {kind}. {hint}"))
 }
@@ -37,17 +35,6 @@ pub fn complaint(kind: &str, path: &str, name: &str, known: &[&str]) -> FieldErr
 pub fn shown(name: &str) -> String {
     let shown = show::line(name, CHARS);
     if shown.is_empty() { "\"\"".into() } else { shown }
-}
-
-/// A sentence with the first of these words: "Known: a, b and 3 more."
-#[must_use]
-pub fn listed(what: &str, words: &[impl AsRef<str>]) -> String {
-    let first: Vec<String> = words.iter().take(LISTED).map(|word| show::line(word.as_ref(), CHARS)).collect();
-    let first = first.join(", ");
-    match words.len().saturating_sub(LISTED) {
-        0 => format!("{what}: {first}."),
-        more => format!("{what}: {first} and {more} more."),
-    }
 }
 
 /// The known name that is like this one: as a whole, else in its last words (`threshold` of `confidence_threshold`) or its first.

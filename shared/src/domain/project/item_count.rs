@@ -149,8 +149,9 @@ mod tests {
             lineage: Some(Lineage { job, provider: None, model_type: None, confidence_threshold: 0.5 }),
             annotations: Vec::new(),
             elsewhere: None,
+            draft: None,
             sweep: None,
-            file_changed: false,
+            file_changes: None,
             created_at: now,
             updated_at: now,
         };

@@ -8,7 +8,7 @@ use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::label_count::LabelCount;
 use crate::domain::reply::Decoded;
-use crate::domain::{unicode, unknown};
+use crate::domain::{show, unicode};
 
 /// Gives labels the form in which the job names them. Prompts become their labels: a model of open vocabulary may answer with the
 /// prompt.
@@ -65,13 +65,11 @@ pub fn unwanted(spec: &JobSpec, answer: &Decoded) -> Vec<LabelCount> {
 /// The note about what [`unwanted`] found.
 #[must_use]
 pub fn labels_dropped(unwanted: &[LabelCount]) -> Option<(NoteCode, String)> {
-    let labels: Vec<&str> = unwanted.iter().map(|entry| entry.label.as_str()).collect();
+    let labels = show::words(unwanted.iter().map(|entry| entry.label.as_str()));
     let sentence = match unwanted.iter().map(|entry| entry.count).sum() {
         0 => return None,
-        1 => unknown::listed("1 prediction was dropped, whose label the job does not want", &labels),
-        count => {
-            unknown::listed(&format!("{count} predictions were dropped, whose labels the job does not want"), &labels)
-        }
+        1 => format!("1 prediction was dropped, whose label the job does not want: {labels}."),
+        count => format!("{count} predictions were dropped, whose labels the job does not want: {labels}."),
     };
     Some((NoteCode::LabelsDropped, sentence.chars().take(limits::MESSAGE_CHARS).collect()))
 }

@@ -257,8 +257,9 @@ mod tests {
             lineage: None,
             annotations: vec![],
             elsewhere: None,
+            draft: None,
             sweep: None,
-            file_changed: false,
+            file_changes: None,
             created_at: Timestamp::UNIX_EPOCH,
             updated_at: Timestamp::UNIX_EPOCH,
         };

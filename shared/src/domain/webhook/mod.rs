@@ -15,7 +15,8 @@ use crate::domain::job::Job;
 use crate::domain::job_status::JobStatus;
 use crate::domain::{Error, Timestamp, change_time, limits, show};
 
-/// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, and the last two.
+/// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, `task.completed`, and the
+/// last two.
 pub const EVENTS: [&str; 11] = [
     "auto_label.completed",
     "auto_label.failed",
@@ -245,6 +246,27 @@ impl Event {
         });
         let uid = EventUid::of_review(result, reviewed.revision);
         Some(Self { uid, organization: item.organization, event, payload })
+    }
+
+    /// The event of a review that completes a task: `item` is as it was before. `None`: it was completed already, or is not by this.
+    #[must_use]
+    pub fn of_task(item: &Item, reviewed: &LabelResult) -> Option<Self> {
+        let was = item.result.as_ref().map(|before| before.status);
+        if reviewed.status != ResultStatus::Accepted || was == Some(ResultStatus::Accepted) {
+            return None;
+        }
+        let result = reviewed.uid(item.asset.uid);
+        let payload = json!({
+            "task_uid": item.asset.uid, "item_uid": item.asset.uid, "project_uid": item.project, "result_uid": result,
+            "status": "completed", "reviewed_by": reviewed.reviewed_by,
+        });
+        let uid = EventUid::of_task(result, reviewed.revision);
+        Some(Self { uid, organization: item.organization, event: "task.completed", payload })
+    }
+
+    /// The events of a verdict: `item` is as it was before.
+    pub fn of_verdict(item: &Item, reviewed: &LabelResult) -> impl Iterator<Item = Self> + use<> {
+        [Self::of_review(item, reviewed), Self::of_task(item, reviewed)].into_iter().flatten()
     }
 
     /// Its delivery to each of `webhooks` that wants it.

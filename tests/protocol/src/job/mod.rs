@@ -1,17 +1,19 @@
 //! The life of a job.
 //!
 //! One job in detail: three items, one a chunk, in a batch of two chunks and a batch of one. Beside it a second create, a
-//! cancel, a person who labels an item, a batch that is invoked twice, an endpoint that refuses, invocations that Lambda refuses,
+//! cancel, a person who labels an item and one who reviews its results, a batch that is invoked twice, an endpoint that refuses, invocations that Lambda refuses,
 //! and processes that die. A call whose answer is lost is a process that dies after it. What is alike is tried once: the person's
 //! item and the double batch are the first.
 
 mod ending;
 mod properties;
+mod review;
 mod state;
 mod work;
 
 use stateright::{Model, Property};
 
+pub use review::Verdict;
 pub use state::{Action, State};
 use state::{Delivering, Delivery, Execution, Holder, Item, Job, Process, Settling, Status, Work};
 
@@ -27,6 +29,14 @@ pub struct Guards {
     pub unlabeled: bool,
     /// A person's result by hand is written if its item has none (`Results::label`).
     pub unlabeled_by_hand: bool,
+    /// A verdict is written if the result is as it was read (`Results::review`).
+    pub result_as_read: bool,
+    /// A rejected result comes back if its item has no result (`Results::review`).
+    pub reopened_to_unlabeled: bool,
+    /// And has had no other one since.
+    pub last_result: bool,
+    /// And if the rejected one is as it was read.
+    pub history_as_read: bool,
     /// A job is created if no other job has its project (`Jobs::create_job`).
     pub lock: bool,
     /// The event is written with the job's end (`Jobs::end_job`), not after it.
@@ -55,6 +65,10 @@ impl Guards {
         receipt: true,
         unlabeled: true,
         unlabeled_by_hand: true,
+        result_as_read: true,
+        reopened_to_unlabeled: true,
+        last_result: true,
+        history_as_read: true,
         lock: true,
         outbox: true,
         status_as_read: true,
@@ -79,6 +93,8 @@ pub struct World {
     pub cancels: u8,
     /// People who label an item.
     pub labels: u8,
+    /// Verdicts of people on results of an item.
+    pub verdicts: u8,
     /// Invocations of the first batch beside its task.
     pub doubles: u8,
     /// Invocations of tasks that Lambda has no room for.
@@ -90,7 +106,7 @@ pub struct World {
 impl World {
     /// Nothing happens.
     pub const NONE: Self =
-        Self { creates: 0, crashes: 0, cancels: 0, labels: 0, doubles: 0, throttles: 0, refusals: 0 };
+        Self { creates: 0, crashes: 0, cancels: 0, labels: 0, verdicts: 0, doubles: 0, throttles: 0, refusals: 0 };
 }
 
 /// The model.
@@ -135,6 +151,10 @@ impl Protocol {
                 }
                 next.map(|step| Process::Settler { task, problem, step })
             }
+            Process::Reviewer { verdict, read } => {
+                self.review(state, verdict, read);
+                None
+            }
             Process::Deliverer { number, step } => {
                 ending::deliver(state, number, step).map(|step| Process::Deliverer { number, step })
             }
@@ -143,7 +163,7 @@ impl Protocol {
 
     /// What the world may do.
     fn disturbances(&self, state: &State, actions: &mut Vec<Action>) {
-        let World { creates, crashes, cancels, labels, doubles, throttles, refusals } = state.world;
+        let World { creates, crashes, cancels, labels, verdicts, doubles, throttles, refusals } = state.world;
         if creates > 0 {
             actions.push(Action::Create);
         }
@@ -152,6 +172,10 @@ impl Protocol {
         }
         if labels > 0 && (state.items[0] == Item::Unlabeled || !self.guards.unlabeled_by_hand) {
             actions.push(Action::Label);
+        }
+        if verdicts > 0 {
+            let open = Verdict::ALL.into_iter().filter(|verdict| state.read(*verdict).is_some());
+            actions.extend(open.map(Action::Review));
         }
         if doubles > 0 && matches!(state.execution, Execution::Label(_)) {
             actions.push(Action::Double);
@@ -231,7 +255,13 @@ impl Model for Protocol {
             Action::Label => {
                 state.world.labels -= 1;
                 state.items[0] = Item::Persons;
+                state.results.add();
                 state.persons = true;
+            }
+            Action::Review(verdict) => {
+                state.world.verdicts -= 1;
+                let read = state.read(verdict)?;
+                state.spawn(Process::Reviewer { verdict, read });
             }
             Action::Double => {
                 state.world.doubles -= 1;

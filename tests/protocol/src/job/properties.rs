@@ -2,7 +2,7 @@
 
 use stateright::{Model, Property};
 
-use super::state::{Action, Delivery, Holder, Item, Items, Job, State, Status};
+use super::state::{Action, Delivery, Holder, Items, Job, State, Status};
 use super::{Protocol, World};
 
 /// Nothing will happen any more unless the world does it.
@@ -22,6 +22,9 @@ pub(super) fn all(world: World) -> Vec<Property<Protocol>> {
     if world.crashes + world.refusals > 0 {
         properties.push(Property::sometimes("a job fails", |_, s: &State| s.status() == Some(Status::Failed)));
     }
+    if world.verdicts > 1 {
+        properties.push(Property::sometimes("a rejected result comes back", |_, s: &State| s.results.came_back));
+    }
     if world.cancels > 0 {
         properties.push(Property::sometimes("a job is cancelled with drafts", |_, s: &State| {
             s.job.as_ref().is_some_and(|job| job.status == Status::Cancelled && job.successful > 0)
@@ -33,7 +36,7 @@ pub(super) fn all(world: World) -> Vec<Property<Protocol>> {
 fn always() -> Vec<Property<Protocol>> {
     vec![
         Property::always("I1 one outcome, one draft", |_, s: &State| {
-            let drafts = s.items.iter().filter(|item| **item == Item::Draft).count();
+            let drafts = s.items.iter().filter(|item| item.is_of_job()).count() + s.results.rejected_of_job();
             of_job(s, |job| job.labeled.count_ones() as usize == drafts && job.labeled & !job.receipts == 0)
         }),
         // Nothing asks about the rest of its items again.
@@ -47,7 +50,9 @@ fn always() -> Vec<Property<Protocol>> {
                     && job.receipts.count_ones() <= job.plan.map_or(0, Items::count_ones)
             })
         }),
-        Property::always("I3 never over a person's work", |_, s: &State| !s.persons || s.items[0] == Item::Persons),
+        Property::always("I3 never over a person's work", |_, s: &State| !s.persons || s.items[0].is_persons()),
+        Property::always("a uid names one result", |_, s: &State| !s.results.uid_again),
+        Property::always("an ETag names one version", |_, s: &State| !s.results.etag_again),
         Property::always("I4 one active job", |_, s: &State| !(s.other && s.status().is_some_and(Status::is_active))),
         Property::always("I5 every job ends, once", |model, s: &State| {
             s.ends <= 1

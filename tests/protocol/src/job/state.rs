@@ -1,5 +1,6 @@
 //! What is written, what runs, and what may happen next.
 
+use super::review::{Reading, Results, Verdict};
 use super::{BATCHES, ITEMS, World};
 
 /// A set of items (and so of chunks, each of one item), one bit each.
@@ -62,11 +63,29 @@ impl Job {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// An item by its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Item {
     Unlabeled,
     Draft,
+    /// A draft that a person has accepted.
+    Accepted,
+    /// Or corrected, and perhaps reopened.
+    Corrected,
+    /// A result by hand.
     Persons,
+}
+
+impl Item {
+    /// Whether a job made its result.
+    pub(super) const fn is_of_job(self) -> bool {
+        matches!(self, Self::Draft | Self::Accepted | Self::Corrected)
+    }
+
+    /// Whether a person made its annotations.
+    pub(super) const fn is_persons(self) -> bool {
+        matches!(self, Self::Corrected | Self::Persons)
+    }
 }
 
 /// The state machine's execution. A task that died shows by having no process.
@@ -107,6 +126,8 @@ pub(super) enum Process {
     Worker { batch: u8, task: bool, step: Work, late_calls: u8 },
     /// `settle`, called by the task `Finalize`, or by the watchdog. `problem`: what carried the job has stopped.
     Settler { task: bool, problem: bool, step: Settling },
+    /// A call that reviews a result, once it has read it.
+    Reviewer { verdict: Verdict, read: Reading },
     /// `Deliverer::request`; it holds a message.
     Deliverer { number: u8, step: Delivering },
 }
@@ -170,8 +191,10 @@ pub struct State {
     pub(super) other: bool,
     pub(super) lock: Option<Holder>,
     pub(super) items: [Item; ITEMS],
-    /// A person has labeled the first item.
+    /// A person has labeled the first item, or corrected its result, and no person has rejected that.
     pub(super) persons: bool,
+    /// Of the first item.
+    pub(super) results: Results,
     pub(super) execution: Execution,
     pub(super) delivery: Delivery,
     /// Ends that were written, and so events.
@@ -203,6 +226,8 @@ pub enum Action {
     Cancel,
     /// A person labels the first item (`Results::label`).
     Label,
+    /// A person reads the first item's result, to write this verdict (`Results::review`).
+    Review(Verdict),
     /// The first batch is invoked although its task runs.
     Double,
     /// The endpoint refuses the call that the worker of this position makes.
@@ -235,13 +260,14 @@ impl Action {
 }
 
 impl State {
-    pub(super) const fn new(world: World) -> Self {
+    pub(super) fn new(world: World) -> Self {
         Self {
             job: None,
             other: false,
             lock: None,
             items: [Item::Unlabeled; ITEMS],
             persons: false,
+            results: Results::default(),
             execution: Execution::None,
             delivery: Delivery::None,
             ends: 0,

@@ -58,6 +58,9 @@ impl Protocol {
                     job.receipts |= chunk;
                     if state.items[item] == Item::Unlabeled || !self.guards.unlabeled {
                         state.items[item] = Item::Draft;
+                        if item == 0 {
+                            state.results.add();
+                        }
                         job.labeled |= chunk;
                         job.successful += 1;
                     } else {
