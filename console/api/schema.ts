@@ -183,7 +183,8 @@ export interface paths {
         };
         /**
          * List the items of a dataset
-         * @description Each item has a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
+         * @description Each item has a signed URL of its file, and its result if it has one. With a `status` a page may be short, or empty, and still not
+         *     be the last, because the items are filtered while they are read. Scope: `datasets.read`.
          */
         get: operations["datasets_items"];
         put?: never;
@@ -341,8 +342,8 @@ export interface paths {
         /**
          * Label an item by hand
          * @description Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
-         *     item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
-         *     and sends none. Scope: `results.write` or `projects.write`.
+         *     item is completed, and no job takes the item. Sends the events `result.accepted` and `task.completed`; a repeated call answers the
+         *     same result and sends none. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_label"];
         delete?: never;
@@ -492,7 +493,8 @@ export interface paths {
         };
         /**
          * List the items of a project
-         * @description Every item, labeled or not, with the status of its result. Scope: `projects.read`.
+         * @description Every item, labeled or not, with the status of its result. With a `status` a page may be short, or empty, and still not be the
+         *     last, because the items are filtered while they are read. Scope: `projects.read`.
          */
         get: operations["items_list"];
         put?: never;
@@ -542,8 +544,8 @@ export interface paths {
         /**
          * Accept many drafts
          * @description Those drafts of the project that match every field given. A call works for a bounded time: repeat it with the
-         *     `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the event
-         *     `result.accepted` for each draft. Scope: `results.write` or `projects.write`.
+         *     `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the events
+         *     `result.accepted` and `task.completed` for each draft. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_accept_all"];
         delete?: never;
@@ -638,7 +640,8 @@ export interface paths {
          * Correct a result
          * @description These annotations are right. The result counts as accepted, with the source `human`. Their labels are those of the project, if it
          *     has any, or of the result as it is. A shape that crosses the border of the picture is cut to it; `notes` of the answer says so.
-         *     Sends the event `result.accepted`. Scope: `results.write` or `projects.write`.
+         *     `draft_indexes` says which annotations of the draft they were; without it they are matched. Sends the event `result.accepted`, and
+         *     `task.completed` unless it was accepted. Scope: `results.write` or `projects.write`.
          */
         patch: operations["results_correct"];
         trace?: never;
@@ -654,10 +657,31 @@ export interface paths {
         put?: never;
         /**
          * Accept a result
-         * @description The annotations are right as they are. Sends the event `result.accepted`; a repeated call sends none. Scope:
+         * @description The annotations are right as they are. Sends the events `result.accepted` and `task.completed`; a repeated call sends none. Scope:
          *     `results.write` or `projects.write`.
          */
         post: operations["results_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/results/{uid}/draft/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the draft of a result
+         * @description The annotations as the model gave them, and what a person made of each: kept, moved, relabeled or deleted. A result by hand has
+         *     no draft. Scope: `projects.read`.
+         */
+        get: operations["results_draft"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1025,6 +1049,11 @@ export interface components {
              */
             retry_at: string;
         };
+        /**
+         * @description What became of an annotation of a draft.
+         * @enum {string}
+         */
+        Became: "kept" | "moved" | "relabeled" | "deleted";
         /** @description What can be changed about a webhook. */
         ChangedWebhook: {
             /** @description Names of events. */
@@ -1091,6 +1120,11 @@ export interface components {
         Correction: {
             /** @description In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there. */
             annotations: components["schemas"]["Prediction"][];
+            /**
+             * @description The position of each in the draft, from 0, or `null` of one that the draft does not have. Without it they are matched: equal
+             *     ones, then those of one label that overlap.
+             */
+            draft_indexes?: (number | null)[] | null;
         };
         /** @description The answer to a create call: no other one shows a secret. */
         CreatedWebhook: components["schemas"]["Webhook"] & {
@@ -1162,8 +1196,7 @@ export interface components {
         DatasetItemAnnotations: {
             /** @description One or none. */
             results: components["schemas"]["DatasetItemResult"][];
-            /** @description `none`, `draft` or `accepted`. */
-            status: string;
+            status: components["schemas"]["ItemStatus"];
         };
         /** @description What is known of a file. */
         DatasetItemMetadata: {
@@ -1184,7 +1217,28 @@ export interface components {
         /** @description The result of an item, as its dataset shows it. */
         DatasetItemResult: {
             annotations: components["schemas"]["Prediction"][];
+            /** @description The position of each of `annotations` in the draft; see the field of a result. */
+            draft_indexes: (number | null)[] | null;
+            /**
+             * Format: double
+             * @description The greatest one.
+             */
+            max_confidence: number | null;
+            /**
+             * Format: double
+             * @description The least confidence of an annotation; `null`: there is none.
+             */
+            min_confidence: number | null;
+            /** @description What a person did with each of `annotations`; see the field of a result. */
+            origins: components["schemas"]["Origin"][] | null;
             project: components["schemas"]["ProjectUid"];
+            /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
+            reviewed_by: string | null;
+            /**
+             * Format: int32
+             * @description The number of its changes; in quotes it is the `ETag` of the result.
+             */
+            revision: number;
             source: components["schemas"]["ResultSource"];
             status: components["schemas"]["ResultStatus"];
             uid: components["schemas"]["ResultUid"];
@@ -1238,6 +1292,19 @@ export interface components {
             examined: number;
             /** @description Drafts that stay, by reason. */
             kept: components["schemas"]["KeptDrafts"][];
+        };
+        /** @description What a model had found in an item, beside what a person says is right. */
+        DraftOfResult: {
+            annotations: components["schemas"]["DraftedAnnotation"][];
+            job: components["schemas"]["JobUid"] | null;
+            /** @description The result that was made of it. */
+            result: components["schemas"]["ResultUid"];
+        };
+        /** @description An annotation of a draft. */
+        DraftedAnnotation: components["schemas"]["Prediction"] & {
+            became: components["schemas"]["Became"] | null;
+            /** @description It has another geometry now. */
+            is_moved: boolean;
         };
         /** @description Where the call continues. */
         DraftsToDiscard: {
@@ -1322,8 +1389,7 @@ export interface components {
             is_deleted: boolean;
             key: string;
             project: components["schemas"]["ProjectUid"];
-            /** @description `none`, or the status of its result, `draft` or `accepted`. */
-            status: string;
+            status: components["schemas"]["ItemStatus"];
             uid: components["schemas"]["ItemUid"];
             /** @description The ETag of its file, of the last event of S3; `null` if there was none. */
             version: string | null;
@@ -1359,6 +1425,11 @@ export interface components {
             /** @description What became of it. */
             outcome: components["schemas"]["OutcomeKind"];
         };
+        /**
+         * @description The state of an item's labels.
+         * @enum {string}
+         */
+        ItemStatus: "none" | "draft" | "accepted";
         /**
          * Format: uuid
          * @description An item, derived from its project and key.
@@ -1666,6 +1737,11 @@ export interface components {
          */
         OrganizationUid: string;
         /**
+         * @description What a person did with an annotation of a draft, or without one.
+         * @enum {string}
+         */
+        Origin: "kept" | "moved" | "relabeled" | "added";
+        /**
          * @description The three outcomes, without their particulars.
          * @enum {string}
          */
@@ -1772,8 +1848,7 @@ export interface components {
                 is_deleted: boolean;
                 key: string;
                 project: components["schemas"]["ProjectUid"];
-                /** @description `none`, or the status of its result, `draft` or `accepted`. */
-                status: string;
+                status: components["schemas"]["ItemStatus"];
                 uid: components["schemas"]["ItemUid"];
                 /** @description The ETag of its file, of the last event of S3; `null` if there was none. */
                 version: string | null;
@@ -2011,6 +2086,8 @@ export interface components {
                 created_at: string;
                 /** @description The bot user, or a person. */
                 created_by: string;
+                /** @description The position of each of `annotations` in the draft, from 0; `null` of one that was added. See `origins`. */
+                draft_indexes: (number | null)[] | null;
                 item: components["schemas"]["ItemUid"];
                 job: components["schemas"]["JobUid"] | null;
                 /**
@@ -2026,6 +2103,11 @@ export interface components {
                 model_type: components["schemas"]["ModelType"] | null;
                 /** @description What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing. */
                 notes?: string[];
+                /**
+                 * @description What a person did with each of `annotations`, in their order. `null` of an untouched or rejected draft, and of a correction
+                 *     whose draft was not kept.
+                 */
+                origins: components["schemas"]["Origin"][] | null;
                 project: components["schemas"]["ProjectUid"];
                 provider: components["schemas"]["ProviderUid"] | null;
                 /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
@@ -2061,6 +2143,8 @@ export interface components {
                 created_at: string;
                 name: string;
                 project: components["schemas"]["ProjectUid"];
+                /** @description Name of the API key whose review completed it; `null` while it is pending. */
+                reviewed_by: string | null;
                 status: components["schemas"]["TaskStatus"];
                 /** @description What is to be done. */
                 type: string;
@@ -2386,6 +2470,8 @@ export interface components {
             created_at: string;
             /** @description The bot user, or a person. */
             created_by: string;
+            /** @description The position of each of `annotations` in the draft, from 0; `null` of one that was added. See `origins`. */
+            draft_indexes: (number | null)[] | null;
             item: components["schemas"]["ItemUid"];
             job: components["schemas"]["JobUid"] | null;
             /**
@@ -2401,6 +2487,11 @@ export interface components {
             model_type: components["schemas"]["ModelType"] | null;
             /** @description What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing. */
             notes?: string[];
+            /**
+             * @description What a person did with each of `annotations`, in their order. `null` of an untouched or rejected draft, and of a correction
+             *     whose draft was not kept.
+             */
+            origins: components["schemas"]["Origin"][] | null;
             project: components["schemas"]["ProjectUid"];
             provider: components["schemas"]["ProviderUid"] | null;
             /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
@@ -2517,6 +2608,8 @@ export interface components {
             created_at: string;
             name: string;
             project: components["schemas"]["ProjectUid"];
+            /** @description Name of the API key whose review completed it; `null` while it is pending. */
+            reviewed_by: string | null;
             status: components["schemas"]["TaskStatus"];
             /** @description What is to be done. */
             type: string;
@@ -3604,6 +3697,8 @@ export interface operations {
                 limit?: number;
                 /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
                 ordering?: string;
+                /** @description Items whose labels are in this state. */
+                status?: components["schemas"]["ItemStatus"];
             };
             header?: never;
             path: {
@@ -3647,7 +3742,13 @@ export interface operations {
                      *                     "type": "bounding_box"
                      *                   }
                      *                 ],
+                     *                 "draft_indexes": null,
+                     *                 "max_confidence": 0.82,
+                     *                 "min_confidence": 0.82,
+                     *                 "origins": null,
                      *                 "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *                 "reviewed_by": null,
+                     *                 "revision": 0,
                      *                 "source": "auto_label",
                      *                 "status": "draft",
                      *                 "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
@@ -3680,7 +3781,30 @@ export interface operations {
                     "application/json": components["schemas"]["PageView_DatasetItem"];
                 };
             };
-            400: components["responses"]["400"];
+            /** @description `validation_error`: an unknown status. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3731,7 +3855,13 @@ export interface operations {
                      *                 "type": "bounding_box"
                      *               }
                      *             ],
+                     *             "draft_indexes": null,
+                     *             "max_confidence": 0.82,
+                     *             "min_confidence": 0.82,
+                     *             "origins": null,
                      *             "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *             "reviewed_by": null,
+                     *             "revision": 0,
                      *             "source": "auto_label",
                      *             "status": "draft",
                      *             "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
@@ -4328,11 +4458,17 @@ export interface operations {
                      *       "confidence_threshold": null,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "ci",
+                     *       "draft_indexes": [
+                     *         null
+                     *       ],
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": null,
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": null,
+                     *       "origins": [
+                     *         "added"
+                     *       ],
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -4926,6 +5062,8 @@ export interface operations {
                 limit?: number;
                 /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
                 ordering?: string;
+                /** @description Items whose labels are in this state. */
+                status?: components["schemas"]["ItemStatus"];
             };
             header?: never;
             path: {
@@ -4969,7 +5107,30 @@ export interface operations {
                     "application/json": components["schemas"]["PageView_Item"];
                 };
             };
-            400: components["responses"]["400"];
+            /** @description `validation_error`: an unknown status. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -5124,11 +5285,13 @@ export interface operations {
                      *           "confidence_threshold": 0.35,
                      *           "created_at": "2026-11-30T10:00:00.000Z",
                      *           "created_by": "autolabel-bot",
+                     *           "draft_indexes": null,
                      *           "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *           "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *           "max_confidence": 0.82,
                      *           "min_confidence": 0.82,
                      *           "model_type": "yolo",
+                     *           "origins": null,
                      *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *           "provider": null,
                      *           "reviewed_by": null,
@@ -5476,11 +5639,13 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": null,
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": null,
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": null,
@@ -5508,7 +5673,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
             };
             path: {
@@ -5570,11 +5735,17 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": [
+                     *         0
+                     *       ],
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": [
+                     *         "moved"
+                     *       ],
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -5642,7 +5813,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
@@ -5685,11 +5856,17 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": [
+                     *         0
+                     *       ],
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": [
+                     *         "kept"
+                     *       ],
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -5752,11 +5929,65 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
+    results_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: components["schemas"]["ResultUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The draft. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "annotations": [
+                     *         {
+                     *           "became": "moved",
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "is_moved": true,
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "result": "01a20112-07ab-7087-87b3-4d075dcc2fce"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DraftOfResult"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
     results_reject: {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
@@ -5799,11 +6030,13 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": null,
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": null,
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -5851,7 +6084,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only over this version. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
@@ -5894,11 +6127,13 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": null,
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": null,
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -6052,7 +6287,8 @@ export interface operations {
                      *           "created_at": "2026-11-30T10:00:00.000Z",
                      *           "name": "street/1.jpg",
                      *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *           "status": "pending",
+                     *           "reviewed_by": "ci",
+                     *           "status": "completed",
                      *           "type": "image-annotation",
                      *           "uid": "01a20112-07ab-7087-87b3-41280115798c",
                      *           "updated_at": "2026-11-30T10:00:00.000Z"
@@ -6121,7 +6357,8 @@ export interface operations {
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "name": "street/1.jpg",
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *       "status": "pending",
+                     *       "reviewed_by": "ci",
+                     *       "status": "completed",
                      *       "type": "image-annotation",
                      *       "uid": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "updated_at": "2026-11-30T10:00:00.000Z"

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Result } from '../api/types.ts';
 
-const ROOT = new URL('../../', import.meta.url);
+export const ROOT = new URL('../../', import.meta.url);
 export const PICTURES = new URL('examples/pictures/', ROOT);
 const LABELS = [
   'person',
@@ -41,7 +41,7 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   if (!answer.ok) {
     throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
   }
-  return (await answer.json()) as T;
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 export interface Sample {
@@ -69,9 +69,8 @@ export async function sample(): Promise<Sample> {
 }
 
 /** A project with the sample pictures, each twice. */
-export async function samplePictures(): Promise<Sample> {
-  const name = `Console ${randomUUID()}`;
-  const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels: LABELS });
+export async function samplePictures(name = `Pictures ${randomUUID().slice(0, 8)}`, labels = LABELS): Promise<Sample> {
+  const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels });
   const files = readdirSync(PICTURES).filter((file) => file.endsWith('.jpg'));
   const keys = [1, 2].flatMap((time) => files.map((file) => `${time}/${file}`));
   const { results: added } = await call<{ results: { key: string; upload_url: string }[] }>('POST', `/projects/${uid}/items/`, {
@@ -97,8 +96,13 @@ export const MODEL = `http://127.0.0.1:${Number(new URL(BASE).port) - 8080 + 460
 
 /** A key of the demo organization with these scopes alone, by the administration command. */
 export function keyOf(name: string, ...scopes: string[]): string {
+  return keyUntil('2099-01-01T00:00:00Z', name, ...scopes);
+}
+
+/** The same; the key ends then. */
+export function keyUntil(end: string, name: string, ...scopes: string[]): string {
   const given = scopes.flatMap((scope) => ['--scope', scope]);
-  const options = ['--expires', '2099-01-01T00:00:00Z', ...given];
+  const options = ['--expires', end, ...given];
   const command = ['-m', 'local', 'keys', 'create', '--organization', 'demo', '--name', name, ...options];
   const printed = execFileSync('.venv/bin/python', command, { cwd: fileURLToPath(ROOT), encoding: 'utf8' });
   const key = /avk_\S+/.exec(printed)?.[0];

@@ -176,6 +176,31 @@ describe('a decision', () => {
     expect(saver.state().unsaved).toEqual([]);
   });
 
+  it('is to be sent again if there was no answer or no room, and not if it is wrong', async () => {
+    for (const [status, isToBeRepeated] of [
+      [0, true],
+      [429, true],
+      [503, true],
+      [400, false],
+      [412, false],
+    ] as const) {
+      server.faults = [new ApiError(status, { detail: 'No.', code: 'no' })];
+      server.result = resultOf([box(7)], { status: 'accepted' });
+      await saver.submit(corrected);
+      expect(saver.isToBeRepeated()).toBe(isToBeRepeated);
+      saver.drop('i');
+    }
+  });
+
+  it('is known again whatever the server says of the origin of its annotations', async () => {
+    server.faults = ['lost'];
+    await saver.submit(corrected);
+    const about: object = { origin: 'moved', draft_index: 0 };
+    server.result = { ...server.result, annotations: [{ ...box(2), ...about }] };
+    await saver.resume();
+    expect(saver.state().unsaved).toEqual([]);
+  });
+
   it('can be waited for before its item is opened again', async () => {
     let isDone = false;
     const run = saver.submit(corrected).then(() => (isDone = true));

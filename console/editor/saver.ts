@@ -1,6 +1,6 @@
 import { ApiError, type Answered, type Client } from '../api/client.ts';
 import type { Result } from '../api/types.ts';
-import { isEqual } from './annotation.ts';
+import { areEqual } from './annotation.ts';
 import type { Entry, Journal } from './journal.ts';
 
 /** A decision that the server did not take. */
@@ -144,6 +144,11 @@ export class Saver {
   /** Sends again what is not saved: after a reload, a new key, or when the network is back. */
   resume(): Promise<void> {
     return this.#resume(() => true);
+  }
+
+  /** Whether a decision found no answer, or no room: it may be taken when it is sent again. */
+  isToBeRepeated(): boolean {
+    return this.#state.unsaved.some(({ status }) => status === 0 || status === 429 || status >= 500);
   }
 
   /** Gives up a decision: the person opens the item again, or takes what another person did. */
@@ -307,6 +312,6 @@ function isAsDecided({ decision }: Entry, result: Result): boolean {
   return (
     decision !== null &&
     result.status === 'accepted' &&
-    (decision.annotations === null ? result.source === 'auto_label' : isEqual(result.annotations, decision.annotations))
+    (decision.annotations === null ? result.source === 'auto_label' : areEqual(result.annotations, decision.annotations))
   );
 }

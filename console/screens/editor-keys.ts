@@ -2,6 +2,7 @@ import { useMemo, useRef, useSyncExternalStore, type KeyboardEvent, type RefObje
 import { actionOf, isReleased, ONCE, remapped, type Action } from '../editor/keymap.ts';
 import type { Session } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
+import { setTone, stepTone } from '../editor/tone.ts';
 import { readRemap, subscribe } from '../ui/remap.ts';
 
 interface Targets {
@@ -88,19 +89,30 @@ function run(action: Action, targets: Targets): void {
     erase: () => session.brush(true),
     brushSmaller: () => session.resizeBrush(-1),
     brushLarger: () => session.resizeBrush(1),
-    finish: () => session.finish(),
+    point: () => session.point(),
     cancel: () => session.cancel(),
     undo: () => session.undo(),
     redo: () => session.redo(),
     peek: () => session.hide(true),
     hide: () => session.hide(!session.state().hidden),
+    ...views(stage),
+    ...moves(session),
+  };
+  actions[action]?.();
+}
+
+function views(stage: Targets['stage']): Partial<Record<Action, () => void>> {
+  return {
     zoomIn: () => stage.current?.zoomBy(1),
     zoomOut: () => stage.current?.zoomBy(-1),
     zoomToAnnotation: () => stage.current?.zoomToSelected(),
     fit: () => stage.current?.fit(),
-    ...moves(session),
+    brighter: () => stepTone('brightness', 1),
+    darker: () => stepTone('brightness', -1),
+    moreContrast: () => stepTone('contrast', 1),
+    lessContrast: () => stepTone('contrast', -1),
+    plainPicture: () => setTone(),
   };
-  actions[action]?.();
 }
 
 function moves(session: Session): Partial<Record<Action, () => void>> {

@@ -6,7 +6,7 @@ import { PictureError } from '../editor/picture.ts';
 import { Pictures } from '../editor/pictures.ts';
 import type { Picture } from '../editor/renderer.ts';
 import { useApp, type App } from '../ui/app.tsx';
-import { Loading, Problem } from '../ui/parts.tsx';
+import { Button, Loading, Problem } from '../ui/parts.tsx';
 import { paths, queueOf } from '../ui/paths.ts';
 import { itemQuery, projectQuery, queueQuery, type Loaded } from '../ui/queries.ts';
 import { useClaims } from './claimed.ts';
@@ -62,7 +62,7 @@ function OpenItem({ project, item, ways }: { project: string; item: string; ways
   const app = useApp();
   const queries = useQueryClient();
   const loaded = useQuery(itemQuery(app, project, item));
-  const { data, error } = useQuery({
+  const { data, error, refetch } = useQuery({
     queryKey: ['ready', item, loaded.data?.etag],
     enabled: loaded.data !== undefined,
     staleTime: Infinity,
@@ -77,7 +77,12 @@ function OpenItem({ project, item, ways }: { project: string; item: string; ways
     }
   }, [app, queries, project, after, data]);
   if (loaded.error ?? error) {
-    return <Problem error={loaded.error ?? error} />;
+    const again = () => void (loaded.error ? loaded.refetch() : refetch());
+    return (
+      <Problem error={loaded.error ?? error}>
+        <Button onClick={again}>Try again</Button>
+      </Problem>
+    );
   }
   return data ? <Editor key={`${item} ${data.etag}`} ready={data} ways={ways} /> : <Loading />;
 }

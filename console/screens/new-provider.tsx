@@ -50,17 +50,29 @@ export function NewProviderScreen() {
     <>
       <Heading>{kind === 'http' ? 'Add a custom HTTP endpoint' : 'Add an Amazon SageMaker endpoint'}</Heading>
       <form onSubmit={(event: SyntheticEvent) => (event.preventDefault(), save.mutate())}>
-        <Inputs kind={kind} values={values} error={error} set={(name, value) => setValues({ ...values, [name]: value })} />
-        {provider?.trust_policy ? <TrustPolicy policy={provider.trust_policy} /> : null}
-        <Button off={off} onClick={() => test.mutate()}>
-          Test Connection
-        </Button>{' '}
-        <Button type="submit" kind="main" off={off}>
-          Save
-        </Button>
+        <Inputs
+          kind={kind}
+          values={values}
+          error={error}
+          set={(name, value) => {
+            setValues({ ...values, [name]: value });
+            // What was said of the values before is over.
+            test.reset();
+            save.reset();
+          }}
+        />
+        <div className={css['actions']}>
+          <Button off={off} onClick={() => test.mutate()}>
+            Test Connection
+          </Button>
+          <Button type="submit" kind="main" off={off}>
+            Save
+          </Button>
+        </div>
       </form>
       {test.data ? <TestReport test={test.data} /> : null}
       {error ? <Problem error={error} /> : null}
+      {provider?.trust_policy ? <TrustPolicy policy={provider.trust_policy} /> : null}
     </>
   );
 }
@@ -152,7 +164,14 @@ function TrustPolicy({ policy }: { policy: unknown }) {
   return (
     <section aria-label="Trust policy">
       <p>The role needs this trust policy:</p>
-      <textarea readOnly rows={text.split('\n').length} value={text} aria-label="Trust policy" className={css['policy']} />
+      <textarea
+        readOnly
+        wrap="off"
+        rows={text.split('\n').length + 1}
+        value={text}
+        aria-label="Trust policy"
+        className={css['policy']}
+      />
       <Button onClick={() => void navigator.clipboard.writeText(text)}>Copy</Button>
     </section>
   );

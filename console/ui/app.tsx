@@ -29,6 +29,9 @@ export interface App {
 
 const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
 
+/** What found no answer, or a busy server, is sent again so often. */
+const REPEATED_EVERY_MS = 15_000;
+
 const Context = createContext<App | null>(null);
 
 export function useApp(): App {
@@ -74,9 +77,11 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
     resume();
     addEventListener('online', resume);
     addEventListener('pagehide', leave);
+    const timer = setInterval(() => app.saver.isToBeRepeated() && resume(), REPEATED_EVERY_MS);
     return () => {
       removeEventListener('online', resume);
       removeEventListener('pagehide', leave);
+      clearInterval(timer);
       leave();
     };
   }, [app]);
