@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
 import { useApp, type App } from '../ui/app.tsx';
-import { Claims, leftOf, type Row } from '../ui/claims.ts';
+import { Claims, type Row } from '../ui/claims.ts';
 import { filtersOf, searchOf, type Filters } from '../ui/filters.ts';
 import { paths } from '../ui/paths.ts';
 import { claimServer, type Loaded } from '../ui/queries.ts';
@@ -52,7 +52,7 @@ export function useClaims(project: string, item: string): Ways {
     previous: () => before && go(before),
     skip: () => void skip().catch(setProblem),
     decided: () => claims.decided(item),
-    left: claims.left ? leftOf(claims.left) : '',
+    left: claims.left ? `${claims.left.count.toLocaleString()}${claims.left.is_exact ? '' : '+'} left` : '',
     problem,
   };
 }
