@@ -48,7 +48,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} help={() => setHelp(true)} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} ways={ways} help={() => setHelp(true)} />
       <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={takeOver} />
       <p role="status" className="hidden">
         {state.announcement}
