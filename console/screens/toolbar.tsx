@@ -25,7 +25,7 @@ export function Toolbar(props: Props) {
   return (
     <div className={css['toolbar']}>
       <h1 className={css['title']}>{item.key}</h1>
-      <span>{result ? `${result.status}, by ${result.reviewed_by ?? result.created_by}` : 'no result'}</span>
+      <span>{result ? `${result.status}, by ${result.reviewed_by ?? 'the model'}` : 'no result'}</span>
       {note ? <span role="status">{note}</span> : null}
       <Verdicts {...props} />
       <Button off={!last && 'There is nothing to undo.'} title={`Undo ${last?.name ?? ''}`} onClick={() => session.undo()}>
