@@ -1,7 +1,8 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from 'react-router';
+import type { QueuedDraft } from '../api/types.ts';
 import { useApp, useLack } from '../ui/app.tsx';
-import { leftOf, type Left, type Row } from '../ui/claims.ts';
+import { leftOf, type Left } from '../ui/claims.ts';
 import { ALL, type Filters } from '../ui/filters.ts';
 import { Button, Empty, Heading, Loading, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
@@ -88,7 +89,7 @@ function Start({ project, filters, left }: { project: string; filters: Filters; 
   );
 }
 
-function Waiting({ rows }: { rows: readonly Row[] }) {
+function Waiting({ rows }: { rows: readonly QueuedDraft[] }) {
   return (
     <table>
       <caption>The next ones</caption>
@@ -118,7 +119,7 @@ function Waiting({ rows }: { rows: readonly Row[] }) {
   );
 }
 
-function rangeOf({ min_confidence: least, max_confidence: most }: Row): string {
+function rangeOf({ min_confidence: least, max_confidence: most }: QueuedDraft): string {
   if (typeof least !== 'number' || typeof most !== 'number') {
     return '–';
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Claims, COUNT, leftOf, type ClaimServer, type Row } from './claims.ts';
+import type { QueuedDraft } from '../api/types.ts';
+import { Claims, COUNT, leftOf, type ClaimServer } from './claims.ts';
 
 const MINUTE = 60_000;
 
@@ -19,7 +20,7 @@ class Queue implements ClaimServer {
     this.calls.push(`claim ${cursor ?? ''}`.trim());
     const more = this.left.splice(0, Math.min(this.reach, COUNT - this.yours.length));
     this.yours = [...this.yours, ...more];
-    const items = this.yours.map((item) => ({ item }) as Row);
+    const items = this.yours.map((item) => ({ item }) as QueuedDraft);
     return { items, cursor: this.yours.length < COUNT && this.left.length > 0 ? 'on' : null };
   };
   renew = async (items: readonly string[]) => {

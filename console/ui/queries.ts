@@ -93,18 +93,9 @@ export function itemQuery({ client, claimed }: Reader, project: string, item: st
       if (!of) {
         return { item: body, result: null, etag: '' };
       }
-      if (hasVersion(of)) {
-        return { item: body, result: of, etag: `"${of.revision}"` };
-      }
-      const result = await client.get('/results/{uid}/', { path: { uid: of.uid }, signal });
-      return { item: body, result: result.body, etag: result.etag ?? '' };
+      return { item: body, result: of, etag: `"${of.revision}"` };
     },
   });
-}
-
-/** Whether the item's row has all that the page needs of its result: then that is not read by itself. */
-function hasVersion(row: Pick<Shown, 'uid'>): row is Shown & { readonly revision: number } {
-  return 'revision' in row && 'reviewed_by' in row;
 }
 
 /** Rows of the review queue that are shown before a person starts. */
