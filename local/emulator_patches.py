@@ -9,6 +9,7 @@ import fcntl
 import functools
 import heapq
 import importlib.metadata
+import json
 import queue
 import re
 import secrets
@@ -26,7 +27,9 @@ from typing import Any
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import apigateway, dynamodb, lambda_svc, sqs, stepfunctions
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import custom_resource, provisioners
+
+from local import aws
 
 WRITTEN_FOR = "1.5.33"
 
@@ -46,6 +49,7 @@ def apply() -> None:
     make_standard_queues_fair()
     count_message_chains()
     treat_batch_actions_as_single_ones()
+    make_calls_of_custom_resources()
 
 
 def check_version() -> None:
@@ -445,3 +449,24 @@ def treat_batch_actions_as_single_ones() -> None:
         return action.removesuffix("Batch") if action and action.startswith("sqs:") else action
 
     iam_actions.extract_iam_action = extracted
+
+
+def make_calls_of_custom_resources() -> None:
+    """A `Custom::AWS` of the CDK makes its call of AWS: so the files of Mission Control get into their bucket.
+
+    On AWS a function of the CDK makes it, with the SDK that Lambda's Node.js has in it. The emulator runs that function
+    without an SDK. Here the call is made with the rights of the account; the template's tests hold the function's.
+    """
+    invoke = custom_resource.invoke_custom_resource
+
+    def invoked(event: str, logical_id: str, properties: dict[str, Any], *rest: Any, **named: Any) -> Any:
+        if "Custom::AWS" not in (*rest, *named.values()):
+            return invoke(event, logical_id, properties, *rest, **named)
+        call = json.loads(properties.get(event, "null"))
+        if call is None:
+            return named.get("physical_id"), {}
+        action = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", call["action"])
+        getattr(aws.client(call["service"].lower()), action)(**call["parameters"])
+        return call["physicalResourceId"]["id"], {}
+
+    custom_resource.invoke_custom_resource = invoked

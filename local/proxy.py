@@ -26,7 +26,6 @@ def run(upstream: str) -> None:
     app = web.Application()
     app[UPSTREAM] = upstream.rstrip("/")
     app.cleanup_ctx.append(_session)
-    app.router.add_get("/reference/{file:[^/]*}", _reference)
     console.add_to(app, [settings.EMULATOR_URL])
     app.router.add_route("*", "/{path:(?s:.*)}", _pass_on)
     loop = uvloop.new_event_loop()
@@ -42,13 +41,6 @@ async def _session(app: web.Application):  # type: ignore[no-untyped-def]
     ) as session:
         app[SESSION] = session
         yield
-
-
-async def _reference(request: web.Request) -> web.StreamResponse:
-    file = settings.REFERENCE / (request.match_info["file"] or "index.html")
-    if file.parent != settings.REFERENCE or not file.is_file():
-        return web.json_response({"detail": "Not found. The API reference is built by: make reference"}, status=404)
-    return web.FileResponse(file)
 
 
 async def _pass_on(request: web.Request) -> web.StreamResponse:

@@ -30,7 +30,8 @@ PICTURES: Final = ROOT / "examples" / "pictures"
 SEED_QUICKSTART: Final = ROOT / "examples" / "quickstart" / "seed.py"
 STATE_MACHINE: Final = ROOT / "statemachine.asl.json"
 DEMO_OUTPUT: Final = ROOT / "demo-output"
-# The API reference as `make reference` builds it.
+# Mission Control as `make console` builds it, and the API reference as `make reference` does.
+CONSOLE: Final = ROOT / "console" / "dist"
 REFERENCE: Final = ROOT / "target" / "reference"
 
 FUNCTIONS: Final = tuple(sorted(manifest.parent.name for manifest in ROOT.glob("functions/*/Cargo.toml")))
@@ -91,6 +92,8 @@ LIMITS: Final = {
 CONTEXT: Final = {
     "binaries": str(BINARIES),
     "stateMachineFile": str(STATE_MACHINE),
+    "consoleFiles": str(CONSOLE),
+    "referenceFiles": str(REFERENCE) if (REFERENCE / "index.html").exists() else "",
     **LIMITS,
     "sagemakerEndpoints": json.dumps(SAGEMAKER_ENDPOINTS),
     "sourceBuckets": json.dumps(SOURCE_BUCKETS),

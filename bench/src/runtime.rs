@@ -1,17 +1,7 @@
 //! The Lambda Runtime API on loopback, for one process: a function's real binary, handed one event after the other.
 //!
-//! ```no_run
-//! # async fn example() -> std::io::Result<()> {
-//! use bench::runtime::{Function, bootstrap};
-//!
-//! let mut command = bootstrap("target/lambda/infer/bootstrap"); // or any other command that ends in the binary
-//! command.env("TABLE_NAME", "autolabel").env("AWS_ENDPOINT_URL", "http://127.0.0.1:8000");
-//! let mut infer = Function::start(command).await?;
-//! let answer = infer.invoke(r#"{"job": "…"}"#, std::time::Duration::from_secs(900)).await?;
-//! println!("{:?} in {:?}", answer.result, answer.came - answer.taken);
-//! # Ok(())
-//! # }
-//! ```
+//! [`bootstrap`] makes the command of a binary, such as `target/lambda/infer/bootstrap`. [`Function::start`] starts it, or any
+//! other command that ends in a binary, and [`Function::invoke`] hands it an event.
 //!
 //! Several processes at once are several `Function`s. As on Lambda, a process has one event at a time.
 

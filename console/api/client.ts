@@ -75,7 +75,7 @@ export class Client {
   async #call<T>(method: string, path: string, options: Given): Promise<Answered<T>> {
     const request: RequestInit = { method, headers: this.#headers(method, options), cache: 'no-store' };
     if (options.body !== undefined) {
-      request.body = JSON.stringify(options.body);
+      request.body = jsonOf(options.body);
     }
     if (options.signal) {
       request.signal = options.signal;
@@ -112,6 +112,12 @@ export class Client {
       ...(method === 'POST' ? { 'Idempotency-Key': crypto.randomUUID() } : {}),
     };
   }
+}
+
+/** JSON with the sign of zero, which a quaternion may have and `JSON.stringify` drops: what was not changed is sent as it came. */
+function jsonOf(body: unknown): string {
+  const { rawJSON } = JSON as { rawJSON?: (text: string) => unknown };
+  return JSON.stringify(body, (_, value: unknown) => (rawJSON && Object.is(value, -0) ? rawJSON('-0.0') : value));
 }
 
 interface Given {

@@ -183,7 +183,8 @@ export interface paths {
         };
         /**
          * List the items of a dataset
-         * @description Each item has a signed URL of its file, and its result if it has one. Scope: `datasets.read`.
+         * @description Each item has a signed URL of its file, and its result if it has one. With a `status` a page may be short, or empty, and still not
+         *     be the last, because the items are filtered while they are read. Scope: `datasets.read`.
          */
         get: operations["datasets_items"];
         put?: never;
@@ -243,41 +244,12 @@ export interface paths {
         };
         /**
          * List exports
-         * @description Every export of the organization that has not expired, the newest first. Scope: `projects.read`.
+         * @description Always empty. The official clients read this list. Scope: none; every key may call it.
          */
-        get: operations["exports_list"];
-        put?: never;
-        /**
-         * Create an export
-         * @description Writes the labels of a project's items into files. The work happens after the response: follow the export, or subscribe to
-         *     `export.completed` and `export.failed`. Scope: `exports.create`.
-         */
-        post: operations["exports_create"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/exports/{uid}/": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Show an export
-         * @description With its progress, and after its end with its files. Their URLs are signed for each response and work for an hour. Scope: `projects.read`.
-         */
-        get: operations["exports_get"];
+        get: operations["workspace_exports"];
         put?: never;
         post?: never;
-        /**
-         * Delete an export
-         * @description Its files are removed. One that is still being written stops. Scope: `exports.create`.
-         */
-        delete: operations["exports_delete"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -370,8 +342,8 @@ export interface paths {
         /**
          * Label an item by hand
          * @description Gives an item without a result one by hand. These annotations are right, and they are accepted at once. The task of the
-         *     item is completed, and no job takes the item. Sends the event `result.accepted`; a repeated call answers the same result
-         *     and sends none. Scope: `results.write` or `projects.write`.
+         *     item is completed, and no job takes the item. Sends the events `result.accepted` and `task.completed`; a repeated call answers the
+         *     same result and sends none. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_label"];
         delete?: never;
@@ -521,7 +493,8 @@ export interface paths {
         };
         /**
          * List the items of a project
-         * @description Every item, labeled or not, with the status of its result. Scope: `projects.read`.
+         * @description Every item, labeled or not, with the status of its result. With a `status` a page may be short, or empty, and still not be the
+         *     last, because the items are filtered while they are read. Scope: `projects.read`.
          */
         get: operations["items_list"];
         put?: never;
@@ -571,8 +544,8 @@ export interface paths {
         /**
          * Accept many drafts
          * @description Those drafts of the project that match every field given. A call works for a bounded time: repeat it with the
-         *     `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the event
-         *     `result.accepted` for each draft. Scope: `results.write` or `projects.write`.
+         *     `cursor` of the answer until `done`. A call without a cursor begins again, which is harmless. Sends the events
+         *     `result.accepted` and `task.completed` for each draft. Scope: `results.write` or `projects.write`.
          */
         post: operations["results_accept_all"];
         delete?: never;
@@ -667,7 +640,8 @@ export interface paths {
          * Correct a result
          * @description These annotations are right. The result counts as accepted, with the source `human`. Their labels are those of the project, if it
          *     has any, or of the result as it is. A shape that crosses the border of the picture is cut to it; `notes` of the answer says so.
-         *     Sends the event `result.accepted`. Scope: `results.write` or `projects.write`.
+         *     `draft_indexes` says which annotations of the draft they were; without it they are matched. Sends the event `result.accepted`, and
+         *     `task.completed` unless it was accepted. Scope: `results.write` or `projects.write`.
          */
         patch: operations["results_correct"];
         trace?: never;
@@ -683,10 +657,31 @@ export interface paths {
         put?: never;
         /**
          * Accept a result
-         * @description The annotations are right as they are. Sends the event `result.accepted`; a repeated call sends none. Scope:
+         * @description The annotations are right as they are. Sends the events `result.accepted` and `task.completed`; a repeated call sends none. Scope:
          *     `results.write` or `projects.write`.
          */
         post: operations["results_accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/results/{uid}/draft/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the draft of a result
+         * @description The annotations as the model gave them, and what a person made of each: kept, moved, relabeled or deleted. A result by hand has
+         *     no draft. Scope: `projects.read`.
+         */
+        get: operations["results_draft"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1054,6 +1049,11 @@ export interface components {
              */
             retry_at: string;
         };
+        /**
+         * @description What became of an annotation of a draft.
+         * @enum {string}
+         */
+        Became: "kept" | "moved" | "relabeled" | "deleted";
         /** @description What can be changed about a webhook. */
         ChangedWebhook: {
             /** @description Names of events. */
@@ -1120,6 +1120,11 @@ export interface components {
         Correction: {
             /** @description In the prediction format; a `confidence` that is not given is 1. An empty list is an answer too: nothing is there. */
             annotations: components["schemas"]["Prediction"][];
+            /**
+             * @description The position of each in the draft, from 0, or `null` of one that the draft does not have. Without it they are matched: equal
+             *     ones, then those of one label that overlap.
+             */
+            draft_indexes?: (number | null)[] | null;
         };
         /** @description The answer to a create call: no other one shows a secret. */
         CreatedWebhook: components["schemas"]["Webhook"] & {
@@ -1191,8 +1196,7 @@ export interface components {
         DatasetItemAnnotations: {
             /** @description One or none. */
             results: components["schemas"]["DatasetItemResult"][];
-            /** @description `none`, `draft` or `accepted`. */
-            status: string;
+            status: components["schemas"]["ItemStatus"];
         };
         /** @description What is known of a file. */
         DatasetItemMetadata: {
@@ -1213,7 +1217,28 @@ export interface components {
         /** @description The result of an item, as its dataset shows it. */
         DatasetItemResult: {
             annotations: components["schemas"]["Prediction"][];
+            /** @description The position of each of `annotations` in the draft; see the field of a result. */
+            draft_indexes: (number | null)[] | null;
+            /**
+             * Format: double
+             * @description The greatest one.
+             */
+            max_confidence: number | null;
+            /**
+             * Format: double
+             * @description The least confidence of an annotation; `null`: there is none.
+             */
+            min_confidence: number | null;
+            /** @description What a person did with each of `annotations`; see the field of a result. */
+            origins: components["schemas"]["Origin"][] | null;
             project: components["schemas"]["ProjectUid"];
+            /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
+            reviewed_by: string | null;
+            /**
+             * Format: int32
+             * @description The number of its changes; in quotes it is the `ETag` of the result.
+             */
+            revision: number;
             source: components["schemas"]["ResultSource"];
             status: components["schemas"]["ResultStatus"];
             uid: components["schemas"]["ResultUid"];
@@ -1268,6 +1293,19 @@ export interface components {
             /** @description Drafts that stay, by reason. */
             kept: components["schemas"]["KeptDrafts"][];
         };
+        /** @description What a model had found in an item, beside what a person says is right. */
+        DraftOfResult: {
+            annotations: components["schemas"]["DraftedAnnotation"][];
+            job: components["schemas"]["JobUid"] | null;
+            /** @description The result that was made of it. */
+            result: components["schemas"]["ResultUid"];
+        };
+        /** @description An annotation of a draft. */
+        DraftedAnnotation: components["schemas"]["Prediction"] & {
+            became: components["schemas"]["Became"] | null;
+            /** @description It has another geometry now. */
+            is_moved: boolean;
+        };
         /** @description Where the call continues. */
         DraftsToDiscard: {
             /** @description The `cursor` of the answer before. Without it a call begins again, which is harmless. */
@@ -1301,92 +1339,6 @@ export interface components {
          * @enum {string}
          */
         Exif: "applied" | "ignored";
-        /** @description An export. */
-        Export: {
-            /** Format: date-time */
-            completed_at: string | null;
-            /** Format: date-time */
-            created_at: string;
-            /** @description The same uids: a dataset has the uid of its project. */
-            datasets: components["schemas"]["ProjectUid"][];
-            /** @description The URL of its file, signed for this response; `null` before the end. It works for an hour. */
-            download_url: string | null;
-            /** @description Of a failed export: why, in a sentence. */
-            error_message: string | null;
-            /**
-             * Format: date-time
-             * @description Then the export and its files are removed.
-             */
-            expires_at: string;
-            /**
-             * Format: int64
-             * @description Items that are done, written or left out.
-             */
-            exported_task_count: number;
-            /** @description None before the end. */
-            files: components["schemas"]["ExportFile"][];
-            /** @description Always empty. */
-            filter_query_string: string;
-            format: components["schemas"]["ExportFormat"];
-            job: components["schemas"]["JobUid"] | null;
-            /** @description Annotations with one of these labels; empty: with any. */
-            labels: string[];
-            /** @description What the format cannot hold, with exact counts. */
-            left_out: components["schemas"]["LeftOut"][];
-            /**
-             * Format: double
-             * @description Annotations with at least this confidence.
-             */
-            min_confidence: number | null;
-            name: string | null;
-            organization: components["schemas"]["OrganizationUid"];
-            project: components["schemas"]["ProjectUid"] | null;
-            projects: components["schemas"]["ProjectUid"][];
-            /** @description Always empty. */
-            slices: string[];
-            split: components["schemas"]["Shares"] | null;
-            /**
-             * Format: date-time
-             * @description Each row is as it was at one moment between here and `completed_at`.
-             */
-            started_at: string | null;
-            status: components["schemas"]["ExportStatus"];
-            /** @description Items that have one of these. */
-            statuses: components["schemas"]["ItemStatus"][];
-            /**
-             * Format: int64
-             * @description Items that it is about, those that are left out included; 0 until they are counted.
-             */
-            total_task_count: number;
-            uid: components["schemas"]["ExportUid"];
-            /** Format: date-time */
-            updated_at: string;
-        };
-        /** @description A file of an export. */
-        ExportFile: {
-            /** Format: int64 */
-            bytes: number;
-            name: string;
-            /** @description The digest of its bytes, hexadecimal. */
-            sha256: string;
-            /** @description Signed for this response. It works for an hour. */
-            url: string;
-        };
-        /**
-         * @description What the files of an export are.
-         * @enum {string}
-         */
-        ExportFormat: "jsonl" | "coco";
-        /**
-         * @description Where an export is in its life.
-         * @enum {string}
-         */
-        ExportStatus: "pending" | "processing" | "exported" | "failed";
-        /**
-         * Format: uuid
-         * @description An export.
-         */
-        ExportUid: string;
         /**
          * @description The kinds of failure of an item.
          * @enum {string}
@@ -1437,8 +1389,7 @@ export interface components {
             is_deleted: boolean;
             key: string;
             project: components["schemas"]["ProjectUid"];
-            /** @description `none`, or the status of its result, `draft` or `accepted`. */
-            status: string;
+            status: components["schemas"]["ItemStatus"];
             uid: components["schemas"]["ItemUid"];
             /** @description The ETag of its file, of the last event of S3; `null` if there was none. */
             version: string | null;
@@ -1475,10 +1426,10 @@ export interface components {
             outcome: components["schemas"]["OutcomeKind"];
         };
         /**
-         * @description What an item has.
+         * @description The state of an item's labels.
          * @enum {string}
          */
-        ItemStatus: "accepted" | "draft" | "rejected" | "none";
+        ItemStatus: "none" | "draft" | "accepted";
         /**
          * Format: uuid
          * @description An item, derived from its project and key.
@@ -1599,18 +1550,6 @@ export interface components {
             /** Format: double */
             threshold: number;
         };
-        /** @description What the format cannot hold, of one kind. */
-        LeftOut: {
-            /**
-             * Format: int64
-             * @description How many there are.
-             */
-            count: number;
-            /** @description A sentence. */
-            reason: string;
-            /** @description The type of the annotations, or `item`. */
-            type: string;
-        };
         /** @description A line that was not added. */
         LineError: {
             /** @description The same as one sentence. */
@@ -1674,39 +1613,6 @@ export interface components {
              * @default 60
              */
             quiet_seconds: number | null;
-        };
-        /** @description What an export is made of. */
-        NewExport: {
-            dataset?: components["schemas"]["ProjectUid"] | null;
-            /** @description The same of datasets. */
-            datasets?: components["schemas"]["ProjectUid"][] | null;
-            /** @description Avala's: must be empty, since there is none. */
-            filter_query_string?: string | null;
-            /** @default jsonl */
-            format: components["schemas"]["ExportFormat"] | null;
-            job?: components["schemas"]["JobUid"] | null;
-            /** @description Annotations with one of these labels, letter by letter; empty: with any. An item that is left without any stays. */
-            labels?: string[] | null;
-            /**
-             * Format: double
-             * @description Annotations with at least this confidence.
-             */
-            min_confidence?: number | null;
-            /** @description For people. */
-            name?: string | null;
-            project?: components["schemas"]["ProjectUid"] | null;
-            /** @description Several projects in one export. The names of their items begin with the name of their project. */
-            projects?: components["schemas"]["ProjectUid"][] | null;
-            /** @description Avala's: must be empty, since there are none. */
-            slices?: string[] | null;
-            split?: components["schemas"]["Shares"] | null;
-            /**
-             * @description Items that have one of these: a result that is accepted, a draft, a last result that was rejected, or none.
-             * @default [
-             *       "accepted"
-             *     ]
-             */
-            statuses: components["schemas"]["ItemStatus"][] | null;
         };
         /** @description An item to be added. */
         NewItem: {
@@ -1831,6 +1737,11 @@ export interface components {
          */
         OrganizationUid: string;
         /**
+         * @description What a person did with an annotation of a draft, or without one.
+         * @enum {string}
+         */
+        Origin: "kept" | "moved" | "relabeled" | "added";
+        /**
          * @description The three outcomes, without their particulars.
          * @enum {string}
          */
@@ -1912,79 +1823,6 @@ export interface components {
             }[];
         };
         /** @description A page of a list. */
-        PageView_Export: {
-            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
-            ignored_fields?: string[];
-            /** @description Absolute URL of the next page; `null` on the last one. */
-            next: string | null;
-            /**
-             * @description Absolute URL of the page before; `null` on the first one. It has the rows that come right before this page now: rows that
-             *     were added since are on it, or on one before it.
-             */
-            previous: string | null;
-            /** @description The rows. A page may be short and still not be the last. */
-            results: {
-                /** Format: date-time */
-                completed_at: string | null;
-                /** Format: date-time */
-                created_at: string;
-                /** @description The same uids: a dataset has the uid of its project. */
-                datasets: components["schemas"]["ProjectUid"][];
-                /** @description The URL of its file, signed for this response; `null` before the end. It works for an hour. */
-                download_url: string | null;
-                /** @description Of a failed export: why, in a sentence. */
-                error_message: string | null;
-                /**
-                 * Format: date-time
-                 * @description Then the export and its files are removed.
-                 */
-                expires_at: string;
-                /**
-                 * Format: int64
-                 * @description Items that are done, written or left out.
-                 */
-                exported_task_count: number;
-                /** @description None before the end. */
-                files: components["schemas"]["ExportFile"][];
-                /** @description Always empty. */
-                filter_query_string: string;
-                format: components["schemas"]["ExportFormat"];
-                job: components["schemas"]["JobUid"] | null;
-                /** @description Annotations with one of these labels; empty: with any. */
-                labels: string[];
-                /** @description What the format cannot hold, with exact counts. */
-                left_out: components["schemas"]["LeftOut"][];
-                /**
-                 * Format: double
-                 * @description Annotations with at least this confidence.
-                 */
-                min_confidence: number | null;
-                name: string | null;
-                organization: components["schemas"]["OrganizationUid"];
-                project: components["schemas"]["ProjectUid"] | null;
-                projects: components["schemas"]["ProjectUid"][];
-                /** @description Always empty. */
-                slices: string[];
-                split: components["schemas"]["Shares"] | null;
-                /**
-                 * Format: date-time
-                 * @description Each row is as it was at one moment between here and `completed_at`.
-                 */
-                started_at: string | null;
-                status: components["schemas"]["ExportStatus"];
-                /** @description Items that have one of these. */
-                statuses: components["schemas"]["ItemStatus"][];
-                /**
-                 * Format: int64
-                 * @description Items that it is about, those that are left out included; 0 until they are counted.
-                 */
-                total_task_count: number;
-                uid: components["schemas"]["ExportUid"];
-                /** Format: date-time */
-                updated_at: string;
-            }[];
-        };
-        /** @description A page of a list. */
         PageView_Item: {
             /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
             ignored_fields?: string[];
@@ -2010,8 +1848,7 @@ export interface components {
                 is_deleted: boolean;
                 key: string;
                 project: components["schemas"]["ProjectUid"];
-                /** @description `none`, or the status of its result, `draft` or `accepted`. */
-                status: string;
+                status: components["schemas"]["ItemStatus"];
                 uid: components["schemas"]["ItemUid"];
                 /** @description The ETag of its file, of the last event of S3; `null` if there was none. */
                 version: string | null;
@@ -2249,6 +2086,8 @@ export interface components {
                 created_at: string;
                 /** @description The bot user, or a person. */
                 created_by: string;
+                /** @description The position of each of `annotations` in the draft, from 0; `null` of one that was added. See `origins`. */
+                draft_indexes: (number | null)[] | null;
                 item: components["schemas"]["ItemUid"];
                 job: components["schemas"]["JobUid"] | null;
                 /**
@@ -2264,6 +2103,11 @@ export interface components {
                 model_type: components["schemas"]["ModelType"] | null;
                 /** @description What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing. */
                 notes?: string[];
+                /**
+                 * @description What a person did with each of `annotations`, in their order. `null` of an untouched or rejected draft, and of a correction
+                 *     whose draft was not kept.
+                 */
+                origins: components["schemas"]["Origin"][] | null;
                 project: components["schemas"]["ProjectUid"];
                 provider: components["schemas"]["ProviderUid"] | null;
                 /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
@@ -2299,6 +2143,8 @@ export interface components {
                 created_at: string;
                 name: string;
                 project: components["schemas"]["ProjectUid"];
+                /** @description Name of the API key whose review completed it; `null` while it is pending. */
+                reviewed_by: string | null;
                 status: components["schemas"]["TaskStatus"];
                 /** @description What is to be done. */
                 type: string;
@@ -2624,6 +2470,8 @@ export interface components {
             created_at: string;
             /** @description The bot user, or a person. */
             created_by: string;
+            /** @description The position of each of `annotations` in the draft, from 0; `null` of one that was added. See `origins`. */
+            draft_indexes: (number | null)[] | null;
             item: components["schemas"]["ItemUid"];
             job: components["schemas"]["JobUid"] | null;
             /**
@@ -2639,6 +2487,11 @@ export interface components {
             model_type: components["schemas"]["ModelType"] | null;
             /** @description What this call has changed of the annotations that it was sent, a sentence for each. Absent: nothing. */
             notes?: string[];
+            /**
+             * @description What a person did with each of `annotations`, in their order. `null` of an untouched or rejected draft, and of a correction
+             *     whose draft was not kept.
+             */
+            origins: components["schemas"]["Origin"][] | null;
             project: components["schemas"]["ProjectUid"];
             provider: components["schemas"]["ProviderUid"] | null;
             /** @description Name of the API key that accepted, corrected, rejected or reopened it, last. */
@@ -2675,7 +2528,7 @@ export interface components {
          * @description What a key may do.
          * @enum {string}
          */
-        Scope: "projects.read" | "projects.write" | "results.write" | "exports.create" | "tasks.read" | "datasets.read" | "datasets.write" | "inference.read" | "inference.write" | "webhooks.read" | "webhooks.write";
+        Scope: "projects.read" | "projects.write" | "results.write" | "tasks.read" | "datasets.read" | "datasets.write" | "inference.read" | "inference.write" | "webhooks.read" | "webhooks.write";
         /** @description What serves a job, by its name when the job was created. */
         ServedBy: {
             /** @description The name of the provider, or of the deployment's SageMaker endpoint. */
@@ -2683,24 +2536,6 @@ export interface components {
             /** @description How it is called. */
             type: components["schemas"]["ProviderType"];
             uid: components["schemas"]["ProviderUid"] | null;
-        };
-        /** @description The shares of the parts. They add up to 1. */
-        Shares: {
-            /**
-             * Format: double
-             * @description Of 1.
-             */
-            test: number;
-            /**
-             * Format: double
-             * @description Of 1.
-             */
-            train: number;
-            /**
-             * Format: double
-             * @description Of 1.
-             */
-            val: number;
         };
         /** @description Width and height, pixels, of the picture upright: its EXIF orientation is applied. */
         Size: {
@@ -2773,6 +2608,8 @@ export interface components {
             created_at: string;
             name: string;
             project: components["schemas"]["ProjectUid"];
+            /** @description Name of the API key whose review completed it; `null` while it is pending. */
+            reviewed_by: string | null;
             status: components["schemas"]["TaskStatus"];
             /** @description What is to be done. */
             type: string;
@@ -3860,6 +3697,8 @@ export interface operations {
                 limit?: number;
                 /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
                 ordering?: string;
+                /** @description Items whose labels are in this state. */
+                status?: components["schemas"]["ItemStatus"];
             };
             header?: never;
             path: {
@@ -3903,7 +3742,13 @@ export interface operations {
                      *                     "type": "bounding_box"
                      *                   }
                      *                 ],
+                     *                 "draft_indexes": null,
+                     *                 "max_confidence": 0.82,
+                     *                 "min_confidence": 0.82,
+                     *                 "origins": null,
                      *                 "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *                 "reviewed_by": null,
+                     *                 "revision": 0,
                      *                 "source": "auto_label",
                      *                 "status": "draft",
                      *                 "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
@@ -3936,7 +3781,30 @@ export interface operations {
                     "application/json": components["schemas"]["PageView_DatasetItem"];
                 };
             };
-            400: components["responses"]["400"];
+            /** @description `validation_error`: an unknown status. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -3987,7 +3855,13 @@ export interface operations {
                      *                 "type": "bounding_box"
                      *               }
                      *             ],
+                     *             "draft_indexes": null,
+                     *             "max_confidence": 0.82,
+                     *             "min_confidence": 0.82,
+                     *             "origins": null,
                      *             "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *             "reviewed_by": null,
+                     *             "revision": 0,
                      *             "source": "auto_label",
                      *             "status": "draft",
                      *             "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce"
@@ -4083,7 +3957,7 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
-    exports_list: {
+    workspace_exports: {
         parameters: {
             query?: {
                 /**
@@ -4095,10 +3969,6 @@ export interface operations {
                 limit?: number;
                 /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
                 ordering?: string;
-                /** @description Exports of this project; an unknown one has none. */
-                project?: string;
-                /** @description Exports in this status. */
-                status?: components["schemas"]["ExportStatus"];
             };
             header?: never;
             path?: never;
@@ -4106,7 +3976,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A page of exports. */
+            /** @description An empty page. */
             200: {
                 headers: {
                     "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -4120,280 +3990,11 @@ export interface operations {
                      * @example {
                      *       "next": null,
                      *       "previous": null,
-                     *       "results": [
-                     *         {
-                     *           "completed_at": "2026-11-30T10:00:04.000Z",
-                     *           "created_at": "2026-11-30T10:00:00.000Z",
-                     *           "datasets": [
-                     *             "01a20112-07ab-7087-87b3-8368afb57704"
-                     *           ],
-                     *           "download_url": "https://files.example.com/exports/instances.json?signature",
-                     *           "error_message": null,
-                     *           "expires_at": "2026-12-07T10:00:00.000Z",
-                     *           "exported_task_count": 9,
-                     *           "files": [
-                     *             {
-                     *               "bytes": 18214,
-                     *               "name": "instances.json",
-                     *               "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-                     *               "url": "https://files.example.com/exports/instances.json?signature"
-                     *             }
-                     *           ],
-                     *           "filter_query_string": "",
-                     *           "format": "coco",
-                     *           "job": null,
-                     *           "labels": [],
-                     *           "left_out": [
-                     *             {
-                     *               "count": 12,
-                     *               "reason": "COCO has no cuboids.",
-                     *               "type": "bounding_box_3d"
-                     *             }
-                     *           ],
-                     *           "min_confidence": null,
-                     *           "name": null,
-                     *           "organization": "01a20112-07ab-7087-87b3-04535893ba58",
-                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *           "projects": [
-                     *             "01a20112-07ab-7087-87b3-8368afb57704"
-                     *           ],
-                     *           "slices": [],
-                     *           "split": null,
-                     *           "started_at": "2026-11-30T10:00:01.000Z",
-                     *           "status": "exported",
-                     *           "statuses": [
-                     *             "accepted"
-                     *           ],
-                     *           "total_task_count": 9,
-                     *           "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
-                     *           "updated_at": "2026-11-30T10:00:04.000Z"
-                     *         }
-                     *       ]
+                     *       "results": []
                      *     }
                      */
-                    "application/json": components["schemas"]["PageView_Export"];
+                    "application/json": components["schemas"]["PageView_Nothing"];
                 };
-            };
-            /** @description `validation_error`: an unknown status. */
-            400: {
-                headers: {
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "code": "validation_error",
-                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
-                     *       "errors": {
-                     *         "status": [
-                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
-                     *         ]
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Problem"];
-                };
-            };
-            401: components["responses"]["401"];
-            403: components["responses"]["403"];
-            404: components["responses"]["404"];
-            429: components["responses"]["429"];
-            500: components["responses"]["500"];
-            503: components["responses"]["503"];
-        };
-    };
-    exports_create: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
-                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                /**
-                 * @example {
-                 *       "format": "coco",
-                 *       "min_confidence": 0.5,
-                 *       "project": "01a20112-07ab-7087-87b3-017f990cb1ef",
-                 *       "statuses": [
-                 *         "accepted"
-                 *       ]
-                 *     }
-                 */
-                "application/json": components["schemas"]["NewExport"];
-            };
-        };
-        responses: {
-            /** @description The pending export. */
-            201: {
-                headers: {
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "completed_at": null,
-                     *       "created_at": "2026-11-30T10:00:00.000Z",
-                     *       "datasets": [
-                     *         "01a20112-07ab-7087-87b3-8368afb57704"
-                     *       ],
-                     *       "download_url": null,
-                     *       "error_message": null,
-                     *       "expires_at": "2026-12-07T10:00:00.000Z",
-                     *       "exported_task_count": 0,
-                     *       "files": [],
-                     *       "filter_query_string": "",
-                     *       "format": "coco",
-                     *       "job": null,
-                     *       "labels": [],
-                     *       "left_out": [],
-                     *       "min_confidence": null,
-                     *       "name": null,
-                     *       "organization": "01a20112-07ab-7087-87b3-04535893ba58",
-                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *       "projects": [
-                     *         "01a20112-07ab-7087-87b3-8368afb57704"
-                     *       ],
-                     *       "slices": [],
-                     *       "split": null,
-                     *       "started_at": null,
-                     *       "status": "pending",
-                     *       "statuses": [
-                     *         "accepted"
-                     *       ],
-                     *       "total_task_count": 0,
-                     *       "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
-                     *       "updated_at": "2026-11-30T10:00:04.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Export"];
-                };
-            };
-            400: components["responses"]["400"];
-            401: components["responses"]["401"];
-            403: components["responses"]["403"];
-            409: components["responses"]["409"];
-            413: components["responses"]["413"];
-            429: components["responses"]["429"];
-            500: components["responses"]["500"];
-            503: components["responses"]["503"];
-        };
-    };
-    exports_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                uid: components["schemas"]["ExportUid"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The export as it is now. */
-            200: {
-                headers: {
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "completed_at": "2026-11-30T10:00:04.000Z",
-                     *       "created_at": "2026-11-30T10:00:00.000Z",
-                     *       "datasets": [
-                     *         "01a20112-07ab-7087-87b3-8368afb57704"
-                     *       ],
-                     *       "download_url": "https://files.example.com/exports/instances.json?signature",
-                     *       "error_message": null,
-                     *       "expires_at": "2026-12-07T10:00:00.000Z",
-                     *       "exported_task_count": 9,
-                     *       "files": [
-                     *         {
-                     *           "bytes": 18214,
-                     *           "name": "instances.json",
-                     *           "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-                     *           "url": "https://files.example.com/exports/instances.json?signature"
-                     *         }
-                     *       ],
-                     *       "filter_query_string": "",
-                     *       "format": "coco",
-                     *       "job": null,
-                     *       "labels": [],
-                     *       "left_out": [
-                     *         {
-                     *           "count": 12,
-                     *           "reason": "COCO has no cuboids.",
-                     *           "type": "bounding_box_3d"
-                     *         }
-                     *       ],
-                     *       "min_confidence": null,
-                     *       "name": null,
-                     *       "organization": "01a20112-07ab-7087-87b3-04535893ba58",
-                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *       "projects": [
-                     *         "01a20112-07ab-7087-87b3-8368afb57704"
-                     *       ],
-                     *       "slices": [],
-                     *       "split": null,
-                     *       "started_at": "2026-11-30T10:00:01.000Z",
-                     *       "status": "exported",
-                     *       "statuses": [
-                     *         "accepted"
-                     *       ],
-                     *       "total_task_count": 9,
-                     *       "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
-                     *       "updated_at": "2026-11-30T10:00:04.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["Export"];
-                };
-            };
-            400: components["responses"]["400"];
-            401: components["responses"]["401"];
-            403: components["responses"]["403"];
-            404: components["responses"]["404"];
-            429: components["responses"]["429"];
-            500: components["responses"]["500"];
-            503: components["responses"]["503"];
-        };
-    };
-    exports_delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                uid: components["schemas"]["ExportUid"];
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The export is deleted. */
-            204: {
-                headers: {
-                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
-                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
-                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content?: never;
             };
             400: components["responses"]["400"];
             401: components["responses"]["401"];
@@ -4857,11 +4458,17 @@ export interface operations {
                      *       "confidence_threshold": null,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "ci",
+                     *       "draft_indexes": [
+                     *         null
+                     *       ],
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": null,
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": null,
+                     *       "origins": [
+                     *         "added"
+                     *       ],
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -5455,6 +5062,8 @@ export interface operations {
                 limit?: number;
                 /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
                 ordering?: string;
+                /** @description Items whose labels are in this state. */
+                status?: components["schemas"]["ItemStatus"];
             };
             header?: never;
             path: {
@@ -5498,7 +5107,30 @@ export interface operations {
                     "application/json": components["schemas"]["PageView_Item"];
                 };
             };
-            400: components["responses"]["400"];
+            /** @description `validation_error`: an unknown status. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
@@ -5653,11 +5285,13 @@ export interface operations {
                      *           "confidence_threshold": 0.35,
                      *           "created_at": "2026-11-30T10:00:00.000Z",
                      *           "created_by": "autolabel-bot",
+                     *           "draft_indexes": null,
                      *           "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *           "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *           "max_confidence": 0.82,
                      *           "min_confidence": 0.82,
                      *           "model_type": "yolo",
+                     *           "origins": null,
                      *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *           "provider": null,
                      *           "reviewed_by": null,
@@ -6005,11 +5639,13 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": null,
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": null,
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": null,
@@ -6037,7 +5673,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
             };
             path: {
@@ -6099,11 +5735,17 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": [
+                     *         0
+                     *       ],
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": [
+                     *         "moved"
+                     *       ],
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -6171,7 +5813,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
@@ -6214,11 +5856,17 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": [
+                     *         0
+                     *       ],
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": [
+                     *         "kept"
+                     *       ],
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -6281,11 +5929,65 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
+    results_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: components["schemas"]["ResultUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The draft. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "annotations": [
+                     *         {
+                     *           "became": "moved",
+                     *           "confidence": 0.82,
+                     *           "coordinates": {
+                     *             "height": 299.1,
+                     *             "width": 385.5,
+                     *             "x": 12.3,
+                     *             "y": 17.6
+                     *           },
+                     *           "is_moved": true,
+                     *           "label": "person",
+                     *           "type": "bounding_box"
+                     *         }
+                     *       ],
+                     *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *       "result": "01a20112-07ab-7087-87b3-4d075dcc2fce"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DraftOfResult"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
     results_reject: {
         parameters: {
             query?: never;
             header?: {
-                /** @description The `ETag` of the version that was read. If the result has changed since: 412. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
@@ -6328,11 +6030,13 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": null,
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": null,
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -6380,7 +6084,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Only over this version. */
+                /** @description The `ETag` of the version that was read. If it has changed since: 412. */
                 "If-Match"?: string | null;
                 /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
                 "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
@@ -6423,11 +6127,13 @@ export interface operations {
                      *       "confidence_threshold": 0.35,
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "created_by": "autolabel-bot",
+                     *       "draft_indexes": null,
                      *       "item": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "job": "01a20112-07ab-7087-87b3-eec982c317e6",
                      *       "max_confidence": 0.82,
                      *       "min_confidence": 0.82,
                      *       "model_type": "yolo",
+                     *       "origins": null,
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "provider": null,
                      *       "reviewed_by": "ci",
@@ -6581,7 +6287,8 @@ export interface operations {
                      *           "created_at": "2026-11-30T10:00:00.000Z",
                      *           "name": "street/1.jpg",
                      *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *           "status": "pending",
+                     *           "reviewed_by": "ci",
+                     *           "status": "completed",
                      *           "type": "image-annotation",
                      *           "uid": "01a20112-07ab-7087-87b3-41280115798c",
                      *           "updated_at": "2026-11-30T10:00:00.000Z"
@@ -6650,7 +6357,8 @@ export interface operations {
                      *       "created_at": "2026-11-30T10:00:00.000Z",
                      *       "name": "street/1.jpg",
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
-                     *       "status": "pending",
+                     *       "reviewed_by": "ci",
+                     *       "status": "completed",
                      *       "type": "image-annotation",
                      *       "uid": "01a20112-07ab-7087-87b3-41280115798c",
                      *       "updated_at": "2026-11-30T10:00:00.000Z"

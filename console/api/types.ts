@@ -14,6 +14,12 @@ export type Job = Schemas['Job'];
 export type ItemReport = Schemas['ItemReport'];
 export type Outcome = Schemas['OutcomeKind'];
 export type Problem = Schemas['Problem'];
+export type Key = Schemas['Key'];
+export type Scope = Schemas['Scope'];
+export type NewItem = Schemas['NewItem'];
+export type AddedItem = Schemas['AddedItem'];
+export type AutoLabelOnUpload = Schemas['AutoLabelOnUpload'];
+export type AutoLabelPause = Schemas['AutoLabelPause'];
 
 /** A page of a list. `next` is the address of the next one. */
 export interface Page<Row> {

@@ -1,5 +1,6 @@
 import { CanvasRenderer } from '../editor/canvas.ts';
 import { hit } from '../editor/hit.ts';
+import { maskPool } from '../editor/mask-pool.ts';
 import type { Picture, Shape } from '../editor/renderer.ts';
 import { pan, toPicture, zoom, type Point, type View } from '../editor/view.ts';
 import { numbers, picture, shapes } from './scene.ts';
@@ -22,6 +23,14 @@ export interface Figures {
   readonly panWholeFps: number;
   readonly zoomFps: number;
   readonly zoomP99Ms: number;
+  /** The picture brighter and with more contrast. */
+  readonly tonedPanFps: number;
+  readonly tonedZoomFps: number;
+  /** A stroke of the brush that grows with each frame. */
+  readonly strokeFps: number;
+  /** 20 masks of 12 megapixels by the worker, and the longest time between two frames meanwhile. */
+  readonly masksMs: number;
+  readonly masksFrameMs: number;
   readonly hitP95Ms: number;
   readonly heapMb: number;
 }
@@ -39,7 +48,15 @@ async function measure(): Promise<Figures> {
   const firstDrawingMs = performance.now() - start;
   const panned = await frames((seconds) => renderer.setView(circled(START, seconds)));
   const whole = await frames((seconds) => renderer.setView(circled(WHOLE, seconds)));
-  const zoomed = await frames((seconds) => renderer.setView(zoom(WHOLE, 2 ** (1.5 - 1.5 * Math.cos(seconds * 2)), MIDDLE)));
+  const waves = (seconds: number) => renderer.setView(zoom(WHOLE, 2 ** (1.5 - 1.5 * Math.cos(seconds * 2)), MIDDLE));
+  const zoomed = await frames(waves);
+  renderer.setTone({ brightness: 1.5, contrast: 1.5 });
+  const tonedPan = await frames((seconds) => renderer.setView(circled(START, seconds)));
+  const tonedZoom = await frames(waves);
+  renderer.setTone({ brightness: 1, contrast: 1 });
+  renderer.setView(START);
+  const stroked = await frames(stroke(renderer));
+  const decoded = await decode(shapesOf);
   const { memory } = performance as unknown as { memory: { usedJSHeapSize: number } };
   return {
     firstDrawingMs,
@@ -48,9 +65,41 @@ async function measure(): Promise<Figures> {
     panWholeFps: whole.fps,
     zoomFps: zoomed.fps,
     zoomP99Ms: zoomed.p99,
+    tonedPanFps: tonedPan.fps,
+    tonedZoomFps: tonedZoom.fps,
+    strokeFps: stroked.fps,
+    ...decoded,
     hitP95Ms: hits(shapesOf),
     heapMb: memory.usedJSHeapSize / 2 ** 20,
   };
+}
+
+/** A stroke that a hand draws in a spiral. */
+function stroke(renderer: CanvasRenderer): (seconds: number) => void {
+  const points: Point[] = [];
+  return (seconds) => {
+    points.push([1800 + 60 * seconds * Math.cos(seconds * 3), 1300 + 60 * seconds * Math.sin(seconds * 3)]);
+    const brush = { points: [...points], radius: 30, color: '#ff4d4d', isDown: true };
+    renderer.setOverlay({ shapes: [], handles: [], brush, cross: null });
+  };
+}
+
+async function decode(among: readonly Shape[]): Promise<{ masksMs: number; masksFrameMs: number }> {
+  const masks = among.flatMap(({ prediction }) => (prediction.type === 'segmentation_mask' ? [prediction.mask] : []));
+  const start = performance.now();
+  let [longest, last, isOver] = [0, start, false];
+  const watch = (now: number) => {
+    [longest, last] = [Math.max(longest, now - last), now];
+    if (!isOver) {
+      requestAnimationFrame(watch);
+    }
+  };
+  requestAnimationFrame(watch);
+  const decoded = await Promise.all(masks.map(({ counts, size }) => maskPool().decode({ counts, size, color: [255, 0, 128] })));
+  const masksMs = performance.now() - start;
+  isOver = true;
+  decoded.forEach(({ bitmap }) => bitmap.close());
+  return { masksMs, masksFrameMs: longest };
 }
 
 function drawn(): Promise<void> {

@@ -1,7 +1,8 @@
 /** Chromium on the page, watched: no test may cause an error, a breach of the policy or a call to a foreign origin. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { AxeBuilder } from '@axe-core/playwright';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { KEY, ORIGIN } from './stack.ts';
 
 export interface Watched {
@@ -10,18 +11,30 @@ export interface Watched {
   readonly complaints: string[];
 }
 
-export function chromiumOf(): Promise<Browser> {
+/** `proxy`: the address of one for all calls, those to this machine too. */
+export function chromiumOf(proxy?: string): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu'],
+    args: ['--no-sandbox', '--disable-gpu', '--enable-precise-memory-info'],
+    ...(proxy ? { proxy: { server: proxy, bypass: '<-loopback>' } } : {}),
   });
 }
 
 /** A page of its own. `expected`: texts of errors that the test causes. */
 export async function watched(browser: Browser, pictures: string, expected: RegExp | null = null): Promise<Watched> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const page = await context.newPage();
   const complaints: string[] = [];
+  return { page: await watchedTab(context, pictures, expected, complaints), complaints };
+}
+
+/** One more tab of a person. What goes wrong in it is added to `complaints`. */
+export async function watchedTab(
+  context: BrowserContext,
+  pictures: string,
+  expected: RegExp | null,
+  complaints: string[],
+): Promise<Page> {
+  const page = await context.newPage();
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
     if (message.type() === 'error' && !expected?.test(message.text())) {
@@ -34,7 +47,7 @@ export async function watched(browser: Browser, pictures: string, expected: RegE
       complaints.push(`Foreign request: ${url}`);
     }
   });
-  return { page, complaints };
+  return page;
 }
 
 /** No violation of accessibility, in light and in dark. */
@@ -49,17 +62,24 @@ export async function isAccessible(page: Page): Promise<void> {
   }
 }
 
-/** Keeps a picture of the screen, if there is a folder for it. */
+const MOST_BYTES = 150_000;
+
+/** Keeps a picture of the screen in light colors, if there is a folder for it: `make screenshots`. */
 export async function shoot(page: Page, name: string): Promise<void> {
   const folder = process.env['SCREENSHOTS'];
   if (folder) {
-    await page.screenshot({ path: `${folder}/${name}.png` });
+    await page.emulateMedia({ colorScheme: 'light' });
+    const session = await page.context().newCDPSession(page);
+    const { data } = await session.send('Page.captureScreenshot', { format: 'webp', quality: 80 });
+    const bytes = Buffer.from(data, 'base64');
+    assert.ok(bytes.length <= MOST_BYTES, `${name} has ${bytes.length} bytes.`);
+    writeFileSync(`${folder}/${name}.webp`, bytes);
   }
 }
 
-export async function signIn(page: Page): Promise<void> {
+export async function signIn(page: Page, key = KEY): Promise<void> {
   await page.goto(`${ORIGIN}/`);
-  await page.getByLabel('API key').fill(KEY);
+  await page.getByLabel('API key').fill(key);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('heading', { name: 'Projects' }).waitFor();
 }

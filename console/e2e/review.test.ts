@@ -303,6 +303,49 @@ describe('a person who reviews', () => {
     assert.deepEqual(complaints, []);
   });
 
+  test('takes the last decision back for some seconds: nothing is sent, and what was done is there again', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    const writes: string[] = [];
+    page.on('request', (request) => request.method() !== 'GET' && writes.push(request.url()));
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('x');
+    await page.keyboard.press('Enter');
+    await page.waitForURL((url) => !url.pathname.includes(draft.item));
+    await page.getByRole('option').first().waitFor();
+    await page.getByRole('button', { name: 'Take back' }).waitFor();
+    await isAccessible(page);
+    await page.keyboard.press('u');
+    await ready(page, draft);
+    await page.getByRole('option', { name: /deleted/ }).waitFor();
+    await page.getByText('All saved').waitFor();
+    assert.deepEqual(writes, []);
+    assert.deepEqual((await byUid('draft', draft.uid))?.annotations, draft.annotations);
+    await page.keyboard.press('Control+z');
+    await page.getByRole('option', { name: /deleted/ }).waitFor({ state: 'detached' });
+    assert.deepEqual(complaints, []);
+  });
+
+  test('reopens what was accepted, and what was rejected in this tab', async () => {
+    const { page, complaints } = await watched(browser, stack.pictures);
+    await signIn(page);
+    const draft = await openFirstDraft(page);
+    const address = page.url();
+    for (const key of ['Enter', 'r']) {
+      await page.keyboard.press(key);
+      await page.waitForURL((url) => !url.pathname.includes(draft.item));
+      await page.getByText('All saved').waitFor();
+      await page.keyboard.press('d');
+      await page.locator(`[role=application][data-item="${draft.item}"]`).waitFor();
+      await page.getByRole('button', { name: 'Reopen' }).click();
+      await page.getByText(/^draft, by/).waitFor();
+      assert.deepEqual((await byUid('draft', draft.uid))?.annotations, draft.annotations);
+    }
+    assert.equal(page.url(), address);
+    assert.deepEqual(complaints, []);
+  });
+
   test('rejects by one key', async () => {
     const { page, complaints } = await watched(browser, stack.pictures);
     await signIn(page);

@@ -1,9 +1,12 @@
 /** The running local stack, as the tests need it: plain calls of the API, and a project with drafts. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Result } from '../api/types.ts';
 
-const PICTURES = new URL('../../examples/pictures/', import.meta.url);
+export const ROOT = new URL('../../', import.meta.url);
+export const PICTURES = new URL('examples/pictures/', ROOT);
 const LABELS = [
   'person',
   'car',
@@ -38,7 +41,7 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   if (!answer.ok) {
     throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
   }
-  return (await answer.json()) as T;
+  return (answer.status === 204 ? undefined : await answer.json()) as T;
 }
 
 export interface Sample {
@@ -66,9 +69,8 @@ export async function sample(): Promise<Sample> {
 }
 
 /** A project with the sample pictures, each twice. */
-export async function samplePictures(): Promise<Sample> {
-  const name = `Console ${randomUUID()}`;
-  const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels: LABELS });
+export async function samplePictures(name = `Pictures ${randomUUID().slice(0, 8)}`, labels = LABELS): Promise<Sample> {
+  const { uid } = await call<{ uid: string }>('POST', '/projects/', { name, labels });
   const files = readdirSync(PICTURES).filter((file) => file.endsWith('.jpg'));
   const keys = [1, 2].flatMap((time) => files.map((file) => `${time}/${file}`));
   const { results: added } = await call<{ results: { key: string; upload_url: string }[] }>('POST', `/projects/${uid}/items/`, {
@@ -91,3 +93,21 @@ export async function results(project: string, status: 'draft' | 'accepted'): Pr
 
 /** A model server on this machine. The ports of a stack move together. */
 export const MODEL = `http://127.0.0.1:${Number(new URL(BASE).port) - 8080 + 4601}/invocations`;
+
+/** A key of the demo organization with these scopes alone, by the administration command. */
+export function keyOf(name: string, ...scopes: string[]): string {
+  return keyUntil('2099-01-01T00:00:00Z', name, ...scopes);
+}
+
+/** The same; the key ends then. */
+export function keyUntil(end: string, name: string, ...scopes: string[]): string {
+  const given = scopes.flatMap((scope) => ['--scope', scope]);
+  const options = ['--expires', end, ...given];
+  const command = ['-m', 'local', 'keys', 'create', '--organization', 'demo', '--name', name, ...options];
+  const printed = execFileSync('.venv/bin/python', command, { cwd: fileURLToPath(ROOT), encoding: 'utf8' });
+  const key = /avk_\S+/.exec(printed)?.[0];
+  if (!key) {
+    throw new Error('The administration command printed no key.');
+  }
+  return key;
+}

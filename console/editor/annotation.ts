@@ -21,7 +21,7 @@ export function stateOf({ draft, now, verdict }: Annotation): State {
   if (verdict === 'deleted') {
     return 'deleted';
   }
-  if (draft === null || !isEqual(draft, now)) {
+  if (draft === null || (draft !== now && !isEqual(bare(draft), bare(now)))) {
     return 'changed';
   }
   return verdict;
@@ -38,6 +38,19 @@ export function isChanged(annotations: readonly Annotation[]): boolean {
     const state = stateOf(annotation);
     return state === 'changed' || (state === 'deleted' && annotation.draft !== null);
   });
+}
+
+/** What the server says of where an annotation comes from. It is no part of what the annotation is. */
+const ABOUT = ['origin', 'draft_index', 'is_moved'];
+
+/** An annotation without what the server says of its origin. */
+export function bare(prediction: Prediction): object {
+  return Object.fromEntries(Object.entries(prediction).filter(([name]) => !ABOUT.includes(name)));
+}
+
+/** Whether these are the same annotations in the same order, wherever they come from. */
+export function areEqual(some: readonly Prediction[], others: readonly Prediction[]): boolean {
+  return isEqual(some.map(bare), others.map(bare));
 }
 
 /** Deep equality of JSON values. */

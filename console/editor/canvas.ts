@@ -1,6 +1,7 @@
 import { boundsOf } from './geometry.ts';
 import type { Brush, Overlay, Picture, Renderer, Shape } from './renderer.ts';
-import type { Size, View } from './view.ts';
+import { filterOf, type Tone } from './tone.ts';
+import type { Point, Size, View } from './view.ts';
 
 /** Device pixels. */
 interface Region extends Size {
@@ -13,13 +14,20 @@ const BUDGET_MS = 8;
 const REST_MS = 120;
 const LINE = 2;
 const HANDLE = 8;
+/** From the middle of the cross to its ends. */
+const CROSS = 16;
 /** Device pixels by which a line or a handle may exceed the bounds of its annotation. */
 const BLEED = 4;
 /** Dashes are for the eye: with more drafts in view than this they cost a frame and show nothing. */
 const MOST_DASHED = 600;
 const DASHES = [6, 4];
 const SOLID: number[] = [];
-const NOTHING: Overlay = { shapes: [], handles: [], brush: null };
+/** Widths and colors of a line that is seen on every picture. */
+const OUTLINED = [
+  [3, '#000'],
+  [1, '#fff'],
+] as const;
+const NOTHING: Overlay = { shapes: [], handles: [], brush: null, cross: null };
 
 /**
  * Draws on Canvas 2D (decision 0037). Picture and annotations are in a drawing behind the visible canvas. Panning scrolls that
@@ -30,6 +38,7 @@ export class CanvasRenderer implements Renderer {
   readonly #front: CanvasRenderingContext2D;
   readonly #back: CanvasRenderingContext2D;
   #picture: Picture | null = null;
+  #filter = 'none';
   #shapes: readonly Shape[] = [];
   #bounds = new Float64Array();
   #overlay = NOTHING;
@@ -50,6 +59,14 @@ export class CanvasRenderer implements Renderer {
   setPicture(picture: Picture | null): void {
     this.#picture = picture;
     this.#drawAll();
+  }
+
+  /** Of the picture alone: annotations are drawn above it without a filter. */
+  setTone(tone: Tone): void {
+    if (this.#filter !== filterOf(tone)) {
+      this.#filter = filterOf(tone);
+      this.#drawAll();
+    }
   }
 
   setShapes(shapes: readonly Shape[]): void {
@@ -183,7 +200,9 @@ export class CanvasRenderer implements Renderer {
     context.clip();
     context.clearRect(region.x, region.y, region.width, region.height);
     if (this.#picture) {
+      context.filter = this.#filter;
       drawPicture(context, this.#picture, view);
+      context.filter = 'none';
     }
     drawShapes(context, this.#inside(view, region), view);
     context.restore();
@@ -288,7 +307,7 @@ function pathOf(points: readonly (readonly number[])[], closed: boolean, { scale
   return path;
 }
 
-function drawOverlay(context: CanvasRenderingContext2D, { shapes, handles, brush }: Overlay, view: View): void {
+function drawOverlay(context: CanvasRenderingContext2D, { shapes, handles, brush, cross }: Overlay, view: View): void {
   for (const shape of shapes) {
     drawHighlight(context, shape, view);
     drawShape(context, shape, view, false);
@@ -304,6 +323,24 @@ function drawOverlay(context: CanvasRenderingContext2D, { shapes, handles, brush
     const [atX, atY] = [x * view.scale + view.left - HANDLE / 2, y * view.scale + view.top - HANDLE / 2];
     context.fillRect(atX, atY, HANDLE, HANDLE);
     context.strokeRect(atX, atY, HANDLE, HANDLE);
+  }
+  if (cross) {
+    drawCross(context, cross, view);
+  }
+}
+
+/** Black with a white line in it, so that it is seen on every picture. */
+function drawCross(context: CanvasRenderingContext2D, [x, y]: Point, { scale, left, top }: View): void {
+  const [atX, atY] = [x * scale + left, y * scale + top];
+  const path = new Path2D();
+  path.moveTo(atX - CROSS, atY);
+  path.lineTo(atX + CROSS, atY);
+  path.moveTo(atX, atY - CROSS);
+  path.lineTo(atX, atY + CROSS);
+  for (const [width, style] of OUTLINED) {
+    context.lineWidth = width;
+    context.strokeStyle = style;
+    context.stroke(path);
   }
 }
 
@@ -322,10 +359,7 @@ function drawBrush(context: CanvasRenderingContext2D, { points, radius, color, i
     context.stroke(pathOf(points.length === 1 ? [...points, ...points] : points, false, view));
     context.restore();
   }
-  for (const [width, style] of [
-    [3, '#000'],
-    [1, '#fff'],
-  ] as const) {
+  for (const [width, style] of OUTLINED) {
     context.lineWidth = width;
     context.strokeStyle = style;
     context.beginPath();

@@ -8,8 +8,8 @@ export type DrawnType = 'bounding_box' | 'polygon' | 'polyline';
 
 /** What the pointer is in the middle of. A value: each event makes another one. */
 export type Gesture =
-  /** A tool is chosen; nothing is drawn yet. */
-  | { readonly kind: 'ready'; readonly type: DrawnType }
+  /** A tool is chosen; nothing is drawn yet. `at` is the cross of the keyboard, if that was used. */
+  | { readonly kind: 'ready'; readonly type: DrawnType; readonly at: readonly [number, number] | null }
   | { readonly kind: 'box'; readonly from: readonly [number, number]; readonly to: readonly [number, number] }
   /** `loose` is where the pointer is: the next point. */
   | {
@@ -66,9 +66,49 @@ export function pointed(gesture: Gesture, x: number, y: number, picture: Rect): 
 export function withoutPoint(gesture: Gesture | null): Gesture | null {
   if (gesture?.kind === 'points') {
     const points = gesture.points.slice(0, -1);
-    return points.length > 0 ? { ...gesture, points } : { kind: 'ready', type: gesture.type };
+    return points.length > 0 ? { ...gesture, points } : { kind: 'ready', type: gesture.type, at: gesture.points[0] ?? null };
   }
-  return gesture?.kind === 'box' ? { kind: 'ready', type: 'bounding_box' } : null;
+  return gesture?.kind === 'box' ? { kind: 'ready', type: 'bounding_box', at: gesture.from } : null;
+}
+
+/** What the gesture is after it is given up in its middle: the brush is still chosen after a stroke, all else is over. */
+export function givenUp(gesture: Gesture): Gesture | null {
+  return gesture.kind === 'stroke' ? { kind: 'brush', erase: gesture.erase, at: gesture.stroke.points.at(-1) ?? null } : null;
+}
+
+/** Where the keyboard draws: first in the middle of the picture. `null`: it draws nothing. */
+export function crossOf(gesture: Gesture | null, picture: Rect): readonly [number, number] | null {
+  switch (gesture?.kind) {
+    case 'ready':
+    case 'brush':
+      return gesture.at ?? [picture.x + Math.floor(picture.width / 2), picture.y + Math.floor(picture.height / 2)];
+    case 'box':
+      return gesture.to;
+    case 'points':
+      return gesture.loose ?? gesture.points.at(-1) ?? null;
+    default:
+      return null;
+  }
+}
+
+/** The gesture with the cross moved by pixels of the picture. `null`: there is no cross. */
+export function crossed(gesture: Gesture | null, dx: number, dy: number, picture: Rect): Gesture | null {
+  const [x, y] = crossOf(gesture, picture) ?? [];
+  if (x === undefined || y === undefined) {
+    return null;
+  }
+  const at = [clip(x + dx, picture.x, picture.width), clip(y + dy, picture.y, picture.height)] as const;
+  switch (gesture?.kind) {
+    case 'ready':
+    case 'brush':
+      return { ...gesture, at };
+    case 'box':
+      return { ...gesture, to: at };
+    case 'points':
+      return { ...gesture, loose: at };
+    default:
+      return null;
+  }
 }
 
 /** The annotation that is drawn, without label; `null` if it is too small to be one. */

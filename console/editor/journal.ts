@@ -53,11 +53,11 @@ export class Journal {
   }
 
   async write(entry: Entry): Promise<void> {
-    await this.#done('readwrite', (store) => store.put(entry));
+    await this.#done('readwrite', (store) => committed(store, store.put(entry)));
   }
 
   async forget(item: string): Promise<void> {
-    await this.#done('readwrite', (store) => store.delete(item));
+    await this.#done('readwrite', (store) => committed(store, store.delete(item)));
   }
 
   /** Forgets a decision that the server has. What a person has begun after it stays. */
@@ -80,6 +80,12 @@ export class Journal {
       transaction.onerror = fail;
     });
   }
+}
+
+/** Nothing else follows: the browser then keeps it although the tab is killed before it has answered. */
+function committed<T>({ transaction }: IDBObjectStore, request: IDBRequest<T>): IDBRequest<T> {
+  transaction.commit();
+  return request;
 }
 
 /** The annotations that an entry's commands have changed, as they are after them. */

@@ -8,6 +8,8 @@ export type Action =
   | 'delete'
   | 'acceptItem'
   | 'rejectItem'
+  | 'takeBack'
+  | 'skipItem'
   | 'label1'
   | 'label2'
   | 'label3'
@@ -24,7 +26,7 @@ export type Action =
   | 'erase'
   | 'brushSmaller'
   | 'brushLarger'
-  | 'finish'
+  | 'point'
   | 'cancel'
   | 'undo'
   | 'redo'
@@ -34,6 +36,11 @@ export type Action =
   | 'zoomOut'
   | 'zoomToAnnotation'
   | 'fit'
+  | 'brighter'
+  | 'darker'
+  | 'moreContrast'
+  | 'lessContrast'
+  | 'plainPicture'
   | 'moveLeft'
   | 'moveRight'
   | 'moveUp'
@@ -56,8 +63,10 @@ const LABELS = [1, 2, 3, 4, 5, 6, 7, 8, 9] as const;
 
 /** The one table that binds the keys, and that the help shows. */
 export const KEYMAP: readonly Binding[] = [
-  { action: 'acceptItem', keys: ['Enter'], text: 'Accept the item as it is now, and go on' },
+  { action: 'acceptItem', keys: ['Enter'], text: 'Accept the item as it is now, and go on; while something is drawn: finish it' },
   { action: 'rejectItem', keys: ['r'], text: 'Reject the item, and go on' },
+  { action: 'takeBack', keys: ['u'], text: 'Take back the last decision, for five seconds, and go back to its item' },
+  { action: 'skipItem', keys: ['s'], text: 'Skip the item: another person gets it from the review queue' },
   { action: 'nextItem', keys: ['f', 'ArrowRight'], text: 'Next item' },
   { action: 'previousItem', keys: ['d', 'ArrowLeft'], text: 'Previous item' },
   { action: 'nextAnnotation', keys: ['ArrowDown'], text: 'Next annotation, the least confident first' },
@@ -80,7 +89,11 @@ export const KEYMAP: readonly Binding[] = [
   { action: 'erase', keys: ['e'], text: 'Erase from the selected mask' },
   { action: 'brushSmaller', keys: ['['], text: 'A smaller brush' },
   { action: 'brushLarger', keys: [']'], text: 'A larger brush' },
-  { action: 'finish', keys: ['Space'], text: 'Finish what is being drawn' },
+  {
+    action: 'point',
+    keys: ['Space'],
+    text: 'Draw by keyboard: show a cross, which moves as an annotation does, and set a point there',
+  },
   { action: 'cancel', keys: ['Escape'], text: 'Cancel, or select nothing' },
   { action: 'undo', keys: ['Ctrl+z'], text: 'Undo' },
   { action: 'redo', keys: ['Ctrl+Shift+z', 'Ctrl+y'], text: 'Redo' },
@@ -90,6 +103,11 @@ export const KEYMAP: readonly Binding[] = [
   { action: 'zoomOut', keys: ['-'], text: 'Zoom out' },
   { action: 'zoomToAnnotation', keys: ['z'], text: 'Zoom to the annotation' },
   { action: 'fit', keys: ['0'], text: 'Show the whole picture' },
+  { action: 'brighter', keys: ['i'], text: 'A brighter picture' },
+  { action: 'darker', keys: ['Shift+i'], text: 'A darker picture' },
+  { action: 'moreContrast', keys: ['c'], text: 'More contrast' },
+  { action: 'lessContrast', keys: ['Shift+c'], text: 'Less contrast' },
+  { action: 'plainPicture', keys: ['o'], text: 'The picture as it is in its file' },
   { action: 'help', keys: ['?'], text: 'Show the keys' },
 ];
 
@@ -132,7 +150,7 @@ export function actionOf(keymap: readonly Binding[], pressed: Pressed): Action |
 }
 
 /** Actions that a key which is held down does only once. */
-export const ONCE: readonly Action[] = ['acceptItem', 'rejectItem', 'hide'];
+export const ONCE: readonly Action[] = ['acceptItem', 'rejectItem', 'takeBack', 'skipItem', 'hide', 'point'];
 
 /** Whether the key that came up is that of an action, with whatever modifiers it went down. */
 export function isReleased(keymap: readonly Binding[], action: Action, { key }: Pick<Pressed, 'key'>): boolean {

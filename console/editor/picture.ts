@@ -34,7 +34,10 @@ async function blobOf(url: string, signal?: AbortSignal): Promise<Blob> {
     if (error instanceof DOMException && error.name === 'AbortError') {
       throw error;
     }
-    throw new PictureError(`${new URL(url).host} does not let this page read the picture, or cannot be reached.`);
+    const { host } = new URL(url);
+    throw new PictureError(
+      `${host} does not let this page read the picture, is no host that the deployment lists for it, or cannot be reached.`,
+    );
   });
   if (!answer.ok) {
     throw new PictureError(`The picture's server answers ${answer.status}.`, answer.status === 403);

@@ -1,7 +1,8 @@
 import type { Prediction } from '../api/types.ts';
 import type { Stroke } from './brush.ts';
 import type { Mask } from './masks.ts';
-import type { View } from './view.ts';
+import type { Tone } from './tone.ts';
+import type { Point, View } from './view.ts';
 
 /** What a person has done with an annotation. */
 export type State = 'open' | 'accepted' | 'changed' | 'deleted';
@@ -30,6 +31,8 @@ export interface Overlay {
   /** `[x, y]`, pixels of the picture. */
   readonly handles: readonly (readonly number[])[];
   readonly brush: Brush | null;
+  /** Where the keyboard draws. */
+  readonly cross: Point | null;
 }
 
 /** The brush, and what it has drawn since the pointer went down. */
@@ -41,6 +44,7 @@ export interface Brush extends Stroke {
 /** Draws a picture and its annotations. Each call only notes what is wanted; the next frame draws it. */
 export interface Renderer {
   setPicture(picture: Picture | null): void;
+  setTone(tone: Tone): void;
   setShapes(shapes: readonly Shape[]): void;
   setOverlay(overlay: Overlay): void;
   setView(view: View): void;

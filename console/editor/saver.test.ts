@@ -141,7 +141,7 @@ describe('a decision', () => {
     await saver.submit({ ...corrected, result: null, etag: '' });
     expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
     expect(await journal.all()).toEqual([]);
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], problem: '' });
+    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
   });
 
   it('is in the journal until the server has it, and is sent again by another page', async () => {
@@ -173,6 +173,31 @@ describe('a decision', () => {
     expect(server.result.annotations).toEqual([box(7)]);
     expect(await journal.read('i')).toEqual(corrected);
     saver.drop('i');
+    expect(saver.state().unsaved).toEqual([]);
+  });
+
+  it('is to be sent again if there was no answer or no room, and not if it is wrong', async () => {
+    for (const [status, isToBeRepeated] of [
+      [0, true],
+      [429, true],
+      [503, true],
+      [400, false],
+      [412, false],
+    ] as const) {
+      server.faults = [new ApiError(status, { detail: 'No.', code: 'no' })];
+      server.result = resultOf([box(7)], { status: 'accepted' });
+      await saver.submit(corrected);
+      expect(saver.isToBeRepeated()).toBe(isToBeRepeated);
+      saver.drop('i');
+    }
+  });
+
+  it('is known again whatever the server says of the origin of its annotations', async () => {
+    server.faults = ['lost'];
+    await saver.submit(corrected);
+    const about: object = { origin: 'moved', draft_index: 0 };
+    server.result = { ...server.result, annotations: [{ ...box(2), ...about }] };
+    await saver.resume();
     expect(saver.state().unsaved).toEqual([]);
   });
 
@@ -255,8 +280,62 @@ describe('a decision', () => {
     await saver.forget('i');
     saver.close('i');
     await saver.resume();
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], problem: '' });
+    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
     expect(server.calls).toEqual(['patch', 'get']);
+  });
+
+  it('is held, kept meanwhile, and sent after five seconds or three items on', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const items = ['i', 'j', 'k', 'l'];
+    for (const item of items) {
+      saver.hold({ ...corrected, item });
+    }
+    expect(saver.state().held.map(({ item }) => item)).toEqual(['j', 'k', 'l']);
+    await saver.settled('i');
+    expect(saved).toEqual(['i']);
+    expect((await journal.all()).map(({ item }) => item)).toEqual(['j', 'k', 'l']);
+    await saver.resume();
+    expect(saved).toEqual(['i']);
+    server.result = resultOf([box(1)]);
+    vi.advanceTimersByTime(5000);
+    vi.useRealTimers();
+    expect(saver.state().held).toEqual([]);
+    await Promise.all(items.map((item) => saver.settled(item)));
+    expect(server.calls.filter((call) => call === 'patch')).toHaveLength(4);
+  });
+
+  it('is taken back while it is held: what was done stays, and nothing is sent', async () => {
+    saver.open('i');
+    saver.hold(corrected);
+    saver.close('i');
+    expect(await saver.takeBack('i')).toBe(true);
+    expect(await saver.takeBack('i')).toBe(false);
+    await saver.resume();
+    expect(server.calls).toEqual([]);
+    expect(await journal.read('i')).toEqual(entryOf());
+  });
+
+  it('is not sent after it was held if another tab has taken it over meanwhile', async () => {
+    saver.hold(corrected);
+    await journal.write(entryOf({ done: 0 }));
+    await saver.settled('i');
+    expect(await journal.read('i')).toEqual(entryOf({ done: 0 }));
+    saver.hold(corrected);
+    await new Saver(server as never, journal, () => undefined).resume();
+    await saver.settled('i');
+    expect(server.calls).toEqual(['patch']);
+    expect(saver.state()).toMatchObject({ running: 0, unsaved: [] });
+  });
+
+  it('is sent at once when its item is opened again, or the page is left', async () => {
+    saver.hold(corrected);
+    await saver.settled('i');
+    expect(saved).toEqual(['i']);
+    server.result = resultOf([box(1)]);
+    saver.hold(corrected);
+    saver.sendHeld();
+    await saver.settled('i');
+    expect(saved).toEqual(['i', 'i']);
   });
 
   it('is sent although the browser keeps nothing, and again as long as the page is there', async () => {
@@ -267,6 +346,10 @@ describe('a decision', () => {
       forgetDecision: () => Promise.reject(new Error('The disk is full.')),
     });
     saver = new Saver(server as never, broken, ({ item }) => saved.push(item));
+    saver.hold({ ...corrected, item: 'held' });
+    await saver.settled('held');
+    expect(saved.splice(0)).toEqual(['held']);
+    server.result = resultOf([box(1)]);
     server.faults = [new ApiError(0, { detail: 'No answer.', code: 'no_answer' })];
     await saver.submit(corrected);
     expect(saver.state()).toMatchObject({ problem: 'The disk is full.', unsaved: [{ isKept: false }] });

@@ -1,6 +1,6 @@
 import { ApiError, type Answered, type Client } from '../api/client.ts';
 import type { Result } from '../api/types.ts';
-import { isEqual } from './annotation.ts';
+import { areEqual } from './annotation.ts';
 import type { Entry, Journal } from './journal.ts';
 
 /** A decision that the server did not take. */
@@ -19,9 +19,15 @@ export interface Saving {
   /** Decisions on their way. */
   readonly running: number;
   readonly unsaved: readonly Unsaved[];
+  /** Decisions that can be taken back, the last one last. They are kept, and not sent yet. */
+  readonly held: readonly Entry[];
   /** Why the browser keeps nothing; empty if it does. */
   readonly problem: string;
 }
+
+/** How long a decision can be taken back, and how many younger ones end that. */
+const HELD_MS = 5000;
+const MOST_HELD = 3;
 
 type Alone = (item: string, call: () => Promise<void>) => Promise<void>;
 type Calls = Pick<Client, 'get' | 'post' | 'patch'>;
@@ -35,9 +41,11 @@ export class Saver {
   readonly #journal: Journal;
   readonly #changed: (entry: Entry) => void;
   readonly #alone: Alone;
-  #state: Saving = { running: 0, unsaved: [], problem: '' };
+  #state: Saving = { running: 0, unsaved: [], held: [], problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
+  /** By item, what ends the hold, and whether the journal has the decision. */
+  readonly #holds = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly isKept: Promise<boolean> }>();
   /** Items that a person has before them; with a decision that only this page has, if there is one. */
   readonly #open = new Map<string, Entry | null>();
 
@@ -64,8 +72,38 @@ export class Saver {
     return this.#start(entry, false);
   }
 
-  /** Resolves when no decision about the item is on its way: before that, its version is not known. */
+  /** Keeps a decision, and sends it later: until then the person can take it back. */
+  hold(entry: Entry): void {
+    const { item } = entry;
+    this.#unhold(item);
+    this.#replace(item);
+    const timer = setTimeout(() => this.#release(item), HELD_MS);
+    this.#holds.set(item, { timer, isKept: this.keep(entry) });
+    this.#set({ held: [...this.#state.held, entry] });
+    for (const oldest of this.#state.held.slice(0, -MOST_HELD)) {
+      this.#release(oldest.item);
+    }
+  }
+
+  /** Takes a held decision back: what was done with the item stays, undecided. Says whether it was still held. */
+  async takeBack(item: string): Promise<boolean> {
+    const entry = this.#unhold(item);
+    if (entry) {
+      await this.keep({ ...entry, decision: null });
+    }
+    return entry !== undefined;
+  }
+
+  /** Sends what is held: the page is left. */
+  sendHeld(): void {
+    for (const { item } of this.#state.held) {
+      this.#release(item);
+    }
+  }
+
+  /** Resolves when no decision about the item is held or on its way: before that, its version is not known. */
   async settled(item: string): Promise<void> {
+    this.#release(item);
     await this.#running.get(item);
   }
 
@@ -85,7 +123,7 @@ export class Saver {
     await this.#isDone(this.#journal.forget(item));
   }
 
-  /** A person has an item before them: nothing about it is sent meanwhile, except by `submit`. */
+  /** A person has an item before them: nothing about it is sent meanwhile, except by `submit` and `hold`. */
   open(item: string): void {
     const unkept = this.#state.unsaved.find(({ entry, isKept }) => entry.item === item && !isKept);
     this.#open.set(item, unkept?.entry ?? null);
@@ -108,9 +146,39 @@ export class Saver {
     return this.#resume(() => true);
   }
 
+  /** Whether a decision found no answer, or no room: it may be taken when it is sent again. */
+  isToBeRepeated(): boolean {
+    return this.#state.unsaved.some(({ status }) => status === 0 || status === 429 || status >= 500);
+  }
+
   /** Gives up a decision: the person opens the item again, or takes what another person did. */
   drop(item: string): void {
     this.#set({ unsaved: this.#state.unsaved.filter(({ entry }) => entry.item !== item) });
+  }
+
+  #release(item: string): void {
+    const isKept = this.#holds.get(item)?.isKept;
+    const entry = this.#unhold(item);
+    if (entry) {
+      void this.#start(entry, false, isKept);
+    }
+  }
+
+  #unhold(item: string): Entry | undefined {
+    clearTimeout(this.#holds.get(item)?.timer);
+    this.#holds.delete(item);
+    const entry = this.#state.held.find((held) => held.item === item);
+    if (entry) {
+      this.#set({ held: this.#state.held.filter((held) => held !== entry) });
+    }
+    return entry;
+  }
+
+  /** A new decision about an open item counts instead of the one that only this page has. */
+  #replace(item: string): void {
+    if (this.#open.has(item)) {
+      this.#open.set(item, null);
+    }
   }
 
   async #resume(isMeant: (entry: Entry) => boolean): Promise<void> {
@@ -131,14 +199,14 @@ export class Saver {
     }
   }
 
-  /** Whether a decision about the item is on its way, or a person is at it, or must be. */
+  /** Whether a decision about the item is held or on its way, or a person is at it, or must be. */
   #isBusy(item: string): boolean {
     const isConflict = this.#state.unsaved.some(({ entry, conflict }) => entry.item === item && conflict);
-    return isConflict || this.#running.has(item) || this.#open.has(item);
+    return isConflict || this.#running.has(item) || this.#holds.has(item) || this.#open.has(item);
   }
 
-  #start(entry: Entry, isAgain: boolean): Promise<void> {
-    const run = this.#submit(entry, isAgain).finally(() => {
+  #start(entry: Entry, isAgain: boolean, held?: Promise<boolean>): Promise<void> {
+    const run = this.#submit(entry, isAgain, held).finally(() => {
       if (this.#running.get(entry.item) === run) {
         this.#running.delete(entry.item);
       }
@@ -147,16 +215,18 @@ export class Saver {
     return run;
   }
 
-  async #submit(entry: Entry, isAgain: boolean): Promise<void> {
+  /** `held`: the decision was held, and whether the journal has it. */
+  async #submit(entry: Entry, isAgain: boolean, held?: Promise<boolean>): Promise<void> {
     const before = this.#state.unsaved.find((unsaved) => unsaved.entry.item === entry.item);
     const others = this.#state.unsaved.filter((unsaved) => unsaved !== before);
     this.#set({ running: this.#state.running + 1, unsaved: others });
-    if (this.#open.has(entry.item)) {
-      this.#open.set(entry.item, null);
-    }
+    this.#replace(entry.item);
     // What is sent again is in the journal. Written once more, it could be older than what is there.
-    const isKept = isAgain ? (before?.isKept ?? true) : await this.keep(entry);
+    const isKept = await (held ?? (isAgain ? (before?.isKept ?? true) : this.keep(entry)));
     const send = async () => {
+      if (held && isKept && (await this.#isOver(entry))) {
+        return;
+      }
       await this.#send(entry);
       await this.#isDone(this.#journal.forgetDecision(entry.item));
     };
@@ -174,6 +244,12 @@ export class Saver {
         this.#changed(entry);
       }
     }
+  }
+
+  /** Whether another tab has sent a decision that was held here, or has opened its item once more. */
+  async #isOver(entry: Entry): Promise<boolean> {
+    const now = await this.#journal.read(entry.item).catch(() => entry);
+    return !now?.decision;
   }
 
   async #isDone(call: Promise<void>): Promise<boolean> {
@@ -236,6 +312,6 @@ function isAsDecided({ decision }: Entry, result: Result): boolean {
   return (
     decision !== null &&
     result.status === 'accepted' &&
-    (decision.annotations === null ? result.source === 'auto_label' : isEqual(result.annotations, decision.annotations))
+    (decision.annotations === null ? result.source === 'auto_label' : areEqual(result.annotations, decision.annotations))
   );
 }

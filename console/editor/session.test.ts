@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Prediction } from '../api/types.ts';
+import { numbers } from '../bench/scene.ts';
 import { runsOf } from './rle.ts';
 import { Session } from './session.ts';
 
@@ -267,6 +268,201 @@ describe('with the brush', () => {
     session.cancel();
     expect(session.state().gesture).toBeNull();
   });
+
+  it('paints a new mask, and not the deleted one, after nothing is left', () => {
+    session.brush(false);
+    paint(20, 20);
+    session.brush(true);
+    session.resizeBrush(1);
+    paint(20, 20);
+    session.brush(false);
+    paint(60, 60);
+    expect(session.correction()).toHaveLength(drafts.length + 1);
+    session.undo();
+    expect(session.correction()).toEqual(drafts);
+  });
+});
+
+const drag = () => {
+  session.press(15, 15, 0, 2);
+  session.drag(20, 15);
+};
+
+describe('in the middle of something', () => {
+  it('a key does its command after the drag, and each is a step of undo', () => {
+    const keys: readonly (readonly [string, () => void, object])[] = [
+      ['Delete car', () => session.remove(), { verdict: 'deleted' }],
+      ['Accept car', () => session.accept(), { verdict: 'accepted' }],
+      ['Relabel cat', () => session.relabel('cat'), { now: { label: 'cat' } }],
+      ['Move car', () => session.nudge(0, 1), { now: { coordinates: { x: 15, y: 11, width: 20, height: 20 } } }],
+    ];
+    for (const [name, press, after] of keys) {
+      session = new Session(drafts, LABELS, PICTURE);
+      drag();
+      press();
+      session.drag(50, 50);
+      session.release(50, 50);
+      expect(session.state().history.commands.map((command) => command.name)).toEqual(['Move car', name]);
+      expect(selected()).toMatchObject(after);
+      session.undo();
+      expect(selected()).toMatchObject({ verdict: 'open', now: { label: 'car', coordinates: { x: 15, y: 10 } } });
+      session.undo();
+      expect(session.correction()).toEqual(drafts);
+      session.redo();
+      session.redo();
+      expect(selected()).toMatchObject(after);
+    }
+  });
+
+  it('redo ends the drag, and with it there is nothing to redo', () => {
+    session.select(0);
+    session.remove();
+    session.undo();
+    drag();
+    session.redo();
+    expect(session.state().history.commands.map(({ name }) => name)).toEqual(['Move car']);
+  });
+
+  it('undo and cancel give a stroke up and leave the brush', () => {
+    for (const giveUp of [() => session.undo(), () => session.cancel()]) {
+      session.brush(false);
+      session.press(20, 20, null, 1);
+      session.drag(30, 20);
+      giveUp();
+      session.release(40, 20);
+      expect(session.correction()).toEqual(drafts);
+      expect(session.state().gesture?.kind).toBe('brush');
+      session.cancel();
+    }
+  });
+
+  it('another tool ends a polygon, and leaving ends what is drawn or dragged', () => {
+    const polygon = () => {
+      session.draw('polygon');
+      for (const [x, y] of [
+        [1, 1],
+        [9, 1],
+        [9, 9],
+      ] as const) {
+        session.press(x, y, null, 2);
+      }
+    };
+    polygon();
+    session.draw('bounding_box');
+    expect(session.correction()).toHaveLength(drafts.length + 1);
+    polygon();
+    session.brush(false);
+    expect(session.correction()).toHaveLength(drafts.length + 2);
+    session.cancel();
+    session.select(null);
+    drag();
+    session.leave();
+    expect(session.state().history.commands.at(-1)?.name).toBe('Move car');
+    expect(session.state().gesture).toBeNull();
+  });
+
+  it('nothing is done after the person has decided', () => {
+    session.select(0);
+    session.close();
+    session.remove();
+    session.undo();
+    session.leave();
+    expect(session.isClosed()).toBe(true);
+    expect(session.correction()).toEqual(drafts);
+  });
+
+  it('undoes and redoes 500 seeded commands and gestures to the byte', () => {
+    const random = numbers(16);
+    const upTo = (number: number) => Math.floor(random() * number);
+    const steps: readonly (() => void)[] = [
+      () => session.step(random() < 0.5 ? 1 : -1),
+      () => session.accept(),
+      () => session.remove(),
+      () => session.relabel(LABELS[upTo(3)]!),
+      () => session.nudge(upTo(9) - 4, upTo(9) - 4),
+      () => session.draw((['bounding_box', 'polygon', 'polyline'] as const)[upTo(3)]!),
+      () => session.brush(random() < 0.3),
+      () => session.press(upTo(100), upTo(80), null, 2),
+      () => session.press(15, 15, 0, 2),
+      () => session.drag(upTo(100), upTo(80)),
+      () => session.release(upTo(100), upTo(80)),
+      () => session.point(),
+      () => session.finish(),
+      () => session.cancel(),
+    ];
+    while (session.state().history.done < 500) {
+      steps[upTo(steps.length)]!();
+    }
+    session.leave();
+    const { done } = session.state().history;
+    const end = JSON.stringify(session.state().history.annotations);
+    for (let step = 0; step < done; step++) {
+      session.undo();
+    }
+    expect(session.state().history.done).toBe(0);
+    expect(JSON.stringify(session.correction())).toBe(JSON.stringify(drafts));
+    for (let step = 0; step < done; step++) {
+      session.redo();
+    }
+    expect(JSON.stringify(session.state().history.annotations)).toBe(end);
+  });
+});
+
+describe('by the keyboard alone', () => {
+  it('draws a box: a cross, a point, the cross again, a second point', () => {
+    session.draw('bounding_box');
+    session.point();
+    expect(session.state().announcement).toBe('Cross at 50, 40');
+    session.nudge(-10, -5);
+    session.point();
+    session.nudge(20, 1000);
+    session.point();
+    expect(selected().now).toMatchObject({ type: 'bounding_box', coordinates: { x: 40, y: 35, width: 20, height: 45 } });
+    session.undo();
+    expect(session.correction()).toEqual(drafts);
+  });
+
+  it('draws a polygon, takes a point back, and finishes it', () => {
+    session.draw('polygon');
+    session.point();
+    for (const [dx, dy] of [
+      [0, 0],
+      [10, 0],
+      [0, 10],
+      [30, 30],
+    ] as const) {
+      session.nudge(dx, dy);
+      session.point();
+    }
+    session.undo();
+    session.finish();
+    expect(selected().now).toMatchObject({
+      points: [
+        [50, 40],
+        [60, 40],
+        [60, 50],
+      ],
+    });
+  });
+
+  it('paints a dot with the brush', () => {
+    session.brush(false);
+    session.point();
+    session.point();
+    expect(area()).toBeGreaterThan(0);
+    session.cancel();
+    session.point();
+    expect(session.state().history.done).toBe(1);
+  });
+});
+
+it('shows what a person has drawn whatever range of confidence is shown', () => {
+  session.setRange(0.5, 0.7);
+  session.draw('bounding_box');
+  session.press(40, 40, null, 2);
+  session.release(50, 50);
+  expect(selected().now.confidence).toBe(1);
+  expect(session.shown()).toContain(selected());
 });
 
 it('draws nothing on an item of unknown size', () => {

@@ -2,7 +2,7 @@ import type { Prediction } from '../api/types.ts';
 import { annotationsOf, correctionOf, isChanged, stateOf, type Annotation } from './annotation.ts';
 import { maskOf, withStroke, type Stroke } from './brush.ts';
 import { areaOf, moved, type Rect } from './geometry.ts';
-import { dragged, drawnBy, pointed, withoutPoint, type DrawnType, type Gesture } from './gesture.ts';
+import { crossed, crossOf, dragged, drawnBy, givenUp, pointed, withoutPoint, type DrawnType, type Gesture } from './gesture.ts';
 import { handleAt } from './handles.ts';
 import { around, historyOf, perform, redo, undo, type Change, type Command, type History } from './history.ts';
 
@@ -31,6 +31,8 @@ export class Session {
   readonly labels: readonly string[];
   #state: State;
   readonly #listeners = new Set<() => void>();
+  /** The person has decided about the item. */
+  #isClosed = false;
   #shown: (Pick<State, 'range'> & { readonly annotations: readonly Annotation[]; readonly list: readonly Annotation[] }) | null =
     null;
 
@@ -76,14 +78,14 @@ export class Session {
     return isChanged(this.#state.history.annotations);
   }
 
-  /** The annotations in range, the least confident first. */
+  /** The annotations in range, the least confident first. What a person has drawn has no confidence of a model: it is always there. */
   shown(): readonly Annotation[] {
     const { range, history } = this.#state;
     const { annotations } = history;
     if (this.#shown?.annotations !== annotations || this.#shown.range !== range) {
       const [least, most] = range;
       const list = annotations
-        .filter(({ now }) => now.confidence >= least && now.confidence <= most)
+        .filter(({ now, draft }) => draft === null || (now.confidence >= least && now.confidence <= most))
         .toSorted((one, other) => one.now.confidence - other.now.confidence || one.id - other.id);
       this.#shown = { range, annotations, list };
     }
@@ -114,6 +116,7 @@ export class Session {
 
   /** Accepts the selected annotation; an accepted one is open again. */
   accept(): void {
+    this.#settle();
     this.#changeSelected((annotation) => {
       const verdict = annotation.verdict === 'accepted' ? 'open' : 'accepted';
       return [verdict === 'accepted' ? 'Accept' : 'Open', { ...annotation, verdict }];
@@ -122,6 +125,7 @@ export class Session {
 
   /** Deletes the selected annotation, or takes the deletion back. */
   remove(): void {
+    this.#settle();
     this.#changeSelected((annotation) => {
       const verdict = annotation.verdict === 'deleted' ? 'open' : 'deleted';
       return [verdict === 'deleted' ? 'Delete' : 'Restore', { ...annotation, verdict }];
@@ -130,6 +134,7 @@ export class Session {
 
   /** Gives the selected annotation a label, or the next one that is drawn. */
   relabel(label: string): void {
+    this.#settle();
     this.#set({ label });
     this.#changeSelected((annotation) => [
       'Relabel',
@@ -137,14 +142,42 @@ export class Session {
     ]);
   }
 
-  /** Moves the selected annotation by pixels of the picture. */
+  /** Moves the cross of the tool that is chosen, else the selected annotation. Pixels of the picture. */
   nudge(dx: number, dy: number): void {
+    const gesture = crossed(this.#state.gesture, dx, dy, this.picture);
+    if (gesture) {
+      this.#showCross(gesture);
+      return;
+    }
+    this.#settle();
     this.#changeSelected((annotation) => ['Move', { ...annotation, now: moved(annotation.now, dx, dy, this.#extent()) }]);
   }
 
   /** From now on, nothing changes. */
   lock(): void {
     this.#set({ isLocked: true, gesture: null, announcement: 'Locked' });
+  }
+
+  /** The person leaves the item. What is drawn or dragged is done as it is: nothing that is on the screen is lost. */
+  leave(): void {
+    this.#settle();
+    if (this.#state.gesture) {
+      this.finish();
+    }
+  }
+
+  /** The person has decided. What they press until the next item is there is not meant for this one. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Says something to those who do not see the page. */
+  announce(announcement: string): void {
+    this.#set({ announcement });
   }
 
   setRange(least: number, most: number): void {
@@ -155,16 +188,19 @@ export class Session {
     this.#set({ hidden, announcement: hidden ? 'Annotations hidden' : 'Annotations shown' });
   }
 
-  /** Chooses a tool. */
+  /** Chooses a tool. What is being drawn with another one is done first. */
   draw(type: DrawnType): void {
     if (this.#extent()) {
-      this.#set({ gesture: { kind: 'ready', type }, selected: null, announcement: `Draw a ${type.replaceAll('_', ' ')}` });
+      this.leave();
+      const announcement = `Draw a ${type.replaceAll('_', ' ')}`;
+      this.#set({ gesture: { kind: 'ready', type, at: null }, selected: null, announcement });
     }
   }
 
   /** Chooses the brush, or the eraser. The mask that is selected, or else a new one, is painted. */
   brush(erase: boolean): void {
     if (this.#extent()) {
+      this.leave();
       const isMask = this.selected()?.now.type === 'segmentation_mask';
       const announcement = erase ? 'Eraser' : isMask ? 'Brush' : 'Brush for a new mask';
       this.#set({ gesture: { kind: 'brush', erase, at: null }, ...(isMask ? {} : { selected: null }), announcement });
@@ -180,14 +216,36 @@ export class Session {
   /** Gives up what is being drawn or moved; else nothing is selected. */
   cancel(): void {
     if (this.#state.gesture) {
-      this.#set({ gesture: null, announcement: 'Cancelled' });
+      this.#set({ gesture: givenUp(this.#state.gesture), announcement: 'Cancelled' });
     } else {
       this.select(null);
     }
   }
 
+  /** Sets a point at the cross of the keyboard, which is first shown. A box is done with its second, the brush makes a dot. */
+  point(): void {
+    const { gesture } = this.#state;
+    const cross = crossOf(gesture, this.picture);
+    if (!gesture || !cross) {
+      return;
+    }
+    if ((gesture.kind === 'ready' || gesture.kind === 'brush') && gesture.at === null) {
+      this.#showCross({ ...gesture, at: cross });
+    } else if (gesture.kind === 'box') {
+      this.release(...cross);
+    } else {
+      this.press(...cross, null, 0);
+      if (gesture.kind === 'brush') {
+        this.release(...cross);
+      } else {
+        this.announce(`Point at ${cross.map(Math.round).join(', ')}`);
+      }
+    }
+  }
+
   /** Ends what is being drawn. Too few points are none. */
   finish(): void {
+    this.#settle();
     const { gesture, label } = this.#state;
     const geometry = gesture && drawnBy(gesture, this.picture);
     this.#set({ gesture: null });
@@ -204,14 +262,15 @@ export class Session {
       this.#set({ gesture: before, announcement: 'Point taken back' });
     } else if (gesture && gesture.kind !== 'ready' && gesture.kind !== 'brush') {
       this.cancel();
-    } else if (!this.#state.isLocked) {
+    } else if (!this.#isFixed()) {
       const { last } = around(history);
       this.#set({ history: undo(history), announcement: last ? `Undone: ${last.name}` : 'Nothing to undo' });
     }
   }
 
   redo(): void {
-    if (this.#state.isLocked) {
+    this.#settle();
+    if (this.#isFixed()) {
       return;
     }
     const { next } = around(this.#state.history);
@@ -227,8 +286,8 @@ export class Session {
     if (gesture?.kind === 'brush') {
       const stroke = { points: [[x, y]] as const, radius };
       const selected = this.selected();
-      const annotation = selected?.now.type === 'segmentation_mask' ? selected : null;
-      this.#set({ gesture: { kind: 'stroke', erase: gesture.erase, annotation, stroke } });
+      const isMask = selected?.now.type === 'segmentation_mask' && selected.verdict !== 'deleted';
+      this.#set({ gesture: { kind: 'stroke', erase: gesture.erase, annotation: isMask ? selected : null, stroke } });
       return true;
     }
     if (gesture) {
@@ -262,8 +321,19 @@ export class Session {
     const { gesture } = this.#state;
     if (gesture?.kind === 'box' && drawnBy(gesture, this.picture)) {
       this.finish();
-    } else if (gesture?.kind === 'stroke') {
-      this.#set({ gesture: { kind: 'brush', erase: gesture.erase, at: [x, y] } });
+    } else {
+      this.#settle();
+    }
+  }
+
+  /**
+   * Ends a stroke or a drag where it is. Each key does that before its own command, which so begins with what is on the screen,
+   * and undo finds each annotation as the command before has left it.
+   */
+  #settle(): void {
+    const { gesture } = this.#state;
+    if (gesture?.kind === 'stroke') {
+      this.#set({ gesture: givenUp(gesture) });
       this.#paint(gesture.annotation, gesture.stroke, gesture.erase);
     } else if (gesture?.kind === 'move' || gesture?.kind === 'handle') {
       this.#set({ gesture: null });
@@ -297,6 +367,15 @@ export class Session {
     this.select(id);
   }
 
+  #showCross(gesture: Gesture): void {
+    const [x = 0, y = 0] = crossOf(gesture, this.picture) ?? [];
+    this.#set({ gesture, announcement: `Cross at ${Math.round(x)}, ${Math.round(y)}` });
+  }
+
+  #isFixed(): boolean {
+    return this.#isClosed || this.#state.isLocked;
+  }
+
   #extent(): Rect | null {
     return this.picture.width > 0 ? this.picture : null;
   }
@@ -312,7 +391,7 @@ export class Session {
   }
 
   #perform(name: string, change: Change): void {
-    if (this.#state.isLocked) {
+    if (this.#isFixed()) {
       this.#set({ announcement: 'Locked' });
       return;
     }

@@ -1,8 +1,8 @@
-import type { Annotation } from './annotation.ts';
-import { stateOf } from './annotation.ts';
+import type { Prediction } from '../api/types.ts';
+import { stateOf, type Annotation } from './annotation.ts';
 import { CanvasRenderer } from './canvas.ts';
 import { boundsOf } from './geometry.ts';
-import { drawnBy, type Gesture } from './gesture.ts';
+import { crossOf, drawnBy, type Gesture } from './gesture.ts';
 import { handlesOf } from './handles.ts';
 import { hit } from './hit.ts';
 import { maskPool } from './mask-pool.ts';
@@ -10,11 +10,13 @@ import type { Mask } from './masks.ts';
 import { channelsOf, colorOf } from './palette.ts';
 import type { Brush, Overlay, Picture, Renderer, Shape } from './renderer.ts';
 import type { Session, State } from './session.ts';
+import { readTone, subscribeTone, toneInWords } from './tone.ts';
 import { fit, pan, toPicture, zoom, type Point, type Size, type View } from './view.ts';
 
 /** Device pixels within which an edge or a handle is met. */
 const TOLERANCE = 8;
 const ZOOM_STEP = 1.25;
+const NONE: Overlay = { shapes: [], handles: [], brush: null, cross: null };
 
 /** A session on a canvas: draws it, and turns the pointer into calls of the session. */
 export class Stage {
@@ -25,11 +27,17 @@ export class Stage {
   readonly #resizes: ResizeObserver;
   #shapes: readonly Shape[] = [];
   #known = new WeakMap<Annotation, Shape>();
+  /** The key in `#masks`: made once, since it is as long as the run lengths. */
+  readonly #maskKeys = new WeakMap<Prediction, string>();
   /** By color and run lengths; `null`: the worker has it. */
   readonly #masks = new Map<string, Mask | null>();
   readonly #lastMasks = new Map<number, Mask>();
   readonly #keysOf = new Map<number, readonly string[]>();
   #view: View;
+  /** Where the canvas was on the page as the pointer went down: a message above it may move it, but not what is dragged. */
+  #held: { readonly left: number; readonly top: number } | null = null;
+  /** Where the pointer was last; device pixels. */
+  #pointer: Point = [0, 0];
   /** Where a pan began (device pixels), and the view then. */
   #panning: { readonly at: Point; readonly view: View } | null = null;
   #drawn: (Pick<State, 'history' | 'range' | 'hidden'> & { readonly active: number | null }) | null = null;
@@ -40,15 +48,15 @@ export class Stage {
     this.#session = session;
     this.#renderer = new CanvasRenderer(canvas);
     this.#renderer.setPicture(picture);
+    this.#renderer.setTone(readTone());
     this.#resize();
     this.#view = view ?? this.#fitted();
     this.#renderer.setView(this.#view);
     this.#resizes = new ResizeObserver(() => this.#resize());
     this.#resizes.observe(canvas);
-    this.#over.signal.addEventListener(
-      'abort',
-      session.subscribe(() => this.#show()),
-    );
+    for (const unsubscribe of [session.subscribe(() => this.#show()), subscribeTone(() => this.#tone())]) {
+      this.#over.signal.addEventListener('abort', unsubscribe);
+    }
     this.#listen();
     this.#show();
   }
@@ -57,7 +65,9 @@ export class Stage {
     return this.#view;
   }
 
+  /** What is drawn or dragged is done before. */
   destroy(): void {
+    this.#session.leave();
     this.#over.abort();
     this.#resizes.disconnect();
     this.#renderer.destroy();
@@ -88,9 +98,18 @@ export class Stage {
     return fit(this.#session.picture, this.#canvas, 1);
   }
 
+  /** A pan goes on from there. */
   #turnTo(view: View): void {
     this.#view = view;
     this.#renderer.setView(view);
+    if (this.#panning) {
+      this.#panning = { at: this.#pointer, view };
+    }
+  }
+
+  #tone(): void {
+    this.#renderer.setTone(readTone());
+    this.#session.announce(toneInWords(readTone()));
   }
 
   #resize(): void {
@@ -118,16 +137,16 @@ export class Stage {
     const { gesture, hidden } = this.#session.state();
     if (gesture?.kind === 'move' || gesture?.kind === 'handle') {
       const shape = { ...this.#shapeOf(gesture.annotation), prediction: gesture.now };
-      return { shapes: [shape], handles: handlesOf(gesture.now), brush: null };
+      return { ...NONE, shapes: [shape], handles: handlesOf(gesture.now) };
     }
     if (gesture?.kind === 'brush' || gesture?.kind === 'stroke') {
-      return { shapes: [], handles: [], brush: this.#brush(gesture) };
+      return { ...NONE, brush: this.#brush(gesture) };
     }
     if (gesture) {
       return this.#begun(gesture);
     }
     const selected = hidden ? null : this.#session.selected();
-    return { shapes: selected ? [this.#shapeOf(selected)] : [], handles: selected ? handlesOf(selected.now) : [], brush: null };
+    return selected ? { ...NONE, shapes: [this.#shapeOf(selected)], handles: handlesOf(selected.now) } : NONE;
   }
 
   /** What is being drawn so far. */
@@ -136,6 +155,7 @@ export class Stage {
     const isPoints = gesture.kind === 'points';
     const points = isPoints ? [...gesture.points, ...(gesture.loose ? [gesture.loose] : [])] : [];
     const geometry = isPoints ? { type: 'polyline', points } : drawnBy(gesture, this.#session.picture);
+    const isCross = (gesture.kind === 'ready' && gesture.at !== null) || (gesture.kind === 'box' && geometry === null);
     const shape = (given: object): Shape => ({
       id: -1,
       prediction: { ...given, label, confidence: 1 } as Shape['prediction'],
@@ -143,7 +163,12 @@ export class Stage {
       state: 'accepted',
       mask: null,
     });
-    return { shapes: geometry ? [shape(geometry)] : [], handles: isPoints ? gesture.points : [], brush: null };
+    return {
+      ...NONE,
+      shapes: geometry ? [shape(geometry)] : [],
+      handles: isPoints ? gesture.points : [],
+      cross: isCross ? crossOf(gesture, this.#session.picture) : null,
+    };
   }
 
   /** The stroke, or the circle of the brush under the pointer. */
@@ -175,14 +200,15 @@ export class Stage {
     }
     const color = colorOf(now.label, this.#session.labels);
     const { counts, size } = now.mask;
-    const key = `${color} ${counts}`;
+    const key = this.#maskKeys.get(now) ?? `${color} ${counts}`;
+    this.#maskKeys.set(now, key);
     const known = this.#masks.get(key);
     if (known === undefined) {
       this.#masks.set(key, null);
       void maskPool()
         .decode({ counts, size, color: channelsOf(color) })
         .then((mask) => this.#keep(id, key, mask))
-        .catch(() => undefined);
+        .catch((error: Error) => this.#session.announce(`A mask of ${now.label} cannot be shown. ${error.message}`));
     }
     return known ?? this.#lastMasks.get(id) ?? null;
   }
@@ -219,15 +245,22 @@ export class Stage {
     });
   }
 
-  /** Device pixels on the canvas. */
+  /** Device pixels on the canvas; in the middle of a drag, from where it was on the page as the drag began. */
   #at(event: MouseEvent): Point {
     const ratio = this.#canvas.width / Math.max(this.#canvas.clientWidth, 1);
-    return [event.offsetX * ratio, event.offsetY * ratio];
+    const { left, top } = this.#held ?? this.#canvas.getBoundingClientRect();
+    return [(event.clientX - left) * ratio, (event.clientY - top) * ratio];
   }
 
+  /** Of several fingers, the first. */
   #press(event: PointerEvent): void {
+    if (!event.isPrimary) {
+      return;
+    }
     this.#canvas.setPointerCapture(event.pointerId);
+    this.#held = this.#canvas.getBoundingClientRect();
     const at = this.#at(event);
+    this.#pointer = at;
     const [x, y] = toPicture(this.#view, at);
     const tolerance = TOLERANCE / this.#view.scale;
     const over = hit(this.#shapes, x, y, tolerance / 2);
@@ -237,9 +270,15 @@ export class Stage {
   }
 
   #drag(event: PointerEvent): void {
+    if (!event.isPrimary) {
+      return;
+    }
     const at = this.#at(event);
+    this.#pointer = at;
     if (this.#panning) {
-      this.#turnTo(pan(this.#panning.view, at[0] - this.#panning.at[0], at[1] - this.#panning.at[1]));
+      const { view, at: from } = this.#panning;
+      this.#view = pan(view, at[0] - from[0], at[1] - from[1]);
+      this.#renderer.setView(this.#view);
     } else {
       this.#session.drag(...toPicture(this.#view, at));
     }
@@ -247,18 +286,22 @@ export class Stage {
 
   /** The browser took the pointer away. */
   #giveUp(): void {
-    this.#panning = null;
+    [this.#panning, this.#held] = [null, null];
     if (['move', 'handle', 'stroke'].includes(this.#session.state().gesture?.kind ?? '')) {
       this.#session.cancel();
     }
   }
 
   #release(event: PointerEvent): void {
+    if (!event.isPrimary) {
+      return;
+    }
     if (this.#panning) {
       this.#panning = null;
     } else {
       this.#session.release(...toPicture(this.#view, this.#at(event)));
     }
+    this.#held = null;
   }
 }
 

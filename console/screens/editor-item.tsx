@@ -1,43 +1,39 @@
-import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
 import type { Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
 import type { View } from '../editor/view.ts';
-import { useApp, type App } from '../ui/app.tsx';
-import { Problem } from '../ui/parts.tsx';
+import { useApp, useLack, type App } from '../ui/app.tsx';
+import { Button, Problem } from '../ui/parts.tsx';
 import { AnnotationList } from './annotation-list.tsx';
 import { Labels, Range } from './choices.tsx';
 import css from './editor.module.css';
 import { useKeys } from './editor-keys.ts';
-import type { Ready } from './editor.tsx';
+import { useLock } from './editor-lock.ts';
+import type { Ready, Ways } from './editor.tsx';
+import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
+import { PictureTone } from './picture-tone.tsx';
+import { useTakeBack } from './take-back.ts';
 import { Toolbar } from './toolbar.tsx';
 
 /** Zoom and position of the last item, which the next one of the same size has too. */
 let last: { readonly size: string; readonly view: View } | null = null;
 
-const LOCKED = 'This item is open in another tab. Here it can be seen, and edited when that tab has left it.';
-/** Longer than this page takes to leave the lock and to have it again. */
-const LOCK_WAIT_MS = 500;
+const LOCKED = 'This item is open in another tab. Here it can be seen. To edit it here, leave it there or take it over.';
 
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
-export function Editor({ ready, next, previous }: { ready: Ready; next(): void; previous(): void }) {
+export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const { session, item } = ready;
-  const app = useApp();
+  const { next, previous, skip } = ways;
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
-  useJournal(ready, app);
-  useLock(ready);
-  const decide = (verdict: 'accept' | 'reject') => {
-    if (!state.isLocked) {
-      submit(ready, app, verdict);
-      next();
-    }
-  };
-  const keys = useKeys({ session, stage, next, previous, decide, help: () => setHelp(true) });
+  useJournal(ready, useApp());
+  const takeOver = useLock(ready);
+  const { decide, takeBack } = useDecisions(ready, ways, state);
+  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip: () => skip?.(), help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
     root.current?.focus();
@@ -52,8 +48,8 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} help={() => setHelp(true)} />
-      <Middle ready={ready} state={state} canvas={canvas} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} help={() => setHelp(true)} />
+      <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={takeOver} />
       <p role="status" className="hidden">
         {state.announcement}
       </p>
@@ -62,11 +58,40 @@ export function Editor({ ready, next, previous }: { ready: Ready; next(): void; 
   );
 }
 
-function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: RefObject<HTMLCanvasElement | null> }) {
+/** What a person says about the item, if they may. */
+function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
+  const app = useApp();
+  const takeBack = useTakeBack();
+  const lacking = useLack('review');
+  const { session } = ready;
+  const decide = (verdict: 'accept' | 'reject') => {
+    if (!isLocked && !lacking && !session.isClosed()) {
+      session.leave();
+      submit(ready, app, verdict);
+      session.close();
+      ways.decided();
+      ways.next();
+    }
+  };
+  return { decide, takeBack: () => void takeBack(({ item }) => ways.go(item)) };
+}
+
+interface MiddleProps {
+  readonly ready: Ready;
+  readonly state: State;
+  readonly canvas: RefObject<HTMLCanvasElement | null>;
+  readonly problem: unknown;
+  takeOver(): void;
+}
+
+function Middle({ ready, state, canvas, problem, takeOver }: MiddleProps) {
   return (
     <div className={css['middle']}>
       <div className={css['stage']}>
-        <Notes ready={ready} isLocked={state.isLocked} />
+        <div className={css['notes']}>
+          {problem ? <Problem error={problem} /> : null}
+          <Notes ready={ready} isLocked={state.isLocked} takeOver={takeOver} />
+        </div>
         <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
       </div>
       <Side session={ready.session} state={state} />
@@ -74,10 +99,20 @@ function Middle({ ready, state, canvas }: { ready: Ready; state: State; canvas: 
   );
 }
 
-function Notes({ ready: { item, problem, result }, isLocked }: { ready: Ready; isLocked: boolean }) {
+function Notes({
+  ready: { item, problem, result },
+  isLocked,
+  takeOver,
+}: Pick<MiddleProps, 'ready' | 'takeOver'> & { isLocked: boolean }) {
+  const lacking = useLack('review');
   return (
     <>
-      {isLocked ? <p role="alert">{LOCKED}</p> : null}
+      {lacking ? <p role="status">{lacking} What you change is kept in this browser, and not sent.</p> : null}
+      {isLocked ? (
+        <div role="alert">
+          {LOCKED} <Button onClick={takeOver}>Edit it here</Button>
+        </div>
+      ) : null}
       {problem ? <Problem error={problem} /> : null}
       {result ? null : <p>This item has no result. Draw what is there, then accept it.</p>}
       {item.metadata.asset_type === 'point_cloud' ? (
@@ -91,7 +126,9 @@ function Side(shown: { session: Session; state: State }) {
   return (
     <aside className={css['side']} aria-label="Labels and annotations">
       <Range {...shown} />
+      <PictureTone />
       <Labels {...shown} />
+      <Figures annotation={shown.session.selected()} />
       <AnnotationList {...shown} />
     </aside>
   );
@@ -136,32 +173,6 @@ function useJournal(ready: Ready, { saver }: App): void {
   }, [ready, session, saver, item.uid]);
 }
 
-/** One tab edits an item at a time, since the journal has one entry of it. When the other one is done, it is opened once more. */
-function useLock({ session, item }: Ready): void {
-  const queries = useQueryClient();
-  useEffect(() => {
-    const over = new AbortController();
-    const { signal } = over;
-    const timer = setTimeout(() => session.lock(), LOCK_WAIT_MS);
-    const hold = () => {
-      clearTimeout(timer);
-      if (session.state().isLocked) {
-        void queries.resetQueries({ queryKey: ['item', item.uid] });
-        void queries.resetQueries({ queryKey: ['ready', item.uid] });
-      }
-      return new Promise<void>((resolve) => {
-        signal.addEventListener('abort', () => resolve());
-      });
-    };
-    // It fails when this page is left before it has the lock.
-    navigator.locks.request(`item ${item.uid}`, { signal }, hold).catch(() => undefined);
-    return () => {
-      clearTimeout(timer);
-      over.abort();
-    };
-  }, [session, item.uid, queries]);
-}
-
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
   const { commands, done } = session.state().history;
   return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
@@ -179,7 +190,7 @@ function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): voi
     : verdict === 'accept' && isChanged;
   if (isDecided) {
     const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
-    void saver.submit(entryOf(ready, { verdict, annotations }));
+    saver.hold(entryOf(ready, { verdict, annotations }));
   } else if (!isChanged) {
     void saver.forget(item.uid);
   }

@@ -2,6 +2,7 @@ import { useMemo, useRef, useSyncExternalStore, type KeyboardEvent, type RefObje
 import { actionOf, isReleased, ONCE, remapped, type Action } from '../editor/keymap.ts';
 import type { Session } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
+import { setTone, stepTone } from '../editor/tone.ts';
 import { readRemap, subscribe } from '../ui/remap.ts';
 
 interface Targets {
@@ -10,6 +11,8 @@ interface Targets {
   next(): void;
   previous(): void;
   decide(verdict: 'accept' | 'reject'): void;
+  takeBack(): void;
+  skip(): void;
   help(): void;
 }
 
@@ -50,6 +53,19 @@ function isTyping({ target, key }: KeyboardEvent): boolean {
   );
 }
 
+/** What leads to other items. */
+function ways(targets: Targets): Partial<Record<Action, () => void>> {
+  const { session } = targets;
+  return {
+    nextItem: () => targets.next(),
+    previousItem: () => targets.previous(),
+    acceptItem: () => (session.state().gesture ? session.finish() : targets.decide('accept')),
+    rejectItem: () => targets.decide('reject'),
+    takeBack: () => targets.takeBack(),
+    skipItem: () => targets.skip(),
+  };
+}
+
 function run(action: Action, targets: Targets): void {
   const { session, stage } = targets;
   if (action.startsWith('label')) {
@@ -60,10 +76,7 @@ function run(action: Action, targets: Targets): void {
     return;
   }
   const actions: Partial<Record<Action, () => void>> = {
-    nextItem: () => targets.next(),
-    previousItem: () => targets.previous(),
-    acceptItem: () => (session.state().gesture ? session.finish() : targets.decide('accept')),
-    rejectItem: () => targets.decide('reject'),
+    ...ways(targets),
     help: () => targets.help(),
     nextAnnotation: () => session.step(1),
     previousAnnotation: () => session.step(-1),
@@ -76,19 +89,30 @@ function run(action: Action, targets: Targets): void {
     erase: () => session.brush(true),
     brushSmaller: () => session.resizeBrush(-1),
     brushLarger: () => session.resizeBrush(1),
-    finish: () => session.finish(),
+    point: () => session.point(),
     cancel: () => session.cancel(),
     undo: () => session.undo(),
     redo: () => session.redo(),
     peek: () => session.hide(true),
     hide: () => session.hide(!session.state().hidden),
+    ...views(stage),
+    ...moves(session),
+  };
+  actions[action]?.();
+}
+
+function views(stage: Targets['stage']): Partial<Record<Action, () => void>> {
+  return {
     zoomIn: () => stage.current?.zoomBy(1),
     zoomOut: () => stage.current?.zoomBy(-1),
     zoomToAnnotation: () => stage.current?.zoomToSelected(),
     fit: () => stage.current?.fit(),
-    ...moves(session),
+    brighter: () => stepTone('brightness', 1),
+    darker: () => stepTone('brightness', -1),
+    moreContrast: () => stepTone('contrast', 1),
+    lessContrast: () => stepTone('contrast', -1),
+    plainPicture: () => setTone(),
   };
-  actions[action]?.();
 }
 
 function moves(session: Session): Partial<Record<Action, () => void>> {

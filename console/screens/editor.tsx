@@ -6,9 +6,10 @@ import { PictureError } from '../editor/picture.ts';
 import { Pictures } from '../editor/pictures.ts';
 import type { Picture } from '../editor/renderer.ts';
 import { useApp, type App } from '../ui/app.tsx';
-import { Loading, Problem } from '../ui/parts.tsx';
+import { Button, Loading, Problem } from '../ui/parts.tsx';
 import { paths, queueOf } from '../ui/paths.ts';
 import { itemQuery, projectQuery, queueQuery, type Loaded } from '../ui/queries.ts';
+import { useClaims } from './claimed.ts';
 import { Editor } from './editor-item.tsx';
 
 const pictures = new Pictures();
@@ -23,14 +24,43 @@ export interface Ready extends Loaded, Opened {
   readonly problem: Error | null;
 }
 
-/** One item of a queue in the editor, and the ways to the items beside it. */
+/** Where the editor leads to from an item. */
+export interface Ways {
+  next(): void;
+  previous(): void;
+  /** To another item of the same queue. */
+  go(item: string): void;
+  /** The person has decided about the item. */
+  decided(): void;
+  /** Gives the item to others; `null`: there is no one to give it to. */
+  readonly skip: (() => void) | null;
+  /** The item that is likely next. */
+  readonly after: string | undefined;
+  /** What went wrong with the queue. */
+  readonly problem: unknown;
+}
+
+/** One item of a queue in the editor: of a list, or of the review queue. */
 export function EditorScreen() {
+  const [search] = useSearchParams();
+  return search.get('queue') === 'review' ? <ClaimedItem /> : <ListedItem />;
+}
+
+function ListedItem() {
+  const { project = '', item = '' } = useParams();
+  return <OpenItem project={project} item={item} ways={useQueue(project, item)} />;
+}
+
+function ClaimedItem() {
+  const { project = '', item = '' } = useParams();
+  return <OpenItem project={project} item={item} ways={useClaims(project, item)} />;
+}
+
+function OpenItem({ project, item, ways }: { project: string; item: string; ways: Ways }) {
   const app = useApp();
   const queries = useQueryClient();
-  const { project = '', item = '' } = useParams();
-  const { next, previous, after } = useQueue(project, item);
-  const loaded = useQuery(itemQuery(app.client, project, item));
-  const { data, error } = useQuery({
+  const loaded = useQuery(itemQuery(app, project, item));
+  const { data, error, refetch } = useQuery({
     queryKey: ['ready', item, loaded.data?.etag],
     enabled: loaded.data !== undefined,
     staleTime: Infinity,
@@ -38,19 +68,25 @@ export function EditorScreen() {
     structuralSharing: false,
     queryFn: () => ready(app, queries, project, item),
   });
+  const { after } = ways;
   useEffect(() => {
     if (data && after) {
       void prefetch(app, queries, project, after);
     }
   }, [app, queries, project, after, data]);
   if (loaded.error ?? error) {
-    return <Problem error={loaded.error ?? error} />;
+    const again = () => void (loaded.error ? loaded.refetch() : refetch());
+    return (
+      <Problem error={loaded.error ?? error}>
+        <Button onClick={again}>Try again</Button>
+      </Problem>
+    );
   }
-  return data ? <Editor key={`${item} ${data.etag}`} ready={data} next={next} previous={previous} /> : <Loading />;
+  return data ? <Editor key={`${item} ${data.etag}`} ready={data} ways={ways} /> : <Loading />;
 }
 
 /** Leads to the neighbours in the queue; from the last one back to the project. */
-function useQueue(project: string, item: string) {
+function useQueue(project: string, item: string): Ways {
   const { client } = useApp();
   const navigate = useNavigate();
   const [search] = useSearchParams();
@@ -69,7 +105,15 @@ function useQueue(project: string, item: string) {
     }
   }, [isNearEnd, hasNextPage, isFetching, isError, fetchNextPage]);
   const go = (to: string | undefined) => void navigate(to ? paths.item(project, to, queue, from) : paths.project(project));
-  return { after, next: () => go(after), previous: () => before && go(before) };
+  return {
+    after,
+    go,
+    next: () => go(after),
+    previous: () => before && go(before),
+    skip: null,
+    decided: () => undefined,
+    problem: null,
+  };
 }
 
 async function ready(app: App, queries: QueryClient, project: string, item: string): Promise<Ready> {
@@ -77,7 +121,7 @@ async function ready(app: App, queries: QueryClient, project: string, item: stri
   await app.saver.settled(item);
   const [about, loaded] = await Promise.all([
     queries.ensureQueryData(projectQuery(app.client, project)),
-    queries.ensureQueryData(itemQuery(app.client, project, item)),
+    queries.ensureQueryData(itemQuery(app, project, item)),
   ]);
   const shown = await pictureOf(app, queries, project, loaded).then(
     (picture) => ({ picture, problem: null }),
@@ -111,7 +155,7 @@ async function pictureOf(app: App, queries: QueryClient, project: string, { item
     if (!(error instanceof PictureError && error.expired)) {
       throw error;
     }
-    return load((await queries.fetchQuery({ ...itemQuery(app.client, project, item.uid), staleTime: 0 })).item);
+    return load((await queries.fetchQuery({ ...itemQuery(app, project, item.uid), staleTime: 0 })).item);
   }
 }
 
@@ -125,7 +169,7 @@ async function load({ url, uid, updated_at: version }: Loaded['item']): Promise<
 /** Loads the next item while a person is at this one. That it fails is seen when the person is there. */
 async function prefetch(app: App, queries: QueryClient, project: string, item: string): Promise<void> {
   try {
-    await pictureOf(app, queries, project, await queries.ensureQueryData(itemQuery(app.client, project, item)));
+    await pictureOf(app, queries, project, await queries.ensureQueryData(itemQuery(app, project, item)));
   } catch {
     queries.removeQueries({ queryKey: ['item', item] });
   }

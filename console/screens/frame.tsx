@@ -1,14 +1,23 @@
 import { useSyncExternalStore } from 'react';
-import { Link, Outlet } from 'react-router';
+import { Link, Outlet, useLocation, useNavigate } from 'react-router';
+import type { Entry } from '../editor/journal.ts';
 import { useApp } from '../ui/app.tsx';
 import { Button } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
+import { described } from '../ui/rights.ts';
 import { forgetKey } from '../ui/session.ts';
+import type { Uploads } from '../ui/uploads.ts';
+import { useStay } from '../ui/use-stay.ts';
 import css from './frame.module.css';
+import { useTakeBack } from './take-back.ts';
 
 /** What is around every screen: where one is, who one is, and what is not saved. */
 export function Frame() {
-  const { organization } = useApp();
+  const { key, saver } = useApp();
+  const signOut = () => {
+    saver.sendHeld();
+    forgetKey();
+  };
   return (
     <div className={css['frame']}>
       <a href="#main" className="skip">
@@ -18,10 +27,13 @@ export function Frame() {
         <Link to={paths.projects()} className={css['name']}>
           Mission Control
         </Link>
-        <span>{organization.name}</span>
+        <span>
+          {key.organization.name}: {described(key)}
+        </span>
         <Link to={paths.inference()}>Settings: Inference</Link>
+        <Uploading />
         <Saved />
-        <Button onClick={() => forgetKey()} title="Forget the key of this tab">
+        <Button onClick={signOut} title="Forget the key of this tab">
           Sign out
         </Button>
       </header>
@@ -35,12 +47,11 @@ export function Frame() {
 /** Whether the server has all that was decided, and what it refused. */
 function Saved() {
   const { saver } = useApp();
-  const { running, unsaved, problem } = useSyncExternalStore(saver.subscribe, saver.state);
+  const { running, unsaved, held, problem } = useSyncExternalStore(saver.subscribe, saver.state);
   return (
     <div className={css['saved']}>
-      <span role="status">
-        {running > 0 ? `Saving ${running}…` : unsaved.length > 0 ? `${unsaved.length} not saved` : 'All saved'}
-      </span>
+      {held.length > 0 ? <TakeBack entry={held.at(-1)} /> : null}
+      <span role="status">{savedOf(running, unsaved.length, held.length)}</span>
       {problem ? (
         <span role="alert">This browser does not keep your work ({problem}). Leave the page open until all is saved.</span>
       ) : null}
@@ -53,4 +64,50 @@ function Saved() {
       ))}
     </div>
   );
+}
+
+function savedOf(running: number, unsaved: number, held: number): string {
+  if (running > 0) {
+    return `Saving ${running}…`;
+  }
+  return unsaved > 0 ? `${unsaved} not saved` : held > 0 ? `${held} not sent yet` : 'All saved';
+}
+
+/** The last decision, as long as it is not sent. */
+function TakeBack({ entry }: { entry: Entry | undefined }) {
+  const takeBack = useTakeBack();
+  const navigate = useNavigate();
+  const { pathname, search } = useLocation();
+  if (!entry) {
+    return null;
+  }
+  const { name, project, decision } = entry;
+  const isInEditor = pathname.startsWith(`${paths.project(project)}/items/`);
+  const go = ({ item }: Entry) => void navigate(paths.sibling(project, item, isInEditor ? search : ''));
+  return (
+    <span className={css['held']}>
+      {decision?.verdict === 'reject' ? 'Rejected' : 'Accepted'} <span className={css['item']}>{name}</span>{' '}
+      <Button title="U" onClick={() => void takeBack(go)}>
+        Take back
+      </Button>
+    </span>
+  );
+}
+
+/** Uploads go on while other screens are shown: which, and how far. */
+function Uploading() {
+  const { uploads } = useApp();
+  // The first upload of a project begins on its own screen; from the next one on it is here.
+  useLocation();
+  return [...uploads].map(([project, one]) => <UploadingOne key={project} project={project} uploads={one} />);
+}
+
+function UploadingOne({ project, uploads }: { project: string; uploads: Uploads }) {
+  const { all, counts, isRunning } = useSyncExternalStore(uploads.subscribe, uploads.state);
+  useStay(isRunning);
+  return isRunning ? (
+    <Link to={paths.project(project)}>
+      {counts.sent} of {all.length} uploaded
+    </Link>
+  ) : null;
 }

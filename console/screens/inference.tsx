@@ -1,7 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link } from 'react-router';
 import type { Provider } from '../api/types.ts';
-import { useApp } from '../ui/app.tsx';
+import { useApp, useLack } from '../ui/app.tsx';
 import { Button, Empty, Heading, Loading, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
 import { providersQuery } from '../ui/queries.ts';
@@ -11,13 +11,18 @@ import { TestReport } from './test-report.tsx';
 export function InferenceScreen() {
   const { client } = useApp();
   const { data, error } = useQuery(providersQuery(client));
+  const lacking = useLack('changeProviders');
   return (
     <>
       <Heading>Inference providers</Heading>
-      <p>
-        Add Provider: <Link to={paths.newProvider('sagemaker')}>Amazon SageMaker</Link> or{' '}
-        <Link to={paths.newProvider('http')}>Custom HTTP Endpoint</Link>
-      </p>
+      {lacking ? (
+        <p>No provider can be added or tested. {lacking}</p>
+      ) : (
+        <p>
+          Add Provider: <Link to={paths.newProvider('sagemaker')}>Amazon SageMaker</Link> or{' '}
+          <Link to={paths.newProvider('http')}>Custom HTTP Endpoint</Link>
+        </p>
+      )}
       {error ? <Problem error={error} /> : null}
       {!data && !error ? <Loading /> : null}
       {data?.results.length === 0 ? (
@@ -57,6 +62,7 @@ function Row({
 }) {
   const { client } = useApp();
   const queries = useQueryClient();
+  const lacking = useLack('changeProviders');
   const test = useMutation({
     mutationFn: async () => (await client.post('/inference-providers/{uid}/test/', { path: { uid } })).body,
     onSuccess: () => queries.invalidateQueries({ queryKey: ['providers'] }),
@@ -69,7 +75,7 @@ function Row({
       <td>{isActive ? 'yes' : 'no'}</td>
       <td>
         {last}{' '}
-        <Button off={test.isPending && 'The test runs.'} onClick={() => test.mutate()} aria-label={`Test ${name}`}>
+        <Button off={lacking || (test.isPending && 'The test runs.')} onClick={() => test.mutate()} aria-label={`Test ${name}`}>
           Test
         </Button>
         {test.data ? <TestReport test={test.data} /> : null}

@@ -3,8 +3,9 @@ import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { cursorOf } from '../api/client.ts';
 import type { Job, Outcome } from '../api/types.ts';
-import { useApp } from '../ui/app.tsx';
+import { useApp, useLack } from '../ui/app.tsx';
 import { Button, Heading, Loading, Pages, Problem } from '../ui/parts.tsx';
+import { ALL } from '../ui/filters.ts';
 import { paths } from '../ui/paths.ts';
 import { jobQuery, reportsQuery } from '../ui/queries.ts';
 import css from './settings.module.css';
@@ -52,7 +53,25 @@ function Progress({ job, now }: { job: Job; now: number }) {
         ))}
       </dl>
       {job.error_message ? <Problem error={job.error_message} /> : null}
+      {job.note ? <p>{job.note}</p> : null}
+      {job.dry_run && job.summary ? <WouldBe summary={job.summary} /> : null}
     </section>
+  );
+}
+
+/** What a dry run has counted. */
+function WouldBe({ summary: { predictions, labels } }: { summary: NonNullable<Job['summary']> }) {
+  return (
+    <>
+      <p>The drafts would have {predictions.toLocaleString()} annotations. Nothing was left behind.</p>
+      <ul>
+        {labels.map(({ label, count }) => (
+          <li key={label}>
+            <bdi>{label}</bdi>: {count.toLocaleString()}
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -81,6 +100,8 @@ function useActions(job: Job) {
         ['job', job.uid],
         ['queue', job.project],
         ['items', job.project],
+        ['review', job.project],
+        ['preview', job.project],
       ];
       await Promise.all(old.map((queryKey) => queries.invalidateQueries({ queryKey })));
     },
@@ -103,18 +124,24 @@ function useActions(job: Job) {
 
 function Actions({ job }: { job: Job }) {
   const { cancel, retry, discard, error, isPending } = useActions(job);
+  const lacking = useLack('change');
   const isOver = job.completed_at !== null;
   return (
     <>
       <div className={css['actions']}>
-        {job.successful_items > 0 && !job.dry_run ? <Link to={paths.project(job.project)}>Review the drafts</Link> : null}
-        <Button off={isOver && 'The job is over.'} onClick={cancel}>
+        {job.successful_items > 0 && !job.dry_run ? (
+          <>
+            <Link to={paths.project(job.project)}>Review the drafts</Link>
+            <Link to={paths.review(job.project, { ...ALL, job: job.uid })}>Review queue of this job</Link>
+          </>
+        ) : null}
+        <Button off={lacking || (isOver && 'The job is over.')} onClick={cancel}>
           Cancel
         </Button>
-        <Button off={!isOver ? 'The job still runs.' : job.failed_items === 0 && 'No item failed.'} onClick={retry}>
+        <Button off={lacking || (!isOver ? 'The job still runs.' : job.failed_items === 0 && 'No item failed.')} onClick={retry}>
           Retry failed
         </Button>
-        <Discard job={job} isRunning={isPending} discard={discard} />
+        <Discard job={job} lacking={lacking} isRunning={isPending} discard={discard} />
       </div>
       {error ? <Problem error={error} /> : null}
     </>
@@ -122,13 +149,14 @@ function Actions({ job }: { job: Job }) {
 }
 
 /** Two presses: what is discarded is gone. */
-function Discard({ job, isRunning, discard }: { job: Job; isRunning: boolean; discard(): void }) {
+function Discard(given: { job: Job; lacking: string | false; isRunning: boolean; discard(): void }) {
+  const { job, lacking, isRunning, discard } = given;
   const [isAsked, setIsAsked] = useState(false);
-  const off = isRunning
-    ? 'It is being done.'
-    : job.completed_at === null
-      ? 'The job still runs.'
-      : job.successful_items === 0 && 'The job left no draft.';
+  const off =
+    lacking ||
+    (isRunning && 'It is being done.') ||
+    (job.completed_at === null && 'The job still runs.') ||
+    (job.successful_items === 0 && 'The job left no draft.');
   const press = () => {
     setIsAsked(!isAsked);
     if (isAsked) {

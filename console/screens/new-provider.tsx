@@ -3,7 +3,7 @@ import { useState, type SyntheticEvent } from 'react';
 import { useNavigate, useParams } from 'react-router';
 import { ApiError, free } from '../api/client.ts';
 import type { Provider } from '../api/types.ts';
-import { useApp, type App } from '../ui/app.tsx';
+import { useApp, useLack, type App } from '../ui/app.tsx';
 import { Button, Field, Heading, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
 import css from './settings.module.css';
@@ -44,22 +44,35 @@ export function NewProviderScreen() {
   );
   const { provider, test, save } = useProvider(kind, values);
   const error = save.error ?? test.error;
-  const off = (test.isPending && 'The test runs.') || (save.isPending && 'It is being saved.');
+  const lacking = useLack('changeProviders');
+  const off = lacking || (test.isPending && 'The test runs.') || (save.isPending && 'It is being saved.');
   return (
     <>
       <Heading>{kind === 'http' ? 'Add a custom HTTP endpoint' : 'Add an Amazon SageMaker endpoint'}</Heading>
       <form onSubmit={(event: SyntheticEvent) => (event.preventDefault(), save.mutate())}>
-        <Inputs kind={kind} values={values} error={error} set={(name, value) => setValues({ ...values, [name]: value })} />
-        {provider?.trust_policy ? <TrustPolicy policy={provider.trust_policy} /> : null}
-        <Button off={off} onClick={() => test.mutate()}>
-          Test Connection
-        </Button>{' '}
-        <Button type="submit" kind="main" off={off}>
-          Save
-        </Button>
+        <Inputs
+          kind={kind}
+          values={values}
+          error={error}
+          set={(name, value) => {
+            setValues({ ...values, [name]: value });
+            // What was said of the values before is over.
+            test.reset();
+            save.reset();
+          }}
+        />
+        <div className={css['actions']}>
+          <Button off={off} onClick={() => test.mutate()}>
+            Test Connection
+          </Button>
+          <Button type="submit" kind="main" off={off}>
+            Save
+          </Button>
+        </div>
       </form>
       {test.data ? <TestReport test={test.data} /> : null}
       {error ? <Problem error={error} /> : null}
+      {provider?.trust_policy ? <TrustPolicy policy={provider.trust_policy} /> : null}
     </>
   );
 }
@@ -151,7 +164,14 @@ function TrustPolicy({ policy }: { policy: unknown }) {
   return (
     <section aria-label="Trust policy">
       <p>The role needs this trust policy:</p>
-      <textarea readOnly rows={text.split('\n').length} value={text} aria-label="Trust policy" className={css['policy']} />
+      <textarea
+        readOnly
+        wrap="off"
+        rows={text.split('\n').length + 1}
+        value={text}
+        aria-label="Trust policy"
+        className={css['policy']}
+      />
       <Button onClick={() => void navigator.clipboard.writeText(text)}>Copy</Button>
     </section>
   );

@@ -7,6 +7,7 @@ import { useApp } from '../ui/app.tsx';
 import { Empty, Heading, Loading, Pages, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
 import { itemsQuery, projectQuery, queueQuery } from '../ui/queries.ts';
+import { UploadPanel } from './upload-panel.tsx';
 
 /** A project: the way into the review, and its items. */
 export function ProjectScreen() {
@@ -23,13 +24,16 @@ export function ProjectScreen() {
       {error ? <Problem error={error} /> : null}
       <Review project={project} />
       <p>
+        <Link to={paths.review(project)}>Review queue</Link> · <Link to={paths.bulk(project)}>Accept or reject many</Link> ·{' '}
         <Link to={paths.autoLabel(project)}>Auto-Label</Link>
       </p>
+      <UploadPanel project={project} />
       {!items.data && !error ? <Loading /> : null}
       {items.data?.results.length === 0 ? (
         <Empty title="The project has no item yet">
           <p>
-            Add items by <code>POST /projects/{project}/items/</code>, or put files into the bucket below the project's prefix.
+            Drop files above. Or add items by <code>POST /projects/{project}/items/</code>, or put files into the bucket below the
+            project's prefix. Then <Link to={paths.autoLabel(project)}>start a job</Link> to have drafts.
           </p>
         </Empty>
       ) : null}
@@ -41,13 +45,17 @@ export function ProjectScreen() {
   );
 }
 
+/** Pages of the drafts that are read to find the first one: a call of the page never grows with the project. */
+const MOST_PAGES = 10;
+
 /** Leads to the first draft. A page of the list may have none, though a later one has. */
 function Review({ project }: { project: string }) {
   const { client } = useApp();
   const drafts = useInfiniteQuery({ ...queueQuery(client, project, 'draft'), staleTime: 0 });
   const { data, error, hasNextPage, isFetching, fetchNextPage } = drafts;
   const [first] = data?.pages.flatMap(({ items }) => items) ?? [];
-  const isOpen = data !== undefined && first === undefined && hasNextPage;
+  const isFar = hasNextPage && (data?.pages.length ?? 0) >= MOST_PAGES;
+  const isOpen = data !== undefined && first === undefined && hasNextPage && !isFar;
   useEffect(() => {
     if (isOpen && !isFetching && !error) {
       void fetchNextPage();
@@ -58,6 +66,14 @@ function Review({ project }: { project: string }) {
   }
   if (!data || isOpen) {
     return <p role="status">Reading the drafts…</p>;
+  }
+  if (!first && isFar) {
+    return (
+      <p>
+        The first {MOST_PAGES * 100} items have no draft. The <Link to={paths.review(project)}>review queue</Link> has what there
+        is.
+      </p>
+    );
   }
   return first ? (
     <p>

@@ -2,39 +2,32 @@ import type { RefObject } from 'react';
 import { around } from '../editor/history.ts';
 import type { State } from '../editor/session.ts';
 import type { Stage } from '../editor/stage.ts';
+import { useLack } from '../ui/app.tsx';
 import { Button } from '../ui/parts.tsx';
 import css from './editor.module.css';
 import type { Ready } from './editor.tsx';
+import { Reopen } from './reopen.tsx';
 
 interface Props {
   readonly ready: Ready;
   readonly state: State;
   readonly stage: RefObject<Stage | null>;
   decide(verdict: 'accept' | 'reject'): void;
+  readonly skip: (() => void) | null;
   help(): void;
 }
 
 /** What can be done with the item. Each button has a key as well. */
-export function Toolbar({ ready, state, stage, decide, help }: Props) {
+export function Toolbar(props: Props) {
+  const { ready, state, stage, help } = props;
   const { session, item, result, note } = ready;
   const { last, next } = around(state.history);
-  const noResult = result === null && 'The item has no result.';
   return (
     <div className={css['toolbar']}>
       <h1 className={css['title']}>{item.key}</h1>
       <span>{result ? `${result.status}, by ${result.reviewed_by ?? result.created_by}` : 'no result'}</span>
       {note ? <span role="status">{note}</span> : null}
-      <Button
-        kind="main"
-        off={result === null && !session.isChanged() && 'Draw what is there first.'}
-        title="Enter"
-        onClick={() => decide('accept')}
-      >
-        Accept
-      </Button>
-      <Button off={noResult} title="R" onClick={() => decide('reject')}>
-        Reject
-      </Button>
+      <Verdicts {...props} />
       <Button off={!last && 'There is nothing to undo.'} title={`Undo ${last?.name ?? ''}`} onClick={() => session.undo()}>
         Undo
       </Button>
@@ -49,6 +42,33 @@ export function Toolbar({ ready, state, stage, decide, help }: Props) {
         Keys
       </Button>
     </div>
+  );
+}
+
+/** What a person can say about the item as a whole. */
+function Verdicts({ ready, decide, skip }: Props) {
+  const { session, result } = ready;
+  const lacking = useLack('review');
+  return (
+    <>
+      <Button
+        kind="main"
+        off={lacking || (result === null && !session.isChanged() && 'Draw what is there first.')}
+        title="Enter"
+        onClick={() => decide('accept')}
+      >
+        Accept
+      </Button>
+      <Button off={lacking || (result === null && 'The item has no result.')} title="R" onClick={() => decide('reject')}>
+        Reject
+      </Button>
+      {skip ? (
+        <Button off={lacking} title="S" onClick={skip}>
+          Skip
+        </Button>
+      ) : null}
+      <Reopen ready={ready} />
+    </>
   );
 }
 

@@ -1,20 +1,36 @@
 import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createContext, useContext, useEffect, useMemo, useSyncExternalStore, type ReactNode } from 'react';
 import { ApiError, Client } from '../api/client.ts';
-import type { Organization } from '../api/types.ts';
+import type { Key } from '../api/types.ts';
 import { Journal, type Entry } from '../editor/journal.ts';
 import { Saver } from '../editor/saver.ts';
+import type { Claims } from './claims.ts';
+import { put } from './put.ts';
+import type { Loaded } from './queries.ts';
+import { lack, type Right } from './rights.ts';
 import { forgetKey, readKey, subscribe } from './session.ts';
+import { Uploads, type Server } from './uploads.ts';
 
 /** What every screen behind the sign-in has. */
 export interface App {
   readonly client: Client;
   readonly journal: Journal;
   readonly saver: Saver;
-  readonly organization: Organization;
+  readonly key: Key;
+  /** Claims of the review queue, by project and filters. */
+  readonly claims: Map<string, Claims>;
+  /** Items that a claim has brought and that no one has opened yet, by item. */
+  readonly claimed: Map<string, Loaded>;
+  /** Results that were rejected in this tab, by item: they are in no list. */
+  readonly rejected: Map<string, string>;
+  /** Uploads by project. They go on while other screens are shown. */
+  readonly uploads: Map<string, Uploads>;
 }
 
 const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
+
+/** What found no answer, or a busy server, is sent again so often. */
+const REPEATED_EVERY_MS = 15_000;
 
 const Context = createContext<App | null>(null);
 
@@ -26,28 +42,48 @@ export function useApp(): App {
   return app;
 }
 
+/** Why the key may not do something; `false` if it may. */
+export function useLack(right: Right): string | false {
+  return lack(useApp().key, right);
+}
+
+/** The uploads of a project. */
+export function uploadsOf({ client, uploads }: App, project: string): Uploads {
+  const known = uploads.get(project);
+  if (known) {
+    return known;
+  }
+  const add: Server['add'] = async (items) => {
+    const { body } = await client.post('/projects/{uid}/items/', { path: { uid: project }, body: { items } });
+    return 'results' in body ? body : { results: [body], errors: [] };
+  };
+  const made = new Uploads({ add, put });
+  uploads.set(project, made);
+  return made;
+}
+
 /** The key of this tab. */
 export function useKey(): string | null {
   return useSyncExternalStore(subscribe, readKey);
 }
 
 /** Gives the screens below what they need. A refused key is forgotten, and nothing else: the journal keeps what was done. */
-export function AppProvider({
-  apiKey,
-  organization,
-  children,
-}: {
-  apiKey: string;
-  organization: Organization;
-  children: ReactNode;
-}) {
+export function AppProvider({ apiKey, about, children }: { apiKey: string; about: Key; children: ReactNode }) {
   const queries = useMemo(() => newQueries(), []);
-  const app = useMemo(() => newApp(apiKey, organization, queries), [apiKey, organization, queries]);
+  const app = useMemo(() => newApp(apiKey, about, queries), [apiKey, about, queries]);
   useEffect(() => {
     const resume = () => void app.saver.resume();
+    const leave = () => app.saver.sendHeld();
     resume();
     addEventListener('online', resume);
-    return () => removeEventListener('online', resume);
+    addEventListener('pagehide', leave);
+    const timer = setInterval(() => app.saver.isToBeRepeated() && resume(), REPEATED_EVERY_MS);
+    return () => {
+      removeEventListener('online', resume);
+      removeEventListener('pagehide', leave);
+      clearInterval(timer);
+      leave();
+    };
   }, [app]);
   return (
     <QueryClientProvider client={queries}>
@@ -56,13 +92,21 @@ export function AppProvider({
   );
 }
 
-function newApp(apiKey: string, organization: Organization, queries: QueryClient): App {
+function newApp(apiKey: string, key: Key, queries: QueryClient): App {
   const client = new Client(apiKey);
-  const journal = new Journal(organization.uid);
+  const journal = new Journal(key.organization.uid);
+  const claimed = new Map<string, Loaded>();
+  const rejected = new Map<string, string>();
   const changed = (entry: Entry) => {
+    claimed.delete(entry.item);
+    if (entry.result !== null && entry.decision?.verdict === 'reject') {
+      rejected.set(entry.item, entry.result);
+    }
     // Without the old one first: a version that is gone must not be opened.
     void queries.resetQueries({ queryKey: ['item', entry.item] });
-    void queries.invalidateQueries({ queryKey: ['items', entry.project] });
+    for (const list of ['items', 'review', 'preview']) {
+      void queries.invalidateQueries({ queryKey: [list, entry.project] });
+    }
   };
   const saver = new Saver(client, journal, changed, async (item, call) => {
     await navigator.locks.request(`save ${item}`, call);
@@ -72,7 +116,7 @@ function newApp(apiKey: string, organization: Organization, queries: QueryClient
       forgetKey(REFUSED);
     }
   });
-  return { client, journal, saver, organization };
+  return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map() };
 }
 
 function newQueries(): QueryClient {

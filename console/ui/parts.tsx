@@ -1,4 +1,12 @@
-import { useEffect, useId, useRef, type ButtonHTMLAttributes, type InputHTMLAttributes, type ReactNode } from 'react';
+import {
+  useEffect,
+  useId,
+  useRef,
+  type ButtonHTMLAttributes,
+  type InputHTMLAttributes,
+  type ReactNode,
+  type SelectHTMLAttributes,
+} from 'react';
 import css from './parts.module.css';
 
 /** A button. One that is off says why, and can still be reached by the keyboard. */
@@ -16,7 +24,8 @@ export function Button({
       className={kind === 'main' ? css['main'] : css['button']}
       aria-disabled={off ? true : undefined}
       title={off || rest.title}
-      onClick={off ? undefined : onClick}
+      // A button of a form that is off submits nothing either.
+      onClick={off ? (event) => event.preventDefault() : onClick}
     >
       {children}
     </button>
@@ -73,6 +82,19 @@ export function Field({
         {hint} {wrong ? <strong>{wrong.join(' ')}</strong> : null}
       </p>
     </div>
+  );
+}
+
+/** A choice with its name. */
+export function Select({ label, children, ...rest }: SelectHTMLAttributes<HTMLSelectElement> & { label: string }) {
+  const id = useId();
+  return (
+    <span className={css['select']}>
+      <label htmlFor={id}>{label}</label>{' '}
+      <select id={id} {...rest}>
+        {children}
+      </select>
+    </span>
   );
 }
 

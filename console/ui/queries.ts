@@ -1,6 +1,8 @@
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
-import { cursorOf, type Client } from '../api/client.ts';
+import { ApiError, cursorOf, type Client } from '../api/client.ts';
 import type { DatasetItem, Job, Outcome, Result } from '../api/types.ts';
+import { COUNT, type ClaimServer } from './claims.ts';
+import { chosenOf, type Filters } from './filters.ts';
 import type { Queue } from './paths.ts';
 
 export function projectsQuery(client: Client, cursor: string | undefined) {
@@ -54,17 +56,31 @@ export function queueQuery(client: Client, project: string, queue: Queue, start?
 
 /** An item with the address of its file, and its result with the version that a change names. */
 export interface Loaded {
-  readonly item: DatasetItem;
+  readonly item: Pick<DatasetItem, 'uid' | 'key' | 'url' | 'updated_at'> & {
+    readonly metadata: Pick<DatasetItem['metadata'], 'asset_type' | 'width' | 'height'>;
+  };
   readonly result: Result | null;
   readonly etag: string;
 }
 
-export function itemQuery(client: Client, project: string, item: string) {
+/** What a claim of the review queue has brought needs no call. */
+export interface Reader {
+  readonly client: Client;
+  readonly claimed: Map<string, Loaded>;
+}
+
+export function itemQuery({ client, claimed }: Reader, project: string, item: string) {
   return queryOptions({
     queryKey: ['item', item],
     staleTime: Infinity,
     gcTime: 60_000,
     queryFn: async ({ signal, client: queries }): Promise<Loaded> => {
+      const brought = claimed.get(item);
+      if (brought) {
+        // Once: what is asked for again is asked for since it may have changed.
+        claimed.delete(item);
+        return brought;
+      }
       const dataset = await queries.ensureQueryData(datasetQuery(client, project));
       const path = { owner: dataset.owner_name ?? '', slug: dataset.slug, uid: item };
       const { body } = await client.get('/datasets/{owner}/{slug}/items/{uid}/', { path, signal });
@@ -75,6 +91,74 @@ export function itemQuery(client: Client, project: string, item: string) {
       const result = await client.get('/results/{uid}/', { path: { uid: of.uid }, signal });
       return { item: body, result: result.body, etag: result.etag ?? '' };
     },
+  });
+}
+
+/** Rows of the review queue that are shown before a person starts. */
+const SHOWN = 20;
+
+/** What waits for a review, and how many drafts are left. */
+export function reviewQuery(client: Client, project: string, filters: Filters) {
+  return queryOptions({
+    queryKey: ['review', project, filters],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const query = { order: filters.order, limit: SHOWN, ...chosenOf(filters) };
+      return (await client.get('/projects/{uid}/review-queue/', { path: { uid: project }, query, signal })).body;
+    },
+  });
+}
+
+/** The calls by which a person has drafts of the review queue for themselves. */
+export function claimServer(client: Client, project: string, filters: Filters): ClaimServer {
+  const path = { uid: project };
+  const chosen = { count: COUNT, order: filters.order, ...chosenOf(filters) };
+  return {
+    claim: async (cursor) => {
+      const body = cursor === null ? chosen : { ...chosen, cursor };
+      return (await client.post('/projects/{uid}/review-queue/claim/', { path, body })).body;
+    },
+    renew: async (items) =>
+      (await client.post('/projects/{uid}/review-queue/renew/', { path, body: { items: [...items] } })).body,
+    release: (items) => client.post('/projects/{uid}/review-queue/release/', { path, body: { items: [...items] } }),
+    skip: (item) =>
+      client.post('/projects/{uid}/review-queue/skip/', { path, body: { item } }).catch((error: unknown) => {
+        // It is no draft any more: then there is nothing to give back.
+        if (!(error instanceof ApiError && error.status === 404)) {
+          throw error;
+        }
+      }),
+  };
+}
+
+/** A page has the drafts among so many items; so many pages are read to find some. */
+const PREVIEW_ITEMS = 20;
+const PREVIEW_PAGES = 5;
+const PREVIEWED = 3;
+
+/** Three drafts, the newest, to see what a threshold leaves of them. */
+export function previewQuery(client: Client, project: string) {
+  return queryOptions({
+    queryKey: ['preview', project],
+    queryFn: async ({ signal }): Promise<Result[]> => {
+      const found: Result[] = [];
+      let cursor: string | undefined;
+      for (let page = 0; page < PREVIEW_PAGES && found.length < PREVIEWED && (page === 0 || cursor); page++) {
+        const query = { status: 'draft' as const, limit: PREVIEW_ITEMS, ...from(cursor) };
+        const { body } = await client.get('/projects/{uid}/results/', { path: { uid: project }, query, signal });
+        found.push(...body.results);
+        cursor = cursorOf(body.next);
+      }
+      return found.slice(0, PREVIEWED);
+    },
+  });
+}
+
+/** Files that became no item. */
+export function refusedQuery(client: Client, project: string) {
+  return queryOptions({
+    queryKey: ['refused', project],
+    queryFn: async ({ signal }) => (await client.get('/projects/{uid}/uploads/', { path: { uid: project }, signal })).body,
   });
 }
 

@@ -18,14 +18,19 @@ export function acknowledgeWildcard(holder: IConstruct, { arn, reason }: Wildcar
   acknowledge(holder, `IAM5[Resource::${asFound(Stack.of(holder).resolve(arn))}]`, reason);
 }
 
-/** The form that cdk-nag gives an ARN in a finding: `{"Fn::Join": ["", [{"Fn::GetAtt": ["Bucket", "Arn"]}, "/jobs/*"]]}` is `<Bucket.Arn>/jobs/*`. */
+/**
+ * The form that cdk-nag gives an ARN in a finding: `{"Fn::Join": ["", [{"Fn::GetAtt": ["Bucket", "Arn"]}, "/jobs/*"]]}` is
+ * `<Bucket.Arn>/jobs/*`, and `{"Fn::Sub": "assets-${AWS::Region}"}` is `assets-<AWS::Region>`.
+ */
 function asFound(value: unknown): string {
   if (typeof value === 'string') return value;
   const {
     'Fn::Join': join,
+    'Fn::Sub': text,
     'Fn::GetAtt': attribute,
     Ref: ref,
-  } = value as Partial<{ 'Fn::Join': [string, unknown[]]; 'Fn::GetAtt': string[]; Ref: string }>;
+  } = value as Partial<{ 'Fn::Join': [string, unknown[]]; 'Fn::Sub': string; 'Fn::GetAtt': string[]; Ref: string }>;
   if (join) return join[1].map(asFound).join(join[0]);
+  if (text) return text.replaceAll(/\$\{(.*?)\}/g, '<$1>');
   return `<${attribute ? attribute.join('.') : ref}>`;
 }

@@ -8,7 +8,8 @@
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import { Construct } from 'constructs';
-import { Bucket } from './constructs/bucket.ts';
+import { Bucket, bucketNameOf, bucketOrigin } from './constructs/bucket.ts';
+import { Console } from './constructs/console.ts';
 import { HttpApi } from './constructs/http-api.ts';
 import { ModelCallers } from './constructs/model-callers.ts';
 import { DeadLetterQueue, WorkQueue } from './constructs/queues.ts';
@@ -50,6 +51,8 @@ export class AutoLabel extends Construct {
   readonly lostEnds: DeadLetterQueue;
   readonly machine: Workflow;
   readonly api: HttpApi;
+  /** Mission Control; not there if the setting `console` is `off`. */
+  readonly console: Console | undefined;
   /** Base URL for the clients, ending in `/api/v1`. */
   readonly apiUrl: string;
   readonly functions: Readonly<Record<FunctionName, RustFunction>>;
@@ -61,7 +64,12 @@ export class AutoLabel extends Construct {
     this.settings = resolveSettings(props);
 
     this.table = new Table(this, 'Table');
-    this.bucket = new Bucket(this, 'Bucket', pageOriginsOf(this.settings), this.settings.exportDays);
+    this.api = new HttpApi(this, 'Api', { stageName: this.settings.stageName });
+    this.apiUrl = `${this.settings.publicBaseUrl || this.api.stageUrl}/api/v1`;
+    const bucketName = bucketNameOf(this);
+    this.console = this.createConsole(bucketName);
+    const pageOrigins = pageOriginsOf(this.settings, this.console?.origin);
+    this.bucket = new Bucket(this, 'Bucket', { bucketName, pageOrigins, exportDays: this.settings.exportDays });
     this.sourceBuckets = new SourceBuckets(this, this.settings.sourceBuckets);
     this.secretsKey = new kms.Key(this, 'SecretsKey', {
       description: 'Autolabel: provider credentials and webhook secrets',
@@ -78,11 +86,16 @@ export class AutoLabel extends Construct {
     this.lostEnds = new DeadLetterQueue(this, 'LostEnds', 'settle was not notified of an ended execution');
     const file = existing(this.settings, 'stateMachineFile');
     this.machine = new Workflow(this, 'Machine', { file, bucket: this.bucket });
-    this.api = new HttpApi(this, 'Api', { stageName: this.settings.stageName });
-    this.apiUrl = `${this.settings.publicBaseUrl || this.api.stageUrl}/api/v1`;
 
     this.functions = this.createFunctions();
     this.alarms = this.node.findAll().filter((construct) => construct instanceof cloudwatch.Alarm);
+  }
+
+  private createConsole(bucketName: string): Console | undefined {
+    const { settings, api } = this;
+    if (settings.console === 'off') return undefined;
+    const buckets = [bucketName, ...Object.keys(settings.sourceBuckets)].map((name) => bucketOrigin(this, name));
+    return new Console(this, 'Console', { settings, api, pictures: [...buckets, ...settings.pictureOrigins] });
   }
 
   private createFunctions(): Record<FunctionName, RustFunction> {

@@ -8,18 +8,25 @@ import type { Settings } from './settings.ts';
 /** A Lambda's environment takes 4 KB in all. */
 const MAX_ROOTS_CHARS = 2_500;
 
+const ADVICE: Readonly<Partial<Record<keyof Settings, string>>> = {
+  binaries: ' `make build` builds the binaries.',
+  consoleFiles: ' `make console` builds the page.',
+  referenceFiles: ' `make reference` builds the API reference.',
+};
+
 const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
 
 /** The absolute path of `file`, or of the file that `setting` names. */
 export function existing(
   settings: Settings,
-  setting: 'binaries' | 'stateMachineFile' | 'extraRoots',
+  setting: 'binaries' | 'stateMachineFile' | 'extraRoots' | 'consoleFiles' | 'referenceFiles',
   file: string = settings[setting],
 ): string {
   const found = path.resolve(PACKAGE_FOLDER, file);
   if (fs.existsSync(found)) return found;
-  const advice = setting === 'binaries' ? ' `make build` builds the binaries.' : '';
-  throw new Error(`Setting ${setting} is ${JSON.stringify(settings[setting])}, but there is no ${found}.${advice}`);
+  throw new Error(
+    `Setting ${setting} is ${JSON.stringify(settings[setting])}, but there is no ${found}.${ADVICE[setting] ?? ''}`,
+  );
 }
 
 /** The certificates of the file `extraRoots`, without the text around them; '' without a file. */

@@ -48,6 +48,27 @@ export interface Settings {
   readonly unauthenticatedPerMinute: number;
   /** Origin whose pages may call the API, and read and upload items, from a browser. @default '' (none) */
   readonly corsOrigin: string;
+  /** Whether Mission Control, the page on which people review, is deployed: `on` or `off`. @default on */
+  readonly console: 'on' | 'off';
+  /** Folder of the page as it is built (path). @default ../console/dist */
+  readonly consoleFiles: string;
+  /** Folder of the API reference, which is served beside the page below `/reference/` (path); '' for none. @default ../target/reference */
+  readonly referenceFiles: string;
+  /** Domain of the page. Its DNS record names the output `ConsoleDistributionDomain`. @default '' (a domain of CloudFront's) */
+  readonly consoleDomain: string;
+  /** ARN of a certificate for `consoleDomain`, which CloudFront reads in us-east-1. @default '' (none) */
+  readonly consoleCertificateArn: string;
+  /** Edge locations that serve the page: those of price class `100`, `200` or `all`. @default 100 */
+  readonly consolePriceClass: '100' | '200' | 'all';
+  /** Bucket, with ACLs, to which CloudFront writes its access logs below `console/`. @default '' (none) */
+  readonly consoleLogBucket: string;
+  /** ARN of a web ACL of WAF, of scope CLOUDFRONT, in front of the page and of the API behind it. @default '' (none) */
+  readonly webAclArn: string;
+  /**
+   * Origins, beside those of the buckets, from which the page may read files of items. They must answer with CORS headers for the
+   * page. @default [] (none)
+   */
+  readonly pictureOrigins: readonly string[];
   /** Whether `GET /openapi.json` is answered without a key. Without one, the limit of the address counts. @default allow */
   readonly publicDescription: 'allow' | 'deny';
   /**
@@ -116,6 +137,23 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   requestsPerSecond: wholeNumber(20, 1, 1_000_000),
   unauthenticatedPerMinute: wholeNumber(30, 1, 1_000_000),
   corsOrigin: { fallback: '', read: readCorsOrigin },
+  console: oneOf('on', 'off'),
+  consoleFiles: text('../console/dist', /^.+$/, 'the path of a folder'),
+  referenceFiles: text('../target/reference', /^.*$/, 'the path of a folder, or empty'),
+  consoleDomain: text('', /^(|([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})$/, 'empty, or a domain such as labels.example.com'),
+  consoleCertificateArn: text(
+    '',
+    /^(|arn:aws:acm:us-east-1:\d{12}:certificate\/[\w-]+)$/,
+    'empty, or the ARN of a certificate in us-east-1',
+  ),
+  consolePriceClass: oneOf('100', '200', 'all'),
+  consoleLogBucket: text('', /^(|[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$/, 'empty, or the name of a bucket'),
+  webAclArn: text(
+    '',
+    /^(|arn:aws:wafv2:us-east-1:\d{12}:global\/webacl\/[\w-]+\/[\w-]+)$/,
+    'empty, or the ARN of a web ACL of scope CLOUDFRONT',
+  ),
+  pictureOrigins: { fallback: [], read: readOrigins },
   publicDescription: oneOf('allow', 'deny'),
   reservedConcurrency: { fallback: {}, read: readReserved },
   webhookConcurrency: wholeNumber(20, 4, 1_000),
@@ -136,10 +174,15 @@ const NAMES = Object.keys(RULES) as (keyof Settings)[];
 /** All settings, the missing ones by default. Throws on the first illegal one. */
 export function resolveSettings(given: Partial<Settings>): Settings {
   const settings = Object.fromEntries(NAMES.map((name) => [name, resolve(name, given[name])])) as unknown as Settings;
-  const { patienceSeconds, staleJobSeconds } = settings;
+  const { patienceSeconds, staleJobSeconds, consoleDomain, consoleCertificateArn } = settings;
   // The watchdog ends a job without progress, whatever the reason. So a job must run out of patience earlier.
   if (patienceSeconds >= staleJobSeconds) {
     throw new Error(`Setting patienceSeconds (${patienceSeconds}) must be below staleJobSeconds (${staleJobSeconds}).`);
+  }
+  if ((consoleDomain === '') !== (consoleCertificateArn === '')) {
+    throw new Error(
+      'Settings consoleDomain and consoleCertificateArn must be given together: CloudFront serves no domain without its certificate.',
+    );
   }
   return settings;
 }
@@ -258,16 +301,27 @@ function readBaseUrl(value: unknown): string {
   return text;
 }
 
-/** Origins whose pages may read items from the bucket and upload them to it: the page beside the API, and that of `corsOrigin`. */
-export function pageOriginsOf({ publicBaseUrl, corsOrigin }: Settings): string[] {
-  const own = publicBaseUrl === '' ? [] : [new URL(publicBaseUrl).origin];
-  return [...new Set([...own, ...(corsOrigin === '' ? [] : [corsOrigin])])];
+/** Origins whose pages may read items from the bucket and upload them to it: Mission Control, that of the API, and `corsOrigin`. */
+export function pageOriginsOf({ publicBaseUrl, corsOrigin }: Settings, consoleOrigin = ''): string[] {
+  const own = publicBaseUrl === '' ? '' : new URL(publicBaseUrl).origin;
+  return [...new Set([consoleOrigin, own, corsOrigin])].filter((origin) => origin !== '');
 }
 
-/** Exactly as browsers write it: they compare it with the answer's header. */
 function readCorsOrigin(value: unknown): string {
-  const expected = 'empty, or an https origin (http for localhost) such as https://labels.example.com';
-  if (value === '') return '';
+  return value === ''
+    ? ''
+    : readOrigin(value, 'empty, or an https origin (http for localhost) such as https://labels.example.com');
+}
+
+function readOrigins(value: unknown): string[] {
+  const expected = 'https origins such as https://pictures.example.com, separated by commas';
+  const parts: unknown = typeof value === 'string' ? value.split(',').filter((part) => part !== '') : value;
+  if (!Array.isArray(parts)) throw new Refused(expected);
+  return parts.map((part) => readOrigin(part, expected));
+}
+
+/** Exactly as browsers write it: they compare it with a header. */
+function readOrigin(value: unknown, expected: string): string {
   const text = readUrl(value, expected);
   if (new URL(text).origin !== text) throw new Refused(expected);
   return text;

@@ -1,6 +1,7 @@
 import { CfnOutput, Stack, type StackProps } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 import { AutoLabel } from './autolabel.ts';
+import type { Console } from './constructs/console.ts';
 import { settingsFromContext } from './settings.ts';
 
 /** One deployment of Autolabel: its settings come from the CDK context, its outputs name what clients and tools need. */
@@ -13,6 +14,7 @@ export class AutoLabelStack extends Stack {
     const app = this.autoLabel;
     const outputs = {
       ApiUrl: app.apiUrl,
+      ...(app.console ? consoleOutputs(app.console) : {}),
       ApiId: app.api.apiId,
       TableName: app.table.tableName,
       BucketName: app.bucket.bucketName,
@@ -30,6 +32,10 @@ export class AutoLabelStack extends Stack {
     };
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value });
   }
+}
+
+function consoleOutputs({ origin, distribution }: Console): Record<string, string> {
+  return { ConsoleUrl: `${origin}/`, ConsoleDistributionDomain: distribution.distributionDomainName };
 }
 
 function capitalized(word: string): string {

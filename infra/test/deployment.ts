@@ -18,19 +18,35 @@ export const FUNCTIONS = Object.keys(functions) as readonly FunctionName[];
 /** A part of the template, which has no types. */
 export type Json = any;
 
-const binaries = fs.mkdtempSync(path.join(os.tmpdir(), 'autolabel-'));
-for (const name of FUNCTIONS) {
-  fs.mkdirSync(path.join(binaries, name));
-  fs.writeFileSync(path.join(binaries, name, 'bootstrap'), '');
-}
-after(() => fs.rmSync(binaries, { recursive: true }));
+export const CERTIFICATE = 'arn:aws:acm:us-east-1:123456789012:certificate/0a1b-2c3d';
+export const WEB_ACL = 'arn:aws:wafv2:us-east-1:123456789012:global/webacl/labels/0a1b-2c3d';
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'autolabel-'));
+after(() => fs.rmSync(folder, { recursive: true }));
+const written = (file: string, content = '') => {
+  fs.mkdirSync(path.dirname(path.join(folder, file)), { recursive: true });
+  fs.writeFileSync(path.join(folder, file), content);
+};
+for (const name of FUNCTIONS) written(`lambda/${name}/bootstrap`);
+
+/** The files of the page, by their keys in its bucket. */
+export const PAGE_FILES = ['assets/index-D1.css', 'assets/index-E2.js', 'icon.svg', 'index.html'];
+for (const key of PAGE_FILES) written(`page/${key}`, key);
+export const REFERENCE_FILES = ['index.html', 'openapi.json'];
+for (const key of REFERENCE_FILES) written(`reference/${key}`, key);
+
+const FILES = {
+  binaries: path.join(folder, 'lambda'),
+  consoleFiles: path.join(folder, 'page'),
+  referenceFiles: path.join(folder, 'reference'),
+};
 
 export class Deployment {
   readonly app: App;
   readonly stack: AutoLabelStack;
 
   constructor(context: Record<string, unknown> = {}) {
-    this.app = new App({ context: { binaries, ...context } });
+    this.app = new App({ context: { ...FILES, ...context } });
     this.stack = new AutoLabelStack(this.app, 'AutoLabel');
   }
 

@@ -3,7 +3,7 @@ import * as fs from 'node:fs';
 import * as os from 'node:os';
 import * as path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { Deployment, type Json } from './deployment.ts';
+import { CERTIFICATE, Deployment, type Json } from './deployment.ts';
 
 // No one has its key.
 const AUTHORITY = `-----BEGIN CERTIFICATE-----
@@ -176,25 +176,25 @@ test('a public base URL is what the functions and the output say', () => {
   assert.equal(deployment.template.toJSON().Outputs.ApiUrl.Value, 'https://labels.example.com/team/api/v1');
 });
 
-test('pages of the deployment and of the CORS origin may read and upload items by signed URLs', () => {
-  const rules = (props: Record<string, unknown>) =>
-    Object.values(new Deployment(props).template.findResources('AWS::S3::Bucket')).map(
-      ({ Properties }) => Properties.CorsConfiguration?.CorsRules,
-    );
+test('Mission Control, pages of the API and of the CORS origin may read and upload items by signed URLs', () => {
+  const rules = (props: Record<string, unknown>) => {
+    const { stack, template, autoLabel } = new Deployment(props);
+    const bucket = template.toJSON().Resources[stack.getLogicalId(autoLabel.bucket.node.defaultChild as never)];
+    return [bucket.Properties.CorsConfiguration?.CorsRules, stack.resolve(autoLabel.console?.origin)];
+  };
+  const rule = (...AllowedOrigins: unknown[]) => [
+    { AllowedHeaders: ['*'], AllowedMethods: ['GET', 'HEAD', 'PUT'], AllowedOrigins, ExposedHeaders: ['ETag'], MaxAge: 3600 },
+  ];
   const settings = { publicBaseUrl: 'https://labels.example.com/team', corsOrigin: 'https://page.example.com' };
 
-  assert.deepEqual(rules(settings), [
-    [
-      {
-        AllowedHeaders: ['*'],
-        AllowedMethods: ['GET', 'HEAD', 'PUT'],
-        AllowedOrigins: ['https://labels.example.com', 'https://page.example.com'],
-        ExposedHeaders: ['ETag'],
-        MaxAge: 3600,
-      },
-    ],
-  ]);
-  assert.deepEqual(rules({}), [undefined]);
+  const [all, page] = rules(settings);
+  assert.deepEqual(all, rule(page, 'https://labels.example.com', 'https://page.example.com'));
+  assert.match(JSON.stringify(page), /^{"Fn::Join":\["",\["https:\/\/",{"Fn::GetAtt":\["\w+Distribution\w+","DomainName"]}]]}$/);
+  assert.deepEqual(
+    rules({ consoleDomain: 'labels.example.com', consoleCertificateArn: CERTIFICATE })[0],
+    rule('https://labels.example.com'),
+  );
+  assert.deepEqual(rules({ console: 'off' }), [undefined, undefined]);
 });
 
 describe('an illegal setting ends the synthesis with a sentence that names it', () => {
@@ -224,6 +224,34 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['corsOrigin', '*', /^Setting corsOrigin must be empty, or an https origin/],
     ['corsOrigin', 'http://labels.example.com', /^Setting corsOrigin must be/],
     ['corsOrigin', 'https://labels.example.com/', /^Setting corsOrigin must be/],
+    ['console', 'yes', /^Setting console must be on or off; it is "yes"\.$/],
+    [
+      'consoleFiles',
+      'no/such',
+      /^Setting consoleFiles is "no\/such", but there is no .*index\.html\. `make console` builds the page\.$/,
+    ],
+    [
+      'referenceFiles',
+      'no/such',
+      /^Setting referenceFiles is "no\/such", but there is no .*such\. `make reference` builds the API reference\.$/,
+    ],
+    ['consoleDomain', 'https://labels.example.com', /^Setting consoleDomain must be empty, or a domain/],
+    ['consoleDomain', 'labels.example.com', /^Settings consoleDomain and consoleCertificateArn must be given together/],
+    [
+      'consoleCertificateArn',
+      CERTIFICATE.replace('us-east-1', 'eu-west-1'),
+      /^Setting consoleCertificateArn must be .* us-east-1/,
+    ],
+    ['consolePriceClass', 'PriceClass_100', /^Setting consolePriceClass must be 100 or 200 or all/],
+    ['consoleLogBucket', 'Logs', /^Setting consoleLogBucket must be/],
+    ['webAclArn', 'arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/a/b', /^Setting webAclArn must be/],
+    ['pictureOrigins', 'https://pictures.example.com/', /^Setting pictureOrigins must be https origins/],
+    ['pictureOrigins', ['*'], /^Setting pictureOrigins must be/],
+    [
+      'pictureOrigins',
+      [`https://${'a'.repeat(700)}.example.com`],
+      /^Settings sourceBuckets and pictureOrigins must name fewer origins: .* 1783\.$/,
+    ],
     ['reservedConcurrency', '{"jobs":0}', /^Setting reservedConcurrency must be a JSON object that gives whole numbers/],
     ['reservedConcurrency', { reports: 5 }, /^Setting reservedConcurrency must be/],
     ['reservedConcurrency', '5', /^Setting reservedConcurrency must be/],

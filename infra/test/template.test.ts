@@ -59,13 +59,13 @@ test('the bucket is private, encrypted, notifies EventBridge, and drops abandone
   });
 });
 
-test('the bucket and every queue refuse requests without TLS', () => {
+test('both buckets and every queue refuse requests without TLS', () => {
   const policies = [
     ...Object.values(template.findResources('AWS::S3::BucketPolicy')),
     ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
   ];
 
-  assert.equal(policies.length, 9);
+  assert.equal(policies.length, 10);
   for (const { Properties } of policies) {
     const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
     assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
@@ -265,12 +265,12 @@ test('the stage logs each request, without headers and query strings', () => {
   assert.doesNotMatch(stage.AccessLogSettings.Format, /header|querystring/i);
 });
 
-test('every log group ends its records, and no custom resource is at work', () => {
+test('every log group ends its records, and the one function that is not ours copies the files of the page', () => {
   const logGroups = Object.values(template.findResources('AWS::Logs::LogGroup'));
 
-  assert.equal(logGroups.length, FUNCTIONS.length + 2); // and the access log, and the machine's
+  assert.equal(logGroups.length, FUNCTIONS.length + 3); // and the access log, the machine's, and that of the copies
   for (const { Properties } of logGroups) assert.equal(Properties.RetentionInDays, 30);
-  assert.equal(Object.keys(template.findResources('AWS::Lambda::Function')).length, FUNCTIONS.length);
+  assert.equal(Object.keys(template.findResources('AWS::Lambda::Function')).length, FUNCTIONS.length + 1);
 });
 
 test('an alarm watches each way in which work is lost', () => {
@@ -312,6 +312,8 @@ test('the outputs name what clients and tools need', () => {
 
   for (const name of [
     'ApiUrl',
+    'ConsoleUrl',
+    'ConsoleDistributionDomain',
     'ApiId',
     'TableName',
     'BucketName',

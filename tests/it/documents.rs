@@ -36,10 +36,10 @@ const OTHERS: [&str; 2] = ["tests/it/documents.rs", "tests/it/words.rs"];
 const WRITTEN: [&str; 2] = ["shared/tests/answers.seeds", "shared/tests/heads.seeds"];
 
 /// A text file.
-struct File {
+pub(crate) struct File {
     /// Below the repository's root.
-    path: String,
-    text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 impl File {
@@ -85,7 +85,7 @@ impl File {
 }
 
 /// Every text file, but for this one.
-fn files() -> Vec<File> {
+pub(crate) fn files() -> Vec<File> {
     let mut files = Vec::new();
     collect("", &mut files);
     assert!(files.len() > 300, "{} files", files.len());

@@ -13,6 +13,7 @@ mod layers;
 mod lengths;
 mod messages;
 mod store;
+mod targets;
 mod words;
 
 use std::path::PathBuf;

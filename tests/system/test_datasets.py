@@ -96,8 +96,8 @@ def test_an_item_shows_what_labels_it_has(system: System) -> None:
     assert len(items) == dataset["item_count"] == 10
     for item in items.values():
         draft = drafts.get(item["uid"])
-        parts = ("uid", "project", "status", "source", "revision", "min_confidence", "max_confidence", "reviewed_by")
-        parts += ("annotations", "origins", "draft_indexes")
+        of_review = ("revision", "min_confidence", "max_confidence", "reviewed_by")
+        parts = ("uid", "project", "status", "source", *of_review, "annotations", "origins", "draft_indexes")
         results = [{part: draft[part] for part in parts}] if draft else []
         assert item["annotations"] == {"status": "draft" if draft else "none", "results": results}
         assert item["annotations_count"] == (len(draft["annotations"]) if draft else 0)

@@ -5,6 +5,8 @@
 
 mod adding;
 mod datasets;
+#[cfg(test)]
+mod in_memory;
 mod items;
 mod keys;
 mod projects;

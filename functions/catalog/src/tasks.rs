@@ -25,6 +25,17 @@ enum TaskStatus {
 }
 
 impl TaskStatus {
+    /// Every status.
+    const ALL: [Self; 2] = [Self::Pending, Self::Completed];
+
+    /// The word on the wire.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+        }
+    }
+
     /// A correction accepts, a draft is a suggestion (I9), and a rejection leaves the item to do.
     fn of(item: &Item) -> Self {
         match item.result.as_ref().map(|result| result.status) {
@@ -96,7 +107,7 @@ pub(crate) async fn list<P: CatalogPorts>(
 ) -> Answer<PageView<TaskView>> {
     caller.needs(READ)?;
     let paging = request.paging(&["project", "status"])?;
-    let status: Option<TaskStatus> = paging.choice("status", &["pending", "completed"])?;
+    let status: Option<TaskStatus> = paging.choice("status", &TaskStatus::ALL.map(TaskStatus::as_str))?;
     let Ok(project) = paging.filter("project").map(ProjectUid::parse).transpose() else {
         return Ok(Json(paging.empty())); // an unknown project has no tasks
     };
@@ -123,4 +134,16 @@ pub(crate) async fn get<P: CatalogPorts>(
     let items = api.store.items(&[ItemUid::parse(&uid).map_err(|_| no_task())?]).await?;
     let own = items.into_iter().find(|item| item.organization == caller.organization);
     own.map(|item| Json(TaskView::from(item))).ok_or_else(no_task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_has_one_word() {
+        for status in TaskStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
 }

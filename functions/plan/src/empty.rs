@@ -7,14 +7,20 @@ use shared::domain::{Error, Timestamp, limits};
 use shared::ports::{Items, Slice, WaitingUploads};
 
 use crate::Planner;
+use crate::pick::Selection;
 
 impl<S, T: Items + WaitingUploads, O, C> Planner<S, T, O, C> {
     /// The note of a job without items.
-    pub(crate) async fn why_empty(&self, spec: &JobSpec, now: Timestamp) -> Result<String, Error> {
-        match &spec.uploads {
-            Some(run) => self.why_no_uploads(spec, run, now).await,
-            None if spec.retry_of.is_some() => Ok(note::NOTHING_TO_RETRY.to_owned()),
-            None => Ok(self.count_items(spec).await?.note()),
+    pub(crate) async fn why_empty(
+        &self,
+        spec: &JobSpec,
+        selection: &Selection<'_>,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        match selection {
+            Selection::Uploads(run) => self.why_no_uploads(spec, run, now).await,
+            Selection::Left(_) => Ok(note::NOTHING_TO_RETRY.to_owned()),
+            Selection::Unlabeled => Ok(self.count_items(spec).await?.note()),
         }
     }
 

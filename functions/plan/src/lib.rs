@@ -69,12 +69,13 @@ impl<S: Jobs + Ledger, T: Items + Providers + WaitingUploads, O: Objects, C: Clo
         let key = format!("jobs/{}/manifest-{attempt}.jsonl", job.spec.uid);
         let mut manifest = Manifest::begin(&self.objects, key, self.item_cap);
         let now = self.clock.now();
-        let uploads = self.pick(&job.spec, &mut manifest, now).await?;
+        let selection = self.selection(&job.spec).await?;
+        let uploads = self.pick(&job.spec, &selection, &mut manifest, now).await?;
         let lines = manifest.finish().await?;
         let latency_ms = job.spec.options.model_type.unwrap_or(ModelType::Yolo).usual_latency_ms();
         let cut = Cut::of(lines.count(), self.workers, self.concurrency(&job.spec).await?, latency_ms);
         let (total, truncated) = (u32::try_from(lines.count()).map_err(Error::internal)?, lines.truncated);
-        let note = if total == 0 { Some(self.why_empty(&job.spec, now).await?) } else { None };
+        let note = if total == 0 { Some(self.why_empty(&job.spec, &selection, now).await?) } else { None };
         let plan =
             Plan { job: input.job, workers: cut.workers, batches: lines.batches(input.job, cut)?, truncated, note };
         let plan = self.store.plan_job(&plan, total, uploads.as_ref(), now).await?;

@@ -22,28 +22,45 @@ const ITEMS: usize = 100;
 /// Such calls at once: a batch of 5,000 items has 50.
 const READS: usize = 8;
 
+/// Where a job's items come from.
+pub(crate) enum Selection<'a> {
+    /// The project's uploads.
+    Uploads(&'a UploadRun),
+    /// What the job of this plan has left behind.
+    Left(Plan),
+    /// All that is unlabeled in the project.
+    Unlabeled,
+}
+
 impl<S: Jobs + Ledger, T: Items + WaitingUploads, O: Objects, C> Planner<S, T, O, C> {
-    /// Fills the manifest with the job's items in the order of their creation: the unlabeled ones of its project, or what the
-    /// job that it retries has left behind, or uploads. Returns what it takes of those.
-    pub(crate) async fn pick(
-        &self,
-        spec: &JobSpec,
-        manifest: &mut Manifest<'_, O>,
-        now: Timestamp,
-    ) -> Result<Option<Picked>, Error> {
+    /// Where the job's items come from. A retry of a job that was never planned picks what that job was to pick.
+    pub(crate) async fn selection<'a>(&self, spec: &'a JobSpec) -> Result<Selection<'a>, Error> {
         if let Some(run) = &spec.uploads {
-            return self.pick_uploads(spec, run, manifest, now).await.map(Some);
+            return Ok(Selection::Uploads(run));
         }
         let mut retries = spec.retry_of;
         while let Some(retried) = retries {
             if let Some(plan) = self.store.plan(retried).await? {
-                self.pick_left(&plan, manifest).await?;
-                return Ok(None);
+                return Ok(Selection::Left(plan));
             }
-            // One that was never planned leaves behind what it was to pick itself.
             retries = self.store.job(retried).await?.spec.retry_of;
         }
-        self.pick_waiting(spec, manifest, now).await?;
+        Ok(Selection::Unlabeled)
+    }
+
+    /// Fills the manifest with the job's items in the order of their creation. Returns what it takes of uploads.
+    pub(crate) async fn pick(
+        &self,
+        spec: &JobSpec,
+        selection: &Selection<'_>,
+        manifest: &mut Manifest<'_, O>,
+        now: Timestamp,
+    ) -> Result<Option<Picked>, Error> {
+        match selection {
+            Selection::Uploads(run) => return self.pick_uploads(spec, run, manifest, now).await.map(Some),
+            Selection::Left(plan) => self.pick_left(plan, manifest).await?,
+            Selection::Unlabeled => self.pick_waiting(spec, manifest, now).await?,
+        }
         Ok(None)
     }
 

@@ -338,23 +338,47 @@ async fn a_job_without_items_says_why() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_project_with_results_counts_them_and_a_retry_says_that_nothing_is_left() {
+async fn a_job_of_a_project_with_results_counts_them_and_a_retry_of_a_planned_job_says_that_nothing_is_left() {
     let _alone = ALONE.lock().await;
-    for (is_retry, expected) in
-        [(false, "All 5 items have results: 4 drafts, 1 accepted."), (true, job::note::NOTHING_TO_RETRY)]
+    let counted = "All 5 items have results: 4 drafts, 1 accepted.";
+    for (is_retry, was_planned, expected) in
+        [(false, true, counted), (true, false, counted), (true, true, job::note::NOTHING_TO_RETRY)]
     {
         let mut planner = uploads_planner(None).await;
         label_all(&planner.tenants);
         let mut spec = JobSpec { uploads: None, ..planner.store.now().spec };
-        let failed = JobState { status: JobStatus::Failed, ..JobState::new(spec.created_at) };
         let retried = JobSpec { uid: JobUid::at(Timestamp::UNIX_EPOCH), ..spec.clone() };
         spec.retry_of = is_retry.then_some(retried.uid);
-        planner.store = MemoryJobs::of(Job { spec: retried, state: failed });
+        planner.store = a_failed_job(retried, was_planned).await;
         planner.store.create_job(&spec, &JobState::new(spec.created_at)).await.unwrap();
 
         let note = note(planner).await.unwrap();
         assert!(note.starts_with(expected), "{note}");
     }
+}
+
+#[tokio::test]
+async fn a_retry_of_a_job_that_was_never_planned_says_that_the_project_is_empty() {
+    let _alone = ALONE.lock().await;
+    let mut planner = planner(0, MemoryObjects::default());
+    let retried = JobSpec { uid: JobUid::at(Timestamp::UNIX_EPOCH), ..planner.store.now().spec };
+    let spec = JobSpec { retry_of: Some(retried.uid), ..planner.store.now().spec };
+    planner.store = a_failed_job(retried, false).await;
+    planner.store.create_job(&spec, &JobState::new(spec.created_at)).await.unwrap();
+
+    assert!(note(planner).await.unwrap().starts_with("The project has no items."));
+}
+
+/// A job that has failed, before it was planned or after a plan without batches.
+async fn a_failed_job(spec: JobSpec, was_planned: bool) -> MemoryJobs {
+    let (job, now) = (spec.uid, spec.created_at);
+    let store = MemoryJobs::of(Job { spec, state: JobState::new(now) });
+    if was_planned {
+        let plan = Plan { job, workers: 1, batches: vec![], truncated: false, note: None };
+        store.plan_job(&plan, 1, None, now).await.unwrap();
+    }
+    store.change_all(|job| job.state.status = JobStatus::Failed);
+    store
 }
 
 /// Gives each item a draft, and the first one a person's acceptance.

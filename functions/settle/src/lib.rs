@@ -33,7 +33,8 @@ pub enum Input {
 
 /// A job whose execution is not running is left alone for this long: it may be just about to start, or to end.
 const GRACE: Duration = Duration::from_secs(60);
-/// Jobs that a round checks at once: a call to a service that is down takes 20 s, and a round has 120.
+/// Jobs that a round checks at once: a call to a service that is down takes 20 s, and a round has the function's timeout
+/// (`infra/lib/functions/settle.ts`).
 const AT_ONCE: usize = 16;
 /// Between two calls of `DescribeExecution`. An account has 10 to 15 a second for all that it does (AWS, "Step Functions service
 /// quotas").
@@ -324,10 +325,17 @@ mod tests {
         assert_eq!(checks.load(Ordering::Relaxed), 40);
     }
 
+    /// As its construct sets it.
+    fn timeout_of_the_function() -> Duration {
+        let construct = include_str!("../../../infra/lib/functions/settle.ts");
+        let seconds = construct.split_once("timeoutSeconds: ").and_then(|(_, rest)| rest.split_once(',')).unwrap().0;
+        Duration::from_secs(seconds.parse().unwrap())
+    }
+
     /// Hole 28 (decision 0027): a bucket of 300 that is filled by 10 a second is not emptied.
     #[tokio::test(start_paused = true)]
     async fn executions_are_described_eight_a_second_and_until_before_the_function_ends() {
-        const FUNCTION: Duration = Duration::from_secs(120); // infra/lib/functions/settle.ts
+        let timeout = timeout_of_the_function();
         let (pace, begun, checks) = (Pace::new(), Instant::now(), AtomicUsize::new(0));
         let check = async |_| {
             pace.turn().await;
@@ -340,7 +348,7 @@ mod tests {
 
         let begun = Instant::now();
         check_each(jobs(5_000), check).await.unwrap();
-        assert!(begun.elapsed() < FUNCTION - Duration::from_secs(20), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < timeout - Duration::from_secs(20), "{:?}", begun.elapsed());
         assert!(checks.load(Ordering::Relaxed) > 700, "{checks:?}");
     }
 

@@ -195,7 +195,7 @@ pub(crate) async fn deliveries<P: WebhookPorts>(
 ) -> Answer<PageView<DeliveryView>> {
     caller.needs(READ)?;
     let paging = request.paging(&["subscription", "event_type", "status"])?;
-    let status = paging.choice("status", &["pending", "delivered", "failed"])?;
+    let status = paging.choice("status", &DeliveryStatus::ALL.map(DeliveryStatus::as_str))?;
     let Ok(subscription) = paging.filter("subscription").map(WebhookUid::parse).transpose() else {
         return Ok(Json(paging.empty())); // a malformed uid matches nothing (contract, D1)
     };

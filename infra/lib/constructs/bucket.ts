@@ -1,8 +1,16 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, Fn, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acknowledge, type Wildcard } from '../acknowledge.ts';
+
+export interface BucketProps {
+  readonly bucketName: string;
+  /** Pages from there may read items and upload them by signed URLs. */
+  readonly pageOrigins: readonly string[];
+  /** The files of exports expire after so many days. */
+  readonly exportDays: number;
+}
 
 /** Items under `projects/`, manifests and raw predictions under `jobs/`, files of exports under `exports/`. Private, encrypted, over TLS only. */
 export class Bucket extends s3.Bucket {
@@ -21,12 +29,9 @@ export class Bucket extends s3.Bucket {
   /** What a Distributed Map reads. */
   readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
 
-  /**
-   * `pageOrigins`: pages from there may read items and upload them by signed URLs. `exportDays`: the time after which the files of
-   * exports expire.
-   */
-  constructor(scope: Construct, id: string, pageOrigins: readonly string[], exportDays: number) {
+  constructor(scope: Construct, id: string, { bucketName, pageOrigins, exportDays }: BucketProps) {
     super(scope, id, {
+      bucketName,
       encryption: s3.BucketEncryption.S3_MANAGED,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
@@ -57,6 +62,23 @@ export class Bucket extends s3.Bucket {
   private objects(pattern: string, reason: string): Wildcard {
     return { arn: this.arnForObjects(pattern), reason };
   }
+}
+
+/**
+ * A name that is known before the bucket is: the page's headers name the bucket, the bucket names the page's origin, and neither could
+ * be created first (decision 0042). No other stack has it, nor has this one when it is deleted and deployed again.
+ */
+export function bucketNameOf(scope: Construct): string {
+  const uniqueInStack = scope.node.addr.slice(-8);
+  const uniqueOfStack = Fn.select(2, Fn.split('/', Stack.of(scope).stackId));
+  return `autolabel-${uniqueInStack}-${uniqueOfStack}`;
+}
+
+/** Where signed URLs of a bucket lead. S3's certificate is not for names with dots: these are in the path. */
+export function bucketOrigin(scope: Construct, bucketName: string): string {
+  const { region, urlSuffix } = Stack.of(scope);
+  const isDotted = !Token.isUnresolved(bucketName) && bucketName.includes('.');
+  return isDotted ? `https://s3.${region}.${urlSuffix}` : `https://${bucketName}.s3.${region}.${urlSuffix}`;
 }
 
 function forPages(allowedOrigins: readonly string[]): s3.CorsRule {

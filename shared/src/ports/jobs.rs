@@ -10,7 +10,7 @@ use crate::domain::job::outcome::{ChunkId, ItemCommit, ItemReport, OutcomeKind, 
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Job, JobSpec, JobState};
-use crate::domain::job_status::JobStatus;
+use crate::domain::job_status::{JobEvent, JobStatus};
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Page, Picked, Slice};
@@ -27,8 +27,8 @@ pub struct JobFilter {
 /// How a job ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ending {
-    /// Completed or failed.
-    pub status: JobStatus,
+    /// It completes or fails.
+    pub event: JobEvent,
     /// A sentence, of a failed job or of one with failed items.
     pub error_message: Option<String>,
     /// What it came to.

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt;
 use crate::domain::id::JobUid;
 use crate::domain::job::summary::{Sum, Summary};
 use crate::domain::job::{Counters, Job, note};
-use crate::domain::job_status::JobStatus;
+use crate::domain::job_status::{JobEvent, JobStatus};
 use crate::domain::webhook::Event;
 use crate::domain::{Error, show};
 use crate::ports::{Clock, Ending, Jobs, Ledger, Queue, Webhooks};
@@ -43,7 +43,7 @@ pub async fn settle(
         let ending = ending(store, webhooks, clock, &job, problem).await?;
         if store.end_job(&job, &ending, clock.now()).await? {
             outbox::send(queue, &ending.deliveries).await;
-            return Ok(ending.status);
+            return Ok(job.state.status.after(ending.event)?);
         }
     }
     Err(Error::StoreUnavailable("the job keeps changing".into()))
@@ -67,11 +67,11 @@ async fn ending(
     summary.note = plan.and_then(|plan| plan.note).or_else(|| note::without_results(job, &summary));
     // A worker's refusal says more than the way in which the execution stopped.
     let error_message = verdict(job, job.state.refusal.as_deref().or(problem), &summary);
-    let status = if error_message.is_some() { JobStatus::Failed } else { JobStatus::Completed };
-    let event = Event::of_job(job, status, error_message.as_deref());
-    let deliveries = outbox::deliveries(webhooks, event, clock.now()).await?;
+    let event = if error_message.is_some() { JobEvent::Fail } else { JobEvent::Complete };
+    let notice = Event::of_job(job, job.state.status.after(event)?, error_message.as_deref());
+    let deliveries = outbox::deliveries(webhooks, notice, clock.now()).await?;
     let error_message = error_message.or_else(|| failed_items(job, &summary));
-    Ok(Ending { status, error_message, summary, deliveries })
+    Ok(Ending { event, error_message, summary, deliveries })
 }
 
 /// The summary with the keys of the items that it names: one read, since they are at most some twenty.

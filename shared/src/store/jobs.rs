@@ -190,7 +190,7 @@ impl Jobs for Store {
             .expression_attribute_values(":successful", number(counters.successful))
             .expression_attribute_values(":failed", number(counters.failed))
             .expression_attribute_values(":skipped", number(counters.skipped))
-            .expression_attribute_values(":ended", attribute(&ending.status)?)
+            .expression_attribute_values(":ended", attribute(&job.state.status.after(ending.event)?)?)
             .expression_attribute_values(":error", attribute(&ending.error_message)?)
             .expression_attribute_values(":summary", attribute(&ending.summary)?)
             .expression_attribute_values(":now", attribute(&now)?);

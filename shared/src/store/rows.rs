@@ -21,7 +21,7 @@ use crate::domain::job::outcome::{ChunkId, Receipt};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::summary::Summary;
 use crate::domain::job::{Counters, Job, JobSpec, JobState};
-use crate::domain::job_status::JobStatus;
+use crate::domain::job_status::{JobEvent, JobStatus};
 use crate::domain::packed::{json_bytes, pack, unpack};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::draft::BlobRef;
@@ -394,7 +394,7 @@ impl JobRow {
     /// The row of a job that must not be created any more: cancelled, in no list, removed after a day.
     pub(super) fn withdrawn(spec: &JobSpec, state: &JobState, now: Timestamp) -> Result<Self, Error> {
         Ok(Self {
-            status: JobStatus::Cancelled,
+            status: state.status.after(JobEvent::Cancel)?,
             progressed_at: now,
             completed_at: Some(now),
             listing_pk: None,

@@ -9,8 +9,7 @@ use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use crate::domain::job::outcome::{ItemCommit, Outcome, Receipt, SkipReason};
 use crate::domain::job::plan::Plan;
 use crate::domain::job::{Job, JobOptions, JobSpec, JobState};
-use crate::domain::job_status::JobEvent;
-use crate::domain::job_status::JobStatus;
+use crate::domain::job_status::{JobEvent, JobStatus};
 use crate::domain::prediction::draft::Draft;
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::prediction::size::Size;
@@ -181,13 +180,13 @@ impl MemoryJobs {
         take: impl FnOnce() -> Result<(), Error>,
     ) -> Result<Plan, Error> {
         self.with(plan.job, |entry| {
-            let state = &mut entry.job.state;
-            if state.status != JobStatus::Pending || entry.is_closed {
+            let (state, (from, to)) = (&mut entry.job.state, JobEvent::Start.moves());
+            if !from.contains(&state.status) || entry.is_closed {
                 let first = entry.plan.clone().filter(|_| state.status.is_active());
                 return first.ok_or(Error::JobFinished(state.status));
             }
             take()?;
-            state.status = JobStatus::Running;
+            state.status = to;
             state.counters.total = total;
             (state.started_at, state.progressed_at) = (Some(now), now);
             entry.plan = Some(plan.clone());
@@ -339,7 +338,7 @@ impl Jobs for MemoryJobs {
             if (state.status, state.counters) != (seen.state.status, seen.state.counters) {
                 return Ok(false);
             }
-            state.status = ending.status;
+            state.status = state.status.after(ending.event)?;
             (state.completed_at, state.progressed_at) = (Some(now), now);
             state.error_message = ending.error_message.clone();
             state.summary = Some(ending.summary.clone());

@@ -31,7 +31,7 @@ use shared::domain::job::failure::{Failure, FailureCode, NoteCode};
 use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, SkipReason};
 use shared::domain::job::summary::Sum;
 use shared::domain::job::{JobSpec, JobState, UploadRun};
-use shared::domain::job_status::JobStatus;
+use shared::domain::job_status::{JobEvent, JobStatus};
 use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::label_count::LabelCount;
 use shared::domain::prediction::model_type::ModelType;
@@ -442,7 +442,7 @@ async fn write_jobs(store: &Store) {
     receipts(store, job(1)).await.into_iter().for_each(|receipt| sum.add(receipt));
     let event = Event::of_job(&ended, JobStatus::Failed, Some("The model is gone.")).unwrap();
     let ending = Ending {
-        status: JobStatus::Failed,
+        event: JobEvent::Fail,
         error_message: Some("The model is gone.".into()),
         summary: sum.summary(true),
         deliveries: event.deliveries(&[webhook()], at(30)),

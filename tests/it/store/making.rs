@@ -12,7 +12,7 @@ use shared::domain::job::outcome::{ChunkId, ItemCommit, Outcome, Receipt, SkipRe
 use shared::domain::job::plan::{Batch, Plan};
 use shared::domain::job::summary::Summary;
 use shared::domain::job::{Counters, Job, JobOptions, JobSpec, JobState};
-use shared::domain::job_status::JobStatus;
+use shared::domain::job_status::{JobEvent, JobStatus};
 use shared::domain::prediction::draft::Draft;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::size::Size;
@@ -84,7 +84,8 @@ pub(crate) async fn running(store: &impl Jobs, spec: &JobSpec, total: u32) {
 /// The end of a job, with these deliveries of its event.
 pub(crate) fn an_ending(status: JobStatus, deliveries: Vec<Delivery>) -> Ending {
     let error_message = (status == JobStatus::Failed).then(|| "The model is gone.".to_owned());
-    Ending { status, error_message, summary: Summary::default(), deliveries }
+    let event = if status == JobStatus::Failed { JobEvent::Fail } else { JobEvent::Complete };
+    Ending { event, error_message, summary: Summary::default(), deliveries }
 }
 
 /// Ends a job as it is now.

@@ -7,55 +7,15 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::id::OrganizationUid;
 use shared::domain::item::source::SourceBuckets;
-use shared::ports::{Files, NoFile};
-use shared::testing::{
-    ACME_PROJECTS, Fault, MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, OTHER,
-    StoppedClock, TestApi, a_png,
-};
+use shared::testing::{ACME_PROJECTS, Fault, MemoryObjects, MemoryTenants, OTHER, TestApi, a_png};
 
 use super::*;
-use crate::results::tests::Contended;
+use crate::in_memory::{Web, in_memory};
 use crate::routes;
 
-/// Files of the web, some of which never come.
-struct Web(MemoryObjects);
-
-impl Files for Web {
-    async fn piece(&self, source: &Source, offset: u64, length: u64) -> Result<Vec<u8>, NoFile> {
-        match source {
-            Source::Url(url) if url.contains("slow") => std::future::pending().await,
-            Source::Url(url) if url.contains("busy") => Err(NoFile::Busy("The file cannot be read just now.".into())),
-            _ => self.0.piece(source, offset, length).await,
-        }
-    }
-}
-
-struct InMemory;
-
-impl CatalogPorts for InMemory {
-    type Store = MemoryTenants;
-    type Results = Contended;
-    type ReviewQueue = MemoryReviewQueue;
-    type Webhooks = MemoryWebhooks;
-    type Objects = MemoryObjects;
-    type Web = Web;
-    type Queue = MemoryQueue;
-    type Clock = StoppedClock;
-}
-
 fn api_over(store: MemoryTenants, objects: MemoryObjects, web: MemoryObjects) -> TestApi {
-    TestApi::of(routes(Arc::new(CatalogApi::<InMemory> {
-        store,
-        results: Contended::default(),
-        review_queue: MemoryReviewQueue::default(),
-        webhooks: MemoryWebhooks::default(),
-        objects,
-        web: Web(web),
-        queue: MemoryQueue::default(),
-        clock: StoppedClock::at(1_000),
-        buckets: SourceBuckets::new([("pictures".to_owned(), vec!["acme".to_owned()])].into(), "own"),
-        loopback_http: false,
-    })))
+    let buckets = SourceBuckets::new([("pictures".to_owned(), vec!["acme".to_owned()])].into(), "own");
+    TestApi::of(routes(Arc::new(CatalogApi { store, objects, web: Web(web), buckets, ..in_memory() })))
 }
 
 /// An API with a project of "acme", and the path of its items.

@@ -48,7 +48,7 @@ pub(crate) async fn list<P: CatalogPorts>(
     caller.needs(READ)?;
     let project = ProjectUid::parse(&project)?;
     let paging = request.paging(&["status", "item", "job"])?;
-    let status: Option<ResultStatus> = paging.choice("status", &["draft", "accepted", "rejected"])?;
+    let status: Option<ResultStatus> = paging.choice("status", &ResultStatus::ALL.map(ResultStatus::as_str))?;
     let job = paging.filter("job").map(JobUid::parse).transpose();
     let item = paging.filter("item").map(ItemUid::parse).transpose();
     let named = match (&job, item) {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use shared::domain::id::{ItemName, OrganizationUid, ProjectUid, ResultUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, LabelResult, Lineage, ResultSource, ResultStatus};
-use shared::domain::item::source::SourceBuckets;
 use shared::domain::packed::pack;
 use shared::domain::prediction::draft::{BlobRef, Draft};
 use shared::domain::prediction::{Geometry, Prediction};
@@ -15,13 +14,11 @@ use shared::domain::project::Project;
 use shared::domain::webhook::{Delivery, Webhook};
 use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Items, Objects, Page, Projects, Results, Slice, Webhooks};
-use shared::testing::{
-    MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, StoppedClock, TestApi, a_job,
-    a_webhook, an_item,
-};
+use shared::testing::{MemoryTenants, MemoryWebhooks, TestApi, a_job, a_webhook, an_item};
 
 use super::sweep::{Decision, Sweep};
-use crate::{CatalogApi, CatalogPorts, routes};
+use crate::in_memory::{InMemory, TickingClock, in_memory};
+use crate::{CatalogApi, routes};
 
 /// Drafts. Before each write another call sets one of `others` as the status.
 #[derive(Default)]
@@ -110,29 +107,6 @@ impl Results for Contended {
     }
 }
 
-/// Time passes at each reading of the clock: 0.1 seconds, or the given duration.
-struct Busy(StoppedClock, Duration);
-
-impl Clock for Busy {
-    fn now(&self) -> Timestamp {
-        self.0.pass(self.1);
-        self.0.now()
-    }
-}
-
-struct InMemory;
-
-impl CatalogPorts for InMemory {
-    type Store = MemoryTenants;
-    type Results = Contended;
-    type ReviewQueue = MemoryReviewQueue;
-    type Webhooks = MemoryWebhooks;
-    type Objects = MemoryObjects;
-    type Web = MemoryObjects;
-    type Queue = MemoryQueue;
-    type Clock = Busy;
-}
-
 type TestReview = CatalogApi<InMemory>;
 
 /// The n-th draft of a job: a cat, or every other one a dog, of this confidence.
@@ -183,14 +157,9 @@ fn a_review(drafts: usize, others: &[ResultStatus]) -> TestReview {
             others: Mutex::new(others.to_vec()),
             webhooks: webhooks.clone(),
         },
-        review_queue: MemoryReviewQueue::default(),
         webhooks,
-        objects: MemoryObjects::default(),
-        web: MemoryObjects::default(),
-        queue: MemoryQueue::default(),
-        clock: Busy(StoppedClock::at(1_000), Duration::from_millis(100)),
-        buckets: SourceBuckets::default(),
-        loopback_http: false,
+        clock: TickingClock::by(Duration::from_millis(100)),
+        ..in_memory()
     }
 }
 
@@ -546,7 +515,7 @@ async fn a_call_ends_in_time_and_the_next_goes_on_until_every_match_is_reviewed(
 #[tokio::test]
 async fn drafts_that_take_long_to_read_end_a_call_in_time_too_and_the_next_one_goes_on_behind_them() {
     let (review, _) = large(a_review(90, &[])).await;
-    let review = TestReview { clock: Busy(StoppedClock::at(1_000), Duration::from_secs(1)), ..review };
+    let review = TestReview { clock: TickingClock::by(Duration::from_secs(1)), ..review };
     let begun = review.clock.0.now();
     let sweep = a_sweep(Decision::Accept, &json!({"label": "dog"})).unwrap();
 

@@ -39,6 +39,19 @@ pub enum Verdict {
 }
 
 impl ResultStatus {
+    /// Every status, in the order of a life.
+    pub const ALL: [Self; 3] = [Self::Draft, Self::Accepted, Self::Rejected];
+
+    /// The word on the wire and in the table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+        }
+    }
+
     /// The status after a `verdict`.
     ///
     /// # Errors
@@ -363,6 +376,13 @@ mod tests {
         a_result(status).reviewed(verdict, "ann", Timestamp::from_second(9).unwrap())
     }
 
+    #[test]
+    fn a_status_has_one_word() {
+        for status in ResultStatus::ALL {
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
+
     /// Contract D33.
     #[test]
     fn a_correction_accepts_and_makes_the_result_a_persons() {
@@ -494,7 +514,8 @@ mod tests {
         let again = corrected(&by_hand, labeled(&[("bus", 1.0), ("car", 1.0)]).annotations).unwrap().unwrap();
         assert_eq!((origins(&again), again.became()), (Some(vec![Origin::Added; 2]), None));
 
-        let before = LabelResult { source: ResultSource::Human, ..labeled(&[("car", 1.0)]) };
+        let (status, source) = (ResultStatus::Accepted, ResultSource::Human);
+        let before = LabelResult { status, source, ..labeled(&[("car", 1.0)]) };
         assert_eq!((before.origins(), before.drafted(), before.became()), (None, None, None));
         for result in [by_hand, before] {
             let annotations = result.annotations.clone();

@@ -24,7 +24,7 @@ use crate::domain::provider::ServedBy;
 use crate::domain::{Error, Timestamp, unicode};
 
 /// The confidence threshold of a job that names none.
-pub const CONFIDENCE_THRESHOLD: f64 = 0.5;
+const CONFIDENCE_THRESHOLD: f64 = 0.5;
 
 /// What is asked of the model, and what is kept of its predictions. A request has it, the job's row has it, and each part of
 /// the system reads it there. CONTRIBUTING.md says how to add one.
@@ -54,6 +54,21 @@ impl Default for JobOptions {
 }
 
 impl JobOptions {
+    /// The option of a create call, and of a project's `auto_label_on_upload`.
+    pub(crate) fn read_model_type(fields: &mut Fields) -> Option<ModelType> {
+        fields.optional("model_type", ModelType::read)
+    }
+
+    /// See [`Self::read_model_type`].
+    pub(crate) fn read_confidence_threshold(fields: &mut Fields) -> f64 {
+        fields.optional("confidence_threshold", fields::fraction).unwrap_or(CONFIDENCE_THRESHOLD)
+    }
+
+    /// See [`Self::read_model_type`].
+    pub(crate) fn read_labels(fields: &mut Fields) -> Vec<String> {
+        fields.optional("labels", fields::labels).unwrap_or_default()
+    }
+
     /// With each label in the Unicode form in which the project has it.
     #[must_use]
     pub fn in_words_of(mut self, project_labels: &[String]) -> Self {
@@ -119,12 +134,10 @@ impl NewJob {
         let mut fields = Fields::of_body(body)?;
         let thresholds = fields::by_label(["label", "threshold"], fields::fraction);
         let new = Self {
-            model_type: fields.optional("model_type", ModelType::read),
-            confidence_threshold: fields
-                .optional("confidence_threshold", fields::fraction)
-                .unwrap_or(CONFIDENCE_THRESHOLD),
+            model_type: JobOptions::read_model_type(&mut fields),
+            confidence_threshold: JobOptions::read_confidence_threshold(&mut fields),
             label_thresholds: fields.optional("label_thresholds", thresholds).unwrap_or_default(),
-            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            labels: JobOptions::read_labels(&mut fields),
             dry_run: fields.optional("dry_run", fields::boolean).unwrap_or(false),
             provider_id: fields.optional("provider_id", fields::text(1, 64)),
         };

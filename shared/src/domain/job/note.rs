@@ -4,7 +4,7 @@ use crate::domain::job::Job;
 use crate::domain::job::summary::Summary;
 use crate::domain::prediction::label_count::LabelCount;
 
-/// Of a retry without items. That its job left some is checked when it is created.
+/// Of a retry without items, if its job was planned. That this job left some is checked when the retry is created.
 pub const NOTHING_TO_RETRY: &str = "Nothing is left to retry: the items that failed or were not reached have results by now, or their files were deleted.";
 
 /// Of a job by uploads that found the project's setting turned off.

@@ -3,7 +3,7 @@
 
 use strum::{EnumDiscriminants, IntoDiscriminant, VariantArray};
 
-use super::job_status::JobStatus;
+use super::job_status::{IllegalTransition, JobStatus};
 use super::show;
 use crate::domain::id::{JobUid, ResultUid};
 
@@ -212,50 +212,69 @@ impl ErrorCode {
     /// What the one table says of it.
     #[must_use]
     pub const fn facts(self) -> Facts {
-        let (code, status, task_error, repeatable) = self.row();
+        let (_, code, status, task_error, repeatable) = TABLE[self as usize];
         Facts { code, status, task_error, repeatable }
     }
+}
 
-    /// The one table: code, status, name in the state machine, and whether it is worth repeating.
-    const fn row(self) -> (&'static str, u16, &'static str, bool) {
-        match self {
-            Self::NotFound => ("not_found", 404, "NotFound", false),
-            Self::Validation => ("validation_error", 400, "ValidationError", false),
-            Self::MalformedBody => ("parse_error", 400, "ParseError", false),
-            Self::BodyTooLarge => ("body_too_large", 413, "BodyTooLarge", false),
-            Self::Unauthenticated => ("not_authenticated", 401, "NotAuthenticated", false),
-            Self::InvalidKey => ("invalid_api_key", 401, "InvalidApiKey", false),
-            Self::KeyExpired => ("api_key_expired", 401, "ApiKeyExpired", false),
-            Self::PermissionDenied => ("permission_denied", 403, "PermissionDenied", false),
-            Self::MethodNotAllowed => ("method_not_allowed", 405, "MethodNotAllowed", false),
-            Self::InvalidCursor => ("invalid_cursor", 404, "InvalidCursor", false),
-            Self::ProjectNotActive => ("project_not_active", 409, "ProjectNotActive", false),
-            Self::JobActive => ("auto_label_job_active", 409, "JobActive", false),
-            Self::JobFinished => ("job_finished", 409, "JobFinished", false),
-            Self::JobNotFinished => ("job_not_finished", 409, "JobNotFinished", false),
-            Self::NotRetryable => ("not_retryable", 409, "NotRetryable", false),
-            Self::ResultRejected => ("result_rejected", 409, "ResultRejected", false),
-            Self::ResultSuperseded => ("result_superseded", 409, "ResultSuperseded", false),
-            Self::ItemLabeled => ("item_labeled", 409, "ItemLabeled", false),
-            Self::NotRedeliverable => ("not_redeliverable", 409, "NotRedeliverable", false),
-            Self::PreconditionFailed => ("precondition_failed", 412, "PreconditionFailed", false),
-            Self::NoInferenceProvider => ("no_inference_provider", 400, "NoInferenceProvider", false),
-            Self::ProviderGone => ("provider_gone", 400, "ProviderGone", false),
-            Self::Throttled => ("throttled", 429, "Throttled", false),
-            Self::IdempotencyKeyReused => ("idempotency_key_reused", 409, "IdempotencyKeyReused", false),
-            Self::IdempotencyInProgress => ("idempotency_in_progress", 409, "IdempotencyInProgress", false),
-            Self::IdempotencyAnswerNotKept => ("idempotency_answer_not_kept", 409, "IdempotencyAnswerNotKept", false),
-            Self::TooMany => ("too_many", 409, "TooMany", false),
-            Self::ProviderRefused => ("provider_refused", 502, "ProviderRefused", false),
-            Self::BatchUnfinished => ("batch_unfinished", 503, "BatchUnfinished", false),
-            Self::BatchStuck => ("batch_stuck", 503, "BatchStuck", false),
-            Self::StoreUnavailable => ("unavailable", 503, "StoreUnavailable", true),
-            Self::ObjectsUnavailable => ("unavailable", 503, "ObjectsUnavailable", true),
-            Self::QueueUnavailable => ("unavailable", 503, "QueueUnavailable", true),
-            Self::ExecutionsUnavailable => ("unavailable", 503, "ExecutionsUnavailable", true),
-            Self::SecretsUnavailable => ("unavailable", 503, "SecretsUnavailable", true),
-            Self::Internal => ("internal_error", 500, "InternalError", false),
-        }
+/// Code in the body, HTTP status, name in the state machine, and whether it is worth repeating.
+type Row = (ErrorCode, &'static str, u16, &'static str, bool);
+
+/// The one table, in the order of [`Error`]: a variant without a row does not compile.
+const TABLE: [Row; ErrorCode::ALL.len()] = {
+    use ErrorCode as E;
+    [
+        (E::NotFound, "not_found", 404, "NotFound", false),
+        (E::Validation, "validation_error", 400, "ValidationError", false),
+        (E::MalformedBody, "parse_error", 400, "ParseError", false),
+        (E::BodyTooLarge, "body_too_large", 413, "BodyTooLarge", false),
+        (E::Unauthenticated, "not_authenticated", 401, "NotAuthenticated", false),
+        (E::InvalidKey, "invalid_api_key", 401, "InvalidApiKey", false),
+        (E::KeyExpired, "api_key_expired", 401, "ApiKeyExpired", false),
+        (E::PermissionDenied, "permission_denied", 403, "PermissionDenied", false),
+        (E::MethodNotAllowed, "method_not_allowed", 405, "MethodNotAllowed", false),
+        (E::InvalidCursor, "invalid_cursor", 404, "InvalidCursor", false),
+        (E::ProjectNotActive, "project_not_active", 409, "ProjectNotActive", false),
+        (E::JobActive, "auto_label_job_active", 409, "JobActive", false),
+        (E::JobFinished, "job_finished", 409, "JobFinished", false),
+        (E::JobNotFinished, "job_not_finished", 409, "JobNotFinished", false),
+        (E::NotRetryable, "not_retryable", 409, "NotRetryable", false),
+        (E::ResultRejected, "result_rejected", 409, "ResultRejected", false),
+        (E::ResultSuperseded, "result_superseded", 409, "ResultSuperseded", false),
+        (E::ItemLabeled, "item_labeled", 409, "ItemLabeled", false),
+        (E::NotRedeliverable, "not_redeliverable", 409, "NotRedeliverable", false),
+        (E::PreconditionFailed, "precondition_failed", 412, "PreconditionFailed", false),
+        (E::NoInferenceProvider, "no_inference_provider", 400, "NoInferenceProvider", false),
+        (E::ProviderGone, "provider_gone", 400, "ProviderGone", false),
+        (E::Throttled, "throttled", 429, "Throttled", false),
+        (E::IdempotencyKeyReused, "idempotency_key_reused", 409, "IdempotencyKeyReused", false),
+        (E::IdempotencyInProgress, "idempotency_in_progress", 409, "IdempotencyInProgress", false),
+        (E::IdempotencyAnswerNotKept, "idempotency_answer_not_kept", 409, "IdempotencyAnswerNotKept", false),
+        (E::TooMany, "too_many", 409, "TooMany", false),
+        (E::ProviderRefused, "provider_refused", 502, "ProviderRefused", false),
+        (E::BatchUnfinished, "batch_unfinished", 503, "BatchUnfinished", false),
+        (E::BatchStuck, "batch_stuck", 503, "BatchStuck", false),
+        (E::StoreUnavailable, "unavailable", 503, "StoreUnavailable", true),
+        (E::ObjectsUnavailable, "unavailable", 503, "ObjectsUnavailable", true),
+        (E::QueueUnavailable, "unavailable", 503, "QueueUnavailable", true),
+        (E::ExecutionsUnavailable, "unavailable", 503, "ExecutionsUnavailable", true),
+        (E::SecretsUnavailable, "unavailable", 503, "SecretsUnavailable", true),
+        (E::Internal, "internal_error", 500, "InternalError", false),
+    ]
+};
+
+const _: () = {
+    let mut row = 0;
+    while row < TABLE.len() {
+        assert!(TABLE[row].0 as usize == row, "a row is not where its variant is");
+        row += 1;
+    }
+};
+
+impl From<IllegalTransition> for Error {
+    /// Our own mistake: moves that others have made impossible are refused before.
+    fn from(illegal: IllegalTransition) -> Self {
+        Self::internal(illegal)
     }
 }
 

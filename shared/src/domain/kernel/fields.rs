@@ -134,6 +134,11 @@ pub fn must_be(wanted: &str, given: impl AsRef<str>) -> String {
     format!("Must be {wanted}, not {}.", given.as_ref())
 }
 
+/// The sentence about an entry of a list.
+fn of_entry(position: usize, message: &str) -> String {
+    format!("Of entry {position}, counted from 0: {message}")
+}
+
 /// A string of `min` to `max` characters, trimmed.
 pub fn text(min: usize, max: usize) -> impl FnOnce(Value) -> Result<String, String> {
     move |value| {
@@ -199,7 +204,7 @@ pub fn labels(value: Value) -> Result<Vec<String>, String> {
     let mut labels: Vec<String> = Vec::new();
     for (position, entry) in entries.into_iter().enumerate() {
         let read = text(0, limits::LABEL_CHARS)(entry);
-        let label = read.map_err(|message| format!("Of entry {position}, counted from 0: {message}"))?;
+        let label = read.map_err(|message| of_entry(position, &message))?;
         if !label.is_empty() && !labels.contains(&label) && unicode::find(&label, &labels).is_none() {
             labels.push(label);
         }
@@ -220,23 +225,8 @@ pub fn by_label<T>(
     read: impl Fn(Value) -> Result<T, String>,
 ) -> impl FnOnce(Value) -> Result<BTreeMap<String, T>, String> {
     move |value| {
-        let [name, of] = names;
-        let pair = |entry: Value| match entry {
-            Value::Object(mut pair) => pair.remove(name).zip(pair.remove(of)).filter(|_| pair.is_empty()),
-            _ => None,
-        };
-        let wanted = || format!("an object, or a list of objects with \"{name}\" and \"{of}\"");
-        let pairs: Option<Vec<(Value, Value)>> = match value {
-            Value::Object(map) => Some(map.into_iter().map(|(label, value)| (label.into(), value)).collect()),
-            Value::Array(entries) => entries.into_iter().map(pair).collect(),
-            other => return Err(must_be(&wanted(), show::kind(&other))),
-        };
-        let pairs = pairs.ok_or_else(|| format!("Must be {}.", wanted()))?;
-        if pairs.len() > limits::LABELS {
-            return Err(format!("Must have at most {} entries.", limits::LABELS));
-        }
         let mut values = BTreeMap::new();
-        for (label, value) in pairs {
+        for (label, value) in pairs(names, value)? {
             let label = text(1, limits::LABEL_CHARS)(label).map_err(|message| format!("Of a label: {message}"))?;
             let value = read(value).map_err(|message| format!("Of {}: {message}", show::quoted(&label)))?;
             if values.contains_key(&label) || unicode::find(&label, values.keys()).is_some() {
@@ -249,6 +239,34 @@ pub fn by_label<T>(
         }
         Ok(values)
     }
+}
+
+/// The labels of [`by_label`], each with its value.
+fn pairs(names: [&'static str; 2], value: Value) -> Result<Vec<(Value, Value)>, String> {
+    let pairs: Vec<(Value, Value)> = match value {
+        Value::Object(map) => map.into_iter().map(|(label, value)| (label.into(), value)).collect(),
+        Value::Array(entries) => {
+            let read = |(position, entry)| pair(names, entry).map_err(|message| of_entry(position, &message));
+            entries.into_iter().enumerate().map(read).collect::<Result<_, _>>()?
+        }
+        other => {
+            let [name, of] = names;
+            let wanted = format!("an object, or a list of objects with \"{name}\" and \"{of}\"");
+            return Err(must_be(&wanted, show::kind(&other)));
+        }
+    };
+    if pairs.len() > limits::LABELS {
+        return Err(format!("Must have at most {} entries.", limits::LABELS));
+    }
+    Ok(pairs)
+}
+
+/// An entry of the list of [`by_label`]: both members, and no other.
+fn pair([name, of]: [&'static str; 2], entry: Value) -> Result<(Value, Value), String> {
+    let mut fields = Fields::of(String::new(), object(entry)?);
+    let pair = (fields.required(name, Ok).unwrap_or_default(), fields.required(of, Ok).unwrap_or_default());
+    fields.finish().map_err(|error| error.to_string())?;
+    Ok(pair)
 }
 
 /// An object.
@@ -370,10 +388,12 @@ mod tests {
         for (bad, complaint) in [
             (json!(7), "Must be an object, or a list of objects with \"label\" and \"threshold\", not a number."),
             (
-                json!([{"label": "cup", "threshold": 1, "min": 1}]),
-                "Must be an object, or a list of objects with \"label\" and \"threshold\".",
+                json!([{"label": "cup", "threshold": 1}, {"label": "car", "treshold": 1, "min": 1}]),
+                "Of entry 1, counted from 0: threshold: This field is required.; \
+                 min: Unknown field. Known: label, threshold.; treshold: Unknown field. Did you mean threshold?",
             ),
-            (json!([{"label": "cup"}]), "Must be an object, or a list of objects with \"label\" and \"threshold\"."),
+            (json!([{"label": "cup"}]), "Of entry 0, counted from 0: threshold: This field is required."),
+            (json!(["cup"]), "Of entry 0, counted from 0: Must be an object, not a string."),
             (json!({" ": 1}), "Of a label: May not be blank."),
             (json!({"car": "1"}), "Of \"car\": Must be a number from 0.0 to 1.0, not a string."),
             (json!({"car": 1, "car ": 1}), "Names \"car\" twice."),

@@ -37,8 +37,8 @@ pub enum JobEvent {
 }
 
 impl JobEvent {
-    /// The table of legal moves: the statuses in which the event may happen, and the one that it leads to. The store makes its
-    /// conditions for a start and a cancel of it. An end has a stricter condition: the job must be as it was read.
+    /// The table of legal moves: the statuses in which the event may happen, and the one that it leads to. The store takes each new
+    /// status from it, and the conditions for a start and a cancel. An end has a stricter condition: the job must be as it was read.
     #[must_use]
     pub const fn moves(self) -> (&'static [JobStatus], JobStatus) {
         match self {

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{JobUid, ProviderUid};
-use crate::domain::job::{CONFIDENCE_THRESHOLD, JobOptions, JobRequest};
+use crate::domain::job::{JobOptions, JobRequest};
 use crate::domain::prediction::model_type::ModelType;
 use crate::domain::{Error, Timestamp, limits, provider};
 
@@ -72,11 +72,9 @@ impl NewAutoLabel {
         let new = Self {
             enabled: fields.optional("enabled", fields::boolean).unwrap_or(true),
             provider_id: fields.optional("provider_id", provider_id),
-            model_type: fields.optional("model_type", ModelType::read),
-            confidence_threshold: fields
-                .optional("confidence_threshold", fields::fraction)
-                .unwrap_or(CONFIDENCE_THRESHOLD),
-            labels: fields.optional("labels", fields::labels).unwrap_or_default(),
+            model_type: JobOptions::read_model_type(&mut fields),
+            confidence_threshold: JobOptions::read_confidence_threshold(&mut fields),
+            labels: JobOptions::read_labels(&mut fields),
             quiet_seconds: fields
                 .optional("quiet_seconds", fields::whole(1, limits::QUIET_SECONDS))
                 .map_or(60, effective_quiet_seconds),

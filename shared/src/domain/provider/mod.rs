@@ -51,7 +51,7 @@ fn config(
 }
 
 /// A provider as it is created.
-// The body of a create call (contract, 8.2).
+// The body of a create call (contract, 8.2). A connection and its credentials are read of `provider_type` and `config` together.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "name": "Street detector", "provider_type": "http",
@@ -60,8 +60,8 @@ fn config(
 pub struct NewProvider {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
-    #[expect(dead_code, reason = "the connection has it")]
-    provider_type: ProviderType,
+    #[schema(rename = "provider_type", value_type = ProviderType)]
+    connection: Connection,
     /// Of `sagemaker`: `endpoint_name`, `region`, `role_arn`, `target_variant`, `inference_component_name`, `target_model` (of a
     /// multi-model endpoint). Of `http`: `endpoint_url`, `auth_type`, `auth_header`, `headers`, `timeout` (seconds, 1 to 120,
     /// by default 30), `response_key`. Of both:
@@ -71,8 +71,8 @@ pub struct NewProvider {
     /// model labels, or the list of pairs in which it is shown), `exif` (`applied`, or `ignored`: the model reads pictures as they
     /// are stored, and its coordinates are turned upright), `max_concurrency` (1 to 1000, by default 16). Other keys are
     /// refused. `auth_header` and the values of `headers` are secret: they are kept encrypted, and shown as `********`.
-    #[schema(value_type = Object)]
-    config: (Connection, Credentials),
+    #[schema(rename = "config", value_type = Object)]
+    credentials: Credentials,
     #[schema(max_length = 2000)]
     description: Option<String>,
     #[schema(value_type = Option<bool>, default = true)]
@@ -92,8 +92,8 @@ impl NewProvider {
         let is_active = fields.optional("is_active", fields::boolean).unwrap_or(true);
         let project = fields.optional("project", project);
         fields.finish()?;
-        let read = kind.zip(read).ok_or_else(|| Error::internal("a config without complaint or value"));
-        read.map(|(provider_type, config)| Self { name, provider_type, config, description, is_active, project })
+        let read = read.ok_or_else(|| Error::internal("a config without complaint or value"));
+        read.map(|(connection, credentials)| Self { name, connection, credentials, description, is_active, project })
     }
 }
 
@@ -109,11 +109,11 @@ pub struct ProviderChange {
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     /// Another one requires a `config`.
-    #[expect(dead_code, reason = "the connection has it")]
-    provider_type: Option<ProviderType>,
+    #[schema(rename = "provider_type", value_type = Option<ProviderType>)]
+    connection: Option<Connection>,
     /// Replaces the whole `config`. A `********` in it stands for the value that is stored, as long as the endpoint's host stays.
-    #[schema(value_type = Option<Object>)]
-    config: Option<(Connection, Credentials)>,
+    #[schema(rename = "config", value_type = Option<Object>)]
+    credentials: Option<Credentials>,
     #[schema(max_length = 2000)]
     description: Option<String>,
     is_active: Option<bool>,
@@ -129,19 +129,19 @@ impl ProviderChange {
     ) -> Result<Self, Error> {
         let mut fields = Fields::of_body(body)?;
         let name = fields.optional("name", fields::text(1, limits::NAME_CHARS));
-        let provider_type = fields.optional("provider_type", ProviderType::read);
-        let kind = provider_type.unwrap_or(before);
+        let kind = fields.optional("provider_type", ProviderType::read).unwrap_or(before);
         let sent = if kind == before {
             fields.optional("config", fields::object)
         } else {
             fields.required("config", fields::object)
         };
-        let config = sent.and_then(|sent| config(&mut fields, kind, sent, endpoint_url));
+        let read = sent.and_then(|sent| config(&mut fields, kind, sent, endpoint_url));
+        let (connection, credentials) = read.unzip();
         let description = fields.optional("description", description);
         let is_active = fields.optional("is_active", fields::boolean);
         let project = fields.optional("project", project);
         fields.finish()?;
-        Ok(Self { name, provider_type, config, description, is_active, project })
+        Ok(Self { name, connection, credentials, description, is_active, project })
     }
 }
 
@@ -185,7 +185,7 @@ impl InferenceProvider {
         now: Timestamp,
         endpoint_url: impl FnOnce(Value) -> Result<String, String>,
     ) -> Result<(Self, Credentials), Error> {
-        let NewProvider { name, config: (connection, credentials), description, is_active, project, .. } =
+        let NewProvider { name, connection, credentials, description, is_active, project } =
             NewProvider::read(body, endpoint_url)?;
         let provider = Self {
             uid: ProviderUid::at(now),
@@ -215,17 +215,16 @@ impl InferenceProvider {
         endpoint_url: impl FnOnce(Value) -> Result<String, String>,
     ) -> Result<(Self, Option<Credentials>), Error> {
         let change = ProviderChange::read(body, self.connection.kind(), endpoint_url)?;
-        let (connection, credentials) = change.config.unzip();
         let changed = Self {
             name: change.name.unwrap_or(self.name),
-            connection: connection.unwrap_or(self.connection),
+            connection: change.connection.unwrap_or(self.connection),
             description: change.description.or(self.description),
             is_active: change.is_active.unwrap_or(self.is_active),
             project: change.project.or(self.project),
             updated_at: change_time(self.updated_at, now),
             ..self
         };
-        Ok((changed, credentials))
+        Ok((changed, change.credentials))
     }
 
     /// What its sealed credentials are bound to: a ciphertext moved to another row does not open.

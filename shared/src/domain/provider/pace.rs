@@ -21,21 +21,21 @@ use std::time::Duration;
 
 /// Calls in flight at the begin. A server that works on one at a time answers the last of them after four times its latency, and
 /// its timeout may be as short as six times the latency.
-const START: u32 = 4;
+const START_CALLS: u32 = 4;
 /// Good answers between two trials. One refusal in 36 answers is below the 5 % of refusals that an endpoint may see.
-const HOLD: u32 = 36;
+const HOLD_ANSWERS: u32 = 36;
 /// A trial that brought nothing doubles the good answers until the next one, at most this many times.
 const HOLD_DOUBLINGS: u32 = 4;
 /// Good answers after which a refusal is taken for one that had nothing to do with load: a full endpoint refuses more often.
-const DOUBT: u32 = 6;
+const DOUBT_ANSWERS: u32 = 6;
 /// Percent of the timeout. The limit grows without trials while every call would be answered within it.
-const SAFE: u128 = 60;
+const SAFE_PERCENT: u128 = 60;
 /// The limit grows by trials while every call would be answered within it.
-const NEAR: u128 = 80;
+const NEAR_PERCENT: u128 = 80;
 /// Beyond it calls are about to time out, and the limit sinks.
-const LATE: u128 = 95;
+const LATE_PERCENT: u128 = 95;
 /// The first wait of [`backoff`], on average half of it.
-const BACKOFF: Duration = Duration::from_millis(500);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -119,7 +119,7 @@ impl Pace {
         Self {
             share,
             timeout,
-            limit: share.min(START),
+            limit: share.min(START_CALLS),
             known: share,
             explored: false,
             step: 1,
@@ -174,7 +174,7 @@ impl Pace {
         if !is_measure {
             return;
         }
-        if !self.on_trial && self.limit > self.within(LATE) && (!self.explored || self.good >= self.limit) {
+        if !self.on_trial && self.limit > self.within(LATE_PERCENT) && (!self.explored || self.good >= self.limit) {
             self.sink();
         } else if self.limit < self.known && (self.explored || self.limit < self.safe()) {
             self.grow(most);
@@ -202,8 +202,9 @@ impl Pace {
             }
             return;
         }
-        let careful = self.explored || self.limit >= self.within(LATE);
-        let enough = if careful { HOLD << self.futile.min(HOLD_DOUBLINGS) } else { HOLD.min(2 * self.limit) };
+        let careful = self.explored || self.limit >= self.within(LATE_PERCENT);
+        let enough =
+            if careful { HOLD_ANSWERS << self.futile.min(HOLD_DOUBLINGS) } else { HOLD_ANSWERS.min(2 * self.limit) };
         if self.good >= enough {
             self.known = self.known.min(self.limit);
             self.try_more();
@@ -224,7 +225,7 @@ impl Pace {
         }
         self.known = self.limit;
         self.step = self.step.saturating_mul(2);
-        if self.known < self.within(LATE) {
+        if self.known < self.within(LATE_PERCENT) {
             self.try_more();
         } else {
             let known = self.known;
@@ -235,7 +236,7 @@ impl Pace {
 
     /// Calls are about to time out.
     fn sink(&mut self) {
-        let limit = self.within(SAFE).clamp(1, self.limit);
+        let limit = self.within(SAFE_PERCENT).clamp(1, self.limit);
         if self.explored {
             self.set(limit);
             self.known = limit;
@@ -290,7 +291,7 @@ impl Pace {
             return;
         }
         if !self.on_trial && self.doubt == 0 {
-            self.doubt = DOUBT;
+            self.doubt = DOUBT_ANSWERS;
             return;
         }
         let limit = if self.on_trial { self.known } else { (self.limit / 2).max(1) };
@@ -343,7 +344,7 @@ impl Pace {
 
     fn try_more(&mut self) {
         let (step, known, interval) = (self.step, self.known, self.rate.interval());
-        let in_time = self.within(NEAR).max(known.saturating_add(1));
+        let in_time = self.within(NEAR_PERCENT).max(known.saturating_add(1));
         let target = known.saturating_add(step).min(in_time).min(self.share);
         let tight = target > self.safe();
         self.set(target);
@@ -373,7 +374,7 @@ impl Pace {
 
     /// [`Pace::within`] the safe part of the timeout, to the nearest.
     fn safe(&self) -> u32 {
-        let doubled = self.within(2 * SAFE);
+        let doubled = self.within(2 * SAFE_PERCENT);
         (doubled / 2).saturating_add(doubled % 2)
     }
 }
@@ -427,7 +428,7 @@ impl Rate {
 #[must_use]
 pub fn backoff(failures: u32, chance: f64) -> Duration {
     let Some(doubled) = failures.checked_sub(1) else { return Duration::ZERO };
-    BACKOFF.saturating_mul(1 << doubled.min(10)).min(LONGEST_BACKOFF).mul_f64(chance.clamp(0.0, 1.0))
+    FIRST_BACKOFF.saturating_mul(1 << doubled.min(10)).min(LONGEST_BACKOFF).mul_f64(chance.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]

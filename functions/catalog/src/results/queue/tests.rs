@@ -11,33 +11,17 @@ use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::ResultStatus;
 use shared::domain::item::review_queue::Reviewer;
-use shared::domain::item::source::SourceBuckets;
 use shared::domain::packed::pack;
 use shared::domain::prediction::draft::BlobRef;
 use shared::domain::project::Project;
 use shared::domain::{Timestamp, limits};
 use shared::ports::{Clock, Objects, Projects};
-use shared::testing::{
-    ACME, ACME_PROJECTS, MemoryObjects, MemoryQueue, MemoryReviewQueue, MemoryTenants, MemoryWebhooks, OTHER,
-    StoppedClock, TestApi, a_job,
-};
+use shared::testing::{ACME, ACME_PROJECTS, MemoryReviewQueue, MemoryTenants, OTHER, TestApi, a_job};
 
 use super::claim::Wish;
-use crate::results::tests::{Contended, a_draft};
-use crate::{CatalogApi, CatalogPorts, routes};
-
-struct InMemory;
-
-impl CatalogPorts for InMemory {
-    type Store = MemoryTenants;
-    type Results = Contended;
-    type ReviewQueue = MemoryReviewQueue;
-    type Webhooks = MemoryWebhooks;
-    type Objects = MemoryObjects;
-    type Web = MemoryObjects;
-    type Queue = MemoryQueue;
-    type Clock = StoppedClock;
-}
+use crate::in_memory::{InMemory, in_memory};
+use crate::results::tests::a_draft;
+use crate::{CatalogApi, routes};
 
 /// A project whose queue has these entries; a draft for each confidence.
 struct Scene {
@@ -60,18 +44,7 @@ impl Scene {
         let project = Project::read(br#"{"name": "Cats"}"#, organization, Timestamp::UNIX_EPOCH).unwrap();
         let store = MemoryTenants::default();
         store.add_project(&Project { uid: a_job().spec.project, ..project }).await.unwrap();
-        let api = Arc::new(CatalogApi::<InMemory> {
-            store,
-            results: Contended::default(),
-            review_queue: queue,
-            webhooks: MemoryWebhooks::default(),
-            objects: MemoryObjects::default(),
-            web: MemoryObjects::default(),
-            queue: MemoryQueue::default(),
-            clock: StoppedClock::at(1_000),
-            buckets: SourceBuckets::default(),
-            loopback_http: false,
-        });
+        let api = Arc::new(CatalogApi { store, review_queue: queue, ..in_memory() });
         let path = format!("/projects/{}/review-queue/", a_job().spec.project);
         Self { http: TestApi::of(routes(Arc::clone(&api))), api, path }
     }
@@ -141,9 +114,9 @@ async fn no_one_gets_what_another_person_has_until_the_lease_is_over() {
     assert_eq!(scene.claim_as("ann", json!({"count": 4})).await, (vec![0, 1, 2, 3], None));
     assert_eq!(scene.claim_as("bob", json!({"count": 4})).await, (vec![4, 5], None));
     assert_eq!(scene.claim_as("cay", json!({})).await, (vec![], None), "nothing is left for her");
-    scene.api.clock.pass(Duration::from_secs(599));
+    scene.api.clock.0.pass(Duration::from_secs(599));
     assert_eq!(scene.claim_as("bob", json!({"count": 1})).await, (vec![4], None), "he renews his first one");
-    scene.api.clock.pass(Duration::from_secs(1));
+    scene.api.clock.0.pass(Duration::from_secs(1));
 
     assert_eq!(scene.claim_as("cay", json!({})).await, (vec![0, 1, 2, 3, 5], None));
     assert_eq!(scene.claim_as("ann", json!({})).await, (vec![], None));
@@ -171,7 +144,7 @@ async fn what_a_person_has_not_finished_comes_first_and_is_filled_up() {
 
     scene.review(1);
     scene.review(3);
-    scene.api.clock.pass(Duration::from_secs(60));
+    scene.api.clock.0.pass(Duration::from_secs(60));
     let (second, answer) = scene.claim(json!({"count": 5})).await;
 
     assert_eq!(second, [0, 2, 4, 5, 6]);
@@ -196,7 +169,7 @@ async fn a_row_has_all_that_an_editor_draws_with() {
     let (_, rows) = scene.http.call_as(ACME_PROJECTS, &format!("GET {}", scene.path), Value::Null).await;
     let marks = |n: usize| ["claimed_by", "is_yours"].map(|name| rows["results"][n][name].clone());
     assert_eq!((marks(0), marks(1)), ([json!("test"), json!(false)], [Value::Null, json!(false)]));
-    scene.api.clock.pass(Duration::from_secs(600));
+    scene.api.clock.0.pass(Duration::from_secs(600));
     let (_, rows) = scene.http.call(&format!("GET {}", scene.path), Value::Null).await;
     assert_eq!((&rows["results"][0]["claimed_by"], &rows["results"][0]["is_yours"]), (&Value::Null, &json!(false)));
 }
@@ -256,7 +229,7 @@ async fn a_filter_narrows_what_is_listed_and_handed_out() {
         let name = filter.to_string();
         let (claimed, _) = scene.claim_as(&name, filter).await;
         assert_eq!(claimed, expected, "{name}");
-        scene.api.clock.pass(Duration::from_secs(600));
+        scene.api.clock.0.pass(Duration::from_secs(600));
     }
 }
 
@@ -341,7 +314,7 @@ async fn what_is_skipped_is_for_others_who_read_why() {
 async fn claims_are_renewed_and_given_back_and_lost_ones_are_named() {
     let scene = Scene::of(&[drafts(4)]).await;
     scene.claim(json!({"count": 3})).await;
-    scene.api.clock.pass(Duration::from_secs(700));
+    scene.api.clock.0.pass(Duration::from_secs(700));
     assert_eq!(scene.claim_as("bob", json!({"count": 1})).await.0, [0], "her lease is over");
     scene.review(1);
     let asked = json!({"items": [uid(0), uid(1), uid(2), uid(3), uid(99)]});

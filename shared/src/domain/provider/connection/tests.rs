@@ -242,7 +242,7 @@ fn a_bad_config_names_its_keys_and_repeats_no_value() {
         (
             "label_map",
             json!(["hunter2"]),
-            "config.label_map: Must be an object, or a list of objects with \"from\" and \"to\".",
+            "config.label_map: Of entry 0, counted from 0: Must be an object, not a string.",
         ),
         (
             "label_map",

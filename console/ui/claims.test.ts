@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { Claims, COUNT, type ClaimServer, type Row } from './claims.ts';
+
+const MINUTE = 60_000;
+
+/** A queue of items, of which a person may have some. A call finds at most `reach` of them. */
+class Queue implements ClaimServer {
+  calls: string[] = [];
+  yours: string[] = [];
+  lost: string[] = [];
+  left: string[];
+  reach = COUNT;
+
+  constructor(count: number) {
+    this.left = Array.from({ length: count }, (_, at) => `${at}`);
+  }
+
+  claim = async (cursor: string | null) => {
+    this.calls.push(`claim ${cursor ?? ''}`.trim());
+    const more = this.left.splice(0, Math.min(this.reach, COUNT - this.yours.length));
+    this.yours = [...this.yours, ...more];
+    const items = this.yours.map((item) => ({ item }) as Row);
+    return { items, cursor: this.yours.length < COUNT && this.left.length > 0 ? 'on' : null };
+  };
+  renew = async (items: readonly string[]) => {
+    this.calls.push(`renew ${items.length}`);
+    return { lost: this.lost };
+  };
+  release = async (items: readonly string[]) => this.calls.push(`release ${items.length}`);
+  skip = async (item: string) => {
+    this.calls.push(`skip ${item}`);
+    this.decide(item);
+  };
+
+  decide(item: string): void {
+    this.yours = this.yours.filter((other) => other !== item);
+  }
+}
+
+function claimsOf(queue: Queue) {
+  const taken: string[] = [];
+  const clock = { now: 0 };
+  return {
+    claims: new Claims(
+      queue,
+      ({ item }) => taken.push(item),
+      () => clock.now,
+    ),
+    taken,
+    clock,
+  };
+}
+
+/** Decides every item in turn, as the editor does. */
+async function review(claims: Claims, queue: Queue): Promise<string[]> {
+  const seen: string[] = [];
+  await claims.more();
+  for (let item = claims.first(); item !== undefined; item = claims.after(item)) {
+    seen.push(item);
+    claims.decided(item);
+    queue.decide(item);
+    await claims.ahead(item);
+  }
+  return seen;
+}
+
+describe('claims', () => {
+  it('are twenty at a time, the next ones ahead, each item once', async () => {
+    const queue = new Queue(55);
+    const { claims, taken } = claimsOf(queue);
+    const seen = await review(claims, queue);
+    expect(seen).toEqual(Array.from({ length: 55 }, (_, at) => `${at}`));
+    expect(taken).toEqual(seen);
+    expect(queue.calls.length).toBeLessThanOrEqual(8);
+  });
+
+  it('go on where a call ended that found nothing', async () => {
+    const queue = new Queue(3);
+    queue.reach = 0;
+    const { claims } = claimsOf(queue);
+    const { claim } = queue;
+    queue.claim = async (cursor) => {
+      queue.reach = cursor === null ? 0 : COUNT;
+      return claim(cursor);
+    };
+    await claims.more();
+    expect(queue.calls).toEqual(['claim', 'claim on']);
+    expect(claims.open).toEqual(['0', '1', '2']);
+  });
+
+  it('are made once, though they are asked for twice at the same time', async () => {
+    const queue = new Queue(5);
+    const { claims } = claimsOf(queue);
+    await Promise.all([claims.more(), claims.more()]);
+    expect(queue.calls).toEqual(['claim']);
+  });
+
+  it('are renewed in time, and what was lost is gone', async () => {
+    const queue = new Queue(5);
+    const { claims, clock } = claimsOf(queue);
+    await claims.more();
+    claims.decided('0');
+    clock.now = 5 * MINUTE;
+    await claims.renew();
+    clock.now = 5 * MINUTE + 1;
+    queue.lost = ['2'];
+    await claims.renew();
+    await claims.renew();
+    expect(queue.calls).toEqual(['claim', 'renew 4']);
+    expect(claims.open).toEqual(['1', '3', '4']);
+  });
+
+  it('are given back when they are skipped, and when the person leaves', async () => {
+    const queue = new Queue(5);
+    const { claims } = claimsOf(queue);
+    await claims.more();
+    await claims.skip('1');
+    claims.decided('0');
+    expect([claims.after('0'), claims.before('2')]).toEqual(['2', '0']);
+    await claims.release();
+    await claims.release();
+    expect(queue.calls).toEqual(['claim', 'skip 1', 'release 3']);
+  });
+});

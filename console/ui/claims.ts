@@ -1,0 +1,138 @@
+import type { Item, Result } from '../api/types.ts';
+
+/** Items of one claim, the number that are left when the next ones are claimed, and when claims are renewed. */
+export const COUNT = 20;
+const AHEAD = 10;
+const RENEWED_AFTER_MS = 5 * 60_000;
+/** Calls of one claim: each reads about 1,000 items of the queue. */
+const MOST_CALLS = 20;
+
+/** A draft of the review queue, with all that the editor needs. */
+export type Row = Result &
+  Pick<Item, 'key' | 'asset_type' | 'width' | 'height'> & {
+    /** Reads the file for an hour. */
+    readonly url: string | null;
+    /** The name of the key that has it. */
+    readonly claimed_by: string | null;
+    readonly claimed_until: string | null;
+    readonly is_yours: boolean;
+    readonly skips: readonly { readonly by: string; readonly reason: string | null; readonly at: string }[];
+  };
+
+/** The calls of the review queue. */
+export interface ClaimServer {
+  /** `cursor`: where the call before ended. */
+  claim(cursor: string | null): Promise<{ items: readonly Row[]; cursor: string | null }>;
+  renew(items: readonly string[]): Promise<{ lost: readonly string[] }>;
+  release(items: readonly string[]): Promise<unknown>;
+  skip(item: string): Promise<unknown>;
+}
+
+/**
+ * The items of the review queue that a person has claimed, in the order in which they came. No other person gets one of them
+ * until it is decided, skipped or released, or this page is gone for ten minutes.
+ */
+export class Claims {
+  readonly #server: ClaimServer;
+  readonly #taken: (row: Row) => void;
+  readonly #now: () => number;
+  #order: string[] = [];
+  readonly #done = new Set<string>();
+  #running: Promise<void> | null = null;
+  #isOver = false;
+  #renewedAt = 0;
+
+  /** `taken` gets each row once, when it is new. */
+  constructor(server: ClaimServer, taken: (row: Row) => void, now: () => number = Date.now) {
+    this.#server = server;
+    this.#taken = taken;
+    this.#now = now;
+  }
+
+  /** What is claimed and not decided. */
+  get open(): readonly string[] {
+    return this.#order.filter((item) => !this.#done.has(item));
+  }
+
+  /** The first item that is not decided. */
+  first(): string | undefined {
+    return this.open[0];
+  }
+
+  /** The next item; of one that is not here any more, the first that is open. */
+  after(item: string): string | undefined {
+    const at = this.#order.indexOf(item);
+    return at < 0 ? this.first() : this.#order[at + 1];
+  }
+
+  before(item: string): string | undefined {
+    return this.#order[this.#order.indexOf(item) - 1];
+  }
+
+  /** Claims more if few are left behind an item. Throws what the API says. */
+  async ahead(item: string): Promise<void> {
+    const left = this.#order.length - 1 - this.#order.indexOf(item);
+    if (left < AHEAD && !this.#isOver) {
+      await this.more();
+    }
+  }
+
+  /** Claims up to 20. One call at a time: who asks meanwhile waits for the same. */
+  more(): Promise<void> {
+    this.#running ??= this.#more().finally(() => (this.#running = null));
+    return this.#running;
+  }
+
+  decided(item: string): void {
+    this.#done.add(item);
+  }
+
+  /** Gives an item back; this person does not get it again. */
+  async skip(item: string): Promise<void> {
+    await this.#server.skip(item);
+    this.#drop([item]);
+  }
+
+  /** Claims again what is open, when its time is half over. */
+  async renew(): Promise<void> {
+    const { open } = this;
+    if (open.length > 0 && this.#now() - this.#renewedAt > RENEWED_AFTER_MS) {
+      const at = this.#now();
+      const { lost } = await this.#server.renew(open);
+      this.#renewedAt = at;
+      this.#drop(lost);
+    }
+  }
+
+  /** The person leaves: others get what is open. */
+  async release(): Promise<void> {
+    const { open } = this;
+    this.#order = [];
+    if (open.length > 0) {
+      await this.#server.release(open);
+    }
+  }
+
+  /** An item that was claimed before and is still open comes first: it is in the order already. */
+  async #more(): Promise<void> {
+    let cursor: string | null = null;
+    let found = 0;
+    const at = this.#now();
+    for (let call = 0; call < MOST_CALLS && found === 0 && (call === 0 || cursor !== null); call++) {
+      const { items, cursor: next }: { items: readonly Row[]; cursor: string | null } = await this.#server.claim(cursor);
+      const rows = items.filter(({ item }) => !this.#order.includes(item));
+      for (const row of rows) {
+        this.#order.push(row.item);
+        this.#taken(row);
+      }
+      found += rows.length;
+      cursor = next;
+    }
+    this.#renewedAt = at;
+    this.#isOver = found === 0;
+  }
+
+  #drop(items: readonly string[]): void {
+    this.#order = this.#order.filter((item) => !items.includes(item));
+  }
+}
