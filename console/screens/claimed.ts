@@ -52,6 +52,7 @@ export function useClaims(project: string, item: string): Ways {
     previous: () => before && go(before),
     skip: () => void skip().catch(setProblem),
     decided: () => claims.decided(item),
+    left: claims.left ? `${claims.left.count.toLocaleString()}${claims.left.is_exact ? '' : '+'} left` : '',
     problem,
   };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Claims, COUNT, type ClaimServer, type Row } from './claims.ts';
+import { Claims, COUNT, leftOf, type ClaimServer, type Row } from './claims.ts';
 
 const MINUTE = 60_000;
 
@@ -64,6 +64,11 @@ async function review(claims: Claims, queue: Queue): Promise<string[]> {
   return seen;
 }
 
+it('says how many are left', () => {
+  expect(leftOf({ count: 1, is_exact: true })).toBe('1 draft left');
+  expect(leftOf({ count: 1000, is_exact: false })).toMatch(/^1.?000 or more drafts left$/);
+});
+
 describe('claims', () => {
   it('are twenty at a time, the next ones ahead, each item once', async () => {
     const queue = new Queue(55);
@@ -114,8 +119,11 @@ describe('claims', () => {
     const queue = new Queue(5);
     const { claims } = claimsOf(queue);
     await claims.more();
+    claims.begin({ count: 5, is_exact: false });
     await claims.skip('1');
     claims.decided('0');
+    claims.decided('0');
+    expect(claims.left && leftOf(claims.left)).toBe('3 or more drafts left');
     expect([claims.after('0'), claims.before('2')]).toEqual(['2', '0']);
     await claims.release();
     await claims.release();

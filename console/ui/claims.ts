@@ -19,6 +19,16 @@ export type Row = Result &
     readonly skips: readonly { readonly by: string; readonly reason: string | null; readonly at: string }[];
   };
 
+/** How many drafts are left; if not exact, there are more. */
+export interface Left {
+  readonly count: number;
+  readonly is_exact: boolean;
+}
+
+export function leftOf({ count, is_exact: isExact }: Left): string {
+  return `${count.toLocaleString()}${isExact ? '' : ' or more'} ${count === 1 && isExact ? 'draft' : 'drafts'} left`;
+}
+
 /** The calls of the review queue. */
 export interface ClaimServer {
   /** `cursor`: where the call before ended. */
@@ -40,6 +50,7 @@ export class Claims {
   readonly #done = new Set<string>();
   #running: Promise<void> | null = null;
   #isOver = false;
+  #left: Left | null = null;
   #renewedAt = 0;
 
   /** `taken` gets each row once, when it is new. */
@@ -47,6 +58,16 @@ export class Claims {
     this.#server = server;
     this.#taken = taken;
     this.#now = now;
+  }
+
+  /** How many drafts were left when the person began: from then on they are counted down. */
+  begin(left: Left): void {
+    this.#left = left;
+  }
+
+  /** `null`: not known, after a reload. */
+  get left(): Left | null {
+    return this.#left;
   }
 
   /** What is claimed and not decided. */
@@ -84,13 +105,17 @@ export class Claims {
   }
 
   decided(item: string): void {
-    this.#done.add(item);
+    if (!this.#done.has(item)) {
+      this.#done.add(item);
+      this.#countDown();
+    }
   }
 
   /** Gives an item back; this person does not get it again. */
   async skip(item: string): Promise<void> {
     await this.#server.skip(item);
     this.#drop([item]);
+    this.#countDown();
   }
 
   /** Claims again what is open, when its time is half over. */
@@ -130,6 +155,10 @@ export class Claims {
     }
     this.#renewedAt = at;
     this.#isOver = found === 0;
+  }
+
+  #countDown(): void {
+    this.#left = this.#left && { ...this.#left, count: Math.max(this.#left.count - 1, 0) };
   }
 
   #drop(items: readonly string[]): void {

@@ -8,7 +8,7 @@ export interface BucketProps {
   readonly bucketName: string;
   /** Pages from there may read items and upload them by signed URLs. */
   readonly pageOrigins: readonly string[];
-  /** The files of exports expire after so many days. */
+  /** The time after which the files of exports expire. */
   readonly exportDays: number;
 }
 

@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn entries_of_the_review_queue_lead_to_their_rows_and_sort_by_time() {
-        let time = |second| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let time = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
         let item = ItemUid::of_bytes([7; 16]);
         let chunk = |second, batch| ChunkId { job: JobUid::at(time(second)), batch, chunk: 12 };
         let (first, last) = (chunk(0, 3), chunk(9, 0));
