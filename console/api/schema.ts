@@ -598,6 +598,112 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/projects/{uid}/review-queue/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the review queue
+         * @description Drafts of the project that wait for a person, with what an editor needs of their items. Claimed and skipped ones are listed,
+         *     too. `next` leads on; there is no page before. A page may be short and still not be the last. An order by confidence, and a
+         *     random one, sort the next 1,000 items or so of the queue, then the next ones. Scope: `projects.read`.
+         */
+        get: operations["review_queue_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{uid}/review-queue/claim/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Claim drafts
+         * @description Hands out up to `count` drafts that no other key gets for ten minutes. Those that the caller has claimed and not finished come
+         *     first, renewed, so a repeated call is harmless: one key is one person. A claim refuses no verdict of another key, and a verdict
+         *     ends it. Never handed out: what another key has, and what the caller has skipped. Scope: `results.write` or `projects.write`.
+         */
+        post: operations["review_queue_claim"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{uid}/review-queue/release/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Release claims
+         * @description The items are handed out again, to the caller as well. Scope: `results.write` or `projects.write`.
+         */
+        post: operations["review_queue_release"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{uid}/review-queue/renew/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Renew claims
+         * @description The lease of each item is ten minutes from now on. A claim whose lease is over is renewed if no other key has taken the item
+         *     since. Scope: `results.write` or `projects.write`.
+         */
+        post: operations["review_queue_renew"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{uid}/review-queue/skip/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Skip a draft
+         * @description Gives it back. The caller does not get it again; other keys do, and see the reason. A repeated call is harmless. Scope:
+         *     `results.write` or `projects.write`.
+         */
+        post: operations["review_queue_skip"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/projects/{uid}/uploads/": {
         parameters: {
             query?: never;
@@ -1054,6 +1160,18 @@ export interface components {
          * @enum {string}
          */
         Became: "kept" | "moved" | "relabeled" | "deleted";
+        /** @description What became of claims. */
+        ChangedClaims: {
+            /**
+             * Format: date-time
+             * @description The end of the lease; `null`: they are given back, or none is the caller's.
+             */
+            claimed_until: string | null;
+            /** @description Renewed, or given back. */
+            items: components["schemas"]["ItemUid"][];
+            /** @description Not the caller's any more: another key has it, it is no draft any more, or there is no such item. */
+            lost: components["schemas"]["ItemUid"][];
+        };
         /** @description What can be changed about a webhook. */
         ChangedWebhook: {
             /** @description Names of events. */
@@ -1064,6 +1182,22 @@ export interface components {
              * @description An HTTPS URL that leads to a public address.
              */
             target_url?: string | null;
+        };
+        /** @description The drafts that the caller has now. */
+        ClaimedDrafts: {
+            /**
+             * Format: date-time
+             * @description The end of the lease; `null`: there are no items.
+             */
+            claimed_until: string | null;
+            /** @description What another call goes on with, if fewer were found than asked for and the queue goes on; `null`: it does not, or the answer is full. */
+            cursor: string | null;
+            /** @description Those that the caller had and has not finished, then new ones in the order asked for. */
+            items: components["schemas"]["QueuedDraft"][];
+        };
+        /** @description Items of the review queue. */
+        ClaimedItems: {
+            items: components["schemas"]["ItemUid"][];
         };
         /** @description `config` by `provider_type`. Secrets are masked. */
         ConfigView: {
@@ -1300,11 +1434,42 @@ export interface components {
             /** @description The result that was made of it. */
             result: components["schemas"]["ResultUid"];
         };
+        /** @description A draft that the caller does not want to review. */
+        DraftToSkip: {
+            item: components["schemas"]["ItemUid"];
+            /** @description Why: the next person reads it in `skips`. */
+            reason?: string | null;
+        };
         /** @description An annotation of a draft. */
         DraftedAnnotation: components["schemas"]["Prediction"] & {
             became: components["schemas"]["Became"] | null;
             /** @description It has another geometry now. */
             is_moved: boolean;
+        };
+        /** @description What a person wants to review next. A field that is not given narrows nothing. */
+        DraftsToClaim: {
+            /**
+             * Format: int32
+             * @description How many items the caller has in all after the call.
+             * @default 20
+             */
+            count: number | null;
+            /** @description The `cursor` of the answer before. It has the fields of that call; fields that are sent beside it count instead. */
+            cursor?: string | null;
+            job?: components["schemas"]["JobUid"] | null;
+            /** @description Drafts with an annotation of this label, letter by letter. */
+            label?: string | null;
+            /**
+             * Format: double
+             * @description The same, at most.
+             */
+            max_confidence?: number | null;
+            /**
+             * Format: double
+             * @description Drafts whose every annotation has at least this confidence; with a `label`, whose every annotation of that label has.
+             */
+            min_confidence?: number | null;
+            order?: components["schemas"]["Order"] | null;
         };
         /** @description Where the call continues. */
         DraftsToDiscard: {
@@ -1721,6 +1886,11 @@ export interface components {
         NoteCode: "confidence_clamped" | "geometry_clipped" | "coordinates_normalized" | "coordinates_percent" | "labels_dropped";
         /** @description A row of a list that is always empty. */
         Nothing: Record<string, never>;
+        /**
+         * @description The order in which drafts are handed out.
+         * @enum {string}
+         */
+        Order: "sequence" | "newest" | "random" | "least_confident" | "most_confident";
         /** @description An organization. */
         Organization: {
             /** @description Always `true`: nothing suspends an organization. */
@@ -2059,6 +2229,47 @@ export interface components {
                 /** Format: date-time */
                 updated_at: string;
             }[];
+        };
+        /** @description A page of a list. */
+        PageView_QueuedDraft: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
+            /** @description Absolute URL of the next page; `null` on the last one. */
+            next: string | null;
+            /**
+             * @description Absolute URL of the page before; `null` on the first one. It has the rows that come right before this page now: rows that
+             *     were added since are on it, or on one before it.
+             */
+            previous: string | null;
+            /** @description The rows. A page may be short and still not be the last. */
+            results: (components["schemas"]["Result"] & {
+                asset_type: components["schemas"]["AssetType"];
+                /** @description The name of the key that has claimed it; `null`: none, or its lease is over. */
+                claimed_by: string | null;
+                /**
+                 * Format: date-time
+                 * @description The end of that claim's lease.
+                 */
+                claimed_until: string | null;
+                /**
+                 * Format: int32
+                 * @description See `width`.
+                 */
+                height: number | null;
+                /** @description Whether the key of this request has claimed it. */
+                is_yours: boolean;
+                /** @description The key of its item. */
+                key: string;
+                /** @description Who has skipped it, newest last, at most ten. */
+                skips: components["schemas"]["QueuedDraftSkip"][];
+                /** @description Reads the file for an hour. `null` if the deployment does not read from its bucket any more. */
+                url: string | null;
+                /**
+                 * Format: int32
+                 * @description Pixels, of the picture upright; `null` of a point cloud.
+                 */
+                width: number | null;
+            })[];
         };
         /** @description A page of a list. */
         PageView_Result: {
@@ -2405,6 +2616,48 @@ export interface components {
             /** Format: double */
             z: number;
         };
+        /** @description A page of the review queue. */
+        QueuePage: components["schemas"]["PageView_QueuedDraft"] & {
+            remaining: components["schemas"]["Remaining"];
+        };
+        /** @description A draft of the review queue: its result, and what an editor needs of its item. */
+        QueuedDraft: components["schemas"]["Result"] & {
+            asset_type: components["schemas"]["AssetType"];
+            /** @description The name of the key that has claimed it; `null`: none, or its lease is over. */
+            claimed_by: string | null;
+            /**
+             * Format: date-time
+             * @description The end of that claim's lease.
+             */
+            claimed_until: string | null;
+            /**
+             * Format: int32
+             * @description See `width`.
+             */
+            height: number | null;
+            /** @description Whether the key of this request has claimed it. */
+            is_yours: boolean;
+            /** @description The key of its item. */
+            key: string;
+            /** @description Who has skipped it, newest last, at most ten. */
+            skips: components["schemas"]["QueuedDraftSkip"][];
+            /** @description Reads the file for an hour. `null` if the deployment does not read from its bucket any more. */
+            url: string | null;
+            /**
+             * Format: int32
+             * @description Pixels, of the picture upright; `null` of a point cloud.
+             */
+            width: number | null;
+        };
+        /** @description A person has skipped a draft. */
+        QueuedDraftSkip: {
+            /** Format: date-time */
+            at: string;
+            /** @description The name of the key. */
+            by: string;
+            /** @description Why. */
+            reason: string | null;
+        };
         /** @description Why an item has no draft. */
         Reason: components["schemas"]["SkipReason"] | components["schemas"]["FailureCode"];
         /** @description `x`, `y` of the top left corner, and a positive extent, pixels. */
@@ -2440,6 +2693,13 @@ export interface components {
          * @enum {string}
          */
         Rejection: "bad_key" | "empty" | "too_large" | "unknown_content" | "size_unknown" | "camera_raw" | "unsupported_format" | "unreadable" | "key_taken";
+        /** @description How many drafts are left. */
+        Remaining: {
+            /** @description Drafts that match, from this page on, of those that this call has read. */
+            count: number;
+            /** @description Whether it has read all of them; else there may be more. */
+            is_exact: boolean;
+        };
         /** @description How far a call that undoes a sweep has come. */
         ReopenedDrafts: components["schemas"]["Progress"] & {
             /** @description Results that this call has reopened. */
@@ -2555,6 +2815,10 @@ export interface components {
          * @enum {string}
          */
         SkipReason: "below_threshold" | "already_labeled" | "file_changed";
+        /** @description The draft is given back. */
+        SkippedDraft: {
+            item: components["schemas"]["ItemUid"];
+        };
         /** @description What a job came to. */
         Summary: {
             /** @description Predictions of labels that the job does not want, by label, most first, at most 50. */
@@ -5504,6 +5768,398 @@ export interface operations {
             403: components["responses"]["403"];
             404: components["responses"]["404"];
             409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    review_queue_list: {
+        parameters: {
+            query?: {
+                /** @description Where to go on, as `next` of another page says it. It carries that page's parameters, which explicit ones override. */
+                cursor?: string;
+                /** @description Rows of a page, at most 100. Anything else is 100. */
+                limit?: number;
+                /** @description `sequence` if not given. */
+                order?: components["schemas"]["Order"];
+                /** @description Drafts with an annotation of this label. */
+                label?: string;
+                /** @description Drafts whose every annotation, or every one of `label`, has at least this confidence. */
+                min_confidence?: number;
+                /** @description The same, at most. */
+                max_confidence?: number;
+                /** @description Drafts of this job. */
+                job?: components["schemas"]["JobUid"];
+            };
+            header?: never;
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of drafts. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "remaining": {
+                     *         "count": 734,
+                     *         "is_exact": true
+                     *       },
+                     *       "results": [
+                     *         {
+                     *           "annotation_count": 1,
+                     *           "annotations": [
+                     *             {
+                     *               "confidence": 0.82,
+                     *               "coordinates": {
+                     *                 "height": 299.1,
+                     *                 "width": 385.5,
+                     *                 "x": 12.3,
+                     *                 "y": 17.6
+                     *               },
+                     *               "label": "person",
+                     *               "type": "bounding_box"
+                     *             }
+                     *           ],
+                     *           "asset_type": "image",
+                     *           "claimed_by": "ann",
+                     *           "claimed_until": "2026-11-30T10:10:00.000Z",
+                     *           "confidence_threshold": 0.35,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "created_by": "autolabel-bot",
+                     *           "draft_indexes": null,
+                     *           "height": 480,
+                     *           "is_yours": true,
+                     *           "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *           "key": "street/1.jpg",
+                     *           "max_confidence": 0.82,
+                     *           "min_confidence": 0.82,
+                     *           "model_type": "yolo",
+                     *           "origins": null,
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "provider": null,
+                     *           "reviewed_by": null,
+                     *           "revision": 1,
+                     *           "skips": [],
+                     *           "source": "auto_label",
+                     *           "status": "draft",
+                     *           "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z",
+                     *           "url": "https://pictures.example.com/1.jpg",
+                     *           "width": 640
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["QueuePage"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    review_queue_claim: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "count": 20,
+                 *       "order": "least_confident"
+                 *     }
+                 */
+                "application/json": components["schemas"]["DraftsToClaim"];
+            };
+        };
+        responses: {
+            /** @description What the caller has now. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "claimed_until": "2026-11-30T10:10:00.000Z",
+                     *       "cursor": null,
+                     *       "items": [
+                     *         {
+                     *           "annotation_count": 1,
+                     *           "annotations": [
+                     *             {
+                     *               "confidence": 0.82,
+                     *               "coordinates": {
+                     *                 "height": 299.1,
+                     *                 "width": 385.5,
+                     *                 "x": 12.3,
+                     *                 "y": 17.6
+                     *               },
+                     *               "label": "person",
+                     *               "type": "bounding_box"
+                     *             }
+                     *           ],
+                     *           "asset_type": "image",
+                     *           "claimed_by": "ann",
+                     *           "claimed_until": "2026-11-30T10:10:00.000Z",
+                     *           "confidence_threshold": 0.35,
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "created_by": "autolabel-bot",
+                     *           "draft_indexes": null,
+                     *           "height": 480,
+                     *           "is_yours": true,
+                     *           "item": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "job": "01a20112-07ab-7087-87b3-eec982c317e6",
+                     *           "key": "street/1.jpg",
+                     *           "max_confidence": 0.82,
+                     *           "min_confidence": 0.82,
+                     *           "model_type": "yolo",
+                     *           "origins": null,
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "provider": null,
+                     *           "reviewed_by": null,
+                     *           "revision": 1,
+                     *           "skips": [],
+                     *           "source": "auto_label",
+                     *           "status": "draft",
+                     *           "task": "01a20112-07ab-7087-87b3-41280115798c",
+                     *           "uid": "01a20112-07ab-7087-87b3-4d075dcc2fce",
+                     *           "updated_at": "2026-11-30T10:00:00.000Z",
+                     *           "url": "https://pictures.example.com/1.jpg",
+                     *           "width": 640
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ClaimedDrafts"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    review_queue_release: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "items": [
+                 *         "0c2f6e0a-52a5-800e-9d7e-6a4b5f1d2c3b"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ClaimedItems"];
+            };
+        };
+        responses: {
+            /** @description What is given back. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "claimed_until": null,
+                     *       "items": [
+                     *         "0c2f6e0a-52a5-800e-9d7e-6a4b5f1d2c3b"
+                     *       ],
+                     *       "lost": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ChangedClaims"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    review_queue_renew: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "items": [
+                 *         "0c2f6e0a-52a5-800e-9d7e-6a4b5f1d2c3b"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["ClaimedItems"];
+            };
+        };
+        responses: {
+            /** @description What is the caller's still. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "claimed_until": null,
+                     *       "items": [
+                     *         "0c2f6e0a-52a5-800e-9d7e-6a4b5f1d2c3b"
+                     *       ],
+                     *       "lost": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ChangedClaims"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    review_queue_skip: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "item": "0c2f6e0a-52a5-800e-9d7e-6a4b5f1d2c3b",
+                 *       "reason": "The picture is blurred."
+                 *     }
+                 */
+                "application/json": components["schemas"]["DraftToSkip"];
+            };
+        };
+        responses: {
+            /** @description It is given back. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "item": "0c2f6e0a-52a5-800e-9d7e-6a4b5f1d2c3b"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SkippedDraft"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            409: components["responses"]["409"];
+            /** @description `precondition_failed`: it kept changing. */
+            412: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "precondition_failed",
+                     *       "detail": "It has changed since it was read. Others keep changing it, and nothing was written. Send the call again."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["413"];
             429: components["responses"]["429"];
             500: components["responses"]["500"];
