@@ -36,6 +36,8 @@ export interface Ways {
   readonly skip: (() => void) | null;
   /** The item that is likely next. */
   readonly after: string | undefined;
+  /** How many items there are still, for people; empty if that is not known. */
+  readonly left: string;
   /** What went wrong with the queue. */
   readonly problem: unknown;
 }
@@ -112,6 +114,7 @@ function useQueue(project: string, item: string): Ways {
     previous: () => before && go(before),
     skip: null,
     decided: () => undefined,
+    left: '',
     problem: null,
   };
 }

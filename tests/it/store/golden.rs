@@ -259,7 +259,7 @@ async fn write_review_queue(store: &Store) {
     store.remember_claims(project(1), &reviewer("ann"), &[item], at(81)).await.unwrap();
     for verdict in [Verdict::Reopen, Verdict::Accept] {
         let read = store.result(ResultUid::of(ItemUid::of(project(1), "1.jpg"), 1)).await.unwrap().unwrap();
-        let reviewed = read.result.as_ref().unwrap().reviewed(verdict, "ann", at(82)).unwrap().unwrap();
+        let reviewed = read.reviewed(verdict, "ann", at(82)).unwrap().unwrap();
         assert!(store.review(&read, &reviewed, &[]).await.unwrap());
     }
 }

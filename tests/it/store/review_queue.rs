@@ -70,7 +70,7 @@ async fn claim(store: &Store, read: &Queued, name: &str, now: Timestamp) -> bool
 }
 
 async fn review(store: &Store, item: &Item, verdict: Verdict, second: i64) {
-    let reviewed = item.result.as_ref().unwrap().reviewed(verdict, "ann", at(second)).unwrap().unwrap();
+    let reviewed = item.reviewed(verdict, "ann", at(second)).unwrap().unwrap();
     assert!(store.review(item, &reviewed, &[]).await.unwrap());
 }
 
@@ -160,7 +160,7 @@ async fn a_reopened_draft_is_in_the_queue_again(store: Store) {
 
 async fn a_draft_that_is_reopened_twice_does_not_leave_with_its_first_entry(store: Store) {
     let (project, items) = drafts(&store, 1).await;
-    let again = async |second| {
+    let again = async |second: i64| {
         review(&store, &one(&store, items[0]).await.item, Verdict::Accept, second).await;
         review(&store, &one(&store, items[0]).await.item, Verdict::Reopen, second + 1).await;
     };
