@@ -1,4 +1,4 @@
-import type { Prediction } from '../api/types.ts';
+import type { Prediction, Result } from '../api/types.ts';
 import type { State } from './renderer.ts';
 
 /** An annotation in the editor. */
@@ -32,15 +32,8 @@ export function correctionOf(annotations: readonly Annotation[]): Prediction[] {
   return annotations.filter(({ verdict }) => verdict !== 'deleted').map(({ now }) => now);
 }
 
-/** Where the annotations of a result are in the model's draft; `null`: the API does not say. */
-export function positionsOf(result: {
-  readonly source: string;
-  readonly annotations: readonly Prediction[];
-  readonly draft_indexes?: readonly (number | null)[] | null;
-}): readonly (number | null)[] | null {
-  if (result.draft_indexes === undefined) {
-    return null;
-  }
+/** Where the annotations of a result are in the model's draft; `null`: it is not known. */
+export function positionsOf(result: Pick<Result, 'source' | 'annotations' | 'draft_indexes'>): readonly (number | null)[] | null {
   return result.source === 'auto_label' ? result.annotations.map((_, at) => at) : result.draft_indexes;
 }
 

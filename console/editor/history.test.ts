@@ -109,11 +109,11 @@ describe('annotations', () => {
     const [first, second] = annotationsOf([box(3), box(4)]);
     const added = { id: 2, draft: null, now: box(5), verdict: 'accepted' as const };
     const mine = [{ ...first!, verdict: 'deleted' as const }, second!, added];
-    const result = { source: 'auto_label', annotations: [box(3), box(4)] };
-    expect(draftIndexesOf(mine, positionsOf({ ...result, draft_indexes: null })!)).toEqual([1, null]);
-    expect(draftIndexesOf(mine, positionsOf({ ...result, source: 'human', draft_indexes: [7, null] })!)).toEqual([null, null]);
-    expect(draftIndexesOf(mine, positionsOf({ ...result, source: 'human', draft_indexes: [null, 7] })!)).toEqual([7, null]);
-    expect(positionsOf(result)).toBeNull();
-    expect(positionsOf({ ...result, source: 'human', draft_indexes: null })).toBeNull();
+    const result = { source: 'auto_label' as const, annotations: [box(3), box(4)], draft_indexes: null };
+    const human = { ...result, source: 'human' as const };
+    expect(draftIndexesOf(mine, positionsOf(result)!)).toEqual([1, null]);
+    expect(draftIndexesOf(mine, positionsOf({ ...human, draft_indexes: [7, null] })!)).toEqual([null, null]);
+    expect(draftIndexesOf(mine, positionsOf({ ...human, draft_indexes: [null, 7] })!)).toEqual([7, null]);
+    expect(positionsOf(human)).toBeNull();
   });
 });

@@ -7,7 +7,7 @@ export interface Decision {
   readonly verdict: 'accept' | 'reject';
   /** All annotations that are right; `null`: those of the draft, unchanged. */
   readonly annotations: readonly Prediction[] | null;
-  /** Where each of them is in the model's draft, if the API keeps that. */
+  /** Where each of them is in the model's draft, if that is known. */
   readonly draftIndexes?: readonly (number | null)[] | null;
 }
 

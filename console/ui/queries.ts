@@ -64,9 +64,7 @@ export interface Loaded {
 }
 
 /** What the page needs of a result. */
-export type Shown = Pick<Result, 'uid' | 'status' | 'source' | 'reviewed_by' | 'annotations'> & {
-  readonly draft_indexes?: readonly (number | null)[] | null;
-};
+export type Shown = Pick<Result, 'uid' | 'status' | 'source' | 'reviewed_by' | 'annotations' | 'draft_indexes'>;
 
 /** What a claim of the review queue has brought needs no call. */
 export interface Reader {
