@@ -159,7 +159,7 @@ fn items_are_selected_by_status_and_those_that_a_filter_empties_stay() {
     ];
     let shown = |body: Value| {
         let mut export = an_export(body, std::slice::from_ref(&project));
-        let lines = lines(&mut export, &[items.clone()]);
+        let lines = lines(&mut export, std::slice::from_ref(&items));
         assert_eq!((export.done, export.total), (lines.len() as u64, lines.len() as u64));
         let row = |line: &Value| {
             let (key, status) = (line["key"].as_str().unwrap(), line["status"].as_str().unwrap());
