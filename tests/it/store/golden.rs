@@ -115,6 +115,8 @@ async fn rows_of_earlier_versions_still_read() {
         assert_eq!(connection, Connection::SageMaker(SageMaker::new("yolo-v8", "eu-central-1")));
         let key = store.find_key(&KeyHash::of("avk_golden 1")).await.unwrap().unwrap();
         assert_eq!(key.requests_per_minute, None);
+        assert_eq!(receipts(&store, job(1)).await.len(), 1, "of before there was a review queue");
+        assert_eq!(store.entries(project(1), &everything()).await.unwrap().entries, Vec::<String>::new());
     }
 }
 
