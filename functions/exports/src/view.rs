@@ -1,6 +1,6 @@
 use serde::Serialize;
 use shared::domain::Timestamp;
-use shared::domain::export::selection::{ItemStatus, Shares};
+use shared::domain::export::selection::{SelectedStatus, Shares};
 use shared::domain::export::{Export, ExportFile, ExportFormat, ExportStatus, LeftOut};
 use shared::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use utoipa::ToSchema;
@@ -57,7 +57,7 @@ pub(crate) struct ExportView {
     /// Always empty.
     filter_query_string: &'static str,
     /// Items that have one of these.
-    statuses: Vec<ItemStatus>,
+    statuses: Vec<SelectedStatus>,
     /// Annotations with one of these labels; empty: with any.
     labels: Vec<String>,
     /// Annotations with at least this confidence.

@@ -4,7 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 
-use super::selection::{ItemStatus, Selected, Split};
+use super::selection::{Selected, SelectedStatus, Split};
 use crate::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
 use crate::domain::item::result::{LabelResult, ResultSource};
 use crate::domain::item::{AssetType, Source};
@@ -24,7 +24,7 @@ struct Line<'a> {
     /// Of an item that has one of its own, not percent-encoded if it is in S3.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    status: ItemStatus,
+    status: SelectedStatus,
     annotations: &'a [&'a Prediction],
     result: Option<ResultUid>,
     source: Option<ResultSource>,

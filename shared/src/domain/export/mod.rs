@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, change_time};
-use selection::{ItemStatus, Shares};
+use selection::{SelectedStatus, Shares};
 
 /// Where an export is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,7 +112,7 @@ pub struct ExportOptions {
     /// What its file is.
     pub format: ExportFormat,
     /// Items of these statuses.
-    pub statuses: Vec<ItemStatus>,
+    pub statuses: Vec<SelectedStatus>,
     /// Annotations with one of these labels; empty: with any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,

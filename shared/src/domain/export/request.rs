@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::selection::{ItemStatus, Shares};
+use super::selection::{SelectedStatus, Shares};
 use super::{Export, ExportFormat, ExportOptions, ExportSource, ExportStatus};
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
@@ -35,8 +35,8 @@ pub struct NewExport {
     #[schema(value_type = Option<ExportFormat>, default = "jsonl")]
     format: ExportFormat,
     /// Items that have one of these: a result that is accepted, a draft, a last result that was rejected, or none.
-    #[schema(value_type = Option<Vec<ItemStatus>>, default = json!(["accepted"]))]
-    statuses: Vec<ItemStatus>,
+    #[schema(value_type = Option<Vec<SelectedStatus>>, default = json!(["accepted"]))]
+    statuses: Vec<SelectedStatus>,
     /// Annotations with one of these labels, letter by letter; empty: with any. An item that is left without any stays.
     #[schema(value_type = Option<Vec<String>>, max_items = 1000)]
     labels: Vec<String>,
@@ -72,7 +72,7 @@ impl NewExport {
             datasets: fields.optional("datasets", uids).unwrap_or_default(),
             name: fields.optional("name", fields::text(1, limits::NAME_CHARS)),
             format: fields.optional("format", format).unwrap_or_default(),
-            statuses: fields.optional("statuses", statuses).unwrap_or_else(|| vec![ItemStatus::Accepted]),
+            statuses: fields.optional("statuses", statuses).unwrap_or_else(|| vec![SelectedStatus::Accepted]),
             labels: fields.optional("labels", fields::labels).unwrap_or_default(),
             min_confidence: fields.optional("min_confidence", fields::fraction),
             job: fields.optional("job", job),
@@ -195,12 +195,13 @@ fn format(value: Value) -> Result<ExportFormat, String> {
     ExportFormat::deserialize(&value).map_err(|_| fields::must_be(&wanted(), show::value(&value)))
 }
 
-fn statuses(value: Value) -> Result<Vec<ItemStatus>, String> {
+fn statuses(value: Value) -> Result<Vec<SelectedStatus>, String> {
     let entries = fields::list(limits::NAME_CHARS)(value)?;
-    let wanted = || format!("a list of {}", show::names(ItemStatus::ALL.map(ItemStatus::as_str)));
+    let wanted = || format!("a list of {}", show::names(SelectedStatus::ALL.map(SelectedStatus::as_str)));
     let mut statuses = Vec::new();
     for entry in entries {
-        let status = ItemStatus::deserialize(&entry).map_err(|_| fields::must_be(&wanted(), show::value(&entry)))?;
+        let status =
+            SelectedStatus::deserialize(&entry).map_err(|_| fields::must_be(&wanted(), show::value(&entry)))?;
         if !statuses.contains(&status) {
             statuses.push(status);
         }

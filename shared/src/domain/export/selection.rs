@@ -12,7 +12,7 @@ use crate::domain::prediction::{Geometry, Prediction};
 /// What an item has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ItemStatus {
+pub enum SelectedStatus {
     /// A result that a person has accepted or corrected.
     Accepted,
     /// A draft.
@@ -23,7 +23,7 @@ pub enum ItemStatus {
     None,
 }
 
-impl ItemStatus {
+impl SelectedStatus {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Accepted, Self::Draft, Self::Rejected, Self::None];
 
@@ -112,7 +112,7 @@ pub struct Selected<'a> {
     /// Its name in the files.
     pub name: String,
     /// What it has.
-    pub status: ItemStatus,
+    pub status: SelectedStatus,
     /// Of its annotations those that are wanted.
     pub annotations: Vec<&'a Prediction>,
     /// Its part, if the export is divided.
@@ -123,19 +123,19 @@ impl ExportOptions {
     /// Whether items are read with their last result that was rejected.
     #[must_use]
     pub fn needs_rejected(&self) -> bool {
-        self.has(ItemStatus::Rejected) || self.has(ItemStatus::None)
+        self.has(SelectedStatus::Rejected) || self.has(SelectedStatus::None)
     }
 
-    fn has(&self, status: ItemStatus) -> bool {
+    fn has(&self, status: SelectedStatus) -> bool {
         self.statuses.contains(&status)
     }
 
     /// Whether the export has this item.
     #[must_use]
     pub fn takes(&self, item: &Item) -> bool {
-        let status = ItemStatus::of(item);
+        let status = SelectedStatus::of(item);
         // An item whose result was rejected has none: it waits for a job like any other.
-        let is_wanted = self.has(status) || (status == ItemStatus::Rejected && self.has(ItemStatus::None));
+        let is_wanted = self.has(status) || (status == SelectedStatus::Rejected && self.has(SelectedStatus::None));
         let job = item.result.as_ref().and_then(|result| result.lineage.as_ref()).map(|lineage| lineage.job);
         is_wanted && self.job.is_none_or(|wanted| job == Some(wanted))
     }
@@ -144,7 +144,7 @@ impl ExportOptions {
     /// of the kind is there.
     #[must_use]
     pub fn annotations<'a>(&self, item: &'a Item) -> Vec<&'a Prediction> {
-        let result = item.result.as_ref().filter(|_| self.has(ItemStatus::of(item)));
+        let result = item.result.as_ref().filter(|_| self.has(SelectedStatus::of(item)));
         let annotations = result.into_iter().flat_map(|result| &result.annotations);
         annotations.filter(|annotation| self.keeps(annotation)).collect()
     }
@@ -158,7 +158,7 @@ impl ExportOptions {
     #[must_use]
     pub fn select<'a>(&self, item: &'a Item, name: String) -> Selected<'a> {
         let split = self.split.map(|shares| shares.part_of(&name));
-        Selected { item, status: ItemStatus::of(item), annotations: self.annotations(item), split, name }
+        Selected { item, status: SelectedStatus::of(item), annotations: self.annotations(item), split, name }
     }
 }
 

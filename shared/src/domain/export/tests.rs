@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::request::NewExport;
-use super::selection::{ItemStatus, Shares, Split};
+use super::selection::{SelectedStatus, Shares, Split};
 use super::work::{Phase, Pieces, RunningDigest, Work};
 use super::*;
 use crate::domain::fields::Fields;
@@ -105,7 +105,7 @@ fn complaint(body: Value) -> String {
 fn a_request_without_options_is_of_accepted_results_as_lines() {
     let export = an_export(json!({}), &[a_project("Cats", &[])]);
 
-    assert_eq!((export.options.format, export.options.statuses), (ExportFormat::Jsonl, vec![ItemStatus::Accepted]));
+    assert_eq!((export.options.format, export.options.statuses), (ExportFormat::Jsonl, vec![SelectedStatus::Accepted]));
     assert_eq!((export.status, export.total, export.sources[0].prefix.as_deref()), (ExportStatus::Pending, 0, None));
 }
 
@@ -159,7 +159,7 @@ fn items_are_selected_by_status_and_those_that_a_filter_empties_stay() {
     ];
     let shown = |body: Value| {
         let mut export = an_export(body, std::slice::from_ref(&project));
-        let lines = lines(&mut export, &[items.clone()]);
+        let lines = lines(&mut export, std::slice::from_ref(&items));
         assert_eq!((export.done, export.total), (lines.len() as u64, lines.len() as u64));
         let row = |line: &Value| {
             let (key, status) = (line["key"].as_str().unwrap(), line["status"].as_str().unwrap());
