@@ -68,7 +68,7 @@ def run() -> int:
         print(f"\nAll good. The pictures with their drafts are in {settings.DEMO_OUTPUT.name}/.")
         _print_next_steps(report.project)
         print(f"\nReview them at {review_link(stack, report.project)}")
-        print(f"Its key is for reviews alone, and ends in {REVIEW_TIME.days} days. A browser sends it in no address.")
+        print(f"Its key is for reviews alone, and ends in {REVIEW_TIME.days} days. What follows # goes to no server.")
     return 1 if report.failures else 0
 
 

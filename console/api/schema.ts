@@ -244,12 +244,41 @@ export interface paths {
         };
         /**
          * List exports
-         * @description Always empty. The official clients read this list. Scope: none; every key may call it.
+         * @description Every export of the organization that has not expired, the newest first. Scope: `projects.read`.
          */
-        get: operations["workspace_exports"];
+        get: operations["exports_list"];
+        put?: never;
+        /**
+         * Create an export
+         * @description Writes the labels of a project's items into files. The work happens after the response: follow the export, or subscribe to
+         *     `export.completed` and `export.failed`. Scope: `exports.create`.
+         */
+        post: operations["exports_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/exports/{uid}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an export
+         * @description With its progress, and after its end with its files. Their URLs are signed for each response and work for an hour. Scope: `projects.read`.
+         */
+        get: operations["exports_get"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete an export
+         * @description Its files are removed. One that is still being written stops. Scope: `exports.create`.
+         */
+        delete: operations["exports_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1504,6 +1533,92 @@ export interface components {
          * @enum {string}
          */
         Exif: "applied" | "ignored";
+        /** @description An export. */
+        Export: {
+            /** Format: date-time */
+            completed_at: string | null;
+            /** Format: date-time */
+            created_at: string;
+            /** @description The same uids: a dataset has the uid of its project. */
+            datasets: components["schemas"]["ProjectUid"][];
+            /** @description The URL of its file, signed for this response; `null` before the end. It works for an hour. */
+            download_url: string | null;
+            /** @description Of a failed export: why, in a sentence. */
+            error_message: string | null;
+            /**
+             * Format: date-time
+             * @description Then the export and its files are removed.
+             */
+            expires_at: string;
+            /**
+             * Format: int64
+             * @description Items that are done, written or left out.
+             */
+            exported_task_count: number;
+            /** @description None before the end. */
+            files: components["schemas"]["ExportFile"][];
+            /** @description Always empty. */
+            filter_query_string: string;
+            format: components["schemas"]["ExportFormat"];
+            job: components["schemas"]["JobUid"] | null;
+            /** @description Annotations with one of these labels; empty: with any. */
+            labels: string[];
+            /** @description What the format cannot hold, with exact counts. */
+            left_out: components["schemas"]["LeftOut"][];
+            /**
+             * Format: double
+             * @description Annotations with at least this confidence.
+             */
+            min_confidence: number | null;
+            name: string | null;
+            organization: components["schemas"]["OrganizationUid"];
+            project: components["schemas"]["ProjectUid"] | null;
+            projects: components["schemas"]["ProjectUid"][];
+            /** @description Always empty. */
+            slices: string[];
+            split: components["schemas"]["Shares"] | null;
+            /**
+             * Format: date-time
+             * @description Each row is as it was at one moment between here and `completed_at`.
+             */
+            started_at: string | null;
+            status: components["schemas"]["ExportStatus"];
+            /** @description Items that have one of these. */
+            statuses: components["schemas"]["SelectedStatus"][];
+            /**
+             * Format: int64
+             * @description Items that it is about, those that are left out included; 0 until they are counted.
+             */
+            total_task_count: number;
+            uid: components["schemas"]["ExportUid"];
+            /** Format: date-time */
+            updated_at: string;
+        };
+        /** @description A file of an export. */
+        ExportFile: {
+            /** Format: int64 */
+            bytes: number;
+            name: string;
+            /** @description The digest of its bytes, hexadecimal. */
+            sha256: string;
+            /** @description Signed for this response. It works for an hour. */
+            url: string;
+        };
+        /**
+         * @description What the files of an export are.
+         * @enum {string}
+         */
+        ExportFormat: "jsonl" | "coco";
+        /**
+         * @description Where an export is in its life.
+         * @enum {string}
+         */
+        ExportStatus: "pending" | "processing" | "exported" | "failed";
+        /**
+         * Format: uuid
+         * @description An export.
+         */
+        ExportUid: string;
         /**
          * @description The kinds of failure of an item.
          * @enum {string}
@@ -1715,6 +1830,18 @@ export interface components {
             /** Format: double */
             threshold: number;
         };
+        /** @description What the format cannot hold, of one kind. */
+        LeftOut: {
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            count: number;
+            /** @description A sentence. */
+            reason: string;
+            /** @description The type of the annotations, or `item`. */
+            type: string;
+        };
         /** @description A line that was not added. */
         LineError: {
             /** @description The same as one sentence. */
@@ -1778,6 +1905,39 @@ export interface components {
              * @default 60
              */
             quiet_seconds: number | null;
+        };
+        /** @description What an export is made of. */
+        NewExport: {
+            dataset?: components["schemas"]["ProjectUid"] | null;
+            /** @description The same of datasets. */
+            datasets?: components["schemas"]["ProjectUid"][] | null;
+            /** @description Avala's: must be empty, since there is none. */
+            filter_query_string?: string | null;
+            /** @default jsonl */
+            format: components["schemas"]["ExportFormat"] | null;
+            job?: components["schemas"]["JobUid"] | null;
+            /** @description Annotations with one of these labels, letter by letter; empty: with any. An item that is left without any stays. */
+            labels?: string[] | null;
+            /**
+             * Format: double
+             * @description Annotations with at least this confidence.
+             */
+            min_confidence?: number | null;
+            /** @description For people. */
+            name?: string | null;
+            project?: components["schemas"]["ProjectUid"] | null;
+            /** @description Several projects in one export. The names of their items begin with the name of their project. */
+            projects?: components["schemas"]["ProjectUid"][] | null;
+            /** @description Avala's: must be empty, since there are none. */
+            slices?: string[] | null;
+            split?: components["schemas"]["Shares"] | null;
+            /**
+             * @description Items that have one of these: a result that is accepted, a draft, a last result that was rejected, or none.
+             * @default [
+             *       "accepted"
+             *     ]
+             */
+            statuses: components["schemas"]["SelectedStatus"][] | null;
         };
         /** @description An item to be added. */
         NewItem: {
@@ -1990,6 +2150,79 @@ export interface components {
                 updated_at: string;
                 /** @description Reads the file for an hour. `null` if the deployment does not read from its bucket any more. */
                 url: string | null;
+            }[];
+        };
+        /** @description A page of a list. */
+        PageView_Export: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
+            /** @description Absolute URL of the next page; `null` on the last one. */
+            next: string | null;
+            /**
+             * @description Absolute URL of the page before; `null` on the first one. It has the rows that come right before this page now: rows that
+             *     were added since are on it, or on one before it.
+             */
+            previous: string | null;
+            /** @description The rows. A page may be short and still not be the last. */
+            results: {
+                /** Format: date-time */
+                completed_at: string | null;
+                /** Format: date-time */
+                created_at: string;
+                /** @description The same uids: a dataset has the uid of its project. */
+                datasets: components["schemas"]["ProjectUid"][];
+                /** @description The URL of its file, signed for this response; `null` before the end. It works for an hour. */
+                download_url: string | null;
+                /** @description Of a failed export: why, in a sentence. */
+                error_message: string | null;
+                /**
+                 * Format: date-time
+                 * @description Then the export and its files are removed.
+                 */
+                expires_at: string;
+                /**
+                 * Format: int64
+                 * @description Items that are done, written or left out.
+                 */
+                exported_task_count: number;
+                /** @description None before the end. */
+                files: components["schemas"]["ExportFile"][];
+                /** @description Always empty. */
+                filter_query_string: string;
+                format: components["schemas"]["ExportFormat"];
+                job: components["schemas"]["JobUid"] | null;
+                /** @description Annotations with one of these labels; empty: with any. */
+                labels: string[];
+                /** @description What the format cannot hold, with exact counts. */
+                left_out: components["schemas"]["LeftOut"][];
+                /**
+                 * Format: double
+                 * @description Annotations with at least this confidence.
+                 */
+                min_confidence: number | null;
+                name: string | null;
+                organization: components["schemas"]["OrganizationUid"];
+                project: components["schemas"]["ProjectUid"] | null;
+                projects: components["schemas"]["ProjectUid"][];
+                /** @description Always empty. */
+                slices: string[];
+                split: components["schemas"]["Shares"] | null;
+                /**
+                 * Format: date-time
+                 * @description Each row is as it was at one moment between here and `completed_at`.
+                 */
+                started_at: string | null;
+                status: components["schemas"]["ExportStatus"];
+                /** @description Items that have one of these. */
+                statuses: components["schemas"]["SelectedStatus"][];
+                /**
+                 * Format: int64
+                 * @description Items that it is about, those that are left out included; 0 until they are counted.
+                 */
+                total_task_count: number;
+                uid: components["schemas"]["ExportUid"];
+                /** Format: date-time */
+                updated_at: string;
             }[];
         };
         /** @description A page of a list. */
@@ -2788,7 +3021,12 @@ export interface components {
          * @description What a key may do.
          * @enum {string}
          */
-        Scope: "projects.read" | "projects.write" | "results.write" | "tasks.read" | "datasets.read" | "datasets.write" | "inference.read" | "inference.write" | "webhooks.read" | "webhooks.write";
+        Scope: "projects.read" | "projects.write" | "results.write" | "exports.create" | "tasks.read" | "datasets.read" | "datasets.write" | "inference.read" | "inference.write" | "webhooks.read" | "webhooks.write";
+        /**
+         * @description What an item has.
+         * @enum {string}
+         */
+        SelectedStatus: "accepted" | "draft" | "rejected" | "none";
         /** @description What serves a job, by its name when the job was created. */
         ServedBy: {
             /** @description The name of the provider, or of the deployment's SageMaker endpoint. */
@@ -2796,6 +3034,24 @@ export interface components {
             /** @description How it is called. */
             type: components["schemas"]["ProviderType"];
             uid: components["schemas"]["ProviderUid"] | null;
+        };
+        /** @description The shares of the parts. They add up to 1. */
+        Shares: {
+            /**
+             * Format: double
+             * @description Of 1.
+             */
+            test: number;
+            /**
+             * Format: double
+             * @description Of 1.
+             */
+            train: number;
+            /**
+             * Format: double
+             * @description Of 1.
+             */
+            val: number;
         };
         /** @description Width and height, pixels, of the picture upright: its EXIF orientation is applied. */
         Size: {
@@ -4221,7 +4477,7 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
-    workspace_exports: {
+    exports_list: {
         parameters: {
             query?: {
                 /**
@@ -4233,6 +4489,10 @@ export interface operations {
                 limit?: number;
                 /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
                 ordering?: string;
+                /** @description Exports of this project; an unknown one has none. */
+                project?: string;
+                /** @description Exports in this status. */
+                status?: components["schemas"]["ExportStatus"];
             };
             header?: never;
             path?: never;
@@ -4240,7 +4500,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description An empty page. */
+            /** @description A page of exports. */
             200: {
                 headers: {
                     "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -4254,11 +4514,280 @@ export interface operations {
                      * @example {
                      *       "next": null,
                      *       "previous": null,
-                     *       "results": []
+                     *       "results": [
+                     *         {
+                     *           "completed_at": "2026-11-30T10:00:04.000Z",
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "datasets": [
+                     *             "01a20112-07ab-7087-87b3-8368afb57704"
+                     *           ],
+                     *           "download_url": "https://files.example.com/exports/instances.json?signature",
+                     *           "error_message": null,
+                     *           "expires_at": "2026-12-07T10:00:00.000Z",
+                     *           "exported_task_count": 9,
+                     *           "files": [
+                     *             {
+                     *               "bytes": 18214,
+                     *               "name": "instances.json",
+                     *               "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                     *               "url": "https://files.example.com/exports/instances.json?signature"
+                     *             }
+                     *           ],
+                     *           "filter_query_string": "",
+                     *           "format": "coco",
+                     *           "job": null,
+                     *           "labels": [],
+                     *           "left_out": [
+                     *             {
+                     *               "count": 12,
+                     *               "reason": "COCO has no cuboids.",
+                     *               "type": "bounding_box_3d"
+                     *             }
+                     *           ],
+                     *           "min_confidence": null,
+                     *           "name": null,
+                     *           "organization": "01a20112-07ab-7087-87b3-04535893ba58",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "projects": [
+                     *             "01a20112-07ab-7087-87b3-8368afb57704"
+                     *           ],
+                     *           "slices": [],
+                     *           "split": null,
+                     *           "started_at": "2026-11-30T10:00:01.000Z",
+                     *           "status": "exported",
+                     *           "statuses": [
+                     *             "accepted"
+                     *           ],
+                     *           "total_task_count": 9,
+                     *           "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
+                     *           "updated_at": "2026-11-30T10:00:04.000Z"
+                     *         }
+                     *       ]
                      *     }
                      */
-                    "application/json": components["schemas"]["PageView_Nothing"];
+                    "application/json": components["schemas"]["PageView_Export"];
                 };
+            };
+            /** @description `validation_error`: an unknown status. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "status: Must be one of \"pending\", \"completed\", not \"open\".",
+                     *       "errors": {
+                     *         "status": [
+                     *           "Must be one of \"pending\", \"completed\", not \"open\"."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    exports_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "format": "coco",
+                 *       "min_confidence": 0.5,
+                 *       "project": "01a20112-07ab-7087-87b3-017f990cb1ef",
+                 *       "statuses": [
+                 *         "accepted"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewExport"];
+            };
+        };
+        responses: {
+            /** @description The pending export. */
+            201: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "completed_at": null,
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "datasets": [
+                     *         "01a20112-07ab-7087-87b3-8368afb57704"
+                     *       ],
+                     *       "download_url": null,
+                     *       "error_message": null,
+                     *       "expires_at": "2026-12-07T10:00:00.000Z",
+                     *       "exported_task_count": 0,
+                     *       "files": [],
+                     *       "filter_query_string": "",
+                     *       "format": "coco",
+                     *       "job": null,
+                     *       "labels": [],
+                     *       "left_out": [],
+                     *       "min_confidence": null,
+                     *       "name": null,
+                     *       "organization": "01a20112-07ab-7087-87b3-04535893ba58",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "projects": [
+                     *         "01a20112-07ab-7087-87b3-8368afb57704"
+                     *       ],
+                     *       "slices": [],
+                     *       "split": null,
+                     *       "started_at": null,
+                     *       "status": "pending",
+                     *       "statuses": [
+                     *         "accepted"
+                     *       ],
+                     *       "total_task_count": 0,
+                     *       "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
+                     *       "updated_at": "2026-11-30T10:00:04.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    exports_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: components["schemas"]["ExportUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export as it is now. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "completed_at": "2026-11-30T10:00:04.000Z",
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "datasets": [
+                     *         "01a20112-07ab-7087-87b3-8368afb57704"
+                     *       ],
+                     *       "download_url": "https://files.example.com/exports/instances.json?signature",
+                     *       "error_message": null,
+                     *       "expires_at": "2026-12-07T10:00:00.000Z",
+                     *       "exported_task_count": 9,
+                     *       "files": [
+                     *         {
+                     *           "bytes": 18214,
+                     *           "name": "instances.json",
+                     *           "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                     *           "url": "https://files.example.com/exports/instances.json?signature"
+                     *         }
+                     *       ],
+                     *       "filter_query_string": "",
+                     *       "format": "coco",
+                     *       "job": null,
+                     *       "labels": [],
+                     *       "left_out": [
+                     *         {
+                     *           "count": 12,
+                     *           "reason": "COCO has no cuboids.",
+                     *           "type": "bounding_box_3d"
+                     *         }
+                     *       ],
+                     *       "min_confidence": null,
+                     *       "name": null,
+                     *       "organization": "01a20112-07ab-7087-87b3-04535893ba58",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "projects": [
+                     *         "01a20112-07ab-7087-87b3-8368afb57704"
+                     *       ],
+                     *       "slices": [],
+                     *       "split": null,
+                     *       "started_at": "2026-11-30T10:00:01.000Z",
+                     *       "status": "exported",
+                     *       "statuses": [
+                     *         "accepted"
+                     *       ],
+                     *       "total_task_count": 9,
+                     *       "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
+                     *       "updated_at": "2026-11-30T10:00:04.000Z"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Export"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    exports_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: components["schemas"]["ExportUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The export is deleted. */
+            204: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             400: components["responses"]["400"];
             401: components["responses"]["401"];

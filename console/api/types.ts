@@ -15,6 +15,7 @@ export type ItemReport = Schemas['ItemReport'];
 export type Outcome = Schemas['OutcomeKind'];
 export type Problem = Schemas['Problem'];
 export type Key = Schemas['Key'];
+export type QueuedDraft = Schemas['QueuedDraft'];
 export type Scope = Schemas['Scope'];
 export type NewItem = Schemas['NewItem'];
 export type AddedItem = Schemas['AddedItem'];

@@ -137,7 +137,11 @@ async function cold(page: Page, stack: Drafted): Promise<number[]> {
   return times;
 }
 
+/** Percent; of a review that is too short for two readings 0. */
 function spread(values: readonly number[]): number {
+  if (values.length < 2) {
+    return 0;
+  }
   const [least, most] = [Math.min(...values), Math.max(...values)];
   return (most / least - 1) * 100;
 }

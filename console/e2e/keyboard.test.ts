@@ -145,7 +145,7 @@ test('twenty items are reviewed by keyboard alone, a clean one by one key, and t
   for (const [at, item] of queue.entries()) {
     const { name, status, source, annotations } = SCRIPTS[at % SCRIPTS.length]!;
     const result = await resultOf(stack.project, item);
-    const is = { status: result.status, source: result.source, annotations: bare(result.annotations) };
+    const is = { status: result.status, source: result.source, annotations: result.annotations };
     assert.deepEqual(is, { status, source, annotations }, `${at}: ${name}`);
   }
   const row = await call<{ results: { uid: string; status: string }[] }>(
@@ -202,11 +202,3 @@ test('a screen reader has a name for everything, and hears what each key does', 
   await isAccessible(page);
   assert.deepEqual(complaints, []);
 });
-
-/** Without what the server says of the origin of each. */
-function bare(annotations: readonly Prediction[]): Prediction[] {
-  return annotations.map((annotation) => {
-    const members = Object.entries(annotation).filter(([name]) => !['origin', 'draft_index', 'is_moved'].includes(name));
-    return Object.fromEntries(members) as Prediction;
-  });
-}

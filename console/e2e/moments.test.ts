@@ -303,18 +303,10 @@ test(`no command is lost and none is done twice, whatever happens at ${MOMENTS} 
   await person.finish();
   for (const { moment, annotations, revision } of wanted) {
     const result = await resultOf(stack.project, moment.item);
-    const is = { status: result.status, annotations: bare(result.annotations), revision: result.revision };
+    const is = { status: result.status, annotations: result.annotations, revision: result.revision };
     assert.deepEqual(is, { status: 'accepted', annotations, revision }, JSON.stringify(moment));
   }
   const counts = KINDS.map((kind) => `${kind} ${wanted.filter(({ moment }) => moment.kind === kind).length}`);
   context.diagnostic(`seed ${SEED}, ${((Date.now() - start) / 1000).toFixed(0)} s: ${counts.join(', ')}`);
   assert.deepEqual(complaints, []);
 });
-
-/** Without what the server says of the origin of each. */
-function bare(annotations: readonly Prediction[]): Prediction[] {
-  return annotations.map((annotation) => {
-    const members = Object.entries(annotation).filter(([name]) => !['origin', 'draft_index', 'is_moved'].includes(name));
-    return Object.fromEntries(members) as Prediction;
-  });
-}

@@ -1,4 +1,4 @@
-/** What a person does in an order that nobody thought of, and two tabs. */
+/** What a person does in an order that no one expects, and two tabs. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';

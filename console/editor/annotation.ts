@@ -1,4 +1,4 @@
-import type { Prediction } from '../api/types.ts';
+import type { Prediction, Result } from '../api/types.ts';
 import type { State } from './renderer.ts';
 
 /** An annotation in the editor. */
@@ -21,7 +21,7 @@ export function stateOf({ draft, now, verdict }: Annotation): State {
   if (verdict === 'deleted') {
     return 'deleted';
   }
-  if (draft === null || (draft !== now && !isEqual(bare(draft), bare(now)))) {
+  if (draft === null || !isEqual(draft, now)) {
     return 'changed';
   }
   return verdict;
@@ -32,25 +32,26 @@ export function correctionOf(annotations: readonly Annotation[]): Prediction[] {
   return annotations.filter(({ verdict }) => verdict !== 'deleted').map(({ now }) => now);
 }
 
+/** Where the annotations of a result are in the model's draft; `null`: it is not known. */
+export function positionsOf(result: Pick<Result, 'source' | 'annotations' | 'draft_indexes'>): readonly (number | null)[] | null {
+  return result.source === 'auto_label' ? result.annotations.map((_, at) => at) : result.draft_indexes;
+}
+
+/** Of each annotation that is right, where it is in the draft; `null`: nowhere. `positions`: of the result that was opened. */
+export function draftIndexesOf(
+  annotations: readonly Annotation[],
+  positions: readonly (number | null)[],
+): readonly (number | null)[] {
+  const right = annotations.filter(({ verdict }) => verdict !== 'deleted');
+  return right.map(({ id, draft }) => (draft === null ? null : (positions[id] ?? null)));
+}
+
 /** Whether saving would change what the server has. What was added and deleted again would not. */
 export function isChanged(annotations: readonly Annotation[]): boolean {
   return annotations.some((annotation) => {
     const state = stateOf(annotation);
     return state === 'changed' || (state === 'deleted' && annotation.draft !== null);
   });
-}
-
-/** What the server says of where an annotation comes from. It is no part of what the annotation is. */
-const ABOUT = ['origin', 'draft_index', 'is_moved'];
-
-/** An annotation without what the server says of its origin. */
-export function bare(prediction: Prediction): object {
-  return Object.fromEntries(Object.entries(prediction).filter(([name]) => !ABOUT.includes(name)));
-}
-
-/** Whether these are the same annotations in the same order, wherever they come from. */
-export function areEqual(some: readonly Prediction[], others: readonly Prediction[]): boolean {
-  return isEqual(some.map(bare), others.map(bare));
 }
 
 /** Deep equality of JSON values. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Prediction } from '../api/types.ts';
 import { numbers } from '../bench/scene.ts';
-import { annotationsOf, correctionOf, isChanged, stateOf } from './annotation.ts';
+import { annotationsOf, correctionOf, draftIndexesOf, isChanged, positionsOf, stateOf } from './annotation.ts';
 import { historyOf, perform, redo, undo, type Command } from './history.ts';
 
 const box = (x: number, label = 'car'): Prediction => ({
@@ -103,5 +103,17 @@ describe('annotations', () => {
     expect(stateOf({ ...annotation!, now: box(4) })).toBe('changed');
     expect(stateOf({ ...annotation!, now: box(3) })).toBe('open');
     expect(stateOf({ ...annotation!, now: box(4), verdict: 'deleted' })).toBe('deleted');
+  });
+
+  it('are where they were in the draft, and nowhere if a person added them', () => {
+    const [first, second] = annotationsOf([box(3), box(4)]);
+    const added = { id: 2, draft: null, now: box(5), verdict: 'accepted' as const };
+    const mine = [{ ...first!, verdict: 'deleted' as const }, second!, added];
+    const result = { source: 'auto_label' as const, annotations: [box(3), box(4)], draft_indexes: null };
+    const human = { ...result, source: 'human' as const };
+    expect(draftIndexesOf(mine, positionsOf(result)!)).toEqual([1, null]);
+    expect(draftIndexesOf(mine, positionsOf({ ...human, draft_indexes: [7, null] })!)).toEqual([null, null]);
+    expect(draftIndexesOf(mine, positionsOf({ ...human, draft_indexes: [null, 7] })!)).toEqual([7, null]);
+    expect(positionsOf(human)).toBeNull();
   });
 });

@@ -7,6 +7,8 @@ export interface Decision {
   readonly verdict: 'accept' | 'reject';
   /** All annotations that are right; `null`: those of the draft, unchanged. */
   readonly annotations: readonly Prediction[] | null;
+  /** Where each of them is in the model's draft, if that is known. */
+  readonly draftIndexes?: readonly (number | null)[] | null;
 }
 
 /** What a person has done with an item and what the server does not have yet (I15). */

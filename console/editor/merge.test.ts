@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Prediction } from '../api/types.ts';
-import { annotationsOf, correctionOf, stateOf, type Annotation } from './annotation.ts';
+import { annotationsOf, correctionOf, type Annotation } from './annotation.ts';
 import { historyOf, perform } from './history.ts';
 import { merge } from './merge.ts';
 
@@ -51,13 +51,4 @@ it('lets theirs be if I deleted what they changed, and names it', () => {
 it('does not confuse annotations that are equal', () => {
   const [first] = annotationsOf([box(1), box(1)]) as [Annotation, Annotation];
   expect(both([{ ...first, verdict: 'deleted' }], [box(1), box(1)]).xs).toEqual([1]);
-});
-
-const from = (prediction: Prediction, about: object): Prediction => ({ ...prediction, ...about });
-
-it('knows their annotations again whatever the server says of the origin', () => {
-  const theirs = [from(box(1), { origin: 'kept', draft_index: 0 }), from(box(20), { origin: 'added' })];
-  expect(both([{ ...one, now: box(10) }], theirs)).toEqual({ xs: [10, 20], conflicts: [] });
-  const { command } = merge([{ ...one, verdict: 'accepted' }], theirs);
-  expect(command.changes.map(({ after }) => after && stateOf(after))).toEqual(['accepted']);
 });

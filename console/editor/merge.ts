@@ -1,5 +1,5 @@
 import type { Prediction } from '../api/types.ts';
-import { annotationsOf, bare, isEqual, stateOf, type Annotation } from './annotation.ts';
+import { annotationsOf, isEqual, stateOf, type Annotation } from './annotation.ts';
 import type { Change, Command } from './history.ts';
 
 /** My changes as a command over theirs, and those that find no annotation of theirs any more. */
@@ -17,20 +17,18 @@ export interface Merged {
  * lost, and named a conflict. What I deleted and they changed stays, and is named.
  */
 export function merge(mine: readonly Annotation[], theirs: readonly Prediction[]): Merged {
-  const free = annotationsOf(theirs).map((before) => ({ before, bare: bare(before.now) }));
-  const all = free.map((one) => one.bare);
+  const free = annotationsOf(theirs);
   let next = theirs.length;
   const changes: Change[] = [];
   const conflicts: Annotation[] = [];
   const notDeleted: Annotation[] = [];
   for (const annotation of mine) {
     if (annotation.draft !== null) {
-      const draft = bare(annotation.draft);
-      const at = free.findIndex((one) => isEqual(one.bare, draft));
-      const [same] = at < 0 ? [] : free.splice(at, 1);
-      if (same) {
+      const at = free.findIndex(({ draft }) => isEqual(draft, annotation.draft));
+      const [before] = at < 0 ? [] : free.splice(at, 1);
+      if (before) {
         if (stateOf(annotation) !== 'open') {
-          changes.push({ before: same.before, after: { ...annotation, id: same.before.id, draft: same.before.draft } });
+          changes.push({ before, after: { ...annotation, id: before.id } });
         }
         continue;
       }
@@ -38,8 +36,7 @@ export function merge(mine: readonly Annotation[], theirs: readonly Prediction[]
         notDeleted.push(annotation);
       }
     }
-    const now = bare(annotation.now);
-    const isHere = all.some((one) => isEqual(one, now));
+    const isHere = theirs.some((prediction) => isEqual(prediction, annotation.now));
     if (stateOf(annotation) === 'changed' && !isHere) {
       changes.push({ before: null, after: { ...annotation, id: next++, draft: null } });
       conflicts.push(...(annotation.draft === null ? [] : [annotation]));

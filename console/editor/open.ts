@@ -17,7 +17,7 @@ export interface Opened {
  */
 export async function open(
   item: string,
-  result: Result | null,
+  result: Pick<Result, 'annotations' | 'reviewed_by'> | null,
   etag: string,
   labels: readonly string[],
   picture: Rect,

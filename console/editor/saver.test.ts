@@ -192,13 +192,11 @@ describe('a decision', () => {
     }
   });
 
-  it('is known again whatever the server says of the origin of its annotations', async () => {
-    server.faults = ['lost'];
-    await saver.submit(corrected);
-    const about: object = { origin: 'moved', draft_index: 0 };
-    server.result = { ...server.result, annotations: [{ ...box(2), ...about }] };
-    await saver.resume();
-    expect(saver.state().unsaved).toEqual([]);
+  it('says where its annotations are in the draft', async () => {
+    const patch = vi.spyOn(server, 'patch');
+    const decision = { verdict: 'accept' as const, annotations: [box(2)], draftIndexes: [0] };
+    await saver.submit(entryOf({ decision }));
+    expect(patch.mock.calls[0]?.[1]).toMatchObject({ body: { annotations: [box(2)], draft_indexes: [0] } });
   });
 
   it('can be waited for before its item is opened again', async () => {

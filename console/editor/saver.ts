@@ -1,6 +1,6 @@
 import { ApiError, type Answered, type Client } from '../api/client.ts';
 import type { Result } from '../api/types.ts';
-import { areEqual } from './annotation.ts';
+import { isEqual } from './annotation.ts';
 import type { Entry, Journal } from './journal.ts';
 
 /** A decision that the server did not take. */
@@ -292,7 +292,8 @@ export class Saver {
       return this.#client.post('/results/{uid}/reject/', options);
     }
     if (decision?.annotations) {
-      return this.#client.patch('/results/{uid}/', { ...options, body: { annotations: [...decision.annotations] } });
+      const origin: object = decision.draftIndexes ? { draft_indexes: decision.draftIndexes } : {};
+      return this.#client.patch('/results/{uid}/', { ...options, body: { annotations: [...decision.annotations], ...origin } });
     }
     return this.#client.post('/results/{uid}/accept/', options);
   }
@@ -312,6 +313,6 @@ function isAsDecided({ decision }: Entry, result: Result): boolean {
   return (
     decision !== null &&
     result.status === 'accepted' &&
-    (decision.annotations === null ? result.source === 'auto_label' : areEqual(result.annotations, decision.annotations))
+    (decision.annotations === null ? result.source === 'auto_label' : isEqual(result.annotations, decision.annotations))
   );
 }

@@ -1,7 +1,8 @@
 import { useEffect, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
+import type { QueuedDraft } from '../api/types.ts';
 import { useApp, type App } from '../ui/app.tsx';
-import { Claims, type Row } from '../ui/claims.ts';
+import { Claims } from '../ui/claims.ts';
 import { filtersOf, searchOf, type Filters } from '../ui/filters.ts';
 import { paths } from '../ui/paths.ts';
 import { claimServer, type Loaded } from '../ui/queries.ts';
@@ -52,6 +53,7 @@ export function useClaims(project: string, item: string): Ways {
     previous: () => before && go(before),
     skip: () => void skip().catch(setProblem),
     decided: () => claims.decided(item),
+    left: claims.left ? `${claims.left.count.toLocaleString()}${claims.left.is_exact ? '' : '+'} left` : '',
     problem,
   };
 }
@@ -74,7 +76,7 @@ function nameOf(project: string, filters: Filters): string {
 }
 
 /** What the editor needs of a claimed draft: it needs no further call. */
-function loadedOf({ key, url, asset_type, width, height, ...result }: Row): Loaded {
+function loadedOf({ key, url, asset_type, width, height, ...result }: QueuedDraft): Loaded {
   const { item: uid, updated_at, revision } = result;
   return { item: { uid, key, url, updated_at, metadata: { asset_type, width, height } }, result, etag: `"${revision}"` };
 }

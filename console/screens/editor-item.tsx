@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
-import type { Entry } from '../editor/journal.ts';
+import { draftIndexesOf, positionsOf } from '../editor/annotation.ts';
+import type { Decision, Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
 import type { View } from '../editor/view.ts';
@@ -48,7 +49,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} help={() => setHelp(true)} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} ways={ways} help={() => setHelp(true)} />
       <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={takeOver} />
       <p role="status" className="hidden">
         {state.announcement}
@@ -173,6 +174,13 @@ function useJournal(ready: Ready, { saver }: App): void {
   }, [ready, session, saver, item.uid]);
 }
 
+/** What a person says is right, and where it is in the draft. */
+function correctionOf({ session, result }: Ready): Pick<Decision, 'annotations' | 'draftIndexes'> {
+  const positions = result && positionsOf(result);
+  const { annotations } = session.state().history;
+  return { annotations: session.correction(), draftIndexes: positions && draftIndexesOf(annotations, positions) };
+}
+
 function entryOf({ session, item, result, etag, project }: Ready, decision: Entry['decision']): Entry {
   const { commands, done } = session.state().history;
   return { item: item.uid, name: item.key, project, result: result?.uid ?? null, etag, commands, done, decision };
@@ -189,8 +197,8 @@ function submit(ready: Ready, { saver }: App, verdict: 'accept' | 'reject'): voi
     ? verdict === 'reject' || isChanged || result.status !== 'accepted'
     : verdict === 'accept' && isChanged;
   if (isDecided) {
-    const annotations = verdict === 'accept' && isChanged ? session.correction() : null;
-    saver.hold(entryOf(ready, { verdict, annotations }));
+    const correction = verdict === 'accept' && isChanged ? correctionOf(ready) : { annotations: null };
+    saver.hold(entryOf(ready, { verdict, ...correction }));
   } else if (!isChanged) {
     void saver.forget(item.uid);
   }

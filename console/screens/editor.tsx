@@ -1,4 +1,11 @@
-import { useInfiniteQuery, useQuery, useQueryClient, type QueryClient } from '@tanstack/react-query';
+import {
+  useInfiniteQuery,
+  useQuery,
+  useQueryClient,
+  type InfiniteData,
+  type QueryClient,
+  type UseInfiniteQueryResult,
+} from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router';
 import { open, type Opened } from '../editor/open.ts';
@@ -36,6 +43,8 @@ export interface Ways {
   readonly skip: (() => void) | null;
   /** The item that is likely next. */
   readonly after: string | undefined;
+  /** How many items there are still, for people; empty if that is not known. */
+  readonly left: string;
   /** What went wrong with the queue. */
   readonly problem: unknown;
 }
@@ -92,7 +101,8 @@ function useQueue(project: string, item: string): Ways {
   const [search] = useSearchParams();
   const queue = queueOf(search.get('queue'));
   const from = search.get('from') ?? undefined;
-  const { data, hasNextPage, isFetching, isError, fetchNextPage } = useInfiniteQuery(queueQuery(client, project, queue, from));
+  const list = useInfiniteQuery(queueQuery(client, project, queue, from));
+  const { data, hasNextPage, isFetching, isError, fetchNextPage } = list;
   const items = data?.pages.flatMap((page) => page.items) ?? [];
   const at = items.indexOf(item);
   const [before, after] = [items[at - 1], items[at + 1]];
@@ -108,12 +118,37 @@ function useQueue(project: string, item: string): Ways {
   return {
     after,
     go,
-    next: () => go(after),
+    next: () => void nextOf(list, item).then(go),
     previous: () => before && go(before),
     skip: null,
     decided: () => undefined,
+    left: '',
     problem: null,
   };
+}
+
+type List = Pick<
+  UseInfiniteQueryResult<InfiniteData<{ readonly items: readonly string[]; readonly next?: string | null | undefined }>>,
+  'data' | 'fetchNextPage' | 'refetch'
+>;
+
+/** The item after this one. A person may be faster than the list: then it is known when the list is there. */
+async function nextOf(list: List, item: string): Promise<string | undefined> {
+  const inFlight = { cancelRefetch: false };
+  let { data } = list;
+  for (let page = 0; page < MOST_PAGES; page++) {
+    const items = data?.pages.flatMap((one) => one.items) ?? [];
+    const next = items[items.indexOf(item) + 1];
+    if (next !== undefined || (data && !data.pages.at(-1)?.next)) {
+      return next;
+    }
+    const answer = await (data ? list.fetchNextPage(inFlight) : list.refetch(inFlight));
+    if (answer.isError) {
+      return undefined;
+    }
+    ({ data } = answer);
+  }
+  return undefined;
 }
 
 async function ready(app: App, queries: QueryClient, project: string, item: string): Promise<Ready> {

@@ -1,7 +1,8 @@
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from 'react-router';
+import type { QueuedDraft } from '../api/types.ts';
 import { useApp, useLack } from '../ui/app.tsx';
-import type { Row } from '../ui/claims.ts';
+import { leftOf, type Left } from '../ui/claims.ts';
 import { ALL, type Filters } from '../ui/filters.ts';
 import { Button, Empty, Heading, Loading, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
@@ -33,18 +34,12 @@ export function ReviewScreen() {
           <p className={css['left']} role="status">
             {leftOf(data.remaining)}
           </p>
-          <Start project={project} filters={settled} />
+          <Start project={project} filters={settled} left={data.remaining} />
           <Waiting rows={data.results} />
         </>
       ) : null}
     </>
   );
-}
-
-/** How many drafts are left, in words. */
-export function leftOf({ count, is_exact: isExact }: { count: number; is_exact: boolean }): string {
-  const drafts = `${count.toLocaleString()}${isExact ? '' : ' or more'} ${count === 1 && isExact ? 'draft' : 'drafts'}`;
-  return `${drafts} left`;
 }
 
 function Nothing({ project, filters }: { project: string; filters: Filters }) {
@@ -64,13 +59,14 @@ function Nothing({ project, filters }: { project: string; filters: Filters }) {
 }
 
 /** Claims the first items, and opens the first one. */
-function Start({ project, filters }: { project: string; filters: Filters }) {
+function Start({ project, filters, left }: { project: string; filters: Filters; left: Left }) {
   const app = useApp();
   const navigate = useNavigate();
   const lacking = useLack('review');
   const start = useMutation({
     mutationFn: async () => {
       const claims = claimsOf(app, project, filters);
+      claims.begin(left);
       await claims.more();
       const first = claims.first();
       if (first === undefined) {
@@ -93,7 +89,7 @@ function Start({ project, filters }: { project: string; filters: Filters }) {
   );
 }
 
-function Waiting({ rows }: { rows: readonly Row[] }) {
+function Waiting({ rows }: { rows: readonly QueuedDraft[] }) {
   return (
     <table>
       <caption>The next ones</caption>
@@ -123,7 +119,7 @@ function Waiting({ rows }: { rows: readonly Row[] }) {
   );
 }
 
-function rangeOf({ min_confidence: least, max_confidence: most }: Row): string {
+function rangeOf({ min_confidence: least, max_confidence: most }: QueuedDraft): string {
   if (typeof least !== 'number' || typeof most !== 'number') {
     return '–';
   }

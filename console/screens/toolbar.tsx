@@ -5,7 +5,7 @@ import type { Stage } from '../editor/stage.ts';
 import { useLack } from '../ui/app.tsx';
 import { Button } from '../ui/parts.tsx';
 import css from './editor.module.css';
-import type { Ready } from './editor.tsx';
+import type { Ready, Ways } from './editor.tsx';
 import { Reopen } from './reopen.tsx';
 
 interface Props {
@@ -13,7 +13,7 @@ interface Props {
   readonly state: State;
   readonly stage: RefObject<Stage | null>;
   decide(verdict: 'accept' | 'reject'): void;
-  readonly skip: (() => void) | null;
+  readonly ways: Pick<Ways, 'skip' | 'left'>;
   help(): void;
 }
 
@@ -25,7 +25,7 @@ export function Toolbar(props: Props) {
   return (
     <div className={css['toolbar']}>
       <h1 className={css['title']}>{item.key}</h1>
-      <span>{result ? `${result.status}, by ${result.reviewed_by ?? result.created_by}` : 'no result'}</span>
+      <span>{result ? `${result.status}, by ${result.reviewed_by ?? 'the model'}` : 'no result'}</span>
       {note ? <span role="status">{note}</span> : null}
       <Verdicts {...props} />
       <Button off={!last && 'There is nothing to undo.'} title={`Undo ${last?.name ?? ''}`} onClick={() => session.undo()}>
@@ -46,7 +46,7 @@ export function Toolbar(props: Props) {
 }
 
 /** What a person can say about the item as a whole. */
-function Verdicts({ ready, decide, skip }: Props) {
+function Verdicts({ ready, decide, ways: { skip, left } }: Props) {
   const { session, result } = ready;
   const lacking = useLack('review');
   return (
@@ -67,6 +67,7 @@ function Verdicts({ ready, decide, skip }: Props) {
           Skip
         </Button>
       ) : null}
+      {left ? <span>{left}</span> : null}
       <Reopen ready={ready} />
     </>
   );

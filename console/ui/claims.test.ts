@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Claims, COUNT, type ClaimServer, type Row } from './claims.ts';
+import type { QueuedDraft } from '../api/types.ts';
+import { Claims, COUNT, leftOf, type ClaimServer } from './claims.ts';
 
 const MINUTE = 60_000;
 
@@ -19,7 +20,7 @@ class Queue implements ClaimServer {
     this.calls.push(`claim ${cursor ?? ''}`.trim());
     const more = this.left.splice(0, Math.min(this.reach, COUNT - this.yours.length));
     this.yours = [...this.yours, ...more];
-    const items = this.yours.map((item) => ({ item }) as Row);
+    const items = this.yours.map((item) => ({ item }) as QueuedDraft);
     return { items, cursor: this.yours.length < COUNT && this.left.length > 0 ? 'on' : null };
   };
   renew = async (items: readonly string[]) => {
@@ -63,6 +64,11 @@ async function review(claims: Claims, queue: Queue): Promise<string[]> {
   }
   return seen;
 }
+
+it('says how many are left', () => {
+  expect(leftOf({ count: 1, is_exact: true })).toBe('1 draft left');
+  expect(leftOf({ count: 1000, is_exact: false })).toMatch(/^1.?000 or more drafts left$/);
+});
 
 describe('claims', () => {
   it('are twenty at a time, the next ones ahead, each item once', async () => {
@@ -114,8 +120,11 @@ describe('claims', () => {
     const queue = new Queue(5);
     const { claims } = claimsOf(queue);
     await claims.more();
+    claims.begin({ count: 5, is_exact: false });
     await claims.skip('1');
     claims.decided('0');
+    claims.decided('0');
+    expect(claims.left && leftOf(claims.left)).toBe('3 or more drafts left');
     expect([claims.after('0'), claims.before('2')]).toEqual(['2', '0']);
     await claims.release();
     await claims.release();

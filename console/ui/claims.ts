@@ -1,4 +1,4 @@
-import type { Item, Result } from '../api/types.ts';
+import type { QueuedDraft } from '../api/types.ts';
 
 /** Items of one claim, the number that are left when the next ones are claimed, and when claims are renewed. */
 export const COUNT = 20;
@@ -7,22 +7,20 @@ const RENEWED_AFTER_MS = 5 * 60_000;
 /** Calls of one claim: each reads about 1,000 items of the queue. */
 const MOST_CALLS = 20;
 
-/** A draft of the review queue, with all that the editor needs. */
-export type Row = Result &
-  Pick<Item, 'key' | 'asset_type' | 'width' | 'height'> & {
-    /** Reads the file for an hour. */
-    readonly url: string | null;
-    /** The name of the key that has it. */
-    readonly claimed_by: string | null;
-    readonly claimed_until: string | null;
-    readonly is_yours: boolean;
-    readonly skips: readonly { readonly by: string; readonly reason: string | null; readonly at: string }[];
-  };
+/** How many drafts are left; if not exact, there are more. */
+export interface Left {
+  readonly count: number;
+  readonly is_exact: boolean;
+}
+
+export function leftOf({ count, is_exact: isExact }: Left): string {
+  return `${count.toLocaleString()}${isExact ? '' : ' or more'} ${count === 1 && isExact ? 'draft' : 'drafts'} left`;
+}
 
 /** The calls of the review queue. */
 export interface ClaimServer {
   /** `cursor`: where the call before ended. */
-  claim(cursor: string | null): Promise<{ items: readonly Row[]; cursor: string | null }>;
+  claim(cursor: string | null): Promise<{ items: readonly QueuedDraft[]; cursor: string | null }>;
   renew(items: readonly string[]): Promise<{ lost: readonly string[] }>;
   release(items: readonly string[]): Promise<unknown>;
   skip(item: string): Promise<unknown>;
@@ -34,19 +32,30 @@ export interface ClaimServer {
  */
 export class Claims {
   readonly #server: ClaimServer;
-  readonly #taken: (row: Row) => void;
+  readonly #taken: (row: QueuedDraft) => void;
   readonly #now: () => number;
   #order: string[] = [];
   readonly #done = new Set<string>();
   #running: Promise<void> | null = null;
   #isOver = false;
+  #left: Left | null = null;
   #renewedAt = 0;
 
   /** `taken` gets each row once, when it is new. */
-  constructor(server: ClaimServer, taken: (row: Row) => void, now: () => number = Date.now) {
+  constructor(server: ClaimServer, taken: (row: QueuedDraft) => void, now: () => number = Date.now) {
     this.#server = server;
     this.#taken = taken;
     this.#now = now;
+  }
+
+  /** How many drafts were left when the person began: from then on they are counted down. */
+  begin(left: Left): void {
+    this.#left = left;
+  }
+
+  /** `null`: not known, after a reload. */
+  get left(): Left | null {
+    return this.#left;
   }
 
   /** What is claimed and not decided. */
@@ -84,13 +93,17 @@ export class Claims {
   }
 
   decided(item: string): void {
-    this.#done.add(item);
+    if (!this.#done.has(item)) {
+      this.#done.add(item);
+      this.#countDown();
+    }
   }
 
   /** Gives an item back; this person does not get it again. */
   async skip(item: string): Promise<void> {
     await this.#server.skip(item);
     this.#drop([item]);
+    this.#countDown();
   }
 
   /** Claims again what is open, when its time is half over. */
@@ -119,7 +132,7 @@ export class Claims {
     let found = 0;
     const at = this.#now();
     for (let call = 0; call < MOST_CALLS && found === 0 && (call === 0 || cursor !== null); call++) {
-      const { items, cursor: next }: { items: readonly Row[]; cursor: string | null } = await this.#server.claim(cursor);
+      const { items, cursor: next }: { items: readonly QueuedDraft[]; cursor: string | null } = await this.#server.claim(cursor);
       const rows = items.filter(({ item }) => !this.#order.includes(item));
       for (const row of rows) {
         this.#order.push(row.item);
@@ -130,6 +143,10 @@ export class Claims {
     }
     this.#renewedAt = at;
     this.#isOver = found === 0;
+  }
+
+  #countDown(): void {
+    this.#left = this.#left && { ...this.#left, count: Math.max(this.#left.count - 1, 0) };
   }
 
   #drop(items: readonly string[]): void {

@@ -59,9 +59,12 @@ export interface Loaded {
   readonly item: Pick<DatasetItem, 'uid' | 'key' | 'url' | 'updated_at'> & {
     readonly metadata: Pick<DatasetItem['metadata'], 'asset_type' | 'width' | 'height'>;
   };
-  readonly result: Result | null;
+  readonly result: Shown | null;
   readonly etag: string;
 }
+
+/** What the page needs of a result. */
+export type Shown = Pick<Result, 'uid' | 'status' | 'source' | 'reviewed_by' | 'annotations' | 'draft_indexes'>;
 
 /** What a claim of the review queue has brought needs no call. */
 export interface Reader {
@@ -88,8 +91,7 @@ export function itemQuery({ client, claimed }: Reader, project: string, item: st
       if (!of) {
         return { item: body, result: null, etag: '' };
       }
-      const result = await client.get('/results/{uid}/', { path: { uid: of.uid }, signal });
-      return { item: body, result: result.body, etag: result.etag ?? '' };
+      return { item: body, result: of, etag: `"${of.revision}"` };
     },
   });
 }

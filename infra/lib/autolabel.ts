@@ -43,6 +43,10 @@ export class AutoLabel extends Construct {
   readonly uploadQueue: WorkQueue;
   /** Messages about uploads that could not be worked through, each with its reason. */
   readonly uploadDeadLetters: DeadLetterQueue;
+  /** A message for each step of an export. */
+  readonly exportQueue: WorkQueue;
+  /** Messages about exports that could not be worked through. */
+  readonly exportDeadLetters: DeadLetterQueue;
   /** Ends of executions of which EventBridge could not notify settle. */
   readonly lostEnds: DeadLetterQueue;
   readonly machine: Workflow;
@@ -65,7 +69,7 @@ export class AutoLabel extends Construct {
     const bucketName = bucketNameOf(this);
     this.console = this.createConsole(bucketName);
     const pageOrigins = pageOriginsOf(this.settings, this.console?.origin);
-    this.bucket = new Bucket(this, 'Bucket', { bucketName, pageOrigins });
+    this.bucket = new Bucket(this, 'Bucket', { bucketName, pageOrigins, exportDays: this.settings.exportDays });
     this.sourceBuckets = new SourceBuckets(this, this.settings.sourceBuckets);
     this.secretsKey = new kms.Key(this, 'SecretsKey', {
       description: 'Autolabel: provider credentials and webhook secrets',
@@ -77,6 +81,8 @@ export class AutoLabel extends Construct {
     this.webhookOverflow = new WorkQueue(this, 'WebhookOverflow', this.deadLetters);
     this.uploadDeadLetters = new DeadLetterQueue(this, 'UploadDeadLetters', 'messages about uploads could not be worked through');
     this.uploadQueue = new WorkQueue(this, 'UploadQueue', this.uploadDeadLetters);
+    this.exportDeadLetters = new DeadLetterQueue(this, 'ExportDeadLetters', 'messages about exports could not be worked through');
+    this.exportQueue = new WorkQueue(this, 'ExportQueue', this.exportDeadLetters);
     this.lostEnds = new DeadLetterQueue(this, 'LostEnds', 'settle was not notified of an ended execution');
     const file = existing(this.settings, 'stateMachineFile');
     this.machine = new Workflow(this, 'Machine', { file, bucket: this.bucket });

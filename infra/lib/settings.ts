@@ -88,10 +88,12 @@ export interface Settings {
   readonly extraRoots: string;
   /** Whether this machine, by HTTP or HTTPS, is a legal provider or webhook; without effect on AWS. @default deny */
   readonly loopbackHttp: 'deny' | 'allow';
-  /** Minutes between two rounds of the watchdog, and between two checks of waiting uploads, 1 to 1,440. @default 1 */
+  /** Minutes between two rounds of the watchdog, and between two checks of waiting uploads and of exports, 1 to 1,440. @default 1 */
   readonly settleScheduleMinutes: number;
   /** Seconds that an upload waits at most for a pause of the uploads, 60 to 86,400; then a job starts. @default 900 */
   readonly uploadWaitSeconds: number;
+  /** Days after which an export and its files are removed, 1 to 365. @default 7 */
+  readonly exportDays: number;
   /**
    * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Choose more than a task may wait for
    * concurrency. @default 1800
@@ -162,6 +164,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   loopbackHttp: oneOf('deny', 'allow'),
   settleScheduleMinutes: wholeNumber(1, 1, 1_440),
   uploadWaitSeconds: wholeNumber(900, 60, 86_400),
+  exportDays: wholeNumber(7, 1, 365),
   staleJobSeconds: wholeNumber(1_800, 1, 86_400),
   logLevel: text('info', /^[\w:=,-]+$/, 'a filter such as info or info,jobs=debug'),
 };

@@ -32,7 +32,8 @@ export function statementsOf({ template }: Deployment, role?: string): Json[] {
 
 /** The names of resources, by the ARNs of the template. */
 function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
-  const { table, bucket, machine, webhookQueue, webhookOverflow, deadLetters, uploadQueue, uploadDeadLetters } = autoLabel;
+  const { table, bucket, machine, webhookQueue, webhookOverflow, deadLetters, uploadQueue, uploadDeadLetters, exportQueue } =
+    autoLabel;
   const arns = {
     table: table.tableArn,
     listing: table.indexArn('listing'),
@@ -43,6 +44,7 @@ function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
     work: bucket.arnForObjects('jobs/*'),
     drafts: bucket.arnForObjects('jobs/*/drafts/*'),
     corrections: bucket.arnForObjects('corrections/*'),
+    exportFiles: bucket.arnForObjects('exports/*'),
     lists: bucket.arnForObjects('jobs/*/batches.json'),
     probe: bucket.arnForObjects('probes/picture.jpg'),
     machine: machine.stateMachineArn,
@@ -51,6 +53,7 @@ function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
     deadLetters: deadLetters.queueArn,
     uploads: uploadQueue.queueArn,
     uploadDeadLetters: uploadDeadLetters.queueArn,
+    exportSteps: exportQueue.queueArn,
     key: autoLabel.secretsKey.keyArn,
     ...Object.fromEntries(FUNCTIONS.map((name) => [name, autoLabel.functions[name].functionArn])),
   };

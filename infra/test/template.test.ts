@@ -43,7 +43,12 @@ test('the bucket is private, encrypted, notifies EventBridge, and drops abandone
     Properties: {
       BucketEncryption: Match.anyValue(),
       NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
-      LifecycleConfiguration: { Rules: [{ AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' }] },
+      LifecycleConfiguration: {
+        Rules: [
+          { AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' },
+          { ExpirationInDays: 8, Prefix: 'exports/', Status: 'Enabled' },
+        ],
+      },
       PublicAccessBlockConfiguration: {
         BlockPublicAcls: true,
         BlockPublicPolicy: true,
@@ -60,7 +65,7 @@ test('both buckets and every queue refuse requests without TLS', () => {
     ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
   ];
 
-  assert.equal(policies.length, 8);
+  assert.equal(policies.length, 10);
   for (const { Properties } of policies) {
     const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
     assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
@@ -92,9 +97,9 @@ test('a webhook record that fails five times goes to the dead-letter queue, and 
   }
 });
 
-test('Lambda ends chains of messages but those of the two functions that count them', () => {
+test('Lambda ends chains of messages but those of the three functions that end them', () => {
   const allowed = FUNCTIONS.filter((name) => deployment.resource(autoLabel.functions[name]).Properties.RecursiveLoop === 'Allow');
-  assert.deepEqual(allowed, ['deliver', 'ingest']);
+  assert.deepEqual(allowed, ['compose', 'deliver', 'ingest']);
 });
 
 test('a throttled invocation of any function rings an alarm', () => {
@@ -163,6 +168,22 @@ test('a record about uploads that fails five times goes to the dead-letter queue
   });
 });
 
+test('the steps of exports and the schedule come to compose by its queue', () => {
+  const queue = stack.resolve(autoLabel.exportQueue.queueArn);
+
+  template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: queue,
+    FunctionName: stack.resolve(autoLabel.functions.compose.functionName),
+    BatchSize: 1,
+    ScalingConfig: { MaximumConcurrency: 5 },
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+  template.hasResourceProperties('AWS::Events::Rule', {
+    ScheduleExpression: 'rate(1 minute)',
+    Targets: [Match.objectLike({ Arn: queue, DeadLetterConfig: { Arn: stack.resolve(autoLabel.exportDeadLetters.queueArn) } })],
+  });
+});
+
 test('the state machine is the ASL file with its placeholders filled', () => {
   const machine = deployment.only('AWS::StepFunctions::StateMachine');
   const placeholders = new Set([...JSON.stringify(ASL).matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
@@ -223,6 +244,8 @@ test('every route leads to its function, in both forms of its path, without an a
     'POST /api/v1/projects/{project}/auto-label/{proxy+}': 'jobs',
     'ANY /api/v1/auto-label-jobs': 'jobs',
     'ANY /api/v1/auto-label-jobs/{proxy+}': 'jobs',
+    'ANY /api/v1/exports': 'exports',
+    'ANY /api/v1/exports/{proxy+}': 'exports',
     'ANY /api/v1/inference-providers': 'providers',
     'ANY /api/v1/inference-providers/{proxy+}': 'providers',
     'ANY /api/v1/webhooks': 'webhooks',
@@ -254,6 +277,7 @@ test('an alarm watches each way in which work is lost', () => {
   const metrics = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties.MetricName);
 
   assert.deepEqual(metrics.sort(), [
+    'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',

@@ -35,6 +35,7 @@ use utoipa::OpenApi;
         (name = "review queue", description = "The review queue hands out a project's drafts: no two people get the same one at once."),
         (name = "tasks", description = "A task is an item that a person has to label or to review."),
         (name = "datasets", description = "A dataset is a project's items as files, with their results."),
+        (name = "exports", description = "An export is the labels of projects as files that other tools read."),
         (name = "inference providers", description = "A provider is where a model lives: a SageMaker endpoint or an HTTPS endpoint."),
         (name = "webhooks", description = "A webhook is a URL that receives signed events."),
         (name = "webhook deliveries", description = "A delivery is one event on its way to one webhook."),
@@ -44,10 +45,11 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// The routes of each function.
-fn parts() -> [utoipa::openapi::OpenApi; 4] {
+fn parts() -> [utoipa::openapi::OpenApi; 5] {
     [
         jobs::Description::openapi(),
         catalog::Description::openapi(),
+        exports::Description::openapi(),
         providers::Description::openapi(),
         webhooks::Description::openapi(),
     ]

@@ -3,6 +3,7 @@
 
 mod access;
 mod catalog;
+mod exports;
 mod jobs;
 mod models;
 mod objects;
@@ -13,9 +14,10 @@ mod webhooks;
 
 pub use access::{Idempotency, KeyRing, Keys, Organizations, RateLimits};
 pub use catalog::{Items, Projects, UnlabeledQuery};
+pub use exports::{Claimed, ExportFilter, ExportItems, ExportQueue, Exports, Step, Watched};
 pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledger, Reports};
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
-pub use objects::{Contents, Described, Files, Listing, Listings, Manifests, NoFile, Objects, Upload};
+pub use objects::{Contents, Described, Files, Folders, Listing, Listings, Manifests, NoFile, Objects, Upload};
 pub use results::Results;
 pub use review_queue::ReviewQueue;
 pub use uploads::{Picked, UploadBacklog, UploadQueue, UploadWatch, Uploads, WaitingUploads};

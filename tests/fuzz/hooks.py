@@ -25,15 +25,19 @@ KINDS = {
     "inference-providers": "provider",
     "webhooks": "webhook",
     "webhook-deliveries": "delivery",
+    "exports": "export",
     "results": "result",
     "tasks": "item",
     "items": "item",
     "datasets": "dataset",
 }
 # What a field of a body or a query names.
-FIELDS = {"project": "project", "provider_id": "provider", "job": "job", "item": "item", "subscription": "webhook"}
+FIELDS = {
+    **{"project": "project", "dataset": "project", "provider_id": "provider"},
+    **{"job": "job", "item": "item", "subscription": "webhook"},
+}
 # Of these, what a body refers to; the rest select, and what is foreign or unknown selects nothing.
-REFERENCES = ("project", "provider_id")
+REFERENCES = ("project", "provider_id", "dataset")
 # What the description cannot say of a body, as far as it has all these fields.
 PLAUSIBLE: list[dict[str, Any]] = [
     {"target_url": "http://localhost:9/hook"},

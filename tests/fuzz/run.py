@@ -130,7 +130,9 @@ def tenant(stack: Stack, name: str) -> dict[str, Any]:
     """A new organization with some of everything. Every name says whose it is."""
     canary = f"canary-{name}-{uuid.uuid4().hex[:8]}"
     key = admin.run(stack.outputs["TableName"], "keys", "create", "--organization", canary, "--name", canary).strip()
-    made: dict[str, list[str]] = {kind: [] for kind in ("project", "job", "provider", "webhook", "delivery", "result")}
+    made: dict[str, list[str]] = {
+        kind: [] for kind in ("project", "job", "provider", "webhook", "delivery", "result", "export")
+    }
     with project.client_of(replace(stack, key=key)) as api:
 
         def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -152,6 +154,7 @@ def tenant(stack: Stack, name: str) -> dict[str, Any]:
             made["webhook"].append(post("/webhooks/", hook)["uid"])
             made["delivery"].append(post(f"/webhooks/{made['webhook'][-1]}/test/", {})["delivery"])
             made["job"].append(post(f"/projects/{own}/auto-label/", {"confidence_threshold": 0.0})["uid"])
+            made["export"].append(post("/exports/", {"project": own})["uid"])
             made["project"].append(own)
         for job in made["job"]:
             while checked(api.get(f"/auto-label-jobs/{job}/"))["status"] in ("pending", "running"):

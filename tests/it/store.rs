@@ -40,6 +40,7 @@ macro_rules! in_memory_too {
     };
 }
 
+mod exports;
 mod items;
 mod jobs;
 mod ledger;

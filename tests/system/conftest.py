@@ -11,7 +11,7 @@ import avala
 import httpx
 import pytest
 
-from local import admin, settings, up
+from local import admin, up
 from local.project import client_of
 from local.receiver import Receiver
 from local.up import Stack
@@ -39,8 +39,6 @@ def stack() -> Stack:
     found = up.running()
     if found is None:
         pytest.exit("The local stack is not up. Start it with: make up", returncode=2)
-    # Each HTTP client reads the roots that it trusts, 20 ms for all of them. These tests need the stack's own alone.
-    os.environ["SSL_CERT_FILE"] = str(settings.AUTHORITY_FILE)
     return found
 
 

@@ -78,6 +78,7 @@ def walked(system: System) -> Iterator[Walk]:
         offer_providers(walk)
         run_jobs(walk)
         review(walk)
+        export(walk)
         walk.received += [d for d in (receiver.next(), receiver.next()) if d]
         dead = gone.next()
         assert dead is not None
@@ -189,6 +190,14 @@ def review(walk: Walk) -> None:
         walk.ok("GET", f"/results/{result['uid']}/draft/")
     walk.ok("GET", f"/tasks/{first['task']}/")
     walk.ok("POST", f"/projects/{walk.project}/results/accept/", {"job": walk.jobs[1], "label": LABELS[2]})
+
+
+def export(walk: Walk) -> None:
+    """It is deleted at its end: its URL alone opens the bucket."""
+    created = walk.ok("POST", "/exports/", {"project": walk.project, "statuses": ["accepted", "draft"]})
+    exported = walk.system.exported(created["uid"])
+    walk.generated.append(httpx.URL(exported["download_url"]).params["X-Amz-Signature"])
+    assert walk.call("DELETE", f"/exports/{created['uid']}/").status_code == 204
 
 
 def fail(walk: Walk) -> None:

@@ -90,6 +90,14 @@ class System:
             time.sleep(POLL_SECONDS)
         return now
 
+    def exported(self, uid: str, seconds: float = JOB_SECONDS) -> Json:
+        """The export at its end."""
+        deadline = time.monotonic() + seconds
+        while (now := self.ok("GET", f"/exports/{uid}/"))["status"] in ("pending", "processing"):
+            assert time.monotonic() < deadline, f"export {uid} is still {now['status']}: {now}"
+            time.sleep(POLL_SECONDS)
+        return now
+
     def results(self, project_uid: str, job: str) -> list[Json]:
         """Every result that the job left."""
         return list(self.rows(f"/projects/{project_uid}/results/?job={job}"))

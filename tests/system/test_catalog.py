@@ -68,7 +68,7 @@ def test_the_command_line_configures_and_shows_its_status(tenant: NewTenant) -> 
     assert slug in shown.stdout
 
 
-@pytest.mark.parametrize("path", ["/exports/", "/agents/", "/storage-configs/"])
+@pytest.mark.parametrize("path", ["/agents/", "/storage-configs/"])
 def test_lists_of_what_is_not_here_are_empty(system: System, path: str) -> None:
     assert system.ok("GET", path) == EMPTY
 

@@ -251,6 +251,6 @@ def test_configure_and_status(own_stack: Stack, own: System, project: str) -> No
     assert (failed.exit_code, "Invalid API key." in failed.output) == (1, True)
 
 
-@pytest.mark.parametrize("group", ["exports", "agents", "storage-configs"])
+@pytest.mark.parametrize("group", ["agents", "storage-configs"])
 def test_lists_of_what_is_not_here_are_empty(own_stack: Stack, group: str) -> None:
     assert shown(own_stack, group, "list") == []

@@ -25,6 +25,7 @@ def objects_of(system: System) -> dict[str, str]:
     webhook = system.ok("POST", "/webhooks/", HOOK, expect=201)["uid"]
     delivery = system.ok("POST", f"/webhooks/{webhook}/test/")["delivery"]
     provider = system.ok("GET", "/inference-providers/")["results"][0]["uid"]
+    export = system.ok("POST", "/exports/", {"project": project}, expect=201)["uid"]
     return {
         "project": f"/projects/{project}/",
         "dataset": f"/datasets/{project}/",
@@ -35,6 +36,7 @@ def objects_of(system: System) -> dict[str, str]:
         "result": f"/results/{result['uid']}/",
         "item": f"/items/{result['item']}/",
         "task": f"/tasks/{result['task']}/",
+        "export": f"/exports/{export}/",
     }
 
 
@@ -65,7 +67,10 @@ def hopeless(new_tenant: NewTenant) -> Iterator[Hopeless]:
 # Who may do what (2)
 
 READ_PROJECTS = ["GET /projects/", "GET {project}", "GET /users/me/projects/", "GET /auto-label-jobs/", "GET {job}"]
-READ_RESULTS = ["GET {project}results/", "GET {project}items/", "GET {result}", "GET {result}draft/"]
+READ_RESULTS = [
+    *("GET {project}results/", "GET {project}items/", "GET {result}", "GET {result}draft/"),
+    *("GET /exports/", "GET {export}"),
+]
 WRITE_RESULTS = [
     *("PATCH {result}", "POST {result}accept/", "POST {result}reject/", "POST {result}reopen/", "POST {item}results/"),
     *("POST {project}results/accept/", "POST {project}results/reject/", "POST {project}results/undo/"),
@@ -86,6 +91,7 @@ ALLOWED = {
     "projects.read": [*READ_PROJECTS, *READ_RESULTS, *TASKS],
     "projects.write": WRITE_PROJECTS,
     "results.write": WRITE_RESULTS,
+    "exports.create": ["POST /exports/", "DELETE {export}"],
     "tasks.read": TASKS,
     "datasets.read": ["GET /datasets/", "GET {dataset}"],
     "inference.read": ["GET /inference-providers/", "GET {provider}"],

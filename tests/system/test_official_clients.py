@@ -427,7 +427,7 @@ def test_there_is_one_organization_and_lists_of_what_is_not_here_are_empty(clien
 
     assert organization.slug.startswith("test-")
     assert (organization.is_verified, organization.is_active) == (True, True)
-    for resource in (client.exports, client.agents, client.storage_configs):
+    for resource in (client.agents, client.storage_configs):
         page = resource.list()
         assert (page.items, page.has_more) == ([], False)
 

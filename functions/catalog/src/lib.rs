@@ -34,7 +34,6 @@ use utoipa::OpenApi;
     workspace::organizations,
     keys::me,
     workspace::agents,
-    workspace::exports,
     workspace::storage_configs,
     projects::create,
     projects::list,
@@ -153,7 +152,6 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/tasks", get(tasks::list))
         .route("/tasks/{uid}", get(tasks::get))
         .route("/agents", get(workspace::agents))
-        .route("/exports", get(workspace::exports))
         .route("/storage-configs", get(workspace::storage_configs))
         // Only POST goes to the jobs function; the gateway sends every other method here.
         .route("/projects/{uid}/auto-label", any(shared::http::wrong_method))

@@ -52,7 +52,7 @@ pub(crate) async fn organizations<P: CatalogPorts>(
     caller: Caller,
     request: ListRequest,
 ) -> Answer<PageView<OrganizationView>> {
-    let paging = request.stand_in()?;
+    let paging = request.stand_in(&[])?;
     let own = api.store.organization(caller.organization).await?;
     Ok(Json(paging.view(Page::whole(own.into_iter().collect()), OrganizationView::from)))
 }
@@ -85,18 +85,6 @@ pub(crate) async fn agents(request: ListRequest) -> Answer<PageView<Nothing>> {
     nothing(&request)
 }
 
-/// List exports.
-///
-/// Always empty. The official clients read this list. Scope: none; every key may call it.
-#[utoipa::path(
-    get, path = "/exports/", tag = "workspace",
-    params(PagingParameters),
-    responses((status = 200, description = "An empty page.", body = PageView<Nothing>, example = json!({"results": []}))),
-)]
-pub(crate) async fn exports(request: ListRequest) -> Answer<PageView<Nothing>> {
-    nothing(&request)
-}
-
 /// List storage configurations.
 ///
 /// Always empty. The official clients read this list. Scope: none; every key may call it.
@@ -110,5 +98,5 @@ pub(crate) async fn storage_configs(request: ListRequest) -> Answer<PageView<Not
 }
 
 fn nothing(request: &ListRequest) -> Answer<PageView<Nothing>> {
-    request.stand_in().map(|paging| Json(paging.empty()))
+    request.stand_in(&[]).map(|paging| Json(paging.empty()))
 }

@@ -1,4 +1,5 @@
 import { Duration, Fn, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acknowledge, type Wildcard } from '../acknowledge.ts';
@@ -7,9 +8,11 @@ export interface BucketProps {
   readonly bucketName: string;
   /** Pages from there may read items and upload them by signed URLs. */
   readonly pageOrigins: readonly string[];
+  /** The time after which the files of exports expire. */
+  readonly exportDays: number;
 }
 
-/** Items under `projects/`, manifests and raw predictions under `jobs/`. Private, encrypted, over TLS only. */
+/** Items under `projects/`, manifests and raw predictions under `jobs/`, files of exports under `exports/`. Private, encrypted, over TLS only. */
 export class Bucket extends s3.Bucket {
   readonly items = this.objects('projects/*', 'Items are one object each, under keys made at run time.');
   /** Manifests, lists of batches, raw predictions and large drafts. */
@@ -22,17 +25,22 @@ export class Bucket extends s3.Bucket {
     'corrections/*',
     "A person's annotations that are too large for the table lie under the uid of their item.",
   );
+  readonly exports = this.objects('exports/*', 'The files of an export lie under its uid.');
   /** What a Distributed Map reads. */
   readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
 
-  constructor(scope: Construct, id: string, { bucketName, pageOrigins }: BucketProps) {
+  constructor(scope: Construct, id: string, { bucketName, pageOrigins, exportDays }: BucketProps) {
     super(scope, id, {
       bucketName,
       encryption: s3.BucketEncryption.S3_MANAGED,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
       enforceSSL: true,
-      lifecycleRules: [{ abortIncompleteMultipartUploadAfter: Duration.days(1) }],
+      lifecycleRules: [
+        { abortIncompleteMultipartUploadAfter: Duration.days(1) },
+        // A day later than the row: an export that is shown has its files.
+        { prefix: 'exports/', expiration: Duration.days(exportDays + 1) },
+      ],
       removalPolicy: RemovalPolicy.RETAIN,
       ...(pageOrigins.length > 0 ? { cors: [forPages(pageOrigins)] } : {}),
     });
@@ -41,6 +49,14 @@ export class Bucket extends s3.Bucket {
       eventBridgeConfiguration: { eventBridgeEnabled: true },
     };
     acknowledge(this, 'S1', 'Only these functions and the URLs that they sign reach it; an access log would keep those URLs.');
+  }
+
+  /** Allows `caller` to list the keys that begin so. */
+  allowListing(caller: iam.IGrantable, prefix: string): void {
+    const conditions = { StringLike: { 's3:prefix': prefix } };
+    caller.grantPrincipal.addToPrincipalPolicy(
+      new iam.PolicyStatement({ actions: ['s3:ListBucket'], resources: [this.bucketArn], conditions }),
+    );
   }
 
   private objects(pattern: string, reason: string): Wildcard {

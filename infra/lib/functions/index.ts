@@ -1,7 +1,9 @@
 /** All functions, by the names of their folders below `functions/`, in the order in which `AutoLabel` creates them. */
 
 export { Catalog as catalog } from './catalog.ts';
+export { Compose as compose } from './compose.ts';
 export { Deliver as deliver } from './deliver.ts';
+export { Exports as exports } from './exports.ts';
 export { Finalize as finalize } from './finalize.ts';
 export { Infer as infer } from './infer.ts';
 export { Ingest as ingest } from './ingest.ts';

@@ -17,6 +17,8 @@ pub mod upload;
 pub mod project;
 pub mod reply;
 
+pub mod export;
+
 pub mod webhook;
 
 pub use kernel::{

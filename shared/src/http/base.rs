@@ -64,12 +64,12 @@ impl ListRequest {
     }
 
     /// Reads the page of a list that stands in for one of Avala's. Its clients may send filters that the list has there: they are
-    /// named in the answer's `ignored_fields`.
+    /// named in the answer's `ignored_fields`. `filters` are those that it has here.
     ///
     /// # Errors
     /// `InvalidCursor`.
-    pub fn stand_in(&self) -> Result<Paging, Error> {
-        Paging::open(&self.base, &self.path, &self.query, &[])
+    pub fn stand_in(&self, filters: &[&str]) -> Result<Paging, Error> {
+        Paging::open(&self.base, &self.path, &self.query, filters)
     }
 }
 

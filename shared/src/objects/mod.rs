@@ -17,7 +17,7 @@ use crate::domain::Error;
 use crate::domain::item::file_version::Digest;
 use crate::domain::item::source::{S3Object, Source};
 use crate::objects::digest::Digesting;
-use crate::ports::{Contents, Described, Files, Listing, Listings, NoFile, Objects, Upload};
+use crate::ports::{Contents, Described, Files, Folders, Listing, Listings, NoFile, Objects, Upload};
 use crate::sdk;
 
 /// S3 may take minutes to make an object of its parts, and sends only spaces meanwhile (AWS, "CompleteMultipartUpload").
@@ -189,6 +189,20 @@ impl Contents for Bucket {
             all.iter_mut().for_each(|digesting| digesting.update(&bytes));
         }
         Ok(all.into_iter().any(Digesting::matches))
+    }
+}
+
+impl Folders for Bucket {
+    async fn remove_folder(&self, folder: &str) -> Result<(), Error> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(folder);
+        let mut pages = list.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for object in page.map_err(classify)?.contents.unwrap_or_default() {
+                let request = self.client.delete_object().bucket(&self.name).set_key(object.key);
+                request.send().await.map_err(classify)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -98,6 +98,13 @@ pub trait Contents: Send + Sync {
     async fn has_digest(&self, source: &Source, etag: &str, digests: &[Digest]) -> Result<bool, NoFile>;
 }
 
+/// Folders of the system's bucket: the objects whose keys begin alike.
+#[trait_variant::make(Send)]
+pub trait Folders: Send + Sync {
+    /// Removes every object of a folder, whose name ends in a slash.
+    async fn remove_folder(&self, folder: &str) -> Result<(), Error>;
+}
+
 /// The lines of a batch.
 #[trait_variant::make(Send)]
 pub trait Manifests: Send + Sync {

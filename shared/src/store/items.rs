@@ -87,16 +87,7 @@ impl Results for Store {
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
         let mut page = self.items_of(organization, Some(project), slice).await?;
-        let had_one = |item: &&Item| item.result.is_none() && item.generation > 0;
-        let last = |item: &Item| Key::rejected(item.asset.uid, item.generation);
-        let rows = self.get_many(page.entries.iter().filter(had_one).map(last).collect()).await?;
-        let rows: Vec<RejectedRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
-        let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
-        for item in &mut page.entries {
-            if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
-                item.result = Some(row.read(item.generation)?);
-            }
-        }
+        self.add_rejected(&mut page.entries).await?;
         page.entries.retain(|item| item.result.is_some());
         Ok(page)
     }
@@ -196,6 +187,21 @@ fn position(item: &Item) -> String {
 }
 
 impl Store {
+    /// Gives the items without a result their last one, if it was rejected.
+    pub(super) async fn add_rejected(&self, items: &mut [Item]) -> Result<(), Error> {
+        let had_one = |item: &&Item| item.result.is_none() && item.generation > 0;
+        let last = |item: &Item| Key::rejected(item.asset.uid, item.generation);
+        let rows = self.get_many(items.iter().filter(had_one).map(last).collect()).await?;
+        let rows: Vec<RejectedRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
+        for item in items {
+            if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
+                item.result = Some(row.read(item.generation)?);
+            }
+        }
+        Ok(())
+    }
+
     /// An item as it was read. Of two reviews at once the second must fail and read again; also if the file was deleted meanwhile.
     fn item_as_read(&self, of: &Item) -> (UpdateBuilder, String) {
         let (written, as_read) = as_read(of, Update::builder());

@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::api_key::KeyHash;
 use crate::domain::access::rate_limit::Requester;
 use crate::domain::id::{
-    DeliveryUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
+    DeliveryUid, ExportUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
 };
 use crate::domain::job::outcome::ChunkId;
 
@@ -82,6 +82,11 @@ impl Key {
     /// See [`Key::project`].
     pub(super) fn webhook(organization: OrganizationUid, uid: WebhookUid) -> Self {
         Self::new(organization_pk(organization), format!("{WEBHOOK}{uid}"))
+    }
+
+    /// See [`Key::project`].
+    pub(super) fn export(organization: OrganizationUid, uid: ExportUid) -> Self {
+        Self::new(organization_pk(organization), format!("{EXPORT}{uid}"))
     }
 
     /// The lock of a project, held by its active job: there is one lock, so there is one such job (I4).
@@ -186,12 +191,16 @@ const DELIVERY: &str = "DELIVERY#";
 pub(super) const PROJECT: &str = "PROJECT#";
 pub(super) const PROVIDER: &str = "PROVIDER#";
 pub(super) const WEBHOOK: &str = "WEBHOOK#";
+pub(super) const EXPORT: &str = "EXPORT#";
 pub(super) const RECEIPT: &str = "RECEIPT#";
 /// Behind all of them: `$` comes after `#`.
 pub(super) const RECEIPTS_END: &str = "RECEIPT$";
 
 /// The watched jobs of all tenants: few, and read by the watchdog alone.
 pub(super) const ACTIVE_JOBS: &str = "JOB";
+
+/// The exports of all tenants that have not ended, or whose objects are being removed: few, and read on a schedule alone.
+pub(super) const ACTIVE_EXPORTS: &str = "EXPORT";
 
 /// The pending deliveries of all tenants: few, unless the queue is down, and read by the watchdog alone.
 pub(super) const OUTBOX: &str = "DELIVERY";

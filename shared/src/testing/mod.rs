@@ -4,6 +4,7 @@
 mod api;
 mod clock;
 mod executions;
+mod exports;
 mod fault;
 mod jobs;
 mod models;
@@ -18,6 +19,7 @@ mod webhooks;
 pub use api::{ACME, ACME_PROJECTS, OTHER, TestApi};
 pub use clock::StoppedClock;
 pub use executions::MemoryExecutions;
+pub use exports::{MemoryExportQueue, MemoryExports};
 pub use fault::Fault;
 pub use jobs::{MemoryJobs, a_job, an_item};
 pub use models::{MemoryObjects, MemoryWeb, ScriptedModel, ScriptedModels, a_mask, a_png, md5_of};

@@ -17,8 +17,8 @@ use crate::domain::prediction::size::Size;
 use crate::domain::provider::InferenceProvider;
 use crate::domain::provider::connection::{Reading, SageMaker};
 use crate::ports::{
-    Connect, Contents, Described, Files, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile, Objects,
-    Upload,
+    Connect, Contents, Described, Files, Folders, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile,
+    Objects, Upload,
 };
 use crate::testing::Fault;
 
@@ -371,6 +371,16 @@ impl Listings for MemoryObjects {
             etag: format!("{:x}", object.len()),
             size_bytes: u64::try_from(object.len()).unwrap_or(u64::MAX),
         }))
+    }
+}
+
+impl Folders for MemoryObjects {
+    async fn remove_folder(&self, folder: &str) -> Result<(), Error> {
+        self.fault.around(|| {
+            let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            objects.retain(|key, _| !key.starts_with(folder));
+            Ok(())
+        })
     }
 }
 

@@ -30,6 +30,7 @@ on_both!(
     the_end_records_its_deliveries_and_frees_the_project_in_one_step,
     the_end_of_a_job_has_deliveries_to_fifty_subscriptions,
     a_job_ends_once,
+    a_job_that_was_never_planned_does_not_complete,
     a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned,
     a_cancelled_job_is_closed_if_its_status_is_named,
     jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
@@ -54,6 +55,7 @@ in_memory_too!(
     a_late_cancel_leaves_the_project_to_the_next_job,
     of_a_cancel_and_an_end_at_once_one_wins,
     a_job_ends_once,
+    a_job_that_was_never_planned_does_not_complete,
     a_job_that_is_closed_takes_no_more_chunks_and_is_not_planned,
     a_cancelled_job_is_closed_if_its_status_is_named,
     jobs_are_watched_oldest_first_until_they_have_ended_or_are_forgotten,
@@ -318,6 +320,18 @@ async fn a_job_ends_once(store: impl Jobs) {
     assert!(!store.end_job(&seen, &an_ending(JobStatus::Failed, Vec::new()), at(10)).await.unwrap());
 
     assert_eq!(store.job(spec.uid).await.unwrap(), ended);
+}
+
+/// I5: an end goes by the table of moves.
+async fn a_job_that_was_never_planned_does_not_complete(store: impl Jobs) {
+    let spec = a_spec(a_project(), 0);
+    pending(&store, &spec).await;
+    let seen = store.job(spec.uid).await.unwrap();
+
+    let answer = store.end_job(&seen, &an_ending(JobStatus::Completed, Vec::new()), at(3)).await;
+
+    assert!(matches!(answer, Err(Error::Internal(_))), "{answer:?}");
+    assert_eq!(store.job(spec.uid).await.unwrap(), seen);
 }
 
 /// I5.

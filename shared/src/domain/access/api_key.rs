@@ -59,6 +59,9 @@ pub enum Scope {
     #[serde(rename = "results.write")]
     #[expect(missing_docs, reason = "the name says it")]
     ResultsWrite,
+    #[serde(rename = "exports.create")]
+    #[expect(missing_docs, reason = "the name says it")]
+    ExportsCreate,
     #[serde(rename = "tasks.read")]
     #[expect(missing_docs, reason = "the name says it")]
     TasksRead,

@@ -144,6 +144,11 @@ uid!(
     /// An upload that was rejected, derived from its project and object.
     UploadUid, "upload"
 );
+uid!(
+    /// An export.
+    ExportUid, "export"
+);
+created!(ExportUid);
 created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
@@ -308,6 +313,12 @@ impl EventUid {
     #[must_use]
     pub fn of_job(job: JobUid) -> Self {
         Self(derived(&[b"job", job.0.as_bytes()]))
+    }
+
+    /// The end of an export, of which there is one.
+    #[must_use]
+    pub fn of_export(export: ExportUid) -> Self {
+        Self(derived(&[b"export", export.0.as_bytes()]))
     }
 
     /// The change of a result that made it this revision.

@@ -38,6 +38,15 @@ pub const DRAFT_JSON_BYTES: u64 = 3 * 1024 * 1024;
 pub const OBJECT_BYTES: usize = 1024 * 1024;
 /// Bytes of a part of an object that is written in parts, but for the last one (AWS, "Multipart upload limits").
 pub const PART_BYTES: usize = 5 * 1024 * 1024;
+/// Bytes of a part of an export: two of them are in memory. An object has at most 10,000 parts, so an export 80 GB (AWS, "Multipart
+/// upload limits").
+pub const EXPORT_PART_BYTES: usize = 8 * 1024 * 1024;
+/// Items of an export that are read at once: their rows are in memory.
+pub const EXPORT_PAGE: usize = 400;
+/// Projects of one export.
+pub const EXPORT_PROJECTS: usize = 20;
+/// Characters of all labels of the projects of one export: they are in its row.
+pub const EXPORT_LABELS_CHARS: usize = 64 * 1024;
 /// Bytes of one result in its row, packed.
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Bytes of a person's annotations in their row, as JSON: packed, boxes are a quarter of it and run lengths most of it. Larger ones

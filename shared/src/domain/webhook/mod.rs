@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+use crate::domain::export::{Export, ExportStatus};
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{DeliveryUid, EventUid, OrganizationUid, WebhookUid};
 use crate::domain::item::Item;
@@ -15,8 +16,8 @@ use crate::domain::job::Job;
 use crate::domain::job_status::JobStatus;
 use crate::domain::{Error, Timestamp, change_time, limits, show};
 
-/// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs, `task.completed`, and the
-/// last two.
+/// The eleven names of the contract that a subscription may list (D19). This system emits those of jobs and exports,
+/// `task.completed`, and the last two.
 pub const EVENTS: [&str; 11] = [
     "auto_label.completed",
     "auto_label.failed",
@@ -195,7 +196,7 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
 /// Something that subscriptions are notified of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Made of the job or review: a repeated write has the same event.
+    /// Made of the job, export or review: a repeated write has the same event.
     pub uid: EventUid,
     /// The tenant.
     pub organization: OrganizationUid,
@@ -246,6 +247,25 @@ impl Event {
         });
         let uid = EventUid::of_review(result, reviewed.revision);
         Some(Self { uid, organization: item.organization, event, payload })
+    }
+
+    /// The event of an export at its end; `None` before. It has no URL: a URL expires, and the bytes of a delivery never change.
+    #[must_use]
+    pub fn of_export(export: &Export) -> Option<Self> {
+        let event = match export.status {
+            ExportStatus::Exported => "export.completed",
+            ExportStatus::Failed => "export.failed",
+            ExportStatus::Pending | ExportStatus::Processing => return None,
+        };
+        let projects: Vec<_> = export.sources.iter().map(|source| source.project).collect();
+        let mut payload = json!({
+            "export_uid": export.uid, "project_uid": export.project(), "project_uids": projects, "status": export.status,
+            "format": export.options.format, "total_task_count": export.total, "exported_task_count": export.done,
+        });
+        if let Some(message) = &export.error_message {
+            payload["error_message"] = message.as_str().into();
+        }
+        Some(Self { uid: EventUid::of_export(export.uid), organization: export.organization, event, payload })
     }
 
     /// The event of a review that completes a task: `item` is as it was before. `None`: it was completed already, or is not by this.

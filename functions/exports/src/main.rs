@@ -1,0 +1,48 @@
+//! Wiring of the exports function.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use exports::{ExportApi, ExportPorts, routes};
+use shared::http::{api, serve};
+use shared::lambda::{Aws, Env, SystemClock, start_log};
+use shared::objects::Bucket;
+use shared::queue::ExportMessages;
+use shared::store::Store;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 3_600;
+
+/// The adapters of a deployment.
+struct Deployed;
+
+impl ExportPorts for Deployed {
+    type Store = Store;
+    type Projects = Store;
+    type Objects = Bucket;
+    type Queue = ExportMessages;
+    type Clock = SystemClock;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    start_log();
+    let mut env = Env::new();
+    let table = env.text("TABLE_NAME");
+    let bucket = env.text("BUCKET_NAME");
+    let queue = env.text("EXPORT_QUEUE_URL");
+    let days: u64 = env.parsed("EXPORT_DAYS");
+    let settings = env.json("API_SETTINGS");
+    env.finish()?;
+    let aws = Aws::in_api().await;
+    let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
+    let state = Arc::new(ExportApi::<Deployed> {
+        store: store.clone(),
+        projects: store.clone(),
+        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        queue: ExportMessages::new(aws_sdk_sqs::Client::new(aws.config()), queue),
+        clock: SystemClock,
+        kept_for: Duration::from_secs(days * DAY),
+    });
+    serve(api(routes(state), store, SystemClock, settings)).await
+}

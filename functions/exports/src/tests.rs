@@ -1,0 +1,154 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shared::domain::Timestamp;
+use shared::domain::export::ExportFile;
+use shared::domain::id::{ExportUid, OrganizationUid};
+use shared::domain::project::Project;
+use shared::ports::{Exports, Objects, Projects};
+use shared::testing::{
+    ACME, ACME_PROJECTS, Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryTenants, OTHER, StoppedClock,
+    TestApi,
+};
+
+use crate::{ExportApi, ExportPorts, routes};
+
+struct InMemory;
+
+impl ExportPorts for InMemory {
+    type Store = MemoryExports;
+    type Projects = MemoryTenants;
+    type Objects = MemoryObjects;
+    type Queue = MemoryExportQueue;
+    type Clock = StoppedClock;
+}
+
+struct World {
+    state: Arc<ExportApi<InMemory>>,
+    api: TestApi,
+    project: String,
+}
+
+async fn a_world(fault: &Arc<Fault>) -> World {
+    let (projects, now) = (MemoryTenants::default(), Timestamp::from_second(1).unwrap());
+    let project =
+        Project::read(br#"{"name": "Cats", "labels": ["cat"]}"#, OrganizationUid::named("acme"), now).unwrap();
+    projects.add_project(&project).await.unwrap();
+    let state = Arc::new(ExportApi::<InMemory> {
+        store: MemoryExports::default(),
+        projects,
+        objects: MemoryObjects::default(),
+        queue: MemoryExportQueue::default().failing(fault),
+        clock: StoppedClock::at(1_000),
+        kept_for: Duration::from_secs(600),
+    });
+    World { api: TestApi::of(routes(Arc::clone(&state))), state, project: project.uid.to_string() }
+}
+
+impl World {
+    async fn created(&self) -> Value {
+        let (status, export) = self.api.call("POST /exports/", json!({"project": self.project})).await;
+        assert_eq!(status, 201, "{export}");
+        export
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_created_pending_listed_and_requested_once() {
+    let world = a_world(&Arc::default()).await;
+    let export = world.created().await;
+
+    assert_eq!(
+        (&export["status"], &export["format"], &export["download_url"]),
+        (&json!("pending"), &json!("jsonl"), &Value::Null)
+    );
+    assert_eq!(export["expires_at"], "1970-01-01T00:26:40Z");
+    assert_eq!(world.state.queue.take().len(), 1);
+    let uid = export["uid"].as_str().unwrap();
+    assert_eq!(world.api.call(&format!("GET /exports/{uid}/"), Value::Null).await, (200, export.clone()));
+    for (query, count) in [
+        ("", 1),
+        ("?status=pending", 1),
+        ("?status=exported", 0),
+        (&*format!("?project={}", world.project), 1),
+        ("?project=cats", 0),
+        ("?organization=x&page=1", 1),
+    ] {
+        let (_, page) = world.api.call(&format!("GET /exports/{query}"), Value::Null).await;
+        assert_eq!(page["results"].as_array().unwrap().len(), count, "{query}");
+    }
+    assert_eq!(world.api.call("GET /exports/?status=completed", Value::Null).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_request_that_is_repeated_under_its_key_creates_one_export() {
+    let world = a_world(&Arc::default()).await;
+    let body = json!({"project": world.project});
+    let first = world.api.call_once("one", "POST /exports/", &body).await;
+
+    assert_eq!(first, world.api.call_once("one", "POST /exports/", &body).await);
+    assert_eq!(world.state.store.all().len(), 1);
+}
+
+#[tokio::test]
+async fn an_export_whose_first_message_is_lost_is_created_all_the_same() {
+    let world = a_world(&Arc::new(Fault::at(1, false))).await;
+
+    world.created().await;
+    assert_eq!((world.state.queue.take().len(), world.state.store.all().len()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_unknown_project_and_another_tenants_are_missing_and_scopes_are_asked_for() {
+    let world = a_world(&Arc::default()).await;
+    let uid = world.created().await["uid"].as_str().unwrap().to_owned();
+    let body = json!({"project": world.project});
+
+    assert_eq!(world.api.call_as(OTHER, "POST /exports/", body.clone()).await.0, 400);
+    assert_eq!(world.api.call("POST /exports/", json!({"dataset": "cats"})).await.0, 400);
+    for call in [format!("GET /exports/{uid}/"), format!("DELETE /exports/{uid}/")] {
+        assert_eq!(world.api.call_as(OTHER, &call, Value::Null).await.0, 404, "{call}");
+    }
+    assert_eq!(world.api.call_as(OTHER, "GET /exports/", Value::Null).await.1["results"], json!([]));
+    assert_eq!(world.api.call_as(ACME_PROJECTS, &format!("GET /exports/{uid}/"), Value::Null).await.0, 200);
+    assert_eq!(world.api.call_as(ACME_PROJECTS, "POST /exports/", body).await.0, 403);
+    assert_eq!(world.api.call_as(ACME_PROJECTS, &format!("DELETE /exports/{uid}/"), Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn an_exported_one_has_a_url_that_is_signed_now_until_it_expires() {
+    let world = a_world(&Arc::default()).await;
+    let uid = world.created().await["uid"].as_str().unwrap().to_owned();
+    let (now, acme) = (Timestamp::from_second(1_001).unwrap(), OrganizationUid::named("acme"));
+    let exports = &world.state.store;
+    let claimed = exports.claim_export(acme, ExportUid::parse(&uid).unwrap(), now, now).await.unwrap().unwrap();
+    let file = ExportFile { name: "annotations.jsonl.gz".into(), bytes: 20, sha256: "ab".into() };
+    assert!(exports.end_export(&claimed.export.exported(file, now), now, &[]).await.unwrap());
+
+    let (_, export) = world.api.call(&format!("GET /exports/{uid}/"), Value::Null).await;
+    let url = format!("https://bucket.example/exports/{uid}/annotations.jsonl.gz?signed");
+    assert_eq!((&export["status"], &export["download_url"]), (&json!("exported"), &json!(url)));
+    assert_eq!(export["files"], json!([{"name": "annotations.jsonl.gz", "bytes": 20, "sha256": "ab", "url": url}]));
+    world.state.clock.pass(Duration::from_secs(600));
+    assert_eq!(world.api.call(&format!("GET /exports/{uid}/"), Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_deleted_one_is_gone_with_its_objects_and_stops() {
+    let world = a_world(&Arc::default()).await;
+    let uid = world.created().await["uid"].as_str().unwrap().to_owned();
+    world.state.objects.put(&format!("exports/{uid}/tail-1"), "", vec![1]).await.unwrap();
+
+    assert_eq!(world.api.call_as(ACME, &format!("DELETE /exports/{uid}/"), Value::Null).await.0, 204);
+
+    assert_eq!(world.state.objects.keys(), Vec::<String>::new());
+    for call in [format!("GET /exports/{uid}/"), format!("DELETE /exports/{uid}/")] {
+        assert_eq!(world.api.call(&call, Value::Null).await.0, 404, "{call}");
+    }
+    assert_eq!(world.api.call("GET /exports/", Value::Null).await.1["results"], json!([]));
+    let now = Timestamp::from_second(2_000).unwrap();
+    let claim =
+        world.state.store.claim_export(OrganizationUid::named("acme"), ExportUid::parse(&uid).unwrap(), now, now).await;
+    assert_eq!(claim.unwrap(), None);
+}

@@ -1,0 +1,409 @@
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::request::NewExport;
+use super::selection::{SelectedStatus, Shares, Split};
+use super::work::{Phase, Pieces, RunningDigest, Work};
+use super::*;
+use crate::domain::fields::Fields;
+use crate::domain::id::{ItemUid, Naming};
+use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
+use crate::domain::prediction::Prediction;
+use crate::domain::prediction::rle;
+use crate::domain::prediction::size::Size;
+use crate::domain::project::Project;
+
+const SIZE: Size = Size { width: 100, height: 50 };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn acme() -> OrganizationUid {
+    OrganizationUid::named("acme")
+}
+
+fn a_project(name: &str, labels: &[&str]) -> Project {
+    let body = json!({"name": name, "labels": labels}).to_string();
+    Project::read(body.as_bytes(), acme(), at(1)).unwrap()
+}
+
+fn an_export(body: Value, projects: &[Project]) -> Export {
+    let mut whole = json!({"projects": projects.iter().map(|project| project.uid).collect::<Vec<_>>()});
+    whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+    let new = NewExport::read(whole.to_string().as_bytes()).unwrap();
+    assert_eq!(new.projects().unwrap().len(), projects.len());
+    new.into_export(ExportUid::named(&Naming::default(), at(2), 0), acme(), projects, (at(2), at(9_000))).unwrap()
+}
+
+fn an_item(project: &Project, key: &str) -> Item {
+    let asset = Asset {
+        uid: ItemUid::of(project.uid, key),
+        kind: AssetType::Image,
+        size: Some(SIZE),
+        origin: SizeOrigin::default(),
+        source: Source::Bucket(Item::object_key(project.uid, key)),
+        changes: 0,
+    };
+    let (organization, key) = (project.organization, key.to_owned());
+    Item { organization, project: project.uid, key, asset, file: None, created_at: at(1), generation: 0, result: None }
+}
+
+fn labeled(item: Item, status: ResultStatus, annotations: Value) -> Item {
+    let annotations: Vec<Prediction> = serde_json::from_value(annotations).unwrap();
+    let result = LabelResult { status, ..LabelResult::by_hand(1, annotations, "ada", at(3)) };
+    Item { generation: 1, result: Some(result), ..item }
+}
+
+fn accepted(project: &Project, key: &str, annotations: Value) -> Item {
+    labeled(an_item(project, key), ResultStatus::Accepted, annotations)
+}
+
+fn a_box(label: &str, confidence: f64) -> Value {
+    json!({"type": "bounding_box", "label": label, "confidence": confidence, "coordinates": {"x": 1.5, "y": 2.0, "width": 30.0, "height": 40.0}})
+}
+
+/// The whole file, written page by page, with what it says of itself.
+fn written(export: &mut Export, pages: &[Vec<Item>]) -> Vec<u8> {
+    let mut work = Work::default();
+    pages.iter().for_each(|page| work.survey(export, page));
+    work.phase = Phase::Write;
+    let (mut file, mut beside) = (work.begin(export).unwrap(), Vec::new());
+    for page in pages {
+        let stored = serde_json::to_string(&work).unwrap(); // between two steps
+        work = serde_json::from_str(&stored).unwrap();
+        let Pieces { file: bytes, side } = work.write(export, page).unwrap();
+        file.extend(bytes);
+        beside.extend(side);
+    }
+    file.extend(work.middle(export));
+    file.extend(beside);
+    file.extend(work.end(export, file.len() as u64).unwrap());
+    file
+}
+
+fn coco(export: &mut Export, pages: &[Vec<Item>]) -> Value {
+    serde_json::from_slice(&written(export, pages)).unwrap()
+}
+
+fn lines(export: &mut Export, pages: &[Vec<Item>]) -> Vec<Value> {
+    let mut text = String::new();
+    MultiGzDecoder::new(written(export, pages).as_slice()).read_to_string(&mut text).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn complaint(body: Value) -> String {
+    NewExport::read(body.to_string().as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn a_request_without_options_is_of_accepted_results_as_lines() {
+    let export = an_export(json!({}), &[a_project("Cats", &[])]);
+
+    assert_eq!((export.options.format, export.options.statuses), (ExportFormat::Jsonl, vec![SelectedStatus::Accepted]));
+    assert_eq!((export.status, export.total, export.sources[0].prefix.as_deref()), (ExportStatus::Pending, 0, None));
+}
+
+#[test]
+fn a_bad_request_names_its_fields_and_what_would_be_right() {
+    let project = "018f7a3e-5b6c-7d8e-9f01-23456789abcd";
+    for (body, says) in [
+        (json!({}), "project: Give a project or a dataset."),
+        (json!({"project": 3}), "project: Must be a string, not"),
+        (json!({"project": project, "format": "voc"}), "format: Must be one of \"jsonl\", \"coco\", not \"voc\"."),
+        (json!({"project": project, "format": ["coco"]}), "format: Must be one of"),
+        (json!({"project": project, "statuses": "draft"}), "statuses: Must be a list, not"),
+        (json!({"project": project, "statuses": ["done"]}), "statuses: Must be a list of \"accepted\", \"draft\""),
+        (json!({"project": project, "statuses": []}), "statuses: Must name at least one status."),
+        (json!({"project": project, "min_confidence": 2}), "min_confidence: Must be a number from 0.0 to 1.0"),
+        (json!({"project": project, "job": "x"}), "job: Must be the uid of a job, not \"x\"."),
+        (json!({"project": project, "split": {"train": 0.8, "val": 0.1}}), "split: Its shares must add up to 1."),
+        (json!({"project": project, "split": {"train": 1, "dev": 0}}), "split.dev: Unknown field."),
+        (json!({"project": project, "split": 0.8}), "split: Must be an object, not"),
+        (json!({"project": project, "slices": ["a"]}), "slices: Must be empty"),
+        (json!({"project": project, "filter_query_string": "a=b"}), "filter_query_string: Must be empty"),
+        (json!({"project": project, "include_images": true}), "include_images: Unknown field."),
+    ] {
+        let complaint = complaint(body.clone());
+        assert!(complaint.starts_with(says), "{body}: {complaint}");
+    }
+    let empty = NewExport::read(br#"{"projects": []}"#).unwrap().projects().unwrap_err();
+    assert_eq!(empty.to_string(), "projects: Must name at least one project.");
+    let malformed = NewExport::read(br#"{"project": "cats"}"#).unwrap().projects().unwrap_err();
+    assert_eq!(malformed.to_string(), "project: No project \"cats\" in this organization.");
+    assert!(Fields::of_body(b"[]").is_err());
+}
+
+#[test]
+fn avalas_empty_fields_and_datasets_are_taken_and_a_project_counts_once() {
+    let uid = "018f7a3e-5b6c-7d8e-9f01-23456789abcd";
+    let body = json!({"project": uid, "dataset": uid, "projects": [uid], "datasets": [uid], "slices": [], "filter_query_string": "", "labels": null});
+
+    assert_eq!(NewExport::read(body.to_string().as_bytes()).unwrap().projects().unwrap().len(), 1);
+}
+
+#[test]
+fn items_are_selected_by_status_and_those_that_a_filter_empties_stay() {
+    let project = a_project("Cats", &["cat", "dog"]);
+    let items = vec![
+        accepted(&project, "a", json!([a_box("cat", 0.5), a_box("dog", 0.9), a_box("cat", 0.4)])),
+        accepted(&project, "b", json!([a_box("dog", 0.9)])),
+        labeled(an_item(&project, "c"), ResultStatus::Draft, json!([a_box("cat", 1.0)])),
+        labeled(an_item(&project, "d"), ResultStatus::Rejected, json!([a_box("cat", 1.0)])),
+        an_item(&project, "e"),
+    ];
+    let shown = |body: Value| {
+        let mut export = an_export(body, std::slice::from_ref(&project));
+        let lines = lines(&mut export, std::slice::from_ref(&items));
+        assert_eq!((export.done, export.total), (lines.len() as u64, lines.len() as u64));
+        let row = |line: &Value| {
+            let (key, status) = (line["key"].as_str().unwrap(), line["status"].as_str().unwrap());
+            format!("{key} {status} {}", line["annotations"].as_array().unwrap().len())
+        };
+        lines.iter().map(row).collect::<Vec<_>>()
+    };
+
+    assert_eq!(shown(json!({})), ["a accepted 3", "b accepted 1"]);
+    assert_eq!(shown(json!({"labels": ["cat"], "min_confidence": 0.5})), ["a accepted 1", "b accepted 0"]);
+    assert_eq!(shown(json!({"statuses": ["draft", "rejected"]})), ["c draft 1", "d rejected 1"]);
+    assert_eq!(shown(json!({"statuses": ["none"]})), ["d rejected 0", "e none 0"]);
+    let job = "018f7a3e-5b6c-7d8e-9f01-23456789abcd";
+    assert_eq!(shown(json!({"job": job, "statuses": ["accepted", "draft", "none"]})), [""; 0]);
+}
+
+#[test]
+fn a_jobs_results_are_found_by_their_lineage() {
+    let (project, job) = (a_project("Cats", &[]), JobUid::at(at(7)));
+    let mut item = accepted(&project, "a", json!([]));
+    let lineage = Lineage { job, provider: None, model_type: None, confidence_threshold: 0.35 };
+    item.result.as_mut().unwrap().lineage = Some(lineage);
+    let mut export = an_export(json!({"job": job}), std::slice::from_ref(&project));
+
+    let lines = lines(&mut export, &[vec![item, accepted(&project, "b", json!([]))]]);
+    assert_eq!(lines.len(), 1);
+    assert_eq!((&lines[0]["job"], &lines[0]["confidence_threshold"]), (&json!(job), &json!(0.35)));
+}
+
+#[test]
+fn a_line_has_everything_and_any_key_and_label_byte_for_byte() {
+    let key = "a b/ü \"x\", 😀.jpg";
+    let project = a_project("Cats", &[]);
+    let cuboid = json!({"type": "bounding_box_3d", "label": "a, \"b\" 😀/..", "confidence": 0.25, "attributes": {"near": true}, "coordinates": {
+        "center": {"x": 1.0, "y": 2.0, "z": 3.0}, "dimensions": {"length": 4.0, "width": 5.0, "height": 6.0}, "rotation": {"x": 0.0, "y": 0.0, "z": 0.0, "w": 1.0}}});
+    let mut item = accepted(&project, key, json!([cuboid]));
+    item.asset.source = serde_json::from_value(json!({"s3": {"bucket": "pictures", "key": "a b/ü.jpg"}})).unwrap();
+    let mut export = an_export(json!({"split": {"train": 1}}), std::slice::from_ref(&project));
+
+    let lines = lines(&mut export, &[vec![item.clone()]]);
+    assert_eq!(
+        lines,
+        [json!({
+            "item": item.asset.uid, "project": project.uid, "key": key, "asset_type": "image", "width": 100, "height": 50,
+            "url": "s3://pictures/a b/ü.jpg", "status": "accepted", "annotations": [cuboid],
+            "result": item.result.as_ref().unwrap().uid(item.asset.uid), "source": "human", "created_by": "ada", "reviewed_by": "ada",
+            "job": null, "provider": null, "model_type": null, "confidence_threshold": null, "file_version": null,
+            "created_at": at(3), "updated_at": at(3), "split": "train",
+        })]
+    );
+    assert_eq!(export.left_out, []);
+}
+
+#[test]
+fn an_export_without_items_is_a_file_of_its_format() {
+    let project = a_project("Cats", &["cat"]);
+    assert_eq!(lines(&mut an_export(json!({}), std::slice::from_ref(&project)), &[vec![]]).len(), 0);
+    let file = coco(&mut an_export(json!({"format": "coco"}), std::slice::from_ref(&project)), &[vec![]]);
+    assert_eq!((&file["images"], &file["annotations"]), (&json!([]), &json!([])));
+    assert_eq!(file["categories"], json!([{"id": 1, "name": "cat", "supercategory": ""}]));
+}
+
+#[test]
+fn coco_has_whole_ids_from_one_and_all_classes_in_the_projects_order() {
+    let project = a_project("Cats", &["dog", "unused", "cat"]);
+    let pages = [
+        vec![accepted(&project, "a.jpg", json!([a_box("zebra", 0.5), a_box("cat", 1.0)]))],
+        vec![accepted(&project, "b.jpg", json!([])), accepted(&project, "c.jpg", json!([a_box("ant", 0.25)]))],
+    ];
+    let mut export = an_export(json!({"format": "coco"}), std::slice::from_ref(&project));
+
+    let file = coco(&mut export, &pages);
+
+    let names: Vec<&str> = file["categories"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["dog", "unused", "cat", "ant", "zebra"]);
+    assert_eq!(file["categories"][4]["id"], 5);
+    assert_eq!(
+        file["images"],
+        json!([
+            {"id": 1, "file_name": "a.jpg", "width": 100, "height": 50}, {"id": 2, "file_name": "b.jpg", "width": 100, "height": 50},
+            {"id": 3, "file_name": "c.jpg", "width": 100, "height": 50},
+        ])
+    );
+    assert_eq!(
+        file["annotations"][0],
+        json!({
+            "id": 1, "image_id": 1, "category_id": 5, "bbox": [1.5, 2.0, 30.0, 40.0], "area": 1200.0, "segmentation": [], "iscrowd": 0, "score": 0.5,
+        })
+    );
+    let ids: Vec<_> =
+        file["annotations"].as_array().unwrap().iter().map(|a| (a["id"].clone(), a["image_id"].clone())).collect();
+    assert_eq!(ids, [(json!(1), json!(1)), (json!(2), json!(1)), (json!(3), json!(3))]);
+    assert_eq!((export.total, export.done), (3, 3));
+}
+
+#[test]
+fn a_label_that_comes_after_the_survey_gets_a_number_behind_all_others() {
+    let project = a_project("Cats", &["cat"]);
+    let mut export = an_export(json!({"format": "coco"}), std::slice::from_ref(&project));
+    let mut work = Work::default();
+    work.survey(&mut export, &[accepted(&project, "a", json!([a_box("dog", 1.0)]))]);
+
+    for label in ["ant", "ant", "dog", "bee"] {
+        work.write(&mut export, &[accepted(&project, "a", json!([a_box(label, 1.0)]))]).unwrap();
+    }
+
+    let end = String::from_utf8(work.end(&export, 1).unwrap()).unwrap();
+    let at = |name: &str| end.find(&format!("\"name\":\"{name}\"")).unwrap();
+    assert!(at("cat") < at("dog") && at("dog") < at("ant") && at("ant") < at("bee"), "{end}");
+}
+
+#[test]
+fn coco_has_polygons_and_masks_with_their_box_and_area() {
+    let project = a_project("Cats", &["cat"]);
+    let polygon = json!({"type": "polygon", "label": "cat", "confidence": 1.0, "points": [[10.0, 10.0], [30.0, 10.0], [30.0, 20.0]]});
+    // Columns 2 and 3 of 50 pixels: rows 48 and 49 of the first, 0 to 2 of the second.
+    let counts = rle::encode([148, 5, 4_847]);
+    let mask = json!({"type": "segmentation_mask", "label": "cat", "confidence": 1.0, "mask": {"format": "coco_rle", "size": [50, 100], "counts": counts}});
+    let mut export = an_export(json!({"format": "coco"}), std::slice::from_ref(&project));
+
+    let file = coco(&mut export, &[vec![accepted(&project, "a", json!([polygon, mask]))]]);
+
+    let of = |n: usize| {
+        (&file["annotations"][n]["bbox"], &file["annotations"][n]["area"], &file["annotations"][n]["segmentation"])
+    };
+    assert_eq!(
+        of(0),
+        (&json!([10.0, 10.0, 20.0, 10.0]), &json!(100.0), &json!([[10.0, 10.0, 30.0, 10.0, 30.0, 20.0]]))
+    );
+    assert_eq!(of(1), (&json!([2.0, 0.0, 2.0, 50.0]), &json!(5.0), &json!({"size": [50, 100], "counts": counts})));
+}
+
+#[test]
+fn what_coco_cannot_hold_is_counted_with_its_reason() {
+    let project = a_project("Cats", &[]);
+    let line = json!({"type": "polyline", "label": "lane", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
+    let whole = json!({"type": "classification", "label": "rain", "confidence": 1.0});
+    let unsized_item = || {
+        let mut item = accepted(&project, "b", json!([a_box("cat", 1.0)]));
+        item.asset.size = None;
+        item
+    };
+    let mut cloud = accepted(&project, "c", json!([]));
+    (cloud.asset.kind, cloud.asset.size) = (AssetType::PointCloud, None);
+    let pages = [vec![accepted(&project, "a", json!([line, line, whole])), unsized_item(), cloud]];
+    let mut export = an_export(json!({"format": "coco"}), std::slice::from_ref(&project));
+
+    let file = coco(&mut export, &pages);
+
+    assert_eq!((file["images"].as_array().unwrap().len(), export.total, export.done), (1, 3, 3));
+    let left_out: Vec<_> = export.left_out.iter().map(|l| (l.kind.as_str(), l.count, l.reason.as_str())).collect();
+    assert_eq!(
+        left_out,
+        [
+            ("polyline", 2, "COCO has no open lines."),
+            ("classification", 1, "COCO has no labels of whole pictures."),
+            ("item", 1, "The size of its picture is not known yet."),
+            ("bounding_box", 1, "The size of its picture is not known yet."),
+            ("item", 1, "COCO has pictures alone."),
+        ]
+    );
+}
+
+#[test]
+fn several_projects_are_joined_under_their_names() {
+    let (cats, dogs) = (a_project("Cats", &["cat", "both"]), a_project("Dogs", &["both", "dog"]));
+    let export = an_export(json!({}), &[cats, dogs]);
+
+    assert_eq!(export.classes, ["cat", "both", "dog"]);
+    assert_eq!((export.sources[1].name_of("1.jpg").as_str(), export.project()), ("Dogs/1.jpg", None));
+    let twins = [a_project("Cats", &[]), a_project("Cats", &[])];
+    let export = an_export(json!({}), &twins);
+    assert_ne!(export.sources[0].name_of("1.jpg"), export.sources[1].name_of("1.jpg"));
+}
+
+#[test]
+fn pages_of_all_projects_are_passed_and_then_comes_the_next_phase() {
+    let export = an_export(json!({}), &[a_project("Cats", &[]), a_project("Dogs", &[])]);
+    let mut work = Work::default();
+
+    let passed: Vec<bool> =
+        ["x", "", "", "", ""].map(|next| work.pass_page(&export, (!next.is_empty()).then(|| next.to_owned()))).to_vec();
+    assert_eq!((passed, work.phase, work.source), (vec![false, false, true, false, true], Phase::Join, 0));
+}
+
+#[test]
+fn a_deleted_or_expired_export_is_missing() {
+    let export = an_export(json!({}), &[a_project("Cats", &[])]);
+    assert!(export.clone().shown(at(8_999)).is_ok());
+    assert!(matches!(export.clone().shown(at(9_000)), Err(Error::NotFound(_))));
+    assert!(matches!(Export { deleted: true, ..export }.shown(at(5)), Err(Error::NotFound(_))));
+}
+
+#[test]
+fn a_person_alone_is_the_source_of_a_result_by_hand() {
+    let item = accepted(&a_project("Cats", &[]), "a", json!([]));
+    assert_eq!(item.result.unwrap().source, ResultSource::Human);
+}
+
+proptest! {
+    #[test]
+    fn a_digest_goes_on_where_it_was_stored(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..6)) {
+        let mut digest = RunningDigest::default();
+        for piece in &pieces {
+            digest.update(piece);
+            digest = serde_json::from_str(&serde_json::to_string(&digest).unwrap()).unwrap();
+        }
+        prop_assert_eq!(digest.hex(), hex::encode(Sha256::digest(pieces.concat())));
+    }
+
+    #[test]
+    fn an_item_is_in_the_same_part_each_time_and_empty_parts_stay_empty(key in ".{0,30}", train in 0u32..=10, val in 0u32..=10) {
+        let val = val.min(10 - train);
+        let share = |tenths: u32| f64::from(tenths) / 10.0;
+        let shares = Shares { train: share(train), val: share(val), test: share(10 - train - val) };
+        prop_assert!(shares.add_up());
+        let part = shares.part_of(&key);
+        prop_assert_eq!(part, shares.part_of(&key));
+        let of = match part { Split::Train => shares.train, Split::Val => shares.val, Split::Test => shares.test };
+        prop_assert!(of > 0.0);
+    }
+
+    #[test]
+    fn the_box_and_area_of_a_mask_are_those_of_its_pixels(height in 1u32..12, columns in prop::collection::vec(any::<u16>(), 1..8)) {
+        let width = columns.len() as u32;
+        let pixels: Vec<bool> = columns.iter().flat_map(|bits| (0..height).map(move |y| bits >> (y % 16) & 1 == 1)).collect();
+        prop_assume!(pixels.contains(&true));
+        let mut runs = vec![0u64];
+        let mut value = false;
+        for pixel in &pixels {
+            if *pixel != value { runs.push(0); value = *pixel; }
+            *runs.last_mut().unwrap() += 1;
+        }
+        let project = a_project("Cats", &[]);
+        let mask = json!({"type": "segmentation_mask", "label": "cat", "confidence": 1.0,
+            "mask": {"format": "coco_rle", "size": [height, width], "counts": rle::encode(runs)}});
+        let file = coco(&mut an_export(json!({"format": "coco"}), std::slice::from_ref(&project)), &[vec![accepted(&project, "a", json!([mask]))]]);
+
+        let marked: Vec<(u32, u32)> = (0..width).flat_map(|x| (0..height).map(move |y| (x, y)))
+            .filter(|(x, y)| pixels[(x * height + y) as usize]).collect();
+        let (left, right) = (marked.iter().map(|p| p.0).min().unwrap(), marked.iter().map(|p| p.0).max().unwrap());
+        let (top, bottom) = (marked.iter().map(|p| p.1).min().unwrap(), marked.iter().map(|p| p.1).max().unwrap());
+        let bbox = [left, top, right - left + 1, bottom - top + 1].map(f64::from);
+        prop_assert_eq!(&file["annotations"][0]["bbox"], &json!(bbox));
+        prop_assert_eq!(&file["annotations"][0]["area"], &json!(marked.len() as f64));
+    }
+}
