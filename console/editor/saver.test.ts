@@ -325,6 +325,33 @@ describe('a decision', () => {
     expect(saver.state()).toMatchObject({ running: 0, unsaved: [] });
   });
 
+  it('is not sent, and does not take the other away, if the person has decided otherwise in another tab meanwhile', async () => {
+    saver.hold(corrected);
+    const other = new Saver(server as never, journal, () => undefined);
+    const second = entryOf({ decision: { verdict: 'accept', annotations: [box(3)] } });
+    other.hold(second);
+    await saver.settled('i');
+    expect(server.calls).toEqual([]);
+    await other.settled('i');
+    expect(server.result.annotations).toEqual([box(3)]);
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('leaves a later decision that was kept while it was on its way: that one is a conflict', async () => {
+    const second = entryOf({ decision: { verdict: 'accept', annotations: [box(3)] } });
+    const patch = server.patch;
+    server.patch = async (...call) => {
+      await journal.write(second);
+      return patch(...call);
+    };
+    await saver.submit(corrected);
+    expect(await journal.read('i')).toEqual(second);
+    server.patch = patch;
+    await saver.resume();
+    expect(saver.state().unsaved).toMatchObject([{ conflict: true, entry: second }]);
+    expect(await journal.read('i')).toEqual(second);
+  });
+
   it('is sent at once when its item is opened again, or the page is left', async () => {
     saver.hold(corrected);
     await saver.settled('i');

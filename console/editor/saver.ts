@@ -224,11 +224,11 @@ export class Saver {
     // What is sent again is in the journal. Written once more, it could be older than what is there.
     const isKept = await (held ?? (isAgain ? (before?.isKept ?? true) : this.keep(entry)));
     const send = async () => {
-      if (held && isKept && (await this.#isOver(entry))) {
+      if (!isAgain && isKept && (await this.#isOver(entry))) {
         return;
       }
       await this.#send(entry);
-      await this.#isDone(this.#journal.forgetDecision(entry.item));
+      await this.#isDone(this.#journal.forgetDecision(entry));
     };
     try {
       await (isAgain ? send() : this.#alone(entry.item, send));
@@ -246,10 +246,10 @@ export class Saver {
     }
   }
 
-  /** Whether another tab has sent a decision that was held here, or has opened its item once more. */
+  /** Whether another tab has sent this decision, or the person has begun or decided something else there since. */
   async #isOver(entry: Entry): Promise<boolean> {
     const now = await this.#journal.read(entry.item).catch(() => entry);
-    return !now?.decision;
+    return !isEqual(now, entry);
   }
 
   async #isDone(call: Promise<void>): Promise<boolean> {
