@@ -26,6 +26,8 @@ export interface Entry {
   readonly done: number;
   /** `null`: still at work. */
   readonly decision: Decision | null;
+  /** Until then (milliseconds since 1970) the person can take the decision back, and no other page sends it. */
+  readonly heldUntil?: number | undefined;
 }
 
 const STORE = 'edits';

@@ -119,6 +119,8 @@ class Server {
   }
 }
 
+const SAVED = { running: 0, unsaved: [], held: [], waiting: 0, late: null, problem: '' };
+
 describe('a decision', () => {
   const corrected = entryOf({ decision: { verdict: 'accept', annotations: [box(2)] } });
   let server: Server;
@@ -141,7 +143,7 @@ describe('a decision', () => {
     await saver.submit({ ...corrected, result: null, etag: '' });
     expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
     expect(await journal.all()).toEqual([]);
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
+    expect(saver.state()).toEqual(SAVED);
   });
 
   it('is in the journal until the server has it, and is sent again by another page', async () => {
@@ -278,7 +280,7 @@ describe('a decision', () => {
     await saver.forget('i');
     saver.close('i');
     await saver.resume();
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
+    expect(saver.state()).toEqual(SAVED);
     expect(server.calls).toEqual(['patch', 'get']);
   });
 
@@ -318,11 +320,55 @@ describe('a decision', () => {
     await journal.write(entryOf({ done: 0 }));
     await saver.settled('i');
     expect(await journal.read('i')).toEqual(entryOf({ done: 0 }));
-    saver.hold(corrected);
-    await new Saver(server as never, journal, () => undefined).resume();
-    await saver.settled('i');
-    expect(server.calls).toEqual(['patch']);
+    expect(server.calls).toEqual([]);
     expect(saver.state()).toMatchObject({ running: 0, unsaved: [] });
+  });
+
+  it('is not sent by another tab while it is held, and is sent by it when the tab that held it is gone', async () => {
+    await journal.write({ ...corrected, heldUntil: Date.now() + 60 });
+    const other = new Saver(server as never, journal, () => undefined);
+    await other.resume();
+    await other.resume();
+    expect(server.calls).toEqual([]);
+    expect(other.state()).toMatchObject({ waiting: 1, held: [] });
+    await vi.waitFor(() => expect(other.state()).toEqual(SAVED));
+    expect(server.calls).toEqual(['patch']);
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('is sent again at once by the tab that held it, and by all if a clock was put back', async () => {
+    server.faults = [new ApiError(503, { detail: 'No.', code: 'no' })];
+    saver.hold(corrected);
+    await saver.settled('i');
+    expect(saver.isToBeRepeated()).toBe(true);
+    await saver.resume();
+    expect(saved).toEqual(['i']);
+    server.result = resultOf([box(1)]);
+    await journal.write({ ...corrected, heldUntil: Date.now() + 60_000 });
+    await new Saver(server as never, journal, () => undefined).resume();
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('is not taken back if another tab has sent it, or has something else: the page says so', async () => {
+    let last = Promise.resolve();
+    const alone = (_: string, call: () => Promise<void>) => (last = last.then(call));
+    const one = new Saver(server as never, journal, ({ item }) => saved.push(item), alone);
+    one.hold(corrected);
+    const [held] = await journal.all();
+    const sent = alone('i', async () => {
+      await server.patch(undefined, { body: { annotations: [box(2)] } });
+      await journal.forgetDecision(held!);
+    });
+    expect(await one.takeBack('i')).toBe(false);
+    await sent;
+    expect(one.state()).toMatchObject({ held: [], late: { item: 'i' } });
+    expect(saved).toEqual(['i']);
+    expect(await journal.all()).toEqual([]);
+    one.hold(corrected);
+    expect(one.state().late).toBe(null);
+    await journal.write(entryOf({ done: 0 }));
+    expect(await one.takeBack('i')).toBe(false);
+    expect(await journal.read('i')).toEqual(entryOf({ done: 0 }));
   });
 
   it('is not sent, and does not take the other away, if the person has decided otherwise in another tab meanwhile', async () => {

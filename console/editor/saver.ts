@@ -21,6 +21,10 @@ export interface Saving {
   readonly unsaved: readonly Unsaved[];
   /** Decisions that can be taken back, the last one last. They are kept, and not sent yet. */
   readonly held: readonly Entry[];
+  /** Decisions that another page can take back: they are sent here later, if it does not send them. */
+  readonly waiting: number;
+  /** A decision that was to be taken back, and was not: another page has sent it, or the person goes on with it there. */
+  readonly late: Entry | null;
   /** Why the browser keeps nothing; empty if it does. */
   readonly problem: string;
 }
@@ -41,11 +45,13 @@ export class Saver {
   readonly #journal: Journal;
   readonly #changed: (entry: Entry) => void;
   readonly #alone: Alone;
-  #state: Saving = { running: 0, unsaved: [], held: [], problem: '' };
+  #state: Saving = { running: 0, unsaved: [], held: [], waiting: 0, late: null, problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
   /** By item, what ends the hold, and whether the journal has the decision. */
   readonly #holds = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly isKept: Promise<boolean> }>();
+  /** By item, what ends the wait for a decision that another page holds. */
+  readonly #waits = new Map<string, ReturnType<typeof setTimeout>>();
   /** Items that a person has before them; with a decision that only this page has, if there is one. */
   readonly #open = new Map<string, Entry | null>();
 
@@ -73,25 +79,37 @@ export class Saver {
   }
 
   /** Keeps a decision, and sends it later: until then the person can take it back. */
-  hold(entry: Entry): void {
+  hold(decided: Entry): void {
+    const entry = { ...decided, heldUntil: Date.now() + HELD_MS };
     const { item } = entry;
     this.#unhold(item);
     this.#replace(item);
     const timer = setTimeout(() => this.#release(item), HELD_MS);
     this.#holds.set(item, { timer, isKept: this.keep(entry) });
-    this.#set({ held: [...this.#state.held, entry] });
+    this.#set({ held: [...this.#state.held, entry], late: null });
     for (const oldest of this.#state.held.slice(0, -MOST_HELD)) {
       this.#release(oldest.item);
     }
   }
 
-  /** Takes a held decision back: what was done with the item stays, undecided. Says whether it was still held. */
+  /** Takes a held decision back: what was done with the item stays, undecided. Says whether it was still to be sent. */
   async takeBack(item: string): Promise<boolean> {
+    const isKept = this.#holds.get(item)?.isKept;
     const entry = this.#unhold(item);
-    if (entry) {
-      await this.keep({ ...entry, decision: null });
+    if (!entry || !isKept) {
+      return false;
     }
-    return entry !== undefined;
+    let isBack = false;
+    const back = async () => {
+      isBack = !(await isKept) || !(await this.#isOver(entry));
+      await (isBack ? this.keep({ ...entry, decision: null, heldUntil: undefined }) : undefined);
+    };
+    await this.#run(item, this.#alone(item, back));
+    this.#set({ late: isBack ? null : entry });
+    if (!isBack) {
+      this.#changed(entry);
+    }
+    return isBack;
   }
 
   /** Sends what is held: the page is left. */
@@ -194,9 +212,22 @@ export class Saver {
   /** Much may have happened since the list was read: what is sent is what is there now. */
   async #again(item: string): Promise<void> {
     const entry = await this.read(item);
-    if (entry?.decision && !this.#isBusy(item)) {
-      await this.#start(entry, true);
+    if (!entry?.decision || this.#isBusy(item)) {
+      return;
     }
+    const wait = this.#state.unsaved.some((unsaved) => unsaved.entry.item === item) ? 0 : waitOf(entry);
+    await (wait > 0 ? this.#wait(item, wait) : this.#start(entry, true));
+  }
+
+  /** Another page holds the decision. Should it be gone, the decision is sent here. */
+  #wait(item: string, milliseconds: number): void {
+    clearTimeout(this.#waits.get(item));
+    const again = () => {
+      this.#waits.delete(item);
+      void this.#resume((entry) => entry.item === item).finally(() => this.#set({ waiting: this.#waits.size }));
+    };
+    this.#waits.set(item, setTimeout(again, milliseconds));
+    this.#set({ waiting: this.#waits.size });
   }
 
   /** Whether a decision about the item is held or on its way, or a person is at it, or must be. */
@@ -206,12 +237,16 @@ export class Saver {
   }
 
   #start(entry: Entry, isAgain: boolean, held?: Promise<boolean>): Promise<void> {
-    const run = this.#submit(entry, isAgain, held).finally(() => {
-      if (this.#running.get(entry.item) === run) {
-        this.#running.delete(entry.item);
+    return this.#run(entry.item, this.#submit(entry, isAgain, held));
+  }
+
+  #run(item: string, call: Promise<void>): Promise<void> {
+    const run = call.finally(() => {
+      if (this.#running.get(item) === run) {
+        this.#running.delete(item);
       }
     });
-    this.#running.set(entry.item, run);
+    this.#running.set(item, run);
     return run;
   }
 
@@ -304,6 +339,12 @@ export class Saver {
       listener();
     }
   }
+}
+
+/** Milliseconds that another page still has to take a decision back. A clock that was put back makes none of it longer. */
+function waitOf({ heldUntil = 0 }: Entry): number {
+  const wait = heldUntil - Date.now();
+  return wait <= HELD_MS ? wait : 0;
 }
 
 function isAsDecided({ decision }: Entry, result: Result): boolean {

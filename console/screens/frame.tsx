@@ -47,11 +47,12 @@ export function Frame() {
 /** Whether the server has all that was decided, and what it refused. */
 function Saved() {
   const { saver } = useApp();
-  const { running, unsaved, held, problem } = useSyncExternalStore(saver.subscribe, saver.state);
+  const { running, unsaved, held, waiting, late, problem } = useSyncExternalStore(saver.subscribe, saver.state);
   return (
     <div className={css['saved']}>
       {held.length > 0 ? <TakeBack entry={held.at(-1)} /> : null}
-      <span role="status">{savedOf(running, unsaved.length, held.length)}</span>
+      <span role="status">{savedOf(running, unsaved.length, held.length + waiting)}</span>
+      {late ? <Late entry={late} /> : null}
       {problem ? (
         <span role="alert">This browser does not keep your work ({problem}). Leave the page open until all is saved.</span>
       ) : null}
@@ -71,6 +72,15 @@ function savedOf(running: number, unsaved: number, held: number): string {
     return `Saving ${running}…`;
   }
   return unsaved > 0 ? `${unsaved} not saved` : held > 0 ? `${held} not sent yet` : 'All saved';
+}
+
+/** A decision that cannot be taken back any more. */
+function Late({ entry: { name, project, item } }: { entry: Entry }) {
+  return (
+    <span role="alert">
+      {name} is not taken back: it was sent or changed in another tab. <Link to={paths.item(project, item, 'all')}>Open it</Link>
+    </span>
+  );
 }
 
 /** The last decision, as long as it is not sent. */
