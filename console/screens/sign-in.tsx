@@ -1,6 +1,6 @@
-import { useState, type SyntheticEvent } from 'react';
+import { useState, useSyncExternalStore, type SyntheticEvent } from 'react';
 import { Button, Heading, Problem } from '../ui/parts.tsx';
-import { keepKey, readKey } from '../ui/session.ts';
+import { keepKey, readKey, readOffer, refuseOffer, subscribe } from '../ui/session.ts';
 import css from './sign-in.module.css';
 
 /** Asks for an API key. `error`: why the one that was given does not open anything. `again`: tries the same one once more. */
@@ -37,5 +37,22 @@ export function SignIn({ error, again }: { error?: unknown; again(): void }) {
       </form>
       {error ? <Problem error={error} /> : null}
     </main>
+  );
+}
+
+/** A link has brought another key than the one that the tab has: whose it is only the person can know. */
+export function OtherKey() {
+  const key = useSyncExternalStore(subscribe, readOffer);
+  return key === null ? null : (
+    <div role="alert" className={css['offer']}>
+      <p>
+        A link has brought another API key, ending in <code>{key.slice(-4)}</code>. With it, this tab shows what that key opens,
+        and decisions are sent in its name. Sign in with it only if you know who gave you the link.
+      </p>
+      <Button onClick={() => keepKey(key)}>Sign in with the other key</Button>{' '}
+      <Button kind="main" onClick={refuseOffer}>
+        Stay signed in
+      </Button>
+    </div>
   );
 }

@@ -8,7 +8,7 @@ import type { Claims } from './claims.ts';
 import { put } from './put.ts';
 import type { Loaded } from './queries.ts';
 import { lack, type Right } from './rights.ts';
-import { forgetKey, readKey, subscribe } from './session.ts';
+import { readKey, refuseKey, subscribe } from './session.ts';
 import { Uploads, type Server } from './uploads.ts';
 
 /** What every screen behind the sign-in has. */
@@ -26,8 +26,6 @@ export interface App {
   /** Uploads by project. They go on while other screens are shown. */
   readonly uploads: Map<string, Uploads>;
 }
-
-const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
 
 /** What found no answer, or a busy server, is sent again so often. */
 const REPEATED_EVERY_MS = 15_000;
@@ -69,7 +67,7 @@ export function useKey(): string | null {
 
 /** Gives the screens below what they need. A refused key is forgotten, and nothing else: the journal keeps what was done. */
 export function AppProvider({ apiKey, about, children }: { apiKey: string; about: Key; children: ReactNode }) {
-  const queries = useMemo(() => newQueries(), []);
+  const queries = useMemo(() => newQueries(apiKey), [apiKey]);
   const app = useMemo(() => newApp(apiKey, about, queries), [apiKey, about, queries]);
   useEffect(() => {
     const resume = () => void app.saver.resume();
@@ -92,7 +90,7 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
   );
 }
 
-function newApp(apiKey: string, key: Key, queries: QueryClient): App {
+export function newApp(apiKey: string, key: Key, queries: QueryClient): App {
   const client = new Client(apiKey);
   const journal = new Journal(key.organization.uid);
   const claimed = new Map<string, Loaded>();
@@ -113,18 +111,18 @@ function newApp(apiKey: string, key: Key, queries: QueryClient): App {
   });
   saver.subscribe(() => {
     if (saver.state().unsaved.some(({ status }) => status === 401)) {
-      forgetKey(REFUSED);
+      refuseKey(apiKey);
     }
   });
   return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map() };
 }
 
-function newQueries(): QueryClient {
+export function newQueries(apiKey: string): QueryClient {
   return new QueryClient({
     queryCache: new QueryCache({
       onError: (error) => {
         if (error instanceof ApiError && error.status === 401) {
-          forgetKey(REFUSED);
+          refuseKey(apiKey);
         }
       },
     }),
