@@ -409,6 +409,18 @@ describe('a decision', () => {
     expect(saved).toEqual(['i', 'i']);
   });
 
+  it('is given up if what it is about is gone: a later page does not send it either', async () => {
+    server.faults = [new ApiError(404, { detail: 'Not found.', code: 'not_found' })];
+    await saver.submit(corrected);
+    expect(saver.state().unsaved).toMatchObject([{ status: 404, conflict: true }]);
+    await saver.giveUp('i');
+    expect(saver.state()).toEqual(SAVED);
+    expect(await journal.all()).toEqual([]);
+    await saver.giveUp('i');
+    await new Saver(server as never, journal, () => undefined).resume();
+    expect(server.calls).toEqual(['patch']);
+  });
+
   it('is sent although the browser keeps nothing, and again as long as the page is there', async () => {
     const broken = Object.assign(new Journal('o', new IDBFactory()), {
       read: () => Promise.reject(new Error('Broken.')),

@@ -174,6 +174,37 @@ export class Saver {
     this.#set({ unsaved: this.#state.unsaved.filter(({ entry }) => entry.item !== item) });
   }
 
+  /** Gives up a decision for good: what it is about is not there any more. */
+  async giveUp(item: string): Promise<void> {
+    const given = this.#state.unsaved.find(({ entry }) => entry.item === item);
+    this.drop(item);
+    await (given && this.#isDone(this.#journal.forgetDecision(given.entry)));
+  }
+
+  /** Goes on with what is in the page alone and belongs to a saver of an earlier key: what it has not saved, now and later. */
+  adopt(before: Saver): void {
+    const take = () => {
+      const taken = before.#handOver();
+      if (taken.length > 0) {
+        const { unsaved } = this.#state;
+        const isNew = ({ entry: { item } }: Unsaved) => unsaved.every(({ entry }) => entry.item !== item);
+        this.#set({ unsaved: [...unsaved, ...taken.filter(isNew)] });
+        void this.resume();
+      }
+    };
+    take();
+    before.subscribe(take);
+  }
+
+  /** What only this page has. That the key was refused says nothing of the next one. */
+  #handOver(): Unsaved[] {
+    const unkept = this.#state.unsaved.filter(({ isKept }) => !isKept);
+    if (unkept.length > 0) {
+      this.#set({ unsaved: this.#state.unsaved.filter(({ isKept }) => isKept) });
+    }
+    return unkept.map((unsaved) => ({ ...unsaved, status: unsaved.status === 401 ? 0 : unsaved.status }));
+  }
+
   #release(item: string): void {
     const isKept = this.#holds.get(item)?.isKept;
     const entry = this.#unhold(item);

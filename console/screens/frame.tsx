@@ -56,11 +56,12 @@ function Saved() {
       {problem ? (
         <span role="alert">This browser does not keep your work ({problem}). Leave the page open until all is saved.</span>
       ) : null}
-      {unsaved.map(({ entry, message, conflict }) => (
+      {unsaved.map(({ entry, message, conflict, status }) => (
         <span key={entry.item} role="alert">
           {entry.name}: {message}{' '}
           <Link to={paths.item(entry.project, entry.item, 'draft')}>{conflict ? 'See both' : 'Open it'}</Link>{' '}
           {conflict ? null : <Button onClick={() => void saver.resume()}>Try again</Button>}
+          {status === 404 ? <Button onClick={() => void saver.giveUp(entry.item)}>Give it up</Button> : null}
         </span>
       ))}
     </div>

@@ -30,6 +30,9 @@ export interface App {
 /** What found no answer, or a busy server, is sent again so often. */
 const REPEATED_EVERY_MS = 15_000;
 
+/** The last saver of each organization: what the browser could not keep goes on with the next key. */
+const savers = new Map<string, Saver>();
+
 const Context = createContext<App | null>(null);
 
 export function useApp(): App {
@@ -69,6 +72,7 @@ export function useKey(): string | null {
 export function AppProvider({ apiKey, about, children }: { apiKey: string; about: Key; children: ReactNode }) {
   const queries = useMemo(() => newQueries(apiKey), [apiKey]);
   const app = useMemo(() => newApp(apiKey, about, queries), [apiKey, about, queries]);
+  useEffect(() => succeed(app), [app]);
   useEffect(() => {
     const resume = () => void app.saver.resume();
     const leave = () => app.saver.sendHeld();
@@ -88,6 +92,15 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
       <Context value={app}>{children}</Context>
     </QueryClientProvider>
   );
+}
+
+/** Hands what the saver of the key before has, and no journal, to the saver of this one. */
+export function succeed({ saver, key }: Pick<App, 'saver' | 'key'>): void {
+  const before = savers.get(key.organization.uid);
+  savers.set(key.organization.uid, saver);
+  if (before && before !== saver) {
+    saver.adopt(before);
+  }
 }
 
 export function newApp(apiKey: string, key: Key, queries: QueryClient): App {
