@@ -9,7 +9,7 @@ import { forgetKey } from '../ui/session.ts';
 import type { Uploads } from '../ui/uploads.ts';
 import { useStay } from '../ui/use-stay.ts';
 import css from './frame.module.css';
-import { useTakeBack } from './take-back.ts';
+import { useTakeBack, wayBack } from './take-back.ts';
 
 /** What is around every screen: where one is, who one is, and what is not saved. */
 export function Frame() {
@@ -93,8 +93,8 @@ function TakeBack({ entry }: { entry: Entry | undefined }) {
     return null;
   }
   const { name, project, decision } = entry;
-  const isInEditor = pathname.startsWith(`${paths.project(project)}/items/`);
-  const go = ({ item }: Entry) => void navigate(paths.sibling(project, item, isInEditor ? search : ''));
+  const open = pathname.startsWith(`${paths.project(project)}/items/`) ? project : null;
+  const go = (taken: Entry) => void navigate(wayBack(taken, open, search));
   return (
     <span className={css['held']}>
       {decision?.verdict === 'reject' ? 'Rejected' : 'Accepted'} <span className={css['item']}>{name}</span>{' '}
