@@ -167,6 +167,21 @@ describe('a decision', () => {
     expect(server.calls).toEqual(['patch', 'patch', 'get']);
   });
 
+  it('is no conflict if a correction was reopened, accepted as it was, and the answer lost; it is if another person did that', async () => {
+    const accepted = entryOf({ commands: [], done: 0, etag: '"7"', decision: { verdict: 'accept', annotations: null } });
+    saver = new Saver(server as never, journal, () => undefined, undefined, 'Ann');
+    for (const [reviewer, revision, unsaved] of [
+      ['Ann', 8, 0],
+      ['Ann', 9, 1],
+      ['Bob', 8, 1],
+    ] as const) {
+      server.result = resultOf([box(1)], { status: 'accepted', source: 'human', reviewed_by: reviewer, revision });
+      await saver.submit(accepted);
+      expect(saver.state().unsaved).toHaveLength(unsaved);
+      saver.drop('i');
+    }
+  });
+
   it('waits for a person if another person has changed the result', async () => {
     server.result = resultOf([box(7)], { status: 'accepted', source: 'human' });
     await saver.submit(corrected);

@@ -45,6 +45,7 @@ export class Saver {
   readonly #journal: Journal;
   readonly #changed: (entry: Entry) => void;
   readonly #alone: Alone;
+  readonly #reviewer: string;
   #state: Saving = { running: 0, unsaved: [], held: [], waiting: 0, late: null, problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
@@ -57,10 +58,17 @@ export class Saver {
 
   /**
    * `changed` hears of each result that is another one now: by this decision, or by another person. `alone` does a call while no
-   * other tab does one for the same item.
+   * other tab does one for the same item. `reviewer`: the name of the key, by which results say who decided.
    */
-  constructor(client: Calls, journal: Journal, changed: (entry: Entry) => void, alone: Alone = (_, call) => call()) {
+  constructor(
+    client: Calls,
+    journal: Journal,
+    changed: (entry: Entry) => void,
+    alone: Alone = (_, call) => call(),
+    reviewer = '',
+  ) {
     this.#alone = alone;
+    this.#reviewer = reviewer;
     this.#client = client;
     this.#journal = journal;
     this.#changed = changed;
@@ -341,7 +349,7 @@ export class Saver {
       }
       // The answer of an earlier attempt may have been lost: then the result is as the person wanted it.
       const now = await this.#client.get('/results/{uid}/', { path: { uid: entry.result } });
-      if (isAsDecided(entry, now.body)) {
+      if (isAsDecided(entry, now.body, this.#reviewer)) {
         return now;
       }
       throw error;
@@ -378,13 +386,17 @@ function waitOf({ heldUntil = 0 }: Entry): number {
   return wait <= HELD_MS ? wait : 0;
 }
 
-function isAsDecided({ decision }: Entry, result: Result): boolean {
+function isAsDecided({ decision, etag }: Entry, result: Result, reviewer: string): boolean {
   if (decision?.verdict === 'reject') {
     return result.status === 'rejected';
   }
-  return (
-    decision !== null &&
-    result.status === 'accepted' &&
-    (decision.annotations === null ? result.source === 'auto_label' : isEqual(result.annotations, decision.annotations))
-  );
+  if (decision === null || result.status !== 'accepted') {
+    return false;
+  }
+  if (decision.annotations !== null) {
+    return isEqual(result.annotations, decision.annotations);
+  }
+  // A draft of the model is as it was. What people made is, if this person's decision was the only change.
+  const isOwn = result.reviewed_by === reviewer && `"${result.revision - 1}"` === etag;
+  return result.source === 'auto_label' || isOwn;
 }

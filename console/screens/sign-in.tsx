@@ -1,19 +1,33 @@
 import { useState, useSyncExternalStore, type SyntheticEvent } from 'react';
 import { Button, Heading, Problem } from '../ui/parts.tsx';
-import { keepKey, readKey, readOffer, refuseOffer, subscribe } from '../ui/session.ts';
+import { isKey, keepKey, readKey, readOffer, refuseOffer, subscribe } from '../ui/session.ts';
 import css from './sign-in.module.css';
 
-/** Asks for an API key. `error`: why the one that was given does not open anything. `again`: tries the same one once more. */
-export function SignIn({ error, again }: { error?: unknown; again(): void }) {
+const NO_KEY = 'This is no API key: it has a space, or a character that no key has. Copy it once more.';
+
+/** The key as it is typed, and its sign-in. */
+function useTyped(again: () => void) {
   const [key, setKey] = useState('');
+  const [isWrong, setIsWrong] = useState(false);
   const submit = (event: SyntheticEvent) => {
     event.preventDefault();
-    const isSame = readKey() === key.trim();
-    keepKey(key.trim());
+    const given = key.trim();
+    setIsWrong(!isKey(given));
+    if (!isKey(given)) {
+      return;
+    }
+    const isSame = readKey() === given;
+    keepKey(given);
     if (isSame) {
       again();
     }
   };
+  return { key, setKey, isWrong, submit };
+}
+
+/** Asks for an API key. `error`: why the one that was given does not open anything. `again`: tries the same one once more. */
+export function SignIn({ error, again }: { error?: unknown; again: () => void }) {
+  const { key, setKey, isWrong, submit } = useTyped(again);
   return (
     <main className={css['page']}>
       <Heading>Sign in</Heading>
@@ -35,7 +49,7 @@ export function SignIn({ error, again }: { error?: unknown; again(): void }) {
           Sign in
         </Button>
       </form>
-      {error ? <Problem error={error} /> : null}
+      {isWrong || error ? <Problem error={isWrong ? NO_KEY : error} /> : null}
     </main>
   );
 }

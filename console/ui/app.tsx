@@ -94,6 +94,11 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
   );
 }
 
+/** Does a call about an item while no other tab does one. */
+async function alone(item: string, call: () => Promise<void>): Promise<void> {
+  await navigator.locks.request(`save ${item}`, call);
+}
+
 /** Hands what the saver of the key before has, and no journal, to the saver of this one. */
 export function succeed({ saver, key }: Pick<App, 'saver' | 'key'>): void {
   const before = savers.get(key.organization.uid);
@@ -119,9 +124,7 @@ export function newApp(apiKey: string, key: Key, queries: QueryClient): App {
       void queries.invalidateQueries({ queryKey: [list, entry.project] });
     }
   };
-  const saver = new Saver(client, journal, changed, async (item, call) => {
-    await navigator.locks.request(`save ${item}`, call);
-  });
+  const saver = new Saver(client, journal, changed, alone, key.name);
   saver.subscribe(() => {
     if (saver.state().unsaved.some(({ status }) => status === 401)) {
       refuseKey(apiKey);

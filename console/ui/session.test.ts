@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   forgetKey,
+  isKey,
   keepKey,
   readKey,
   readOffer,
@@ -56,6 +57,15 @@ describe('a link with a key', () => {
     keepKey('avk_theirs');
     expect([readKey(), readOffer()]).toEqual(['avk_theirs', null]);
   });
+});
+
+it('knows what cannot be a key: it could not be sent', () => {
+  expect(isKey('avk_aZ09-_.')).toBe(true);
+  for (const text of ['', 'avk_ключ', 'avk_“x”', 'avk_a b', 'avk_é', 'avk_a\nb']) {
+    expect(isKey(text), text).toBe(false);
+  }
+  follow('#key=avk_%D0%BA');
+  expect([readKey(), readOffer(), address.hash]).toEqual([null, null, '']);
 });
 
 it('forgets a refused key, and not the one that the tab has by then', () => {

@@ -16,6 +16,11 @@ export function readKey(): string | null {
   return idle > IDLE_MS ? null : sessionStorage.getItem(KEY);
 }
 
+/** Whether a text can be a key: a browser sends no other characters in a header, and says of such a call that the network failed. */
+export function isKey(text: string): boolean {
+  return /^[!-~]+$/.test(text);
+}
+
 export function keepKey(key: string): void {
   sessionStorage.setItem(KEY, key);
   why = '';
@@ -59,6 +64,9 @@ export function takeKeyOfFragment(): void {
   }
   history.replaceState(null, '', location.pathname + location.search);
   const known = readKey();
+  if (!isKey(key)) {
+    return;
+  }
   if (known === null || known === key) {
     keepKey(key);
   } else {
