@@ -25,6 +25,8 @@ export interface Saving {
   readonly waiting: number;
   /** A decision that was to be taken back, and was not: another page has sent it, or the person goes on with it there. */
   readonly late: Entry | null;
+  /** Whether what an earlier page left in the journal has been read. */
+  readonly isRead: boolean;
   /** Why the browser keeps nothing; empty if it does. */
   readonly problem: string;
 }
@@ -46,7 +48,7 @@ export class Saver {
   readonly #changed: (entry: Entry) => void;
   readonly #alone: Alone;
   readonly #reviewer: string;
-  #state: Saving = { running: 0, unsaved: [], held: [], waiting: 0, late: null, problem: '' };
+  #state: Saving = { running: 0, unsaved: [], held: [], waiting: 0, late: null, isRead: false, problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
   /** By item, what ends the hold, and whether the journal has the decision. */
@@ -168,8 +170,11 @@ export class Saver {
   }
 
   /** Sends again what is not saved: after a reload, a new key, or when the network is back. */
-  resume(): Promise<void> {
-    return this.#resume(() => true);
+  async resume(): Promise<void> {
+    await this.#resume(() => true);
+    if (!this.#state.isRead) {
+      this.#set({ isRead: true });
+    }
   }
 
   /** Whether a decision found no answer, or no room: it may be taken when it is sent again. */

@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from 'react';
 import { Link, Outlet, useLocation, useNavigate } from 'react-router';
 import type { Entry } from '../editor/journal.ts';
+import type { Saving } from '../editor/saver.ts';
 import { useApp } from '../ui/app.tsx';
 import { Button } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
@@ -47,11 +48,12 @@ export function Frame() {
 /** Whether the server has all that was decided, and what it refused. */
 function Saved() {
   const { saver } = useApp();
-  const { running, unsaved, held, waiting, late, problem } = useSyncExternalStore(saver.subscribe, saver.state);
+  const saving = useSyncExternalStore(saver.subscribe, saver.state);
+  const { unsaved, held, late, problem } = saving;
   return (
     <div className={css['saved']}>
       {held.length > 0 ? <TakeBack entry={held.at(-1)} /> : null}
-      <span role="status">{savedOf(running, unsaved.length, held.length + waiting)}</span>
+      <span role="status">{savedOf(saving)}</span>
       {late ? <Late entry={late} /> : null}
       {problem ? (
         <span role="alert">This browser does not keep your work ({problem}). Leave the page open until all is saved.</span>
@@ -68,11 +70,16 @@ function Saved() {
   );
 }
 
-function savedOf(running: number, unsaved: number, held: number): string {
+/** What the header says of all decisions. Nothing, as long as it is not known what an earlier page has left. */
+export function savedOf({ running, unsaved, held, waiting, isRead }: Saving): string {
   if (running > 0) {
     return `Saving ${running}…`;
   }
-  return unsaved > 0 ? `${unsaved} not saved` : held > 0 ? `${held} not sent yet` : 'All saved';
+  if (unsaved.length > 0) {
+    return `${unsaved.length} not saved`;
+  }
+  const unsent = held.length + waiting;
+  return unsent > 0 ? `${unsent} not sent yet` : isRead ? 'All saved' : '';
 }
 
 /** A decision that cannot be taken back any more. */
