@@ -9,6 +9,7 @@ import { put } from './put.ts';
 import type { Loaded } from './queries.ts';
 import { lack, type Right } from './rights.ts';
 import { forgetKey, readKey, subscribe } from './session.ts';
+import type { Sweeps } from './sweep.ts';
 import { Uploads, type Server } from './uploads.ts';
 
 /** What every screen behind the sign-in has. */
@@ -25,6 +26,8 @@ export interface App {
   readonly rejected: Map<string, string>;
   /** Uploads by project. They go on while other screens are shown. */
   readonly uploads: Map<string, Uploads>;
+  /** Bulk sweeps by project. */
+  readonly sweeps: Map<string, Sweeps>;
 }
 
 const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
@@ -116,7 +119,7 @@ function newApp(apiKey: string, key: Key, queries: QueryClient): App {
       forgetKey(REFUSED);
     }
   });
-  return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map() };
+  return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map(), sweeps: new Map() };
 }
 
 function newQueries(): QueryClient {
