@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, useSyncExternalStore, type DragEvent } from 'react';
 import { uploadsOf, useApp, useLack } from '../ui/app.tsx';
-import { droppedFiles } from '../ui/dropped.ts';
+import { droppedFiles, unreadOf } from '../ui/dropped.ts';
 import { FORMATS } from '../ui/formats.ts';
 import { Button, Problem } from '../ui/parts.tsx';
 import { refusedQuery } from '../ui/queries.ts';
@@ -58,13 +58,16 @@ function useAfterwards(project: string, { counts: { sent }, isRunning }: Uploadi
 function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false }) {
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setIsOver] = useState(false);
-  const [error, setError] = useState<unknown>(null);
+  const [problem, setProblem] = useState('');
   useMisses();
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setIsOver(false);
     if (!lacking) {
-      droppedFiles(event.dataTransfer).then((files) => uploads.start(files), setError);
+      void droppedFiles(event.dataTransfer).then(({ files, unread }) => {
+        uploads.start(files);
+        setProblem(unreadOf(unread));
+      });
     }
   };
   const over = (event: DragEvent) => {
@@ -91,7 +94,7 @@ function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false 
           target.value = '';
         }}
       />
-      {error ? <Problem error={error} /> : null}
+      {problem ? <Problem error={problem} /> : null}
     </div>
   );
 }
