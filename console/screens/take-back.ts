@@ -4,11 +4,14 @@ import { useApp } from '../ui/app.tsx';
 
 /** Takes the last decision back, as long as it is not sent, and goes to its item. */
 export function useTakeBack(): (go: (entry: Entry) => void) => Promise<void> {
-  const { saver } = useApp();
+  const { saver, claims } = useApp();
   const queries = useQueryClient();
   return async (go) => {
     const entry = saver.state().held.at(-1);
     if (entry && (await saver.takeBack(entry.item))) {
+      for (const one of claims.values()) {
+        one.undecided(entry.item);
+      }
       // It may still be on the screen, as decided.
       await queries.resetQueries({ queryKey: ['ready', entry.item] });
       go(entry);

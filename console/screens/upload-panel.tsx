@@ -64,10 +64,7 @@ function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false 
     event.preventDefault();
     setIsOver(false);
     if (!lacking) {
-      void droppedFiles(event.dataTransfer).then(({ files, unread }) => {
-        uploads.start(files);
-        setProblem(unreadOf(unread));
-      });
+      void begin(uploads, event.dataTransfer).then(setProblem);
     }
   };
   const over = (event: DragEvent) => {
@@ -97,6 +94,13 @@ function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false 
       {problem ? <Problem error={problem} /> : null}
     </div>
   );
+}
+
+/** Begins with what was dropped. Gives what the browser could not read, for people. */
+async function begin(uploads: Uploads, transfer: DataTransfer): Promise<string> {
+  const { files, unread } = await droppedFiles(transfer);
+  uploads.start(files);
+  return unreadOf(unread);
 }
 
 /** A file that misses the field does not replace the page. */

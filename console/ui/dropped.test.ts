@@ -7,6 +7,7 @@ const folder = (name: string, ...pages: object[][]) => ({
   isFile: false,
   createReader: () => ({ readEntries: (take: (entries: object[]) => void) => take(pages.shift() ?? []) }),
 });
+const fail = (_: unknown, refuse: (error: Error) => void) => refuse(new Error('It is gone.'));
 const dropped = (...entries: object[]) =>
   ({ items: entries.map((entry) => ({ webkitGetAsEntry: () => entry })), files: [] }) as unknown as DataTransfer;
 
@@ -26,7 +27,6 @@ it('takes the plain list of a browser without entries', async () => {
 });
 
 it('names what the browser does not give, and goes on with the others', async () => {
-  const fail = (_: unknown, refuse: (error: Error) => void) => refuse(new Error('It is gone.'));
   const bad = { name: 'bad.jpg', isFile: true, file: fail };
   const closed = { name: 'closed', isFile: false, createReader: () => ({ readEntries: fail }) };
   const found = await droppedFiles(dropped(folder('street', [file('1.jpg'), bad, closed, file('2.jpg')]), file('3.jpg')));

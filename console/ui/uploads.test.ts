@@ -172,10 +172,10 @@ describe('uploads', () => {
     const uploads = new Uploads(server);
     uploads.start(files(10_000));
     uploads.stop();
-    let told = 0;
-    uploads.subscribe(() => told++);
+    let heard = 0;
+    uploads.subscribe(() => heard++);
     uploads.retryFailed();
-    expect(told).toBe(1);
+    expect(heard).toBe(1);
     expect(uploads.state().counts).toMatchObject({ failed: 0 });
     uploads.stop();
     await over(uploads);
