@@ -171,6 +171,11 @@ export class Session {
     this.#isClosed = true;
   }
 
+  /** The person stays: what they decided did not come about. */
+  reopen(): void {
+    this.#isClosed = false;
+  }
+
   isClosed(): boolean {
     return this.#isClosed;
   }

@@ -60,14 +60,16 @@ export function useClaims(project: string, item: string): Ways {
     const to = await following();
     await claims.skip(item);
     await leave(to);
+    return true;
   };
+  const fail = (failure: unknown) => (setProblem(failure), false);
   const before = claims.before(item);
   return {
     after: claims.after(item),
     go,
     next: () => void next().catch(setProblem),
     previous: () => before && go(before),
-    skip: () => void skip().catch(setProblem),
+    skip: () => skip().catch(fail),
     decided: () => claims.decided(item),
     left: claims.left ? `${claims.left.count.toLocaleString()}${claims.left.is_exact ? '' : '+'} left` : '',
     problem,

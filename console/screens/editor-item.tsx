@@ -15,6 +15,7 @@ import type { Ready, Ways } from './editor.tsx';
 import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
 import { PictureTone } from './picture-tone.tsx';
+import { skipItem } from './skip.ts';
 import { useTakeBack } from './take-back.ts';
 import { Toolbar } from './toolbar.tsx';
 
@@ -26,15 +27,15 @@ const LOCKED = 'This item is open in another tab. Here it can be seen. To edit i
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
 export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const { session, item } = ready;
-  const { next, previous, skip } = ways;
+  const { next, previous } = ways;
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
   useJournal(ready, useApp());
   const takeOver = useLock(ready);
-  const { decide, takeBack } = useDecisions(ready, ways, state);
-  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip: () => skip?.(), help: () => setHelp(true) });
+  const { decide, takeBack, skip } = useDecisions(ready, ways, state);
+  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip, help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
     root.current?.focus();
@@ -49,7 +50,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} ways={ways} help={() => setHelp(true)} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} ways={ways} help={() => setHelp(true)} />
       <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={takeOver} />
       <p role="status" className="hidden">
         {state.announcement}
@@ -74,7 +75,8 @@ function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
       ways.next();
     }
   };
-  return { decide, takeBack: () => void takeBack(({ item }) => ways.go(item)) };
+  const skip = () => void skipItem(session, lacking, ways.skip);
+  return { decide, takeBack: () => void takeBack(({ item }) => ways.go(item)), skip };
 }
 
 interface MiddleProps {
