@@ -11,6 +11,7 @@ import { lack, type Right } from './rights.ts';
 import { forgetKey, readKey, subscribe } from './session.ts';
 import type { Sweeps } from './sweep.ts';
 import { Uploads, type Server } from './uploads.ts';
+import { attend } from './work.ts';
 
 /** What every screen behind the sign-in has. */
 export interface App {
@@ -88,6 +89,7 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
       leave();
     };
   }, [app]);
+  useEffect(() => attend(app), [app]);
   return (
     <QueryClientProvider client={queries}>
       <Context value={app}>{children}</Context>
