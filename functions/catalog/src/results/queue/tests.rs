@@ -428,3 +428,6 @@ async fn a_cursor_is_of_its_project_and_has_the_fields_of_its_call() {
     let body = json!({"cursor": cursor}).to_string();
     assert!(Wish::read(body.as_bytes(), ProjectUid::at(now), now).is_err());
 }
+        ("min_confidence=nan", "min_confidence: Must be a number from 0.0 to 1.0, not "),
+        ("min_confidence=inf", "min_confidence: Must be a number from 0.0 to 1.0, not "),
+        ("max_confidence=1e999", "max_confidence: Must be a number from 0.0 to 1.0, not "),
