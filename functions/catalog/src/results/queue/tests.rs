@@ -398,6 +398,20 @@ async fn bad_values_are_named_and_a_foreign_queue_is_missing() {
     }
     for (key, expected) in [(OTHER, [404; 5]), (ACME_PROJECTS, [200, 403, 403, 403, 403])] {
         let mut statuses = Vec::new();
+/// Two tabs of one person: a race between them takes nothing from her.
+#[tokio::test]
+async fn a_claim_that_another_call_of_the_same_key_has_renewed_meanwhile_is_not_lost() {
+    for call in ["renew", "release"] {
+        let scene = Scene::of(&[drafts(3)]).await;
+        scene.claim(json!({"count": 2})).await;
+        scene.api.review_queue.renew_meanwhile(uid(0));
+
+        let (_, changed) = scene.post(call, json!({"items": [uid(0), uid(1), uid(2)]})).await;
+
+        assert_eq!((&changed["items"], &changed["lost"]), (&json!([uid(1), uid(0)]), &json!([uid(2)])), "{call}");
+    }
+}
+
         let calls = [
             ("GET", "", Value::Null),
             ("POST", "claim/", json!({})),
