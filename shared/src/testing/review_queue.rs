@@ -91,6 +91,9 @@ impl ReviewQueue for MemoryReviewQueue {
     }
 
     async fn leave(&self, entries: &[String]) -> Result<(), Error> {
+        if *lock(&self.stuck) {
+            return Err(Error::StoreUnavailable("stuck".into()));
+        }
         lock(&self.entries).retain(|position, _| !entries.contains(position));
         Ok(())
     }
@@ -98,14 +101,14 @@ impl ReviewQueue for MemoryReviewQueue {
     async fn mark(&self, before: &Queued, marks: &Marks) -> Result<bool, Error> {
         let mut items = lock(&self.items);
         let Some(now) = items.get_mut(&before.item.asset.uid) else { return Ok(false) };
-        let as_read = now.is_draft() && now.item.generation == before.item.generation && now.marks == before.marks;
-        if as_read {
-            now.marks = Some(marks.clone());
         let mut renewed = lock(&self.renewed);
         if let Some(position) = renewed.iter().position(|item| *item == before.item.asset.uid) {
             renewed.remove(position);
             now.marks.iter_mut().for_each(|marks| marks.written_us += 1);
         }
+        let as_read = now.is_draft() && now.item.generation == before.item.generation && now.marks == before.marks;
+        if as_read {
+            now.marks = Some(marks.clone());
         }
         Ok(as_read)
     }
