@@ -53,6 +53,15 @@ describe('a call', () => {
     expect(keys[0]).toBeTruthy();
   });
 
+  it('has the key by which it is done once, if it is given one', async () => {
+    const { client, calls } = clientOf(json({ uid: 'r' }), json({ uid: 'r' }));
+    await client.post('/results/{uid}/accept/', { path, idempotencyKey: 'k' });
+    await client.post('/results/{uid}/accept/', { path });
+    const keys = calls.map(({ request }) => (request.headers as Record<string, string>)['Idempotency-Key']);
+    expect(keys[0]).toBe('k');
+    expect(keys[1]).not.toBe('k');
+  });
+
   it('gives up after four refusals', async () => {
     const { client, waits } = clientOf(refused(503), refused(503), refused(503), refused(503));
     await expect(client.get('/projects/')).rejects.toMatchObject({ status: 503, message: 'Later.' });

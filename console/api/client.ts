@@ -20,6 +20,8 @@ export interface Options<O> {
   readonly body?: Body<O>;
   /** The version that is changed: the `etag` of an answer. */
   readonly ifMatch?: string | undefined;
+  /** Of a POST that may be made once more: the same key does it once (contract, 1.3). A key of its own if it is not given. */
+  readonly idempotencyKey?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -102,14 +104,14 @@ export class Client {
     }
   }
 
-  #headers(method: string, { body, ifMatch }: Given): Record<string, string> {
+  #headers(method: string, { body, ifMatch, idempotencyKey }: Given): Record<string, string> {
     return {
       'X-Avala-Api-Key': this.#key,
       Accept: 'application/json',
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
       // The same in each attempt: what a lost answer has done is not done again (contract, 1.3).
-      ...(method === 'POST' ? { 'Idempotency-Key': crypto.randomUUID() } : {}),
+      ...(method === 'POST' ? { 'Idempotency-Key': idempotencyKey ?? crypto.randomUUID() } : {}),
     };
   }
 }
@@ -125,6 +127,7 @@ interface Given {
   readonly query?: Record<string, string | number | null | undefined>;
   readonly body?: unknown;
   readonly ifMatch?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
   readonly signal?: AbortSignal;
 }
 

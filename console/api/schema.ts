@@ -1570,7 +1570,8 @@ export interface components {
              * @description Annotations with at least this confidence.
              */
             min_confidence: number | null;
-            name: string | null;
+            /** @description Empty if none was given. */
+            name: string;
             organization: components["schemas"]["OrganizationUid"];
             project: components["schemas"]["ProjectUid"] | null;
             projects: components["schemas"]["ProjectUid"][];
@@ -2200,7 +2201,8 @@ export interface components {
                  * @description Annotations with at least this confidence.
                  */
                 min_confidence: number | null;
-                name: string | null;
+                /** @description Empty if none was given. */
+                name: string;
                 organization: components["schemas"]["OrganizationUid"];
                 project: components["schemas"]["ProjectUid"] | null;
                 projects: components["schemas"]["ProjectUid"][];
@@ -4545,7 +4547,7 @@ export interface operations {
                      *             }
                      *           ],
                      *           "min_confidence": null,
-                     *           "name": null,
+                     *           "name": "",
                      *           "organization": "01a20112-07ab-7087-87b3-04535893ba58",
                      *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *           "projects": [
@@ -4654,7 +4656,7 @@ export interface operations {
                      *       "labels": [],
                      *       "left_out": [],
                      *       "min_confidence": null,
-                     *       "name": null,
+                     *       "name": "",
                      *       "organization": "01a20112-07ab-7087-87b3-04535893ba58",
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "projects": [
@@ -4737,7 +4739,7 @@ export interface operations {
                      *         }
                      *       ],
                      *       "min_confidence": null,
-                     *       "name": null,
+                     *       "name": "",
                      *       "organization": "01a20112-07ab-7087-87b3-04535893ba58",
                      *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
                      *       "projects": [

@@ -85,8 +85,10 @@ test('two people at work never get the same item; one gets what the other has sk
     [skipped],
   );
 
+  const released = bob.page.waitForResponse((answer) => answer.url().endsWith('/review-queue/release/'));
   await bob.page.getByRole('link', { name: 'Mission Control' }).click();
   await bob.page.getByRole('heading', { name: 'Projects' }).waitFor();
+  await released;
   await bob.page.goto(`${ORIGIN}/projects/${stack.project}/review`);
   await bob.page.getByText('1 draft left').waitFor();
   assert.equal(await bob.page.getByRole('cell', { name: 'you' }).count(), 0, 'what was claimed is given back');

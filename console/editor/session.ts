@@ -174,7 +174,7 @@ export class Session {
     this.#isClosed = true;
   }
 
-  /** What the person has decided is not done: they go on with the item. */
+  /** The person stays: what they decided did not come about. */
   reopen(): void {
     this.#isClosed = false;
   }

@@ -1,77 +1,48 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useSyncExternalStore } from 'react';
 import { useParams, useSearchParams } from 'react-router';
 import { useApp, useLack } from '../ui/app.tsx';
 import { chosenOf } from '../ui/filters.ts';
 import { Button, Heading, Problem } from '../ui/parts.tsx';
 import { projectQuery } from '../ui/queries.ts';
-import { begun, run, stepOf, type Chosen, type Swept, type Verb } from '../ui/sweep.ts';
+import { begun, type Chosen, type Sweeping, type Sweeps, type Swept, type Verb } from '../ui/sweep.ts';
 import { useFilters } from '../ui/use-filters.ts';
+import { useStay } from '../ui/use-stay.ts';
 import { FilterForm, meaningOf } from './filter-form.tsx';
 import css from './review.module.css';
+import { sweepsOf } from './swept.ts';
 
 const DOING: Record<Verb, string> = { count: 'Counting', accept: 'Accepting', reject: 'Rejecting', undo: 'Undoing' };
 const DONE: Record<Verb, string> = { count: 'match', accept: 'accepted', reject: 'rejected', undo: 'are drafts again' };
 
 /** Accepts or rejects many drafts at once: counted first, page by page, with an undo of the whole. */
 export function BulkScreen() {
-  const { client } = useApp();
+  const app = useApp();
+  const queries = useQueryClient();
   const { project = '' } = useParams();
-  const about = useQuery(projectQuery(client, project));
+  const about = useQuery(projectQuery(app.client, project));
+  const sweeps = sweepsOf(app, queries, project);
+  const sweeping = useSyncExternalStore(sweeps.subscribe, sweeps.state);
+  // Without this screen no one sees it go on: it stops, and can go on when the person is here again.
+  useEffect(() => () => sweeps.stop(), [sweeps]);
+  useStay(sweeping.isRunning);
   const filtering = useFilters();
   const chosen = chosenOf(filtering.settled);
-  const isSettled = JSON.stringify(chosenOf(filtering.filters)) === JSON.stringify(chosen);
+  const isSettled = isSame(chosenOf(filtering.filters), chosen);
   return (
     <>
       <Heading>{`Accept or reject many drafts ${about.data?.name ?? ''}`}</Heading>
-      <FilterForm project={project} filtering={filtering} hasOrder={false} />
+      <FilterForm project={project} filtering={filtering} hasOrder={false} off={sweeping.isRunning && 'A sweep runs.'} />
       <p>{meaningOf(filtering.settled)}</p>
-      {/* Other drafts are meant: what was counted is no more. */}
-      <Sweep key={JSON.stringify(chosen)} project={project} chosen={chosen} isSettled={isSettled} />
+      <Sweep sweeps={sweeps} sweeping={sweeping} chosen={chosen} isSettled={isSettled} />
     </>
   );
 }
 
-/** One sweep after another over a project's drafts, and what is known of the last one. */
-function useSweep(project: string, chosen: Chosen) {
-  const { client } = useApp();
-  const queries = useQueryClient();
-  const [swept, setSwept] = useState<Swept | null>(null);
-  const [counted, setCounted] = useState<number | null>(null);
-  const [error, setError] = useState<unknown>(null);
-  const [isRunning, setIsRunning] = useState(false);
-  const over = useRef<AbortController>(null);
-  useEffect(() => () => over.current?.abort(), []);
-  const report = (now: Swept) => {
-    setSwept(now);
-    if (now.isDone) {
-      setCounted(now.verb === 'count' ? now.found : null);
-    }
-  };
-  const start = async (from: Swept) => {
-    over.current = new AbortController();
-    setSwept(from);
-    setError(null);
-    setIsRunning(true);
-    try {
-      await run(from, stepOf(client, project, from.verb, chosen, from.sweep), report, over.current.signal);
-    } catch (failure) {
-      setError(failure);
-    }
-    setIsRunning(false);
-    queries.removeQueries({ queryKey: ['item'] });
-    for (const list of ['items', 'queue', 'review', 'preview']) {
-      void queries.invalidateQueries({ queryKey: [list, project] });
-    }
-  };
-  return { swept, counted, error, isRunning, start: (from: Swept) => void start(from), stop: () => over.current?.abort() };
-}
-
 /** The last sweep is in the address, so that a reload does not take its undo away. */
-function useLastSweep(swept: Swept | null) {
+function useLastSweep(made: string | null) {
   const [search, setSearch] = useSearchParams();
   const known = search.get('sweep');
-  const made = swept && (swept.verb === 'accept' || swept.verb === 'reject') && swept.found > 0 ? swept.sweep : null;
   useEffect(() => {
     if (made && made !== known) {
       const wanted = new URLSearchParams(search);
@@ -83,46 +54,58 @@ function useLastSweep(swept: Swept | null) {
 }
 
 interface SweepProps {
-  readonly project: string;
+  readonly sweeps: Sweeps;
+  readonly sweeping: Sweeping;
   readonly chosen: Chosen;
   readonly isSettled: boolean;
 }
 
-function Sweep({ project, chosen, isSettled }: SweepProps) {
-  const { swept, counted, error, isRunning, start, stop } = useSweep(project, chosen);
-  const last = useLastSweep(swept);
+function Sweep({ sweeps, sweeping, chosen, isSettled }: SweepProps) {
+  const { swept, error, isRunning } = sweeping;
+  const last = useLastSweep(sweeping.last);
   const lacking = useLack('review');
+  // Other drafts are meant: what was counted is no more.
+  const counted = sweeping.counted && isSame(sweeping.counted.chosen, chosen) ? sweeping.counted.found : null;
   const busy = lacking || (!isSettled && 'The filter is still changing.') || (isRunning && 'A sweep runs.');
   const off = busy || (counted === null && 'Count them first.') || (counted === 0 && 'No draft matches.');
   const many = counted === null ? '' : ` ${counted.toLocaleString()}`;
+  const isOther = swept !== null && !isSame(swept.chosen, chosen);
+  const isShown = swept !== null && !(isOther && swept.verb === 'count');
+  const start = (verb: Verb, what: string | null = null) => void sweeps.start(begun(verb, chosen, what));
   return (
     <>
       <div className={css['actions']}>
-        <Button off={busy} onClick={() => start(begun('count'))}>
+        <Button off={busy} onClick={() => start('count')}>
           Count
         </Button>
-        <Button kind="main" off={off} onClick={() => start(begun('accept'))}>
+        <Button kind="main" off={off} onClick={() => start('accept')}>
           Accept{many}
         </Button>
-        <Button off={off} onClick={() => start(begun('reject'))}>
+        <Button off={off} onClick={() => start('reject')}>
           Reject{many}
         </Button>
-        <Button off={!isRunning && 'No sweep runs.'} onClick={stop}>
+        <Button off={!isRunning && 'No sweep runs.'} onClick={() => sweeps.stop()}>
           Stop
         </Button>
-        <Button off={busy || (last === null && 'No sweep was made here.')} onClick={() => start(begun('undo', last))}>
+        <Button off={busy || (last === null && 'No sweep was made here.')} onClick={() => start('undo', last)}>
           Undo the last sweep
         </Button>
       </div>
-      {swept ? <State swept={swept} of={counted} isRunning={isRunning} goOn={() => start(swept)} /> : null}
+      {isShown ? (
+        <State swept={swept} isOther={isOther} of={counted} isRunning={isRunning} goOn={() => void sweeps.start(swept)} />
+      ) : null}
       {error ? <Problem error={error} /> : null}
     </>
   );
 }
 
+function isSame(one: Chosen, other: Chosen): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
 /** How far a sweep is. One that was stopped, or that failed, can go on. */
-function State(given: { swept: Swept; of: number | null; isRunning: boolean; goOn(): void }) {
-  const { swept, of, isRunning, goOn } = given;
+function State(given: { swept: Swept; isOther: boolean; of: number | null; isRunning: boolean; goOn(): void }) {
+  const { swept, isOther, of, isRunning, goOn } = given;
   const { verb, found, examined, isDone } = swept;
   return (
     <section aria-label="Sweep">
@@ -131,7 +114,7 @@ function State(given: { swept: Swept; of: number | null; isRunning: boolean; goO
       ) : null}
       <p role="status" className={css['left']}>
         {isRunning ? `${DOING[verb]}: ` : isDone ? '' : 'Stopped. '}
-        {found.toLocaleString()} {DONE[verb]}, of {examined.toLocaleString()} examined.
+        {found.toLocaleString()} {DONE[verb]}, of {examined.toLocaleString()} examined{isOther ? ', by the filter before' : ''}.
       </p>
       {!isRunning && !isDone ? <Button onClick={goOn}>Go on</Button> : null}
     </section>

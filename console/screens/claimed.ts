@@ -5,18 +5,34 @@ import { useApp, type App } from '../ui/app.tsx';
 import { Claims } from '../ui/claims.ts';
 import { filtersOf, searchOf, type Filters } from '../ui/filters.ts';
 import { paths } from '../ui/paths.ts';
+import { Presence } from '../ui/presence.ts';
 import { claimServer, type Loaded } from '../ui/queries.ts';
 import type { Ways } from './editor.tsx';
 
 const CHECKED_EVERY_MS = 30_000;
 
 /** A person's claims of a project's review queue, as long as they review. */
-export function claimsOf({ client, claims, claimed }: App, project: string, filters: Filters): Claims {
+export function claimsOf({ client, key, claims, claimed }: App, project: string, filters: Filters): Claims {
   const name = nameOf(project, filters);
-  const made =
-    claims.get(name) ?? new Claims(claimServer(client, project, filters), (row) => claimed.set(row.item, loadedOf(row)));
+  const known = claims.get(name);
+  if (known) {
+    return known;
+  }
+  const presence = new Presence(`claims ${key.organization.uid} ${key.name} ${project}`);
+  const made = new Claims(claimServer(client, project, filters), presence, {
+    taken: (row) => claimed.set(row.item, loadedOf(row)),
+    dropped: (items) => items.forEach((item) => claimed.delete(item)),
+  });
   claims.set(name, made);
   return made;
+}
+
+/** Ends a person's claims of a queue. Should the call fail: they run out by themselves. */
+export async function giveBack({ claims }: App, project: string, filters: Filters): Promise<void> {
+  const name = nameOf(project, filters);
+  const made = claims.get(name);
+  claims.delete(name);
+  await made?.release().catch(() => undefined);
 }
 
 /** The ways between claimed items. Claims are made ahead, renewed, and given back when the person leaves. */
@@ -44,13 +60,15 @@ export function useClaims(project: string, item: string): Ways {
     const to = await following();
     await claims.skip(item);
     await leave(to);
+    return true;
   };
+  const fail = (failure: unknown) => (setProblem(failure), false);
   const before = claims.before(item);
   return {
     after: claims.after(item),
     next: () => void next().catch(setProblem),
     previous: () => before && go(before),
-    skip: () => void skip().catch(setProblem),
+    skip: () => skip().catch(fail),
     decided: () => claims.decided(item),
     left: claims.left ? `${claims.left.count.toLocaleString()}${claims.left.is_exact ? '' : '+'} left` : '',
     problem,

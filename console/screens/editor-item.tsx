@@ -17,6 +17,7 @@ import type { Ready, Ways } from './editor.tsx';
 import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
 import { PictureTone } from './picture-tone.tsx';
+import { skipItem } from './skip.ts';
 import { useTakeBack, wayBack } from './take-back.ts';
 import { Toolbar } from './toolbar.tsx';
 
@@ -31,15 +32,15 @@ const TAKEN = 'It was taken over there. To edit it here, take it over.';
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
 export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const { session, item } = ready;
-  const { next, previous, skip } = ways;
+  const { next, previous } = ways;
   const state = useSyncExternalStore(session.subscribe, session.state);
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
   const lock = useLock(ready);
   useJournal(ready, useApp(), lock);
-  const { decide, takeBack } = useDecisions(ready, ways, lock);
-  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip: () => skip?.(), help: () => setHelp(true) });
+  const { decide, takeBack, skip } = useDecisions(ready, ways, lock);
+  const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip, help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
     root.current?.focus();
@@ -54,7 +55,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       tabIndex={-1}
       {...keys}
     >
-      <Toolbar ready={ready} state={state} stage={stage} decide={decide} ways={ways} help={() => setHelp(true)} />
+      <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} ways={ways} help={() => setHelp(true)} />
       <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={() => lock.take()} />
       <p role="status" className="hidden">
         {state.announcement}
@@ -84,8 +85,10 @@ function useDecisions(ready: Ready, ways: Ways, lock: ItemLock) {
     session.close();
     lock.whenMine(done, () => session.reopen());
   };
+  const skip = () => void skipItem(session, lacking, ways.skip);
   const { search } = useLocation();
-  return { decide, takeBack: () => void takeBack((entry) => navigate(wayBack(entry, ready.project, search))) };
+  const back = () => void takeBack((entry) => navigate(wayBack(entry, ready.project, search)));
+  return { decide, takeBack: back, skip };
 }
 
 interface MiddleProps {

@@ -37,8 +37,8 @@ export interface Ways {
   previous(): void;
   /** The person has decided about the item. */
   decided(): void;
-  /** Gives the item to others; `null`: there is no one to give it to. */
-  readonly skip: (() => void) | null;
+  /** Gives the item to others, and says whether it did; `null`: there is no one to give it to. */
+  readonly skip: (() => Promise<boolean>) | null;
   /** The item that is likely next. */
   readonly after: string | undefined;
   /** How many items there are still, for people; empty if that is not known. */

@@ -9,25 +9,35 @@ import css from './review.module.css';
 
 const HANDLES = ['Least confidence, percent', 'Most confidence, percent'] as const;
 
+interface FormProps {
+  readonly project: string;
+  readonly filtering: Filtering;
+  readonly hasOrder: boolean;
+  /** Why the filters cannot be changed now. */
+  readonly off?: string | false;
+}
+
 /** Which drafts: by confidence, label and job; with `hasOrder`, in which order. */
-export function FilterForm({ project, filtering, hasOrder }: { project: string; filtering: Filtering; hasOrder: boolean }) {
+export function FilterForm({ project, filtering, hasOrder, off = false }: FormProps) {
   const { filters, change } = filtering;
   return (
-    <form className={css['filters']} aria-label="Which drafts" onSubmit={(event) => event.preventDefault()}>
-      {hasOrder ? (
-        <Select label="Order" value={filters.order} onChange={(event) => change({ order: event.target.value as Order })}>
-          {Object.entries(ORDERS).map(([order, text]) => (
-            <option key={order} value={order}>
-              {text}
-            </option>
-          ))}
-        </Select>
-      ) : null}
-      <LabelChoice project={project} filters={filters} set={(label) => change({ label })} />
-      <JobChoice project={project} filters={filters} set={(job) => change({ job })} />
-      <fieldset>
-        <legend>Confidence</legend>
-        <ConfidenceRange value={filters.range} names={HANDLES} set={(range) => change({ range })} />
+    <form aria-label="Which drafts" onSubmit={(event) => event.preventDefault()}>
+      <fieldset className={css['filters']} disabled={off !== false} title={off || undefined}>
+        {hasOrder ? (
+          <Select label="Order" value={filters.order} onChange={(event) => change({ order: event.target.value as Order })}>
+            {Object.entries(ORDERS).map(([order, text]) => (
+              <option key={order} value={order}>
+                {text}
+              </option>
+            ))}
+          </Select>
+        ) : null}
+        <LabelChoice project={project} filters={filters} set={(label) => change({ label })} />
+        <JobChoice project={project} filters={filters} set={(job) => change({ job })} />
+        <fieldset>
+          <legend>Confidence</legend>
+          <ConfidenceRange value={filters.range} names={HANDLES} set={(range) => change({ range })} />
+        </fieldset>
       </fieldset>
     </form>
   );

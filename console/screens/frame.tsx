@@ -9,15 +9,20 @@ import { described } from '../ui/rights.ts';
 import { forgetKey } from '../ui/session.ts';
 import type { Uploads } from '../ui/uploads.ts';
 import { useStay } from '../ui/use-stay.ts';
+import { runningOf } from '../ui/work.ts';
 import css from './frame.module.css';
 import { useTakeBack, wayBack } from './take-back.ts';
 
 /** What is around every screen: where one is, who one is, and what is not saved. */
 export function Frame() {
-  const { key, saver } = useApp();
+  const app = useApp();
+  const { key, saver } = app;
   const signOut = () => {
-    saver.sendHeld();
-    forgetKey();
+    const running = runningOf(app);
+    if (running === '' || confirm(running)) {
+      saver.sendHeld();
+      forgetKey();
+    }
   };
   return (
     <div className={css['frame']}>

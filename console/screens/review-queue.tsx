@@ -2,13 +2,13 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams } from 'react-router';
 import type { QueuedDraft } from '../api/types.ts';
 import { useApp, useLack } from '../ui/app.tsx';
-import { leftOf, type Left } from '../ui/claims.ts';
+import { leftOf, type Claims, type Left } from '../ui/claims.ts';
 import { ALL, type Filters } from '../ui/filters.ts';
 import { Button, Empty, Heading, Loading, Problem } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
 import { projectQuery, reviewQuery } from '../ui/queries.ts';
 import { useFilters } from '../ui/use-filters.ts';
-import { claimsOf } from './claimed.ts';
+import { claimsOf, giveBack } from './claimed.ts';
 import { FilterForm, meaningOf } from './filter-form.tsx';
 import css from './review.module.css';
 
@@ -58,6 +58,16 @@ function Nothing({ project, filters }: { project: string; filters: Filters }) {
   );
 }
 
+async function firstOf(claims: Claims, left: Left): Promise<string> {
+  claims.begin(left);
+  await claims.more();
+  const first = claims.first();
+  if (first === undefined) {
+    throw new Error('Other people have the drafts that match, or you have skipped them. Ask again in ten minutes.');
+  }
+  return first;
+}
+
 /** Claims the first items, and opens the first one. */
 function Start({ project, filters, left }: { project: string; filters: Filters; left: Left }) {
   const app = useApp();
@@ -65,13 +75,10 @@ function Start({ project, filters, left }: { project: string; filters: Filters; 
   const lacking = useLack('review');
   const start = useMutation({
     mutationFn: async () => {
-      const claims = claimsOf(app, project, filters);
-      claims.begin(left);
-      await claims.more();
-      const first = claims.first();
-      if (first === undefined) {
-        throw new Error('Other people have the drafts that match, or you have skipped them. Ask again in ten minutes.');
-      }
+      const first = await firstOf(claimsOf(app, project, filters), left).catch(async (error: unknown) => {
+        await giveBack(app, project, filters);
+        throw error;
+      });
       await navigate(paths.claimed(project, first, filters));
     },
   });

@@ -5,11 +5,14 @@ import { paths } from '../ui/paths.ts';
 
 /** Takes the last decision back, as long as it is not sent, and goes to its item. */
 export function useTakeBack(): (go: (entry: Entry) => void) => Promise<void> {
-  const { saver } = useApp();
+  const { saver, claims } = useApp();
   const queries = useQueryClient();
   return async (go) => {
     const entry = saver.state().held.at(-1);
     if (entry && (await saver.takeBack(entry.item))) {
+      for (const one of claims.values()) {
+        one.undecided(entry.item);
+      }
       // It may still be on the screen, as decided.
       await queries.resetQueries({ queryKey: ['ready', entry.item] });
       go(entry);

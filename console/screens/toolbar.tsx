@@ -13,6 +13,7 @@ interface Props {
   readonly state: State;
   readonly stage: RefObject<Stage | null>;
   decide(verdict: 'accept' | 'reject'): void;
+  skip(): void;
   readonly ways: Pick<Ways, 'skip' | 'left'>;
   help(): void;
 }
@@ -46,7 +47,7 @@ export function Toolbar(props: Props) {
 }
 
 /** What a person can say about the item as a whole. */
-function Verdicts({ ready, decide, ways: { skip, left } }: Props) {
+function Verdicts({ ready, decide, skip, ways }: Props) {
   const { session, result } = ready;
   const lacking = useLack('review');
   return (
@@ -62,12 +63,12 @@ function Verdicts({ ready, decide, ways: { skip, left } }: Props) {
       <Button off={lacking || (result === null && 'The item has no result.')} title="R" onClick={() => decide('reject')}>
         Reject
       </Button>
-      {skip ? (
+      {ways.skip ? (
         <Button off={lacking} title="S" onClick={skip}>
           Skip
         </Button>
       ) : null}
-      {left ? <span>{left}</span> : null}
+      {ways.left ? <span>{ways.left}</span> : null}
       <Reopen ready={ready} />
     </>
   );

@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState, useSyncExternalStore, type DragEvent } from 'react';
 import { uploadsOf, useApp, useLack } from '../ui/app.tsx';
-import { droppedFiles } from '../ui/dropped.ts';
+import { droppedFiles, unreadOf } from '../ui/dropped.ts';
 import { FORMATS } from '../ui/formats.ts';
 import { Button, Problem } from '../ui/parts.tsx';
 import { refusedQuery } from '../ui/queries.ts';
@@ -58,13 +58,13 @@ function useAfterwards(project: string, { counts: { sent }, isRunning }: Uploadi
 function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false }) {
   const input = useRef<HTMLInputElement>(null);
   const [isOver, setIsOver] = useState(false);
-  const [error, setError] = useState<unknown>(null);
+  const [problem, setProblem] = useState('');
   useMisses();
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setIsOver(false);
     if (!lacking) {
-      droppedFiles(event.dataTransfer).then((files) => uploads.start(files), setError);
+      void begin(uploads, event.dataTransfer).then(setProblem);
     }
   };
   const over = (event: DragEvent) => {
@@ -91,9 +91,16 @@ function Drop({ uploads, lacking }: { uploads: Uploads; lacking: string | false 
           target.value = '';
         }}
       />
-      {error ? <Problem error={error} /> : null}
+      {problem ? <Problem error={problem} /> : null}
     </div>
   );
+}
+
+/** Begins with what was dropped. Gives what the browser could not read, for people. */
+async function begin(uploads: Uploads, transfer: DataTransfer): Promise<string> {
+  const { files, unread } = await droppedFiles(transfer);
+  uploads.start(files);
+  return unreadOf(unread);
 }
 
 /** A file that misses the field does not replace the page. */

@@ -9,7 +9,9 @@ import { put } from './put.ts';
 import type { Loaded } from './queries.ts';
 import { lack, type Right } from './rights.ts';
 import { readKey, refuseKey, subscribe } from './session.ts';
+import type { Sweeps } from './sweep.ts';
 import { Uploads, type Server } from './uploads.ts';
+import { attend } from './work.ts';
 
 /** What every screen behind the sign-in has. */
 export interface App {
@@ -25,6 +27,8 @@ export interface App {
   readonly rejected: Map<string, string>;
   /** Uploads by project. They go on while other screens are shown. */
   readonly uploads: Map<string, Uploads>;
+  /** Bulk sweeps by project. */
+  readonly sweeps: Map<string, Sweeps>;
 }
 
 /** What found no answer, or a busy server, is sent again so often. */
@@ -87,6 +91,7 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
       leave();
     };
   }, [app]);
+  useEffect(() => attend(app), [app]);
   return (
     <QueryClientProvider client={queries}>
       <Context value={app}>{children}</Context>
@@ -130,7 +135,7 @@ export function newApp(apiKey: string, key: Key, queries: QueryClient): App {
       refuseKey(apiKey);
     }
   });
-  return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map() };
+  return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map(), sweeps: new Map() };
 }
 
 export function newQueries(apiKey: string): QueryClient {

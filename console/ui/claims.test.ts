@@ -38,18 +38,28 @@ class Queue implements ClaimServer {
   }
 }
 
+/** No other page is there, unless `others` says so. */
+class Alone {
+  others = false;
+  calls: string[] = [];
+
+  come = async () => void this.calls.push('come');
+  leave = async (call: () => Promise<unknown>) => {
+    this.calls.push('leave');
+    await (this.others ? undefined : call());
+  };
+}
+
 function claimsOf(queue: Queue) {
   const taken: string[] = [];
+  const dropped: string[] = [];
   const clock = { now: 0 };
-  return {
-    claims: new Claims(
-      queue,
-      ({ item }) => taken.push(item),
-      () => clock.now,
-    ),
-    taken,
-    clock,
+  const presence = new Alone();
+  const rows = {
+    taken: ({ item }: QueuedDraft) => taken.push(item),
+    dropped: (items: readonly string[]) => dropped.push(...items),
   };
+  return { claims: new Claims(queue, presence, rows, () => clock.now), taken, dropped, clock, presence };
 }
 
 /** Decides every item in turn, as the editor does. */
@@ -103,7 +113,7 @@ describe('claims', () => {
 
   it('are renewed in time, and what was lost is gone', async () => {
     const queue = new Queue(5);
-    const { claims, clock } = claimsOf(queue);
+    const { claims, clock, dropped } = claimsOf(queue);
     await claims.more();
     claims.decided('0');
     clock.now = 5 * MINUTE;
@@ -114,6 +124,7 @@ describe('claims', () => {
     await claims.renew();
     expect(queue.calls).toEqual(['claim', 'renew 4']);
     expect(claims.open).toEqual(['1', '3', '4']);
+    expect(dropped).toEqual(['2']);
   });
 
   it('are given back when they are skipped, and when the person leaves', async () => {
@@ -129,5 +140,49 @@ describe('claims', () => {
     await claims.release();
     await claims.release();
     expect(queue.calls).toEqual(['claim', 'skip 1', 'release 3']);
+  });
+
+  it('hold no rows of what was given back: others may have changed it', async () => {
+    const queue = new Queue(4);
+    const { claims, dropped } = claimsOf(queue);
+    await claims.more();
+    await claims.skip('1');
+    expect(dropped).toEqual(['1']);
+    await claims.release();
+    expect(dropped).toEqual(['1', '0', '2', '3']);
+  });
+
+  it('are kept on when a decision is taken back', async () => {
+    const queue = new Queue(2);
+    const { claims, clock } = claimsOf(queue);
+    await claims.more();
+    claims.begin({ count: 2, is_exact: true });
+    claims.decided('0');
+    claims.undecided('0');
+    claims.undecided('1');
+    expect(claims.open).toEqual(['0', '1']);
+    expect(claims.left?.count).toBe(2);
+    clock.now = 5 * MINUTE + 1;
+    await claims.renew();
+    expect(queue.calls).toEqual(['claim', 'renew 2']);
+  });
+
+  it('stay when the person is at work in another tab too', async () => {
+    const queue = new Queue(2);
+    const { claims, presence, dropped } = claimsOf(queue);
+    await claims.more();
+    presence.others = true;
+    await claims.release();
+    expect(queue.calls).toEqual(['claim']);
+    expect(presence.calls).toEqual(['come', 'leave']);
+    expect(dropped).toEqual(['0', '1']);
+  });
+
+  it('that are on their way when the person leaves are given back as well', async () => {
+    const queue = new Queue(2);
+    const { claims } = claimsOf(queue);
+    void claims.more();
+    await claims.release();
+    expect(queue.calls).toEqual(['claim', 'release 2']);
   });
 });

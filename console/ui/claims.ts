@@ -1,4 +1,5 @@
 import type { QueuedDraft } from '../api/types.ts';
+import type { Presence } from './presence.ts';
 
 /** Items of one claim, the number that are left when the next ones are claimed, and when claims are renewed. */
 export const COUNT = 20;
@@ -26,13 +27,22 @@ export interface ClaimServer {
   skip(item: string): Promise<unknown>;
 }
 
+/** Hears of the rows of claimed items. */
+export interface Rows {
+  /** Gets each row once, when it is new. */
+  taken(row: QueuedDraft): void;
+  /** Others may change these from now on: their rows hold no longer. */
+  dropped(items: readonly string[]): void;
+}
+
 /**
  * The items of the review queue that a person has claimed, in the order in which they came. No other person gets one of them
  * until it is decided, skipped or released, or this page is gone for ten minutes.
  */
 export class Claims {
   readonly #server: ClaimServer;
-  readonly #taken: (row: QueuedDraft) => void;
+  readonly #presence: Pick<Presence, 'come' | 'leave'>;
+  readonly #rows: Rows;
   readonly #now: () => number;
   #order: string[] = [];
   readonly #done = new Set<string>();
@@ -41,10 +51,11 @@ export class Claims {
   #left: Left | null = null;
   #renewedAt = 0;
 
-  /** `taken` gets each row once, when it is new. */
-  constructor(server: ClaimServer, taken: (row: QueuedDraft) => void, now: () => number = Date.now) {
+  /** `presence`: of the pages that have claims by the same key. They share what the server has claimed for it. */
+  constructor(server: ClaimServer, presence: Pick<Presence, 'come' | 'leave'>, rows: Rows, now: () => number = Date.now) {
     this.#server = server;
-    this.#taken = taken;
+    this.#presence = presence;
+    this.#rows = rows;
     this.#now = now;
   }
 
@@ -95,7 +106,14 @@ export class Claims {
   decided(item: string): void {
     if (!this.#done.has(item)) {
       this.#done.add(item);
-      this.#countDown();
+      this.#count(-1);
+    }
+  }
+
+  /** The decision was taken back: the claim is kept on. */
+  undecided(item: string): void {
+    if (this.#done.delete(item)) {
+      this.#count(1);
     }
   }
 
@@ -103,7 +121,7 @@ export class Claims {
   async skip(item: string): Promise<void> {
     await this.#server.skip(item);
     this.#drop([item]);
-    this.#countDown();
+    this.#count(-1);
   }
 
   /** Claims again what is open, when its time is half over. */
@@ -117,17 +135,22 @@ export class Claims {
     }
   }
 
-  /** The person leaves: others get what is open. */
+  /** The person leaves: others get what is open, unless the person is at work in another tab too. */
   async release(): Promise<void> {
+    // What is claimed after this call would be given back by no one.
+    await this.#running?.catch(() => undefined);
     const { open } = this;
-    this.#order = [];
-    if (open.length > 0) {
-      await this.#server.release(open);
-    }
+    this.#drop(this.#order);
+    await this.#presence.leave(async () => {
+      if (open.length > 0) {
+        await this.#server.release(open);
+      }
+    });
   }
 
   /** An item that was claimed before and is still open comes first: it is in the order already. */
   async #more(): Promise<void> {
+    await this.#presence.come();
     let cursor: string | null = null;
     let found = 0;
     const at = this.#now();
@@ -136,7 +159,7 @@ export class Claims {
       const rows = items.filter(({ item }) => !this.#order.includes(item));
       for (const row of rows) {
         this.#order.push(row.item);
-        this.#taken(row);
+        this.#rows.taken(row);
       }
       found += rows.length;
       cursor = next;
@@ -145,11 +168,12 @@ export class Claims {
     this.#isOver = found === 0;
   }
 
-  #countDown(): void {
-    this.#left = this.#left && { ...this.#left, count: Math.max(this.#left.count - 1, 0) };
+  #count(by: 1 | -1): void {
+    this.#left = this.#left && { ...this.#left, count: Math.max(this.#left.count + by, 0) };
   }
 
   #drop(items: readonly string[]): void {
     this.#order = this.#order.filter((item) => !items.includes(item));
+    this.#rows.dropped(items);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The API key of this tab: in the session's storage, never in a cookie, an address that is sent, or the local storage. It is
- * forgotten after 30 minutes without a key press or a click.
+ * forgotten after 30 minutes without a key press, a click, or work that runs.
  */
 const KEY = 'api-key';
 const LAST_USE = 'last-use';
@@ -104,7 +104,8 @@ export function watchUse(): void {
   }, NOTED_EVERY_MS);
 }
 
-function noteUse(): void {
+/** The person is there, or waits for work that runs. */
+export function noteUse(): void {
   sessionStorage.setItem(LAST_USE, `${Date.now()}`);
 }
 

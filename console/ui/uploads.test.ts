@@ -129,4 +129,55 @@ describe('uploads', () => {
     await over(uploads);
     expect(uploads.state().counts).toMatchObject({ sent: 60, failed: 0 });
   });
+
+  it('go on without a file that cannot be read, and try it again', async () => {
+    const server = new Fake();
+    const bad = file('bad.jpg');
+    const unread = vi.spyOn(bad.file, 'slice').mockImplementation(() => {
+      throw new Error('A requested file could not be found.');
+    });
+    const uploads = await uploaded(server, [file('a.jpg'), bad, file('b.jpg')]);
+    expect(stages(uploads)).toEqual(['sent', 'failed', 'sent']);
+    expect(uploads.state().all[1]?.problem).toBe('Reading the file: A requested file could not be found.');
+    unread.mockRestore();
+    uploads.retry(1);
+    await over(uploads);
+    expect(stages(uploads)).toEqual(['sent', 'sent', 'sent']);
+  });
+
+  it('have each its own complaint if no line of a call is good', async () => {
+    const server = new Fake();
+    const errors = { 'items[0].key': ['Must be a relative path.'], 'items[1]': ['Too much.'], 'items[1].key': ['Too long.'] };
+    const detail = 'items[0].key: Must be a relative path.; items[1]: Too much.; items[1].key: Too long.';
+    server.faults = [new ApiError(400, { code: 'validation_error', detail, errors })];
+    const uploads = await uploaded(server, [file('../a.jpg'), file('b.jpg')]);
+    expect(stages(uploads)).toEqual(['refused', 'refused']);
+    expect(uploads.state().all.map(({ problem }) => problem)).toEqual([
+      'key: Must be a relative path.',
+      'Too much.; key: Too long.',
+    ]);
+  });
+
+  it('fail as a whole if the complaint is about the call', async () => {
+    const server = new Fake();
+    const errors = { items: ['The answer would have 9000 KiB.'] };
+    server.faults = [new ApiError(400, { code: 'validation_error', detail: 'items: …', errors })];
+    const uploads = await uploaded(server, files(2));
+    expect(stages(uploads)).toEqual(['failed', 'failed']);
+    expect(uploads.state().all[1]?.problem).toBe('Adding the item: The answer would have 9000 KiB.');
+  });
+
+  it('are tried again in one go, however many failed', async () => {
+    const server = new Fake();
+    const uploads = new Uploads(server);
+    uploads.start(files(10_000));
+    uploads.stop();
+    let heard = 0;
+    uploads.subscribe(() => heard++);
+    uploads.retryFailed();
+    expect(heard).toBe(1);
+    expect(uploads.state().counts).toMatchObject({ failed: 0 });
+    uploads.stop();
+    await over(uploads);
+  });
 });

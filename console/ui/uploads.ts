@@ -28,10 +28,15 @@ export interface Upload {
   readonly isReplaced: boolean;
 }
 
+/** What a call has added and what it refused, by key. */
+interface Answer {
+  readonly results: readonly AddedItem[];
+  readonly errors: readonly { readonly key: string | null; readonly detail: string }[];
+}
+
 /** The calls that uploads need. */
 export interface Server {
-  /** Adds items. The answer's rows and errors are by key. */
-  add(items: NewItem[]): Promise<{ results: readonly AddedItem[]; errors: readonly { key: string | null; detail: string }[] }>;
+  add(items: NewItem[]): Promise<Answer>;
   /** Sends a file. Fails with a sentence for people. */
   put(url: string, file: File, sent: (bytes: number) => void, signal: AbortSignal): Promise<void>;
 }
@@ -90,19 +95,16 @@ export class Uploads {
 
   /** Tries again what failed; a file whose name is taken writes over the file of that item. */
   retry(id: number): void {
-    const upload = this.#all[id];
-    if (upload && OPEN_TO_RETRY.includes(upload.stage)) {
-      this.#change(id, { stage: 'waiting', problem: '', sent: 0, isReplaced: upload.isReplaced || upload.stage === 'taken' });
-      this.#waiting.push(id);
-      this.#goOn();
-    }
+    this.#again(id);
+    this.#goOn();
   }
 
   /** Tries again all that failed. Names that are taken wait for a word about each. */
   retryFailed(): void {
     for (const { id } of this.#all.filter(({ stage }) => stage === 'failed')) {
-      this.retry(id);
+      this.#again(id);
     }
+    this.#goOn();
   }
 
   /** Sends nothing more. */
@@ -119,6 +121,14 @@ export class Uploads {
     this.#goOn();
   }
 
+  #again(id: number): void {
+    const upload = this.#all[id];
+    if (upload && OPEN_TO_RETRY.includes(upload.stage)) {
+      this.#change(id, { stage: 'waiting', problem: '', sent: 0, isReplaced: upload.isReplaced || upload.stage === 'taken' });
+      this.#waiting.push(id);
+    }
+  }
+
   /** Starts what can be started, and shows what has changed. */
   #goOn(): void {
     while (this.#counts.sending < AT_ONCE && this.#ready.length > 0) {
@@ -132,7 +142,8 @@ export class Uploads {
     }
     const counts = { ...this.#counts };
     const isRunning = AT_WORK.some((stage) => counts[stage] > 0);
-    this.#state = { all: [...this.#all], counts, isRunning };
+    // The list itself, not a copy: each report of each file would copy all of them.
+    this.#state = { all: this.#all, counts, isRunning };
     for (const listener of this.#listeners) {
       listener();
     }
@@ -148,13 +159,16 @@ export class Uploads {
     }
     try {
       const items = (await Promise.all(batch.map((upload) => this.#itemOf(upload)))).filter((item) => item !== null);
-      const answer = items.length > 0 ? await this.#server.add(items) : { results: [], errors: [] };
+      const answer: Answer =
+        items.length > 0
+          ? await this.#server.add(items).catch((error: unknown) => refusalOf(error, items))
+          : { results: [], errors: [] };
       if (!signal.aborted) {
         this.#take(batch, answer);
       }
     } catch (error) {
-      for (const { id } of signal.aborted ? [] : batch.filter((upload) => this.#all[upload.id]?.stage === 'adding')) {
-        this.#change(id, { stage: 'failed', problem: `Adding the item: ${messageOf(error)}` });
+      for (const { id } of signal.aborted ? [] : batch) {
+        this.#giveUp(id, 'failed', `Adding the item: ${messageOf(error)}`);
       }
     }
     this.#isAdding = false;
@@ -176,18 +190,29 @@ export class Uploads {
     return batch;
   }
 
-  /** A line of the call; `null` of a file that the API would refuse, which is said now. */
+  /** A line of the call; `null` of a file that the API would refuse, or that cannot be read, which is said now. */
   async #itemOf({ id, name, file }: Upload): Promise<NewItem | null> {
-    const head = await file.slice(0, HEAD_BYTES).arrayBuffer();
-    const kind = kindOf(name, file.size, new Uint8Array(head));
-    if ('refusal' in kind) {
-      this.#change(id, { stage: 'refused', problem: kind.refusal });
-      return null;
+    try {
+      const head = await file.slice(0, HEAD_BYTES).arrayBuffer();
+      const kind = kindOf(name, file.size, new Uint8Array(head));
+      if (!('refusal' in kind)) {
+        return { key: name, asset_type: kind.type };
+      }
+      this.#giveUp(id, 'refused', kind.refusal);
+    } catch (error) {
+      this.#giveUp(id, 'failed', `Reading the file: ${messageOf(error)}`);
     }
-    return { key: name, asset_type: kind.type };
+    return null;
   }
 
-  #take(batch: readonly Upload[], { results, errors }: Awaited<ReturnType<Server['add']>>): void {
+  /** Of a file that is not added. One that was stopped meanwhile stays as it is. */
+  #giveUp(id: number, stage: Stage, problem: string): void {
+    if (this.#all[id]?.stage === 'adding') {
+      this.#change(id, { stage, problem });
+    }
+  }
+
+  #take(batch: readonly Upload[], { results, errors }: Answer): void {
     const added = new Map(results.map((item) => [item.key, item]));
     const wrong = new Map(errors.map(({ key, detail }) => [key, detail]));
     for (const { id, name, isReplaced } of batch.filter((upload) => this.#all[upload.id]?.stage === 'adding')) {
@@ -237,6 +262,27 @@ export class Uploads {
 
 function countsOf(): Record<Stage, number> {
   return { waiting: 0, adding: 0, ready: 0, sending: 0, sent: 0, refused: 0, failed: 0, taken: 0 };
+}
+
+/**
+ * A call without a good line is refused as a whole, with complaints such as `items[3].key`. Here it is an answer that adds
+ * nothing. Throws what is no complaint about lines.
+ */
+function refusalOf(error: unknown, items: readonly NewItem[]): Answer {
+  const complaints = error instanceof ApiError && error.status === 400 ? Object.entries(error.errors) : [];
+  const details = new Map<string, string[]>();
+  for (const [path, messages] of complaints) {
+    const [, line, field] = /^items\[(\d+)\](?:\.(.+))?$/.exec(path) ?? [];
+    const key = line === undefined ? undefined : items[Number(line)]?.key;
+    if (key === undefined) {
+      throw error;
+    }
+    details.set(key, [...(details.get(key) ?? []), ...messages.map((message) => (field ? `${field}: ${message}` : message))]);
+  }
+  if (details.size === 0) {
+    throw error;
+  }
+  return { results: [], errors: [...details].map(([key, all]) => ({ key, detail: all.join('; ') })) };
 }
 
 function messageOf(error: unknown): string {

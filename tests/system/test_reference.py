@@ -16,7 +16,7 @@ OPENAPI: Final = settings.ROOT / "docs" / "openapi.json"
 DESCRIPTION: Final[dict[str, Any]] = json.loads(OPENAPI.read_text())
 SCOPES: Final = (
     *("projects.read", "projects.write", "tasks.read", "results.write", "datasets.read", "datasets.write"),
-    *("inference.read", "inference.write", "webhooks.read", "webhooks.write"),
+    *("inference.read", "inference.write", "webhooks.read", "webhooks.write", "exports.create"),
 )
 UNKNOWN: Final = "018f7a3e-5b6c-7d8e-9f01-23456789abcd"
 

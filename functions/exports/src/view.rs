@@ -31,7 +31,7 @@ impl FileView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Export)]
 #[schema(example = json!({
-    "name": null, "status": "exported", "format": "coco", "slices": [], "filter_query_string": "", "statuses": ["accepted"], "labels": [],
+    "name": "", "status": "exported", "format": "coco", "slices": [], "filter_query_string": "", "statuses": ["accepted"], "labels": [],
     "min_confidence": null, "job": null, "split": null, "total_task_count": 9, "exported_task_count": 9,
     "left_out": [{"type": "bounding_box_3d", "count": 12, "reason": "COCO has no cuboids."}],
     "download_url": "https://files.example.com/exports/instances.json?signature", "error_message": null,
@@ -40,8 +40,8 @@ impl FileView {
 }))]
 pub(crate) struct ExportView {
     uid: ExportUid,
-    #[schema(required)]
-    name: Option<String>,
+    /// Empty if none was given.
+    name: String,
     status: ExportStatus,
     format: ExportFormat,
     organization: OrganizationUid,
@@ -103,7 +103,7 @@ impl ExportView {
             format: options.format,
             organization: export.organization,
             project: export.project(),
-            name: export.name,
+            name: export.name.unwrap_or_default(),
             datasets: projects.clone(),
             projects,
             slices: [],

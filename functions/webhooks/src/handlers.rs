@@ -34,7 +34,7 @@ type Api<P> = State<Arc<WebhookApi<P>>>;
     request_body = NewWebhook,
     responses(
         (status = 201, description = "The webhook and its secret.", body = CreatedView),
-        (status = 409, description = "`too_many`: the organization has as many webhooks as one may have.", body = Problem),
+        (status = 409, description = "`too_many`: the organization has as many webhooks, or subscriptions to events of one review, as one may have.", body = Problem),
     ),
 )]
 pub(crate) async fn create<P: WebhookPorts>(
@@ -108,6 +108,7 @@ pub(crate) async fn get<P: WebhookPorts>(
     request_body = WebhookChange,
     responses(
         (status = 200, description = "The webhook as it is now.", body = WebhookView),
+        (status = 409, description = "`too_many`: the organization would have too many subscriptions to events of one review.", body = Problem),
         (status = 412, description = "`precondition_failed`: others change it all the time; nothing was changed.", body = Problem),
     ),
 )]

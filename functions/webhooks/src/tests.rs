@@ -334,6 +334,24 @@ async fn the_systems_own_event_can_be_subscribed_to() {
     assert_eq!(an_api([]).call("POST /webhooks/", body).await.0, 201);
 }
 
+#[tokio::test]
+async fn more_subscriptions_to_the_events_of_one_review_than_its_transaction_holds_are_refused() {
+    let api = an_api([]);
+    let mut body = a_body();
+    body["events"] = json!(["result.accepted", "task.completed"]);
+    for _ in 0..45 {
+        created(&api, body.clone()).await;
+    }
+    let other = created(&api, a_body()).await;
+
+    for (call, body) in [("POST /webhooks/".to_owned(), body.clone()), (format!("PATCH /webhooks/{other}/"), body)] {
+        let (status, problem) = api.call(&call, body).await;
+        assert_eq!((status, &problem["code"]), (409, &json!("too_many")), "{call}");
+        assert!(problem["detail"].as_str().unwrap().contains("at most 90 subscriptions"), "{problem}");
+    }
+    created(&api, a_body()).await;
+}
+
 /// The answer of the first attempt is lost, with the secret that signs.
 #[tokio::test]
 async fn a_webhook_that_is_created_again_under_its_idempotency_key_is_one_and_shows_the_secret_that_signs() {

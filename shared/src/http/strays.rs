@@ -10,7 +10,7 @@ use crate::domain::error::FieldError;
 use crate::domain::{Error, unknown};
 
 /// Paths of one object that do not end in its uid.
-const OBJECTS: [&str; 2] = ["/api/v1/keys/me", "/api/v1/openapi.json"];
+const OBJECTS: [&str; 3] = ["/api/v1/keys/me", "/api/v1/openapi.json", "/api/v1/results/{uid}/draft"];
 
 /// Refuses a call about one object, or one that changes something, if it has parameters: they would be ignored (contract, 1.3).
 pub(super) async fn layer(request: Request, next: Next) -> Response {

@@ -23,7 +23,7 @@ pub trait ReviewQueue: Send + Sync {
     async fn mark(&self, before: &Queued, marks: &Marks) -> Result<bool, Error>;
     /// The items that the person has claimed in the project, as her last call left them: some may be another's by now.
     async fn claims(&self, project: ProjectUid, reviewer: &Reviewer) -> Result<Vec<ItemUid>, Error>;
-    /// Remembers the items that the person has claimed, for the time of a lease.
+    /// Remembers the items that the person has claimed, for an hour.
     async fn remember_claims(
         &self,
         project: ProjectUid,

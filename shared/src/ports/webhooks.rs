@@ -67,6 +67,9 @@ pub trait Webhooks: Send + Sync {
     /// The organization's subscriptions.
     async fn webhooks(&self, organization: OrganizationUid, slice: &Slice) -> Result<Page<Webhook>, Error>;
     /// Replaces a subscription, if it still equals `before`. `false`: it does not, read it again.
+    ///
+    /// # Errors
+    /// `TooMany`.
     async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error>;
     /// # Errors
     /// `NotFound` if unknown or another tenant's (I10).

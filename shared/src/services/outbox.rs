@@ -47,7 +47,20 @@ pub async fn deliveries(
     let events: Vec<Event> = events.into_iter().collect();
     let Some(organization) = events.first().map(|event| event.organization) else { return Ok(Vec::new()) };
     let subscriptions = subscriptions(webhooks, organization).await?;
-    Ok(events.iter().flat_map(|event| event.deliveries(&subscriptions, now)).collect())
+    Ok(deliveries_to(&subscriptions, &events, now))
+}
+
+/// The same to subscriptions that were read before. Those of the first event come first; what a transaction does not hold is left out,
+/// with a warning. Only subscriptions that are older than their limit, or that many calls added at once, are as many.
+#[must_use]
+pub fn deliveries_to(subscriptions: &[Webhook], events: &[Event], now: Timestamp) -> Vec<Delivery> {
+    let mut deliveries: Vec<Delivery> = events.iter().flat_map(|event| event.deliveries(subscriptions, now)).collect();
+    if let Some(left) = deliveries.len().checked_sub(limits::DELIVERIES).filter(|left| *left > 0) {
+        let event = events.last().map(|event| event.uid.to_string());
+        warn!(event.uid = event, deliveries = deliveries.len(), left, "more deliveries than a transaction holds");
+        deliveries.truncate(limits::DELIVERIES);
+    }
+    deliveries
 }
 
 /// Puts deliveries that are in the table on the queue. The schedule sends those that the queue does not take.
@@ -87,6 +100,30 @@ fn again_in(times: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::id::{EventUid, ExportUid, WebhookUid};
+    use crate::testing::a_webhook;
+
+    #[test]
+    fn a_transaction_has_the_deliveries_of_the_result_before_those_of_the_task() {
+        let events = ["result.accepted", "task.completed"];
+        let webhook = a_webhook();
+        let uid = |n| WebhookUid::at(Timestamp::from_second(n).unwrap());
+        let subscriptions: Vec<Webhook> = (0..50)
+            .map(|n| Webhook { uid: uid(n), events: events.map(String::from).to_vec(), ..webhook.clone() })
+            .collect();
+        let event = |event| Event {
+            uid: EventUid::of_export(ExportUid::at(Timestamp::UNIX_EPOCH)),
+            organization: webhook.organization,
+            event,
+            payload: serde_json::json!({}),
+        };
+
+        let deliveries = deliveries_to(&subscriptions, &events.map(event), Timestamp::UNIX_EPOCH);
+
+        let count = |event: &str| deliveries.iter().filter(|delivery| delivery.event_type == event).count();
+        assert_eq!((count(events[0]), count(events[1])), (50, 47));
+        assert!(deliveries.len() + 3 <= limits::TRANSACTION_ACTIONS);
+    }
 
     /// Hole 30 (decision 0027).
     #[test]

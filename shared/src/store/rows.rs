@@ -15,7 +15,7 @@ use crate::domain::id::{ItemUid, JobUid, OrganizationUid, ProjectUid, SweepUid};
 use crate::domain::item::file_version::FileVersion;
 use crate::domain::item::origin::KeptDraft;
 use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
-use crate::domain::item::review_queue::{LEASE, Marks, Queued};
+use crate::domain::item::review_queue::{Marks, Queued, REMEMBERED};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source, is_zero};
 use crate::domain::job::outcome::{ChunkId, Receipt};
 use crate::domain::job::plan::Plan;
@@ -486,7 +486,7 @@ pub(super) struct ClaimsRow {
 impl ClaimsRow {
     pub(super) fn new(Key { pk, sk }: Key, items: &[ItemUid], now: Timestamp) -> Self {
         let items = Blob(items.iter().flat_map(|item| item.bytes()).collect());
-        Self { pk, sk, items, expires_at: (now + LEASE).as_second() }
+        Self { pk, sk, items, expires_at: (now + REMEMBERED).as_second() }
     }
 
     pub(super) fn items(&self) -> Vec<ItemUid> {

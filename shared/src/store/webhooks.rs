@@ -9,21 +9,23 @@ use super::calls::{Found, Row, attribute, classify, full_page, is_done, key_of, 
 use super::keys::{self, ACTIVE, Key, OUTBOX};
 use super::rows::{DeliveryRow, Keyed, item};
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
-use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook};
+use crate::domain::webhook::{Delivery, DeliveryStatus, Webhook, check_room};
 use crate::domain::{Error, Timestamp, limits};
 use crate::ports::{DeliveryFilter, Page, Slice, Webhooks};
 
 impl Webhooks for Store {
     async fn add_webhook(&self, webhook: &Webhook) -> Result<Option<Webhook>, Error> {
         let all = Slice { limit: limits::WEBHOOKS, ..Slice::default() };
-        // Two calls at once may both pass this. A transaction has room for the deliveries of more subscriptions than the limit.
-        let mut there = self.webhooks(webhook.organization, &all).await?.entries;
+        // Calls at once may pass both checks together. A transaction has room for some deliveries beyond the limits, and `outbox`
+        // bounds those of one.
+        let there = self.webhooks(webhook.organization, &all).await?.entries;
+        if let Some(before) = there.iter().find(|before| before.uid == webhook.uid) {
+            return Ok(Some(before.clone())); // a repeated request, whose first attempt may have created the last one
+        }
         if there.len() >= limits::WEBHOOKS {
-            if let Some(before) = there.iter().position(|before| before.uid == webhook.uid) {
-                return Ok(Some(there.swap_remove(before))); // a repeated request, whose first attempt created the last one
-            }
             return Err(Error::TooMany(format!("An organization may have at most {} webhooks.", limits::WEBHOOKS)));
         }
+        check_room(&there, webhook)?;
         self.add(Key::webhook(webhook.organization, webhook.uid), webhook).await
     }
 
@@ -36,6 +38,8 @@ impl Webhooks for Store {
     }
 
     async fn update_webhook(&self, before: &Webhook, after: &Webhook) -> Result<bool, Error> {
+        let all = Slice { limit: limits::TRANSACTION_ACTIONS, ..Slice::default() };
+        check_room(&self.webhooks(after.organization, &all).await?.entries, after)?;
         let as_read = [("updated_at", attribute(&before.updated_at)?)];
         self.put_over(item(&Keyed::new(Key::webhook(after.organization, after.uid), after))?, as_read).await
     }

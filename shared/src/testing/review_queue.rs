@@ -16,6 +16,8 @@ pub struct MemoryReviewQueue {
     items: Arc<Mutex<HashMap<ItemUid, Queued>>>,
     claims: Arc<Mutex<HashMap<KeyHash, Vec<ItemUid>>>>,
     reads: Arc<Mutex<usize>>,
+    stuck: Arc<Mutex<bool>>,
+    renewed: Arc<Mutex<Vec<ItemUid>>>,
 }
 
 impl MemoryReviewQueue {
@@ -27,6 +29,16 @@ impl MemoryReviewQueue {
             lock(&self.items).insert(item.asset.uid, Queued { item, marks: None, json_bytes: 100 });
         }
         lock(&self.entries).insert(position.to_owned(), uids);
+    }
+
+    /// Another call of the same key renews the claim of an item after the next read of it.
+    pub fn renew_meanwhile(&self, item: ItemUid) {
+        lock(&self.renewed).push(item);
+    }
+
+    /// From now on no entry can be taken out.
+    pub fn get_stuck(&self) {
+        *lock(&self.stuck) = true;
     }
 
     /// Another call changes an item.
@@ -79,6 +91,9 @@ impl ReviewQueue for MemoryReviewQueue {
     }
 
     async fn leave(&self, entries: &[String]) -> Result<(), Error> {
+        if *lock(&self.stuck) {
+            return Err(Error::StoreUnavailable("stuck".into()));
+        }
         lock(&self.entries).retain(|position, _| !entries.contains(position));
         Ok(())
     }
@@ -86,6 +101,11 @@ impl ReviewQueue for MemoryReviewQueue {
     async fn mark(&self, before: &Queued, marks: &Marks) -> Result<bool, Error> {
         let mut items = lock(&self.items);
         let Some(now) = items.get_mut(&before.item.asset.uid) else { return Ok(false) };
+        let mut renewed = lock(&self.renewed);
+        if let Some(position) = renewed.iter().position(|item| *item == before.item.asset.uid) {
+            renewed.remove(position);
+            now.marks.iter_mut().for_each(|marks| marks.written_us += 1);
+        }
         let as_read = now.is_draft() && now.item.generation == before.item.generation && now.marks == before.marks;
         if as_read {
             now.marks = Some(marks.clone());

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::domain::id::{DeliveryUid, OrganizationUid, WebhookUid};
-use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook};
+use crate::domain::webhook::{Delivery, DeliveryStatus, Response, Webhook, check_room};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{DeliveryFilter, DeliveryRequest, Page, Queue, Secrets, Slice, WebhookSender, Webhooks};
 use crate::testing::{Fault, lock};
@@ -112,6 +112,7 @@ impl Webhooks for MemoryWebhooks {
             let mut webhooks = lock(&self.webhooks);
             let there = webhooks.iter().find(|there| there.uid == webhook.uid).cloned();
             if there.is_none() {
+                check_room(&webhooks, webhook)?;
                 webhooks.push(webhook.clone());
             }
             Ok(there)
@@ -131,6 +132,7 @@ impl Webhooks for MemoryWebhooks {
         if let Some(other) = lock(&self.others).pop_front() {
             webhooks[position] = other;
         }
+        check_room(&webhooks, after)?;
         let unchanged = webhooks[position].updated_at == before.updated_at;
         if unchanged {
             webhooks[position] = after.clone();

@@ -160,14 +160,14 @@ async fn an_acceptance_has_deliveries_of_two_events_to_every_webhook(store: Stor
     let (_, drafted) = drafts(&store, 2).await;
     let events = || vec!["result.accepted".into(), "task.completed".into()];
     let listeners: Vec<Webhook> =
-        (0..limits::WEBHOOKS as i64).map(|n| Webhook { events: events(), ..a_webhook(acme(), n) }).collect();
+        (0..limits::DELIVERIES as i64 / 2).map(|n| Webhook { events: events(), ..a_webhook(acme(), n) }).collect();
     let accepted = judged(&drafted, Verdict::Accept, 20);
     let deliveries: Vec<_> =
         Event::of_verdict(&drafted, &accepted).flat_map(|event| event.deliveries(&listeners, at(20))).collect();
 
     assert!(store.review(&drafted, &accepted, &deliveries).await.unwrap());
 
-    assert_eq!(outbox(&store).await.len(), 2 * limits::WEBHOOKS);
+    assert_eq!(outbox(&store).await.len(), limits::DELIVERIES / 2 * 2);
 }
 
 /// So many annotations that hardly pack.

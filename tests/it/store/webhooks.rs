@@ -14,6 +14,7 @@ on_both!(
     a_removed_subscription_does_not_come_back,
     a_subscription_that_was_changed_since_is_not_written_over,
     an_organization_has_so_many_subscriptions_and_no_more,
+    subscriptions_to_the_events_of_one_verdict_are_bounded,
     lists_of_deliveries_lose_none_and_repeat_none,
     a_delivery_waits_in_the_outbox_until_it_has_ended,
     a_delivery_that_is_redelivered_waits_again,
@@ -101,6 +102,24 @@ async fn an_organization_has_so_many_subscriptions_and_no_more(store: Store) {
 
     store.add_webhook(&a_webhook(other(), 99)).await.unwrap();
     assert_eq!(store.webhooks(acme(), &everything()).await.unwrap().entries.len(), limits::WEBHOOKS);
+}
+
+async fn subscriptions_to_the_events_of_one_verdict_are_bounded(store: Store) {
+    let both = vec!["result.accepted".to_owned(), "task.completed".to_owned()];
+    let of_both = |n: usize| Webhook { events: both.clone(), ..a_webhook(acme(), n as i64) };
+    let there: Vec<Webhook> = (0..limits::VERDICT_DELIVERIES / 2).map(of_both).collect();
+    for webhook in &there {
+        store.add_webhook(webhook).await.unwrap();
+    }
+    assert!(matches!(store.add_webhook(&of_both(99)).await, Err(Error::TooMany(_))));
+    assert!(store.add_webhook(&there[0]).await.unwrap().is_some(), "a repeated request");
+
+    let other = a_webhook(acme(), 98);
+    store.add_webhook(&other).await.unwrap();
+    let wider = Webhook { events: both.clone(), updated_at: at(99), ..other.clone() };
+    assert!(matches!(store.update_webhook(&other, &wider).await, Err(Error::TooMany(_))));
+    let stopped = Webhook { is_active: false, ..wider };
+    assert!(store.update_webhook(&other, &stopped).await.unwrap());
 }
 
 async fn lists_of_deliveries_lose_none_and_repeat_none(store: Store) {

@@ -14,7 +14,7 @@ use shared::domain::fields::Fields;
 use shared::domain::id::{Naming, OrganizationUid, ProjectUid, SweepUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::{DraftFilter, LabelResult, Verdict};
-use shared::domain::webhook::{Delivery, Event, Webhook};
+use shared::domain::webhook::{Event, Webhook};
 use shared::domain::{Error, Timestamp, limits};
 use shared::http::{Answer, Body, Caller, Cursor, Path};
 use shared::ports::{Clock, Page, Projects, Results, Slice};
@@ -328,8 +328,8 @@ impl<P: CatalogPorts> CatalogApi<P> {
             return Ok(false);
         }
         let Some(reviewed) = sweep.reviewed(item, reviewer, now)? else { return Ok(false) };
-        let events = Event::of_verdict(item, &reviewed);
-        let deliveries: Vec<Delivery> = events.flat_map(|event| event.deliveries(subscriptions, now)).collect();
+        let events: Vec<Event> = Event::of_verdict(item, &reviewed).collect();
+        let deliveries = outbox::deliveries_to(subscriptions, &events, now);
         self.write(item, &reviewed, &deliveries).await
     }
 }

@@ -314,10 +314,11 @@ impl<'a> Matching<'a> {
             let outline = Outline::of(&annotation.geometry);
             for (now, other) in now.iter().enumerate().filter(|(now, _)| self.found[*now].is_none()) {
                 let least = least(&annotation.label, &other.label);
-                let steps = if least > 1.0 { 1 } else { outline.steps() + outlines[now].steps() };
+                let compares = least <= 1.0 && outline.may_meet(&outlines[now]);
+                let steps = if compares { outline.steps() + outlines[now].steps() } else { 1 };
                 let Some(left) = self.steps.checked_sub(steps) else { return pairs };
                 self.steps = left;
-                let iou = if least > 1.0 { 0.0 } else { outline.iou(&outlines[now]) };
+                let iou = if compares { outline.iou(&outlines[now]) } else { 0.0 };
                 if iou >= least {
                     pairs.push((iou, before, now));
                     self.steps = self.steps.saturating_sub(STEPS_OF_PAIR);
@@ -460,6 +461,22 @@ mod tests {
         let some = Origins(vec![Origins::kept(1).0[0], None, moved, Origins::kept(2).0[1]]);
         assert_eq!(packed(&some), r#"{"letters":"kamk","steps":[0,3,-4]}"#);
         assert_eq!(serde_json::from_str::<Origins>(&packed(&some)).unwrap(), some);
+    }
+
+    /// A pair that does not touch costs one step, and not those of a comparison.
+    #[test]
+    fn all_of_many_large_polygons_that_lie_far_from_each_other_are_found() {
+        let polygon = |n: usize, shift: f64| {
+            let corner = |angle: f64| [100.0 * n as f64 + 10.0 * angle.cos() + shift, 10.0 * angle.sin() + shift];
+            let points =
+                (0..100).map(|corner_of| corner(f64::from(corner_of) / 100.0 * std::f64::consts::TAU)).collect();
+            of("car", Geometry::Polygon { points })
+        };
+        let many = |shift: f64| (0..60).map(|n| polygon(n, shift)).collect::<Vec<_>>();
+
+        let found = origins(&many(0.0), &many(0.004));
+
+        assert_eq!(found, (0..60).map(|n| (Origin::Moved, Some(n))).collect::<Vec<_>>());
     }
 
     /// Ten thousand boxes over one another, and none is equal: no more steps than are allowed, and no more memory.

@@ -16,6 +16,10 @@ use crate::domain::{Timestamp, limits};
 /// The time of a claim: longer than a person takes for twenty items, and short enough that what she leaves is soon another's.
 pub const LEASE: Duration = Duration::from_secs(600);
 
+/// The time for which the next call knows what a person has claimed: she may renew her claims for longer than one lease. Then the queue
+/// itself leads to them.
+pub const REMEMBERED: Duration = Duration::from_secs(3_600);
+
 /// The order in which drafts are handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

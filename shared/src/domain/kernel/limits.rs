@@ -138,9 +138,13 @@ pub const TARGET_MODEL_CHARS: usize = 1_024;
 pub const PROMPT_CHARS: usize = 1_000;
 /// Length of a URL (contract, 9.1).
 pub const URL_CHARS: usize = 2_048;
-/// Webhook subscriptions of an organization: the deliveries of a review's two events are in its transaction, beside the result.
-pub const WEBHOOKS: usize = 49;
-const _: () = assert!(2 * WEBHOOKS < TRANSACTION_ACTIONS);
+/// Webhook subscriptions of an organization.
+pub const WEBHOOKS: usize = 50;
+/// Deliveries that one verdict may have: they are in its transaction. Calls at once may each add some, so it is less than [`DELIVERIES`].
+pub const VERDICT_DELIVERIES: usize = 90;
+/// Deliveries that a transaction holds, beside the three writes that an event has at most.
+pub const DELIVERIES: usize = TRANSACTION_ACTIONS - 3;
+const _: () = assert!(VERDICT_DELIVERIES < DELIVERIES && WEBHOOKS < VERDICT_DELIVERIES);
 /// Seconds that a delivery record is kept: 30 days (contract, 9.4).
 pub const DELIVERY_SECONDS: i64 = 30 * 24 * 3_600;
 /// Characters of a webhook answer that are kept (contract, D22).

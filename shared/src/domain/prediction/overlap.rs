@@ -7,6 +7,7 @@
 //! - Classifications are of the whole item: 1.
 
 use std::cmp::Ordering;
+use std::mem::discriminant;
 
 use crate::domain::prediction::rle;
 use crate::domain::prediction::{Cuboid, Geometry, Mask, Rect};
@@ -39,11 +40,24 @@ impl<'a> Outline<'a> {
         Self { geometry, bounds }
     }
 
+    /// Whether the two may have anything in common. It takes one step.
+    #[must_use]
+    pub fn may_meet(&self, other: &Self) -> bool {
+        let bounds = self.bounds.zip(other.bounds);
+        discriminant(self.geometry) == discriminant(other.geometry)
+            && bounds.is_none_or(|(one, other)| common_area(&one, &other) > 0.0)
+            && match (self.geometry, other.geometry) {
+                (Geometry::SegmentationMask { mask: one }, Geometry::SegmentationMask { mask: other }) => {
+                    size(one) == size(other)
+                }
+                _ => true,
+            }
+    }
+
     /// Intersection over union.
     #[must_use]
     pub fn iou(&self, other: &Self) -> f64 {
-        let bounds = self.bounds.zip(other.bounds);
-        if bounds.is_some_and(|(one, other)| common_area(&one, &other) <= 0.0) {
+        if !self.may_meet(other) {
             return 0.0;
         }
         match (self.geometry, other.geometry) {
@@ -175,11 +189,14 @@ fn by_position(one: &Point, other: &Point) -> Ordering {
     one[0].total_cmp(&other[0]).then(one[1].total_cmp(&other[1]))
 }
 
+const fn size(mask: &Mask) -> [u32; 2] {
+    let Mask::CocoRle { size, .. } = mask;
+    *size
+}
+
+/// Of masks of one size.
 fn of_masks(one: &Mask, other: &Mask) -> f64 {
-    let (Mask::CocoRle { size, counts }, Mask::CocoRle { size: size_other, counts: counts_other }) = (one, other);
-    if size != size_other {
-        return 0.0;
-    }
+    let (Mask::CocoRle { counts, .. }, Mask::CocoRle { counts: counts_other, .. }) = (one, other);
     let (mut one, mut other) = (Pixels::of(rle::runs(counts)), Pixels::of(rle::runs(counts_other)));
     let (mut common, mut either) = (0, 0);
     while let Some(step) = one.left().zip(other.left()).map(|(left, left_other)| left.min(left_other)) {

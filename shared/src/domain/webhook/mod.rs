@@ -35,6 +35,9 @@ pub const EVENTS: [&str; 11] = [
 /// A twelfth, of this system's own. A subscription that does not name it gets no event of a cancelled job (contract, 6.6).
 pub const CANCELLED: &str = "auto_label.cancelled";
 
+/// The events that one verdict may have together.
+const VERDICTS: [&[&str]; 2] = [&["result.accepted", "task.completed"], &["result.rejected"]];
+
 /// A subscription. Its secret is sealed: only `deliver`, and `webhooks` for a test, open it (I11).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
@@ -68,6 +71,35 @@ impl Webhook {
     pub fn wants(&self, event: &str) -> bool {
         self.is_active && self.events.iter().any(|e| e == event)
     }
+}
+
+/// Checks that the deliveries of a verdict fit into its transaction once `webhook` is one of an organization's subscriptions. What makes
+/// no verdict larger is never refused.
+///
+/// # Errors
+/// `TooMany`.
+pub fn check_room(there: &[Webhook], webhook: &Webhook) -> Result<(), Error> {
+    let others = there.iter().filter(|other| other.uid != webhook.uid);
+    let (before, after) = (of_a_verdict(there), of_a_verdict(others.chain([webhook])));
+    if after <= limits::VERDICT_DELIVERIES.max(before) {
+        return Ok(());
+    }
+    Err(Error::TooMany(format!(
+        "The webhooks of an organization may have at most {} subscriptions to events of one review. With this one \
+         result.accepted and task.completed, or result.rejected, would have {after}. Leave out task.completed, for example.",
+        limits::VERDICT_DELIVERIES
+    )))
+}
+
+/// The deliveries that one verdict has at most.
+fn of_a_verdict<'a>(webhooks: impl IntoIterator<Item = &'a Webhook>) -> usize {
+    let mut counts = VERDICTS.map(|_| 0);
+    for webhook in webhooks {
+        for (count, events) in counts.iter_mut().zip(VERDICTS) {
+            *count += events.iter().filter(|event| webhook.wants(event)).count();
+        }
+    }
+    counts.into_iter().max().unwrap_or_default()
 }
 
 /// What a webhook is made of.
@@ -585,6 +617,29 @@ mod tests {
             WebhookChange::read(br#"{"is_active": false, "events": null}"#, any_url).unwrap().of(before.clone(), at(9));
 
         assert_eq!(changed, Webhook { is_active: false, updated_at: at(9), ..before });
+    }
+
+    #[test]
+    fn the_subscriptions_to_the_events_of_one_verdict_are_bounded_together() {
+        let webhook = |n: i64, events: &[&str]| Webhook {
+            uid: WebhookUid::at(at(n)),
+            events: events.iter().map(|event| (*event).to_owned()).collect(),
+            ..a_webhook()
+        };
+        let both = ["result.accepted", "result.rejected", "task.completed"];
+        let mut there: Vec<Webhook> = (0..45).map(|n| webhook(n, &both)).collect();
+        assert!(check_room(&there[..44], &there[44]).is_ok(), "90 of an acceptance");
+
+        let refused = check_room(&there, &webhook(99, &["task.completed"])).unwrap_err();
+        assert!(matches!(&refused, Error::TooMany(why) if why.contains("would have 91.")), "{refused}");
+        assert!(check_room(&there, &webhook(99, &["result.accepted"])).is_err());
+        assert!(check_room(&there, &webhook(99, &["result.rejected", "export.failed"])).is_ok(), "46 of a rejection");
+        assert!(check_room(&there, &Webhook { is_active: false, ..webhook(99, &both) }).is_ok());
+
+        there.extend((45..49).map(|n| webhook(n, &both))); // of before
+        assert!(check_room(&there, &there[0]).is_ok(), "it makes nothing larger");
+        assert!(check_room(&there, &Webhook { uid: there[0].uid, ..webhook(0, &both[..1]) }).is_ok());
+        assert!(check_room(&there, &webhook(99, &both[..1])).is_err());
     }
 
     /// Contract D23.

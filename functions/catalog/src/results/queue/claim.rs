@@ -13,7 +13,7 @@ use shared::ports::{Clock, Projects, ReviewQueue};
 
 use super::super::WRITE;
 use super::view::{ClaimedDrafts, DraftsToClaim};
-use super::window::{Begin, Search, fitting};
+use super::window::{Begin, FETCHES, Search, TIME, fitting};
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
 /// Drafts that a search finds beyond those that are asked for: of calls at once, all but the first have to take others.
@@ -92,7 +92,7 @@ impl Wish {
     fn search(&self) -> Search {
         let Self { project, order, seed, filter, begin, .. } = self;
         let (filter, begin) = (filter.clone(), begin.clone());
-        Search { project: *project, order: *order, seed: *seed, filter, begin, behind: None }
+        Search { project: *project, order: *order, seed: *seed, filter, begin, behind: None, until: None }
     }
 }
 
@@ -136,11 +136,12 @@ impl<P: CatalogPorts> CatalogApi<P> {
         reviewer: &Reviewer,
         now: Timestamp,
     ) -> Result<Option<Begin>, Error> {
+        let end = now + TIME; // of all searches
         for _ in 0..SEARCHES {
             let known: HashSet<ItemUid> = claimed.iter().map(|draft| draft.item.asset.uid).collect();
             let wanted = |draft: &Queued| draft.is_for(reviewer, now) && !known.contains(&draft.item.asset.uid);
             let need = count - claimed.len();
-            let window = self.window(&wish.search(), (need + SPARE, need), wanted).await?;
+            let window = self.window(&wish.search(), (need + SPARE, need), end, wanted).await?;
             let mut found: VecDeque<Queued> = window.found.into_iter().map(|(_, draft)| draft).collect();
             let open = window.count;
             if !self.fill_up(claimed, &mut found, count, reviewer, now).await? || claimed.len() >= count {
@@ -149,6 +150,9 @@ impl<P: CatalogPorts> CatalogApi<P> {
             if claimed.len() - known.len() == open {
                 return Ok(window.next);
             }
+            if self.clock.now() >= end {
+                break;
+            }
         }
         Ok(Some(wish.begin.clone())) // others were quicker each time: there may be more
     }
@@ -156,24 +160,31 @@ impl<P: CatalogPorts> CatalogApi<P> {
     /// What the person has claimed and not finished.
     async fn own_claims(&self, reviewer: &Reviewer, wish: &Wish, now: Timestamp) -> Result<Own, Error> {
         let uids = self.review_queue.claims(wish.project, reviewer).await?;
+        let mut drafts = self.queued_in(wish.project, &uids).await?;
+        drafts.retain(|draft| draft.is_for(reviewer, now) && draft.is_claimed_by(reviewer));
+        let kept = drafts.into_iter().map(|draft| async move {
+            let is_wanted = self.is_wanted(&draft, wish, now + TIME).await?;
+            Ok::<_, Error>((draft, is_wanted))
+        });
+        let mut kept = stream::iter(kept).buffered(FETCHES);
         let mut own = Own::default();
-        for draft in self.queued_in(wish.project, &uids).await? {
-            if !draft.is_for(reviewer, now) || !draft.is_claimed_by(reviewer) {
-                continue;
-            }
-            let needs_annotations = draft.item.result.as_ref().is_some_and(|it| wish.filter.needs_annotations(it));
-            let item = if needs_annotations {
-                whole::one(&self.objects, draft.item.clone()).await?
-            } else {
-                draft.item.clone()
-            };
-            if item.result.as_ref().is_some_and(|result| wish.filter.keeps(result)) {
-                own.wanted.push(draft);
-            } else {
-                own.others.push(item.asset.uid);
-            }
+        while let Some((draft, is_wanted)) = kept.try_next().await? {
+            if is_wanted { own.wanted.push(draft) } else { own.others.push(draft.item.asset.uid) }
         }
         Ok(own)
+    }
+
+    /// Whether a wish is about a draft. After `end` it is not about one whose annotations would have to be read.
+    async fn is_wanted(&self, draft: &Queued, wish: &Wish, end: Timestamp) -> Result<bool, Error> {
+        let Some(result) = &draft.item.result else { return Ok(false) };
+        if !wish.filter.needs_annotations(result) {
+            return Ok(wish.filter.keeps(result));
+        }
+        if self.clock.now() >= end {
+            return Ok(false);
+        }
+        let item = whole::one(&self.objects, draft.item.clone()).await?;
+        Ok(item.result.is_some_and(|result| wish.filter.keeps(&result)))
     }
 
     /// Claims drafts until there are `count`, as far as one answer holds them. `false`: it does not hold another one.

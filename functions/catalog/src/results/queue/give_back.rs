@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use shared::domain::id::{ItemUid, ProjectUid};
-use shared::domain::item::review_queue::{LEASE, Queued};
+use shared::domain::item::review_queue::{LEASE, Queued, Reviewer};
 use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Body, Caller, Path, Problem};
 use shared::ports::{Clock, Projects, ReviewQueue};
@@ -108,21 +108,41 @@ impl<P: CatalogPorts> CatalogApi<P> {
         let project = self.own_queue(caller, project).await?;
         let asked = ClaimedItems::read(body)?.items;
         let (reviewer, now) = (caller.reviewer(), self.clock.now());
-        let mut own = self.queued_in(project, &asked).await?;
-        own.retain(|draft| draft.is_draft() && draft.is_claimed_by(&reviewer));
-        let marks = |draft: Queued| {
-            let marks = match change {
-                Change::Renew => draft.claimed(&reviewer, now),
-                Change::Release => draft.released(now),
-            };
-            (draft, marks)
-        };
-        let changed = self.mark_all(own.into_iter().map(marks).collect()).await?;
-        let items: Vec<ItemUid> = changed.into_iter().map(|draft| draft.item.asset.uid).collect();
+        let (mut items, raced) = self.change_once(project, &asked, change, &reviewer, now).await?;
+        if !raced.is_empty() {
+            // Perhaps by another call of the same key: then they are still the caller's.
+            let (late, _) = self.change_once(project, &raced, change, &reviewer, now).await?;
+            items.extend(late);
+        }
         let found: HashSet<ItemUid> = items.iter().copied().collect();
         let lost = asked.into_iter().filter(|item| !found.contains(item)).collect();
         let is_renewed = change == Change::Renew && !items.is_empty();
         let claimed_until: Option<Timestamp> = is_renewed.then(|| now + LEASE);
         Ok(ChangedClaims { items, lost, claimed_until })
+    }
+
+    /// The items whose claims it has changed, and those that were the caller's and have changed since they were read.
+    async fn change_once(
+        &self,
+        project: ProjectUid,
+        items: &[ItemUid],
+        change: Change,
+        reviewer: &Reviewer,
+        now: Timestamp,
+    ) -> Result<(Vec<ItemUid>, Vec<ItemUid>), Error> {
+        let mut own = self.queued_in(project, items).await?;
+        own.retain(|draft| draft.is_draft() && draft.is_claimed_by(reviewer));
+        let mut raced: Vec<ItemUid> = own.iter().map(|draft| draft.item.asset.uid).collect();
+        let marks = |draft: Queued| {
+            let marks = match change {
+                Change::Renew => draft.claimed(reviewer, now),
+                Change::Release => draft.released(now),
+            };
+            (draft, marks)
+        };
+        let changed = self.mark_all(own.into_iter().map(marks).collect()).await?;
+        let changed: Vec<ItemUid> = changed.into_iter().map(|draft| draft.item.asset.uid).collect();
+        raced.retain(|item| !changed.contains(item));
+        Ok((changed, raced))
     }
 }

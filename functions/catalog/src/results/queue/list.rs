@@ -10,7 +10,7 @@ use shared::http::{Answer, Caller, ListRequest, Paging, Path};
 use shared::ports::{Clock, Page, Projects};
 
 use super::view::{DraftsToClaim, PARAMETERS, QueuePage, QueuedDraft, Remaining};
-use super::window::{Begin, Search, fitting};
+use super::window::{Begin, Search, TIME, fitting};
 use crate::projects::READ;
 use crate::{Api, CatalogApi, CatalogPorts, whole};
 
@@ -47,12 +47,12 @@ pub(crate) async fn list<P: CatalogPorts>(
     let limit = paging.slice().limit;
     // The first page counts; the others end with their last draft.
     let enough = if paging.slice().after.is_none() { usize::MAX } else { limit + 1 };
-    let mut window = api.window(&search, (limit, enough), |_| true).await?;
+    let mut window = api.window(&search, (limit, enough), now + TIME, |_| true).await?;
     window.found.truncate(fitting(window.found.iter().map(|(_, draft)| draft), limits::PAGE_BYTES));
     let behind = window.found.last().map(|(rank, _)| rank.clone()).filter(|_| window.count > window.found.len());
     let next = match (behind, window.next.clone()) {
-        (Some(rank), _) => Some(Position { behind: Some(rank), ..Position::of(&search) }),
-        (None, Some(begin)) => Some(Position { begin, behind: None, ..Position::of(&search) }),
+        (Some(rank), _) => Some(Position { behind: Some(rank), until: window.until, ..Position::of(&search) }),
+        (None, Some(begin)) => Some(Position { begin, ..Position::at_first(search.seed) }),
         (None, None) => None,
     };
     let remaining = Remaining { count: window.count, is_exact: window.next.is_none() };
@@ -71,11 +71,18 @@ struct Position {
     seed: u64,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     behind: Option<String>,
+    /// With `behind`: the end of the window that it is of.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
 }
 
 impl Position {
+    fn at_first(seed: u64) -> Self {
+        Self { begin: Begin::default(), seed, behind: None, until: None }
+    }
+
     fn of(search: &Search) -> Self {
-        Self { begin: search.begin.clone(), seed: search.seed, behind: search.behind.clone() }
+        Self { begin: search.begin.clone(), ..Self::at_first(search.seed) }
     }
 
     fn pack(&self) -> Result<String, Error> {
@@ -99,11 +106,11 @@ impl Search {
         };
         let position = position.unwrap_or_else(|| {
             let seed = shuffled(now.as_microsecond().unsigned_abs(), &project.to_string());
-            Position { begin: Begin::default(), seed, behind: None }
+            Position::at_first(seed)
         });
-        let Position { begin, seed, behind } = position;
+        let Position { begin, seed, behind, until } = position;
         let order = asked.order.unwrap_or_default();
-        Ok(Self { project, order, seed, filter: asked.filter(DraftFilter::default()), begin, behind })
+        Ok(Self { project, order, seed, filter: asked.filter(DraftFilter::default()), begin, behind, until })
     }
 }
 

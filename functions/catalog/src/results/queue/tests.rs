@@ -10,7 +10,7 @@ use shared::domain::access::api_key::KeyHash;
 use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::Item;
 use shared::domain::item::result::ResultStatus;
-use shared::domain::item::review_queue::Reviewer;
+use shared::domain::item::review_queue::{Order, Reviewer};
 use shared::domain::packed::pack;
 use shared::domain::prediction::draft::BlobRef;
 use shared::domain::project::Project;
@@ -19,7 +19,7 @@ use shared::ports::{Clock, Objects, Projects};
 use shared::testing::{ACME, ACME_PROJECTS, MemoryReviewQueue, MemoryTenants, OTHER, TestApi, a_job};
 
 use super::claim::Wish;
-use crate::in_memory::{InMemory, in_memory};
+use crate::in_memory::{InMemory, TickingClock, in_memory};
 use crate::results::tests::a_draft;
 use crate::{CatalogApi, routes};
 
@@ -32,6 +32,11 @@ struct Scene {
 
 impl Scene {
     async fn of(entries: &[Vec<f64>]) -> Self {
+        Self::ticking(Duration::ZERO, entries).await
+    }
+
+    /// One whose clock goes on by so much whenever a call reads it.
+    async fn ticking(tick: Duration, entries: &[Vec<f64>]) -> Self {
         let queue = MemoryReviewQueue::default();
         let mut n = 0;
         for (position, confidences) in entries.iter().enumerate() {
@@ -44,7 +49,7 @@ impl Scene {
         let project = Project::read(br#"{"name": "Cats"}"#, organization, Timestamp::UNIX_EPOCH).unwrap();
         let store = MemoryTenants::default();
         store.add_project(&Project { uid: a_job().spec.project, ..project }).await.unwrap();
-        let api = Arc::new(CatalogApi { store, review_queue: queue, ..in_memory() });
+        let api = Arc::new(CatalogApi { store, review_queue: queue, clock: TickingClock::by(tick), ..in_memory() });
         let path = format!("/projects/{}/review-queue/", a_job().spec.project);
         Self { http: TestApi::of(routes(Arc::clone(&api))), api, path }
     }
@@ -78,18 +83,38 @@ impl Scene {
 
     /// All pages of a list.
     async fn list(&self, query: &str) -> (Vec<usize>, Vec<Value>) {
-        let (mut numbers_of_all, mut pages) = (Vec::new(), Vec::new());
-        let mut call = format!("GET {}?{query}", self.path);
-        loop {
-            let (status, page) = self.http.call(&call, Value::Null).await;
-            assert_eq!(status, 200, "{page}");
-            numbers_of_all.extend(numbers(&page["results"]));
-            let next = page["next"].as_str().map(|url| url.replace("https://api.example/api/v1", ""));
-            pages.push(page);
-            assert!(pages.len() < 200, "the list does not end");
-            let Some(next) = next else { return (numbers_of_all, pages) };
-            call = format!("GET {next}");
+        let (mut numbers_of_all, mut rows) = (Vec::new(), Vec::new());
+        let mut pages = self.pages(query);
+        while let Some(numbers) = pages.next(self).await {
+            numbers_of_all.extend(numbers);
+            rows.extend(pages.last.take());
         }
+        (numbers_of_all, rows)
+    }
+
+    fn pages(&self, query: &str) -> Pages {
+        Pages { call: Some(format!("GET {}?{query}", self.path)), last: None, count: 0 }
+    }
+}
+
+/// A walk over a list.
+struct Pages {
+    /// The next one.
+    call: Option<String>,
+    last: Option<Value>,
+    count: usize,
+}
+
+impl Pages {
+    async fn next(&mut self, scene: &Scene) -> Option<Vec<usize>> {
+        let (status, page) = scene.http.call(&self.call.take()?, Value::Null).await;
+        assert_eq!(status, 200, "{page}");
+        self.count += 1;
+        assert!(self.count < 200, "the list does not end");
+        self.call = page["next"].as_str().map(|url| url.replace("https://api.example/api/v1", "GET "));
+        let numbers = numbers(&page["results"]);
+        self.last = Some(page);
+        Some(numbers)
     }
 }
 
@@ -203,6 +228,49 @@ async fn a_random_order_is_spread_over_the_queue_and_each_page_goes_on_with_it()
     assert!(!listed.is_sorted());
     listed.sort_unstable();
     assert_eq!(listed, (0..600).collect::<Vec<_>>());
+}
+
+/// Entries leave while the pages are read: the next page must not rank other drafts than the one before did.
+#[tokio::test]
+async fn a_walk_loses_no_draft_and_repeats_none_while_others_review() {
+    let entries: Vec<Vec<f64>> =
+        (0..30).map(|entry| (0..98).map(|n| f64::from(n * 30 + entry) / 3_000.0).collect()).collect();
+    for order in Order::NAMES {
+        // With a clock that ticks, reads end in their time, between the entries.
+        for (limit, tick) in [(40, 0), (100, 1)] {
+            let scene = Scene::ticking(Duration::from_secs(tick), &entries).await;
+            (0..5 * 98).for_each(|n| scene.review(n));
+            let mut pages = scene.pages(&format!("order={order}&limit={limit}"));
+
+            let (mut listed, mut reviewed) = (Vec::new(), BTreeSet::new());
+            while let Some(page) = pages.next(&scene).await {
+                listed.extend(page);
+                // A person takes the rest of an entry at every third page, from either end.
+                let entry = [5, 29, 6, 28, 7, 27].get(pages.count / 3).filter(|_| pages.count % 3 == 0);
+                for n in entry.into_iter().flat_map(|entry| entry * 98..(entry + 1) * 98) {
+                    scene.review(n);
+                    reviewed.insert(n);
+                }
+            }
+
+            let once: BTreeSet<usize> = listed.iter().copied().collect();
+            assert!(once.len() == listed.len() || tick > 0, "{order}, {limit}: a draft is listed twice");
+            let lost: Vec<usize> = (5 * 98..30 * 98).filter(|n| !once.contains(n) && !reviewed.contains(n)).collect();
+            assert!(lost.is_empty(), "{order}, {limit}, {tick}: {} lost: {lost:?}", lost.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_does_not_fail_because_entries_cannot_leave() {
+    let scene = Scene::of(&[drafts(2), drafts(2)]).await;
+    scene.review(0);
+    scene.review(1);
+    scene.api.review_queue.get_stuck();
+
+    assert_eq!(scene.list("").await.0, [2, 3]);
+    assert_eq!(scene.claim(json!({})).await.0, [2, 3]);
+    assert_eq!(scene.api.review_queue.positions().len(), 2);
 }
 
 #[tokio::test]
@@ -330,6 +398,20 @@ async fn claims_are_renewed_and_given_back_and_lost_ones_are_named() {
     assert_eq!(scene.claim_as("cay", json!({})).await.0, [3, 2]);
 }
 
+/// Two tabs of one person: a race between them takes nothing from her.
+#[tokio::test]
+async fn a_claim_that_another_call_of_the_same_key_has_renewed_meanwhile_is_not_lost() {
+    for call in ["renew", "release"] {
+        let scene = Scene::of(&[drafts(3)]).await;
+        scene.claim(json!({"count": 2})).await;
+        scene.api.review_queue.renew_meanwhile(uid(0));
+
+        let (_, changed) = scene.post(call, json!({"items": [uid(0), uid(1), uid(2)]})).await;
+
+        assert_eq!((&changed["items"], &changed["lost"]), (&json!([uid(1), uid(0)]), &json!([uid(2)])), "{call}");
+    }
+}
+
 #[tokio::test]
 async fn what_was_reopened_is_listed_once_though_two_entries_name_it() {
     let scene = Scene::of(&[drafts(2)]).await;
@@ -386,6 +468,9 @@ async fn bad_values_are_named_and_a_foreign_queue_is_missing() {
     for (query, detail) in [
         ("order=best", "order: Must be one of \"sequence\""),
         ("min_confidence=much", "min_confidence: "),
+        ("min_confidence=nan", "min_confidence: Must be a number from 0.0 to 1.0, not "),
+        ("min_confidence=inf", "min_confidence: Must be a number from 0.0 to 1.0, not "),
+        ("max_confidence=1e999", "max_confidence: Must be a number from 0.0 to 1.0, not "),
         ("job=x", "job: Must be the uid of a job, not \"x\"."),
         ("count=3", "count: Unknown parameter."),
         ("ordering=created_at", "ordering: This list has `order` instead."),

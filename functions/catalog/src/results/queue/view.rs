@@ -152,8 +152,8 @@ impl DraftsToClaim {
     /// `Validation`.
     pub(super) fn of_query(paging: &Paging) -> Result<Self, Error> {
         let value = |name: &str, text: &str| match text.parse::<f64>() {
-            Ok(number) if name.ends_with("_confidence") => Value::from(number),
-            _ => Value::from(text),
+            Ok(number) if name.ends_with("_confidence") && number.is_finite() => Value::from(number),
+            _ => Value::from(text), // also `nan`: JSON has no such number, and null is not given
         };
         let given = |name: &&str| Some(((*name).to_owned(), value(name, paging.filter(name)?)));
         let values: Map<String, Value> = PARAMETERS.iter().filter_map(given).collect();

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use shared::domain::id::{ItemUid, ProjectUid};
 use shared::domain::item::result::DraftFilter;
 use shared::domain::item::review_queue::{Order, Queued, shuffled};
-use shared::domain::{Error, limits};
+use shared::domain::{Error, Timestamp, limits};
 use shared::ports::{Clock, Page, ReviewQueue, Slice};
+use tracing::warn;
 
 use crate::{CatalogApi, CatalogPorts, whole};
 
@@ -20,8 +22,10 @@ const ROUNDS: usize = 10;
 const MIXED: usize = 1_000;
 /// Items of one BatchGetItem call.
 const TOGETHER: usize = 100;
-/// After this no further items are examined: annotations that are in S3 are read one after the other.
-const TIME: Duration = Duration::from_secs(5);
+/// After this a call examines no further items.
+pub(super) const TIME: Duration = Duration::from_secs(5);
+/// Annotations that are read from S3 at once: each has up to 3 MiB, and is dropped again.
+pub(super) const FETCHES: usize = 4;
 
 /// Where a read of the queue begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,14 +33,18 @@ pub(super) struct Begin {
     /// Behind this entry.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub(super) after: Option<String>,
-    /// Behind so many of the entries that a random order has mixed.
-    #[serde(rename = "k", default, skip_serializing_if = "is_zero")]
-    skip: usize,
+    /// A random order mixes the entries up to this one.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    end: Option<String>,
+    /// Of these, it has read those up to this place.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    done: Option<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_zero(skip: &usize) -> bool {
-    *skip == 0
+impl Begin {
+    fn behind(entry: String) -> Self {
+        Self { after: Some(entry), ..Self::default() }
+    }
 }
 
 /// Which drafts are sought.
@@ -50,26 +58,74 @@ pub(super) struct Search {
     pub(super) begin: Begin,
     /// Behind the draft of this rank.
     pub(super) behind: Option<String>,
+    /// No further than the entry of this place. Drafts are ranked among those of one window: a page that goes on in it must not read others.
+    pub(super) until: Option<String>,
 }
 
 impl Search {
+    const fn is_random(&self) -> bool {
+        matches!(self.order, Order::Random)
+    }
+
+    /// Where an entry is read: entries leave, so it is never counted.
+    fn place(&self, entry: &str) -> String {
+        if self.is_random() { format!("{:016x}", shuffled(self.seed, entry)) } else { entry.to_owned() }
+    }
+
+    /// The place of the last entry before it.
+    fn place_of<'a>(&self, begin: &'a Begin) -> Option<&'a str> {
+        if self.is_random() { begin.done.as_deref() } else { begin.after.as_deref() }
+    }
+
+    fn is_behind(&self, place: &str, other: &str) -> bool {
+        if self.order == Order::Newest { place < other } else { place > other }
+    }
+
+    fn is_within(&self, place: &str) -> bool {
+        self.until.as_deref().is_none_or(|until| !self.is_behind(place, until))
+    }
+
     /// Whether one window may go on here: a random order mixes the entries of one part of the queue, then those of the next.
-    fn is_of_this_part(&self, begin: &Begin) -> bool {
-        self.order != Order::Random || begin.after == self.begin.after
+    fn is_of_this_window(&self, begin: &Begin) -> bool {
+        let until = self.until.as_deref().zip(self.place_of(begin));
+        (!self.is_random() || begin.after == self.begin.after)
+            && until.is_none_or(|(until, place)| self.is_behind(until, place))
     }
 
     /// Moves behind the entries of a group.
     fn step(&self, at: &mut Begin, group: &[Entry]) {
-        match self.order {
-            Order::Random => at.skip += group.len(),
-            _ => at.after = group.last().map(|(name, _)| name.clone()).or_else(|| at.after.take()),
-        }
+        let Some((last, _)) = group.last() else { return };
+        let at = if self.is_random() { &mut at.done } else { &mut at.after };
+        *at = Some(self.place(last));
     }
 
-    /// The same begin once so many entries before it have left.
-    fn without(&self, begin: Begin, left: usize) -> Begin {
-        let left = if self.is_of_this_part(&begin) { left } else { 0 };
-        Begin { skip: begin.skip.saturating_sub(left), ..begin }
+    /// Those of the next entries that are of this window. `next`: behind them.
+    fn in_sequence(&self, at: Begin, mut entries: Vec<String>, next: Option<String>) -> Round {
+        let within = entries.iter().take_while(|entry| self.is_within(entry)).count();
+        let next = if within < entries.len() { self.until.clone() } else { next };
+        entries.truncate(within);
+        Round { at, entries, next: next.map(Begin::behind) }
+    }
+
+    /// The first that are not done of the entries of one part of the queue, mixed. `next`: the queue goes on behind `entries`.
+    fn mixed(&self, from: Begin, entries: Vec<String>, next: Option<String>) -> Round {
+        // More than one read has: entries that came since have pushed others out.
+        let end = from.end.clone().filter(|end| next.as_ref().is_none_or(|last| end <= last));
+        let Some(end) = end.or_else(|| entries.last().cloned()) else { return Round { at: from, entries, next: None } };
+        let goes_on = next.is_some() || entries.last().is_some_and(|last| *last > end);
+        let at = Begin { end: Some(end.clone()), ..from };
+        let is_open = |place: &str| at.done.as_deref().is_none_or(|done| place > done);
+        let of_part = entries.into_iter().filter(|entry| *entry <= end).map(|entry| (self.place(&entry), entry));
+        let mut open: Vec<(String, String)> = of_part.filter(|(place, _)| is_open(place)).collect();
+        open.sort_unstable();
+        let count = open.iter().take(ENTRIES).take_while(|(place, _)| self.is_within(place)).count();
+        let next = if count < open.len() {
+            let done = open[..count].last().map(|(place, _)| place.clone()).or_else(|| self.until.clone());
+            Some(Begin { done, ..at.clone() })
+        } else {
+            goes_on.then(|| Begin::behind(end))
+        };
+        Round { at, entries: open.drain(..count).map(|(_, entry)| entry).collect(), next }
     }
 
     /// Whether a draft of this rank belongs to what is sought.
@@ -79,6 +135,14 @@ impl Search {
     }
 }
 
+/// Entries that are read together.
+struct Round {
+    at: Begin,
+    entries: Vec<String>,
+    /// Where those behind them begin; `None`: there are none.
+    next: Option<Begin>,
+}
+
 /// What a read has found.
 #[derive(Debug, Default)]
 pub(super) struct Window {
@@ -86,6 +150,8 @@ pub(super) struct Window {
     pub(super) found: Vec<(String, Queued)>,
     /// How many there are in the window.
     pub(super) count: usize,
+    /// The place of the last entry that was examined.
+    pub(super) until: Option<String>,
     /// Where the queue goes on behind the window; `None`: it ends there.
     pub(super) next: Option<Begin>,
     examined: usize,
@@ -104,64 +170,68 @@ impl Window {
         self.found.truncate(most);
     }
 
-    /// Whether the read ends before the next items.
-    fn is_full(&self, order: Order, enough: usize) -> bool {
-        self.examined >= limits::QUEUE_ITEMS || (!order.reads_ahead() && self.count >= enough)
+    /// Whether the read ends before the next items. A window that is read again has another grouping of its entries: it ends with its
+    /// last one all the same.
+    fn is_full(&self, search: &Search, enough: usize) -> bool {
+        let items = limits::QUEUE_ITEMS + search.until.as_ref().map_or(0, |_| TOGETHER);
+        self.examined >= items || (!search.order.reads_ahead() && self.count >= enough)
     }
 }
 
 impl<P: CatalogPorts> CatalogApi<P> {
     /// The first `most` of the drafts that `wanted` keeps, in the next part of the queue. An order that compares no drafts ends when
-    /// there are `enough`.
+    /// there are `enough`, each one at `end`, but no read is empty of items.
     pub(super) async fn window(
         &self,
         search: &Search,
         (most, enough): (usize, usize),
+        end: Timestamp,
         wanted: impl Fn(&Queued) -> bool + Sync,
     ) -> Result<Window, Error> {
-        let end = self.clock.now() + TIME;
+        let ends = |window: &Window| window.is_full(search, enough) || (window.examined > 0 && self.clock.now() >= end);
         let (mut window, mut begin) = (Window::default(), Some(search.begin.clone()));
         for _ in 0..ROUNDS {
-            let Some(from) = begin.take_if(|from| search.is_of_this_part(from)) else { break };
-            let (entries, next) = self.round(search, &from).await?;
-            let (mut at, groups) = (from, groups(self.contents(entries).await?));
+            let Some(from) = begin.take_if(|from| search.is_of_this_window(from)) else { break };
+            let Round { mut at, entries, next } = self.round(search, from).await?;
+            let groups = groups(self.contents(entries).await?);
             begin = next;
             for group in groups {
-                if window.is_full(search.order, enough) || self.clock.now() >= end {
+                if ends(&window) {
                     begin = Some(at);
                     break;
                 }
                 search.step(&mut at, &group);
                 self.examine(&mut window, search, group, &wanted).await?;
                 window.sort(search.order, most);
+                window.until = search.place_of(&at).map(str::to_owned);
             }
-            if window.is_full(search.order, enough) || self.clock.now() >= end {
+            if ends(&window) {
                 break;
             }
         }
-        self.review_queue.leave(&window.done).await?;
-        window.next = begin.map(|begin| search.without(begin, window.done.len()));
+        self.tidy(&window.done).await;
+        window.next = begin;
         Ok(window)
     }
 
+    /// Takes entries without a draft out of the queue. If that fails, another read does it.
+    async fn tidy(&self, done: &[String]) {
+        if let Err(error) = self.review_queue.leave(done).await {
+            warn!(entries = done.len(), causes = error.chain(), "entries without a draft stay in the review queue");
+        }
+    }
+
     /// The next entries, and where those behind them begin.
-    async fn round(&self, search: &Search, from: &Begin) -> Result<(Vec<String>, Option<Begin>), Error> {
-        let is_random = search.order == Order::Random;
+    async fn round(&self, search: &Search, from: Begin) -> Result<Round, Error> {
         let slice = Slice {
             after: from.after.clone(),
-            limit: if is_random { MIXED } else { ENTRIES },
+            limit: if search.is_random() { MIXED } else { ENTRIES },
             ascending: search.order != Order::Newest,
             backward: false,
         };
-        let Page { mut entries, next, .. } = self.review_queue.entries(search.project, &slice).await?;
-        let behind = next.map(|after| Begin { after: Some(after), skip: 0 });
-        if !is_random {
-            return Ok((entries, behind));
-        }
-        entries.sort_by_cached_key(|entry| shuffled(search.seed, entry));
-        let end = (from.skip + ENTRIES).min(entries.len());
-        let next = if end < entries.len() { Some(Begin { skip: end, ..from.clone() }) } else { behind };
-        Ok((entries.drain(from.skip.min(end)..end).collect(), next))
+        let Page { entries, next, .. } = self.review_queue.entries(search.project, &slice).await?;
+        let round = if search.is_random() { Search::mixed } else { Search::in_sequence };
+        Ok(round(search, from, entries, next))
     }
 
     async fn contents(&self, entries: Vec<String>) -> Result<Vec<Entry>, Error> {
@@ -182,19 +252,22 @@ impl<P: CatalogPorts> CatalogApi<P> {
         let queued = self.review_queue.queued(&uids).await?;
         let mut drafts: HashMap<ItemUid, Queued> =
             queued.into_iter().filter(Queued::is_draft).map(|queued| (queued.item.asset.uid, queued)).collect();
+        let mut sought = Vec::new();
         for (name, items) in group {
             if !items.iter().any(|item| drafts.contains_key(item) || window.seen.contains(item)) {
                 window.done.push(name.clone());
             }
             for (n, item) in items.into_iter().enumerate() {
-                let Some(draft) = drafts.remove(&item).filter(|_| window.seen.insert(item)) else { continue };
-                if wanted(&draft) {
-                    let ranked = self.ranked(search, &format!("{name}#{n:04}"), draft).await?;
-                    window.count += usize::from(ranked.is_some());
-                    window.found.extend(ranked);
-                }
+                let draft = drafts.remove(&item).filter(|_| window.seen.insert(item));
+                sought.extend(draft.filter(wanted).map(|draft| (format!("{name}#{n:04}"), draft)));
             }
         }
+        let ranked =
+            sought.into_iter().map(|(position, draft)| async move { self.ranked(search, &position, draft).await });
+        let ranked: Vec<_> = stream::iter(ranked).buffered(FETCHES).try_collect().await?;
+        let before = window.found.len();
+        window.found.extend(ranked.into_iter().flatten());
+        window.count += window.found.len() - before;
         Ok(())
     }
 
