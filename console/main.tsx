@@ -6,7 +6,7 @@ import { Client } from './api/client.ts';
 import { Frame } from './screens/frame.tsx';
 import { ProjectScreen } from './screens/project.tsx';
 import { Projects } from './screens/projects.tsx';
-import { SignIn } from './screens/sign-in.tsx';
+import { OtherKey, SignIn } from './screens/sign-in.tsx';
 import { AppProvider, useKey } from './ui/app.tsx';
 import { Heading, Loading, Problem } from './ui/parts.tsx';
 import { takeKeyOfFragment, watchUse, whyForgotten } from './ui/session.ts';
@@ -58,9 +58,12 @@ function Gate() {
   });
   if (key !== null && data) {
     return (
-      <AppProvider key={key} apiKey={key} about={data}>
-        <RouterProvider router={router} />
-      </AppProvider>
+      <>
+        <OtherKey />
+        <AppProvider key={key} apiKey={key} about={data}>
+          <RouterProvider router={router} />
+        </AppProvider>
+      </>
     );
   }
   return isFetching ? <Loading /> : <SignIn error={key === null ? whyForgotten() : error} again={() => void refetch()} />;

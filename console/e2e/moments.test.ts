@@ -74,10 +74,17 @@ async function momentsOf(seed: number): Promise<Moment[]> {
 class Person {
   readonly #context: BrowserContext;
   readonly #complaints: string[];
+  #isOffline = false;
   page: Page;
 
   constructor(page: Page, complaints: string[]) {
     [this.#context, this.page, this.#complaints] = [page.context(), page, complaints];
+  }
+
+  /** The network is lost, or back. */
+  async setOffline(isOffline: boolean): Promise<void> {
+    this.#isOffline = isOffline;
+    await this.#context.setOffline(isOffline);
   }
 
   /** Has an item open, whatever the page asks for before. */
@@ -145,8 +152,14 @@ class Person {
     await this.page.goto(`${address}#key=${KEY}`);
   }
 
-  /** Does what the page asks for: signs in, decides again about what another person has changed, tries again. */
+  /**
+   * Does what the page asks for: signs in, decides again about what another person has changed, tries again. Decisions are held for
+   * seconds, so what is asked for may be about an earlier item. Without a network none of it can be done: it waits.
+   */
   async care(): Promise<void> {
+    if (this.#isOffline) {
+      return;
+    }
     const seeBoth = this.page.getByRole('link', { name: 'See both' }).first();
     const again = this.page.getByRole('button', { name: 'Try again' }).first();
     for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await this.page.waitForTimeout(20)) {
@@ -226,7 +239,7 @@ async function strike({ kind, item, times }: Moment, person: Person, draft: Resu
       await person.page.reload();
       return false;
     case 'offline':
-      await person.page.context().setOffline(true);
+      await person.setOffline(true);
       return false;
     case 'expired':
       faults.key = expiredKey;
@@ -275,7 +288,7 @@ async function review(moment: Moment, person: Person): Promise<{ annotations: Pr
     }
     await steps[done]?.();
   }
-  await person.page.context().setOffline(false);
+  await person.setOffline(false);
   const mine = draft.annotations.flatMap((annotation, at): Prediction[] => {
     if (at === 0 && annotation.type === 'bounding_box') {
       return [{ ...annotation, coordinates: { ...annotation.coordinates, x: annotation.coordinates.x + moves } }];

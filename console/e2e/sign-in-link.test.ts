@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
-import { chromiumOf, watched } from './browser.ts';
-import { KEY, ORIGIN, samplePictures, type Sample } from './stack.ts';
+import { chromiumOf, isAccessible, watched } from './browser.ts';
+import { KEY, keyOf, ORIGIN, samplePictures, type Sample } from './stack.ts';
 
 let browser: Browser;
 let sample: Sample;
@@ -32,4 +32,24 @@ test('a link with a key opens its project, and no request and no history has the
     [],
   );
   assert.deepEqual(complaints, []);
+});
+
+test('a link with another key asks a tab that has one', async () => {
+  const key = keyOf('linked', 'projects.read', 'datasets.read');
+  const { page, complaints } = await watched(browser, sample.pictures);
+  const address = `${ORIGIN}/projects/${sample.project}`;
+  await page.goto(`${address}#key=${KEY}`);
+  await page.getByRole('heading', { name: sample.name }).waitFor();
+  await page.goto(`${address}#key=${key}`);
+  await page.getByText('A link has brought another API key').waitFor();
+  assert.equal(page.url(), address);
+  await isAccessible(page);
+  await page.getByRole('button', { name: 'Stay signed in' }).click();
+  await page.getByText('A link has brought another API key').waitFor({ state: 'detached' });
+  assert.equal(await page.getByText(/: linked, until/).count(), 0);
+  await page.goto(`${address}#key=${key}`);
+  await page.getByRole('button', { name: 'Sign in with the other key' }).click();
+  await page.getByText(/: linked, until/).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.context().close();
 });

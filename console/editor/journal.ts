@@ -1,5 +1,5 @@
 import type { Prediction } from '../api/types.ts';
-import type { Annotation } from './annotation.ts';
+import { isEqual, type Annotation } from './annotation.ts';
 import type { Command } from './history.ts';
 
 /** What a person decided about an item. */
@@ -26,6 +26,8 @@ export interface Entry {
   readonly done: number;
   /** `null`: still at work. */
   readonly decision: Decision | null;
+  /** Until then (milliseconds since 1970) the person can take the decision back, and no other page sends it. */
+  readonly heldUntil?: number | undefined;
 }
 
 const STORE = 'edits';
@@ -62,11 +64,11 @@ export class Journal {
     await this.#done('readwrite', (store) => committed(store, store.delete(item)));
   }
 
-  /** Forgets a decision that the server has. What a person has begun after it stays. */
-  async forgetDecision(item: string): Promise<void> {
+  /** Forgets a decision that the server has. What a person has begun or decided after it, in whatever tab, stays. */
+  async forgetDecision(entry: Entry): Promise<void> {
     await this.#done('readwrite', (store) => {
-      const request: IDBRequest<Entry | undefined> = store.get(item);
-      request.onsuccess = () => request.result?.decision && store.delete(item);
+      const request: IDBRequest<Entry | undefined> = store.get(entry.item);
+      request.onsuccess = () => isEqual(request.result, entry) && store.delete(entry.item);
       return request;
     });
   }

@@ -119,6 +119,8 @@ class Server {
   }
 }
 
+const SAVED = { running: 0, unsaved: [], held: [], waiting: 0, late: null, problem: '' };
+
 describe('a decision', () => {
   const corrected = entryOf({ decision: { verdict: 'accept', annotations: [box(2)] } });
   let server: Server;
@@ -141,7 +143,7 @@ describe('a decision', () => {
     await saver.submit({ ...corrected, result: null, etag: '' });
     expect(server.calls).toEqual(['patch', '/results/{uid}/accept/', '/results/{uid}/reject/', '/items/{uid}/results/']);
     expect(await journal.all()).toEqual([]);
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
+    expect(saver.state()).toMatchObject(SAVED);
   });
 
   it('is in the journal until the server has it, and is sent again by another page', async () => {
@@ -163,6 +165,21 @@ describe('a decision', () => {
     expect(saver.state().unsaved).toEqual([]);
     expect(saved).toEqual(['i']);
     expect(server.calls).toEqual(['patch', 'patch', 'get']);
+  });
+
+  it('is no conflict if a correction was reopened, accepted as it was, and the answer lost; it is if another person did that', async () => {
+    const accepted = entryOf({ commands: [], done: 0, etag: '"7"', decision: { verdict: 'accept', annotations: null } });
+    saver = new Saver(server as never, journal, () => undefined, undefined, 'Ann');
+    for (const [reviewer, revision, unsaved] of [
+      ['Ann', 8, 0],
+      ['Ann', 9, 1],
+      ['Bob', 8, 1],
+    ] as const) {
+      server.result = resultOf([box(1)], { status: 'accepted', source: 'human', reviewed_by: reviewer, revision });
+      await saver.submit(accepted);
+      expect(saver.state().unsaved).toHaveLength(unsaved);
+      saver.drop('i');
+    }
   });
 
   it('waits for a person if another person has changed the result', async () => {
@@ -278,7 +295,7 @@ describe('a decision', () => {
     await saver.forget('i');
     saver.close('i');
     await saver.resume();
-    expect(saver.state()).toEqual({ running: 0, unsaved: [], held: [], problem: '' });
+    expect(saver.state()).toMatchObject(SAVED);
     expect(server.calls).toEqual(['patch', 'get']);
   });
 
@@ -318,11 +335,84 @@ describe('a decision', () => {
     await journal.write(entryOf({ done: 0 }));
     await saver.settled('i');
     expect(await journal.read('i')).toEqual(entryOf({ done: 0 }));
-    saver.hold(corrected);
-    await new Saver(server as never, journal, () => undefined).resume();
-    await saver.settled('i');
-    expect(server.calls).toEqual(['patch']);
+    expect(server.calls).toEqual([]);
     expect(saver.state()).toMatchObject({ running: 0, unsaved: [] });
+  });
+
+  it('is not sent by another tab while it is held, and is sent by it when the tab that held it is gone', async () => {
+    await journal.write({ ...corrected, heldUntil: Date.now() + 60 });
+    const other = new Saver(server as never, journal, () => undefined);
+    expect(other.state().isRead).toBe(false);
+    await other.resume();
+    await other.resume();
+    expect(other.state().isRead).toBe(true);
+    expect(server.calls).toEqual([]);
+    expect(other.state()).toMatchObject({ waiting: 1, held: [] });
+    await vi.waitFor(() => expect(other.state()).toMatchObject(SAVED));
+    expect(server.calls).toEqual(['patch']);
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('is sent again at once by the tab that held it, and by all if a clock was put back', async () => {
+    server.faults = [new ApiError(503, { detail: 'No.', code: 'no' })];
+    saver.hold(corrected);
+    await saver.settled('i');
+    expect(saver.isToBeRepeated()).toBe(true);
+    await saver.resume();
+    expect(saved).toEqual(['i']);
+    server.result = resultOf([box(1)]);
+    await journal.write({ ...corrected, heldUntil: Date.now() + 60_000 });
+    await new Saver(server as never, journal, () => undefined).resume();
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('is not taken back if another tab has sent it, or has something else: the page says so', async () => {
+    let last = Promise.resolve();
+    const alone = (_: string, call: () => Promise<void>) => (last = last.then(call));
+    const one = new Saver(server as never, journal, ({ item }) => saved.push(item), alone);
+    one.hold(corrected);
+    const [held] = await journal.all();
+    const sent = alone('i', async () => {
+      await server.patch(undefined, { body: { annotations: [box(2)] } });
+      await journal.forgetDecision(held!);
+    });
+    expect(await one.takeBack('i')).toBe(false);
+    await sent;
+    expect(one.state()).toMatchObject({ held: [], late: { item: 'i' } });
+    expect(saved).toEqual(['i']);
+    expect(await journal.all()).toEqual([]);
+    one.hold(corrected);
+    expect(one.state().late).toBe(null);
+    await journal.write(entryOf({ done: 0 }));
+    expect(await one.takeBack('i')).toBe(false);
+    expect(await journal.read('i')).toEqual(entryOf({ done: 0 }));
+  });
+
+  it('is not sent, and does not take the other away, if the person has decided otherwise in another tab meanwhile', async () => {
+    saver.hold(corrected);
+    const other = new Saver(server as never, journal, () => undefined);
+    const second = entryOf({ decision: { verdict: 'accept', annotations: [box(3)] } });
+    other.hold(second);
+    await saver.settled('i');
+    expect(server.calls).toEqual([]);
+    await other.settled('i');
+    expect(server.result.annotations).toEqual([box(3)]);
+    expect(await journal.all()).toEqual([]);
+  });
+
+  it('leaves a later decision that was kept while it was on its way: that one is a conflict', async () => {
+    const second = entryOf({ decision: { verdict: 'accept', annotations: [box(3)] } });
+    const patch = server.patch;
+    server.patch = async (...call) => {
+      await journal.write(second);
+      return patch(...call);
+    };
+    await saver.submit(corrected);
+    expect(await journal.read('i')).toEqual(second);
+    server.patch = patch;
+    await saver.resume();
+    expect(saver.state().unsaved).toMatchObject([{ conflict: true, entry: second }]);
+    expect(await journal.read('i')).toEqual(second);
   });
 
   it('is sent at once when its item is opened again, or the page is left', async () => {
@@ -334,6 +424,18 @@ describe('a decision', () => {
     saver.sendHeld();
     await saver.settled('i');
     expect(saved).toEqual(['i', 'i']);
+  });
+
+  it('is given up if what it is about is gone: a later page does not send it either', async () => {
+    server.faults = [new ApiError(404, { detail: 'Not found.', code: 'not_found' })];
+    await saver.submit(corrected);
+    expect(saver.state().unsaved).toMatchObject([{ status: 404, conflict: true }]);
+    await saver.giveUp('i');
+    expect(saver.state()).toMatchObject(SAVED);
+    expect(await journal.all()).toEqual([]);
+    await saver.giveUp('i');
+    await new Saver(server as never, journal, () => undefined).resume();
+    expect(server.calls).toEqual(['patch']);
   });
 
   it('is sent although the browser keeps nothing, and again as long as the page is there', async () => {

@@ -21,6 +21,12 @@ export interface Saving {
   readonly unsaved: readonly Unsaved[];
   /** Decisions that can be taken back, the last one last. They are kept, and not sent yet. */
   readonly held: readonly Entry[];
+  /** Decisions that another page can take back: they are sent here later, if it does not send them. */
+  readonly waiting: number;
+  /** A decision that was to be taken back, and was not: another page has sent it, or the person goes on with it there. */
+  readonly late: Entry | null;
+  /** Whether what an earlier page left in the journal has been read. */
+  readonly isRead: boolean;
   /** Why the browser keeps nothing; empty if it does. */
   readonly problem: string;
 }
@@ -41,20 +47,30 @@ export class Saver {
   readonly #journal: Journal;
   readonly #changed: (entry: Entry) => void;
   readonly #alone: Alone;
-  #state: Saving = { running: 0, unsaved: [], held: [], problem: '' };
+  readonly #reviewer: string;
+  #state: Saving = { running: 0, unsaved: [], held: [], waiting: 0, late: null, isRead: false, problem: '' };
   readonly #listeners = new Set<() => void>();
   readonly #running = new Map<string, Promise<void>>();
   /** By item, what ends the hold, and whether the journal has the decision. */
   readonly #holds = new Map<string, { readonly timer: ReturnType<typeof setTimeout>; readonly isKept: Promise<boolean> }>();
+  /** By item, what ends the wait for a decision that another page holds. */
+  readonly #waits = new Map<string, ReturnType<typeof setTimeout>>();
   /** Items that a person has before them; with a decision that only this page has, if there is one. */
   readonly #open = new Map<string, Entry | null>();
 
   /**
    * `changed` hears of each result that is another one now: by this decision, or by another person. `alone` does a call while no
-   * other tab does one for the same item.
+   * other tab does one for the same item. `reviewer`: the name of the key, by which results say who decided.
    */
-  constructor(client: Calls, journal: Journal, changed: (entry: Entry) => void, alone: Alone = (_, call) => call()) {
+  constructor(
+    client: Calls,
+    journal: Journal,
+    changed: (entry: Entry) => void,
+    alone: Alone = (_, call) => call(),
+    reviewer = '',
+  ) {
     this.#alone = alone;
+    this.#reviewer = reviewer;
     this.#client = client;
     this.#journal = journal;
     this.#changed = changed;
@@ -73,25 +89,37 @@ export class Saver {
   }
 
   /** Keeps a decision, and sends it later: until then the person can take it back. */
-  hold(entry: Entry): void {
+  hold(decided: Entry): void {
+    const entry = { ...decided, heldUntil: Date.now() + HELD_MS };
     const { item } = entry;
     this.#unhold(item);
     this.#replace(item);
     const timer = setTimeout(() => this.#release(item), HELD_MS);
     this.#holds.set(item, { timer, isKept: this.keep(entry) });
-    this.#set({ held: [...this.#state.held, entry] });
+    this.#set({ held: [...this.#state.held, entry], late: null });
     for (const oldest of this.#state.held.slice(0, -MOST_HELD)) {
       this.#release(oldest.item);
     }
   }
 
-  /** Takes a held decision back: what was done with the item stays, undecided. Says whether it was still held. */
+  /** Takes a held decision back: what was done with the item stays, undecided. Says whether it was still to be sent. */
   async takeBack(item: string): Promise<boolean> {
+    const isKept = this.#holds.get(item)?.isKept;
     const entry = this.#unhold(item);
-    if (entry) {
-      await this.keep({ ...entry, decision: null });
+    if (!entry || !isKept) {
+      return false;
     }
-    return entry !== undefined;
+    let isBack = false;
+    const back = async () => {
+      isBack = !(await isKept) || !(await this.#isOver(entry));
+      await (isBack ? this.keep({ ...entry, decision: null, heldUntil: undefined }) : undefined);
+    };
+    await this.#run(item, this.#alone(item, back));
+    this.#set({ late: isBack ? null : entry });
+    if (!isBack) {
+      this.#changed(entry);
+    }
+    return isBack;
   }
 
   /** Sends what is held: the page is left. */
@@ -142,8 +170,11 @@ export class Saver {
   }
 
   /** Sends again what is not saved: after a reload, a new key, or when the network is back. */
-  resume(): Promise<void> {
-    return this.#resume(() => true);
+  async resume(): Promise<void> {
+    await this.#resume(() => true);
+    if (!this.#state.isRead) {
+      this.#set({ isRead: true });
+    }
   }
 
   /** Whether a decision found no answer, or no room: it may be taken when it is sent again. */
@@ -154,6 +185,37 @@ export class Saver {
   /** Gives up a decision: the person opens the item again, or takes what another person did. */
   drop(item: string): void {
     this.#set({ unsaved: this.#state.unsaved.filter(({ entry }) => entry.item !== item) });
+  }
+
+  /** Gives up a decision for good: what it is about is not there any more. */
+  async giveUp(item: string): Promise<void> {
+    const given = this.#state.unsaved.find(({ entry }) => entry.item === item);
+    this.drop(item);
+    await (given && this.#isDone(this.#journal.forgetDecision(given.entry)));
+  }
+
+  /** Goes on with what is in the page alone and belongs to a saver of an earlier key: what it has not saved, now and later. */
+  adopt(before: Saver): void {
+    const take = () => {
+      const taken = before.#handOver();
+      if (taken.length > 0) {
+        const { unsaved } = this.#state;
+        const isNew = ({ entry: { item } }: Unsaved) => unsaved.every(({ entry }) => entry.item !== item);
+        this.#set({ unsaved: [...unsaved, ...taken.filter(isNew)] });
+        void this.resume();
+      }
+    };
+    take();
+    before.subscribe(take);
+  }
+
+  /** What only this page has. That the key was refused says nothing of the next one. */
+  #handOver(): Unsaved[] {
+    const unkept = this.#state.unsaved.filter(({ isKept }) => !isKept);
+    if (unkept.length > 0) {
+      this.#set({ unsaved: this.#state.unsaved.filter(({ isKept }) => isKept) });
+    }
+    return unkept.map((unsaved) => ({ ...unsaved, status: unsaved.status === 401 ? 0 : unsaved.status }));
   }
 
   #release(item: string): void {
@@ -194,9 +256,22 @@ export class Saver {
   /** Much may have happened since the list was read: what is sent is what is there now. */
   async #again(item: string): Promise<void> {
     const entry = await this.read(item);
-    if (entry?.decision && !this.#isBusy(item)) {
-      await this.#start(entry, true);
+    if (!entry?.decision || this.#isBusy(item)) {
+      return;
     }
+    const wait = this.#state.unsaved.some((unsaved) => unsaved.entry.item === item) ? 0 : waitOf(entry);
+    await (wait > 0 ? this.#wait(item, wait) : this.#start(entry, true));
+  }
+
+  /** Another page holds the decision. Should it be gone, the decision is sent here. */
+  #wait(item: string, milliseconds: number): void {
+    clearTimeout(this.#waits.get(item));
+    const again = () => {
+      this.#waits.delete(item);
+      void this.#resume((entry) => entry.item === item).finally(() => this.#set({ waiting: this.#waits.size }));
+    };
+    this.#waits.set(item, setTimeout(again, milliseconds));
+    this.#set({ waiting: this.#waits.size });
   }
 
   /** Whether a decision about the item is held or on its way, or a person is at it, or must be. */
@@ -206,12 +281,16 @@ export class Saver {
   }
 
   #start(entry: Entry, isAgain: boolean, held?: Promise<boolean>): Promise<void> {
-    const run = this.#submit(entry, isAgain, held).finally(() => {
-      if (this.#running.get(entry.item) === run) {
-        this.#running.delete(entry.item);
+    return this.#run(entry.item, this.#submit(entry, isAgain, held));
+  }
+
+  #run(item: string, call: Promise<void>): Promise<void> {
+    const run = call.finally(() => {
+      if (this.#running.get(item) === run) {
+        this.#running.delete(item);
       }
     });
-    this.#running.set(entry.item, run);
+    this.#running.set(item, run);
     return run;
   }
 
@@ -224,11 +303,11 @@ export class Saver {
     // What is sent again is in the journal. Written once more, it could be older than what is there.
     const isKept = await (held ?? (isAgain ? (before?.isKept ?? true) : this.keep(entry)));
     const send = async () => {
-      if (held && isKept && (await this.#isOver(entry))) {
+      if (!isAgain && isKept && (await this.#isOver(entry))) {
         return;
       }
       await this.#send(entry);
-      await this.#isDone(this.#journal.forgetDecision(entry.item));
+      await this.#isDone(this.#journal.forgetDecision(entry));
     };
     try {
       await (isAgain ? send() : this.#alone(entry.item, send));
@@ -246,10 +325,10 @@ export class Saver {
     }
   }
 
-  /** Whether another tab has sent a decision that was held here, or has opened its item once more. */
+  /** Whether another tab has sent this decision, or the person has begun or decided something else there since. */
   async #isOver(entry: Entry): Promise<boolean> {
     const now = await this.#journal.read(entry.item).catch(() => entry);
-    return !now?.decision;
+    return !isEqual(now, entry);
   }
 
   async #isDone(call: Promise<void>): Promise<boolean> {
@@ -275,7 +354,7 @@ export class Saver {
       }
       // The answer of an earlier attempt may have been lost: then the result is as the person wanted it.
       const now = await this.#client.get('/results/{uid}/', { path: { uid: entry.result } });
-      if (isAsDecided(entry, now.body)) {
+      if (isAsDecided(entry, now.body, this.#reviewer)) {
         return now;
       }
       throw error;
@@ -306,13 +385,23 @@ export class Saver {
   }
 }
 
-function isAsDecided({ decision }: Entry, result: Result): boolean {
+/** Milliseconds that another page still has to take a decision back. A clock that was put back makes none of it longer. */
+function waitOf({ heldUntil = 0 }: Entry): number {
+  const wait = heldUntil - Date.now();
+  return wait <= HELD_MS ? wait : 0;
+}
+
+function isAsDecided({ decision, etag }: Entry, result: Result, reviewer: string): boolean {
   if (decision?.verdict === 'reject') {
     return result.status === 'rejected';
   }
-  return (
-    decision !== null &&
-    result.status === 'accepted' &&
-    (decision.annotations === null ? result.source === 'auto_label' : isEqual(result.annotations, decision.annotations))
-  );
+  if (decision === null || result.status !== 'accepted') {
+    return false;
+  }
+  if (decision.annotations !== null) {
+    return isEqual(result.annotations, decision.annotations);
+  }
+  // A draft of the model is as it was. What people made is, if this person's decision was the only change.
+  const isOwn = result.reviewed_by === reviewer && `"${result.revision - 1}"` === etag;
+  return result.source === 'auto_label' || isOwn;
 }

@@ -107,6 +107,20 @@ it('changes nothing while another tab has the item', () => {
   expect(session.state().announcement).toBe('Locked');
 });
 
+it('shows what holds when another tab turns out to have the item, and is open again if a decision is not done', () => {
+  const { history } = session.state();
+  session.select(0);
+  session.nudge(1, 0);
+  session.close();
+  session.remove();
+  session.reopen();
+  session.nudge(1, 0);
+  expect(session.state().history.done).toBe(2);
+  session.lock(true, history);
+  expect(session.correction()).toEqual(drafts);
+  expect(session.state()).toMatchObject({ isLocked: true, isTaken: true });
+});
+
 describe('by pointer', () => {
   it('draws a box in any direction, clipped to the picture, with the chosen label', () => {
     session.relabel('cat');

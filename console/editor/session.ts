@@ -15,6 +15,8 @@ export interface State {
   readonly hidden: boolean;
   /** Another tab edits the item: here nothing changes. */
   readonly isLocked: boolean;
+  /** It took the item from this tab. */
+  readonly isTaken: boolean;
   /** Annotations outside of this range of confidence are not shown. They are saved all the same. */
   readonly range: readonly [least: number, most: number];
   /** Of the brush, pixels of the picture. */
@@ -46,6 +48,7 @@ export class Session {
       gesture: null,
       hidden: false,
       isLocked: false,
+      isTaken: false,
       range: [0, 1],
       radius: Math.max(Math.max(picture.width, picture.height) / 80, 1),
       label: labels[0] ?? predictions[0]?.label ?? 'object',
@@ -153,9 +156,9 @@ export class Session {
     this.#changeSelected((annotation) => ['Move', { ...annotation, now: moved(annotation.now, dx, dy, this.#extent()) }]);
   }
 
-  /** From now on, nothing changes. */
-  lock(): void {
-    this.#set({ isLocked: true, gesture: null, announcement: 'Locked' });
+  /** From now on, nothing changes. `history`: what holds, if it is not what is on the screen. */
+  lock(isTaken = false, history: History = this.#state.history): void {
+    this.#set({ isLocked: true, isTaken, history, gesture: null, announcement: 'Locked' });
   }
 
   /** The person leaves the item. What is drawn or dragged is done as it is: nothing that is on the screen is lost. */

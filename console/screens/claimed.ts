@@ -66,7 +66,6 @@ export function useClaims(project: string, item: string): Ways {
   const before = claims.before(item);
   return {
     after: claims.after(item),
-    go,
     next: () => void next().catch(setProblem),
     previous: () => before && go(before),
     skip: () => skip().catch(fail),

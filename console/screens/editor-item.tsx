@@ -1,5 +1,7 @@
 import { useEffect, useRef, useState, useSyncExternalStore, type RefObject } from 'react';
+import { useLocation, useNavigate } from 'react-router';
 import { draftIndexesOf, positionsOf } from '../editor/annotation.ts';
+import type { ItemLock } from '../editor/item-lock.ts';
 import type { Decision, Entry } from '../editor/journal.ts';
 import type { Session, State } from '../editor/session.ts';
 import { Stage } from '../editor/stage.ts';
@@ -16,13 +18,16 @@ import { Figures } from './figures.tsx';
 import { Help } from './help.tsx';
 import { PictureTone } from './picture-tone.tsx';
 import { skipItem } from './skip.ts';
-import { useTakeBack } from './take-back.ts';
+import { useTakeBack, wayBack } from './take-back.ts';
 import { Toolbar } from './toolbar.tsx';
 
 /** Zoom and position of the last item, which the next one of the same size has too. */
 let last: { readonly size: string; readonly view: View } | null = null;
 
-const LOCKED = 'This item is open in another tab. Here it can be seen. To edit it here, leave it there or take it over.';
+const LOCKED = 'This item is open in another tab. Here it can be seen.';
+const WAITS = 'To edit it here, leave it there or take it over.';
+/** A lock that was taken does not come back by itself. */
+const TAKEN = 'It was taken over there. To edit it here, take it over.';
 
 /** The editor of one item. All of it works by keyboard while the focus is in it. */
 export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
@@ -32,9 +37,9 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
   const [help, setHelp] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const { canvas, stage } = useStage(ready);
-  useJournal(ready, useApp());
-  const takeOver = useLock(ready);
-  const { decide, takeBack, skip } = useDecisions(ready, ways, state);
+  const lock = useLock(ready);
+  useJournal(ready, useApp(), lock);
+  const { decide, takeBack, skip } = useDecisions(ready, ways, lock);
   const keys = useKeys({ session, stage, next, previous, decide, takeBack, skip, help: () => setHelp(true) });
   useEffect(() => {
     document.title = `${item.key} – Mission Control`;
@@ -51,7 +56,7 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
       {...keys}
     >
       <Toolbar ready={ready} state={state} stage={stage} decide={decide} skip={skip} ways={ways} help={() => setHelp(true)} />
-      <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={takeOver} />
+      <Middle ready={ready} state={state} canvas={canvas} problem={ways.problem} takeOver={() => lock.take()} />
       <p role="status" className="hidden">
         {state.announcement}
       </p>
@@ -61,22 +66,29 @@ export function Editor({ ready, ways }: { ready: Ready; ways: Ways }) {
 }
 
 /** What a person says about the item, if they may. */
-function useDecisions(ready: Ready, ways: Ways, { isLocked }: State) {
+function useDecisions(ready: Ready, ways: Ways, lock: ItemLock) {
   const app = useApp();
   const takeBack = useTakeBack();
+  const navigate = useNavigate();
   const lacking = useLack('review');
   const { session } = ready;
   const decide = (verdict: 'accept' | 'reject') => {
-    if (!isLocked && !lacking && !session.isClosed()) {
-      session.leave();
+    if (session.state().isLocked || lacking || session.isClosed()) {
+      return;
+    }
+    const done = () => {
       submit(ready, app, verdict);
-      session.close();
       ways.decided();
       ways.next();
-    }
+    };
+    session.leave();
+    session.close();
+    lock.whenMine(done, () => session.reopen());
   };
   const skip = () => void skipItem(session, lacking, ways.skip);
-  return { decide, takeBack: () => void takeBack(({ item }) => ways.go(item)), skip };
+  const { search } = useLocation();
+  const back = () => void takeBack((entry) => navigate(wayBack(entry, ready.project, search)));
+  return { decide, takeBack: back, skip };
 }
 
 interface MiddleProps {
@@ -93,7 +105,7 @@ function Middle({ ready, state, canvas, problem, takeOver }: MiddleProps) {
       <div className={css['stage']}>
         <div className={css['notes']}>
           {problem ? <Problem error={problem} /> : null}
-          <Notes ready={ready} isLocked={state.isLocked} takeOver={takeOver} />
+          <Notes ready={ready} state={state} takeOver={takeOver} />
         </div>
         <canvas ref={canvas} className={css['canvas']} hidden={ready.picture === null} />
       </div>
@@ -104,16 +116,16 @@ function Middle({ ready, state, canvas, problem, takeOver }: MiddleProps) {
 
 function Notes({
   ready: { item, problem, result },
-  isLocked,
+  state: { isLocked, isTaken },
   takeOver,
-}: Pick<MiddleProps, 'ready' | 'takeOver'> & { isLocked: boolean }) {
+}: Pick<MiddleProps, 'ready' | 'state' | 'takeOver'>) {
   const lacking = useLack('review');
   return (
     <>
       {lacking ? <p role="status">{lacking} What you change is kept in this browser, and not sent.</p> : null}
       {isLocked ? (
         <div role="alert">
-          {LOCKED} <Button onClick={takeOver}>Edit it here</Button>
+          {LOCKED} {isTaken ? TAKEN : WAITS} <Button onClick={takeOver}>Edit it here</Button>
         </div>
       ) : null}
       {problem ? <Problem error={problem} /> : null}
@@ -157,23 +169,25 @@ function useStage({ session, picture }: Ready) {
 }
 
 /** Writes each command into the journal, before anything is sent (I15). */
-function useJournal(ready: Ready, { saver }: App): void {
+function useJournal(ready: Ready, { saver }: App, lock: ItemLock): void {
   const { session, item } = ready;
   useEffect(() => {
     saver.open(item.uid);
     let known = session.state().history;
+    const write = () =>
+      void (session.state().history.commands.length === 0 ? saver.forget(item.uid) : saver.keep(entryOf(ready, null)));
     const unsubscribe = session.subscribe(() => {
       const { history } = session.state();
       if (history !== known) {
         known = history;
-        void (history.commands.length === 0 ? saver.forget(item.uid) : saver.keep(entryOf(ready, null)));
+        lock.whenMine(write);
       }
     });
     return () => {
       unsubscribe();
       saver.close(item.uid);
     };
-  }, [ready, session, saver, item.uid]);
+  }, [ready, session, saver, lock, item.uid]);
 }
 
 /** What a person says is right, and where it is in the draft. */

@@ -35,8 +35,6 @@ export interface Ready extends Loaded, Opened {
 export interface Ways {
   next(): void;
   previous(): void;
-  /** To another item of the same queue. */
-  go(item: string): void;
   /** The person has decided about the item. */
   decided(): void;
   /** Gives the item to others, and says whether it did; `null`: there is no one to give it to. */
@@ -117,7 +115,6 @@ function useQueue(project: string, item: string): Ways {
   const go = (to: string | undefined) => void navigate(to ? paths.item(project, to, queue, from) : paths.project(project));
   return {
     after,
-    go,
     next: () => void nextOf(list, item).then(go),
     previous: () => before && go(before),
     skip: null,

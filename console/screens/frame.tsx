@@ -1,6 +1,7 @@
 import { useSyncExternalStore } from 'react';
 import { Link, Outlet, useLocation, useNavigate } from 'react-router';
 import type { Entry } from '../editor/journal.ts';
+import type { Saving } from '../editor/saver.ts';
 import { useApp } from '../ui/app.tsx';
 import { Button } from '../ui/parts.tsx';
 import { paths } from '../ui/paths.ts';
@@ -10,7 +11,7 @@ import type { Uploads } from '../ui/uploads.ts';
 import { useStay } from '../ui/use-stay.ts';
 import { runningOf } from '../ui/work.ts';
 import css from './frame.module.css';
-import { useTakeBack } from './take-back.ts';
+import { useTakeBack, wayBack } from './take-back.ts';
 
 /** What is around every screen: where one is, who one is, and what is not saved. */
 export function Frame() {
@@ -52,30 +53,47 @@ export function Frame() {
 /** Whether the server has all that was decided, and what it refused. */
 function Saved() {
   const { saver } = useApp();
-  const { running, unsaved, held, problem } = useSyncExternalStore(saver.subscribe, saver.state);
+  const saving = useSyncExternalStore(saver.subscribe, saver.state);
+  const { unsaved, held, late, problem } = saving;
   return (
     <div className={css['saved']}>
       {held.length > 0 ? <TakeBack entry={held.at(-1)} /> : null}
-      <span role="status">{savedOf(running, unsaved.length, held.length)}</span>
+      <span role="status">{savedOf(saving)}</span>
+      {late ? <Late entry={late} /> : null}
       {problem ? (
         <span role="alert">This browser does not keep your work ({problem}). Leave the page open until all is saved.</span>
       ) : null}
-      {unsaved.map(({ entry, message, conflict }) => (
+      {unsaved.map(({ entry, message, conflict, status }) => (
         <span key={entry.item} role="alert">
           {entry.name}: {message}{' '}
           <Link to={paths.item(entry.project, entry.item, 'draft')}>{conflict ? 'See both' : 'Open it'}</Link>{' '}
           {conflict ? null : <Button onClick={() => void saver.resume()}>Try again</Button>}
+          {status === 404 ? <Button onClick={() => void saver.giveUp(entry.item)}>Give it up</Button> : null}
         </span>
       ))}
     </div>
   );
 }
 
-function savedOf(running: number, unsaved: number, held: number): string {
+/** What the header says of all decisions. Nothing, as long as it is not known what an earlier page has left. */
+export function savedOf({ running, unsaved, held, waiting, isRead }: Saving): string {
   if (running > 0) {
     return `Saving ${running}…`;
   }
-  return unsaved > 0 ? `${unsaved} not saved` : held > 0 ? `${held} not sent yet` : 'All saved';
+  if (unsaved.length > 0) {
+    return `${unsaved.length} not saved`;
+  }
+  const unsent = held.length + waiting;
+  return unsent > 0 ? `${unsent} not sent yet` : isRead ? 'All saved' : '';
+}
+
+/** A decision that cannot be taken back any more. */
+function Late({ entry: { name, project, item } }: { entry: Entry }) {
+  return (
+    <span role="alert">
+      {name} is not taken back: it was sent or changed in another tab. <Link to={paths.item(project, item, 'all')}>Open it</Link>
+    </span>
+  );
 }
 
 /** The last decision, as long as it is not sent. */
@@ -87,8 +105,8 @@ function TakeBack({ entry }: { entry: Entry | undefined }) {
     return null;
   }
   const { name, project, decision } = entry;
-  const isInEditor = pathname.startsWith(`${paths.project(project)}/items/`);
-  const go = ({ item }: Entry) => void navigate(paths.sibling(project, item, isInEditor ? search : ''));
+  const open = pathname.startsWith(`${paths.project(project)}/items/`) ? project : null;
+  const go = (taken: Entry) => void navigate(wayBack(taken, open, search));
   return (
     <span className={css['held']}>
       {decision?.verdict === 'reject' ? 'Rejected' : 'Accepted'} <span className={css['item']}>{name}</span>{' '}

@@ -8,7 +8,7 @@ import type { Claims } from './claims.ts';
 import { put } from './put.ts';
 import type { Loaded } from './queries.ts';
 import { lack, type Right } from './rights.ts';
-import { forgetKey, readKey, subscribe } from './session.ts';
+import { readKey, refuseKey, subscribe } from './session.ts';
 import type { Sweeps } from './sweep.ts';
 import { Uploads, type Server } from './uploads.ts';
 import { attend } from './work.ts';
@@ -31,10 +31,11 @@ export interface App {
   readonly sweeps: Map<string, Sweeps>;
 }
 
-const REFUSED = 'The API key was refused. What is not saved is kept in this browser: sign in to go on.';
-
 /** What found no answer, or a busy server, is sent again so often. */
 const REPEATED_EVERY_MS = 15_000;
+
+/** The last saver of each organization: what the browser could not keep goes on with the next key. */
+const savers = new Map<string, Saver>();
 
 const Context = createContext<App | null>(null);
 
@@ -73,8 +74,9 @@ export function useKey(): string | null {
 
 /** Gives the screens below what they need. A refused key is forgotten, and nothing else: the journal keeps what was done. */
 export function AppProvider({ apiKey, about, children }: { apiKey: string; about: Key; children: ReactNode }) {
-  const queries = useMemo(() => newQueries(), []);
+  const queries = useMemo(() => newQueries(apiKey), [apiKey]);
   const app = useMemo(() => newApp(apiKey, about, queries), [apiKey, about, queries]);
+  useEffect(() => succeed(app), [app]);
   useEffect(() => {
     const resume = () => void app.saver.resume();
     const leave = () => app.saver.sendHeld();
@@ -97,7 +99,21 @@ export function AppProvider({ apiKey, about, children }: { apiKey: string; about
   );
 }
 
-function newApp(apiKey: string, key: Key, queries: QueryClient): App {
+/** Does a call about an item while no other tab does one. */
+async function alone(item: string, call: () => Promise<void>): Promise<void> {
+  await navigator.locks.request(`save ${item}`, call);
+}
+
+/** Hands what the saver of the key before has, and no journal, to the saver of this one. */
+export function succeed({ saver, key }: Pick<App, 'saver' | 'key'>): void {
+  const before = savers.get(key.organization.uid);
+  savers.set(key.organization.uid, saver);
+  if (before && before !== saver) {
+    saver.adopt(before);
+  }
+}
+
+export function newApp(apiKey: string, key: Key, queries: QueryClient): App {
   const client = new Client(apiKey);
   const journal = new Journal(key.organization.uid);
   const claimed = new Map<string, Loaded>();
@@ -113,23 +129,21 @@ function newApp(apiKey: string, key: Key, queries: QueryClient): App {
       void queries.invalidateQueries({ queryKey: [list, entry.project] });
     }
   };
-  const saver = new Saver(client, journal, changed, async (item, call) => {
-    await navigator.locks.request(`save ${item}`, call);
-  });
+  const saver = new Saver(client, journal, changed, alone, key.name);
   saver.subscribe(() => {
     if (saver.state().unsaved.some(({ status }) => status === 401)) {
-      forgetKey(REFUSED);
+      refuseKey(apiKey);
     }
   });
   return { client, journal, saver, key, claims: new Map(), claimed, rejected, uploads: new Map(), sweeps: new Map() };
 }
 
-function newQueries(): QueryClient {
+export function newQueries(apiKey: string): QueryClient {
   return new QueryClient({
     queryCache: new QueryCache({
       onError: (error) => {
         if (error instanceof ApiError && error.status === 401) {
-          forgetKey(REFUSED);
+          refuseKey(apiKey);
         }
       },
     }),
