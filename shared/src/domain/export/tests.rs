@@ -359,7 +359,7 @@ fn an_item_has_its_part_in_an_export_of_several_projects_too() {
         lines.into_iter().map(|line| line["split"].clone()).collect::<Vec<_>>()
     };
 
-    assert_eq!(parts(&[cats.clone(), dogs]), parts(&[cats.clone()]));
+    assert_eq!(parts(&[cats.clone(), dogs]), parts(std::slice::from_ref(&cats)));
 }
 
 #[test]
