@@ -1927,7 +1927,7 @@ export interface components {
             /** @description For people. */
             name?: string | null;
             project?: components["schemas"]["ProjectUid"] | null;
-            /** @description Several projects in one export. The names of their items begin with the name of their project. */
+            /** @description Several projects in one export. The names of their items begin with the name of their project, or with its uid. */
             projects?: components["schemas"]["ProjectUid"][] | null;
             /** @description Avala's: must be empty, since there are none. */
             slices?: string[] | null;
