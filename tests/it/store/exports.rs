@@ -242,10 +242,11 @@ async fn a_reminder_is_noted_once_and_stays_beside_a_step(store: Store) {
 
 /// Writes an attribute of an export's row past the store.
 async fn damage(client: &Client, table: &str, export: &Export, name: &str, value: AttributeValue) {
-    let rows = client.scan().table_name(table).send().await.unwrap().items.unwrap();
-    let uid = export.uid.to_string();
-    let row = rows.into_iter().find(|row| row["sk"].as_s().unwrap().contains(&uid)).unwrap();
-    let update = client.update_item().table_name(table).key("pk", row["pk"].clone()).key("sk", row["sk"].clone());
+    let key = AttributeValue::S;
+    let update = client.update_item().table_name(table);
+    let update = update.key("pk", key(format!("ORG#{}", acme()))).key("sk", key(format!("EXPORT#{}", export.uid)));
+    // An update of no row would make one.
+    let update = update.condition_expression("attribute_exists(pk)");
     let update = update.update_expression("SET #name = :value").expression_attribute_names("#name", name);
     update.expression_attribute_values(":value", value).send().await.unwrap();
 }
