@@ -27,8 +27,11 @@ def headers(picture_origins: Iterable[str]) -> dict[str, str]:
 
 
 def reference_headers() -> dict[str, str]:
-    """The headers of the API reference, whose page has a content policy of its own in it."""
-    return {name: value for name, value in headers([]).items() if name != CONTENT_POLICY}
+    """The headers of the API reference, whose page has a content policy of its own in it.
+
+    There `frame-ancestors` would have no effect.
+    """
+    return headers([]) | {CONTENT_POLICY: "frame-ancestors 'none'"}
 
 
 def add_to(app: web.Application, picture_origins: Iterable[str]) -> None:

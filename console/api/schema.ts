@@ -1927,7 +1927,7 @@ export interface components {
             /** @description For people. */
             name?: string | null;
             project?: components["schemas"]["ProjectUid"] | null;
-            /** @description Several projects in one export. The names of their items begin with the name of their project. */
+            /** @description Several projects in one export. The names of their items begin with the name of their project, or with its uid. */
             projects?: components["schemas"]["ProjectUid"][] | null;
             /** @description Avala's: must be empty, since there are none. */
             slices?: string[] | null;
@@ -8093,7 +8093,7 @@ export interface operations {
             400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
-            /** @description `too_many`: the organization has as many webhooks as one may have. */
+            /** @description `too_many`: the organization has as many webhooks, or subscriptions to events of one review, as one may have. */
             409: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
@@ -8249,6 +8249,26 @@ export interface operations {
             401: components["responses"]["401"];
             403: components["responses"]["403"];
             404: components["responses"]["404"];
+            /** @description `too_many`: the organization would have too many subscriptions to events of one review. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_many",
+                     *       "detail": "An organization may have at most 50 webhooks."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `precondition_failed`: others change it all the time; nothing was changed. */
             412: {
                 headers: {

@@ -1,6 +1,8 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
+import * as os from 'node:os';
+import * as path from 'node:path';
 import { test } from 'node:test';
 import { CERTIFICATE, Deployment, FUNCTIONS, type Json, PAGE_FILES, REFERENCE_FILES, WEB_ACL } from './deployment.ts';
 import { statementsOf } from './rights.ts';
@@ -100,8 +102,10 @@ test('the headers of the page are those of headers.json, with the buckets and th
   ].join(' ');
 
   assert.deepEqual(sent, filled(HEADERS, origins));
-  const { 'Content-Security-Policy': _, ...others } = HEADERS;
-  assert.deepEqual(headersOf(deployment, behaviorOf('/reference/*')), others);
+  assert.deepEqual(headersOf(deployment, behaviorOf('/reference/*')), {
+    ...HEADERS,
+    'Content-Security-Policy': "frame-ancestors 'none'",
+  });
 });
 
 test('a content policy that CloudFront takes is one', () => {
@@ -145,6 +149,29 @@ test('what has no digest in its name is invalidated when the page is there', () 
     Items: ['/icon.svg', '/index.html', '/reference/index.html', '/reference/openapi.json'],
   });
   assert.ok(dependsOn.includes(page.id));
+});
+
+test('files that go back to what they were are invalidated again', () => {
+  const folders = ['A', 'B', 'A'].map((content) => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'page-'));
+    fs.writeFileSync(path.join(folder, 'index.html'), content);
+    return folder;
+  });
+  const deployed = folders.map((consoleFiles) => {
+    const { template } = new Deployment({ consoleFiles, referenceFiles: '' });
+    const all = Object.values<Json>(template.findResources('Custom::AWS')).map(({ Properties }) => Properties);
+    return all.find(({ Update }) => written(Update).includes('createInvalidation'))!;
+  });
+  folders.forEach((folder) => fs.rmSync(folder, { recursive: true }));
+  const [first, second, third] = deployed as [Json, Json, Json];
+  const { parameters, physicalResourceId } = JSON.parse(written(first.Update));
+
+  // Another property is another call; its reference is the id of the invalidation before, which no other one has.
+  assert.notEqual(first.Files, second.Files);
+  assert.equal(first.Files, third.Files);
+  assert.equal(parameters.InvalidationBatch.CallerReference, 'PHYSICAL:RESOURCEID:');
+  assert.deepEqual(physicalResourceId, { responsePath: 'Invalidation.Id' });
+  assert.equal(JSON.parse(written(first.Create)).parameters.InvalidationBatch.CallerReference, first.Files);
 });
 
 test('the function that copies may read assets, write files of the page, invalidate them, write its log, and nothing else', () => {
@@ -228,7 +255,9 @@ interface Called {
 function callsOf(action: string): Called[] {
   return Object.entries(template.findResources('Custom::AWS'))
     .map(([id, { Properties, DependsOn = [] }]) => {
-      assert.equal(JSON.stringify(Properties.Create), JSON.stringify(Properties.Update));
+      if (Properties.Files === undefined) {
+        assert.equal(JSON.stringify(Properties.Create), JSON.stringify(Properties.Update));
+      }
       assert.equal(Properties.Delete, undefined);
       return { id, call: JSON.parse(written(Properties.Update)), dependsOn: [DependsOn].flat() };
     })

@@ -148,6 +148,7 @@ def test_pycocotools_loads_it_with_the_geometry_of_the_api(coco: COCO) -> None:
         for row, annotation in zip(rows, annotations, strict=True):
             assert LABELS[row["category_id"] - 1] == annotation["label"]
             assert (row["score"], row["iscrowd"]) == (annotation["confidence"], 0)
+            assert coco.annToMask(row).any()
             assert_same_shape(coco, row, annotation)
 
 
@@ -156,7 +157,9 @@ def assert_same_shape(coco: COCO, row: Json, annotation: Json) -> None:
         case "bounding_box":
             box = annotation["coordinates"]
             assert row["bbox"] == [box["x"], box["y"], box["width"], box["height"]]
-            assert (row["area"], row["segmentation"]) == (box["width"] * box["height"], [])
+            left, top, right, bottom = box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]
+            assert row["segmentation"] == [[left, top, left, bottom, right, bottom, right, top]]
+            assert row["area"] == box["width"] * box["height"]
         case "polygon":
             assert row["segmentation"] == [[number for point in annotation["points"] for number in point]]
             assert (row["bbox"], row["area"]) == ([1.0, 1.0, 19.5, 29.25], 19.5 * 29.25 / 2)
@@ -174,7 +177,7 @@ def shape_of(coco: COCO, row: Json, kind: str) -> Json:
 
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 def test_the_set_judged_by_itself_is_perfect(coco: COCO, kind: str) -> None:
-    shapes = [row for row in coco.dataset["annotations"] if kind == "bbox" or row["segmentation"]]
+    shapes = coco.dataset["annotations"]
     found = [
         {name: row[name] for name in ("image_id", "category_id", "score")} | shape_of(coco, row, kind) for row in shapes
     ]
@@ -233,9 +236,13 @@ def test_a_draft_and_a_rejected_result_are_exported_when_asked_for(own: System) 
 
 def test_a_split_gives_an_item_the_same_part_each_time(own: System, project: str) -> None:
     split = {"train": 0.5, "val": 0.25, "test": 0.25}
+    other = str(own.ok("POST", "/projects/", {"name": "Empty"}, expect=201)["uid"])
     first, second = (lines(export(own, project, split=split)) for _ in range(2))
+    joined = own.ok("POST", "/exports/", {"projects": [project, other], "split": split}, expect=201)
 
-    assert [row["split"] for row in first] == [row["split"] for row in second]
+    parts = [row["split"] for row in first]
+    assert [row["split"] for row in second] == parts
+    assert [row["split"] for row in lines(own.exported(joined["uid"]))] == parts
     assert {row["split"] for row in lines(export(own, project, split={"test": 1}))} == {"test"}
 
 
@@ -248,6 +255,34 @@ def test_several_projects_are_joined_under_their_names(own: System, project: str
     rows = lines(own.exported(created["uid"]))
 
     assert [row["key"] for row in rows] == [*(f"Exports/{key}" for key in KEYS), f"Other/{KEYS[0]}"]
+
+
+def test_a_name_that_is_no_folder_is_replaced_by_the_projects_uid(own: System, project: str) -> None:
+    names = ["..", "a/b", project]
+    others = [str(own.ok("POST", "/projects/", {"name": name}, expect=201)["uid"]) for name in names]
+    for other in others:
+        item = own.ok("POST", f"/projects/{other}/items/", {"key": KEYS[0]}, expect=201)["uid"]
+        own.ok("POST", f"/items/{item}/results/", {"annotations": []}, expect=201)
+    created = own.ok("POST", "/exports/", {"projects": [project, *others]}, expect=201)
+
+    rows = lines(own.exported(created["uid"]))
+
+    expected = [f"Exports/{key}" for key in KEYS] + [f"{other}/{KEYS[0]}" for other in others]
+    assert [row["key"] for row in rows] == expected
+
+
+def test_a_correction_has_its_draft_beside_it(own: System) -> None:
+    project = own.load_project(8)
+    job = own.run(project, confidence_threshold=0.0)["uid"]
+    drafted = next(row for row in own.results(project, job) if row["annotations"])
+    first, *others = drafted["annotations"]
+    body = {"annotations": [*others, box(first["label"], 1.0)]}
+    corrected = own.ok("PATCH", f"/results/{drafted['uid']}/", body)
+
+    (row,) = lines(export(own, project))
+
+    assert row["draft"] == drafted["annotations"]
+    assert (row["origins"], row["draft_indexes"]) == (corrected["origins"], corrected["draft_indexes"])
 
 
 def test_pages_of_items_are_joined_to_one_file(own: System, tmp_path: Path) -> None:

@@ -383,6 +383,7 @@ SIZES: Final = {
     "predictions read of one answer": ("PREDICTIONS",),
     "name of a project or provider": ("NAME_CHARS",),
     "webhooks of an organization": ("WEBHOOKS",),
+    "active subscriptions of these to the events of one review": ("VERDICT_DELIVERIES",),
     "projects of an export": ("EXPORT_PROJECTS",),
     "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES", "CORRECTION_BODY_BYTES"),
     "file of an item": ("UPLOAD_BYTES",),

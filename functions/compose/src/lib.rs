@@ -11,6 +11,7 @@ mod tests;
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use shared::domain::export::Export;
 use shared::domain::id::{ExportUid, OrganizationUid};
@@ -19,12 +20,16 @@ use shared::domain::{Error, Timestamp};
 use shared::ports::{Clock, Contents, ExportItems, ExportQueue, Exports, Folders, Objects, Queue, Watched, Webhooks};
 use shared::queue::{ExportMessage, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::services::outbox;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// A claim outlives its worker: the function's timeout (infra, `CONSUMER_TIMEOUT_SECONDS`) and some seconds.
 const LEASE: Duration = Duration::from_secs(65);
 /// An export that has not changed for this time, and that no worker has, has lost its message.
 const IDLE: Duration = Duration::from_secs(30);
+/// An export whose next step was asked for is not asked for again within this time.
+const REMINDED: Duration = Duration::from_secs(300);
+/// Exports that a round of the schedule works on at once.
+const AT_ONCE: usize = 16;
 /// Workers that may fail at the same step. Then the export fails.
 const ATTEMPTS: u32 = 5;
 /// What the owner of an export reads that cannot be written.
@@ -119,15 +124,38 @@ where
 
     /// A round of the schedule: sends the messages that were lost, and removes what is left of deleted exports.
     async fn round(&self) -> Result<(), Error> {
-        let now = self.clock.now();
-        for Watched { export, is_claimed } in self.exports.watched_exports(now).await? {
-            let is_idle = !is_claimed && export.updated_at + IDLE < now;
-            if is_idle && export.deleted {
-                self.objects.remove_folder(&export.folder()).await?;
-                self.exports.forget_export(export.organization, export.uid).await?;
-            } else if is_idle {
-                self.queue.request_step(export.organization, export.uid).await?;
+        let (now, mut after) = (self.clock.now(), None);
+        loop {
+            let page = self.exports.watched_exports(after.as_deref(), now).await?;
+            let watched = stream::iter(page.entries);
+            watched.for_each_concurrent(AT_ONCE, |watched| self.watch_or_warn(watched, now)).await;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
             }
+        }
+    }
+
+    /// One export must not keep the others waiting. The next round comes to it again.
+    async fn watch_or_warn(&self, watched: Watched, now: Timestamp) {
+        if let Err(error) = self.watch(&watched, now).await {
+            warn!(export.uid = %watched.export.uid, causes = error.chain(), "an export was not watched");
+        }
+    }
+
+    async fn watch(&self, watched: &Watched, now: Timestamp) -> Result<(), Error> {
+        let Watched { export, is_claimed, reminded_at } = watched;
+        if *is_claimed || export.updated_at + IDLE >= now {
+            return Ok(());
+        }
+        if export.deleted {
+            self.objects.remove_folder(&export.folder()).await?;
+            return self.exports.forget_export(export.organization, export.uid).await;
+        }
+        // A message that waits in a long queue is not lost, and two messages are two chains.
+        let was_reminded = *reminded_at >= export.updated_at && *reminded_at + REMINDED >= now;
+        if !was_reminded && self.exports.remind_of_export(watched, now).await? {
+            self.queue.request_step(export.organization, export.uid).await?;
         }
         Ok(())
     }

@@ -7,6 +7,8 @@ use shared::domain::export::Export;
 use shared::domain::export::work::{Fragment, Phase, Pieces, Work};
 use shared::domain::item::Item;
 use shared::domain::item::source::Source;
+use shared::domain::prediction::Prediction;
+use shared::domain::prediction::draft::BlobRef;
 use shared::domain::{Error, change_time, limits};
 use shared::ports::{
     Claimed, Clock, Contents, ExportItems, ExportQueue, Exports, Folders, NoFile, Objects, Page, Queue, Slice, Step,
@@ -19,8 +21,8 @@ use crate::file::File;
 
 /// A step ends behind the page that it reads at this time. It is the time between two numbers of an export's progress, and what a
 /// crash repeats.
-const STEP: Duration = Duration::from_secs(10);
-/// Large annotations that are fetched at once. A page has at most so many bytes as an answer of the API.
+pub(crate) const STEP: Duration = Duration::from_secs(10);
+/// Large annotations that are fetched at once.
 const FETCHES: usize = 16;
 
 /// A step under way.
@@ -30,6 +32,8 @@ struct Progress {
     file: File,
     /// What is written beside the file, and not in an object yet.
     side: Vec<u8>,
+    /// When the step is over.
+    end: Instant,
 }
 
 impl<S, W, O, E, Q, C> Composer<S, W, O, E, Q, C>
@@ -42,68 +46,85 @@ where
     C: Clock,
 {
     /// Does a step, stores it, and asks for the next one. The last steps follow each other without a message.
-    pub(crate) async fn step(&self, mut claimed: Claimed) -> Result<(), Error> {
-        if claimed.work.phase != Phase::Complete {
-            let mut progress = self.open(&claimed).await?;
-            let end = Instant::now() + STEP; // a page is read in any case
-            while progress.work.phase != Phase::Complete && Instant::now() < end {
+    pub(crate) async fn step(&self, claimed: Claimed) -> Result<(), Error> {
+        let Claimed { mut export, work, lease, .. } = claimed;
+        let mut work = work.ok_or_else(|| Error::internal("the work on an export cannot be read"))?;
+        if work.phase != Phase::Complete {
+            let mut progress = self.open(export, work).await?;
+            while progress.goes_on() {
                 self.advance(&mut progress).await?;
             }
-            (claimed.export, claimed.work) = self.close(progress).await?;
-            let keeps = claimed.work.phase == Phase::Complete;
-            let Claimed { export, work, lease, .. } = &claimed;
-            if !self.exports.advance_export(&Step { export, work, lease: *lease, keeps }).await? {
-                return self.give_up(export).await;
+            if let Some(why) = progress.work.refusal() {
+                return self.end(progress.export.failed(why, self.clock.now()), lease).await;
+            }
+            (export, work) = self.close(progress).await?;
+            let keeps = work.phase == Phase::Complete;
+            if !self.exports.advance_export(&Step { export: &export, work: &work, lease, keeps }).await? {
+                return self.give_up(&export).await;
             }
             if !keeps {
                 return self.queue.request_step(export.organization, export.uid).await;
             }
         }
-        self.complete(&claimed.export, &claimed.work).await?;
-        let file = claimed.work.finished(&claimed.export);
-        let ended = claimed.export.clone().exported(file, self.clock.now());
-        self.end(ended, claimed.lease).await
+        self.complete(&export, &work).await?;
+        let file = work.finished(&export);
+        self.end(export.exported(file, self.clock.now()), lease).await
     }
 
-    async fn open(&self, claimed: &Claimed) -> Result<Progress, Error> {
-        let Claimed { export, work, .. } = claimed.clone();
+    async fn open(&self, export: Export, work: Work) -> Result<Progress, Error> {
         let mut file = File::open(&self.objects, &export, &work.file).await?;
         if work.steps == 0 {
             file.append(&self.objects, &work.begin(&export)?).await?;
         }
-        Ok(Progress { export, work, file, side: Vec::new() })
+        let end = Instant::now() + STEP; // a group of items is read in any case
+        Ok(Progress { export, work, file, side: Vec::new(), end })
     }
 
     /// Reads a page, or appends a fragment.
     async fn advance(&self, progress: &mut Progress) -> Result<(), Error> {
         match progress.work.phase {
-            Phase::Survey => self.survey(progress).await,
-            Phase::Write => self.write(progress).await,
+            Phase::Survey | Phase::Write => self.read(progress).await,
             Phase::Join => self.join(progress).await,
             Phase::Complete => Ok(()),
         }
     }
 
-    async fn survey(&self, progress: &mut Progress) -> Result<(), Error> {
-        let Progress { export, work, .. } = progress;
-        let page = self.page(export, work).await?;
-        let items = if Work::surveys_annotations(export.options.format) {
-            self.whole(page.entries).await?
-        } else {
-            page.entries
-        };
-        work.survey(export, &items);
-        work.pass_page(export, page.next);
-        Ok(())
+    /// Works through a page, group by group. A step that is over in the middle of it leaves the rest to the next one.
+    async fn read(&self, progress: &mut Progress) -> Result<(), Error> {
+        let page = self.page(&progress.export, &progress.work).await?;
+        let mut groups = progress.groups(page.entries).into_iter().peekable();
+        while let Some(group) = groups.next() {
+            let last = group.last().map(|item| self.exports.position_to_export(item));
+            self.take(progress, group).await?;
+            if groups.peek().is_some() && !progress.goes_on() {
+                progress.work.after = last;
+                return Ok(());
+            }
+        }
+        self.pass_page(progress, page.next).await
     }
 
-    async fn write(&self, progress: &mut Progress) -> Result<(), Error> {
-        let Progress { export, work, file, side } = progress;
-        let page = self.page(export, work).await?;
-        let Pieces { file: bytes, side: beside } = work.write(export, &self.whole(page.entries).await?)?;
-        file.append(&self.objects, &bytes).await?;
+    /// Counts or writes items.
+    async fn take(&self, progress: &mut Progress, group: Vec<Item>) -> Result<(), Error> {
+        let group = self.whole(&progress.export, &progress.work, group).await?;
+        let Progress { export, work, file, side, .. } = progress;
+        if work.phase == Phase::Survey {
+            work.survey(export, &group);
+            return Ok(());
+        }
+        let Pieces { file: bytes, side: beside } = work.write(export, &group)?;
         side.extend_from_slice(&beside);
-        let is_last = work.pass_page(export, page.next);
+        file.append(&self.objects, &bytes).await
+    }
+
+    /// Goes on behind a page.
+    async fn pass_page(&self, progress: &mut Progress, next: Option<String>) -> Result<(), Error> {
+        let Progress { export, work, file, side, .. } = progress;
+        let was_survey = work.phase == Phase::Survey;
+        let is_last = work.pass_page(export, next);
+        if was_survey {
+            return Ok(());
+        }
         if side.len() >= limits::EXPORT_PART_BYTES || is_last {
             self.put_side(export, work, side).await?;
         }
@@ -140,7 +161,7 @@ where
 
     /// What is to be stored of a step.
     async fn close(&self, progress: Progress) -> Result<(Export, Work), Error> {
-        let Progress { mut export, mut work, file, mut side } = progress;
+        let Progress { mut export, mut work, file, mut side, .. } = progress;
         self.put_side(&export, &mut work, &mut side).await?;
         work.steps += 1;
         work.file = match work.phase {
@@ -163,25 +184,62 @@ where
         self.objects.complete(Upload { key, id, parts: work.file.parts.clone() }).await
     }
 
-    /// The items that are next.
+    /// The items that are next. Those that the export does not take are not fetched.
     async fn page(&self, export: &Export, work: &Work) -> Result<Page<Item>, Error> {
         let Some(source) = export.sources.get(work.source) else { return Ok(Page::whole(Vec::new())) };
         let slice = Slice { after: work.after.clone(), limit: limits::EXPORT_PAGE, ascending: true, backward: false };
         let rejected = export.options.needs_rejected();
-        self.exports.items_to_export(export.organization, source.project, rejected, &slice).await
+        let mut page = self.exports.items_to_export(export.organization, source.project, rejected, &slice).await?;
+        page.entries.retain(|item| export.options.takes(item));
+        Ok(page)
     }
 
-    /// The items with the annotations that are in S3, since they are too large for a row (docs/decisions/0003 and 0038).
-    async fn whole(&self, items: Vec<Item>) -> Result<Vec<Item>, Error> {
-        stream::iter(items).map(|item| self.whole_item(item)).buffered(FETCHES).try_collect().await
+    /// The items with what is needed of them that is in S3, since it is too large for a row (docs/decisions/0003 and 0038).
+    async fn whole(&self, export: &Export, work: &Work, items: Vec<Item>) -> Result<Vec<Item>, Error> {
+        let whole = |item| self.whole_item(export, work, item);
+        stream::iter(items).map(whole).buffered(FETCHES).try_collect().await
     }
 
-    async fn whole_item(&self, mut item: Item) -> Result<Item, Error> {
-        if let Some(result) = &mut item.result
-            && let Some(blob) = &result.elsewhere
-        {
-            result.annotations = blob.read(&self.objects.get_range(&blob.key, blob.offset, blob.length).await?)?;
+    async fn whole_item(&self, export: &Export, work: &Work, mut item: Item) -> Result<Item, Error> {
+        let (annotations, draft) = work.needs(export, &item);
+        let (annotations, draft) = (self.fetched(annotations).await?, self.fetched(draft).await?);
+        let Some(result) = &mut item.result else { return Ok(item) };
+        if let Some(annotations) = annotations {
+            result.annotations = annotations;
+        }
+        if let (Some(kept), Some(annotations)) = (&mut result.draft, draft) {
+            kept.annotations = annotations;
         }
         Ok(item)
+    }
+
+    async fn fetched(&self, blob: Option<&BlobRef>) -> Result<Option<Vec<Prediction>>, Error> {
+        let Some(blob) = blob else { return Ok(None) };
+        blob.read(&self.objects.get_range(&blob.key, blob.offset, blob.length).await?).map(Some)
+    }
+}
+
+impl Progress {
+    /// Whether there is more to do in this step.
+    fn goes_on(&self) -> bool {
+        self.work.phase != Phase::Complete && self.work.refusal().is_none() && Instant::now() < self.end
+    }
+
+    /// Items in groups that are held in memory at once: what is fetched of a group has at most [`limits::PAGE_BYTES`] as JSON, or is
+    /// of one item.
+    fn groups(&self, items: Vec<Item>) -> Vec<Vec<Item>> {
+        let (mut groups, mut room) = (Vec::<Vec<Item>>::new(), 0);
+        for item in items {
+            let bytes = self.work.needed_bytes(&self.export, &item);
+            match groups.last_mut() {
+                Some(group) if bytes <= room => group.push(item),
+                _ => {
+                    groups.push(vec![item]);
+                    room = limits::PAGE_BYTES as u64;
+                }
+            }
+            room = room.saturating_sub(bytes);
+        }
+        groups
     }
 }

@@ -6,9 +6,12 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::export::request::NewExport;
 use shared::domain::export::{Export, ExportStatus};
-use shared::domain::id::{ExportUid, ItemUid, OrganizationUid, ProjectUid};
-use shared::domain::item::result::LabelResult;
+use shared::domain::id::{ExportUid, ItemUid, JobUid, OrganizationUid, ProjectUid};
+use shared::domain::item::origin::{KeptDraft, Origins};
+use shared::domain::item::result::{LabelResult, Lineage, ResultStatus};
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
+use shared::domain::limits;
+use shared::domain::prediction::draft::{BlobRef, Packed};
 use shared::domain::prediction::size::Size;
 use shared::domain::project::Project;
 use shared::domain::webhook::{Webhook, WebhookChange};
@@ -17,6 +20,7 @@ use shared::testing::{
     Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, a_webhook,
 };
 
+use super::step::STEP;
 use super::*;
 
 type World = Composer<MemoryExports, MemoryWebhooks, MemoryObjects, MemoryExportQueue, MemoryQueue, StoppedClock>;
@@ -48,16 +52,28 @@ fn an_item(project: &Project, n: usize) -> Item {
     Item { organization, project: project.uid, key, asset, file: None, created_at, generation: 1, result: Some(result) }
 }
 
-/// An export of 1,000 items in a world one of whose calls fails.
-async fn a_world(format: &str, fault: &Arc<Fault>) -> (World, ExportUid) {
+fn a_project() -> Project {
     let project = Project::read(br#"{"name": "Cats", "labels": ["label 1"]}"#, acme(), at(1)).unwrap();
     let uid = ProjectUid::parse("0192b1c0-0000-7000-8000-000000000000").unwrap();
-    let project = Project { uid, ..project };
+    Project { uid, ..project }
+}
+
+/// An export of 1,000 items in a world one of whose calls fails.
+async fn a_world(format: &str, fault: &Arc<Fault>) -> (World, ExportUid) {
+    let items = (0..ITEMS).map(|n| an_item(&a_project(), n)).collect();
+    a_world_of(items, json!({"format": format}), fault).await
+}
+
+/// An export of these items with these options.
+async fn a_world_of(items: Vec<Item>, options: Value, fault: &Arc<Fault>) -> (World, ExportUid) {
+    let project = a_project();
     let webhook = WebhookChange::read(br#"{"events": ["export.completed", "export.failed"]}"#, |_| Ok(String::new()));
     let webhook: Webhook = webhook.unwrap().of(a_webhook(), at(1_001));
     let webhooks = MemoryWebhooks::with(webhook);
-    let exports = MemoryExports::of((0..ITEMS).map(|n| an_item(&project, n)).collect()).with_webhooks(&webhooks);
-    let body = json!({"project": project.uid, "format": format}).to_string();
+    let exports = MemoryExports::of(items).with_webhooks(&webhooks);
+    let mut body = options;
+    body["project"] = json!(project.uid);
+    let body = body.to_string();
     let uid = ExportUid::at(at(2));
     let times = (at(2), at(900_000));
     let export = NewExport::read(body.as_bytes()).unwrap().into_export(uid, acme(), &[project], times).unwrap();
@@ -239,5 +255,149 @@ async fn a_message_of_another_kind_fails_alone() {
     let (world, _) = a_world("jsonl", &Arc::default()).await;
     for body in [json!({"source": "aws.s3"}), json!({"V2": {}}), json!("x")] {
         assert_eq!(world.handle(a_message(&body)).await.len(), 1, "{body}");
+    }
+}
+
+/// Annotations that are said to be in S3, where they are not.
+fn missing(json_bytes: u64) -> Option<BlobRef> {
+    Some(BlobRef { key: "drafts/missing".into(), offset: 0, length: 9, json_bytes })
+}
+
+/// An item of this status whose annotations are too large for its row.
+fn a_large(n: usize, status: ResultStatus, elsewhere: Option<BlobRef>) -> Item {
+    let mut item = an_item(&a_project(), n);
+    let result = item.result.take().unwrap();
+    item.result = Some(LabelResult { status, annotations: Vec::new(), elsewhere, ..result });
+    item
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_written_is_not_fetched() {
+    let items = || {
+        vec![
+            a_large(0, ResultStatus::Draft, missing(9)),
+            an_item(&a_project(), 1),
+            a_large(2, ResultStatus::Rejected, missing(9)),
+        ]
+    };
+    for (statuses, keys) in [(["accepted"], ["00001.jpg"]), (["none"], ["00002.jpg"])] {
+        for format in ["jsonl", "coco"] {
+            let options = json!({"format": format, "statuses": statuses});
+            let (world, uid) = a_world_of(items(), options, &Arc::default()).await;
+
+            let export = run(&world, uid).await;
+            assert_eq!(export.status, ExportStatus::Exported, "{format} {statuses:?}");
+            let text = String::from_utf8_lossy(&file_of(&world, &export)).into_owned();
+            assert!(format == "jsonl" || keys.iter().all(|key| text.contains(key)), "{text}");
+        }
+    }
+}
+
+/// Three items of 3 MiB each are never in memory at once; a step that is over leaves the others to the next one.
+#[tokio::test(start_paused = true)]
+async fn large_annotations_are_fetched_in_groups() {
+    for format in ["jsonl", "coco"] {
+        let packed = Packed::of(&an_item(&a_project(), 0).result.unwrap().annotations).unwrap();
+        let blob = BlobRef { json_bytes: limits::DRAFT_JSON_BYTES, ..packed.as_object_in("drafts") };
+        let items = (0..3).map(|n| a_large(n, ResultStatus::Accepted, Some(blob.clone()))).collect();
+        let (mut world, uid) = a_world_of(items, json!({"format": format}), &Arc::default()).await;
+        world.objects = MemoryObjects::default().slow(STEP + Duration::from_secs(1));
+        world.objects.put(&blob.key, "", packed.bytes).await.unwrap();
+
+        let mut steps = vec![(acme(), uid)];
+        let mut done = Vec::new();
+        while let Some((_, uid)) = steps.pop() {
+            world.handle(a_step(uid)).await;
+            done.push(world.exports.all()[0].done);
+            steps.extend(world.queue.take());
+        }
+        done.dedup();
+        assert_eq!(done.last(), Some(&3), "{format}");
+        assert_eq!(done.iter().skip_while(|done| **done == 0).collect::<Vec<_>>(), [&1, &2, &3], "{format}");
+        let export = world.exports.all().remove(0);
+        assert_eq!(export.total, 3);
+        if format == "coco" {
+            let file: Value = serde_json::from_slice(&file_of(&world, &export)).unwrap();
+            assert_eq!(file["annotations"].as_array().unwrap().len(), 3);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_correction_is_written_beside_its_draft_wherever_that_is() {
+    let draft = an_item(&a_project(), 7).result.unwrap().annotations;
+    let packed = Packed::of(&draft).unwrap();
+    let mut item = an_item(&a_project(), 0);
+    let result = item.result.as_mut().unwrap();
+    let job = JobUid::at(at(1));
+    result.lineage = Some(Lineage { job, provider: None, model_type: None, confidence_threshold: 0.5 });
+    let elsewhere = Some(packed.as_object_in("drafts"));
+    result.draft = Some(KeptDraft { annotations: Vec::new(), elsewhere, origins: Origins::kept(1) });
+    let (world, uid) = a_world_of(vec![item], json!({}), &Arc::default()).await;
+    world.objects.put(&packed.as_object_in("drafts").key, "", packed.bytes.clone()).await.unwrap();
+
+    let export = run(&world, uid).await;
+    let mut line = String::new();
+    MultiGzDecoder::new(file_of(&world, &export).as_slice()).read_to_string(&mut line).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&line["draft"], &line["origins"]), (&json!(draft), &json!(["kept"])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_with_too_many_labels_of_no_project_fails_and_says_what_helps() {
+    let items = || {
+        let labeled = |n| {
+            let mut item = an_item(&a_project(), n);
+            let annotations = &mut item.result.as_mut().unwrap().annotations;
+            annotations[0].label = format!("{n} {}", "x".repeat(200));
+            item
+        };
+        (0..ITEMS).map(labeled).collect::<Vec<_>>()
+    };
+    let (world, uid) = a_world_of(items(), json!({"format": "coco"}), &Arc::default()).await;
+
+    let export = run(&world, uid).await;
+    let says = "The annotations have too many labels that no project has. Narrow them by `labels`.";
+    assert_eq!((export.status, export.error_message.as_deref()), (ExportStatus::Failed, Some(says)));
+    assert_eq!(events(&world).await, ["export.failed"]);
+    let narrowed = json!({"format": "coco", "labels": ["cat"]});
+    for options in [json!({"format": "jsonl"}), narrowed] {
+        let (world, uid) = a_world_of(items(), options, &Arc::default()).await;
+        assert_eq!(run(&world, uid).await.status, ExportStatus::Exported);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_export_whose_work_is_damaged_fails_after_all_attempts() {
+    let (world, uid) = a_world("jsonl", &Arc::default()).await;
+    world.exports.damage(uid);
+
+    assert_eq!(world.handle(a_step(uid)).await.len(), 1, "another version may read it");
+    let export = run(&world, uid).await;
+    assert_eq!((export.status, export.error_message.as_deref()), (ExportStatus::Failed, Some(CANNOT_BE_WRITTEN)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_comes_to_every_export_past_one_that_fails() {
+    let (mut world, first) = a_world("jsonl", &Arc::default()).await;
+    world.queue = MemoryExportQueue::default().failing(&Arc::new(Fault::at(1, false)));
+    let others: Vec<ExportUid> = (3..6).map(|second| ExportUid::at(at(second))).collect();
+    let export = world.exports.export(acme(), first).await.unwrap();
+    for uid in &others {
+        world.exports.add_export(&Export { uid: *uid, ..export.clone() }).await.unwrap();
+    }
+
+    assert!(world.handle(a_tick()).await.is_empty());
+
+    assert_eq!(world.queue.take().into_iter().map(|(_, uid)| uid).collect::<Vec<_>>(), others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_schedule_asks_for_the_next_step_of_an_export_once_in_a_while() {
+    let (world, uid) = a_world("jsonl", &Arc::default()).await;
+    for asked in [1, 0, 0, 1] {
+        world.handle(a_tick()).await;
+        assert_eq!(world.queue.take(), vec![(acme(), uid); asked]);
+        world.clock.pass(REMINDED / 3 + Duration::from_secs(1));
     }
 }

@@ -1,10 +1,15 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { type CfnResource, RemovalPolicy } from 'aws-cdk-lib';
 import type * as cloudfront from 'aws-cdk-lib/aws-cloudfront';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
-import { AwsCustomResource, type AwsSdkCall, PhysicalResourceId } from 'aws-cdk-lib/custom-resources';
+import {
+  AwsCustomResource,
+  type AwsSdkCall,
+  PhysicalResourceId,
+  PhysicalResourceIdReference,
+} from 'aws-cdk-lib/custom-resources';
 import { Construct } from 'constructs';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
@@ -33,6 +38,9 @@ export function filesOf(folder: string, prefix = ''): Files {
   const files = names.filter((name) => fs.statSync(path.join(folder, name)).isFile());
   return new Map(files.map((name) => [`${prefix}${name}`, path.join(folder, name)]));
 }
+
+/** Files whose names have no digest, each with its asset. */
+type KeptFiles = readonly (readonly [string, Asset])[];
 
 export interface ConsoleFilesProps {
   readonly bucket: s3.IBucket;
@@ -63,13 +71,28 @@ export class ConsoleFiles extends Construct {
     const others = [...copies.values()].filter((copy) => copy !== index);
     index.node.addDependency(...others);
     const kept = assets.filter(([key]) => !key.startsWith(HASHED));
-    this.call('Invalidation', invalidationOf(distribution, kept)).node.addDependency(index);
+    this.invalidate(distribution, kept).node.addDependency(index);
     this.allow(index.grantPrincipal, bucket, distribution, assets[0]![1].bucket);
   }
 
   private call(id: string, onUpdate: AwsSdkCall): AwsCustomResource {
     const { role, logGroup } = this;
     return new AwsCustomResource(this, id, { onUpdate, role, logGroup, installLatestAwsSdk: false });
+  }
+
+  /**
+   * CloudFront makes one invalidation for one reference of its caller, whenever that is given. The files may go back to what they were,
+   * so the reference is not of the files: it is the id of the invalidation before.
+   */
+  private invalidate(distribution: cloudfront.IDistribution, kept: KeptFiles): AwsCustomResource {
+    const digest = digestOf(kept);
+    const onCreate = invalidationOf(distribution, kept, digest);
+    const onUpdate = invalidationOf(distribution, kept, new PhysicalResourceIdReference());
+    const { role, logGroup } = this;
+    const call = new AwsCustomResource(this, 'Invalidate', { onCreate, onUpdate, role, logGroup, installLatestAwsSdk: false });
+    // The function does not read it. It makes a deployment with other files another call.
+    (call.node.findChild('Resource').node.defaultChild as CfnResource).addPropertyOverride('Files', digest);
+    return call;
   }
 
   /** `caller`: the role of the function. It is not ours if the stack has such a function already. */
@@ -112,20 +135,27 @@ function copyOf(bucket: s3.IBucket, key: string, asset: Asset): AwsSdkCall {
 }
 
 /** `no-cache` makes it superfluous where it is honored. That CloudFront does so has not been seen, and a wrong page would stay for long. */
-function invalidationOf({ distributionId }: cloudfront.IDistribution, kept: readonly (readonly [string, Asset])[]): AwsSdkCall {
+function invalidationOf(
+  { distributionId }: cloudfront.IDistribution,
+  kept: KeptFiles,
+  CallerReference: string | PhysicalResourceIdReference,
+): AwsSdkCall {
   const Items = kept.map(([key]) => `/${key}`);
-  const digest = createHash('sha256')
-    .update(kept.map(([key, { assetHash }]) => `${key} ${assetHash}`).join())
-    .digest('hex');
   return {
     service: 'CloudFront',
     action: 'createInvalidation',
     parameters: {
       DistributionId: distributionId,
-      InvalidationBatch: { CallerReference: digest, Paths: { Quantity: Items.length, Items } },
+      InvalidationBatch: { CallerReference, Paths: { Quantity: Items.length, Items } },
     },
-    physicalResourceId: PhysicalResourceId.of(digest),
+    physicalResourceId: PhysicalResourceId.fromResponse('Invalidation.Id'),
   };
+}
+
+function digestOf(kept: KeptFiles): string {
+  return createHash('sha256')
+    .update(kept.map(([key, { assetHash }]) => `${key} ${assetHash}`).join())
+    .digest('hex');
 }
 
 function idOf(key: string): string {

@@ -7,6 +7,8 @@ import * as path from 'node:path';
 /** The headers of every file of the page, which the local stack sends too. `{pictures}` stands for the origins of the files of items. */
 const HEADERS_FILE = path.join(import.meta.dirname, '../../../console/headers.json');
 const POLICY = 'Content-Security-Policy';
+/** The local stack's is the same (`local/console.py`). */
+const REFERENCE_POLICY = "frame-ancestors 'none'";
 
 type Headers = Readonly<Record<string, string>>;
 type Behavior = cloudfront.ResponseSecurityHeadersBehavior;
@@ -21,11 +23,13 @@ export class PageHeaders extends cloudfront.ResponseHeadersPolicy {
   }
 }
 
-/** Headers of the API reference. Its pages have a content policy of their own in them. */
+/**
+ * Headers of the API reference. Its pages have a content policy of their own in them; there `frame-ancestors` would have no effect
+ * (W3C, "Content Security Policy", 3.3).
+ */
 export class ReferenceHeaders extends cloudfront.ResponseHeadersPolicy {
   constructor(scope: Construct, id: string) {
-    const { [POLICY]: _, ...others } = headers([]);
-    super(scope, id, propsOf(scope, id, others));
+    super(scope, id, propsOf(scope, id, { ...headers([]), [POLICY]: REFERENCE_POLICY }));
   }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::Error;
 
 /// The longest position in a cursor of ours.
-pub(super) const POSITION_BYTES: usize = 200;
+pub(super) const POSITION_BYTES: usize = 400;
 
 /// The content of a cursor.
 pub trait Cursor: Serialize + DeserializeOwned {

@@ -31,8 +31,8 @@ impl ExportFilter {
 pub struct Claimed {
     /// The export, which is processing.
     pub export: Export,
-    /// How far it has come.
-    pub work: Work,
+    /// How far it has come. `None`: what is stored of it cannot be read, perhaps by this version alone.
+    pub work: Option<Work>,
     /// Workers that have had it since it last moved on, this one included.
     pub attempts: u32,
     /// When the claim ends. It names the claim: a write of another one fails.
@@ -59,6 +59,8 @@ pub struct Watched {
     pub export: Export,
     /// Whether a worker may have it.
     pub is_claimed: bool,
+    /// When the schedule last asked for its next step; the epoch: never.
+    pub reminded_at: Timestamp,
 }
 
 /// Exports.
@@ -98,8 +100,10 @@ pub trait Exports: Send + Sync {
     async fn delete_export(&self, organization: OrganizationUid, uid: ExportUid, now: Timestamp) -> Result<(), Error>;
     /// Removes the row of an export. One that is gone is fine.
     async fn forget_export(&self, organization: OrganizationUid, uid: ExportUid) -> Result<(), Error>;
-    /// The exports of all tenants that have not ended or were deleted, a bounded number of them.
-    async fn watched_exports(&self, now: Timestamp) -> Result<Vec<Watched>, Error>;
+    /// The exports of all tenants that have not ended or were deleted, behind a position. One that cannot be read is skipped.
+    async fn watched_exports(&self, after: Option<&str>, now: Timestamp) -> Result<Page<Watched>, Error>;
+    /// Notes that the schedule asks for the next step of an export. `false`: it was noted since it was read, or the export is gone.
+    async fn remind_of_export(&self, watched: &Watched, now: Timestamp) -> Result<bool, Error>;
 }
 
 /// Items as exports read them.
@@ -114,6 +118,8 @@ pub trait ExportItems: Send + Sync {
         rejected: bool,
         slice: &Slice,
     ) -> Result<Page<Item>, Error>;
+    /// The position of an item in this list.
+    fn position_to_export(&self, item: &Item) -> String;
 }
 
 /// The queue of exports.

@@ -3,9 +3,11 @@
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{ReturnValue, Update};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use super::Store;
 use super::calls::{Row, Transacted, attribute, classify, is_done, key_of, number, read, text};
+use super::items::{SizedItem, page_within};
 use super::jobs::update;
 use super::keys::{self, ACTIVE, Key};
 use crate::domain::export::work::Work;
@@ -15,7 +17,7 @@ use crate::domain::item::Item;
 use crate::domain::packed::{pack, unpack};
 use crate::domain::webhook::Delivery;
 use crate::domain::{Error, Timestamp};
-use crate::ports::{Claimed, ExportFilter, ExportItems, Exports, Items, Page, Slice, Step, Watched};
+use crate::ports::{Claimed, ExportFilter, ExportItems, Exports, Page, Results, Slice, Step, Watched};
 
 /// Bytes of [`Work`] as JSON: the ETags of 10,000 parts, and labels.
 const WORK_BYTES: u64 = 4 * 1024 * 1024;
@@ -45,8 +47,35 @@ struct ClaimRow {
     lease: i64,
     #[serde(default)]
     attempts: u32,
+    /// When the schedule asked for its next step, microseconds; 0: never.
+    #[serde(default)]
+    reminded: i64,
     #[serde(default)]
     work: Option<serde_bytes::ByteBuf>,
+}
+
+/// How far an export has come. `None`: it cannot be read, and that must not hide how often it was tried.
+fn read_work(uid: ExportUid, packed: &[u8]) -> Option<Work> {
+    let read = unpack(packed, WORK_BYTES);
+    if let Err(error) = &read {
+        warn!(export.uid = %uid, causes = error.chain(), "the work on an export cannot be read");
+    }
+    read.ok().map(|(work, _)| work)
+}
+
+/// An export of the index. `None`: its row cannot be read, and that must not keep the others waiting.
+fn read_watched(row: Row, now: Timestamp) -> Option<Watched> {
+    let key = key_of(&row);
+    let watched = read::<ClaimRow>(row.clone()).and_then(|claim| {
+        let (is_claimed, reminded_at) = (claim.lease >= now.as_microsecond(), claim.reminded);
+        let reminded_at = Timestamp::from_microsecond(reminded_at).map_err(Error::internal)?;
+        Ok(Watched { export: read(row)?, is_claimed, reminded_at })
+    });
+    if let Err(error) = &watched {
+        let position = key.map(|key| key.sk).unwrap_or_default();
+        warn!(export.row = position, causes = error.chain(), "an export cannot be read");
+    }
+    watched.ok()
 }
 
 impl Exports for Store {
@@ -88,7 +117,7 @@ impl Exports for Store {
         let request = self
             .update_row(Key::export(organization, uid))
             .update_expression(
-                "SET lease = :lease, attempts = attempts + :one, #status = :processing, updated_at = :now, \
+                "SET lease = :lease, attempts = attempts + :one, #status = :processing, \
                  started_at = if_not_exists(started_at, :now)",
             )
             // The last case is our own write, whose answer was lost.
@@ -110,8 +139,7 @@ impl Exports for Store {
         };
         let row = answer.attributes.ok_or_else(|| Error::internal("a claimed row that is not shown"))?;
         let ClaimRow { attempts, work, .. } = read(row.clone())?;
-        let work = work.map(|packed| unpack::<Work>(&packed, WORK_BYTES)).transpose()?;
-        let work = work.map(|(work, _)| work).unwrap_or_default();
+        let work = work.map_or_else(|| Some(Work::default()), |packed| read_work(uid, &packed));
         Ok(Some(Claimed { export: read(row)?, work, attempts, lease }))
     }
 
@@ -168,22 +196,38 @@ impl Exports for Store {
         self.remove(Key::export(organization, uid)).await.map(|_gone| ())
     }
 
-    async fn watched_exports(&self, now: Timestamp) -> Result<Vec<Watched>, Error> {
+    async fn watched_exports(&self, after: Option<&str>, now: Timestamp) -> Result<Page<Watched>, Error> {
         let request = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(ACTIVE.name)
-            .key_condition_expression(format!("{} = :exports", ACTIVE.pk))
+            .key_condition_expression(format!("{} = :exports AND {} > :after", ACTIVE.pk, ACTIVE.sk))
             .expression_attribute_values(":exports", text(keys::ACTIVE_EXPORTS))
+            .expression_attribute_values(":after", text(after.unwrap_or("!"))) // before every digit
             .limit(ROUND);
-        let found: Vec<Row> = request.send().await.map_err(classify)?.items.unwrap_or_default();
+        let answer = request.send().await.map_err(classify)?;
+        let found = answer.items.unwrap_or_default();
         let rows = self.get_many(found.iter().filter_map(key_of).collect()).await?;
-        let watched = rows.into_iter().map(|row| {
-            let ClaimRow { lease, .. } = read(row.clone())?;
-            Ok(Watched { export: read(row)?, is_claimed: lease >= now.as_microsecond() })
-        });
-        watched.collect()
+        let position = |last: Row| last.get(ACTIVE.sk).and_then(|position| position.as_s().ok().cloned());
+        Ok(Page {
+            entries: rows.into_iter().filter_map(|row| read_watched(row, now)).collect(),
+            next: answer.last_evaluated_key.and_then(position),
+            previous: None,
+        })
+    }
+
+    async fn remind_of_export(&self, watched: &Watched, now: Timestamp) -> Result<bool, Error> {
+        let request = self
+            .update_row(Key::export(watched.export.organization, watched.export.uid))
+            .update_expression("SET reminded = :now")
+            .condition_expression(
+                "attribute_exists(pk) AND deleted = :false AND (attribute_not_exists(reminded) OR reminded = :before)",
+            )
+            .expression_attribute_values(":now", number(now.as_microsecond()))
+            .expression_attribute_values(":before", number(watched.reminded_at.as_microsecond()))
+            .expression_attribute_values(":false", attribute(&false)?);
+        is_done(request.send().await)
     }
 }
 
@@ -195,12 +239,22 @@ impl ExportItems for Store {
         rejected: bool,
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
-        let mut page = self.items_of(organization, Some(project), slice).await?;
+        let mut found = self.sized_items(organization, Some(project), slice).await?;
         if rejected {
-            self.add_rejected(&mut page.entries).await?;
+            self.add_rejected(&mut found.entries).await?;
         }
-        Ok(page)
+        Ok(page_within(found, bytes_in_row, slice))
     }
+
+    fn position_to_export(&self, item: &Item) -> String {
+        self.position(item)
+    }
+}
+
+/// Bytes of a result without what is in S3: of an item that an export does not take, that is never fetched.
+fn bytes_in_row((item, bytes): &SizedItem) -> usize {
+    let elsewhere = item.result.as_ref().and_then(|result| result.elsewhere.as_ref()).map_or(0, |blob| blob.json_bytes);
+    bytes.saturating_sub(usize::try_from(elsewhere).unwrap_or(usize::MAX))
 }
 
 impl Store {

@@ -46,12 +46,8 @@ impl Items for Store {
         project: Option<ProjectUid>,
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
-        let Found { entries, further } = self.find_in_list(&keys::items_of(organization, project), slice).await?;
-        let rows = self.item_rows(entries.into_iter().map(|(_, key)| key).collect()).await?;
-        let entries = rows.into_iter().map(ItemRow::read_sized).collect::<Result<_, _>>()?;
-        let position = |(item, _): &(Item, usize)| position(item);
-        let found = Found { entries, further }.within_bytes(|(_, bytes)| *bytes, position);
-        Ok(found.page(slice, position).with(|items| items.into_iter().map(|(item, _)| item).collect()))
+        let found = self.sized_items(organization, project, slice).await?;
+        Ok(page_within(found, |(_, bytes)| *bytes, slice))
     }
 
     fn unlabeled(
@@ -86,8 +82,9 @@ impl Results for Store {
         project: ProjectUid,
         slice: &Slice,
     ) -> Result<Page<Item>, Error> {
-        let mut page = self.items_of(organization, Some(project), slice).await?;
-        self.add_rejected(&mut page.entries).await?;
+        let mut found = self.sized_items(organization, Some(project), slice).await?;
+        self.add_rejected(&mut found.entries).await?;
+        let mut page = page_within(found, |(_, bytes)| *bytes, slice);
         page.entries.retain(|item| item.result.is_some());
         Ok(page)
     }
@@ -186,17 +183,40 @@ fn position(item: &Item) -> String {
     keys::project_position(item.project, item.created_at, item.asset.uid)
 }
 
+/// An item, and bytes of its result in an answer.
+pub(super) type SizedItem = (Item, usize);
+
+/// A page of as many items as [`limits::PAGE_BYTES`](crate::domain::limits::PAGE_BYTES) hold.
+pub(super) fn page_within(found: Found<SizedItem>, bytes: impl Fn(&SizedItem) -> usize, slice: &Slice) -> Page<Item> {
+    let position = |(item, _): &SizedItem| position(item);
+    let page = found.within_bytes(bytes, position).page(slice, position);
+    page.with(|items| items.into_iter().map(|(item, _)| item).collect())
+}
+
 impl Store {
+    /// A part of a list of items.
+    pub(super) async fn sized_items(
+        &self,
+        organization: OrganizationUid,
+        project: Option<ProjectUid>,
+        slice: &Slice,
+    ) -> Result<Found<SizedItem>, Error> {
+        let Found { entries, further } = self.find_in_list(&keys::items_of(organization, project), slice).await?;
+        let rows = self.item_rows(entries.into_iter().map(|(_, key)| key).collect()).await?;
+        Ok(Found { entries: rows.into_iter().map(ItemRow::read_sized).collect::<Result<_, _>>()?, further })
+    }
+
     /// Gives the items without a result their last one, if it was rejected.
-    pub(super) async fn add_rejected(&self, items: &mut [Item]) -> Result<(), Error> {
+    pub(super) async fn add_rejected(&self, items: &mut [SizedItem]) -> Result<(), Error> {
         let had_one = |item: &&Item| item.result.is_none() && item.generation > 0;
         let last = |item: &Item| Key::rejected(item.asset.uid, item.generation);
-        let rows = self.get_many(items.iter().filter(had_one).map(last).collect()).await?;
+        let rows = self.get_many(items.iter().map(|(item, _)| item).filter(had_one).map(last).collect()).await?;
         let rows: Vec<RejectedRow> = rows.into_iter().map(read).collect::<Result<_, _>>()?;
         let mut rejected: HashMap<String, RejectedRow> = rows.into_iter().map(|row| (row.pk.clone(), row)).collect();
-        for item in items {
+        for (item, bytes) in items {
             if let Some(row) = rejected.remove(&Key::item(item.asset.uid).pk) {
-                item.result = Some(row.read(item.generation)?);
+                let (result, sized) = row.read_sized(item.generation)?;
+                (item.result, *bytes) = (Some(result), sized);
             }
         }
         Ok(())

@@ -299,8 +299,13 @@ impl RejectedRow {
     }
 
     pub(super) fn read(self, generation: u32) -> Result<LabelResult, Error> {
+        self.read_sized(generation).map(|(result, _)| result)
+    }
+
+    /// The result, and its bytes in an answer.
+    pub(super) fn read_sized(self, generation: u32) -> Result<(LabelResult, usize), Error> {
         let file_changes = Some(self.changes);
-        self.result.read(generation).map(|(result, _)| LabelResult { file_changes, ..result })
+        self.result.read(generation).map(|(result, bytes)| (LabelResult { file_changes, ..result }, bytes))
     }
 }
 

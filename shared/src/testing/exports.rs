@@ -26,6 +26,8 @@ struct ExportRow {
     work: Work,
     attempts: u32,
     lease: Timestamp,
+    reminded_at: Timestamp,
+    is_damaged: bool,
 }
 
 impl MemoryExports {
@@ -58,6 +60,11 @@ impl MemoryExports {
         lock(&self.rows).iter().map(|row| row.export.clone()).collect()
     }
 
+    /// From now on the work on an export cannot be read.
+    pub fn damage(&self, uid: ExportUid) {
+        lock(&self.rows).iter_mut().filter(|row| row.export.uid == uid).for_each(|row| row.is_damaged = true);
+    }
+
     /// Writes under a claim, if it still holds.
     fn write(&self, uid: ExportUid, lease: Timestamp, write: impl FnOnce(&mut ExportRow)) -> bool {
         let mut rows = lock(&self.rows);
@@ -75,8 +82,9 @@ impl Exports for MemoryExports {
             let mut rows = lock(&self.rows);
             let there = rows.iter().find(|row| row.export.uid == export.uid).map(|row| row.export.clone());
             if there.is_none() {
-                let (work, lease) = (Work::default(), Timestamp::UNIX_EPOCH);
-                rows.push(ExportRow { export: export.clone(), work, attempts: 0, lease });
+                let (work, lease, reminded_at) = (Work::default(), Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+                let export = export.clone();
+                rows.push(ExportRow { export, work, attempts: 0, lease, reminded_at, is_damaged: false });
             }
             Ok(there)
         })
@@ -118,10 +126,10 @@ impl Exports for MemoryExports {
                 return Ok(None);
             };
             (row.lease, row.attempts) = (lease, row.attempts + 1);
-            (row.export.status, row.export.updated_at) = (ExportStatus::Processing, now);
+            row.export.status = ExportStatus::Processing;
             row.export.started_at.get_or_insert(now);
-            let ExportRow { export, work, attempts, .. } = row.clone();
-            Ok(Some(Claimed { export, work, attempts, lease }))
+            let ExportRow { export, work, attempts, is_damaged, .. } = row.clone();
+            Ok(Some(Claimed { export, work: (!is_damaged).then_some(work), attempts, lease }))
         })
     }
 
@@ -129,7 +137,8 @@ impl Exports for MemoryExports {
         self.fault.around(|| {
             Ok(self.write(step.export.uid, step.lease, |row| {
                 let lease = if step.keeps { step.lease } else { Timestamp::UNIX_EPOCH };
-                *row = ExportRow { export: step.export.clone(), work: step.work.clone(), attempts: 0, lease };
+                let (export, work) = (step.export.clone(), step.work.clone());
+                *row = ExportRow { export, work, attempts: 0, lease, ..row.clone() };
             }))
         })
     }
@@ -164,14 +173,32 @@ impl Exports for MemoryExports {
         })
     }
 
-    async fn watched_exports(&self, now: Timestamp) -> Result<Vec<Watched>, Error> {
+    /// One export a page.
+    async fn watched_exports(&self, after: Option<&str>, now: Timestamp) -> Result<Page<Watched>, Error> {
         self.fault.around(|| {
+            let begin = after.and_then(|after| after.parse().ok()).unwrap_or(0usize);
             let rows = lock(&self.rows).clone();
             let is_watched = |row: &ExportRow| {
                 row.export.deleted || matches!(row.export.status, ExportStatus::Pending | ExportStatus::Processing)
             };
-            let watched = rows.into_iter().filter(is_watched);
-            Ok(watched.map(|row| Watched { export: row.export, is_claimed: row.lease >= now }).collect())
+            let watched = |row: ExportRow| {
+                let ExportRow { export, lease, reminded_at, .. } = row;
+                Watched { export, is_claimed: lease >= now, reminded_at }
+            };
+            let next = (begin + 1 < rows.len()).then(|| (begin + 1).to_string());
+            let entries = rows.into_iter().skip(begin).take(1).filter(is_watched).map(watched).collect();
+            Ok(Page { entries, next, previous: None })
+        })
+    }
+
+    async fn remind_of_export(&self, watched: &Watched, now: Timestamp) -> Result<bool, Error> {
+        self.fault.around(|| {
+            let mut rows = lock(&self.rows);
+            let as_read = |row: &&mut ExportRow| {
+                let is_there = row.export.uid == watched.export.uid && !row.export.deleted;
+                is_there && row.reminded_at == watched.reminded_at
+            };
+            Ok(rows.iter_mut().find(as_read).map(|row| row.reminded_at = now).is_some())
         })
     }
 }
@@ -195,6 +222,12 @@ impl ExportItems for MemoryExports {
             let end = begin + entries.len();
             Ok(Page { entries, next: (end < listed.len()).then(|| end.to_string()), previous: None })
         })
+    }
+
+    fn position_to_export(&self, item: &Item) -> String {
+        let items = lock(&self.items);
+        let mut listed = items.iter().filter(|other| other.project == item.project);
+        (listed.position(|other| other.asset.uid == item.asset.uid).unwrap_or_default() + 1).to_string()
     }
 }
 

@@ -106,8 +106,6 @@ fn no_members(attributes: &&Map<String, Value>) -> bool {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Segmentation<'a> {
-    /// A box has none.
-    None([f64; 0]),
     Polygon([Vec<f64>; 1]),
     /// `counts` is the compressed string, column by column; `size` is height and width.
     Runs {
@@ -236,9 +234,11 @@ const fn reason(geometry: &Geometry) -> &'static str {
 /// Box, area and segmentation, in pixels; `None`: COCO has no such shape.
 fn shape(geometry: &Geometry) -> Option<([f64; 4], f64, Segmentation<'_>)> {
     match geometry {
-        Geometry::BoundingBox { coordinates: Rect { x, y, width, height } } => {
-            Some(([*x, *y, *width, *height], width * height, Segmentation::None([])))
-        }
+        Geometry::BoundingBox { coordinates: Rect { x, y, width, height } } => Some((
+            [*x, *y, *width, *height],
+            width * height,
+            Segmentation::Polygon([corners([*x, *y, *width, *height])]),
+        )),
         Geometry::Polygon { points } => {
             let flat = points.iter().flatten().copied().collect();
             Some((extent(points), area(points), Segmentation::Polygon([flat])))
@@ -249,6 +249,12 @@ fn shape(geometry: &Geometry) -> Option<([f64; 4], f64, Segmentation<'_>)> {
         }
         Geometry::Polyline { .. } | Geometry::Classification | Geometry::BoundingBox3d { .. } => None,
     }
+}
+
+/// The corners of a box, as COCO's own `loadRes` gives them to one: without any, `annToMask` fails.
+fn corners([left, top, width, height]: [f64; 4]) -> Vec<f64> {
+    let (right, bottom) = (left + width, top + height);
+    vec![left, top, left, bottom, right, bottom, right, top]
 }
 
 /// The least box around points.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::selection::{Selected, SelectedStatus, Split};
 use crate::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
+use crate::domain::item::origin::Origin;
 use crate::domain::item::result::{LabelResult, ResultSource};
 use crate::domain::item::{AssetType, Source};
 use crate::domain::prediction::Prediction;
@@ -37,6 +38,13 @@ struct Line<'a> {
     file_version: Option<&'a str>,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
+    /// Of a correction these three: what a person did with each of the annotations, where it is in the draft, and the draft.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origins: Option<&'a [Origin]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draft_indexes: Option<&'a [Option<u32>]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draft: Option<&'a [Prediction]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<Split>,
 }
@@ -46,6 +54,7 @@ impl<'a> Line<'a> {
         let item = selected.item;
         let result: Option<&LabelResult> = item.result.as_ref();
         let lineage = result.and_then(|result| result.lineage.as_ref());
+        let correction = selected.correction.as_ref();
         Self {
             item: item.asset.uid,
             project: item.project,
@@ -67,6 +76,9 @@ impl<'a> Line<'a> {
             file_version: item.file.as_ref().map(|version| version.etag.as_str()),
             created_at: result.map(|result| result.created_at),
             updated_at: result.map(|result| result.updated_at),
+            origins: correction.map(|correction| correction.origins.as_slice()),
+            draft_indexes: correction.map(|correction| correction.indexes.as_slice()),
+            draft: correction.map(|correction| correction.draft),
             split: selected.split,
         }
     }

@@ -23,7 +23,7 @@ pub struct NewExport {
     /// A dataset: it has the uid of its project.
     #[schema(value_type = Option<ProjectUid>)]
     dataset: Option<String>,
-    /// Several projects in one export. The names of their items begin with the name of their project.
+    /// Several projects in one export. The names of their items begin with the name of their project, or with its uid.
     #[schema(value_type = Option<Vec<ProjectUid>>, max_items = 20)]
     projects: Vec<String>,
     /// The same of datasets.
@@ -45,7 +45,7 @@ pub struct NewExport {
     min_confidence: Option<f64>,
     /// Items whose result this job has drafted.
     job: Option<JobUid>,
-    /// Divides the items, by a hash of their names.
+    /// Divides the items, by a hash of their keys.
     split: Option<Shares>,
     /// Avala's: must be empty, since there are none.
     #[schema(max_items = 0)]
@@ -149,11 +149,15 @@ impl NewExport {
     }
 }
 
-/// Of several projects the names of the items begin with the name of their project, and with its uid if another one has that name.
+/// Of several projects the names of the items begin with the name of their project, or with its uid if that is no name of a folder
+/// that is its own: then two items could have one name, or a name could lead out of the folder.
 fn sources(projects: &[Project]) -> Vec<ExportSource> {
     let prefix = |project: &Project| {
-        let is_only = projects.iter().filter(|other| other.name == project.name).count() == 1;
-        if is_only { project.name.clone() } else { format!("{} {}", project.name, project.uid) }
+        let is_folder = !project.name.contains('/') && ![".", ".."].contains(&project.name.as_str());
+        let is_others = |other: &Project| {
+            other.uid != project.uid && (other.name == project.name || other.uid.to_string() == project.name)
+        };
+        if is_folder && !projects.iter().any(is_others) { project.name.clone() } else { project.uid.to_string() }
     };
     let source = |project: &Project| ExportSource {
         project: project.uid,

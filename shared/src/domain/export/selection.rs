@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use super::ExportOptions;
 use crate::domain::item::Item;
+use crate::domain::item::origin::Origin;
 use crate::domain::item::result::ResultStatus;
 use crate::domain::prediction::{Geometry, Prediction};
 
@@ -87,11 +88,11 @@ impl Shares {
         (self.train + self.val + self.test - 1.0).abs() <= ROUNDING
     }
 
-    /// The part of an item, by a hash of its name: the same in each export with these shares.
+    /// The part of an item, by a hash of its key: the same in each export with these shares.
     #[must_use]
-    pub fn part_of(&self, name: &str) -> Split {
+    pub fn part_of(&self, key: &str) -> Split {
         let mut first = [0; 8];
-        first.copy_from_slice(&Sha256::digest(name.as_bytes())[..8]);
+        first.copy_from_slice(&Sha256::digest(key.as_bytes())[..8]);
         // 53 bits, which a float holds exactly: at least 0 and below 1.
         let at = (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64;
         if at < self.train {
@@ -115,8 +116,21 @@ pub struct Selected<'a> {
     pub status: SelectedStatus,
     /// Of its annotations those that are wanted.
     pub annotations: Vec<&'a Prediction>,
+    /// What they were made of, if they are a correction whose draft was kept.
+    pub correction: Option<Correction<'a>>,
     /// Its part, if the export is divided.
     pub split: Option<Split>,
+}
+
+/// What a correction was made of (decision 0040).
+#[derive(Clone, Debug)]
+pub struct Correction<'a> {
+    /// What the model had found, whatever the filters.
+    pub draft: &'a [Prediction],
+    /// What a person did with each annotation that is written.
+    pub origins: Vec<Origin>,
+    /// The position of each of these in the draft; `None`: it was added.
+    pub indexes: Vec<Option<u32>>,
 }
 
 impl ExportOptions {
@@ -140,13 +154,34 @@ impl ExportOptions {
         is_wanted && self.job.is_none_or(|wanted| job == Some(wanted))
     }
 
+    /// Whether the annotations of an item that it takes are among those that are wanted: with `none` come items without them.
+    #[must_use]
+    pub fn writes_annotations(&self, item: &Item) -> bool {
+        self.has(SelectedStatus::of(item))
+    }
+
     /// The annotations of an item that the export has. An item that a filter leaves without any stays: it was examined, and nothing
     /// of the kind is there.
     #[must_use]
     pub fn annotations<'a>(&self, item: &'a Item) -> Vec<&'a Prediction> {
-        let result = item.result.as_ref().filter(|_| self.has(SelectedStatus::of(item)));
-        let annotations = result.into_iter().flat_map(|result| &result.annotations);
-        annotations.filter(|annotation| self.keeps(annotation)).collect()
+        self.placed(item).map(|(_, annotation)| annotation).collect()
+    }
+
+    /// The same, each with its position in the result.
+    fn placed<'a>(&self, item: &'a Item) -> impl Iterator<Item = (usize, &'a Prediction)> {
+        let result = item.result.as_ref().filter(|_| self.writes_annotations(item));
+        let annotations = result.into_iter().flat_map(|result| &result.annotations).enumerate();
+        annotations.filter(|(_, annotation)| self.keeps(annotation))
+    }
+
+    /// Of a correction, what it was made of.
+    fn correction<'a>(&self, item: &'a Item) -> Option<Correction<'a>> {
+        let result = item.result.as_ref().filter(|_| self.writes_annotations(item))?;
+        let draft = result.draft.as_ref().filter(|_| result.is_corrected())?;
+        let of = |(position, _): (usize, &Prediction)| draft.origins.0.get(position).copied().flatten();
+        let drafted: Vec<_> = self.placed(item).map(of).collect();
+        let indexes = drafted.iter().map(|one| one.map(|drafted| drafted.index)).collect();
+        Some(Correction { draft: &draft.annotations, origins: drafted.into_iter().map(Origin::of).collect(), indexes })
     }
 
     fn keeps(&self, annotation: &Prediction) -> bool {
@@ -157,8 +192,10 @@ impl ExportOptions {
     /// An item that the export [takes](Self::takes), under its name in the files.
     #[must_use]
     pub fn select<'a>(&self, item: &'a Item, name: String) -> Selected<'a> {
-        let split = self.split.map(|shares| shares.part_of(&name));
-        Selected { item, status: SelectedStatus::of(item), annotations: self.annotations(item), split, name }
+        // By its key alone: in an export of several projects it has the part that it has in one of its own.
+        let split = self.split.map(|shares| shares.part_of(&item.key));
+        let (annotations, correction) = (self.annotations(item), self.correction(item));
+        Selected { item, status: SelectedStatus::of(item), annotations, correction, split, name }
     }
 }
 

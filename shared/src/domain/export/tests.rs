@@ -11,7 +11,8 @@ use super::work::{Phase, Pieces, RunningDigest, Work};
 use super::*;
 use crate::domain::fields::Fields;
 use crate::domain::id::{ItemUid, Naming};
-use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus};
+use crate::domain::item::origin::Corrected;
+use crate::domain::item::result::{LabelResult, Lineage, ResultSource, ResultStatus, Verdict};
 use crate::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use crate::domain::prediction::Prediction;
 use crate::domain::prediction::rle;
@@ -246,7 +247,8 @@ fn coco_has_whole_ids_from_one_and_all_classes_in_the_projects_order() {
     assert_eq!(
         file["annotations"][0],
         json!({
-            "id": 1, "image_id": 1, "category_id": 5, "bbox": [1.5, 2.0, 30.0, 40.0], "area": 1200.0, "segmentation": [], "iscrowd": 0, "score": 0.5,
+            "id": 1, "image_id": 1, "category_id": 5, "bbox": [1.5, 2.0, 30.0, 40.0], "area": 1200.0,
+            "segmentation": [[1.5, 2.0, 1.5, 42.0, 31.5, 42.0, 31.5, 2.0]], "iscrowd": 0, "score": 0.5,
         })
     );
     let ids: Vec<_> =
@@ -330,9 +332,63 @@ fn several_projects_are_joined_under_their_names() {
 
     assert_eq!(export.classes, ["cat", "both", "dog"]);
     assert_eq!((export.sources[1].name_of("1.jpg").as_str(), export.project()), ("Dogs/1.jpg", None));
-    let twins = [a_project("Cats", &[]), a_project("Cats", &[])];
-    let export = an_export(json!({}), &twins);
-    assert_ne!(export.sources[0].name_of("1.jpg"), export.sources[1].name_of("1.jpg"));
+}
+
+#[test]
+fn no_two_items_of_joined_projects_have_one_name_and_none_leads_out_of_the_folder() {
+    let hidden = a_project("Cats", &[]);
+    let names = ["Cats", "Dogs", "a", "a/b", ".", "..", &hidden.uid.to_string()];
+    let mut projects: Vec<Project> = names.into_iter().map(|name| a_project(name, &[])).collect();
+    projects.push(hidden);
+
+    let export = an_export(json!({}), &projects);
+
+    let prefixes: Vec<String> = export.sources.iter().map(|source| source.prefix.clone().unwrap()).collect();
+    let uid = |n: usize| projects[n].uid.to_string();
+    let expected = [uid(0), "Dogs".into(), "a".into(), uid(3), uid(4), uid(5), uid(6), uid(7)];
+    assert_eq!(prefixes, expected);
+}
+
+#[test]
+fn an_item_has_its_part_in_an_export_of_several_projects_too() {
+    let (cats, dogs) = (a_project("Cats", &[]), a_project("Dogs", &[]));
+    let split = json!({"split": {"train": 0.5, "val": 0.25, "test": 0.25}});
+    let items: Vec<Item> = (0..50).map(|n| accepted(&cats, &format!("{n}.jpg"), json!([]))).collect();
+    let parts = |projects: &[Project]| {
+        let lines = lines(&mut an_export(split.clone(), projects), std::slice::from_ref(&items));
+        lines.into_iter().map(|line| line["split"].clone()).collect::<Vec<_>>()
+    };
+
+    assert_eq!(parts(&[cats.clone(), dogs]), parts(std::slice::from_ref(&cats)));
+}
+
+#[test]
+fn a_correction_has_its_draft_and_the_origins_of_what_is_written() {
+    let project = a_project("Cats", &["cat", "dog"]);
+    let lineage = Lineage { job: JobUid::at(at(7)), provider: None, model_type: None, confidence_threshold: 0.35 };
+    let drafted = json!([a_box("dog", 0.9), a_box("cat", 0.5)]);
+    let mut item = labeled(an_item(&project, "a"), ResultStatus::Draft, drafted.clone());
+    let draft = LabelResult { source: ResultSource::AutoLabel, lineage: Some(lineage), ..item.result.take().unwrap() };
+    let corrected: Vec<Prediction> = serde_json::from_value(json!([a_box("dog", 1.0), a_box("cat", 1.0)])).unwrap();
+    let corrected = Corrected { annotations: corrected, draft_indexes: Some(vec![None, Some(1)]) };
+    item.result = draft.reviewed(Verdict::Correct(corrected), "ada", at(8)).unwrap();
+    let line = |options: Value, item: &Item| {
+        let mut export = an_export(options, std::slice::from_ref(&project));
+        lines(&mut export, &[vec![item.clone()]]).remove(0)
+    };
+    let of = |line: &Value| (line["origins"].clone(), line["draft_indexes"].clone(), line["draft"].clone());
+
+    let whole = line(json!({}), &item);
+    assert_eq!(of(&whole), (json!(["added", "kept"]), json!([null, 1]), drafted.clone()));
+    let narrowed = line(json!({"labels": ["cat"]}), &item);
+    assert_eq!(of(&narrowed), (json!(["kept"]), json!([1]), drafted));
+
+    // A draft that was accepted as it is, and what a person gave by hand, have none.
+    let accepted_draft = Item { result: draft.reviewed(Verdict::Accept, "ada", at(8)).unwrap(), ..item };
+    for item in [accepted_draft, accepted(&project, "b", json!([a_box("cat", 1.0)]))] {
+        let line = line(json!({}), &item);
+        assert!(["origins", "draft_indexes", "draft"].iter().all(|name| line.get(name).is_none()), "{line}");
+    }
 }
 
 #[test]

@@ -11,8 +11,11 @@ use sha2::{Digest, Sha256};
 use super::coco::{Categories, Counted};
 use super::selection::Selected;
 use super::{Export, ExportFile, ExportFormat, LeftOut, coco, jsonl};
-use crate::domain::Error;
 use crate::domain::item::Item;
+use crate::domain::prediction::draft::BlobRef;
+use crate::domain::{Error, limits};
+
+const TOO_MANY_LABELS: &str = "The annotations have too many labels that no project has. Narrow them by `labels`.";
 
 /// What is done next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,10 +137,30 @@ pub struct Pieces {
 }
 
 impl Work {
-    /// Whether the survey needs the annotations, and not the items alone.
+    /// Where the annotations of an item are that are needed next and too large for its row: its result's, and the draft's of which
+    /// that is a correction.
     #[must_use]
-    pub const fn surveys_annotations(format: ExportFormat) -> bool {
-        matches!(format, ExportFormat::Coco)
+    pub fn needs<'a>(&self, export: &Export, item: &'a Item) -> (Option<&'a BlobRef>, Option<&'a BlobRef>) {
+        let is_lines = export.options.format == ExportFormat::Jsonl;
+        // The survey of lines counts them; the survey of COCO's annotations has to know their labels.
+        let is_counted = is_lines && self.phase == Phase::Survey;
+        let result = item.result.as_ref().filter(|_| !is_counted && export.options.writes_annotations(item));
+        let draft = result.filter(|_| is_lines).and_then(|result| result.draft.as_ref());
+        (result.and_then(|result| result.elsewhere.as_ref()), draft.and_then(|draft| draft.elsewhere.as_ref()))
+    }
+
+    /// Bytes of these annotations as JSON.
+    #[must_use]
+    pub fn needed_bytes(&self, export: &Export, item: &Item) -> u64 {
+        let (result, draft) = self.needs(export, item);
+        [result, draft].into_iter().flatten().map(|blob| blob.json_bytes).sum()
+    }
+
+    /// What is wrong with the export, in a sentence for its owner: the labels that are collected are held in memory and in its row.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&'static str> {
+        let characters: usize = self.outside.iter().chain(&self.late).map(|label| label.chars().count()).sum();
+        (characters > limits::EXPORT_LABELS_CHARS).then_some(TOO_MANY_LABELS)
     }
 
     /// Counts items that the export takes, and collects their labels.
@@ -145,6 +168,9 @@ impl Work {
         let classes: HashSet<&str> = export.classes.iter().map(String::as_str).collect();
         for item in items.iter().filter(|item| export.options.takes(item)) {
             export.total += 1;
+            if export.options.format == ExportFormat::Jsonl {
+                continue; // it numbers no labels
+            }
             let labels = export.options.annotations(item).into_iter().map(|annotation| &annotation.label);
             self.outside.extend(labels.filter(|label| !classes.contains(label.as_str())).cloned());
         }

@@ -45,7 +45,7 @@ pub const EXPORT_PART_BYTES: usize = 8 * 1024 * 1024;
 pub const EXPORT_PAGE: usize = 400;
 /// Projects of one export.
 pub const EXPORT_PROJECTS: usize = 20;
-/// Characters of all labels of the projects of one export: they are in its row.
+/// Characters of all labels of the projects of one export, and of those that no project has: they are in its row.
 pub const EXPORT_LABELS_CHARS: usize = 64 * 1024;
 /// Bytes of one result in its row, packed.
 pub const DRAFT_BYTES: usize = 32 * 1024;

@@ -36,7 +36,7 @@ pub(super) struct Begin {
     /// A random order mixes the entries up to this one.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     end: Option<String>,
-    /// Of these, it has read those up to this place.
+    /// Of these, it has read those up to this slot.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     done: Option<String>,
 }
@@ -58,7 +58,7 @@ pub(super) struct Search {
     pub(super) begin: Begin,
     /// Behind the draft of this rank.
     pub(super) behind: Option<String>,
-    /// No further than the entry of this place. Drafts are ranked among those of one window: a page that goes on in it must not read others.
+    /// No further than the entry of this slot. Drafts are ranked among those of one window: a page that goes on in it must not read others.
     pub(super) until: Option<String>,
 }
 
@@ -68,35 +68,35 @@ impl Search {
     }
 
     /// Where an entry is read: entries leave, so it is never counted.
-    fn place(&self, entry: &str) -> String {
+    fn slot(&self, entry: &str) -> String {
         if self.is_random() { format!("{:016x}", shuffled(self.seed, entry)) } else { entry.to_owned() }
     }
 
-    /// The place of the last entry before it.
-    fn place_of<'a>(&self, begin: &'a Begin) -> Option<&'a str> {
+    /// The slot of the last entry before it.
+    fn slot_of<'a>(&self, begin: &'a Begin) -> Option<&'a str> {
         if self.is_random() { begin.done.as_deref() } else { begin.after.as_deref() }
     }
 
-    fn is_behind(&self, place: &str, other: &str) -> bool {
-        if self.order == Order::Newest { place < other } else { place > other }
+    fn is_behind(&self, slot: &str, other: &str) -> bool {
+        if self.order == Order::Newest { slot < other } else { slot > other }
     }
 
-    fn is_within(&self, place: &str) -> bool {
-        self.until.as_deref().is_none_or(|until| !self.is_behind(place, until))
+    fn is_within(&self, slot: &str) -> bool {
+        self.until.as_deref().is_none_or(|until| !self.is_behind(slot, until))
     }
 
     /// Whether one window may go on here: a random order mixes the entries of one part of the queue, then those of the next.
     fn is_of_this_window(&self, begin: &Begin) -> bool {
-        let until = self.until.as_deref().zip(self.place_of(begin));
+        let until = self.until.as_deref().zip(self.slot_of(begin));
         (!self.is_random() || begin.after == self.begin.after)
-            && until.is_none_or(|(until, place)| self.is_behind(until, place))
+            && until.is_none_or(|(until, slot)| self.is_behind(until, slot))
     }
 
     /// Moves behind the entries of a group.
     fn step(&self, at: &mut Begin, group: &[Entry]) {
         let Some((last, _)) = group.last() else { return };
         let at = if self.is_random() { &mut at.done } else { &mut at.after };
-        *at = Some(self.place(last));
+        *at = Some(self.slot(last));
     }
 
     /// Those of the next entries that are of this window. `next`: behind them.
@@ -114,13 +114,13 @@ impl Search {
         let Some(end) = end.or_else(|| entries.last().cloned()) else { return Round { at: from, entries, next: None } };
         let goes_on = next.is_some() || entries.last().is_some_and(|last| *last > end);
         let at = Begin { end: Some(end.clone()), ..from };
-        let is_open = |place: &str| at.done.as_deref().is_none_or(|done| place > done);
-        let of_part = entries.into_iter().filter(|entry| *entry <= end).map(|entry| (self.place(&entry), entry));
-        let mut open: Vec<(String, String)> = of_part.filter(|(place, _)| is_open(place)).collect();
+        let is_open = |slot: &str| at.done.as_deref().is_none_or(|done| slot > done);
+        let of_part = entries.into_iter().filter(|entry| *entry <= end).map(|entry| (self.slot(&entry), entry));
+        let mut open: Vec<(String, String)> = of_part.filter(|(slot, _)| is_open(slot)).collect();
         open.sort_unstable();
-        let count = open.iter().take(ENTRIES).take_while(|(place, _)| self.is_within(place)).count();
+        let count = open.iter().take(ENTRIES).take_while(|(slot, _)| self.is_within(slot)).count();
         let next = if count < open.len() {
-            let done = open[..count].last().map(|(place, _)| place.clone()).or_else(|| self.until.clone());
+            let done = open[..count].last().map(|(slot, _)| slot.clone()).or_else(|| self.until.clone());
             Some(Begin { done, ..at.clone() })
         } else {
             goes_on.then(|| Begin::behind(end))
@@ -150,7 +150,7 @@ pub(super) struct Window {
     pub(super) found: Vec<(String, Queued)>,
     /// How many there are in the window.
     pub(super) count: usize,
-    /// The place of the last entry that was examined.
+    /// The slot of the last entry that was examined.
     pub(super) until: Option<String>,
     /// Where the queue goes on behind the window; `None`: it ends there.
     pub(super) next: Option<Begin>,
@@ -203,7 +203,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
                 search.step(&mut at, &group);
                 self.examine(&mut window, search, group, &wanted).await?;
                 window.sort(search.order, most);
-                window.until = search.place_of(&at).map(str::to_owned);
+                window.until = search.slot_of(&at).map(str::to_owned);
             }
             if ends(&window) {
                 break;
