@@ -85,7 +85,7 @@ function useDecisions(ready: Ready, ways: Ways, lock: ItemLock) {
     session.close();
     lock.whenMine(done, () => session.reopen());
   };
-  const skip = () => void skipItem(session, lacking, ways.skip);
+  const skip = () => lock.whenMine(() => void skipItem(session, lacking, ways.skip));
   const { search } = useLocation();
   const back = () => void takeBack((entry) => navigate(wayBack(entry, ready.project, search)));
   return { decide, takeBack: back, skip };
