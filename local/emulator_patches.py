@@ -462,11 +462,15 @@ def make_calls_of_custom_resources() -> None:
     def invoked(event: str, logical_id: str, properties: dict[str, Any], *rest: Any, **named: Any) -> Any:
         if "Custom::AWS" not in (*rest, *named.values()):
             return invoke(event, logical_id, properties, *rest, **named)
-        call = json.loads(properties.get(event, "null"))
+        before = str(named.get("physical_id"))
+        call = json.loads(properties.get(event, "null").replace("PHYSICAL:RESOURCEID:", before))
         if call is None:
             return named.get("physical_id"), {}
         action = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", call["action"])
-        getattr(aws.client(call["service"].lower()), action)(**call["parameters"])
-        return call["physicalResourceId"]["id"], {}
+        answer = getattr(aws.client(call["service"].lower()), action)(**call["parameters"])
+        physical = call["physicalResourceId"]
+        if "responsePath" not in physical:
+            return physical["id"], {}
+        return functools.reduce(lambda part, key: part[key], physical["responsePath"].split("."), answer), {}
 
     custom_resource.invoke_custom_resource = invoked
