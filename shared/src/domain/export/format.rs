@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::classes::Classes;
 use super::selection::{Selected, type_of};
-use super::{Export, coco, jsonl, sagemaker_manifest};
+use super::{Export, coco, cvat, jsonl, sagemaker_manifest};
 use crate::domain::Error;
 use crate::domain::prediction::Prediction;
 
@@ -23,11 +23,13 @@ pub enum ExportFormat {
     Coco,
     /// An augmented manifest of Amazon SageMaker Ground Truth: boxes and classifications.
     SagemakerManifest,
+    /// CVAT for images 1.1: boxes, polygons, polylines, masks and tags.
+    Cvat,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest];
+    pub const ALL: [Self; 4] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::Cvat];
 
     /// The word on the wire.
     #[must_use]
@@ -36,6 +38,7 @@ impl ExportFormat {
             Self::Jsonl => "jsonl",
             Self::Coco => "coco",
             Self::SagemakerManifest => "sagemaker_manifest",
+            Self::Cvat => "cvat",
         }
     }
 
@@ -46,6 +49,7 @@ impl ExportFormat {
             Self::Jsonl => "annotations.jsonl.gz",
             Self::Coco => "instances.json",
             Self::SagemakerManifest => "output.manifest",
+            Self::Cvat => "annotations.xml",
         }
     }
 
@@ -56,6 +60,7 @@ impl ExportFormat {
             Self::Jsonl => "application/gzip",
             Self::Coco => "application/json",
             Self::SagemakerManifest => "application/x-ndjson",
+            Self::Cvat => "application/xml",
         }
     }
 
@@ -90,7 +95,10 @@ impl ExportFormat {
             }
             (Self::Coco, Part::End) => coco::end(writing),
             (Self::SagemakerManifest, Part::Items(items)) => sagemaker_manifest::write(items, writing),
-            (Self::Jsonl, Part::Begin | Part::Middle) => Ok(()),
+            (Self::Cvat, Part::Begin) => cvat::begin(writing),
+            (Self::Cvat, Part::Items(items)) => cvat::write(items, writing),
+            (Self::Cvat, Part::End) => cvat::end(writing),
+            (Self::Jsonl, Part::Begin | Part::Middle) | (Self::Cvat, Part::Middle) => Ok(()),
             (Self::SagemakerManifest, Part::Begin | Part::Middle | Part::End) => Ok(()),
         }
     }

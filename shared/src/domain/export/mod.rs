@@ -2,6 +2,7 @@
 
 mod classes;
 mod coco;
+mod cvat;
 pub mod format;
 mod jsonl;
 pub mod request;

@@ -34,9 +34,10 @@ struct Labels<'a> {
     boxes: Boxes,
     #[serde(rename = "bounding-box-metadata")]
     of_boxes: BoxesMetadata<'a>,
-    #[serde(rename = "classification")]
+    /// Of an item that has one.
+    #[serde(rename = "classification", skip_serializing_if = "Vec::is_empty")]
     classes: Vec<usize>,
-    #[serde(rename = "classification-metadata")]
+    #[serde(rename = "classification-metadata", skip_serializing_if = "ClassesMetadata::is_empty")]
     of_classes: ClassesMetadata<'a>,
 }
 
@@ -90,6 +91,12 @@ struct ClassesMetadata<'a> {
     kind: &'static str,
     #[serde(flatten)]
     made: Made,
+}
+
+impl ClassesMetadata<'_> {
+    fn is_empty(&self) -> bool {
+        self.class_map.is_empty()
+    }
 }
 
 /// How an attribute was made.
