@@ -1,8 +1,12 @@
 //! Exports: the labels of projects as files that other tools read (decision 0043).
 
-pub mod coco;
-pub mod jsonl;
+mod classes;
+mod coco;
+mod cvat;
+pub mod format;
+mod jsonl;
 pub mod request;
+mod sagemaker_manifest;
 pub mod selection;
 #[cfg(test)]
 mod tests;
@@ -14,6 +18,8 @@ use utoipa::ToSchema;
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, change_time};
 use selection::{SelectedStatus, Shares};
+
+pub use format::ExportFormat;
 
 /// Where an export is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -41,49 +47,6 @@ impl ExportStatus {
             Self::Processing => "processing",
             Self::Exported => "exported",
             Self::Failed => "failed",
-        }
-    }
-}
-
-/// What the files of an export are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportFormat {
-    /// A line of JSON for each item, with everything that is known of it; compressed by gzip.
-    #[default]
-    Jsonl,
-    /// One JSON file of COCO's: boxes, polygons, and masks as run lengths.
-    Coco,
-}
-
-impl ExportFormat {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Jsonl, Self::Coco];
-
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jsonl => "jsonl",
-            Self::Coco => "coco",
-        }
-    }
-
-    /// The name of its file.
-    #[must_use]
-    pub const fn file_name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "annotations.jsonl.gz",
-            Self::Coco => "instances.json",
-        }
-    }
-
-    /// The content type of its file.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Jsonl => "application/gzip",
-            Self::Coco => "application/json",
         }
     }
 }
