@@ -184,7 +184,7 @@ fn area(points: &[[f64; 2]]) -> f64 {
 }
 
 /// The box around the marked pixels of a mask, and their number. `height`: pixels of a column.
-fn marked(counts: &str, height: u32) -> ([f64; 4], f64) {
+pub(super) fn marked(counts: &str, height: u32) -> ([f64; 4], f64) {
     let height = u64::from(height.max(1));
     let (mut position, mut pixels) = (0u64, 0u64);
     let (mut left, mut right, mut top, mut bottom) = (u64::MAX, 0, u64::MAX, 0);

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::classes::Classes;
 use super::selection::{Selected, type_of};
-use super::{Export, coco, jsonl, sagemaker_manifest};
+use super::{Export, coco, jsonl, label_studio, sagemaker_manifest};
 use crate::domain::Error;
 use crate::domain::prediction::Prediction;
 
@@ -23,11 +23,13 @@ pub enum ExportFormat {
     Coco,
     /// An augmented manifest of Amazon SageMaker Ground Truth: boxes and classifications.
     SagemakerManifest,
+    /// Tasks of Label Studio: results as annotations, drafts as predictions.
+    LabelStudio,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest];
+    pub const ALL: [Self; 4] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::LabelStudio];
 
     /// The word on the wire.
     #[must_use]
@@ -36,6 +38,7 @@ impl ExportFormat {
             Self::Jsonl => "jsonl",
             Self::Coco => "coco",
             Self::SagemakerManifest => "sagemaker_manifest",
+            Self::LabelStudio => "label_studio",
         }
     }
 
@@ -46,6 +49,7 @@ impl ExportFormat {
             Self::Jsonl => "annotations.jsonl.gz",
             Self::Coco => "instances.json",
             Self::SagemakerManifest => "output.manifest",
+            Self::LabelStudio => "tasks.json",
         }
     }
 
@@ -54,14 +58,14 @@ impl ExportFormat {
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Jsonl => "application/gzip",
-            Self::Coco => "application/json",
+            Self::Coco | Self::LabelStudio => "application/json",
             Self::SagemakerManifest => "application/x-ndjson",
         }
     }
 
     /// Whether it numbers the labels, so that all of them must be known before the first annotation is written.
     pub(super) const fn numbers_labels(self) -> bool {
-        !matches!(self, Self::Jsonl)
+        !matches!(self, Self::Jsonl | Self::LabelStudio)
     }
 
     /// Whether its classes follow the annotations, so that a label may still be added while they are written.
@@ -71,7 +75,7 @@ impl ExportFormat {
 
     /// Whether it has the draft of a correction.
     pub(super) const fn has_drafts(self) -> bool {
-        matches!(self, Self::Jsonl)
+        matches!(self, Self::Jsonl | Self::LabelStudio)
     }
 
     /// Writes a part of the file.
@@ -90,6 +94,16 @@ impl ExportFormat {
             }
             (Self::Coco, Part::End) => coco::end(writing),
             (Self::SagemakerManifest, Part::Items(items)) => sagemaker_manifest::write(items, writing),
+            (Self::LabelStudio, Part::Begin) => {
+                label_studio::begin(writing);
+                Ok(())
+            }
+            (Self::LabelStudio, Part::Items(items)) => label_studio::write(items, writing),
+            (Self::LabelStudio, Part::End) => {
+                label_studio::end(writing);
+                Ok(())
+            }
+            (Self::LabelStudio, Part::Middle) => Ok(()),
             (Self::Jsonl, Part::Begin | Part::Middle) => Ok(()),
             (Self::SagemakerManifest, Part::Begin | Part::Middle | Part::End) => Ok(()),
         }
