@@ -9,6 +9,7 @@ use shared::domain::export::{Export, ExportStatus};
 use shared::domain::id::{ExportUid, ItemUid, JobUid, OrganizationUid, ProjectUid};
 use shared::domain::item::origin::{KeptDraft, Origins};
 use shared::domain::item::result::{LabelResult, Lineage, ResultStatus};
+use shared::domain::item::source::SourceBuckets;
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use shared::domain::limits;
 use shared::domain::prediction::draft::{BlobRef, Packed};
@@ -17,13 +18,15 @@ use shared::domain::project::Project;
 use shared::domain::webhook::{Webhook, WebhookChange};
 use shared::ports::{DeliveryFilter, Exports, Slice, Webhooks};
 use shared::testing::{
-    Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, a_webhook,
+    Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWeb, MemoryWebhooks, StoppedClock,
+    a_webhook,
 };
 
 use super::step::STEP;
 use super::*;
 
-type World = Composer<MemoryExports, MemoryWebhooks, MemoryObjects, MemoryExportQueue, MemoryQueue, StoppedClock>;
+type World =
+    Composer<MemoryExports, MemoryWebhooks, MemoryObjects, MemoryExportQueue, MemoryQueue, StoppedClock, MemoryWeb>;
 
 const ITEMS: usize = 1_000; // three pages
 
@@ -83,6 +86,8 @@ async fn a_world_of(items: Vec<Item>, options: Value, fault: &Arc<Fault>) -> (Wo
         webhooks: webhooks.failing(fault),
         objects: MemoryObjects::default().failing(fault),
         bucket: "bucket".into(),
+        buckets: SourceBuckets::default(),
+        web: MemoryWeb::of([("https://example.com/b.png", b"a picture".to_vec())]),
         queue: MemoryExportQueue::default().failing(fault),
         deliveries: MemoryQueue::default().failing(fault),
         clock: StoppedClock::at(1_000),

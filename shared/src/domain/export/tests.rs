@@ -77,7 +77,7 @@ fn written(export: &mut Export, pages: &[Vec<Item>]) -> Vec<u8> {
     work.phase = Phase::Write;
     let (mut file, mut beside) = (Vec::new(), Vec::new());
     let mut write = |work: &mut Work, next: Next<'_>, file: &mut Vec<u8>| {
-        let Pieces { file: bytes, side } = work.write(export, next, file.len() as u64, "bucket").unwrap();
+        let Pieces { file: bytes, side, .. } = work.write(export, next, file.len() as u64, "bucket").unwrap();
         file.extend(bytes);
         side
     };
@@ -123,7 +123,7 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
         (json!({"project": 3}), "project: Must be a string, not"),
         (
             json!({"project": project, "format": "voc"}),
-            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", not \"voc\".",
+            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", \"yolo\", \"ultralytics_ndjson\", not \"voc\".",
         ),
         (json!({"project": project, "format": ["coco"]}), "format: Must be one of"),
         (json!({"project": project, "statuses": "draft"}), "statuses: Must be a list, not"),
@@ -136,7 +136,10 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
         (json!({"project": project, "split": 0.8}), "split: Must be an object, not"),
         (json!({"project": project, "slices": ["a"]}), "slices: Must be empty"),
         (json!({"project": project, "filter_query_string": "a=b"}), "filter_query_string: Must be empty"),
-        (json!({"project": project, "include_images": true}), "include_images: Unknown field."),
+        (json!({"project": project, "include_images": true}), "include_images: Is for yolo alone."),
+        (json!({"project": project, "task": "segment"}), "task: Is for yolo and ultralytics_ndjson alone."),
+        (json!({"project": project, "format": "yolo", "task": "pose"}), "task: Must be \"detect\" or \"segment\""),
+        (json!({"project": project, "format": "yolo", "include_images": 1}), "include_images: Must be"),
     ] {
         let complaint = complaint(body.clone());
         assert!(complaint.starts_with(says), "{body}: {complaint}");

@@ -41,6 +41,18 @@ impl Paths {
     }
 }
 
+/// The name of an item in a data set without folders, of which Ultralytics makes the name of its labels.
+pub(in crate::domain::export) fn flat(name: &str, usual: Option<&str>) -> String {
+    let (stem, extension) = safe(name, usual);
+    match stem.rsplit_once('/') {
+        Some((_, last)) => {
+            let last = last.split(MARK).next().unwrap_or(last);
+            format!("{last}{MARK}{}.{extension}", digest(name))
+        }
+        None => format!("{stem}.{extension}"),
+    }
+}
+
 /// The folder of a part of the data set. Without parts all of it is to train with.
 pub(super) const fn folder(split: Option<Split>) -> &'static str {
     match split {
@@ -67,11 +79,12 @@ fn safe<'a>(name: &'a str, usual: Option<&str>) -> (String, &'a str) {
     match extension {
         Some(extension) if is_kept && !looks_changed(&stem) && usual == Some(extension) => (stem, extension),
         Some(extension) if is_kept && !looks_changed(&stem) => (format!("{stem}{MARK}{extension}"), extension),
-        _ => {
-            let digest = hex::encode(Sha256::digest(name.as_bytes()));
-            (format!("{stem}{MARK}{}", &digest[..DIGEST]), extension.unwrap_or("jpg"))
-        }
+        _ => (format!("{stem}{MARK}{}", digest(name)), extension.unwrap_or("jpg")),
     }
+}
+
+fn digest(name: &str) -> String {
+    hex::encode(&Sha256::digest(name.as_bytes())[..DIGEST / 2])
 }
 
 /// Whether a stem could be that of a changed name.
@@ -118,7 +131,10 @@ mod tests {
             assert_eq!(image(name), format!("images/train/{name}"));
         }
         let of = |split| Paths::of("a/1.jpg", Some(split), Some("jpg"));
-        assert_eq!((of(Split::Val).labels.as_str(), of(Split::Test).image.as_str()), ("labels/val/a/1.txt", "images/test/a/1.jpg"));
+        assert_eq!(
+            (of(Split::Val).labels.as_str(), of(Split::Test).image.as_str()),
+            ("labels/val/a/1.txt", "images/test/a/1.jpg")
+        );
     }
 
     #[test]
@@ -144,7 +160,8 @@ mod tests {
 
     /// The path of the labels, as Ultralytics makes it of a picture's.
     fn derived(image: &str) -> String {
-        let (before, behind) = format!("/{image}").rsplit_once("/images/").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let (before, behind) =
+            format!("/{image}").rsplit_once("/images/").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
         let labels = format!("{before}/labels/{behind}");
         format!("{}.txt", labels[1..].rsplit_once('.').unwrap().0)
     }
