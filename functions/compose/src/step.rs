@@ -203,8 +203,9 @@ where
     /// Appends the next fragment to the file, and behind the last one the file's end.
     async fn join(&self, progress: &mut Progress) -> Result<(), Error> {
         let Progress { export, work, file, .. } = progress;
-        if let Some(Fragment { name, bytes }) = work.beside().nth(work.joined) {
-            let fragment = self.objects.get_range(&export.object_key(name), 0, *bytes).await?;
+        let next = work.beside().nth(work.joined).cloned();
+        if let Some(Fragment { name, bytes }) = next {
+            let fragment = self.objects.get_range(&export.object_key(&name), 0, bytes).await?;
             file.append(&self.objects, &fragment).await?;
             work.joined += 1;
             return Ok(());
