@@ -69,7 +69,7 @@ def test_a_data_set_is_one_that_ultralytics_finds_its_labels_in(own: System, pro
     for image in images:
         rows = [[float(value) for value in row.split()] for row in archive.read(labels_of(image["image"])).splitlines()]
         assert len(rows) == (0 if image["key"] == "none.png" else 3)
-        assert all(len(row) == 5 and 0 <= min(row[1:]) and max(row[1:]) <= 1 for row in rows)
+        assert all(len(row) == 5 and min(row[1:]) >= 0 and max(row[1:]) <= 1 for row in rows)
         if rows:
             assert [row[0] for row in rows] == [2, 2, 1]
             assert rows[0][1:] == pytest.approx([6.25 / WIDTH, 12.5 / HEIGHT, 10 / WIDTH, 20 / HEIGHT])
