@@ -1609,7 +1609,7 @@ export interface components {
          * @description What the files of an export are.
          * @enum {string}
          */
-        ExportFormat: "jsonl" | "coco";
+        ExportFormat: "jsonl" | "coco" | "sagemaker_manifest" | "cvat";
         /**
          * @description Where an export is in its life.
          * @enum {string}
