@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::classes::Classes;
 use super::selection::{Selected, type_of};
-use super::{Export, coco, cvat, jsonl, sagemaker_manifest};
+use super::{Export, coco, cvat, jsonl, label_studio, sagemaker_manifest};
 use crate::domain::Error;
 use crate::domain::prediction::Prediction;
 
@@ -25,11 +25,13 @@ pub enum ExportFormat {
     SagemakerManifest,
     /// CVAT for images 1.1: boxes, polygons, polylines, masks and tags.
     Cvat,
+    /// Tasks of Label Studio: results as annotations, drafts as predictions.
+    LabelStudio,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::Cvat];
+    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::Cvat, Self::LabelStudio];
 
     /// The word on the wire.
     #[must_use]
@@ -39,6 +41,7 @@ impl ExportFormat {
             Self::Coco => "coco",
             Self::SagemakerManifest => "sagemaker_manifest",
             Self::Cvat => "cvat",
+            Self::LabelStudio => "label_studio",
         }
     }
 
@@ -50,6 +53,7 @@ impl ExportFormat {
             Self::Coco => "instances.json",
             Self::SagemakerManifest => "output.manifest",
             Self::Cvat => "annotations.xml",
+            Self::LabelStudio => "tasks.json",
         }
     }
 
@@ -58,7 +62,7 @@ impl ExportFormat {
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Jsonl => "application/gzip",
-            Self::Coco => "application/json",
+            Self::Coco | Self::LabelStudio => "application/json",
             Self::SagemakerManifest => "application/x-ndjson",
             Self::Cvat => "application/xml",
         }
@@ -66,7 +70,7 @@ impl ExportFormat {
 
     /// Whether it numbers the labels, so that all of them must be known before the first annotation is written.
     pub(super) const fn numbers_labels(self) -> bool {
-        !matches!(self, Self::Jsonl)
+        !matches!(self, Self::Jsonl | Self::LabelStudio)
     }
 
     /// Whether its classes follow the annotations, so that a label may still be added while they are written.
@@ -76,7 +80,7 @@ impl ExportFormat {
 
     /// Whether it has the draft of a correction.
     pub(super) const fn has_drafts(self) -> bool {
-        matches!(self, Self::Jsonl)
+        matches!(self, Self::Jsonl | Self::LabelStudio)
     }
 
     /// Writes a part of the file.
@@ -95,10 +99,19 @@ impl ExportFormat {
             }
             (Self::Coco, Part::End) => coco::end(writing),
             (Self::SagemakerManifest, Part::Items(items)) => sagemaker_manifest::write(items, writing),
+            (Self::LabelStudio, Part::Begin) => {
+                label_studio::begin(writing);
+                Ok(())
+            }
+            (Self::LabelStudio, Part::Items(items)) => label_studio::write(items, writing),
+            (Self::LabelStudio, Part::End) => {
+                label_studio::end(writing);
+                Ok(())
+            }
             (Self::Cvat, Part::Begin) => cvat::begin(writing),
             (Self::Cvat, Part::Items(items)) => cvat::write(items, writing),
             (Self::Cvat, Part::End) => cvat::end(writing),
-            (Self::Jsonl, Part::Begin | Part::Middle) | (Self::Cvat, Part::Middle) => Ok(()),
+            (Self::Jsonl, Part::Begin | Part::Middle) | (Self::Cvat | Self::LabelStudio, Part::Middle) => Ok(()),
             (Self::SagemakerManifest, Part::Begin | Part::Middle | Part::End) => Ok(()),
         }
     }

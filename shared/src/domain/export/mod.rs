@@ -5,6 +5,7 @@ mod coco;
 mod cvat;
 pub mod format;
 mod jsonl;
+mod label_studio;
 pub mod request;
 mod sagemaker_manifest;
 pub mod selection;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
-use crate::domain::{Error, Timestamp, change_time};
+use crate::domain::{Error, Timestamp, change_time, limits};
 use selection::{SelectedStatus, Shares};
 
 pub use format::ExportFormat;
@@ -38,6 +39,12 @@ pub enum ExportStatus {
 impl ExportStatus {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Exported, Self::Failed];
+
+    /// Whether it has not ended.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Processing)
+    }
 
     /// The word on the wire.
     #[must_use]
@@ -203,6 +210,20 @@ impl Export {
     #[must_use]
     pub fn failed(self, why: &str, now: Timestamp) -> Self {
         Self { error_message: Some(why.to_owned()), ..self.ended(ExportStatus::Failed, now) }
+    }
+
+    /// # Errors
+    /// `TooMany`: with this one, the organization would have too many exports that have not ended. `latest`: its latest ones. This one
+    /// may be among them, if the call that creates it is repeated.
+    pub fn fits(&self, latest: &[Self]) -> Result<(), Error> {
+        let open = latest.iter().filter(|export| export.status.is_open() && export.uid != self.uid).count();
+        if open < limits::EXPORTS_OPEN {
+            return Ok(());
+        }
+        let most = limits::EXPORTS_OPEN;
+        Err(Error::TooMany(format!(
+            "An organization may have at most {most} exports that have not ended. Wait for one, or delete it."
+        )))
     }
 
     fn ended(self, status: ExportStatus, now: Timestamp) -> Self {

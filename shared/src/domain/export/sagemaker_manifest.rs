@@ -24,21 +24,23 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<Split>,
     #[serde(flatten)]
-    labels: Option<Labels<'a>>,
+    boxes: Option<BoxesAttribute<'a>>,
+    #[serde(flatten)]
+    classes: Option<ClassesAttribute<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Labels<'a> {
-    #[serde(rename = "bounding-box")]
-    boxes: Boxes,
-    #[serde(rename = "bounding-box-metadata")]
-    of_boxes: BoxesMetadata<'a>,
-    /// Of an item that has one.
-    #[serde(rename = "classification", skip_serializing_if = "Vec::is_empty")]
-    classes: Vec<usize>,
-    #[serde(rename = "classification-metadata", skip_serializing_if = "ClassesMetadata::is_empty")]
-    of_classes: ClassesMetadata<'a>,
+struct BoxesAttribute<'a> {
+    bounding_box: Boxes,
+    bounding_box_metadata: BoxesMetadata<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ClassesAttribute<'a> {
+    classification: Vec<usize>,
+    classification_metadata: ClassesMetadata<'a>,
 }
 
 #[derive(Serialize)]
@@ -93,12 +95,6 @@ struct ClassesMetadata<'a> {
     made: Made,
 }
 
-impl ClassesMetadata<'_> {
-    fn is_empty(&self) -> bool {
-        self.class_map.is_empty()
-    }
-}
-
 /// How an attribute was made.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -120,11 +116,19 @@ pub(super) fn write(items: &[Selected<'_>], writing: &mut Writing<'_>) -> Result
 }
 
 fn write_one(selected: &Selected<'_>, size: Size, writing: &mut Writing<'_>) -> Result<(), Error> {
-    let is_labeled = selected.is_labeled(&writing.export.options);
-    let labels = is_labeled.then(|| labels(selected, size, writing));
     let source_ref = source_ref(&selected.item.asset.source, writing.bucket);
+    let mut line = Line { source_ref, split: selected.split, boxes: None, classes: None };
+    if selected.is_labeled(&writing.export.options) {
+        let is_whole = |annotation: &&&Prediction| annotation.geometry == Geometry::Classification;
+        let (whole, shapes): (Vec<&Prediction>, Vec<_>) = selected.annotations.iter().partition(is_whole);
+        let made = made(selected, writing.export.created_at);
+        // As a labeling job does, a line has the attributes that it is about. One on which nothing was found has no boxes.
+        let has_boxes = whole.is_empty() || !shapes.is_empty();
+        line.boxes = has_boxes.then(|| boxes(&shapes, size, made.clone(), writing));
+        line.classes = (!whole.is_empty()).then(|| classes(&whole, made, writing));
+    }
     writing.counted.images += 1;
-    packed::write_line(&mut writing.pieces.file, &Line { source_ref, split: selected.split, labels })
+    packed::write_line(&mut writing.pieces.file, &line)
 }
 
 /// An S3 URI is not percent-encoded.
@@ -136,50 +140,39 @@ fn source_ref(source: &Source, bucket: &str) -> String {
     }
 }
 
-fn labels<'a>(selected: &Selected<'a>, Size { width, height }: Size, writing: &mut Writing<'_>) -> Labels<'a> {
-    let made = made(selected, writing.export.created_at);
-    let image_size = [ImageSize { width, height, depth: 3 }];
-    let mut labels = Labels {
-        boxes: Boxes { image_size, annotations: Vec::new() },
-        of_boxes: BoxesMetadata {
-            objects: Vec::new(),
-            class_map: BTreeMap::new(),
-            kind: "groundtruth/object-detection",
-            made: made.clone(),
-        },
-        classes: Vec::new(),
-        of_classes: ClassesMetadata {
-            confidence_map: BTreeMap::new(),
-            class_map: BTreeMap::new(),
-            kind: "groundtruth/image-classification-multilabel",
-            made,
-        },
-    };
-    for annotation in &selected.annotations {
-        labels.add(annotation, writing);
+fn boxes<'a>(shapes: &[&'a Prediction], size: Size, made: Made, writing: &mut Writing<'_>) -> BoxesAttribute<'a> {
+    let (mut annotations, mut objects, mut class_map) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for annotation in shapes {
+        let Geometry::BoundingBox { coordinates } = annotation.geometry else {
+            writing.leave_out_one(annotation, no_shape!("A manifest of boxes", annotation.geometry));
+            continue;
+        };
+        let Some(class_id) = writing.class(annotation) else { continue };
+        annotations.push(ClassedBox::of(class_id, coordinates));
+        objects.push(Confident { confidence: annotation.confidence });
+        class_map.insert(class_id.to_string(), annotation.label.as_str());
+        writing.counted.annotations += 1;
     }
-    labels
+    let image_size = [ImageSize { width: size.width, height: size.height, depth: 3 }];
+    BoxesAttribute {
+        bounding_box: Boxes { image_size, annotations },
+        bounding_box_metadata: BoxesMetadata { objects, class_map, kind: "groundtruth/object-detection", made },
+    }
 }
 
-impl<'a> Labels<'a> {
-    fn add(&mut self, annotation: &'a Prediction, writing: &mut Writing<'_>) {
-        let (label, confidence) = (annotation.label.as_str(), annotation.confidence);
-        match &annotation.geometry {
-            Geometry::BoundingBox { coordinates } => {
-                let Some(class_id) = writing.class(annotation) else { return };
-                self.boxes.annotations.push(ClassedBox::of(class_id, *coordinates));
-                self.of_boxes.objects.push(Confident { confidence });
-                self.of_boxes.class_map.insert(class_id.to_string(), label);
-            }
-            Geometry::Classification => {
-                let Some(class) = writing.class(annotation) else { return };
-                self.classes.push(class);
-                self.of_classes.confidence_map.insert(class.to_string(), confidence);
-                self.of_classes.class_map.insert(class.to_string(), label);
-            }
-            other => return writing.leave_out_one(annotation, no_shape!("A manifest of boxes", other)),
-        }
+fn classes<'a>(whole: &[&'a Prediction], made: Made, writing: &mut Writing<'_>) -> ClassesAttribute<'a> {
+    let (mut classification, mut confidence_map, mut class_map) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for annotation in whole {
+        let Some(class) = writing.class(annotation) else { continue };
+        classification.push(class);
+        confidence_map.insert(class.to_string(), annotation.confidence);
+        class_map.insert(class.to_string(), annotation.label.as_str());
         writing.counted.annotations += 1;
+    }
+    let kind = "groundtruth/image-classification-multilabel";
+    ClassesAttribute {
+        classification,
+        classification_metadata: ClassesMetadata { confidence_map, class_map, kind, made },
     }
 }
 

@@ -123,7 +123,7 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
         (json!({"project": 3}), "project: Must be a string, not"),
         (
             json!({"project": project, "format": "voc"}),
-            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", not \"voc\".",
+            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", not \"voc\".",
         ),
         (json!({"project": project, "format": ["coco"]}), "format: Must be one of"),
         (json!({"project": project, "statuses": "draft"}), "statuses: Must be a list, not"),
@@ -386,6 +386,91 @@ fn cvat_has_every_shape_of_pictures_and_any_text_that_xml_can_hold() {
     }
     let left_out: Vec<_> = export.left_out.iter().map(|left| (left.kind.as_str(), left.count)).collect();
     assert_eq!(left_out, [("classification", 1), ("item", 1)]);
+}
+
+#[test]
+fn a_line_of_a_manifest_about_whole_pictures_has_no_boxes() {
+    let project = a_project("Cats", &["day"]);
+    let day = json!({"type": "classification", "label": "day", "confidence": 0.75});
+    let mut export = an_export(json!({"format": "sagemaker_manifest"}), std::slice::from_ref(&project));
+
+    let line = written(&mut export, &[vec![accepted(&project, "a", json!([day]))]]);
+
+    let line: Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!((&line["classification"], line.get("bounding-box")), (&json!([0]), None));
+}
+
+#[test]
+fn tasks_of_label_studio_have_results_as_annotations_and_drafts_as_predictions() {
+    let project = a_project("Cats", &["cat", "day"]);
+    let whole = |label: &str| json!({"type": "classification", "label": label, "confidence": 0.75});
+    let polygon = json!({"type": "polygon", "label": "cat", "confidence": 1.0, "points": [[10.0, 10.0], [30.0, 10.0], [30.0, 20.0]]});
+    let line = json!({"type": "polyline", "label": "cat", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
+    let mut export =
+        an_export(json!({"format": "label_studio", "statuses": ["accepted", "draft", "none"]}), &[project.clone()]);
+    let pages = [
+        vec![accepted(&project, "a b.jpg", json!([a_box("cat", 0.5), whole("day"), polygon, whole("dry"), line]))],
+        vec![
+            labeled(an_item(&project, "b.jpg"), ResultStatus::Draft, json!([a_box("cat", 0.5), a_box("cat", 1.0)])),
+            an_item(&project, "c.jpg"),
+        ],
+    ];
+
+    let tasks: Vec<Value> = serde_json::from_slice(&written(&mut export, &pages)).unwrap();
+
+    let item = &pages[0][0];
+    let region = |id: &str, control: &str, value: Value, score: f64| {
+        json!({
+            "id": id, "from_name": control, "to_name": "image", "type": format!("{control}labels"), "original_width": 100,
+            "original_height": 50, "image_rotation": 0, "value": value, "score": score,
+        })
+    };
+    let rectangle =
+        json!({"x": 1.5, "y": 4.0, "width": 30.0, "height": 80.0, "rotation": 0, "rectanglelabels": ["cat"]});
+    let outline =
+        json!({"points": [[10.0, 20.0], [30.0, 20.0], [30.0, 40.0]], "closed": true, "polygonlabels": ["cat"]});
+    let choices = json!({"id": "1-ac", "from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": ["day", "dry"]}});
+    let regions =
+        [region("1-a0", "rectangle", rectangle.clone(), 0.5), region("1-a2", "polygon", outline, 1.0), choices];
+    let image = format!("s3://bucket/{}", Item::object_key(project.uid, "a b.jpg"));
+    assert_eq!(
+        tasks[0],
+        json!({
+            "id": 1, "data": {"image": image, "key": "a b.jpg", "width": 100, "height": 50},
+            "meta": {"item": item.asset.uid, "project": project.uid, "status": "accepted"},
+            "annotations": [{
+                "id": 1, "result": regions, "was_cancelled": false, "ground_truth": false, "created_at": at(3), "updated_at": at(3),
+            }],
+            "predictions": [],
+        })
+    );
+    let drafted = &tasks[1]["predictions"][0];
+    assert_eq!((&drafted["score"], &drafted["model_version"]), (&json!(0.75), &json!("by-hand")));
+    assert_eq!(drafted["result"][0], region("2-p0", "rectangle", rectangle, 0.5));
+    assert_eq!(
+        (&tasks[1]["annotations"], &tasks[2]["annotations"], &tasks[2]["predictions"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    assert_eq!(
+        json!(export.left_out),
+        json!([{"type": "polyline", "count": 1, "reason": "Label Studio has no open lines."}])
+    );
+}
+
+#[test]
+fn a_mask_in_label_studio_is_a_brush_row_by_row() {
+    let project = a_project("Cats", &["cat"]);
+    let counts = rle::encode([148, 5, 4_847]); // column 2: rows 48 and 49; column 3: rows 0 to 2
+    let mask = json!({"type": "segmentation_mask", "label": "cat", "confidence": 1.0, "mask": {"format": "coco_rle", "size": [50, 100], "counts": counts}});
+    let mut export = an_export(json!({"format": "label_studio"}), std::slice::from_ref(&project));
+
+    let tasks: Vec<Value> =
+        serde_json::from_slice(&written(&mut export, &[vec![accepted(&project, "a", json!([mask]))]])).unwrap();
+
+    let region = &tasks[0]["annotations"][0]["result"][0];
+    let head: Vec<u64> = serde_json::from_value(region["value"]["rle"].clone()).unwrap();
+    assert_eq!((&region["type"], &region["value"]["format"]), (&json!("brushlabels"), &json!("rle")));
+    assert_eq!(head[..4], [0, 0, 78, 32]); // 100 times 50 pixels of four values
 }
 
 #[test]
