@@ -8340,3 +8340,63 @@ export interface operations {
         };
     };
 }
+type FlattenedDeepRequired<T> = {
+    [K in keyof T]-?: FlattenedDeepRequired<T[K] extends unknown[] | undefined | null ? Extract<T[K], unknown[]>[number] : T[K]>;
+};
+type ReadonlyArray<T> = [
+    Exclude<T, undefined>
+] extends [
+    unknown[]
+] ? Readonly<Exclude<T, undefined>> : Readonly<Exclude<T, undefined>[]>;
+export const assetTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AssetType"]> = ["image", "video_frame", "point_cloud"];
+export const authTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AuthType"]> = ["none", "bearer", "header"];
+export const becameValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Became"]> = ["kept", "moved", "relabeled", "deleted"];
+export const coordinatesValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Coordinates"]> = ["pixels", "normalized", "percent"];
+export const deliveryStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["DeliveryStatus"]> = ["pending", "delivered", "failed"];
+export const diagnosisValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Diagnosis"]> = ["address_refused", "dns", "unreachable", "tls_expired", "tls_wrong_name", "tls_unknown_authority", "tls", "timeout", "connection_broken", "credentials_refused", "role_not_assumable", "endpoint_not_in_service", "config_mismatch", "busy", "model_error", "bad_answer", "predictions_dropped", "unlikely_coordinates"];
+export const exifValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Exif"]> = ["applied", "ignored"];
+export const exportFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportFormat"]> = ["jsonl", "coco"];
+export const exportStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportStatus"]> = ["pending", "processing", "exported", "failed"];
+export const failureCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["FailureCode"]> = ["model_error", "model_unavailable", "bad_answer", "file_unreadable", "draft_too_large", "unlikely_coordinates"];
+export const geometryOneOf0TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["bounding_box"];
+export const geometryOneOf1TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["polygon"];
+export const geometryOneOf2TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["polyline"];
+export const geometryOneOf3TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["segmentation_mask"];
+export const geometryOneOf4TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["classification"];
+export const geometryOneOf5TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["bounding_box_3d"];
+export const itemStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ItemStatus"]> = ["none", "draft", "accepted"];
+export const jobStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["JobStatus"]> = ["pending", "running", "completed", "failed", "cancelled"];
+export const keptValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Kept"]> = ["accepted", "corrected"];
+export const maskOneOf0FormatValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Mask"], {
+    format: unknown;
+}>["format"]> = ["coco_rle"];
+export const modelTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ModelType"]> = ["yolo", "sam3"];
+export const noteCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["NoteCode"]> = ["confidence_clamped", "geometry_clipped", "coordinates_normalized", "coordinates_percent", "labels_dropped"];
+export const orderValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Order"]> = ["sequence", "newest", "random", "least_confident", "most_confident"];
+export const originValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Origin"]> = ["kept", "moved", "relabeled", "added"];
+export const outcomeKindValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["OutcomeKind"]> = ["successful", "skipped", "failed"];
+export const projectStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ProjectStatus"]> = ["pending-approval", "active", "paused", "canceled", "archived", "completed"];
+export const providerTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ProviderType"]> = ["sagemaker", "http"];
+export const rejectionValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Rejection"]> = ["bad_key", "empty", "too_large", "unknown_content", "size_unknown", "camera_raw", "unsupported_format", "unreadable", "key_taken"];
+export const requestFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["RequestFormat"]> = ["avala", "huggingface"];
+export const responseFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ResponseFormat"]> = ["annotations", "huggingface_object_detection", "coco_results", "torchserve_object_detector"];
+export const resultSourceValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ResultSource"]> = ["auto_label", "human"];
+export const resultStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ResultStatus"]> = ["draft", "accepted", "rejected"];
+export const scopeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Scope"]> = ["projects.read", "projects.write", "results.write", "exports.create", "tasks.read", "datasets.read", "datasets.write", "inference.read", "inference.write", "webhooks.read", "webhooks.write"];
+export const selectedStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["SelectedStatus"]> = ["accepted", "draft", "rejected", "none"];
+export const skipReasonValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["SkipReason"]> = ["below_threshold", "already_labeled", "file_changed"];
+export const taskStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["TaskStatus"]> = ["pending", "completed"];
+export const triggerValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Trigger"]> = ["api", "upload"];
+export const uploadStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["UploadStatus"]> = ["rejected"];
