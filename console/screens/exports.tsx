@@ -26,7 +26,7 @@ export function ExportsScreen() {
         <Link to={paths.project(project)}>Back to the project</Link>
       </p>
       {wrong ? <Problem error={wrong} /> : null}
-      {about.data ? <NewExportForm project={project} labels={about.data.labels} /> : null}
+      {about.data ? <NewExportForm project={project} labels={about.data.labels} created={() => setSearch({})} /> : null}
       {!data && !wrong ? <Loading /> : null}
       {data?.results.length === 0 ? (
         <Empty title="The project has no export yet">

@@ -24,11 +24,19 @@ interface FormProps {
   change(part: Partial<ExportChoice>): void;
 }
 
-/** What is exported, and how. `labels`: those of the project. */
-export function NewExportForm({ project, labels }: { project: string; labels: readonly string[] }) {
+interface Props {
+  readonly project: string;
+  /** Of the project. */
+  readonly labels: readonly string[];
+  /** An export was created: it is the first of the list. */
+  created(): void;
+}
+
+/** What is exported, and how. */
+export function NewExportForm({ project, labels, created }: Props) {
   const [choice, setChoice] = useState(FIRST_CHOICE);
   const change = (part: Partial<ExportChoice>) => setChoice({ ...choice, ...part });
-  const { create, error, isPending } = useCreate(project, choice);
+  const { create, error, isPending } = useCreate(project, choice, created);
   const off = useLack('export') || flawOf(choice) || (isPending && 'It is being created.');
   const submit = (event: FormEvent) => {
     event.preventDefault();
@@ -58,11 +66,12 @@ export function NewExportForm({ project, labels }: { project: string; labels: re
   );
 }
 
-function useCreate(project: string, choice: ExportChoice) {
+function useCreate(project: string, choice: ExportChoice, created: () => void) {
   const { client } = useApp();
   const queries = useQueryClient();
   const { mutate, error, isPending } = useMutation({
     mutationFn: () => client.post('/exports/', { body: bodyOf(project, choice) }),
+    onSuccess: created,
     onSettled: () => queries.invalidateQueries({ queryKey: ['exports', project] }),
   });
   return { create: () => mutate(), error, isPending };

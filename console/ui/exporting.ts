@@ -60,15 +60,15 @@ const ABOUT: Readonly<Record<string, About>> = {
   },
   sagemaker_manifest: {
     title: 'SageMaker Ground Truth manifest',
-    fit: 'Keeps boxes with label and confidence. Leaves out shapes that it has no member for.',
+    fit: 'Keeps boxes and classifications with their confidence. Leaves out masks, polygons, polylines, cuboids and point clouds.',
   },
   label_studio: {
     title: 'Label Studio',
-    fit: 'Keeps boxes, polygons, masks and classifications; drafts as predictions. Leaves out cuboids and point clouds.',
+    fit: 'Keeps boxes, polygons, masks and classifications; drafts as predictions. Leaves out polylines, cuboids and point clouds.',
   },
   cvat: {
     title: 'CVAT for images 1.1',
-    fit: 'Keeps boxes, polygons, polylines, masks and classifications. Leaves out confidence, cuboids and point clouds.',
+    fit: 'Keeps boxes, polygons, polylines, masks and classifications; confidence as an attribute. Leaves out cuboids and point clouds.',
   },
   parquet: { title: 'Parquet', fit: 'Keeps everything, a row an annotation.' },
 };
