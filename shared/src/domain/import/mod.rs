@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::domain::id::{ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, change_time, limits};
-use reader::{Place, Reason};
+use reader::{Position, Reason};
 
 /// Where an import is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -132,13 +132,13 @@ pub struct Untaken {
 }
 
 impl Untaken {
-    /// At a place in the file.
+    /// At a position in the file.
     #[must_use]
-    pub fn at(place: Place, name: &str, reason: Reason) -> Self {
+    pub fn at(position: Position, name: &str, reason: Reason) -> Self {
         let name = name.chars().take(limits::NAME_CHARS).collect();
-        let (line, path) = match place {
-            Place::Line(line) => (Some(line), None),
-            Place::Path(path) => (None, Some(path)),
+        let (line, path) = match position {
+            Position::Line(line) => (Some(line), None),
+            Position::Path(path) => (None, Some(path)),
         };
         Self { line, path, name, reason }
     }
