@@ -89,8 +89,7 @@ impl ReasonCode {
 }
 
 /// Why an item is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportReasonOf)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// For programs.
     pub code: ReasonCode,
