@@ -118,11 +118,11 @@ def same(expected: Boxes, read: Boxes, order: bool = True) -> None:
     """That a judge has read the boxes that the API shows, picture by picture."""
     assert sorted(read) == sorted(expected)
     for name, boxes in expected.items():
-        found = read[name] if order else sorted(read[name], key=_place)
-        assert found == (boxes if order else sorted(boxes, key=_place)), name
+        found = read[name] if order else sorted(read[name], key=_position)
+        assert found == (boxes if order else sorted(boxes, key=_position)), name
 
 
-def _place(box: Box) -> tuple[str, float, float]:
+def _position(box: Box) -> tuple[str, float, float]:
     return box.label, round(box.left, 2), round(box.top, 2)
 
 
