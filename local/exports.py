@@ -28,7 +28,7 @@ from local.aws import client
 from local.errors import Unusable
 from local.progress import step
 from local.project import checked
-from local.settings import ROOT
+from local.settings import ROOT, STATE
 from local.up import Stack
 
 Json = dict[str, Any]
@@ -88,7 +88,7 @@ def run(items: int) -> None:
         Unusable: an export failed, or a bound is broken.
     """
     stack = up.required()
-    with project.client_of(stack) as api, TemporaryDirectory(prefix="exports-") as folder:
+    with project.client_of(stack) as api, TemporaryDirectory(dir=STATE) as folder:
         sizes = (SMALL, items // 5, items)
         filled = [Filled(stack, api, _filled(stack, api, count), count) for count in sizes]
         runs = [one.export(name, Path(folder)) for one in filled for name in FORMATS]
