@@ -23,7 +23,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let composer = &Composer {
         exports: store.clone(),
         webhooks: store,
-        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket.clone()),
+        bucket,
         queue: ExportMessages::new(aws_sdk_sqs::Client::new(aws.config()), exports),
         deliveries: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), webhooks),
         clock: SystemClock,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::export::ExportFile;
 use shared::domain::id::{ExportUid, OrganizationUid};
+use shared::domain::limits;
 use shared::domain::project::Project;
 use shared::ports::{Exports, Objects, Projects};
 use shared::testing::{
@@ -79,6 +80,22 @@ async fn an_export_is_created_pending_listed_and_requested_once() {
         assert_eq!(page["results"].as_array().unwrap().len(), count, "{query}");
     }
     assert_eq!(world.api.call("GET /exports/?status=completed", Value::Null).await.0, 400);
+}
+
+#[tokio::test]
+async fn an_organization_has_a_number_of_open_exports_at_most() {
+    let world = a_world(&Arc::default()).await;
+    let mut last = Value::Null;
+    for _ in 0..limits::EXPORTS_OPEN {
+        last = world.created().await;
+    }
+
+    let (status, problem) = world.api.call("POST /exports/", json!({"project": world.project})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("too_many")), "{problem}");
+
+    let uid = last["uid"].as_str().unwrap();
+    assert_eq!(world.api.call(&format!("DELETE /exports/{uid}/"), Value::Null).await.0, 204);
+    world.created().await;
 }
 
 #[tokio::test]

@@ -43,6 +43,10 @@ pub const PART_BYTES: usize = 5 * 1024 * 1024;
 pub const EXPORT_PART_BYTES: usize = 8 * 1024 * 1024;
 /// Items of an export that are read at once: their rows are in memory.
 pub const EXPORT_PAGE: usize = 400;
+/// Exports of an organization that have not ended: each is a chain of messages that reads all of its items.
+pub const EXPORTS_OPEN: usize = 20;
+/// The latest exports of an organization, of which those are counted that have not ended.
+pub const EXPORTS_COUNTED: usize = 100;
 /// Projects of one export.
 pub const EXPORT_PROJECTS: usize = 20;
 /// Characters of all labels of the projects of one export, and of those that no project has: they are in its row.
