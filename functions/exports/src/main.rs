@@ -39,8 +39,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let state = Arc::new(ExportApi::<Deployed> {
         store: store.clone(),
         projects: store.clone(),
-        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
-        queue: ExportMessages::new(aws_sdk_sqs::Client::new(aws.config()), queue),
+        objects: Bucket::new(aws.client(aws_sdk_s3::Client::new), bucket),
+        queue: ExportMessages::new(aws.client(aws_sdk_sqs::Client::new), queue),
         clock: SystemClock,
         kept_for: Duration::from_secs(days * DAY),
     });
