@@ -45,10 +45,11 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// The routes of each function.
-fn parts() -> [utoipa::openapi::OpenApi; 5] {
+fn parts() -> [utoipa::openapi::OpenApi; 6] {
     [
         jobs::Description::openapi(),
         catalog::Description::openapi(),
+        datasets::Description::openapi(),
         exports::Description::openapi(),
         providers::Description::openapi(),
         webhooks::Description::openapi(),

@@ -1,6 +1,9 @@
 //! S3: manifests, raw predictions, and the items themselves.
 
 mod digest;
+mod form;
+
+pub use form::Forms;
 
 use std::time::Duration;
 
@@ -203,6 +206,12 @@ impl Folders for Bucket {
             }
         }
         Ok(())
+    }
+
+    async fn keys_behind(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, Error> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(folder);
+        let page = list.set_start_after(after.map(str::to_owned)).send().await.map_err(classify)?;
+        Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 }
 
