@@ -94,6 +94,8 @@ export interface Settings {
   readonly uploadWaitSeconds: number;
   /** Days after which an export and its files are removed, 1 to 365. @default 7 */
   readonly exportDays: number;
+  /** GiB that an organization may upload as datasets, 1 to 1,000,000. @default 1024 */
+  readonly uploadQuotaGib: number;
   /**
    * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Choose more than a task may wait for
    * concurrency. @default 1800
@@ -165,6 +167,7 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   settleScheduleMinutes: wholeNumber(1, 1, 1_440),
   uploadWaitSeconds: wholeNumber(900, 60, 86_400),
   exportDays: wholeNumber(7, 1, 365),
+  uploadQuotaGib: wholeNumber(1_024, 1, 1_000_000),
   staleJobSeconds: wholeNumber(1_800, 1, 86_400),
   logLevel: text('info', /^[\w:=,-]+$/, 'a filter such as info or info,jobs=debug'),
 };

@@ -43,6 +43,7 @@ test('settings that are not given have their documented defaults', () => {
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '1800');
   assert.equal(deployment.environment('ingest').UPLOAD_WAIT_SECONDS, '900');
   assert.equal(deployment.environment('exports').EXPORT_DAYS, '7');
+  assert.equal(deployment.environment('datasets').UPLOAD_QUOTA_GIB, '1024');
   assert.equal(deployment.environment('deliver').WEBHOOK_SLOTS, '5');
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['x86_64']);
 });
@@ -85,6 +86,7 @@ test('settings given as text, as the command line does, arrive', () => {
     overflowConcurrency: '6',
     uploadWaitSeconds: '120',
     exportDays: '30',
+    uploadQuotaGib: '5',
     webhookRetrySeconds: '1,2,3',
     loopbackHttp: 'allow',
     settleScheduleMinutes: '1',
@@ -118,6 +120,7 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '30');
   assert.equal(deployment.environment('ingest').UPLOAD_WAIT_SECONDS, '120');
   assert.equal(deployment.environment('exports').EXPORT_DAYS, '30');
+  assert.equal(deployment.environment('datasets').UPLOAD_QUOTA_GIB, '5');
   assert.equal(deployment.environment('deliver').WEBHOOK_SLOTS, '2');
   const reserved = (name: 'jobs' | 'deliver' | 'settle') =>
     deployment.resource(deployment.autoLabel.functions[name]).Properties.ReservedConcurrentExecutions;
@@ -263,6 +266,7 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['reservedConcurrency', { ingest: 9 }, /^Setting reservedConcurrency gives ingest 9, but its queues ask for 10 at once\.$/],
     ['webhookConcurrency', 3, /^Setting webhookConcurrency must be a whole number from 4 to 1000; it is 3\.$/],
     ['overflowConcurrency', 1, /^Setting overflowConcurrency must be a whole number from 2 to 1000; it is 1\.$/],
+    ['uploadQuotaGib', 0, /^Setting uploadQuotaGib must be a whole number from 1 to 1000000; it is 0\.$/],
     ['exportDays', 0, /^Setting exportDays must be a whole number from 1 to 365; it is 0\.$/],
     ['uploadWaitSeconds', 59, /^Setting uploadWaitSeconds must be a whole number from 60 to 86400; it is 59\.$/],
     ['webhookRetrySeconds', '60,,300', /^Setting webhookRetrySeconds must be/],
