@@ -47,6 +47,7 @@ test('the bucket is private, encrypted, notifies EventBridge, and drops abandone
         Rules: [
           { AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' },
           { ExpirationInDays: 8, Prefix: 'exports/', Status: 'Enabled' },
+          { ExpirationInDays: 8, Prefix: 'imports/', Status: 'Enabled' },
         ],
       },
       PublicAccessBlockConfiguration: {
@@ -65,7 +66,7 @@ test('both buckets and every queue refuse requests without TLS', () => {
     ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
   ];
 
-  assert.equal(policies.length, 10);
+  assert.equal(policies.length, 12);
   for (const { Properties } of policies) {
     const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
     assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
@@ -97,9 +98,9 @@ test('a webhook record that fails five times goes to the dead-letter queue, and 
   }
 });
 
-test('Lambda ends chains of messages but those of the three functions that end them', () => {
+test('Lambda ends chains of messages but those of the four functions that end them', () => {
   const allowed = FUNCTIONS.filter((name) => deployment.resource(autoLabel.functions[name]).Properties.RecursiveLoop === 'Allow');
-  assert.deepEqual(allowed, ['compose', 'deliver', 'ingest']);
+  assert.deepEqual(allowed, ['adopt', 'compose', 'deliver', 'ingest']);
 });
 
 test('a throttled invocation of any function rings an alarm', () => {
@@ -184,6 +185,32 @@ test('the steps of exports and the schedule come to compose by its queue', () =>
   });
 });
 
+test('uploaded files of imports, their messages and the schedule come to adopt by its queue, which waits for a long run', () => {
+  const queue = stack.resolve(autoLabel.importQueue.queueArn);
+  const target = { Arn: queue, DeadLetterConfig: { Arn: stack.resolve(autoLabel.importDeadLetters.queueArn) } };
+
+  template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: queue,
+    FunctionName: stack.resolve(autoLabel.functions.adopt.functionName),
+    BatchSize: 1,
+    ScalingConfig: { MaximumConcurrency: 5 },
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+  for (const rule of [
+    {
+      EventPattern: Match.objectLike({
+        'detail-type': ['Object Created'],
+        detail: Match.objectLike({ object: { key: [{ prefix: 'imports/uploads/' }] } }),
+      }),
+    },
+    { ScheduleExpression: 'rate(1 minute)' },
+  ]) {
+    template.hasResourceProperties('AWS::Events::Rule', { ...rule, Targets: [Match.objectLike(target)] });
+  }
+  template.hasResourceProperties('AWS::SQS::Queue', { VisibilityTimeout: 5430 });
+  template.hasResourceProperties('AWS::Lambda::Function', { Timeout: 900, EphemeralStorage: { Size: 10240 } });
+});
+
 test('the state machine is the ASL file with its placeholders filled', () => {
   const machine = deployment.only('AWS::StepFunctions::StateMachine');
   const placeholders = new Set([...JSON.stringify(ASL).matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
@@ -246,6 +273,8 @@ test('every route leads to its function, in both forms of its path, without an a
     'ANY /api/v1/auto-label-jobs/{proxy+}': 'jobs',
     'ANY /api/v1/exports': 'exports',
     'ANY /api/v1/exports/{proxy+}': 'exports',
+    'ANY /api/v1/projects/{project}/imports': 'exports',
+    'ANY /api/v1/projects/{project}/imports/{proxy+}': 'exports',
     'ANY /api/v1/inference-providers': 'providers',
     'ANY /api/v1/inference-providers/{proxy+}': 'providers',
     'ANY /api/v1/webhooks': 'webhooks',
@@ -281,6 +310,7 @@ test('an alarm watches each way in which work is lost', () => {
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
+    'ApproximateNumberOfMessagesVisible',
     'Errors',
     'Errors',
     'Errors',
@@ -292,7 +322,7 @@ test('an alarm watches each way in which work is lost', () => {
 });
 
 test('one message in a dead-letter queue rings its alarm', () => {
-  for (const queue of [autoLabel.deadLetters, autoLabel.uploadDeadLetters, autoLabel.lostEnds]) {
+  for (const queue of [autoLabel.deadLetters, autoLabel.uploadDeadLetters, autoLabel.importDeadLetters, autoLabel.lostEnds]) {
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: 'ApproximateNumberOfMessagesVisible',
       Dimensions: [{ Name: 'QueueName', Value: stack.resolve(queue.queueName) }],

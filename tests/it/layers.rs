@@ -16,7 +16,7 @@ const SHARED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("ports", &["domain"]),
     ("services", &["ports", "domain"]),
-    // What the errors of all AWS clients mean.
+    // How AWS clients are made, and what their errors mean.
     ("sdk", &["domain"]),
     ("store", &["sdk", "ports", "domain"]),
     ("egress", &["ports", "domain"]),
@@ -27,14 +27,26 @@ const SHARED: [(&str, &[&str]); 15] = [
     ("queue", &["sdk", "ports", "domain"]),
     ("secrets", &["sdk", "ports", "domain"]),
     ("http", &["ports", "domain"]),
-    ("lambda", &["ports", "domain"]),
+    ("lambda", &["sdk", "ports", "domain"]),
     // Builds a whole API function around its routes, as `http` puts it together.
     (TESTING, &["http", "ports", "domain"]),
 ];
 
 /// The rooms of the domain. Each may name those before it; the modules of `kernel` go by `domain` itself.
-const ROOMS: [&str; 11] =
-    ["kernel", "access", "prediction", "item", "provider", "job", "upload", "project", "reply", "export", "webhook"];
+const ROOMS: [&str; 12] = [
+    "kernel",
+    "access",
+    "prediction",
+    "item",
+    "provider",
+    "job",
+    "upload",
+    "project",
+    "reply",
+    "export",
+    "import",
+    "webhook",
+];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
 const HANDLERS: [&str; 9] = [
@@ -45,7 +57,7 @@ const HANDLERS: [&str; 9] = [
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{file_url_field, same_origin, url_field}",
-    "queue::{Attributes, DeliveryMessage, ExportMessage, SqsBatchResponse, SqsEvent, SqsMessage, UploadMessage}",
+    "queue::{Attributes, DeliveryMessage, ExportMessage, ImportMessage, SqsBatchResponse, SqsEvent, SqsMessage, UploadMessage}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];

@@ -44,6 +44,8 @@ pub struct Composer<S, W, O, E, Q, C> {
     pub webhooks: W,
     /// The bucket.
     pub objects: O,
+    /// Its name: files name the objects in it.
+    pub bucket: String,
     /// The queue of exports.
     pub queue: E,
     /// Takes the deliveries.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::export::Export;
-use shared::domain::export::work::{Fragment, Phase, Pieces, Work};
+use shared::domain::export::work::{Fragment, Next, Phase, Work};
 use shared::domain::item::Item;
 use shared::domain::item::source::Source;
 use shared::domain::prediction::Prediction;
@@ -72,10 +72,7 @@ where
     }
 
     async fn open(&self, export: Export, work: Work) -> Result<Progress, Error> {
-        let mut file = File::open(&self.objects, &export, &work.file).await?;
-        if work.steps == 0 {
-            file.append(&self.objects, &work.begin(&export)?).await?;
-        }
+        let file = File::open(&self.objects, &export, &work.file).await?;
         let end = Instant::now() + STEP; // a group of items is read in any case
         Ok(Progress { export, work, file, side: Vec::new(), end })
     }
@@ -107,29 +104,34 @@ where
     /// Counts or writes items.
     async fn take(&self, progress: &mut Progress, group: Vec<Item>) -> Result<(), Error> {
         let group = self.whole(&progress.export, &progress.work, group).await?;
-        let Progress { export, work, file, side, .. } = progress;
-        if work.phase == Phase::Survey {
-            work.survey(export, &group);
+        if progress.work.phase == Phase::Survey {
+            progress.work.survey(&mut progress.export, &group);
             return Ok(());
         }
-        let Pieces { file: bytes, side: beside } = work.write(export, &group)?;
-        side.extend_from_slice(&beside);
-        file.append(&self.objects, &bytes).await
+        self.write(progress, Next::Items(&group)).await
+    }
+
+    /// Appends what is next to the file, and to what is beside it.
+    async fn write(&self, progress: &mut Progress, next: Next<'_>) -> Result<(), Error> {
+        let Progress { export, work, file, side, .. } = progress;
+        let pieces = work.write(export, next, file.bytes(), &self.bucket)?;
+        side.extend_from_slice(&pieces.side);
+        file.append(&self.objects, &pieces.file).await
     }
 
     /// Goes on behind a page.
     async fn pass_page(&self, progress: &mut Progress, next: Option<String>) -> Result<(), Error> {
-        let Progress { export, work, file, side, .. } = progress;
-        let was_survey = work.phase == Phase::Survey;
-        let is_last = work.pass_page(export, next);
-        if was_survey {
-            return Ok(());
+        let was_survey = progress.work.phase == Phase::Survey;
+        let is_last = progress.work.pass_page(&progress.export, next);
+        match (was_survey, is_last) {
+            (true, false) => return Ok(()),
+            (true, true) => self.write(progress, Next::Begin).await?,
+            (false, true) => self.write(progress, Next::Middle).await?,
+            (false, false) => {}
         }
-        if side.len() >= limits::EXPORT_PART_BYTES || is_last {
+        let Progress { export, work, side, .. } = progress;
+        if side.len() >= limits::EXPORT_PART_BYTES || (is_last && !was_survey) {
             self.put_side(export, work, side).await?;
-        }
-        if is_last {
-            file.append(&self.objects, work.middle(export)).await?;
         }
         Ok(())
     }
@@ -154,8 +156,8 @@ where
             work.joined += 1;
             return Ok(());
         }
-        file.append(&self.objects, &work.end(export, file.bytes())?).await?;
-        work.phase = Phase::Complete;
+        self.write(progress, Next::End).await?;
+        progress.work.phase = Phase::Complete;
         Ok(())
     }
 

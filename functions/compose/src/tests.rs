@@ -82,6 +82,7 @@ async fn a_world_of(items: Vec<Item>, options: Value, fault: &Arc<Fault>) -> (Wo
         exports: exports.failing(fault),
         webhooks: webhooks.failing(fault),
         objects: MemoryObjects::default().failing(fault),
+        bucket: "bucket".into(),
         queue: MemoryExportQueue::default().failing(fault),
         deliveries: MemoryQueue::default().failing(fault),
         clock: StoppedClock::at(1_000),

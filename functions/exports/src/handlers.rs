@@ -6,13 +6,13 @@ use axum::http::StatusCode;
 use shared::domain::access::api_key::Scope;
 use shared::domain::export::request::NewExport;
 use shared::domain::export::{Export, ExportStatus};
-use shared::domain::id::{ExportUid, Naming, ProjectUid};
+use shared::domain::id::{ExportUid, Naming, OrganizationUid, ProjectUid};
 use shared::domain::item::Source;
 use shared::domain::project::Project;
 use shared::domain::provider::no_project;
-use shared::domain::{Error, Timestamp};
+use shared::domain::{Error, Timestamp, limits};
 use shared::http::{Answer, Body, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
-use shared::ports::{Clock, ExportFilter, ExportQueue, Exports, Folders, Objects, Page, Projects};
+use shared::ports::{Clock, ExportFilter, ExportQueue, Exports, Folders, Objects, Page, Projects, Slice};
 use tracing::warn;
 
 use crate::view::{ExportView, FileView};
@@ -31,10 +31,13 @@ const SIGNED_FOR: Duration = Duration::from_secs(3_600);
 #[utoipa::path(
     post, path = "/exports/", tag = "exports",
     request_body = NewExport,
-    responses((status = 201, description = "The pending export.", body = ExportView, example = json!({
-        "status": "pending", "total_task_count": 0, "exported_task_count": 0, "left_out": [], "files": [], "download_url": null,
-        "started_at": null, "completed_at": null,
-    }))),
+    responses(
+        (status = 201, description = "The pending export.", body = ExportView, example = json!({
+            "status": "pending", "total_task_count": 0, "exported_task_count": 0, "left_out": [], "files": [], "download_url": null,
+            "started_at": null, "completed_at": null,
+        })),
+        (status = 409, description = "`too_many`: the organization has 20 exports that have not ended.", body = Problem),
+    ),
 )]
 pub(crate) async fn create<P: ExportPorts>(
     State(api): Api<P>,
@@ -52,6 +55,7 @@ pub(crate) async fn create<P: ExportPorts>(
     let uid = ExportUid::named(&naming, now, 0);
     let times = (now, now + api.kept_for);
     let export = new.into_export(uid, caller.organization, &projects, times)?;
+    export.fits(&api.latest(caller.organization, now).await?)?;
     let export = api.store.add_export(&export).await?.unwrap_or(export);
     // The export is stored. If its first message is lost, the schedule of `compose` sends another one.
     if let Err(error) = api.queue.request_step(export.organization, uid).await {
@@ -146,6 +150,13 @@ impl<P: ExportPorts> ExportApi<P> {
             Err(Error::NotFound(_)) => Err(Error::field(field, no_project(&uid.to_string()))),
             found => found,
         }
+    }
+
+    /// The latest exports of an organization.
+    async fn latest(&self, organization: OrganizationUid, now: Timestamp) -> Result<Vec<Export>, Error> {
+        let slice = Slice { after: None, limit: limits::EXPORTS_COUNTED, ascending: false, backward: false };
+        let page = self.store.exports(organization, ExportFilter { project: None, status: None }, &slice, now).await?;
+        Ok(page.entries)
     }
 
     /// The export on the wire, with URLs that are signed now.

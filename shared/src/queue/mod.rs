@@ -1,5 +1,5 @@
 //! SQS: a message for each attempt to deliver an event, which carries the delivery's uid and no more; and messages that ask for
-//! a check of a project's uploads, in the queue of S3's events; and a message for each step of an export.
+//! a check of a project's uploads, in the queue of S3's events; and a message for each step of an export, and for an import.
 
 mod records;
 
@@ -11,10 +11,10 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
-use crate::domain::id::{DeliveryUid, ExportUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{DeliveryUid, ExportUid, ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::item::is_zero;
-use crate::ports::{DeliveryRequest, ExportQueue, Queue, UploadQueue};
-use crate::sdk;
+use crate::ports::{DeliveryRequest, ExportQueue, ImportName, ImportQueue, Queue, UploadQueue};
+use crate::sdk::{self, LazyClient};
 
 pub use records::{Attributes, SqsBatchResponse, SqsEvent, SqsMessage};
 
@@ -58,7 +58,7 @@ const BATCH: usize = 10;
 /// before the rest of a tenant that has more in flight than its part (AWS, "Amazon SQS fair queues").
 #[derive(Clone, Debug)]
 pub struct WebhookQueue {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
     overflow_url: Option<String>,
     dead_letters_url: Option<String>,
@@ -67,8 +67,8 @@ pub struct WebhookQueue {
 impl WebhookQueue {
     /// For functions that notify of events.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into(), overflow_url: None, dead_letters_url: None }
+    pub fn new(client: impl Into<LazyClient<Client>>, url: impl Into<String>) -> Self {
+        Self { client: client.into(), url: url.into(), overflow_url: None, dead_letters_url: None }
     }
 
     /// With the queue of later attempts.
@@ -158,7 +158,7 @@ pub enum UploadMessage {
 /// The queue of uploads and its dead letters.
 #[derive(Clone, Debug)]
 pub struct UploadMessages {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
     dead_letters_url: String,
 }
@@ -166,8 +166,12 @@ pub struct UploadMessages {
 impl UploadMessages {
     /// These queues.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>, dead_letters_url: impl Into<String>) -> Self {
-        Self { client, url: url.into(), dead_letters_url: dead_letters_url.into() }
+    pub fn new(
+        client: impl Into<LazyClient<Client>>,
+        url: impl Into<String>,
+        dead_letters_url: impl Into<String>,
+    ) -> Self {
+        Self { client: client.into(), url: url.into(), dead_letters_url: dead_letters_url.into() }
     }
 
     async fn send(&self, message: &UploadMessage, delay: Duration) -> Result<(), Error> {
@@ -218,21 +222,60 @@ pub enum ExportMessage {
 /// The queue of exports. A message carries its organization as `MessageGroupId`, as those of [`WebhookQueue`] do.
 #[derive(Clone, Debug)]
 pub struct ExportMessages {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
 }
 
 impl ExportMessages {
     /// The queue of this URL.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+    pub fn new(client: impl Into<LazyClient<Client>>, url: impl Into<String>) -> Self {
+        Self { client: client.into(), url: url.into() }
     }
 }
 
 impl ExportQueue for ExportMessages {
     async fn request_step(&self, organization: OrganizationUid, uid: ExportUid) -> Result<(), Error> {
         let message = ExportMessage::V1 { organization, export: uid };
+        let body = serde_json::to_string(&message).map_err(Error::internal)?;
+        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        request.message_group_id(organization.to_string()).send().await.map_err(classify)?;
+        Ok(())
+    }
+}
+
+/// A message on the queue of imports. Versioned, as [`DeliveryMessage`] is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImportMessage {
+    /// Work on it.
+    V1 {
+        /// The tenant.
+        organization: OrganizationUid,
+        /// The project.
+        project: ProjectUid,
+        /// The import.
+        import: ImportUid,
+    },
+}
+
+/// The queue of imports. A message carries its organization as `MessageGroupId`, as those of [`WebhookQueue`] do.
+#[derive(Clone, Debug)]
+pub struct ImportMessages {
+    client: LazyClient<Client>,
+    url: String,
+}
+
+impl ImportMessages {
+    /// The queue of this URL.
+    #[must_use]
+    pub fn new(client: impl Into<LazyClient<Client>>, url: impl Into<String>) -> Self {
+        Self { client: client.into(), url: url.into() }
+    }
+}
+
+impl ImportQueue for ImportMessages {
+    async fn request_import(&self, (organization, project, import): ImportName) -> Result<(), Error> {
+        let message = ImportMessage::V1 { organization, project, import };
         let body = serde_json::to_string(&message).map_err(Error::internal)?;
         let request = self.client.send_message().queue_url(&self.url).message_body(body);
         request.message_group_id(organization.to_string()).send().await.map_err(classify)?;

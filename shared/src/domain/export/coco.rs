@@ -3,73 +3,19 @@
 //! The annotations come first and are written as they are read. The images follow, and then the categories: a label that no project
 //! has is known only at the end. The members of a JSON object have no order.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::format::{Writing, no_shape};
 use super::jsonl::url_of;
-use super::selection::{Selected, Split, type_of};
+use super::selection::{Selected, Split};
+use crate::domain::prediction::rows::Extent;
 use crate::domain::prediction::size::Size;
-use crate::domain::prediction::{Geometry, Mask, Prediction, Rect, rle};
+use crate::domain::prediction::{Geometry, Mask, Rect};
 use crate::domain::{Error, Timestamp};
 
 /// Why a point cloud is left out.
 const NO_PICTURE: &str = "COCO has pictures alone.";
-/// Why a picture is left out.
-const NO_SIZE: &str = "The size of its picture is not known yet.";
-
-/// The numbers of the labels: from 1, in the order of the classes.
-#[derive(Debug, Default)]
-pub struct Categories {
-    names: Vec<String>,
-    numbers: HashMap<String, usize>,
-}
-
-impl Categories {
-    /// The categories of these labels.
-    #[must_use]
-    pub fn of(names: Vec<String>) -> Self {
-        let numbers = names.iter().enumerate().map(|(position, name)| (name.clone(), position + 1)).collect();
-        Self { names, numbers }
-    }
-
-    /// The number of a label; a new one follows all others.
-    fn number(&mut self, label: &str) -> usize {
-        if let Some(number) = self.numbers.get(label) {
-            return *number;
-        }
-        self.names.push(label.to_owned());
-        self.numbers.insert(label.to_owned(), self.names.len());
-        self.names.len()
-    }
-
-    /// The labels in the order of their numbers.
-    #[must_use]
-    pub fn into_names(self) -> Vec<String> {
-        self.names
-    }
-}
-
-/// How many there are so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counted {
-    /// Images.
-    pub images: u64,
-    /// Annotations.
-    pub annotations: u64,
-}
-
-/// What a page of items adds to the file.
-#[derive(Debug, Default)]
-pub struct Written {
-    /// The annotations, each after a comma but the file's first.
-    pub annotations: Vec<u8>,
-    /// The images, in the same way.
-    pub images: Vec<u8>,
-    /// What is left out: type, and why.
-    pub left_out: Vec<(&'static str, &'static str)>,
-}
 
 #[derive(Serialize)]
 struct Image<'a> {
@@ -131,84 +77,59 @@ struct Info {
 }
 
 /// The begin of the file, up to the first annotation.
-///
-/// # Errors
-/// `Internal`.
-pub fn begin(created_at: Timestamp) -> Result<Vec<u8>, Error> {
+pub(super) fn begin(writing: &mut Writing<'_>) -> Result<(), Error> {
+    let created_at = writing.export.created_at;
     let year = created_at.to_string().get(..4).and_then(|year| year.parse().ok()).unwrap_or_default();
     let (description, contributor) = ("Labels of an Autolabel export", "Autolabel");
     let info = Info { description, version: "1.0", year, contributor, date_created: created_at };
-    Ok(format!("{{\"info\":{},\"licenses\":[],\"annotations\":[", json(&info)?).into_bytes())
+    writing.pieces.file = format!("{{\"info\":{},\"licenses\":[],\"annotations\":[", json(&info)?).into_bytes();
+    Ok(())
 }
 
 /// What is between the annotations and the images.
-pub const MIDDLE: &[u8] = b"\n],\"images\":[";
+pub(super) fn middle(writing: &mut Writing<'_>) {
+    writing.pieces.file.extend_from_slice(b"\n],\"images\":[");
+}
 
 /// The end of the file, behind the last image.
-///
-/// # Errors
-/// `Internal`.
-pub fn end(names: &[String]) -> Result<Vec<u8>, Error> {
-    let numbered = names.iter().enumerate();
+pub(super) fn end(writing: &mut Writing<'_>) -> Result<(), Error> {
+    let numbered = writing.classes.names().iter().enumerate();
     let categories: Vec<_> =
-        numbered.map(|(position, name)| Category { id: position + 1, name, supercategory: "" }).collect();
-    Ok(format!("\n],\"categories\":{}}}\n", json(&categories)?).into_bytes())
+        numbered.map(|(number, name)| Category { id: number + 1, name, supercategory: "" }).collect();
+    writing.pieces.file = format!("\n],\"categories\":{}}}\n", json(&categories)?).into_bytes();
+    Ok(())
 }
 
 fn json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(Error::internal)
 }
 
-/// Writes items behind those that are counted.
-///
-/// # Errors
-/// `Internal`.
-pub fn write(items: &[Selected<'_>], categories: &mut Categories, counted: &mut Counted) -> Result<Written, Error> {
-    let mut written = Written::default();
+/// Writes items: their annotations to the file, their images beside it.
+pub(super) fn write(items: &[Selected<'_>], writing: &mut Writing<'_>) -> Result<(), Error> {
     for selected in items {
-        match size_of(selected) {
-            Ok(size) => write_one(selected, size, categories, counted, &mut written)?,
-            Err(why) => {
-                written.left_out.push(("item", why));
-                let lost = |annotation: &&Prediction| (type_of(&annotation.geometry), why);
-                written.left_out.extend(selected.annotations.iter().map(lost));
-            }
+        match selected.picture(NO_PICTURE) {
+            Ok(size) => write_one(selected, size, writing)?,
+            Err(why) => writing.leave_out(selected, why),
         }
     }
-    Ok(written)
+    Ok(())
 }
 
-/// The size of a picture, or why the file cannot have it.
-const fn size_of(selected: &Selected<'_>) -> Result<Size, &'static str> {
-    match selected.item.asset.size {
-        _ if !selected.item.asset.kind.has_pixels() => Err(NO_PICTURE),
-        Some(size) => Ok(size),
-        None => Err(NO_SIZE),
-    }
-}
-
-fn write_one(
-    selected: &Selected<'_>,
-    Size { width, height }: Size,
-    categories: &mut Categories,
-    counted: &mut Counted,
-    written: &mut Written,
-) -> Result<(), Error> {
+fn write_one(selected: &Selected<'_>, Size { width, height }: Size, writing: &mut Writing<'_>) -> Result<(), Error> {
     let coco_url = url_of(&selected.item.asset.source);
-    let id = counted.images + 1;
-    let image = Image { id, file_name: &selected.name, width, height, coco_url, split: selected.split };
-    push(&mut written.images, &mut counted.images, &image)?;
+    let image_id = writing.counted.images + 1;
+    let image = Image { id: image_id, file_name: &selected.name, width, height, coco_url, split: selected.split };
+    push(&mut writing.pieces.side, &mut writing.counted.images, &image)?;
     for annotation in &selected.annotations {
         let Some((bbox, area, segmentation)) = shape(&annotation.geometry) else {
-            written.left_out.push((type_of(&annotation.geometry), reason(&annotation.geometry)));
+            writing.leave_out_one(annotation, no_shape!("COCO", annotation.geometry));
             continue;
         };
-        let category_id = categories.number(&annotation.label);
+        let Some(class) = writing.class(annotation) else { continue };
+        let (id, category_id) = (writing.counted.annotations + 1, class + 1);
         let (score, attributes) = (annotation.confidence, &annotation.attributes);
-        let of = counted.annotations + 1;
-        let row =
-            Annotation { id: of, image_id: id, category_id, bbox, area, segmentation, iscrowd: 0, score, attributes };
-        push(&mut written.annotations, &mut counted.annotations, &row)?;
+        let row = Annotation { id, image_id, category_id, bbox, area, segmentation, iscrowd: 0, score, attributes };
+        push(&mut writing.pieces.file, &mut writing.counted.annotations, &row)?;
     }
     Ok(())
 }
@@ -220,15 +141,6 @@ fn push(list: &mut Vec<u8>, count: &mut u64, entry: &impl Serialize) -> Result<(
     serde_json::to_writer(list, entry).map_err(Error::internal)?;
     *count += 1;
     Ok(())
-}
-
-const fn reason(geometry: &Geometry) -> &'static str {
-    match geometry {
-        Geometry::BoundingBox3d { .. } => "COCO has no cuboids.",
-        Geometry::Polyline { .. } => "COCO has no open lines.",
-        Geometry::Classification => "COCO has no labels of whole pictures.",
-        Geometry::BoundingBox { .. } | Geometry::Polygon { .. } | Geometry::SegmentationMask { .. } => NO_SIZE,
-    }
 }
 
 /// Box, area and segmentation, in pixels; `None`: COCO has no such shape.
@@ -244,7 +156,10 @@ fn shape(geometry: &Geometry) -> Option<([f64; 4], f64, Segmentation<'_>)> {
             Some((extent(points), area(points), Segmentation::Polygon([flat])))
         }
         Geometry::SegmentationMask { mask: Mask::CocoRle { size, counts } } => {
-            let (bbox, area) = marked(counts, size[0]);
+            let (bbox, area) = Extent::of(counts, size[0]).map_or(([0.0; 4], 0.0), |extent| {
+                let Extent { left, top, width, height, pixels } = extent;
+                ([left, top, width, height].map(|pixels| pixels as f64), pixels as f64)
+            });
             Some((bbox, area, Segmentation::Runs { size: *size, counts }))
         }
         Geometry::Polyline { .. } | Geometry::Classification | Geometry::BoundingBox3d { .. } => None,
@@ -270,29 +185,4 @@ fn area(points: &[[f64; 2]]) -> f64 {
     let next = points.iter().cycle().skip(1);
     let twice: f64 = points.iter().zip(next).map(|([ax, ay], [bx, by])| ax * by - bx * ay).sum();
     twice.abs() / 2.0
-}
-
-/// The box around the marked pixels of a mask, and their number. `height`: pixels of a column.
-fn marked(counts: &str, height: u32) -> ([f64; 4], f64) {
-    let height = u64::from(height.max(1));
-    let (mut position, mut pixels) = (0u64, 0u64);
-    let (mut left, mut right, mut top, mut bottom) = (u64::MAX, 0, u64::MAX, 0);
-    for (index, run) in rle::runs(counts).map_while(Result::ok).enumerate() {
-        if index % 2 == 1 && run > 0 {
-            let last = position + run - 1;
-            let (first_column, last_column) = (position / height, last / height);
-            let is_one_column = first_column == last_column;
-            (left, right) = (left.min(first_column), right.max(last_column));
-            // A run that goes on in the next column marks the end of one and the begin of the other.
-            top = top.min(if is_one_column { position % height } else { 0 });
-            bottom = bottom.max(if is_one_column { last % height } else { height - 1 });
-            pixels += run;
-        }
-        position += run;
-    }
-    if pixels == 0 {
-        return ([0.0; 4], 0.0);
-    }
-    let side = |first: u64, last: u64| (last - first + 1) as f64;
-    ([left as f64, top as f64, side(left, right), side(top, bottom)], pixels as f64)
 }

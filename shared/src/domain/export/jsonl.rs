@@ -4,6 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 
+use super::format::Writing;
 use super::selection::{Selected, SelectedStatus, Split};
 use crate::domain::id::{ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid};
 use crate::domain::item::origin::Origin;
@@ -93,11 +94,19 @@ pub(super) fn url_of(source: &Source) -> Option<String> {
     }
 }
 
+/// Writes items.
+pub(super) fn write(items: &[Selected<'_>], writing: &mut Writing<'_>) -> Result<(), Error> {
+    writing.pieces.file = member(items)?;
+    Ok(())
+}
+
+/// A file without items is a gzip file, too.
+pub(super) fn end(writing: &mut Writing<'_>) -> Result<(), Error> {
+    if writing.at == 0 { write(&[], writing) } else { Ok(()) }
+}
+
 /// Lines, as a member of a gzip file: members that follow each other are one file (RFC 1952, 2.2).
-///
-/// # Errors
-/// `Internal`.
-pub fn member(items: &[Selected<'_>]) -> Result<Vec<u8>, Error> {
+fn member(items: &[Selected<'_>]) -> Result<Vec<u8>, Error> {
     let mut lines = GzEncoder::new(Vec::new(), Compression::default());
     for selected in items {
         packed::write_line(&mut lines, &Line::of(selected))?;

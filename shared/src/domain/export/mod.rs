@@ -1,8 +1,13 @@
 //! Exports: the labels of projects as files that other tools read (decision 0043).
 
-pub mod coco;
-pub mod jsonl;
+mod classes;
+mod coco;
+mod cvat;
+pub mod format;
+mod jsonl;
+mod label_studio;
 pub mod request;
+mod sagemaker_manifest;
 pub mod selection;
 #[cfg(test)]
 mod tests;
@@ -12,8 +17,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
-use crate::domain::{Error, Timestamp, change_time};
+use crate::domain::{Error, Timestamp, change_time, limits};
 use selection::{SelectedStatus, Shares};
+
+pub use format::ExportFormat;
 
 /// Where an export is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -33,6 +40,12 @@ impl ExportStatus {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Exported, Self::Failed];
 
+    /// Whether it has not ended.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Processing)
+    }
+
     /// The word on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -41,49 +54,6 @@ impl ExportStatus {
             Self::Processing => "processing",
             Self::Exported => "exported",
             Self::Failed => "failed",
-        }
-    }
-}
-
-/// What the files of an export are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExportFormat {
-    /// A line of JSON for each item, with everything that is known of it; compressed by gzip.
-    #[default]
-    Jsonl,
-    /// One JSON file of COCO's: boxes, polygons, and masks as run lengths.
-    Coco,
-}
-
-impl ExportFormat {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Jsonl, Self::Coco];
-
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jsonl => "jsonl",
-            Self::Coco => "coco",
-        }
-    }
-
-    /// The name of its file.
-    #[must_use]
-    pub const fn file_name(self) -> &'static str {
-        match self {
-            Self::Jsonl => "annotations.jsonl.gz",
-            Self::Coco => "instances.json",
-        }
-    }
-
-    /// The content type of its file.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Jsonl => "application/gzip",
-            Self::Coco => "application/json",
         }
     }
 }
@@ -240,6 +210,20 @@ impl Export {
     #[must_use]
     pub fn failed(self, why: &str, now: Timestamp) -> Self {
         Self { error_message: Some(why.to_owned()), ..self.ended(ExportStatus::Failed, now) }
+    }
+
+    /// # Errors
+    /// `TooMany`: with this one, the organization would have too many exports that have not ended. `latest`: its latest ones. This one
+    /// may be among them, if the call that creates it is repeated.
+    pub fn fits(&self, latest: &[Self]) -> Result<(), Error> {
+        let open = latest.iter().filter(|export| export.status.is_open() && export.uid != self.uid).count();
+        if open < limits::EXPORTS_OPEN {
+            return Ok(());
+        }
+        let most = limits::EXPORTS_OPEN;
+        Err(Error::TooMany(format!(
+            "An organization may have at most {most} exports that have not ended. Wait for one, or delete it."
+        )))
     }
 
     fn ended(self, status: ExportStatus, now: Timestamp) -> Self {

@@ -8,6 +8,7 @@ use super::ExportOptions;
 use crate::domain::item::Item;
 use crate::domain::item::origin::Origin;
 use crate::domain::item::result::ResultStatus;
+use crate::domain::prediction::size::Size;
 use crate::domain::prediction::{Geometry, Prediction};
 
 /// What an item has.
@@ -61,6 +62,18 @@ pub enum Split {
     Val,
     /// To judge it with.
     Test,
+}
+
+impl Split {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
 }
 
 /// The shares of the parts. They add up to 1.
@@ -120,6 +133,25 @@ pub struct Selected<'a> {
     pub correction: Option<Correction<'a>>,
     /// Its part, if the export is divided.
     pub split: Option<Split>,
+}
+
+/// Why a picture is left out by a format that needs its size.
+const NO_SIZE: &str = "The size of its picture is not known yet.";
+
+impl Selected<'_> {
+    /// The size of its picture, or why a format of pictures cannot have it; `no_picture`: why it has no point clouds.
+    pub(super) const fn picture(&self, no_picture: &'static str) -> Result<Size, &'static str> {
+        match self.item.asset.size {
+            _ if !self.item.asset.kind.has_pixels() => Err(no_picture),
+            Some(size) => Ok(size),
+            None => Err(NO_SIZE),
+        }
+    }
+
+    /// Whether it has a result whose annotations are wanted. One without any is a picture on which nothing was found.
+    pub(super) fn is_labeled(&self, options: &ExportOptions) -> bool {
+        self.item.result.is_some() && options.writes_annotations(self.item)
+    }
 }
 
 /// What a correction was made of (decision 0040).

@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::format::Pieces;
 use super::request::NewExport;
 use super::selection::{SelectedStatus, Shares, Split};
-use super::work::{Phase, Pieces, RunningDigest, Work};
+use super::work::{Next, Phase, RunningDigest, Work};
 use super::*;
 use crate::domain::fields::Fields;
 use crate::domain::id::{ItemUid, Naming};
@@ -74,17 +75,21 @@ fn written(export: &mut Export, pages: &[Vec<Item>]) -> Vec<u8> {
     let mut work = Work::default();
     pages.iter().for_each(|page| work.survey(export, page));
     work.phase = Phase::Write;
-    let (mut file, mut beside) = (work.begin(export).unwrap(), Vec::new());
+    let (mut file, mut beside) = (Vec::new(), Vec::new());
+    let mut write = |work: &mut Work, next: Next<'_>, file: &mut Vec<u8>| {
+        let Pieces { file: bytes, side } = work.write(export, next, file.len() as u64, "bucket").unwrap();
+        file.extend(bytes);
+        side
+    };
+    beside.extend(write(&mut work, Next::Begin, &mut file));
     for page in pages {
         let stored = serde_json::to_string(&work).unwrap(); // between two steps
         work = serde_json::from_str(&stored).unwrap();
-        let Pieces { file: bytes, side } = work.write(export, page).unwrap();
-        file.extend(bytes);
-        beside.extend(side);
+        beside.extend(write(&mut work, Next::Items(page), &mut file));
     }
-    file.extend(work.middle(export));
+    beside.extend(write(&mut work, Next::Middle, &mut file));
     file.extend(beside);
-    file.extend(work.end(export, file.len() as u64).unwrap());
+    assert!(write(&mut work, Next::End, &mut file).is_empty());
     file
 }
 
@@ -116,7 +121,10 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
     for (body, says) in [
         (json!({}), "project: Give a project or a dataset."),
         (json!({"project": 3}), "project: Must be a string, not"),
-        (json!({"project": project, "format": "voc"}), "format: Must be one of \"jsonl\", \"coco\", not \"voc\"."),
+        (
+            json!({"project": project, "format": "voc"}),
+            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", not \"voc\".",
+        ),
         (json!({"project": project, "format": ["coco"]}), "format: Must be one of"),
         (json!({"project": project, "statuses": "draft"}), "statuses: Must be a list, not"),
         (json!({"project": project, "statuses": ["done"]}), "statuses: Must be a list of \"accepted\", \"draft\""),
@@ -265,12 +273,204 @@ fn a_label_that_comes_after_the_survey_gets_a_number_behind_all_others() {
     work.survey(&mut export, &[accepted(&project, "a", json!([a_box("dog", 1.0)]))]);
 
     for label in ["ant", "ant", "dog", "bee"] {
-        work.write(&mut export, &[accepted(&project, "a", json!([a_box(label, 1.0)]))]).unwrap();
+        let items = [accepted(&project, "a", json!([a_box(label, 1.0)]))];
+        work.write(&mut export, Next::Items(&items), 1, "bucket").unwrap();
     }
 
-    let end = String::from_utf8(work.end(&export, 1).unwrap()).unwrap();
+    let end = String::from_utf8(work.write(&mut export, Next::End, 1, "bucket").unwrap().file).unwrap();
     let at = |name: &str| end.find(&format!("\"name\":\"{name}\"")).unwrap();
     assert!(at("cat") < at("dog") && at("dog") < at("ant") && at("ant") < at("bee"), "{end}");
+}
+
+#[test]
+fn a_label_that_comes_after_the_survey_is_left_out_by_a_format_that_has_written_its_classes() {
+    let project = a_project("Cats", &["cat"]);
+    let mut export = an_export(json!({"format": "sagemaker_manifest"}), std::slice::from_ref(&project));
+    let mut work = Work::default();
+    work.survey(&mut export, &[accepted(&project, "a", json!([]))]);
+
+    let items = [accepted(&project, "a", json!([a_box("cat", 1.0), a_box("late", 1.0)]))];
+    let line = work.write(&mut export, Next::Items(&items), 0, "bucket").unwrap().file;
+
+    let line: Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!(line["bounding-box"]["annotations"].as_array().unwrap().len(), 1);
+    let left_out = json!([{"type": "bounding_box", "count": 1, "reason": "Its label was new while the export ran."}]);
+    assert_eq!(json!(export.left_out), left_out);
+}
+
+#[test]
+fn a_manifest_is_that_of_ground_truth() {
+    let project = a_project("Cats", &["cat", "day"]);
+    let day = json!({"type": "classification", "label": "day", "confidence": 0.75});
+    let line = json!({"type": "polyline", "label": "cat", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
+    let mut elsewhere = accepted(&project, "b", json!([]));
+    elsewhere.asset.source = Source::Url("https://example.com/b%20c.jpg".into());
+    let pages = [vec![
+        accepted(&project, "a b.jpg", json!([a_box("cat", 0.5), day, line])),
+        elsewhere,
+        an_item(&project, "unlabeled.jpg"),
+    ]];
+    let mut export = an_export(json!({"format": "sagemaker_manifest", "statuses": ["accepted", "none"]}), &[project]);
+
+    let file = written(&mut export, &pages);
+
+    let lines: Vec<Value> = file
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
+    let made = json!({"human-annotated": "yes", "creation-date": "1970-01-01T00:00:03.000000", "job-name": "autolabel/by-hand"});
+    let metadata = |more: Value| {
+        let mut whole = made.clone();
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        whole
+    };
+    assert_eq!(
+        lines[0],
+        json!({
+            "source-ref": format!("s3://bucket/{}", Item::object_key(pages[0][0].project, "a b.jpg")),
+            "bounding-box": {
+                "image_size": [{"width": 100, "height": 50, "depth": 3}],
+                "annotations": [{"class_id": 0, "left": 1.5, "top": 2, "width": 30, "height": 40}],
+            },
+            "bounding-box-metadata": metadata(json!({
+                "objects": [{"confidence": 0.5}], "class-map": {"0": "cat"}, "type": "groundtruth/object-detection",
+            })),
+            "classification": [1],
+            "classification-metadata": metadata(json!({
+                "confidence-map": {"1": 0.75}, "class-map": {"1": "day"},
+                "type": "groundtruth/image-classification-multilabel",
+            })),
+        })
+    );
+    assert_eq!(lines[1]["source-ref"], "https://example.com/b%20c.jpg");
+    assert_eq!((&lines[1]["bounding-box"]["annotations"], lines[1].get("classification")), (&json!([]), None));
+    assert_eq!(lines[2].as_object().unwrap().len(), 1); // the source alone
+    assert_eq!(export.left_out[0].reason, "A manifest of boxes has no open lines.");
+}
+
+#[test]
+fn cvat_has_every_shape_of_pictures_and_any_text_that_xml_can_hold() {
+    let project = a_project("Cats", &["<cat> & \"dog\""]);
+    // Columns of 50: the pixels (10, 20), (10, 21) and (11, 20).
+    let counts = rle::encode([520, 2, 48, 1, 4_429]);
+    let shapes = json!([
+        {"type": "bounding_box", "label": "<cat> & \"dog\"", "confidence": 0.5, "attributes": {"pose": "a\tb", "wet": true},
+            "coordinates": {"x": 1.5, "y": 2.0, "width": 30.0, "height": 40.0}},
+        {"type": "polygon", "label": "x", "confidence": 1.0, "points": [[1.0, 2.5], [3.0, 4.0], [5.0, 6.0]]},
+        {"type": "segmentation_mask", "label": "x", "confidence": 1.0, "mask": {"format": "coco_rle", "size": [50, 100], "counts": counts}},
+        {"type": "classification", "label": "x", "confidence": 1.0},
+        {"type": "classification", "label": "bell\u{7}", "confidence": 1.0},
+    ]);
+    let pages = [vec![accepted(&project, "a\n'b.jpg", shapes), accepted(&project, "bell\u{7}", json!([]))]];
+    let split = json!({"train": 1, "val": 0, "test": 0});
+    let mut export = an_export(json!({"format": "cvat", "split": split, "name": "Mine"}), &[project]);
+
+    let file = String::from_utf8(written(&mut export, &pages)).unwrap();
+
+    let confidence = |confidence: &str| format!("<attribute name=\"confidence\">{confidence}</attribute>");
+    for part in [
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><annotations><version>1.1</version>\n<meta><task><name>Mine</name>\n<size>2</size>",
+        "<label><name>&lt;cat&gt; &amp; &quot;dog&quot;</name>",
+        "<image id=\"0\" name=\"a&#10;&apos;b.jpg\" subset=\"train\" width=\"100\" height=\"50\">",
+        "<box xtl=\"1.5\" ytl=\"2\" xbr=\"31.5\" ybr=\"42\" label=\"&lt;cat&gt; &amp; &quot;dog&quot;\" source=\"manual\" occluded=\"0\" z_order=\"0\">",
+        &format!(
+            "{}<attribute name=\"pose\">a\tb</attribute><attribute name=\"wet\">true</attribute></box>",
+            confidence("0.5")
+        ),
+        "<polygon points=\"1,2.5;3,4;5,6\" label=\"x\"",
+        "<mask rle=\"0, 3, 1\" left=\"10\" top=\"20\" width=\"2\" height=\"2\" label=\"x\"",
+        &format!("<tag label=\"x\" source=\"manual\">{}</tag>\n</image>\n</annotations>\n", confidence("1")),
+    ] {
+        assert!(file.contains(part), "{part}\n{file}");
+    }
+    let left_out: Vec<_> = export.left_out.iter().map(|left| (left.kind.as_str(), left.count)).collect();
+    assert_eq!(left_out, [("classification", 1), ("item", 1)]);
+}
+
+#[test]
+fn a_line_of_a_manifest_about_whole_pictures_has_no_boxes() {
+    let project = a_project("Cats", &["day"]);
+    let day = json!({"type": "classification", "label": "day", "confidence": 0.75});
+    let mut export = an_export(json!({"format": "sagemaker_manifest"}), std::slice::from_ref(&project));
+
+    let line = written(&mut export, &[vec![accepted(&project, "a", json!([day]))]]);
+
+    let line: Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!((&line["classification"], line.get("bounding-box")), (&json!([0]), None));
+}
+
+#[test]
+fn tasks_of_label_studio_have_results_as_annotations_and_drafts_as_predictions() {
+    let project = a_project("Cats", &["cat", "day"]);
+    let whole = |label: &str| json!({"type": "classification", "label": label, "confidence": 0.75});
+    let polygon = json!({"type": "polygon", "label": "cat", "confidence": 1.0, "points": [[10.0, 10.0], [30.0, 10.0], [30.0, 20.0]]});
+    let line = json!({"type": "polyline", "label": "cat", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
+    let mut export =
+        an_export(json!({"format": "label_studio", "statuses": ["accepted", "draft", "none"]}), &[project.clone()]);
+    let pages = [
+        vec![accepted(&project, "a b.jpg", json!([a_box("cat", 0.5), whole("day"), polygon, whole("dry"), line]))],
+        vec![
+            labeled(an_item(&project, "b.jpg"), ResultStatus::Draft, json!([a_box("cat", 0.5), a_box("cat", 1.0)])),
+            an_item(&project, "c.jpg"),
+        ],
+    ];
+
+    let tasks: Vec<Value> = serde_json::from_slice(&written(&mut export, &pages)).unwrap();
+
+    let item = &pages[0][0];
+    let region = |id: &str, control: &str, value: Value, score: f64| {
+        json!({
+            "id": id, "from_name": control, "to_name": "image", "type": format!("{control}labels"), "original_width": 100,
+            "original_height": 50, "image_rotation": 0, "value": value, "score": score,
+        })
+    };
+    let rectangle =
+        json!({"x": 1.5, "y": 4.0, "width": 30.0, "height": 80.0, "rotation": 0, "rectanglelabels": ["cat"]});
+    let outline =
+        json!({"points": [[10.0, 20.0], [30.0, 20.0], [30.0, 40.0]], "closed": true, "polygonlabels": ["cat"]});
+    let choices = json!({"id": "1-ac", "from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": ["day", "dry"]}});
+    let regions =
+        [region("1-a0", "rectangle", rectangle.clone(), 0.5), region("1-a2", "polygon", outline, 1.0), choices];
+    let image = format!("s3://bucket/{}", Item::object_key(project.uid, "a b.jpg"));
+    assert_eq!(
+        tasks[0],
+        json!({
+            "id": 1, "data": {"image": image, "key": "a b.jpg", "width": 100, "height": 50},
+            "meta": {"item": item.asset.uid, "project": project.uid, "status": "accepted"},
+            "annotations": [{
+                "id": 1, "result": regions, "was_cancelled": false, "ground_truth": false, "created_at": at(3), "updated_at": at(3),
+            }],
+            "predictions": [],
+        })
+    );
+    let drafted = &tasks[1]["predictions"][0];
+    assert_eq!((&drafted["score"], &drafted["model_version"]), (&json!(0.75), &json!("by-hand")));
+    assert_eq!(drafted["result"][0], region("2-p0", "rectangle", rectangle, 0.5));
+    assert_eq!(
+        (&tasks[1]["annotations"], &tasks[2]["annotations"], &tasks[2]["predictions"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    assert_eq!(
+        json!(export.left_out),
+        json!([{"type": "polyline", "count": 1, "reason": "Label Studio has no open lines."}])
+    );
+}
+
+#[test]
+fn a_mask_in_label_studio_is_a_brush_row_by_row() {
+    let project = a_project("Cats", &["cat"]);
+    let counts = rle::encode([148, 5, 4_847]); // column 2: rows 48 and 49; column 3: rows 0 to 2
+    let mask = json!({"type": "segmentation_mask", "label": "cat", "confidence": 1.0, "mask": {"format": "coco_rle", "size": [50, 100], "counts": counts}});
+    let mut export = an_export(json!({"format": "label_studio"}), std::slice::from_ref(&project));
+
+    let tasks: Vec<Value> =
+        serde_json::from_slice(&written(&mut export, &[vec![accepted(&project, "a", json!([mask]))]])).unwrap();
+
+    let region = &tasks[0]["annotations"][0]["result"][0];
+    let head: Vec<u64> = serde_json::from_value(region["value"]["rle"].clone()).unwrap();
+    assert_eq!((&region["type"], &region["value"]["format"]), (&json!("brushlabels"), &json!("rle")));
+    assert_eq!(head[..4], [0, 0, 78, 32]); // 100 times 50 pixels of four values
 }
 
 #[test]

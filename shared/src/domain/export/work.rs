@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 
-use super::coco::{Categories, Counted};
+use super::classes::Classes;
+use super::format::{Counted, Part, Pieces, Writing};
 use super::selection::Selected;
-use super::{Export, ExportFile, ExportFormat, LeftOut, coco, jsonl};
+use super::{Export, ExportFile, LeftOut};
 use crate::domain::item::Item;
 use crate::domain::prediction::draft::BlobRef;
 use crate::domain::{Error, limits};
@@ -46,8 +47,7 @@ pub struct Work {
     outside: BTreeSet<String>,
     /// Labels that were first met while the items were written.
     late: Vec<String>,
-    images: u64,
-    annotations: u64,
+    counted: Counted,
     /// What was written beside the file.
     pub side: Vec<Fragment>,
     /// How many of these were appended.
@@ -127,13 +127,17 @@ impl TryFrom<String> for RunningDigest {
     }
 }
 
-/// What is written next.
-#[derive(Debug, Default)]
-pub struct Pieces {
-    /// To the file.
-    pub file: Vec<u8>,
-    /// Beside the file.
-    pub side: Vec<u8>,
+/// What is written next to the file.
+#[derive(Clone, Copy, Debug)]
+pub enum Next<'a> {
+    /// Its begin. The items were surveyed.
+    Begin,
+    /// Items of the project that is at work.
+    Items(&'a [Item]),
+    /// What follows the last item, before what was written beside the file.
+    Middle,
+    /// Its end.
+    End,
 }
 
 impl Work {
@@ -141,11 +145,11 @@ impl Work {
     /// that is a correction.
     #[must_use]
     pub fn needs<'a>(&self, export: &Export, item: &'a Item) -> (Option<&'a BlobRef>, Option<&'a BlobRef>) {
-        let is_lines = export.options.format == ExportFormat::Jsonl;
-        // The survey of lines counts them; the survey of COCO's annotations has to know their labels.
-        let is_counted = is_lines && self.phase == Phase::Survey;
+        let format = export.options.format;
+        // The survey counts the items, and needs their labels only if the format numbers them.
+        let is_counted = self.phase == Phase::Survey && !format.numbers_labels();
         let result = item.result.as_ref().filter(|_| !is_counted && export.options.writes_annotations(item));
-        let draft = result.filter(|_| is_lines).and_then(|result| result.draft.as_ref());
+        let draft = result.filter(|_| format.has_drafts()).and_then(|result| result.draft.as_ref());
         (result.and_then(|result| result.elsewhere.as_ref()), draft.and_then(|draft| draft.elsewhere.as_ref()))
     }
 
@@ -168,78 +172,51 @@ impl Work {
         let classes: HashSet<&str> = export.classes.iter().map(String::as_str).collect();
         for item in items.iter().filter(|item| export.options.takes(item)) {
             export.total += 1;
-            if export.options.format == ExportFormat::Jsonl {
-                continue; // it numbers no labels
+            if !export.options.format.numbers_labels() {
+                continue;
             }
             let labels = export.options.annotations(item).into_iter().map(|annotation| &annotation.label);
             self.outside.extend(labels.filter(|label| !classes.contains(label.as_str())).cloned());
         }
     }
 
-    /// Writes items of the project that is at work.
+    /// Writes what is next to a file that has `at` bytes. `bucket`: the system's.
     ///
     /// # Errors
     /// `Internal`.
-    pub fn write(&mut self, export: &mut Export, items: &[Item]) -> Result<Pieces, Error> {
-        let Some(source) = export.sources.get(self.source) else { return Ok(Pieces::default()) };
-        let taken = items.iter().filter(|item| export.options.takes(item));
-        let selected: Vec<Selected<'_>> =
-            taken.map(|item| export.options.select(item, source.name_of(&item.key))).collect();
-        export.done += selected.len() as u64;
+    pub fn write(&mut self, export: &mut Export, next: Next<'_>, at: u64, bucket: &str) -> Result<Pieces, Error> {
+        let format = export.options.format;
+        let items = self.selected(export, next);
+        let (done, part) = match next {
+            Next::Begin => (0, Part::Begin),
+            Next::Items(_) if items.is_empty() => return Ok(Pieces::default()),
+            Next::Items(_) => (items.len() as u64, Part::Items(&items)),
+            Next::Middle => (0, Part::Middle),
+            Next::End => (0, Part::End),
+        };
+        let (pieces, left_out) = (Pieces::default(), Vec::new());
+        let classes = Classes::of(self.names(export), format.ends_with_classes());
+        let mut writing = Writing { export, bucket, at, classes, counted: self.counted, pieces, left_out };
+        format.write(&part, &mut writing)?;
+        let Writing { classes, counted, pieces, left_out, .. } = writing;
+        self.late = classes.into_names().split_off(export.classes.len() + self.outside.len());
+        self.counted = counted;
+        export.done += done;
         export.total = export.total.max(export.done);
-        match export.options.format {
-            _ if selected.is_empty() => Ok(Pieces::default()),
-            ExportFormat::Jsonl => Ok(Pieces { file: jsonl::member(&selected)?, side: Vec::new() }),
-            ExportFormat::Coco => self.write_coco(export, &selected),
-        }
+        left_out.into_iter().for_each(|(kind, reason)| leave_out(&mut export.left_out, kind, reason));
+        Ok(pieces)
     }
 
-    fn write_coco(&mut self, export: &mut Export, selected: &[Selected<'_>]) -> Result<Pieces, Error> {
-        let mut categories = Categories::of(self.names(export));
-        let mut counted = Counted { images: self.images, annotations: self.annotations };
-        let written = coco::write(selected, &mut categories, &mut counted)?;
-        self.late = categories.into_names().split_off(export.classes.len() + self.outside.len());
-        (self.images, self.annotations) = (counted.images, counted.annotations);
-        written.left_out.into_iter().for_each(|(kind, reason)| leave_out(&mut export.left_out, kind, reason));
-        Ok(Pieces { file: written.annotations, side: written.images })
+    /// The items of the project that is at work, those that the export takes.
+    fn selected<'a>(&self, export: &Export, next: Next<'a>) -> Vec<Selected<'a>> {
+        let (Next::Items(items), Some(source)) = (next, export.sources.get(self.source)) else { return Vec::new() };
+        let taken = items.iter().filter(|item| export.options.takes(item));
+        taken.map(|item| export.options.select(item, source.name_of(&item.key))).collect()
     }
 
     /// The classes: those of the projects, then the others by name, then those that were met late.
     fn names(&self, export: &Export) -> Vec<String> {
         export.classes.iter().chain(&self.outside).chain(&self.late).cloned().collect()
-    }
-
-    /// What the file begins with.
-    ///
-    /// # Errors
-    /// `Internal`.
-    pub fn begin(&self, export: &Export) -> Result<Vec<u8>, Error> {
-        match export.options.format {
-            ExportFormat::Jsonl => Ok(Vec::new()),
-            ExportFormat::Coco => coco::begin(export.created_at),
-        }
-    }
-
-    /// What follows the last item, before what was written beside the file.
-    #[must_use]
-    pub fn middle(&self, export: &Export) -> &'static [u8] {
-        match export.options.format {
-            ExportFormat::Jsonl => b"",
-            ExportFormat::Coco => coco::MIDDLE,
-        }
-    }
-
-    /// What a file ends with that has so many bytes.
-    ///
-    /// # Errors
-    /// `Internal`.
-    pub fn end(&self, export: &Export, bytes: u64) -> Result<Vec<u8>, Error> {
-        match export.options.format {
-            // A file without items is a gzip file, too.
-            ExportFormat::Jsonl if bytes == 0 => jsonl::member(&[]),
-            ExportFormat::Jsonl => Ok(Vec::new()),
-            ExportFormat::Coco => coco::end(&self.names(export)),
-        }
     }
 
     /// The file, when it is whole.
