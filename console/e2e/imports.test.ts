@@ -76,8 +76,8 @@ test('a COCO file is dropped: its labels are drafts, what was not taken has a re
   await start.click();
   await page.getByText('was sent. The import begins by itself.').waitFor();
   await page.getByText('imported: 3 items read, 2 have a result by it, 0 had one before, 1 not taken').waitFor();
-  await page.getByText('1 reasons').click();
-  await page.getByText('<b>3</b>').waitFor();
+  await page.getByText('1 reason', { exact: true }).click();
+  await page.getByText('street/<b>3</b>.jpg').first().waitFor();
   await isAccessible(page);
   await shoot(page, 'imports');
   const url = await page.getByRole('link', { name: 'The whole report' }).getAttribute('href');

@@ -79,7 +79,7 @@ function OneImport({ one, sending }: { one: Import; sending: Sending }) {
       </p>
       {one.error_message ? <Problem error={one.error_message} /> : null}
       {one.upload_url ? <Again url={one.upload_url} sending={sending} title={title} /> : null}
-      <Reasons reasons={reasons} count={counts.refused} />
+      <Reasons reasons={reasons} count={counts.refused + counts.skipped} />
       {one.report_url && reasons.length > 0 ? (
         <a href={one.report_url} target="_blank" rel="noopener noreferrer">
           The whole report, a line of JSON for each reason
@@ -116,18 +116,14 @@ function Again({ url, sending, title }: { url: string; sending: Sending; title: 
   );
 }
 
-/** Why items were not taken, the first hundred. */
+/** Why items were not taken, or stayed as they were: the first hundred. */
 function Reasons({ reasons, count }: { reasons: readonly ImportReason[]; count: number }) {
   if (reasons.length === 0) {
     return null;
   }
   return (
     <details>
-      <summary>
-        {reasons.length < count
-          ? `The first ${reasons.length} of ${count.toLocaleString()} reasons`
-          : `${reasons.length.toLocaleString()} reasons`}
-      </summary>
+      <summary>{countOf(reasons.length, count)}</summary>
       <ul>
         {reasons.map((reason) => (
           <li key={JSON.stringify(reason)}>
@@ -144,6 +140,12 @@ function Reasons({ reasons, count }: { reasons: readonly ImportReason[]; count: 
       </ul>
     </details>
   );
+}
+
+/** How many reasons there are, and how many of them are shown. */
+export function countOf(shown: number, all: number): string {
+  const reasons = `${all.toLocaleString()} ${all === 1 ? 'reason' : 'reasons'}`;
+  return shown < all ? `The first ${shown} of ${reasons}` : reasons;
 }
 
 /** Where in the file, for people. */
