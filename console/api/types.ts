@@ -24,6 +24,10 @@ export type AutoLabelPause = Schemas['AutoLabelPause'];
 export type Export = Schemas['Export'];
 export type ExportFormat = Schemas['ExportFormat'];
 export type ExportStatus = Schemas['ExportStatus'];
+export type Import = Schemas['Import'];
+export type ImportAs = Schemas['ImportAs'];
+export type ImportFormat = Schemas['ImportFormat'];
+export type ImportReason = Schemas['ImportReason'];
 export type SelectedStatus = Schemas['SelectedStatus'];
 
 /** A page of a list. `next` is the address of the next one. */

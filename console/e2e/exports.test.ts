@@ -92,7 +92,8 @@ test('COCO with a label, a confidence and a name has these alone; a share of a s
   await one.getByText(/labels horse; confidence from 30 %; split 80 \/ 20 \/ 0 %/).waitFor();
   await one.getByText(/^exported: /).waitFor();
   await isAccessible(page);
-  await page.evaluate(() => scrollTo(0, 0));
+  await page.reload();
+  await one.getByText(/^exported: /).waitFor();
   await shoot(page, 'exports');
   const coco = JSON.parse((await downloaded(page, 'instances.json')).toString()) as {
     images: object[];

@@ -8,6 +8,7 @@ export const paths = {
   review: (project: string, filters?: Filters) => `/projects/${project}/review${queryOf(filters)}`,
   bulk: (project: string, filters?: Filters) => `/projects/${project}/bulk${queryOf(filters)}`,
   exports: (project: string) => `/projects/${project}/exports`,
+  imports: (project: string) => `/projects/${project}/imports`,
   job: (job: string) => `/jobs/${job}`,
   inference: () => '/settings/inference',
   newProvider: (type: 'sagemaker' | 'http') => `/settings/inference/new/${type}`,

@@ -218,6 +218,23 @@ export function exportsQuery(client: Client, project: string, cursor: string | u
   });
 }
 
+/** A page of the imports of a project, the newest first; again while one is worked on, or waits for its file, and the page is seen. */
+export function importsQuery(client: Client, project: string, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['imports', project, cursor],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const query = { ...from(cursor), limit: 20 };
+      return (await client.get('/projects/{uid}/imports/', { path: { uid: project }, query, signal })).body;
+    },
+    refetchInterval: ({ state }): number => {
+      const open = state.data?.results.filter(({ completed_at: end }) => end === null) ?? [];
+      const isRunning = open.some(({ status }) => status === 'processing');
+      return isRunning ? 1000 : open.length > 0 ? 3000 : ADDRESSES_MS;
+    },
+  });
+}
+
 function datasetQuery(client: Client, project: string) {
   return queryOptions({
     queryKey: ['dataset', project],
