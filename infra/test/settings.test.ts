@@ -92,6 +92,9 @@ test('settings given as text, as the command line does, arrive', () => {
     settleScheduleMinutes: '1',
     staleJobSeconds: '30',
     logLevel: 'info,deliver=debug',
+    logDays: '90',
+    stageRequestsPerSecond: '40',
+    stageBurst: '80',
   });
 
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['arm64']);
@@ -125,7 +128,12 @@ test('settings given as text, as the command line does, arrive', () => {
   const reserved = (name: 'jobs' | 'deliver' | 'settle') =>
     deployment.resource(deployment.autoLabel.functions[name]).Properties.ReservedConcurrentExecutions;
   assert.deepEqual([reserved('jobs'), reserved('deliver'), reserved('settle')], [20, 14, undefined]);
-  assert.equal(deployment.only('AWS::ApiGatewayV2::Stage').StageName, 'prod');
+  const stage = deployment.only('AWS::ApiGatewayV2::Stage');
+  assert.equal(stage.StageName, 'prod');
+  assert.deepEqual([stage.DefaultRouteSettings.ThrottlingRateLimit, stage.DefaultRouteSettings.ThrottlingBurstLimit], [40, 80]);
+  for (const { Properties } of Object.values(deployment.template.findResources('AWS::Logs::LogGroup'))) {
+    assert.equal(Properties.RetentionInDays, 90);
+  }
   deployment.template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)' });
   assert.match(JSON.stringify(deployment.template.toJSON().Outputs.ApiUrl.Value), /"\/prod\/api\/v1"/);
 });
@@ -280,6 +288,10 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['staleJobSeconds', null, /^Setting staleJobSeconds must be/],
     ['patienceSeconds', 0, /^Setting patienceSeconds must be/],
     ['patienceSeconds', 1800, /^Setting patienceSeconds \(1800\) must be below staleJobSeconds \(1800\)\.$/],
+    ['alarmTopic', 'on-call', /^Setting alarmTopic must be empty, or the ARN of an SNS topic; it is "on-call"\.$/],
+    ['logDays', 31, /^Setting logDays must be one of 1, 3, 5, 7, 14, 30, .*; it is 31\.$/],
+    ['stageRequestsPerSecond', 0, /^Setting stageRequestsPerSecond must be/],
+    ['stageBurst', 5001, /^Setting stageBurst must be a whole number from 1 to 5000; it is 5001\.$/],
     ['logLevel', 'in fo', /^Setting logLevel must be/],
     ['extraRoots', 7, /^Setting extraRoots must be/],
     ['extraRoots', 'no/such.pem', /^Setting extraRoots is "no\/such\.pem", but there is no .*such\.pem\.$/],
