@@ -107,6 +107,8 @@ export class AutoLabel extends Construct {
     this.webhookQueue.alarmOnAge(Duration.minutes(15));
     this.uploadQueue.alarmOnAge(Duration.minutes(30));
     this.exportQueue.alarmOnAge(Duration.minutes(30));
+    // A worker of an import may run for a quarter of an hour.
+    this.importQueue.alarmOnAge(Duration.hours(1));
     this.alarms = this.node.findAll().filter((construct) => construct instanceof cloudwatch.Alarm);
     this.notifyOfAlarms();
     this.dashboard = new Dashboard(this);

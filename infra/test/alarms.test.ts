@@ -57,12 +57,15 @@ const CAUSES: Readonly<Record<string, { rings: Period[]; silent: Period[] }>> = 
   },
   IngestErrorsAlarm: { rings: errors, silent: [errors[0]!] },
   ComposeErrorsAlarm: { rings: errors, silent: [errors[0]!] },
+  AdoptErrorsAlarm: { rings: errors, silent: [errors[0]!] },
   UploadDeadLettersAlarm: { rings: letter, silent: [{ ApproximateNumberOfMessagesVisible: 0 }] },
   ExportDeadLettersAlarm: { rings: letter, silent: [{}] },
+  ImportDeadLettersAlarm: { rings: letter, silent: [{}] },
   LostEndsAlarm: { rings: letter, silent: [{}] },
   WebhookQueueAgeAlarm: { rings: waiting(900), silent: waiting(600) },
   UploadQueueAgeAlarm: { rings: waiting(1_800), silent: waiting(900) },
   ExportQueueAgeAlarm: { rings: waiting(1_800), silent: waiting(1_200) },
+  ImportQueueAgeAlarm: { rings: waiting(3_600), silent: waiting(1_800) },
   ...Object.fromEntries(
     FUNCTIONS.map((name) => [
       `${name}ThrottlesAlarm`,
@@ -187,8 +190,8 @@ test('codes that are a tenant’s to correct are codes of the domain', async () 
 
 test('the dashboard shows every alarm and every queue', () => {
   const body = JSON.stringify(deployment.only('AWS::CloudWatch::Dashboard').DashboardBody);
-  const { webhookQueue, webhookOverflow, uploadQueue, exportQueue, deadLetters, uploadDeadLetters, exportDeadLetters, lostEnds } =
-    autoLabel;
+  const { webhookQueue, webhookOverflow, uploadQueue, exportQueue, importQueue } = autoLabel;
+  const { deadLetters, uploadDeadLetters, exportDeadLetters, importDeadLetters, lostEnds } = autoLabel;
 
   for (const alarm of autoLabel.alarms) assert.ok(body.includes(JSON.stringify(stack.resolve(alarm.alarmArn)['Fn::GetAtt'])));
   for (const queue of [
@@ -196,9 +199,11 @@ test('the dashboard shows every alarm and every queue', () => {
     webhookOverflow,
     uploadQueue,
     exportQueue,
+    importQueue,
     deadLetters,
     uploadDeadLetters,
     exportDeadLetters,
+    importDeadLetters,
     lostEnds,
   ]) {
     assert.ok(body.includes(JSON.stringify(stack.resolve(queue.queueName)['Fn::GetAtt'])), queue.node.id);

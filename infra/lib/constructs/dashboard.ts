@@ -89,11 +89,13 @@ function queues(app: AutoLabel): cloudwatch.IWidget[] {
     'further attempts': app.webhookOverflow,
     uploads: app.uploadQueue,
     exports: app.exportQueue,
+    imports: app.importQueue,
   };
   const dead = {
     'deliveries given up': app.deadLetters,
     uploads: app.uploadDeadLetters,
     exports: app.exportDeadLetters,
+    imports: app.importDeadLetters,
     'lost ends': app.lostEnds,
   };
   return [
