@@ -12,7 +12,7 @@ import { Bucket, bucketNameOf, bucketOrigin } from './constructs/bucket.ts';
 import { Console } from './constructs/console.ts';
 import { HttpApi } from './constructs/http-api.ts';
 import { ModelCallers } from './constructs/model-callers.ts';
-import { DeadLetterQueue, WorkQueue } from './constructs/queues.ts';
+import { DeadLetterQueue, IMPORT_TIMEOUT_SECONDS, WorkQueue } from './constructs/queues.ts';
 import type { RustFunction } from './constructs/rust-function.ts';
 import { SourceBuckets } from './constructs/source-buckets.ts';
 import { Table } from './constructs/table.ts';
@@ -47,6 +47,10 @@ export class AutoLabel extends Construct {
   readonly exportQueue: WorkQueue;
   /** Messages about exports that could not be worked through. */
   readonly exportDeadLetters: DeadLetterQueue;
+  /** Events of uploaded files of imports, and a message for each import that goes on. */
+  readonly importQueue: WorkQueue;
+  /** Messages about imports that could not be worked through. */
+  readonly importDeadLetters: DeadLetterQueue;
   /** Ends of executions of which EventBridge could not notify settle. */
   readonly lostEnds: DeadLetterQueue;
   readonly machine: Workflow;
@@ -83,6 +87,8 @@ export class AutoLabel extends Construct {
     this.uploadQueue = new WorkQueue(this, 'UploadQueue', this.uploadDeadLetters);
     this.exportDeadLetters = new DeadLetterQueue(this, 'ExportDeadLetters', 'messages about exports could not be worked through');
     this.exportQueue = new WorkQueue(this, 'ExportQueue', this.exportDeadLetters);
+    this.importDeadLetters = new DeadLetterQueue(this, 'ImportDeadLetters', 'messages about imports could not be worked through');
+    this.importQueue = new WorkQueue(this, 'ImportQueue', this.importDeadLetters, IMPORT_TIMEOUT_SECONDS);
     this.lostEnds = new DeadLetterQueue(this, 'LostEnds', 'settle was not notified of an ended execution');
     const file = existing(this.settings, 'stateMachineFile');
     this.machine = new Workflow(this, 'Machine', { file, bucket: this.bucket });

@@ -32,8 +32,8 @@ export function statementsOf({ template }: Deployment, role?: string): Json[] {
 
 /** The names of resources, by the ARNs of the template. */
 function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
-  const { table, bucket, machine, webhookQueue, webhookOverflow, deadLetters, uploadQueue, uploadDeadLetters, exportQueue } =
-    autoLabel;
+  const { table, bucket, machine, webhookQueue, webhookOverflow, deadLetters, uploadQueue, uploadDeadLetters } = autoLabel;
+  const { exportQueue, importQueue } = autoLabel;
   const arns = {
     table: table.tableArn,
     listing: table.indexArn('listing'),
@@ -45,6 +45,9 @@ function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
     drafts: bucket.arnForObjects('jobs/*/drafts/*'),
     corrections: bucket.arnForObjects('corrections/*'),
     exportFiles: bucket.arnForObjects('exports/*'),
+    importObjects: bucket.arnForObjects('imports/*'),
+    importFiles: bucket.arnForObjects('imports/uploads/*'),
+    importReports: bucket.arnForObjects('imports/reports/*'),
     lists: bucket.arnForObjects('jobs/*/batches.json'),
     probe: bucket.arnForObjects('probes/picture.jpg'),
     machine: machine.stateMachineArn,
@@ -54,6 +57,7 @@ function namesOf({ stack, autoLabel }: Deployment): Map<string, string> {
     uploads: uploadQueue.queueArn,
     uploadDeadLetters: uploadDeadLetters.queueArn,
     exportSteps: exportQueue.queueArn,
+    imports: importQueue.queueArn,
     key: autoLabel.secretsKey.keyArn,
     ...Object.fromEntries(FUNCTIONS.map((name) => [name, autoLabel.functions[name].functionArn])),
   };

@@ -47,6 +47,7 @@ test('the bucket is private, encrypted, notifies EventBridge, and drops abandone
         Rules: [
           { AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 }, Status: 'Enabled' },
           { ExpirationInDays: 8, Prefix: 'exports/', Status: 'Enabled' },
+          { ExpirationInDays: 8, Prefix: 'imports/', Status: 'Enabled' },
         ],
       },
       PublicAccessBlockConfiguration: {
@@ -184,6 +185,27 @@ test('the steps of exports and the schedule come to compose by its queue', () =>
   });
 });
 
+test('uploaded files of imports, their messages and the schedule come to adopt by its queue, which waits for a long run', () => {
+  const queue = stack.resolve(autoLabel.importQueue.queueArn);
+  const target = { Arn: queue, DeadLetterConfig: { Arn: stack.resolve(autoLabel.importDeadLetters.queueArn) } };
+
+  template.hasResourceProperties('AWS::Lambda::EventSourceMapping', {
+    EventSourceArn: queue,
+    FunctionName: stack.resolve(autoLabel.functions.adopt.functionName),
+    BatchSize: 1,
+    ScalingConfig: { MaximumConcurrency: 5 },
+    FunctionResponseTypes: ['ReportBatchItemFailures'],
+  });
+  for (const rule of [
+    { EventPattern: Match.objectLike({ 'detail-type': ['Object Created'], detail: Match.objectLike({ object: { key: [{ prefix: 'imports/uploads/' }] } }) }) },
+    { ScheduleExpression: 'rate(1 minute)' },
+  ]) {
+    template.hasResourceProperties('AWS::Events::Rule', { ...rule, Targets: [Match.objectLike(target)] });
+  }
+  template.hasResourceProperties('AWS::SQS::Queue', { VisibilityTimeout: 5430 });
+  template.hasResourceProperties('AWS::Lambda::Function', { Timeout: 900, EphemeralStorage: { Size: 10240 } });
+});
+
 test('the state machine is the ASL file with its placeholders filled', () => {
   const machine = deployment.only('AWS::StepFunctions::StateMachine');
   const placeholders = new Set([...JSON.stringify(ASL).matchAll(/\$\{(\w+)\}/g)].map(([, name]) => name));
@@ -246,6 +268,8 @@ test('every route leads to its function, in both forms of its path, without an a
     'ANY /api/v1/auto-label-jobs/{proxy+}': 'jobs',
     'ANY /api/v1/exports': 'exports',
     'ANY /api/v1/exports/{proxy+}': 'exports',
+    'ANY /api/v1/projects/{project}/imports': 'exports',
+    'ANY /api/v1/projects/{project}/imports/{proxy+}': 'exports',
     'ANY /api/v1/inference-providers': 'providers',
     'ANY /api/v1/inference-providers/{proxy+}': 'providers',
     'ANY /api/v1/webhooks': 'webhooks',

@@ -36,6 +36,7 @@ use utoipa::OpenApi;
         (name = "tasks", description = "A task is an item that a person has to label or to review."),
         (name = "datasets", description = "A dataset is a project's items as files, with their results."),
         (name = "exports", description = "An export is the labels of projects as files that other tools read."),
+        (name = "imports", description = "An import brings labels that exist already to the items of a project."),
         (name = "inference providers", description = "A provider is where a model lives: a SageMaker endpoint or an HTTPS endpoint."),
         (name = "webhooks", description = "A webhook is a URL that receives signed events."),
         (name = "webhook deliveries", description = "A delivery is one event on its way to one webhook."),
@@ -45,11 +46,12 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// The routes of each function.
-fn parts() -> [utoipa::openapi::OpenApi; 5] {
+fn parts() -> [utoipa::openapi::OpenApi; 6] {
     [
         jobs::Description::openapi(),
         catalog::Description::openapi(),
         exports::Description::openapi(),
+        exports::imports::Description::openapi(),
         providers::Description::openapi(),
         webhooks::Description::openapi(),
     ]

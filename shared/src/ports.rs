@@ -4,6 +4,7 @@
 mod access;
 mod catalog;
 mod exports;
+mod imports;
 mod jobs;
 mod models;
 mod objects;
@@ -15,6 +16,7 @@ mod webhooks;
 pub use access::{Idempotency, KeyRing, Keys, Organizations, RateLimits};
 pub use catalog::{Items, Projects, UnlabeledQuery};
 pub use exports::{Claimed, ExportFilter, ExportItems, ExportQueue, Exports, Step, Watched};
+pub use imports::{ClaimedImport, ImportName, ImportQueue, ImportResults, Imports, WatchedImport};
 pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledger, Reports};
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
 pub use objects::{Contents, Described, Files, Folders, Listing, Listings, Manifests, NoFile, Objects, Upload};

@@ -33,8 +33,20 @@ const SHARED: [(&str, &[&str]); 15] = [
 ];
 
 /// The rooms of the domain. Each may name those before it; the modules of `kernel` go by `domain` itself.
-const ROOMS: [&str; 11] =
-    ["kernel", "access", "prediction", "item", "provider", "job", "upload", "project", "reply", "export", "webhook"];
+const ROOMS: [&str; 12] = [
+    "kernel",
+    "access",
+    "prediction",
+    "item",
+    "provider",
+    "job",
+    "upload",
+    "project",
+    "reply",
+    "export",
+    "import",
+    "webhook",
+];
 
 /// What a function's handlers may name of `shared`. Everything else is wiring, and only a `main.rs` does that.
 const HANDLERS: [&str; 9] = [
@@ -45,7 +57,7 @@ const HANDLERS: [&str; 9] = [
     TESTING,
     // Rules and wire forms that live beside their adapter: values, no connection to anything.
     "egress::{file_url_field, same_origin, url_field}",
-    "queue::{Attributes, DeliveryMessage, ExportMessage, SqsBatchResponse, SqsEvent, SqsMessage, UploadMessage}",
+    "queue::{Attributes, DeliveryMessage, ExportMessage, ImportMessage, SqsBatchResponse, SqsEvent, SqsMessage, UploadMessage}",
     "webhooks::{ATTEMPT, Schedule}",
     "webhooks::new_secret",
 ];

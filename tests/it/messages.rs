@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use shared::domain::item::Asset;
 use shared::domain::job::plan::{Batch, Plan};
-use shared::queue::{DeliveryMessage, ExportMessage, UploadMessage};
+use shared::queue::{DeliveryMessage, ExportMessage, ImportMessage, UploadMessage};
 
 use crate::repository;
 
@@ -39,6 +39,8 @@ fn golden_messages_of_before_still_read() {
     assert!(matches!(&uploads[2], UploadMessage::RoundV1 { after } if after.starts_with("0001700000070000000#")));
     let steps: Vec<ExportMessage> = read_and_write("export_queue");
     assert_eq!(steps.len(), 1);
+    let imports: Vec<ImportMessage> = read_and_write("import_queue");
+    assert_eq!(imports.len(), 1);
     let assets: Vec<Asset> = read_and_write("manifest_lines");
     assert_eq!((assets[0].changes, assets[1].changes, assets[2].size), (0, 2, None));
 }

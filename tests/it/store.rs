@@ -41,6 +41,7 @@ macro_rules! in_memory_too {
 }
 
 mod exports;
+mod imports;
 mod items;
 mod jobs;
 mod ledger;

@@ -79,6 +79,7 @@ def walked(system: System) -> Iterator[Walk]:
         run_jobs(walk)
         review(walk)
         export(walk)
+        bring(walk)
         walk.received += [d for d in (receiver.next(), receiver.next()) if d]
         dead = gone.next()
         assert dead is not None
@@ -198,6 +199,17 @@ def export(walk: Walk) -> None:
     exported = walk.system.exported(created["uid"])
     walk.generated.append(httpx.URL(exported["download_url"]).params["X-Amz-Signature"])
     assert walk.call("DELETE", f"/exports/{created['uid']}/").status_code == 204
+
+
+def bring(walk: Walk) -> None:
+    """An import that changes nothing: its item is not there."""
+    body = {"format": "jsonl", "as": "accepted"}
+    created = walk.ok("POST", f"/projects/{walk.project}/imports/", body)
+    walk.generated.append(httpx.URL(created["upload_url"]).params["X-Amz-Signature"])
+    httpx.put(created["upload_url"], content=b'{"key": "gone", "annotations": []}').raise_for_status()
+    walk.system.imported(walk.project, created["uid"])
+    walk.ok("GET", f"/projects/{walk.project}/imports/{created['uid']}/")
+    walk.ok("GET", f"/projects/{walk.project}/imports/")
 
 
 def fail(walk: Walk) -> None:

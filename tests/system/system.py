@@ -98,6 +98,14 @@ class System:
             time.sleep(POLL_SECONDS)
         return now
 
+    def imported(self, project_uid: str, uid: str, seconds: float = JOB_SECONDS) -> Json:
+        """The import at its end."""
+        deadline = time.monotonic() + seconds
+        while (now := self.ok("GET", f"/projects/{project_uid}/imports/{uid}/"))["status"] in ("pending", "processing"):
+            assert time.monotonic() < deadline, f"import {uid} is still {now['status']}: {now}"
+            time.sleep(POLL_SECONDS)
+        return now
+
     def results(self, project_uid: str, job: str) -> list[Json]:
         """Every result that the job left."""
         return list(self.rows(f"/projects/{project_uid}/results/?job={job}"))

@@ -385,6 +385,7 @@ SIZES: Final = {
     "webhooks of an organization": ("WEBHOOKS",),
     "active subscriptions of these to the events of one review": ("VERDICT_DELIVERIES",),
     "projects of an export": ("EXPORT_PROJECTS",),
+    "file of an import": ("IMPORT_BYTES",),
     "body of a request": ("BODY_BYTES", "ITEMS_BODY_BYTES", "CORRECTION_BODY_BYTES"),
     "file of an item": ("UPLOAD_BYTES",),
     "draft of an item": ("DRAFT_JSON_BYTES",),

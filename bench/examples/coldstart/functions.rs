@@ -45,6 +45,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 29] = [
     ("UPLOAD_WAIT_SECONDS", "900"),
     ("EXPORT_QUEUE_URL", QUEUE),
     ("EXPORT_DAYS", "7"),
+    ("IMPORT_QUEUE_URL", QUEUE),
 ];
 
 /// A function, and an event that it answers after it has read the table.

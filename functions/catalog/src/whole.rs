@@ -2,9 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared::domain::Error;
-use shared::domain::id::ItemUid;
 use shared::domain::item::Item;
-use shared::domain::item::result::LabelResult;
 use shared::ports::Objects;
 
 /// Fetches at once. A page holds at most as many bytes as an answer, in rows and in S3 together.
@@ -42,17 +40,4 @@ pub(crate) async fn with_draft(objects: &impl Objects, mut item: Item) -> Result
 /// `ObjectsUnavailable`.
 pub(crate) async fn all(objects: &impl Objects, items: impl IntoIterator<Item = Item>) -> Result<Vec<Item>, Error> {
     stream::iter(items).map(|item| one(objects, item)).buffered(FETCHES).try_collect().await
-}
-
-/// A person's result, with its annotations in S3 if they are too large for a row. It is called before the row is written, so a row
-/// never names a missing object. An object is named by its bytes: a repeated call writes the same one, and no other call writes over
-/// it. One that no row came to name is left there.
-///
-/// # Errors
-/// `Validation`: they are too large to be shown. `ObjectsUnavailable`.
-pub(crate) async fn kept(objects: &impl Objects, item: ItemUid, result: LabelResult) -> Result<LabelResult, Error> {
-    let Some(packed) = result.large()? else { return Ok(result) };
-    let blob = packed.as_object_in(&format!("corrections/{item}"));
-    objects.put(&blob.key, "application/octet-stream", packed.bytes).await?;
-    Ok(LabelResult { elsewhere: Some(blob), ..result })
 }

@@ -1,7 +1,8 @@
 //! Exports over HTTPS: create, get, list, delete (contract, section 11.5). The function `compose` writes their files (decision
-//! 0043).
+//! 0043). And [`imports`], the same way back.
 
 mod handlers;
+pub mod imports;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -4,16 +4,18 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::domain::Timestamp;
 use shared::domain::export::ExportFile;
-use shared::domain::id::{ExportUid, OrganizationUid};
+use shared::domain::id::{ExportUid, ImportUid, OrganizationUid, ProjectUid};
+use shared::domain::item::source::SourceBuckets;
 use shared::domain::limits;
 use shared::domain::project::Project;
-use shared::ports::{Exports, Objects, Projects};
+use shared::ports::{Exports, Imports, Objects, Projects};
 use shared::testing::{
-    ACME, ACME_PROJECTS, Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryTenants, OTHER, StoppedClock,
-    TestApi,
+    ACME, ACME_PROJECTS, Fault, MemoryExportQueue, MemoryExports, MemoryImportQueue, MemoryImports, MemoryObjects,
+    MemoryTenants, OTHER, StoppedClock, TestApi,
 };
 
-use crate::{ExportApi, ExportPorts, routes};
+use crate::imports::{ImportApi, ImportPorts};
+use crate::{ExportApi, ExportPorts, imports, routes};
 
 struct InMemory;
 
@@ -22,6 +24,14 @@ impl ExportPorts for InMemory {
     type Projects = MemoryTenants;
     type Objects = MemoryObjects;
     type Queue = MemoryExportQueue;
+    type Clock = StoppedClock;
+}
+
+impl ImportPorts for InMemory {
+    type Store = MemoryImports;
+    type Projects = MemoryTenants;
+    type Objects = MemoryObjects;
+    type Queue = MemoryImportQueue;
     type Clock = StoppedClock;
 }
 
@@ -168,4 +178,74 @@ async fn a_deleted_one_is_gone_with_its_objects_and_stops() {
     let claim =
         world.state.store.claim_export(OrganizationUid::named("acme"), ExportUid::parse(&uid).unwrap(), now, now).await;
     assert_eq!(claim.unwrap(), None);
+}
+
+struct ImportWorld {
+    state: Arc<ImportApi<InMemory>>,
+    api: TestApi,
+    path: String,
+}
+
+async fn an_import_world() -> ImportWorld {
+    let (projects, now) = (MemoryTenants::default(), Timestamp::from_second(1).unwrap());
+    let project = Project::read(br#"{"name": "Cats"}"#, OrganizationUid::named("acme"), now).unwrap();
+    projects.add_project(&project).await.unwrap();
+    let buckets = [("acmes".to_owned(), vec!["acme".to_owned()])];
+    let state = Arc::new(ImportApi::<InMemory> {
+        store: MemoryImports::default(),
+        projects,
+        objects: MemoryObjects::default(),
+        queue: MemoryImportQueue::default(),
+        clock: StoppedClock::at(1_000),
+        buckets: SourceBuckets::new(buckets.into(), "own"),
+        kept_for: Duration::from_secs(600),
+    });
+    let path = format!("/projects/{}/imports/", project.uid);
+    ImportWorld { api: TestApi::of(imports::routes(Arc::clone(&state))), state, path }
+}
+
+#[tokio::test]
+async fn an_import_is_created_with_a_url_for_its_file_and_listed() {
+    let ImportWorld { state, api, path } = an_import_world().await;
+    let body = json!({"format": "coco", "as": "accepted"});
+
+    let (status, import) = api.call(&format!("POST {path}"), body).await;
+
+    assert_eq!((status, &import["status"], &import["add_labels"]), (201, &json!("pending"), &json!(false)));
+    let key = state.store.all()[0].upload_key();
+    assert_eq!(import["upload_url"], format!("https://bucket.example/{key}?signed"));
+    assert_eq!((&import["upload_expires_at"], &import["report_url"]), (&json!("1970-01-01T01:16:40Z"), &Value::Null));
+    assert!(state.queue.take().is_empty(), "the upload begins it");
+    let uid = import["uid"].as_str().unwrap();
+    assert_eq!(api.call(&format!("GET {path}{uid}/"), Value::Null).await, (200, import.clone()));
+    assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["results"], json!([import]));
+    for call in [format!("GET {path}"), format!("GET {path}{uid}/")] {
+        assert_eq!(api.call_as(OTHER, &call, Value::Null).await.0, 404, "{call}");
+        assert_eq!(api.call_as(ACME_PROJECTS, &call, Value::Null).await.0, 200, "{call}");
+    }
+    assert_eq!(api.call_as(OTHER, &format!("POST {path}"), json!({"format": "coco", "as": "draft"})).await.0, 404);
+    state.clock.pass(Duration::from_secs(600));
+    assert_eq!(api.call(&format!("GET {path}{uid}/"), Value::Null).await.0, 404);
+    assert_eq!(api.call(&format!("GET {path}"), Value::Null).await.1["results"], json!([]));
+}
+
+#[tokio::test]
+async fn an_import_of_a_file_elsewhere_is_requested_at_once_and_its_end_has_a_report() {
+    let ImportWorld { state, api, path } = an_import_world().await;
+    let body = |source: &str| json!({"format": "jsonl", "as": "draft", "source": source});
+    for refused in ["s3://others/a", "s3://own/a", "https://a.example/a", "s3://acmes"] {
+        assert_eq!(api.call(&format!("POST {path}"), body(refused)).await.0, 400, "{refused}");
+    }
+
+    let (_, import) = api.call(&format!("POST {path}"), body("s3://acmes/a.jsonl")).await;
+
+    assert_eq!((&import["source"], &import["upload_url"]), (&json!("s3://acmes/a.jsonl"), &Value::Null));
+    let [name]: [(OrganizationUid, ProjectUid, ImportUid); 1] = state.queue.take().try_into().unwrap();
+    let now = Timestamp::from_second(1_001).unwrap();
+    let claimed = state.store.claim_import(name, now, now).await.unwrap().unwrap();
+    let ended = claimed.import.failed("No.", now);
+    assert!(state.store.end_import(&ended, now, &[]).await.unwrap());
+    let (_, import) = api.call(&format!("GET {path}{}/", name.2), Value::Null).await;
+    assert_eq!((&import["status"], &import["error_message"]), (&json!("failed"), &json!("No.")));
+    assert_eq!(import["report_url"], format!("https://bucket.example/imports/reports/{}.jsonl?signed", name.2));
 }

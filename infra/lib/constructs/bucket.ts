@@ -12,7 +12,7 @@ export interface BucketProps {
   readonly exportDays: number;
 }
 
-/** Items under `projects/`, manifests and raw predictions under `jobs/`, files of exports under `exports/`. Private, encrypted, over TLS only. */
+/** Items under `projects/`, manifests and raw predictions under `jobs/`, files of exports under `exports/`, those of imports under `imports/`. Private, encrypted, over TLS only. */
 export class Bucket extends s3.Bucket {
   readonly items = this.objects('projects/*', 'Items are one object each, under keys made at run time.');
   /** Manifests, lists of batches, raw predictions and large drafts. */
@@ -26,6 +26,9 @@ export class Bucket extends s3.Bucket {
     "A person's annotations that are too large for the table lie under the uid of their item.",
   );
   readonly exports = this.objects('exports/*', 'The files of an export lie under its uid.');
+  readonly imports = this.objects('imports/*', 'The objects of an import lie under its uid.');
+  readonly importFiles = this.objects('imports/uploads/*', 'The file of an import lies under its uid.');
+  readonly importReports = this.objects('imports/reports/*', 'The report of an import lies under its uid.');
   /** What a Distributed Map reads. */
   readonly batchLists = this.objects('jobs/*/batches.json', 'A list of batches lies under the uid of its job.');
 
@@ -40,6 +43,7 @@ export class Bucket extends s3.Bucket {
         { abortIncompleteMultipartUploadAfter: Duration.days(1) },
         // A day later than the row: an export that is shown has its files.
         { prefix: 'exports/', expiration: Duration.days(exportDays + 1) },
+        { prefix: 'imports/', expiration: Duration.days(exportDays + 1) },
       ],
       removalPolicy: RemovalPolicy.RETAIN,
       ...(pageOrigins.length > 0 ? { cors: [forPages(pageOrigins)] } : {}),

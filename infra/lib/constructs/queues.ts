@@ -3,17 +3,20 @@ import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { Alarm } from './alarm.ts';
 
-/** Of every function that a queue invokes. */
+/** Of every function that a queue invokes, but for the one of imports. */
 export const CONSUMER_TIMEOUT_SECONDS = 60;
+
+/** Of the function of imports: it reads a file of gigabytes at once (AWS, "Lambda quotas": the longest). */
+export const IMPORT_TIMEOUT_SECONDS = 900;
 
 /** A queue that a function works through, encrypted, over TLS only. A message that fails five times goes to `deadLetters`. */
 export class WorkQueue extends sqs.Queue {
-  constructor(scope: Construct, id: string, deadLetters: DeadLetterQueue) {
+  constructor(scope: Construct, id: string, deadLetters: DeadLetterQueue, timeoutSeconds = CONSUMER_TIMEOUT_SECONDS) {
     super(scope, id, {
       encryption: sqs.QueueEncryption.SQS_MANAGED,
       enforceSSL: true,
       // AWS advises six times the consumer's timeout, so that Lambda can retry a throttled batch before its records show up again.
-      visibilityTimeout: Duration.seconds(6 * CONSUMER_TIMEOUT_SECONDS + 30),
+      visibilityTimeout: Duration.seconds(6 * timeoutSeconds + 30),
       retentionPeriod: Duration.days(14),
       deadLetterQueue: { queue: deadLetters, maxReceiveCount: 5 },
     });

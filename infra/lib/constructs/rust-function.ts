@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as logs from 'aws-cdk-lib/aws-logs';
@@ -25,6 +25,8 @@ export interface RustFunctionProps {
   readonly timeoutSeconds: number;
   /** @default 256 */
   readonly memoryMiB?: number;
+  /** The disk under `/tmp`. @default half a GiB */
+  readonly diskGiB?: number;
   /** Its own variables, beside those that every function has. @default none */
   readonly environment?: Record<string, string>;
   /**
@@ -60,6 +62,7 @@ export class RustFunction extends lambda.Function {
       code: lambda.Code.fromAsset(path.dirname(binary)),
       timeout: Duration.seconds(props.timeoutSeconds),
       memorySize: props.memoryMiB ?? DEFAULT_MEMORY_MIB,
+      ...(props.diskGiB === undefined ? {} : { ephemeralStorageSize: Size.gibibytes(props.diskGiB) }),
       environment: {
         TABLE_NAME: table.tableName,
         RUST_LOG: settings.logLevel,

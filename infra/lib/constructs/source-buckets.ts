@@ -12,7 +12,8 @@ export class SourceBuckets {
   readonly names: readonly string[];
   readonly arns: readonly string[];
   private readonly objects: readonly Wildcard[];
-  private readonly setting: string;
+  /** Which tenants may name which bucket, as the functions read it. */
+  readonly setting: string;
 
   constructor(scope: Construct, buckets: Settings['sourceBuckets']) {
     this.setting = JSON.stringify(buckets);

@@ -1,5 +1,6 @@
 /** All functions, by the names of their folders below `functions/`, in the order in which `AutoLabel` creates them. */
 
+export { Adopt as adopt } from './adopt.ts';
 export { Catalog as catalog } from './catalog.ts';
 export { Compose as compose } from './compose.ts';
 export { Deliver as deliver } from './deliver.ts';

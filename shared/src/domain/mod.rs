@@ -18,6 +18,7 @@ pub mod project;
 pub mod reply;
 
 pub mod export;
+pub mod import;
 
 pub mod webhook;
 

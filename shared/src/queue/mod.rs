@@ -1,5 +1,5 @@
 //! SQS: a message for each attempt to deliver an event, which carries the delivery's uid and no more; and messages that ask for
-//! a check of a project's uploads, in the queue of S3's events; and a message for each step of an export.
+//! a check of a project's uploads, in the queue of S3's events; and a message for each step of an export, and for an import.
 
 mod records;
 
@@ -11,9 +11,9 @@ use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Error;
-use crate::domain::id::{DeliveryUid, ExportUid, OrganizationUid, ProjectUid};
+use crate::domain::id::{DeliveryUid, ExportUid, ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::item::is_zero;
-use crate::ports::{DeliveryRequest, ExportQueue, Queue, UploadQueue};
+use crate::ports::{DeliveryRequest, ExportQueue, ImportName, ImportQueue, Queue, UploadQueue};
 use crate::sdk;
 
 pub use records::{Attributes, SqsBatchResponse, SqsEvent, SqsMessage};
@@ -233,6 +233,45 @@ impl ExportMessages {
 impl ExportQueue for ExportMessages {
     async fn request_step(&self, organization: OrganizationUid, uid: ExportUid) -> Result<(), Error> {
         let message = ExportMessage::V1 { organization, export: uid };
+        let body = serde_json::to_string(&message).map_err(Error::internal)?;
+        let request = self.client.send_message().queue_url(&self.url).message_body(body);
+        request.message_group_id(organization.to_string()).send().await.map_err(classify)?;
+        Ok(())
+    }
+}
+
+/// A message on the queue of imports. Versioned, as [`DeliveryMessage`] is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ImportMessage {
+    /// Work on it.
+    V1 {
+        /// The tenant.
+        organization: OrganizationUid,
+        /// The project.
+        project: ProjectUid,
+        /// The import.
+        import: ImportUid,
+    },
+}
+
+/// The queue of imports. A message carries its organization as `MessageGroupId`, as those of [`WebhookQueue`] do.
+#[derive(Clone, Debug)]
+pub struct ImportMessages {
+    client: Client,
+    url: String,
+}
+
+impl ImportMessages {
+    /// The queue of this URL.
+    #[must_use]
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into() }
+    }
+}
+
+impl ImportQueue for ImportMessages {
+    async fn request_import(&self, (organization, project, import): ImportName) -> Result<(), Error> {
+        let message = ImportMessage::V1 { organization, project, import };
         let body = serde_json::to_string(&message).map_err(Error::internal)?;
         let request = self.client.send_message().queue_url(&self.url).message_body(body);
         request.message_group_id(organization.to_string()).send().await.map_err(classify)?;

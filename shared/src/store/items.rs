@@ -137,7 +137,7 @@ impl Results for Store {
     }
 }
 
-fn too_large() -> Error {
+pub(super) fn too_large() -> Error {
     Error::field("annotations", "Are too large to be stored.")
 }
 
@@ -262,7 +262,7 @@ impl Store {
 
     /// Gives a result to an item that has none. Of a job and a person at once the first one wins (I3). The number of results must be
     /// as it was read: if a draft came and went meanwhile, it had the uid of this result.
-    fn labeled(&self, of: &Item, row: &ResultRow, generation: u32) -> Result<TransactWriteItem, Error> {
+    pub(super) fn labeled(&self, of: &Item, row: &ResultRow, generation: u32) -> Result<TransactWriteItem, Error> {
         let (labeled, as_read) = self.item_as_read(of);
         let labeled = labeled
             .condition_expression(format!("{as_read} AND generation = :before"))

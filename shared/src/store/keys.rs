@@ -7,7 +7,7 @@ use crate::domain::Timestamp;
 use crate::domain::access::api_key::KeyHash;
 use crate::domain::access::rate_limit::Requester;
 use crate::domain::id::{
-    DeliveryUid, ExportUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
+    DeliveryUid, ExportUid, ImportUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
 };
 use crate::domain::job::outcome::ChunkId;
 
@@ -87,6 +87,11 @@ impl Key {
     /// See [`Key::project`].
     pub(super) fn export(organization: OrganizationUid, uid: ExportUid) -> Self {
         Self::new(organization_pk(organization), format!("{EXPORT}{uid}"))
+    }
+
+    /// The imports of a project lie together, the newest last.
+    pub(super) fn import(organization: OrganizationUid, project: ProjectUid, uid: ImportUid) -> Self {
+        Self::new(organization_pk(organization), format!("{}{uid}", imports_of(project)))
     }
 
     /// The lock of a project, held by its active job: there is one lock, so there is one such job (I4).
@@ -201,6 +206,14 @@ pub(super) const ACTIVE_JOBS: &str = "JOB";
 
 /// The exports of all tenants that have not ended, or whose objects are being removed: few, and read on a schedule alone.
 pub(super) const ACTIVE_EXPORTS: &str = "EXPORT";
+
+/// The imports of all tenants that have begun and not ended: few, and read on a schedule alone.
+pub(super) const ACTIVE_IMPORTS: &str = "IMPORT";
+
+/// What the sort keys of a project's imports begin with.
+pub(super) fn imports_of(project: ProjectUid) -> String {
+    format!("IMPORT#{project}#")
+}
 
 /// The pending deliveries of all tenants: few, unless the queue is down, and read by the watchdog alone.
 pub(super) const OUTBOX: &str = "DELIVERY";

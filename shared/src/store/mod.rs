@@ -4,6 +4,7 @@ mod api_keys;
 mod calls;
 mod exports;
 mod idempotency;
+mod imports;
 mod items;
 mod jobs;
 mod keys;

@@ -21,7 +21,10 @@ use shared::domain::access::api_key::{ApiKey, IssuedKey, KeyHash, Scope};
 use shared::domain::access::idempotency::{Claim, StoredResponse};
 use shared::domain::access::organization::Organization;
 use shared::domain::access::rate_limit::Requester;
-use shared::domain::id::{DeliveryUid, ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, WebhookUid};
+use shared::domain::id::{DeliveryUid, ImportUid, ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, WebhookUid};
+use shared::domain::import::reader::{Place, Reason, ReasonCode};
+use shared::domain::import::request::NewImport;
+use shared::domain::import::{Counts, Import, Untaken};
 use shared::domain::item::file_version::{Digest, FileVersion, Sequence};
 use shared::domain::item::result::{ResultSource, Verdict};
 use shared::domain::item::review_queue::Reviewer;
@@ -45,9 +48,9 @@ use shared::domain::provider::connection::{
 use shared::domain::upload::{RejectedUpload, Rejection};
 use shared::domain::webhook::{Delivery, Event, Response, Webhook};
 use shared::ports::{
-    Commit, DeliveryFilter, Drafts, Ending, Idempotency, Items, JobFilter, Jobs, KeyRing, Keys, Ledger, Organizations,
-    Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch, Uploads, WaitingUploads,
-    Webhooks,
+    Commit, DeliveryFilter, Drafts, Ending, Idempotency, Imports, Items, JobFilter, Jobs, KeyRing, Keys, Ledger,
+    Organizations, Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch, Uploads,
+    WaitingUploads, Webhooks,
 };
 use shared::store::Store;
 
@@ -243,6 +246,7 @@ async fn write(store: &Store, client: &Client, table: &str) {
     write_uploads(store).await;
     write_deliveries(store).await;
     write_requests(store).await;
+    store.add_import(&an_import()).await.unwrap();
     write_review_queue(store).await;
 }
 
@@ -561,6 +565,19 @@ fn a_claim(n: u8) -> Claim {
     Claim { caller, key: format!("{n:02x}"), fingerprint: format!("fingerprint {n}"), holder, at: at(0) }
 }
 
+/// With a value of everything that a row of one may have.
+fn an_import() -> Import {
+    let body = br#"{"format": "coco", "as": "draft", "source": "s3://camera/labels.json", "add_labels": true}"#;
+    let new = NewImport::read(body, |_| Ok(())).unwrap();
+    let uid = ImportUid::parse(&uid(9, 1)).unwrap();
+    let mut import = new.into_import(uid, (acme(), project(1)), "ci", (at(1), at(100)));
+    let untaken = Untaken::at(Place::Line(3), "a.jpg", Reason::new(ReasonCode::UnknownItem, "It is not there."));
+    (import.work.folder, import.work.segments) = (Some("1700000000".into()), 2);
+    import.count(Counts { items: 4, results: 2, skipped: 1, refused: 1 }, &[untaken], at(3));
+    import.started_at = Some(at(2));
+    import
+}
+
 /// What the store says of all of it, thing by thing.
 async fn read_all(store: &Store) -> Vec<String> {
     let mut read = Vec::new();
@@ -577,6 +594,8 @@ async fn read_all(store: &Store) -> Vec<String> {
         say(&store.result(ResultUid::of(item, generation)).await.unwrap().unwrap());
     }
     say(&waiting_assets(store, project(1)).await);
+    say(&store.imports(acme(), project(1), &everything()).await.unwrap());
+    say(&store.watched_imports(None, at(9)).await.unwrap());
     say(&store.jobs(acme(), JobFilter::default(), &everything()).await.unwrap());
     say(&store.active_jobs().await.unwrap());
     for n in 1..=7 {

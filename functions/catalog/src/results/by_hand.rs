@@ -9,7 +9,7 @@ use shared::domain::webhook::Event;
 use shared::domain::{Error, limits};
 use shared::http::{Body, Caller, IfMatch, Path, Problem, Repeatable};
 use shared::ports::{Clock, Items, Results};
-use shared::services::outbox;
+use shared::services::{large, outbox};
 
 use super::WRITE;
 use super::handlers::TRIES;
@@ -65,7 +65,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
             let now = self.clock.now();
             let Some(given) = item.labeled_by_hand(corrected, caller.name(), now)? else { return Ok((item, notes)) };
             if_match.check_absent()?;
-            let given = whole::kept(&self.objects, uid, given).await?;
+            let given = large::kept(&self.objects, uid, given).await?;
             let events = Event::of_verdict(&item, &given);
             let deliveries = outbox::deliveries(&self.webhooks, events, now).await?;
             if self.results.label(&item, &given, &deliveries).await? {

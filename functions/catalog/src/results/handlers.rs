@@ -11,7 +11,7 @@ use shared::http::{
     Answer, Body, Caller, IfMatch, IfMatchHeader, ListRequest, PageView, PagingParameters, Path, Problem,
 };
 use shared::ports::{Clock, Items, Page, Projects, Results};
-use shared::services::outbox;
+use shared::services::{large, outbox};
 
 use super::WRITE;
 use super::view::{Correction, DraftView, ResultView};
@@ -297,7 +297,7 @@ impl<P: CatalogPorts> CatalogApi<P> {
             let now = self.clock.now();
             let mut reviewed = item.reviewed(verdict, caller.name(), now)?;
             if let Some(changed) = reviewed.take_if(|reviewed| reviewed.annotations != before.annotations) {
-                reviewed = Some(whole::kept(&self.objects, item.asset.uid, changed).await?);
+                reviewed = Some(large::kept(&self.objects, item.asset.uid, changed).await?);
             }
             let written = match &reviewed {
                 Some(reviewed) => {

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use super::format::{Writing, no_shape};
 use super::jsonl::url_of;
 use super::selection::{Selected, Split};
+use crate::domain::prediction::rows::Extent;
 use crate::domain::prediction::size::Size;
-use crate::domain::prediction::{Geometry, Mask, Rect, rle};
+use crate::domain::prediction::{Geometry, Mask, Rect};
 use crate::domain::{Error, Timestamp};
 
 /// Why a point cloud is left out.
@@ -155,7 +156,10 @@ fn shape(geometry: &Geometry) -> Option<([f64; 4], f64, Segmentation<'_>)> {
             Some((extent(points), area(points), Segmentation::Polygon([flat])))
         }
         Geometry::SegmentationMask { mask: Mask::CocoRle { size, counts } } => {
-            let (bbox, area) = marked(counts, size[0]);
+            let (bbox, area) = Extent::of(counts, size[0]).map_or(([0.0; 4], 0.0), |extent| {
+                let Extent { left, top, width, height, pixels } = extent;
+                ([left, top, width, height].map(|pixels| pixels as f64), pixels as f64)
+            });
             Some((bbox, area, Segmentation::Runs { size: *size, counts }))
         }
         Geometry::Polyline { .. } | Geometry::Classification | Geometry::BoundingBox3d { .. } => None,
@@ -181,29 +185,4 @@ fn area(points: &[[f64; 2]]) -> f64 {
     let next = points.iter().cycle().skip(1);
     let twice: f64 = points.iter().zip(next).map(|([ax, ay], [bx, by])| ax * by - bx * ay).sum();
     twice.abs() / 2.0
-}
-
-/// The box around the marked pixels of a mask, and their number. `height`: pixels of a column.
-pub(super) fn marked(counts: &str, height: u32) -> ([f64; 4], f64) {
-    let height = u64::from(height.max(1));
-    let (mut position, mut pixels) = (0u64, 0u64);
-    let (mut left, mut right, mut top, mut bottom) = (u64::MAX, 0, u64::MAX, 0);
-    for (index, run) in rle::runs(counts).map_while(Result::ok).enumerate() {
-        if index % 2 == 1 && run > 0 {
-            let last = position + run - 1;
-            let (first_column, last_column) = (position / height, last / height);
-            let is_one_column = first_column == last_column;
-            (left, right) = (left.min(first_column), right.max(last_column));
-            // A run that goes on in the next column marks the end of one and the begin of the other.
-            top = top.min(if is_one_column { position % height } else { 0 });
-            bottom = bottom.max(if is_one_column { last % height } else { height - 1 });
-            pixels += run;
-        }
-        position += run;
-    }
-    if pixels == 0 {
-        return ([0.0; 4], 0.0);
-    }
-    let side = |first: u64, last: u64| (last - first + 1) as f64;
-    ([left as f64, top as f64, side(left, right), side(top, bottom)], pixels as f64)
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::classes::Classes;
 use super::selection::{Selected, type_of};
-use super::{Export, coco, jsonl, label_studio, sagemaker_manifest};
+use super::{Export, coco, cvat, jsonl, label_studio, sagemaker_manifest};
 use crate::domain::Error;
 use crate::domain::prediction::Prediction;
 
@@ -23,13 +23,15 @@ pub enum ExportFormat {
     Coco,
     /// An augmented manifest of Amazon SageMaker Ground Truth: boxes and classifications.
     SagemakerManifest,
+    /// CVAT for images 1.1: boxes, polygons, polylines, masks and tags.
+    Cvat,
     /// Tasks of Label Studio: results as annotations, drafts as predictions.
     LabelStudio,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::LabelStudio];
+    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::Cvat, Self::LabelStudio];
 
     /// The word on the wire.
     #[must_use]
@@ -38,6 +40,7 @@ impl ExportFormat {
             Self::Jsonl => "jsonl",
             Self::Coco => "coco",
             Self::SagemakerManifest => "sagemaker_manifest",
+            Self::Cvat => "cvat",
             Self::LabelStudio => "label_studio",
         }
     }
@@ -49,6 +52,7 @@ impl ExportFormat {
             Self::Jsonl => "annotations.jsonl.gz",
             Self::Coco => "instances.json",
             Self::SagemakerManifest => "output.manifest",
+            Self::Cvat => "annotations.xml",
             Self::LabelStudio => "tasks.json",
         }
     }
@@ -60,6 +64,7 @@ impl ExportFormat {
             Self::Jsonl => "application/gzip",
             Self::Coco | Self::LabelStudio => "application/json",
             Self::SagemakerManifest => "application/x-ndjson",
+            Self::Cvat => "application/xml",
         }
     }
 
@@ -103,8 +108,10 @@ impl ExportFormat {
                 label_studio::end(writing);
                 Ok(())
             }
-            (Self::LabelStudio, Part::Middle) => Ok(()),
-            (Self::Jsonl, Part::Begin | Part::Middle) => Ok(()),
+            (Self::Cvat, Part::Begin) => cvat::begin(writing),
+            (Self::Cvat, Part::Items(items)) => cvat::write(items, writing),
+            (Self::Cvat, Part::End) => cvat::end(writing),
+            (Self::Jsonl, Part::Begin | Part::Middle) | (Self::Cvat | Self::LabelStudio, Part::Middle) => Ok(()),
             (Self::SagemakerManifest, Part::Begin | Part::Middle | Part::End) => Ok(()),
         }
     }

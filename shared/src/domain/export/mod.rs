@@ -2,10 +2,10 @@
 
 mod classes;
 mod coco;
+mod cvat;
 pub mod format;
 mod jsonl;
 mod label_studio;
-mod raster;
 pub mod request;
 mod sagemaker_manifest;
 pub mod selection;

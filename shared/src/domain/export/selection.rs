@@ -64,6 +64,18 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Val => "val",
+            Self::Test => "test",
+        }
+    }
+}
+
 /// The shares of the parts. They add up to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"train": 0.8, "val": 0.1, "test": 0.1}))]

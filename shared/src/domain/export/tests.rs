@@ -123,7 +123,7 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
         (json!({"project": 3}), "project: Must be a string, not"),
         (
             json!({"project": project, "format": "voc"}),
-            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"label_studio\", not \"voc\".",
+            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", not \"voc\".",
         ),
         (json!({"project": project, "format": ["coco"]}), "format: Must be one of"),
         (json!({"project": project, "statuses": "draft"}), "statuses: Must be a list, not"),
@@ -347,6 +347,57 @@ fn a_manifest_is_that_of_ground_truth() {
     assert_eq!((&lines[1]["bounding-box"]["annotations"], lines[1].get("classification")), (&json!([]), None));
     assert_eq!(lines[2].as_object().unwrap().len(), 1); // the source alone
     assert_eq!(export.left_out[0].reason, "A manifest of boxes has no open lines.");
+}
+
+#[test]
+fn cvat_has_every_shape_of_pictures_and_any_text_that_xml_can_hold() {
+    let project = a_project("Cats", &["<cat> & \"dog\""]);
+    // Columns of 50: the pixels (10, 20), (10, 21) and (11, 20).
+    let counts = rle::encode([520, 2, 48, 1, 4_429]);
+    let shapes = json!([
+        {"type": "bounding_box", "label": "<cat> & \"dog\"", "confidence": 0.5, "attributes": {"pose": "a\tb", "wet": true},
+            "coordinates": {"x": 1.5, "y": 2.0, "width": 30.0, "height": 40.0}},
+        {"type": "polygon", "label": "x", "confidence": 1.0, "points": [[1.0, 2.5], [3.0, 4.0], [5.0, 6.0]]},
+        {"type": "segmentation_mask", "label": "x", "confidence": 1.0, "mask": {"format": "coco_rle", "size": [50, 100], "counts": counts}},
+        {"type": "classification", "label": "x", "confidence": 1.0},
+        {"type": "classification", "label": "bell\u{7}", "confidence": 1.0},
+    ]);
+    let pages = [vec![accepted(&project, "a\n'b.jpg", shapes), accepted(&project, "bell\u{7}", json!([]))]];
+    let split = json!({"train": 1, "val": 0, "test": 0});
+    let mut export = an_export(json!({"format": "cvat", "split": split, "name": "Mine"}), &[project]);
+
+    let file = String::from_utf8(written(&mut export, &pages)).unwrap();
+
+    let confidence = |confidence: &str| format!("<attribute name=\"confidence\">{confidence}</attribute>");
+    for part in [
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?><annotations><version>1.1</version>\n<meta><task><name>Mine</name>\n<size>2</size>",
+        "<label><name>&lt;cat&gt; &amp; &quot;dog&quot;</name>",
+        "<image id=\"0\" name=\"a&#10;&apos;b.jpg\" subset=\"train\" width=\"100\" height=\"50\">",
+        "<box xtl=\"1.5\" ytl=\"2\" xbr=\"31.5\" ybr=\"42\" label=\"&lt;cat&gt; &amp; &quot;dog&quot;\" source=\"manual\" occluded=\"0\" z_order=\"0\">",
+        &format!(
+            "{}<attribute name=\"pose\">a\tb</attribute><attribute name=\"wet\">true</attribute></box>",
+            confidence("0.5")
+        ),
+        "<polygon points=\"1,2.5;3,4;5,6\" label=\"x\"",
+        "<mask rle=\"0, 3, 1\" left=\"10\" top=\"20\" width=\"2\" height=\"2\" label=\"x\"",
+        &format!("<tag label=\"x\" source=\"manual\">{}</tag>\n</image>\n</annotations>\n", confidence("1")),
+    ] {
+        assert!(file.contains(part), "{part}\n{file}");
+    }
+    let left_out: Vec<_> = export.left_out.iter().map(|left| (left.kind.as_str(), left.count)).collect();
+    assert_eq!(left_out, [("classification", 1), ("item", 1)]);
+}
+
+#[test]
+fn a_line_of_a_manifest_about_whole_pictures_has_no_boxes() {
+    let project = a_project("Cats", &["day"]);
+    let day = json!({"type": "classification", "label": "day", "confidence": 0.75});
+    let mut export = an_export(json!({"format": "sagemaker_manifest"}), std::slice::from_ref(&project));
+
+    let line = written(&mut export, &[vec![accepted(&project, "a", json!([day]))]]);
+
+    let line: Value = serde_json::from_slice(&line).unwrap();
+    assert_eq!((&line["classification"], line.get("bounding-box")), (&json!([0]), None));
 }
 
 #[test]

@@ -76,6 +76,19 @@ pub enum ResultSource {
     AutoLabel,
     /// A person.
     Human,
+    /// A file that was imported as drafts.
+    Import,
+}
+
+/// What the results of an import have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Importing<'a> {
+    /// Who has made them, for this system.
+    pub person: &'a str,
+    /// When the import was created.
+    pub created_at: Timestamp,
+    /// Whether people have made them; otherwise they are drafts.
+    pub is_accepted: bool,
 }
 
 /// Where a draft came from.
@@ -144,6 +157,27 @@ impl LabelResult {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// What an import gives an item that has no result. It is dated by the import, by which a repeated write knows its own.
+    #[must_use]
+    pub fn imported(import: &Importing<'_>, generation: u32, annotations: Vec<Prediction>) -> Self {
+        let accepted = Self::by_hand(generation, annotations, import.person, import.created_at);
+        if import.is_accepted {
+            return accepted;
+        }
+        Self { status: ResultStatus::Draft, source: ResultSource::Import, reviewed_by: None, ..accepted }
+    }
+
+    /// Whether `again`, which an import is about to give, is this result: given by the same import, also if a person has changed it since.
+    #[must_use]
+    pub fn is_of_import(&self, again: &Self) -> bool {
+        let is_given_by_it = (self.created_at, &self.created_by) == (again.created_at, &again.created_by);
+        let is_same = match (&self.elsewhere, &again.elsewhere) {
+            (None, None) => self.annotations == again.annotations,
+            (there, given) => there == given,
+        };
+        is_given_by_it && (self.revision > 0 || is_same)
     }
 
     /// Whether `again` gives the item this result once more: by the same person, with the same annotations, and nothing has
@@ -219,7 +253,7 @@ impl LabelResult {
                     elsewhere: self.elsewhere.clone(),
                     origins,
                 }),
-                ResultSource::AutoLabel | ResultSource::Human => {
+                ResultSource::AutoLabel | ResultSource::Human | ResultSource::Import => {
                     self.draft.take().map(|draft| KeptDraft { origins, ..draft })
                 }
             };
@@ -236,7 +270,9 @@ impl LabelResult {
     pub fn drafted(&self) -> Option<&[Prediction]> {
         match (self.source, &self.draft) {
             (ResultSource::AutoLabel, _) => Some(&self.annotations),
-            (ResultSource::Human, draft) => draft.as_ref().map(|draft| draft.annotations.as_slice()),
+            (ResultSource::Human | ResultSource::Import, draft) => {
+                draft.as_ref().map(|draft| draft.annotations.as_slice())
+            }
         }
     }
 
@@ -249,7 +285,7 @@ impl LabelResult {
                 Some(vec![(Became::Kept, false); self.annotations.len()])
             }
             (ResultSource::AutoLabel, ResultStatus::Draft | ResultStatus::Rejected) => None,
-            (ResultSource::Human, _) => self.draft.as_ref().map(KeptDraft::became),
+            (ResultSource::Human | ResultSource::Import, _) => self.draft.as_ref().map(KeptDraft::became),
         }
     }
 
@@ -259,6 +295,7 @@ impl LabelResult {
         match (self.source, self.status, &self.draft) {
             (ResultSource::AutoLabel, ResultStatus::Accepted, _) => Some(Origins::kept(self.annotations.len())),
             (ResultSource::AutoLabel, ResultStatus::Draft | ResultStatus::Rejected, _) => None,
+            (ResultSource::Import, ..) => None,
             (ResultSource::Human, _, Some(draft)) => Some(draft.origins.clone()),
             (ResultSource::Human, _, None) => self.lineage.is_none().then(|| Origins::added(self.annotations.len())),
         }
@@ -301,7 +338,9 @@ impl LabelResult {
             (ResultStatus::Draft, ResultSource::AutoLabel) => Undo::Discard,
             (ResultStatus::Accepted, ResultSource::AutoLabel) => Undo::Keep(Kept::Accepted),
             // A draft, too: it was corrected and then reopened (I12).
-            (ResultStatus::Draft | ResultStatus::Accepted, ResultSource::Human) => Undo::Keep(Kept::Corrected),
+            (ResultStatus::Draft | ResultStatus::Accepted, ResultSource::Human | ResultSource::Import) => {
+                Undo::Keep(Kept::Corrected)
+            }
             (ResultStatus::Rejected, _) => Undo::Gone,
         }
     }

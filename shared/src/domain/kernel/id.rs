@@ -148,7 +148,12 @@ uid!(
     /// An export.
     ExportUid, "export"
 );
+uid!(
+    /// An import.
+    ImportUid, "import"
+);
 created!(ExportUid);
+created!(ImportUid);
 created!(ProjectUid);
 created!(JobUid);
 created!(ProviderUid);
@@ -319,6 +324,12 @@ impl EventUid {
     #[must_use]
     pub fn of_export(export: ExportUid) -> Self {
         Self(derived(&[b"export", export.0.as_bytes()]))
+    }
+
+    /// The end of an import, of which there is one.
+    #[must_use]
+    pub fn of_import(import: ImportUid) -> Self {
+        Self(derived(&[b"import", import.0.as_bytes()]))
     }
 
     /// The change of a result that made it this revision.

@@ -51,6 +51,22 @@ pub const EXPORTS_COUNTED: usize = 100;
 pub const EXPORT_PROJECTS: usize = 20;
 /// Characters of all labels of the projects of one export, and of those that no project has: they are in its row.
 pub const EXPORT_LABELS_CHARS: usize = 64 * 1024;
+/// Bytes of the file of an import: the longest that one PUT takes (AWS, "Amazon S3 quotas"). A function's disk holds it twice.
+pub const IMPORT_BYTES: u64 = 5_000_000_000;
+/// Bytes of a compressed file of an import, unpacked.
+pub const IMPORT_TEXT_BYTES: u64 = 4 * IMPORT_BYTES;
+/// Bytes of one line or entry of such a file, and of all annotations of one picture in it: the largest draft, spaced.
+pub const IMPORT_ENTRY_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of all names and ids of categories of such a file: they are in memory.
+pub const IMPORT_CATEGORIES_BYTES: usize = 1024 * 1024;
+/// Bytes and entries of a segment, about: so many are in memory while their labels are written.
+pub const IMPORT_SEGMENT_BYTES: usize = 1024 * 1024;
+/// See [`IMPORT_SEGMENT_BYTES`].
+pub const IMPORT_SEGMENT_ENTRIES: usize = 200;
+/// Reasons that an import shows itself; its report has all.
+pub const IMPORT_REASONS: usize = 100;
+/// Items of a project that an import finds by their file name: the names are in memory. In a larger project it finds them by key alone.
+pub const IMPORT_NAMES: usize = 200_000;
 /// Bytes of one result in its row, packed.
 pub const DRAFT_BYTES: usize = 32 * 1024;
 /// Bytes of a person's annotations in their row, as JSON: packed, boxes are a quarter of it and run lengths most of it. Larger ones

@@ -7,6 +7,7 @@ pub mod model_type;
 pub mod orientation;
 pub mod overlap;
 pub mod rle;
+pub mod rows;
 pub mod size;
 pub mod turn;
 

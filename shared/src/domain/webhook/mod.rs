@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use crate::domain::export::{Export, ExportStatus};
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{DeliveryUid, EventUid, OrganizationUid, WebhookUid};
+use crate::domain::import::{Import, ImportStatus};
 use crate::domain::item::Item;
 use crate::domain::item::result::{LabelResult, ResultStatus};
 use crate::domain::job::Job;
@@ -35,6 +36,9 @@ pub const EVENTS: [&str; 11] = [
 /// A twelfth, of this system's own. A subscription that does not name it gets no event of a cancelled job (contract, 6.6).
 pub const CANCELLED: &str = "auto_label.cancelled";
 
+/// Two more of this system's own, which a subscription also names to get them.
+pub const IMPORTS: [&str; 2] = ["import.completed", "import.failed"];
+
 /// The events that one verdict may have together.
 const VERDICTS: [&[&str]; 2] = [&["result.accepted", "task.completed"], &["result.rejected"]];
 
@@ -47,7 +51,7 @@ pub struct Webhook {
     pub organization: OrganizationUid,
     /// The receiver's URL, as the user gave it.
     pub target_url: String,
-    /// Names of events, of [`EVENTS`] and [`CANCELLED`].
+    /// Names of events, of [`EVENTS`], [`CANCELLED`] and [`IMPORTS`].
     pub events: Vec<String>,
     /// An inactive one gets no events, and its pending deliveries fail.
     pub is_active: bool,
@@ -214,9 +218,14 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
     let mut events: Vec<String> = Vec::new();
     for entry in fields::list(limits::NAME_CHARS)(value)? {
         let event = fields::text(1, limits::NAME_CHARS)(entry)?;
-        if event != CANCELLED && !EVENTS.contains(&event.as_str()) {
+        let is_own = event == CANCELLED || IMPORTS.contains(&event.as_str());
+        if !is_own && !EVENTS.contains(&event.as_str()) {
             let unknown = show::quoted(&event);
-            return Err(format!("Unknown event {unknown}. Known are: {}, {CANCELLED}.", EVENTS.join(", ")));
+            return Err(format!(
+                "Unknown event {unknown}. Known are: {}, {CANCELLED}, {}.",
+                EVENTS.join(", "),
+                IMPORTS.join(", ")
+            ));
         }
         if !events.contains(&event) {
             events.push(event);
@@ -228,11 +237,11 @@ pub fn events(value: Value) -> Result<Vec<String>, String> {
 /// Something that subscriptions are notified of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Made of the job, export or review: a repeated write has the same event.
+    /// Made of the job, export, import or review: a repeated write has the same event.
     pub uid: EventUid,
     /// The tenant.
     pub organization: OrganizationUid,
-    /// One of [`EVENTS`], or [`CANCELLED`].
+    /// One of [`EVENTS`], [`CANCELLED`] or [`IMPORTS`].
     pub event: &'static str,
     /// The inner payload.
     pub payload: Value,
@@ -298,6 +307,24 @@ impl Event {
             payload["error_message"] = message.as_str().into();
         }
         Some(Self { uid: EventUid::of_export(export.uid), organization: export.organization, event, payload })
+    }
+
+    /// The event of an import at its end; `None` before.
+    #[must_use]
+    pub fn of_import(import: &Import) -> Option<Self> {
+        let event = match import.status {
+            ImportStatus::Imported => "import.completed",
+            ImportStatus::Failed => "import.failed",
+            ImportStatus::Pending | ImportStatus::Processing => return None,
+        };
+        let mut payload = json!({
+            "import_uid": import.uid, "project_uid": import.project, "status": import.status, "format": import.format,
+            "as": import.becomes, "counts": import.counts,
+        });
+        if let Some(message) = &import.error_message {
+            payload["error_message"] = message.as_str().into();
+        }
+        Some(Self { uid: EventUid::of_import(import.uid), organization: import.organization, event, payload })
     }
 
     /// The event of a review that completes a task: `item` is as it was before. `None`: it was completed already, or is not by this.

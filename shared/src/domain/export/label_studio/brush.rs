@@ -4,6 +4,8 @@
 //! A head of the number of values (32 bits), the bits of a value less one (5) and of four lengths less one (4 each). Then runs: a bit 1,
 //! the number of the length's form (2 bits), the length less one, and the value.
 
+use crate::domain::prediction::rows::Rows;
+
 /// Bits of a value.
 const VALUE_BITS: u32 = 8;
 /// Bits of a length, in its four forms.
@@ -38,17 +40,53 @@ impl Bits {
     }
 }
 
-/// The bytes of a mask whose run lengths alternate, row by row, and begin with background.
-pub(super) fn encode(runs: &[u64]) -> Vec<u8> {
-    let mut bits = Bits::default();
-    bits.push(runs.iter().sum::<u64>() * CHANNELS, 32);
-    bits.push(u64::from(VALUE_BITS - 1), 5);
-    LENGTH_BITS.iter().for_each(|length| bits.push(u64::from(length - 1), 4));
-    for (index, run) in runs.iter().enumerate() {
+/// The bytes of a mask in a picture of so many rows and columns.
+pub(super) fn encode(mask: &Rows, [height, width]: [u32; 2]) -> Vec<u8> {
+    let mut bits = head(u64::from(height) * u64::from(width) * CHANNELS);
+    for (index, run) in runs_of_picture(mask, u64::from(height), u64::from(width)).into_iter().enumerate() {
         let value = if index % 2 == 1 { MARKED } else { 0 };
         push_run(&mut bits, run * CHANNELS, value);
     }
     bits.bytes
+}
+
+/// What comes before the runs of so many values.
+fn head(values: u64) -> Bits {
+    let mut bits = Bits::default();
+    bits.push(values, 32);
+    bits.push(u64::from(VALUE_BITS - 1), 5);
+    LENGTH_BITS.iter().for_each(|length| bits.push(u64::from(length - 1), 4));
+    bits
+}
+
+/// Run lengths of the whole picture, row by row. They alternate, and begin with background.
+fn runs_of_picture(mask: &Rows, height: u64, width: u64) -> Vec<u64> {
+    let extent = mask.extent;
+    let (mut runs, mut column) = (vec![0], 0);
+    let mut add = |is_marked: bool, pixels: u64| {
+        if is_marked == (runs.len() % 2 == 1) && pixels > 0 {
+            runs.push(0);
+        }
+        if let Some(last) = runs.last_mut() {
+            *last += pixels;
+        }
+    };
+    add(false, extent.top * width + extent.left);
+    let beside = width.saturating_sub(extent.width); // between two rows of the box
+    for (index, mut run) in mask.runs().enumerate() {
+        while run > 0 {
+            if column == extent.width {
+                add(false, beside);
+                column = 0;
+            }
+            let pixels = run.min(extent.width - column);
+            add(index % 2 == 1, pixels);
+            (run, column) = (run - pixels, column + pixels);
+        }
+    }
+    let below = height.saturating_sub(extent.top + extent.height);
+    add(false, width.saturating_sub(extent.left + extent.width) + below * width);
+    runs
 }
 
 /// Appends values that are alike. More than the longest form holds are several runs.
@@ -69,12 +107,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::prediction::rle;
+
+    /// Rows of `width` pixels, as a stored mask.
+    fn mask(pixels: &[bool], width: usize) -> Rows {
+        let height = pixels.len() / width;
+        let columns = (0..width).flat_map(|x| (0..height).map(move |y| pixels[y * width + x]));
+        let (mut runs, mut value) = (vec![0u64], false);
+        for pixel in columns {
+            if pixel != value {
+                (value, _) = (pixel, runs.push(0));
+            }
+            *runs.last_mut().unwrap() += 1;
+        }
+        Rows::of(&rle::encode(runs), height as u32).unwrap()
+    }
 
     /// Made with `encode_rle` of label-studio-sdk 2.1.2, less its last byte, which is 0.
     #[test]
     fn the_bytes_are_those_of_label_studios_converter() {
-        let made = [0, 0, 0, 24, 57, 27, 252, 224, 22, 255, 227, 0];
-        assert_eq!(encode(&[2, 3, 1]), made);
+        let row = mask(&[false, false, true, true, true, false], 6);
+        assert_eq!(encode(&row, [1, 6]), [0, 0, 0, 24, 57, 27, 252, 224, 22, 255, 227, 0]);
     }
 
     fn decode(bytes: &[u8]) -> Vec<u8> {
@@ -96,10 +149,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn runs_of_any_length_are_read_back(runs in prop::collection::vec(prop_oneof![1u64..20, 60u64..70, 16_000u64..40_000], 1..6)) {
-            let expected: Vec<u8> = runs.iter().enumerate()
-                .flat_map(|(index, run)| (0..run * 4).map(move |_| if index % 2 == 1 { 255 } else { 0 })).collect();
-            prop_assert_eq!(decode(&encode(&runs)), expected);
+        fn the_picture_is_read_back(width in 1usize..9, pixels in prop::collection::vec(any::<bool>(), 9..90)) {
+            let height = pixels.len() / width;
+            let pixels = &pixels[..height * width];
+            prop_assume!(pixels.contains(&true));
+            let expected: Vec<u8> = pixels.iter().flat_map(|marked| [if *marked { 255 } else { 0 }; 4]).collect();
+            prop_assert_eq!(decode(&encode(&mask(pixels, width), [height as u32, width as u32])), expected);
+        }
+
+        #[test]
+        fn runs_of_any_length_are_read_back(values in 1u64..200_000) {
+            let mut bits = head(values);
+            push_run(&mut bits, values, MARKED);
+            prop_assert_eq!(decode(&bits.bytes), vec![255; values as usize]);
         }
     }
 }

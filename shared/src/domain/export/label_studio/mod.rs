@@ -9,10 +9,10 @@ mod brush;
 use serde_json::{Value, json};
 
 use super::format::{Writing, no_shape};
-use super::raster::Raster;
 use super::selection::{Selected, SelectedStatus};
 use crate::domain::Error;
 use crate::domain::item::Source;
+use crate::domain::prediction::rows::Rows;
 use crate::domain::prediction::size::Size;
 use crate::domain::prediction::{Geometry, Mask, Prediction, Rect};
 
@@ -145,8 +145,8 @@ fn shape(geometry: &Geometry, Size { width, height }: Size) -> Option<(&'static 
             Some(("polygon", "polygonlabels", json!({"points": points, "closed": true})))
         }
         Geometry::SegmentationMask { mask: Mask::CocoRle { size: [rows, columns], counts } } => {
-            let runs = Raster::of(counts, *rows).runs_of_picture(u64::from(*columns), u64::from(*rows));
-            Some(("brush", "brushlabels", json!({"format": "rle", "rle": brush::encode(&runs)})))
+            let bytes = brush::encode(&Rows::of(counts, *rows)?, [*rows, *columns]);
+            Some(("brush", "brushlabels", json!({"format": "rle", "rle": bytes})))
         }
         Geometry::Polyline { .. } | Geometry::Classification | Geometry::BoundingBox3d { .. } => None,
     }
