@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 
-use super::reader::{BOM, Broken, Entry, Place, ReasonCode, Source, Take, refuse_utf16};
+use super::reader::{BOM, Broken, Entry, Position, ReasonCode, Source, Take, refuse_utf16};
 use crate::domain::{fields, json, limits};
 
 /// Reads a line into its entry; the line's number.
@@ -66,7 +66,7 @@ fn lines(mut file: impl BufRead, entry: ReadLine, take: &mut Take<'_>) -> Result
             all += skip_line(&mut file)?;
             let most = limits::IMPORT_ENTRY_BYTES / (1024 * 1024);
             let message = format!("The line has more than {most} MiB.");
-            take(Entry::refused(Place::Line(number), String::new(), ReasonCode::TooLarge, message))?;
+            take(Entry::refused(Position::Line(number), String::new(), ReasonCode::TooLarge, message))?;
             continue;
         }
         let text = if number == 1 { line.strip_prefix(BOM).unwrap_or(&line) } else { &line };
@@ -104,7 +104,7 @@ fn skip_line(file: &mut impl BufRead) -> Result<u64, Broken> {
 }
 
 fn entry(number: u64, line: &[u8]) -> Entry {
-    let refused = |name: String, code, message: &str| Entry::refused(Place::Line(number), name, code, message);
+    let refused = |name: String, code, message: &str| Entry::refused(Position::Line(number), name, code, message);
     let malformed = |name: String, message: &str| refused(name, ReasonCode::Malformed, message);
     let mut members = match json::parse(line, limits::CORRECTION_MEMORY) {
         Ok(Value::Object(members)) => members,
@@ -123,7 +123,7 @@ fn entry(number: u64, line: &[u8]) -> Entry {
     let asset_type = text(&mut members, "asset_type");
     let (width, height) = (side(&members, "width"), side(&members, "height"));
     let url = text(&mut members, "url");
-    Entry { url, width, height, asset_type, annotations, ..Entry::new(Place::Line(number), name) }
+    Entry { url, width, height, asset_type, annotations, ..Entry::new(Position::Line(number), name) }
 }
 
 fn text(members: &mut Map<String, Value>, name: &str) -> Option<String> {

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::domain::id::{ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, change_time, limits};
-use reader::{Place, Reason};
+use reader::{Position, Reason, ReasonCode};
 
 /// Where an import is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -139,21 +139,23 @@ pub struct Untaken {
     pub path: Option<String>,
     /// The item's key, or the name of its file; empty if the file does not give it.
     pub name: String,
-    /// Why.
-    #[serde(flatten)]
-    pub reason: Reason,
+    /// Why, for programs.
+    pub code: ReasonCode,
+    /// Why, in a sentence.
+    pub message: String,
 }
 
 impl Untaken {
-    /// At a place in the file.
+    /// At a position in the file.
     #[must_use]
-    pub fn at(place: Place, name: &str, reason: Reason) -> Self {
+    pub fn at(position: Position, name: &str, reason: Reason) -> Self {
         let name = name.chars().take(limits::NAME_CHARS).collect();
-        let (line, path) = match place {
-            Place::Line(line) => (Some(line), None),
-            Place::Path(path) => (None, Some(path)),
+        let (line, path) = match position {
+            Position::Line(line) => (Some(line), None),
+            Position::Path(path) => (None, Some(path)),
         };
-        Self { line, path, name, reason }
+        let Reason { code, message } = reason;
+        Self { line, path, name, code, message }
     }
 }
 

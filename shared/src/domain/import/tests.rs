@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
-use super::reader::{BOXES, Broken, Entry, Place, ReasonCode, Shelf, read};
+use super::reader::{BOXES, Broken, Entry, Position, ReasonCode, Shelf, read};
 use super::request::NewImport;
 use super::{Counts, ImportAs, ImportFormat, ImportStatus, Untaken, of_upload_key};
 use crate::domain::id::{ImportUid, OrganizationUid, ProjectUid};
@@ -71,18 +71,18 @@ const LINES: &str = concat!(
 fn a_bad_line_costs_its_item_and_lines_count_from_one() {
     let read = entries(ImportFormat::Jsonl, LINES.as_bytes()).unwrap();
 
-    let places: Vec<_> = read.iter().map(|entry| (entry.place.clone(), code(entry))).collect();
+    let positions: Vec<_> = read.iter().map(|entry| (entry.position.clone(), code(entry))).collect();
     use ReasonCode::{Malformed, NoResult};
     assert_eq!(
-        places,
+        positions,
         [
-            (Place::Line(1), None),
-            (Place::Line(3), Some(Malformed)),
-            (Place::Line(4), Some(NoResult)),
-            (Place::Line(5), Some(Malformed)),
-            (Place::Line(6), Some(Malformed)),
-            (Place::Line(7), Some(Malformed)),
-            (Place::Line(8), None),
+            (Position::Line(1), None),
+            (Position::Line(3), Some(Malformed)),
+            (Position::Line(4), Some(NoResult)),
+            (Position::Line(5), Some(Malformed)),
+            (Position::Line(6), Some(Malformed)),
+            (Position::Line(7), Some(Malformed)),
+            (Position::Line(8), None),
         ]
     );
     assert_eq!((read[0].name.as_str(), read[0].width, read[0].height), ("a/1.png", Some(4), Some(3)));
@@ -118,7 +118,7 @@ fn a_line_that_is_too_long_is_refused_and_the_next_one_is_taken() {
 
     let codes: Vec<_> = read.iter().map(code).collect();
     assert_eq!(codes, [Some(ReasonCode::TooLarge), None, Some(ReasonCode::TooLarge)]);
-    assert_eq!((&read[1].place, &read[2].place), (&Place::Line(2), &Place::Line(3)));
+    assert_eq!((&read[1].position, &read[2].position), (&Position::Line(2), &Position::Line(3)));
 }
 
 fn a_set() -> Value {
@@ -147,7 +147,7 @@ fn images_and_annotations_are_joined_in_any_order_and_keep_their_geometry() {
     read.sort_by(|one, other| one.name.cmp(&other.name));
 
     let [seven, x] = read.as_slice() else { panic!("{read:?}") };
-    assert_eq!((seven.place.clone(), seven.name.as_str()), (Place::Path("images[0]".into()), "a, b/é.png"));
+    assert_eq!((seven.position.clone(), seven.name.as_str()), (Position::Path("images[0]".into()), "a, b/é.png"));
     assert_eq!(
         (seven.width, seven.height, seven.url.as_deref()),
         (Some(40), Some(30), Some("https://a.example/é.png"))
@@ -195,7 +195,7 @@ fn an_image_with_an_annotation_that_cannot_be_read_is_not_taken() {
 }
 
 #[test]
-fn what_belongs_to_no_image_is_told() {
+fn what_belongs_to_no_image_has_a_reason() {
     let mut set = a_set();
     set["annotations"][0]["image_id"] = json!(99);
     set["annotations"][1]["image_id"] = json!(null);
@@ -203,10 +203,10 @@ fn what_belongs_to_no_image_is_told() {
     set["images"].as_array_mut().unwrap().extend([again, json!({"file_name": "z"}), json!(5), json!({"id": 8})]);
 
     let read = coco(&set);
-    let mut refused: Vec<_> = read.iter().filter_map(|entry| Some((entry.place.clone(), code(entry)?))).collect();
-    refused.sort_by_key(|(place, _)| format!("{place:?}"));
+    let mut refused: Vec<_> = read.iter().filter_map(|entry| Some((entry.position.clone(), code(entry)?))).collect();
+    refused.sort_by_key(|(position, _)| format!("{position:?}"));
 
-    let path = |path: &str| Place::Path(path.to_owned());
+    let path = |path: &str| Position::Path(path.to_owned());
     use ReasonCode::{Duplicate, Malformed, UnknownPicture};
     assert_eq!(
         refused,
@@ -296,7 +296,7 @@ fn an_import_knows_its_objects_counts_and_end() {
         assert_eq!(of_upload_key(&other), None);
     }
     let reason = super::reader::Reason::new(ReasonCode::UnknownItem, "It is not there.");
-    let untaken = vec![Untaken::at(Place::Line(3), "a", reason); limits::IMPORT_REASONS + 1];
+    let untaken = vec![Untaken::at(Position::Line(3), "a", reason); limits::IMPORT_REASONS + 1];
     for _ in 0..2 {
         import.count(Counts { items: 3, results: 1, skipped: 1, refused: 1 }, &untaken, at(2));
     }
