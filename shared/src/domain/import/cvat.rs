@@ -32,6 +32,8 @@ struct Open {
     /// The name of an attribute of the shape, and its text so far.
     attribute: Option<(String, String)>,
     is_cvat: bool,
+    /// Elements that are not ended.
+    depth: usize,
 }
 
 /// Reads the file.
@@ -51,11 +53,12 @@ pub(super) fn read(file: &mut dyn Source, take: &mut Take<'_>) -> Result<(), Bro
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).map_err(|error| of_xml(&error, left.get() == 0))?;
         match event {
+            Event::Eof if open.depth > 0 => return Err(Broken::file("The file ends too early.")),
             Event::Eof if open.is_cvat => return Ok(()),
             Event::Eof => return Err(Broken::file("The file has no element <annotations>.")),
             Event::DocType(_) => return Err(Broken::file("The file must have no document type.")),
             Event::Start(element) => open.begin(&element)?,
-            Event::Text(text) => open.text(&text.decode().map_err(|error| of_xml(&error.into(), false))?),
+            Event::Text(text) => open.text(&text.xml10_content()),
             Event::GeneralRef(reference) => open.reference(&reference)?,
             Event::End(element) => {
                 if let Some(entry) = open.end(element.name().as_ref()) {
@@ -84,21 +87,20 @@ fn of_xml(error: &quick_xml::Error, is_too_large: bool) -> Broken {
 
 impl Open {
     fn begin(&mut self, element: &BytesStart<'_>) -> Result<(), Broken> {
+        self.depth += 1;
         let name = element.name();
         match name.as_ref() {
-            b"annotations" => self.is_cvat = true,
-            b"track" => return Err(Broken::file("Tracks of a video cannot be imported: export the task as images.")),
-            b"image" => {
+            "annotations" => self.is_cvat = true,
+            "track" => return Err(Broken::file("Tracks of a video cannot be imported: export the task as images.")),
+            "image" => {
                 self.image = Some(image(self.images, &Attributes::of(element)?));
                 self.images += 1;
             }
-            b"attribute" if self.shape.is_some() => {
+            "attribute" if self.shape.is_some() => {
                 self.attribute = Attributes::of(element)?.take("name").map(|name| (name, String::new()));
             }
             other => {
-                if let (Some(kind), Some(entry)) =
-                    (SHAPES.iter().find(|kind| kind.as_bytes() == other), &mut self.image)
-                {
+                if let (Some(kind), Some(entry)) = (SHAPES.iter().find(|kind| **kind == other), &mut self.image) {
                     match shape(kind, &Attributes::of(element)?, entry) {
                         Ok(shape) => self.shape = Some(shape),
                         Err(reason) => entry.refuse(reason),
@@ -116,24 +118,25 @@ impl Open {
     }
 
     /// A reference such as `&amp;`. The document may define none of its own.
-    fn reference(&mut self, name: &[u8]) -> Result<(), Broken> {
-        let text = format!("&{};", String::from_utf8_lossy(name));
+    fn reference(&mut self, name: &str) -> Result<(), Broken> {
+        let text = format!("&{name};");
         let known = quick_xml::escape::unescape(&text).map_err(|_| Broken::file("The file has an unknown entity."))?;
         self.text(&known);
         Ok(())
     }
 
     /// The end of an element; `Some`: that of an image.
-    fn end(&mut self, name: &[u8]) -> Option<Entry> {
+    fn end(&mut self, name: &str) -> Option<Entry> {
+        self.depth = self.depth.saturating_sub(1);
         match name {
-            b"image" => return self.image.take(),
-            b"attribute" => {
+            "image" => return self.image.take(),
+            "attribute" => {
                 if let (Some((name, content)), Some(shape)) = (self.attribute.take(), &mut self.shape) {
                     set_attribute(shape, name, content);
                 }
             }
             _ => {
-                let is_shape = SHAPES.iter().any(|kind| kind.as_bytes() == name);
+                let is_shape = SHAPES.iter().any(|kind| *kind == name);
                 let shape = is_shape.then(|| self.shape.take()).flatten();
                 if let (Some(shape), Some(entry)) = (shape, &mut self.image)
                     && entry.refusal.is_none()
@@ -164,12 +167,12 @@ struct Attributes(Vec<(String, String)>);
 
 impl Attributes {
     fn of(element: &BytesStart<'_>) -> Result<Self, Broken> {
-        let broken = |_| Broken::file("The file is no XML: an attribute cannot be read.");
+        let broken = || Broken::file("The file is no XML: an attribute cannot be read.");
         let mut attributes = Vec::new();
         for attribute in element.attributes() {
-            let attribute = attribute.map_err(|_| Broken::file("The file is no XML: an attribute cannot be read."))?;
-            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(broken)?.into_owned();
-            attributes.push((String::from_utf8_lossy(attribute.key.as_ref()).into_owned(), value));
+            let attribute = attribute.map_err(|_| broken())?;
+            let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| broken())?.into_owned();
+            attributes.push((attribute.key.as_ref().to_owned(), value));
         }
         Ok(Self(attributes))
     }

@@ -429,10 +429,7 @@ fn tasks_of_label_studio_become_pixels_and_the_last_annotation_counts() {
     let turned: Vec<[f64; 2]> = serde_json::from_value(drafts[0].annotations[0]["points"].clone()).unwrap();
     let expected = [[10.0, 20.0], [10.0, 80.0], [-30.0, 80.0], [-30.0, 20.0]];
     assert!(turned.iter().flatten().zip(expected.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-9), "{turned:?}");
-    assert_eq!(
-        sentence(ImportFormat::LabelStudio, b"{}"),
-        "The file is no JSON list of this format: see line 1, column 0."
-    );
+    assert!(sentence(ImportFormat::LabelStudio, b"{}").starts_with("The file is no JSON list of this format"));
 }
 
 #[test]
