@@ -7,6 +7,7 @@ export const paths = {
   autoLabel: (project: string) => `/projects/${project}/auto-label`,
   review: (project: string, filters?: Filters) => `/projects/${project}/review${queryOf(filters)}`,
   bulk: (project: string, filters?: Filters) => `/projects/${project}/bulk${queryOf(filters)}`,
+  exports: (project: string) => `/projects/${project}/exports`,
   job: (job: string) => `/jobs/${job}`,
   inference: () => '/settings/inference',
   newProvider: (type: 'sagemaker' | 'http') => `/settings/inference/new/${type}`,

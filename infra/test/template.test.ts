@@ -66,7 +66,7 @@ test('both buckets and every queue refuse requests without TLS', () => {
     ...Object.values(template.findResources('AWS::SQS::QueuePolicy')),
   ];
 
-  assert.equal(policies.length, 10);
+  assert.equal(policies.length, 12);
   for (const { Properties } of policies) {
     const refusal = Properties.PolicyDocument.Statement.find(({ Effect }: Json) => Effect === 'Deny');
     assert.deepEqual(refusal.Condition, { Bool: { 'aws:SecureTransport': 'false' } });
@@ -98,9 +98,9 @@ test('a webhook record that fails five times goes to the dead-letter queue, and 
   }
 });
 
-test('Lambda ends chains of messages but those of the three functions that end them', () => {
+test('Lambda ends chains of messages but those of the four functions that end them', () => {
   const allowed = FUNCTIONS.filter((name) => deployment.resource(autoLabel.functions[name]).Properties.RecursiveLoop === 'Allow');
-  assert.deepEqual(allowed, ['compose', 'deliver', 'ingest']);
+  assert.deepEqual(allowed, ['adopt', 'compose', 'deliver', 'ingest']);
 });
 
 test('a throttled invocation of any function rings an alarm', () => {
@@ -197,7 +197,12 @@ test('uploaded files of imports, their messages and the schedule come to adopt b
     FunctionResponseTypes: ['ReportBatchItemFailures'],
   });
   for (const rule of [
-    { EventPattern: Match.objectLike({ 'detail-type': ['Object Created'], detail: Match.objectLike({ object: { key: [{ prefix: 'imports/uploads/' }] } }) }) },
+    {
+      EventPattern: Match.objectLike({
+        'detail-type': ['Object Created'],
+        detail: Match.objectLike({ object: { key: [{ prefix: 'imports/uploads/' }] } }),
+      }),
+    },
     { ScheduleExpression: 'rate(1 minute)' },
   ]) {
     template.hasResourceProperties('AWS::Events::Rule', { ...rule, Targets: [Match.objectLike(target)] });
@@ -305,6 +310,7 @@ test('an alarm watches each way in which work is lost', () => {
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
     'ApproximateNumberOfMessagesVisible',
+    'ApproximateNumberOfMessagesVisible',
     'Errors',
     'Errors',
     'Errors',
@@ -316,7 +322,7 @@ test('an alarm watches each way in which work is lost', () => {
 });
 
 test('one message in a dead-letter queue rings its alarm', () => {
-  for (const queue of [autoLabel.deadLetters, autoLabel.uploadDeadLetters, autoLabel.lostEnds]) {
+  for (const queue of [autoLabel.deadLetters, autoLabel.uploadDeadLetters, autoLabel.importDeadLetters, autoLabel.lostEnds]) {
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: 'ApproximateNumberOfMessagesVisible',
       Dimensions: [{ Name: 'QueueName', Value: stack.resolve(queue.queueName) }],

@@ -22,7 +22,7 @@ use shared::domain::access::idempotency::{Claim, StoredResponse};
 use shared::domain::access::organization::Organization;
 use shared::domain::access::rate_limit::Requester;
 use shared::domain::id::{DeliveryUid, ImportUid, ItemUid, JobUid, ProjectUid, ProviderUid, ResultUid, WebhookUid};
-use shared::domain::import::reader::{Place, Reason, ReasonCode};
+use shared::domain::import::reader::{Position, Reason, ReasonCode};
 use shared::domain::import::request::NewImport;
 use shared::domain::import::{Counts, Import, Untaken};
 use shared::domain::item::file_version::{Digest, FileVersion, Sequence};
@@ -571,7 +571,7 @@ fn an_import() -> Import {
     let new = NewImport::read(body, |_| Ok(())).unwrap();
     let uid = ImportUid::parse(&uid(9, 1)).unwrap();
     let mut import = new.into_import(uid, (acme(), project(1)), "ci", (at(1), at(100)));
-    let untaken = Untaken::at(Place::Line(3), "a.jpg", Reason::new(ReasonCode::UnknownItem, "It is not there."));
+    let untaken = Untaken::at(Position::Line(3), "a.jpg", Reason::new(ReasonCode::UnknownItem, "It is not there."));
     (import.work.folder, import.work.segments) = (Some("1700000000".into()), 2);
     import.count(Counts { items: 4, results: 2, skipped: 1, refused: 1 }, &[untaken], at(3));
     import.started_at = Some(at(2));

@@ -1,0 +1,2 @@
+/** The screens by which labels leave and arrive, in one chunk. */
+export { ExportsScreen } from './exports.tsx';
