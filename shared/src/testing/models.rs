@@ -259,6 +259,11 @@ impl MemoryObjects {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Puts an object there, which is no call.
+    pub fn set(&self, key: &str, bytes: Vec<u8>) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), bytes);
+    }
+
     /// One of whose calls fails.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {

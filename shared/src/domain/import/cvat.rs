@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::lists::Metered;
 use super::picture::{Bitmap, Read, malformed};
-use super::reader::{BOM, Broken, Entry, Place, Reason, ReasonCode, Source, Take, refuse_utf16};
+use super::reader::{BOM, Broken, Entry, Position, Reason, ReasonCode, Source, Take, refuse_utf16};
 use crate::domain::limits;
 
 /// The attribute of a shape that is its confidence.
@@ -208,12 +208,12 @@ impl Attributes {
 }
 
 fn image(number: u64, attributes: &Attributes) -> Entry {
-    let place = Place::Path(format!("image[{number}]"));
+    let position = Position::Path(format!("image[{number}]"));
     let Some(name) = attributes.get("name") else {
-        return Entry::refused(place, String::new(), ReasonCode::Malformed, "The image must have a \"name\".");
+        return Entry::refused(position, String::new(), ReasonCode::Malformed, "The image must have a \"name\".");
     };
     let (width, height) = attributes.side("width").zip(attributes.side("height")).unzip();
-    Entry { width, height, ..Entry::new(place, name.to_owned()) }
+    Entry { width, height, ..Entry::new(position, name.to_owned()) }
 }
 
 /// A shape in the prediction format.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::jsonl::side;
 use super::picture::{Read, malformed, named};
-use super::reader::{Entry, Place, Reason, ReasonCode};
+use super::reader::{Entry, Position, Reason, ReasonCode};
 use crate::domain::{fields, json, limits};
 
 /// What the name of an attribute's metadata ends with.
@@ -21,8 +21,8 @@ const VERIFICATION: &str = "groundtruth/label-verification";
 
 /// The item of a line.
 pub(super) fn entry(number: u64, line: &[u8]) -> Entry {
-    let place = Place::Line(number);
-    let refused = |message: &str| Entry::refused(place.clone(), String::new(), ReasonCode::Malformed, message);
+    let position = Position::Line(number);
+    let refused = |message: &str| Entry::refused(position.clone(), String::new(), ReasonCode::Malformed, message);
     let members = match json::parse(line, limits::CORRECTION_MEMORY) {
         Ok(Value::Object(members)) => members,
         Ok(_) => return refused("The line is no JSON object."),
@@ -32,7 +32,7 @@ pub(super) fn entry(number: u64, line: &[u8]) -> Entry {
         return refused("\"source-ref\" must be a string.");
     };
     let (name, url) = named(source);
-    let mut entry = Entry { url, ..Entry::new(place, name) };
+    let mut entry = Entry { url, ..Entry::new(position, name) };
     if let Err(reason) = read(&members, &mut entry) {
         entry.refuse(reason);
     }

@@ -15,7 +15,7 @@ use super::ImportAs;
 use super::jsonl::side;
 use super::lists;
 use super::picture::{Read, decoded, last_part, malformed, named};
-use super::reader::{Broken, Entry, Place, Reason, ReasonCode, Source, Take};
+use super::reader::{Broken, Entry, Position, Reason, ReasonCode, Source, Take};
 
 /// Parts of a pixel that are kept.
 const PARTS: f64 = 1e6;
@@ -31,11 +31,11 @@ pub(super) fn read(file: &mut dyn Source, becomes: ImportAs, take: &mut Take<'_>
 }
 
 fn entry(position: u64, task: &Value, becomes: ImportAs) -> Entry {
-    let place = Place::Path(format!("[{position}]"));
+    let position = Position::Path(format!("[{position}]"));
     let data = task.get("data").and_then(Value::as_object);
     let Some((data, image)) = data.and_then(|data| Some((data, image(data)?))) else {
         let message = "\"data\" must be an object with the URL of a picture, \"image\".";
-        return Entry::refused(place, String::new(), ReasonCode::Malformed, message);
+        return Entry::refused(position, String::new(), ReasonCode::Malformed, message);
     };
     let (mut name, url) = source(image);
     if let Some(Value::String(key)) = data.get("key") {
@@ -43,7 +43,7 @@ fn entry(position: u64, task: &Value, becomes: ImportAs) -> Entry {
     }
     let (width, height) = (side(data, "width"), side(data, "height"));
     let (width, height) = width.zip(height).unzip();
-    let mut entry = Entry { url, width, height, ..Entry::new(place, name) };
+    let mut entry = Entry { url, width, height, ..Entry::new(position, name) };
     if let Err(reason) = labels(task, becomes, &mut entry) {
         entry.refuse(reason);
     }
