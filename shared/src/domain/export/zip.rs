@@ -28,7 +28,7 @@ const PLAIN_FILE: u32 = 0o100_644 << 16;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub(super) struct Entry<'a> {
     /// Its path, with slashes.
     pub name: &'a str,
     /// The CRC-32 of its bytes.
@@ -41,7 +41,7 @@ pub struct Entry<'a> {
 
 /// The archive so far, to be stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Archive {
+pub(super) struct Archive {
     entries: u64,
     /// Bytes of all records.
     records: u64,
@@ -49,7 +49,7 @@ pub struct Archive {
 
 impl Archive {
     /// What is before the bytes of the next entry, which begins at `at`, and its record.
-    pub fn add(&mut self, entry: &Entry<'_>, at: u64) -> (Vec<u8>, Vec<u8>) {
+    pub(super) fn add(&mut self, entry: &Entry<'_>, at: u64) -> (Vec<u8>, Vec<u8>) {
         let record = entry.record(at);
         self.entries += 1;
         self.records += record.len() as u64;
@@ -60,7 +60,7 @@ impl Archive {
     ///
     /// # Errors
     /// `Internal`.
-    pub fn add_text(&mut self, name: &str, text: &[u8], at: u64) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    pub(super) fn add_text(&mut self, name: &str, text: &[u8], at: u64) -> Result<(Vec<u8>, Vec<u8>), Error> {
         let mut packer = DeflateEncoder::new(Vec::new(), Compression::default());
         packer.write_all(text).map_err(Error::internal)?;
         let packed = packer.finish().map_err(Error::internal)?;
@@ -72,7 +72,7 @@ impl Archive {
 
     /// The end of the file, behind the last record. `bytes`: those of the file up to there.
     #[must_use]
-    pub fn end(&self, bytes: u64) -> Vec<u8> {
+    pub(super) fn end(&self, bytes: u64) -> Vec<u8> {
         let (entries, at) = (self.entries, bytes - self.records);
         let mut end = Vec::new();
         let is_large = entries >= u64::from(ELSEWHERE_16) || bytes >= u64::from(ELSEWHERE);

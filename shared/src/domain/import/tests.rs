@@ -260,11 +260,17 @@ fn a_file_that_cannot_be_read_fails_whole() {
 #[test]
 fn what_the_reader_of_entries_answers_goes_through() {
     let mut refuse = |_| Err(Error::internal("full"));
-    let read = read(ImportFormat::Jsonl, &mut Cursor::new(LINES), &mut Boxes::default(), &mut refuse);
+    let read =
+        read((ImportFormat::Jsonl, ImportAs::Accepted), &mut Cursor::new(LINES), &mut Boxes::default(), &mut refuse);
     assert!(matches!(read, Err(Broken::Take(_))));
     let mut stop = |_| Err(Error::internal("full"));
     let set = json!({"images": [5]}).to_string();
-    let read = super::reader::read(ImportFormat::Coco, &mut Cursor::new(set), &mut Boxes::default(), &mut stop);
+    let read = super::reader::read(
+        (ImportFormat::Coco, ImportAs::Accepted),
+        &mut Cursor::new(set),
+        &mut Boxes::default(),
+        &mut stop,
+    );
     assert!(matches!(read, Err(Broken::Take(_))), "it is not the file's fault");
 }
 

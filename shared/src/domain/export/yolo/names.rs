@@ -24,7 +24,7 @@ const NUMBERED_DEVICES: [&str; 2] = ["com", "lpt"];
 
 /// The paths of a picture in the data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Paths {
+pub(super) struct Paths {
     /// Of the picture.
     pub image: String,
     /// Of its labels.
@@ -34,7 +34,7 @@ pub struct Paths {
 impl Paths {
     /// The paths of an item of this name. `usual`: the extension of most pictures, whose names are kept.
     #[must_use]
-    pub fn of(name: &str, split: Option<Split>, usual: Option<&str>) -> Self {
+    pub(super) fn of(name: &str, split: Option<Split>, usual: Option<&str>) -> Self {
         let (stem, extension) = safe(name, usual);
         let part = folder(split);
         Self { image: format!("images/{part}/{stem}.{extension}"), labels: format!("labels/{part}/{stem}.txt") }
