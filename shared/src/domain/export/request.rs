@@ -88,14 +88,19 @@ impl NewExport {
             slices: fields.optional("slices", no_slices),
             filter_query_string: fields.optional("filter_query_string", no_filter),
         };
-        if new.task.is_some() && !new.format.has_task() {
-            fields.refuse("task", "Is for yolo and ultralytics_ndjson alone.");
-        }
-        if new.include_images && new.format != ExportFormat::Yolo {
-            fields.refuse("include_images", "Is for yolo alone.");
-        }
+        new.check_format(&mut fields);
         fields.finish()?;
         Ok(new)
+    }
+
+    /// Refuses what its format does not have.
+    fn check_format(&self, fields: &mut Fields) {
+        if self.task.is_some() && !self.format.has_task() {
+            fields.refuse("task", "Is for yolo and ultralytics_ndjson alone.");
+        }
+        if self.include_images && self.format != ExportFormat::Yolo {
+            fields.refuse("include_images", "Is for yolo alone.");
+        }
     }
 
     /// What names a project, with the field that does.

@@ -30,13 +30,13 @@ const PLAIN_FILE: u32 = 0o100_644 << 16;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<'a> {
     /// Its path, with slashes.
-    pub name: &'a str,
+    pub(super) name: &'a str,
     /// The CRC-32 of its bytes.
-    pub crc: u32,
+    pub(super) crc: u32,
     /// Its bytes.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// The same, compressed by deflate; `None`: it is not compressed.
-    pub packed: Option<u64>,
+    pub(super) packed: Option<u64>,
 }
 
 /// The archive so far, to be stored.
@@ -71,7 +71,6 @@ impl Archive {
     }
 
     /// The end of the file, behind the last record. `bytes`: those of the file up to there.
-    #[must_use]
     pub(super) fn end(&self, bytes: u64) -> Vec<u8> {
         let (entries, at) = (self.entries, bytes - self.records);
         let mut end = Vec::new();

@@ -136,7 +136,7 @@ impl Open {
                 }
             }
             _ => {
-                let is_shape = SHAPES.iter().any(|kind| *kind == name);
+                let is_shape = SHAPES.contains(&name);
                 let shape = is_shape.then(|| self.shape.take()).flatten();
                 if let (Some(shape), Some(entry)) = (shape, &mut self.image)
                     && entry.refusal.is_none()

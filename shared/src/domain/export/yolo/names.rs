@@ -26,14 +26,13 @@ const NUMBERED_DEVICES: [&str; 2] = ["com", "lpt"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Paths {
     /// Of the picture.
-    pub image: String,
+    pub(super) image: String,
     /// Of its labels.
-    pub labels: String,
+    pub(super) labels: String,
 }
 
 impl Paths {
     /// The paths of an item of this name. `usual`: the extension of most pictures, whose names are kept.
-    #[must_use]
     pub(super) fn of(name: &str, split: Option<Split>, usual: Option<&str>) -> Self {
         let (stem, extension) = safe(name, usual);
         let part = folder(split);
@@ -108,7 +107,8 @@ fn safe_part(part: &str) -> Cow<'_, str> {
 
 fn is_device(part: &str) -> bool {
     let base = part.split('.').next().unwrap_or(part).to_ascii_lowercase();
-    let numbered = |device: &&str| base.strip_prefix(*device).is_some_and(|rest| rest.len() == 1 && rest > "0");
+    let numbered =
+        |device: &&str| base.strip_prefix(*device).is_some_and(|rest| matches!(rest.as_bytes(), [b'1'..=b'9']));
     DEVICES.contains(&base.as_str()) || NUMBERED_DEVICES.iter().any(numbered)
 }
 
