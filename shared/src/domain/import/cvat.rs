@@ -2,7 +2,7 @@
 //! the import.
 //!
 //! - Boxes, polygons, polylines, masks and tags are read. A box that is turned becomes a polygon. An image with a shape of another kind
-//!   is not taken: without it, it would look complete.
+//!   is not taken: without it, it would appear complete.
 //! - The attribute `confidence` is the confidence, as an export writes it. The others are kept in `attributes`, as texts.
 
 use std::cell::Cell;

@@ -1,7 +1,7 @@
 //! The format `sagemaker_manifest`: augmented manifests of Amazon SageMaker Ground Truth, as labeling jobs write them ("Labeling job
 //! output data"). A line that cannot be read costs its item and not the file.
 //!
-//! - Boxes and classifications are read. A line with labels of another type is not taken: without them it would look complete.
+//! - Boxes and classifications are read. A line with labels of another type is not taken: without them it would appear complete.
 //! - Of several attributes of one type, such as those of a job that adjusts labels, the one that was made last counts.
 
 use serde_json::{Map, Value, json};

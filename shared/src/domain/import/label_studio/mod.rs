@@ -3,7 +3,7 @@
 //! - Labels that become accepted results are those of `annotations`, labels that become drafts those of `predictions`. Of several, the
 //!   one counts that is marked as ground truth, else the one that changed last. One that was skipped counts as none.
 //! - Rectangles, polygons, brushes and choices are read. A rectangle that is turned becomes a polygon. A task with a region of another
-//!   type is not taken: without it, it would look complete.
+//!   type is not taken: without it, it would appear complete.
 //! - Percent become pixels, to a millionth.
 
 mod brush;
