@@ -8,6 +8,10 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 NEXTEST := $(VENV)/bin/cargo-nextest nextest run --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
+# What ships has a fixed address, so the loader relocates nothing; beside this cargo-lambda sets the processor. And it aborts where it
+# panics, so it needs no tables to unwind by: rustc's own objcopy clears them (decision 0048).
+RELEASE_RUSTFLAGS := build.rustflags=["-C","link-arg=-no-pie"]
+UNWINDING := --remove-section .eh_frame --remove-section .eh_frame_hdr --remove-section .gcc_except_table
 
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
@@ -17,7 +21,7 @@ FIRST := $(or $(AUTOLABEL_STACK),0)
 STACKS := $(shell seq $(FIRST) $$(($(FIRST) + $(WORKERS) - 1)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console moments screenshots test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console moments screenshots test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth exports fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed console/dist/index.html /usr/bin/jq
 
@@ -25,6 +29,12 @@ $(VENV)/.installed: requirements.txt examples/models/requirements.txt
 	@echo "-- Python packages" >&2
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)-judges/.installed: tests/judges/requirements.txt
+	@echo "-- Python packages of the judges" >&2
+	@python3 -m venv $(VENV)-judges
+	@$(VENV)-judges/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 %/node_modules/.installed: %/package-lock.json
@@ -50,7 +60,9 @@ build:
 
 # What ships to AWS, the functions and the page: see infra/README.md.
 release: $(VENV)/.installed console/dist/index.html reference
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS) --config '$(RELEASE_RUSTFLAGS)'
+	@lib="$$(rustc --print sysroot)/lib" && for binary in target/lambda/*/bootstrap; do \
+		LD_LIBRARY_PATH="$$lib" "$$lib"/rustlib/*/bin/rust-objcopy $(UNWINDING) $$binary || exit 1; done
 
 # The API reference for people, a folder of static files: target/reference. The local stack serves it.
 reference: reference/node_modules/.installed
@@ -91,6 +103,14 @@ growth: setup build
 	@$(PY) -m local down
 	@$(PY) -m local up >/dev/null
 	@$(PY) -m local growth $(if $(ITEMS),--items $(ITEMS))
+	@$(PY) -m local down
+
+# Exports of 1,000 items and of 100,000, in the formats jsonl and coco: memory, calls per item, seconds, and two peers beside them.
+# Some ten minutes. Fails if a bound is broken; keeps its figures in docs/growth-exports.txt. Another size: make exports ITEMS=20000
+exports: setup build $(VENV)-judges/.installed
+	@$(PY) -m local down
+	@$(PY) -m local up >/dev/null
+	@$(PY) -m local exports $(if $(ITEMS),--items $(ITEMS))
 	@$(PY) -m local down
 
 # What the functions as they ship take to start, in instructions, memory and bytes; fails above the bounds. Prints a table and
@@ -267,7 +287,7 @@ test-console: console/node_modules/.installed
 test-console-system: setup build reference /usr/bin/chromium
 	@exports="$$($(PY) -m local up)" && eval "$$exports" && cd console && npm run --silent e2e
 
-test-system: setup build reference /usr/bin/chromium
+test-system: setup build reference /usr/bin/chromium $(VENV)-judges/.installed
 	@cargo build --quiet --workspace --bin direct --example coldstart --features bench/direct --target $(TARGET)
 	@$(PY) -m local up >/dev/null && $(each_further_stack) up >/dev/null
 	$(VENV)/bin/pytest -n $(words $(STACKS)) --dist loadgroup -m "not alone"
@@ -277,4 +297,4 @@ test-system: setup build reference /usr/bin/chromium
 	@$(PY) -m local down
 
 clean: down
-	rm -rf target $(VENV) .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules console/node_modules console/dist console/dist-bench reference/node_modules
+	rm -rf target $(VENV) $(VENV)-judges .local demo-output infra/node_modules infra/cdk.out examples/endpoint/node_modules console/node_modules console/dist console/dist-bench reference/node_modules

@@ -14,6 +14,7 @@ import './ui/tokens.css';
 
 const settings = () => import('./screens/settings.ts');
 const review = () => import('./screens/review.ts');
+const exchange = () => import('./screens/exchange.ts');
 
 const router = createBrowserRouter([
   {
@@ -28,6 +29,8 @@ const router = createBrowserRouter([
       { path: '/projects/:project/review', lazy: async () => ({ Component: (await review()).ReviewScreen }) },
       { path: '/projects/:project/bulk', lazy: async () => ({ Component: (await review()).BulkScreen }) },
       { path: '/projects/:project/auto-label', lazy: async () => ({ Component: (await settings()).AutoLabelScreen }) },
+      { path: '/projects/:project/exports', lazy: async () => ({ Component: (await exchange()).ExportsScreen }) },
+      { path: '/projects/:project/imports', lazy: async () => ({ Component: (await exchange()).ImportsScreen }) },
       { path: '/jobs/:job', lazy: async () => ({ Component: (await settings()).JobScreen }) },
       { path: '/settings/inference', lazy: async () => ({ Component: (await settings()).InferenceScreen }) },
       { path: '/settings/inference/new/:type', lazy: async () => ({ Component: (await settings()).NewProviderScreen }) },

@@ -40,6 +40,10 @@ def main() -> int:
         "growth", lambda given: _of("growth").run(given.items), "run a small and a large job; keeps their costs"
     )
     growth.add_argument("--items", type=int, default=100_000, help="of the large one")
+    exports = command(
+        "exports", lambda given: _of("exports").run(given.items), "run small and large exports; keeps their costs"
+    )
+    exports.add_argument("--items", type=int, default=100_000, help="of the large ones")
     coverage = command("coverage", _coverage, "write which tests hold which decision of the contract")
     coverage.add_argument("--check", action="store_true", help="fail if that is not what the page says")
     command("emulator", lambda _: _of("emulator").run(), "(process of the stack) the emulator")

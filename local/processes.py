@@ -120,15 +120,39 @@ def own_mib(function: str) -> float:
     return max((status["VmHWM"] - status["RssFile"] for status in _memory(function)), default=0.0)
 
 
+def forget_peaks(function: str) -> None:
+    """From now on the most memory of a Lambda's processes is that since now (Linux)."""
+    for child in _of(function):
+        with suppress(OSError):
+            Path(f"/proc/{child.pid}/clear_refs").write_text("5")  # proc(5)
+
+
+def processor_seconds(function: str) -> dict[int, float]:
+    """What each process of a Lambda has computed so far, by its pid."""
+    used = {}
+    for child in _of(function):
+        with suppress(psutil.Error):
+            times = child.cpu_times()
+            used[child.pid] = float(times.user + times.system)
+    return used
+
+
 def _memory(function: str) -> Iterator[dict[str, float]]:
     """The memory of each process of a Lambda, MiB, by the kernel's names."""
+    for child in _of(function):
+        with suppress(OSError):
+            lines = [line.split() for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()]
+            yield {line[0].rstrip(":"): int(line[1]) / 1_024 for line in lines if line[-1] == "kB"}
+
+
+def _of(function: str) -> Iterator[psutil.Process]:
+    """The processes of a Lambda."""
     emulator = _recorded("emulator")
     process = _process(emulator) if emulator else None
     for child in process.children(recursive=True) if process else []:
         with suppress(psutil.Error, OSError):
             if child.environ().get("AWS_LAMBDA_FUNCTION_NAME") == function:
-                lines = [line.split() for line in Path(f"/proc/{child.pid}/status").read_text().splitlines()]
-                yield {line[0].rstrip(":"): int(line[1]) / 1_024 for line in lines if line[-1] == "kB"}
+                yield child
 
 
 def stop(name: str) -> None:

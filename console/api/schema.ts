@@ -513,6 +513,51 @@ export interface paths {
         patch: operations["projects_change"];
         trace?: never;
     };
+    "/projects/{uid}/imports/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List imports
+         * @description Every import of the project that has not expired, the newest first. Scope: `projects.read`.
+         */
+        get: operations["imports_list"];
+        put?: never;
+        /**
+         * Create an import
+         * @description Brings labels that exist already to the items of a project. PUT the file to `upload_url`: the import begins by itself. Then follow it,
+         *     or subscribe to `import.completed` and `import.failed`. An item that has a result keeps it. Scope: `projects.write`.
+         */
+        post: operations["imports_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/projects/{uid}/imports/{import}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show an import
+         * @description With its counts and the first reasons why items were not taken; after its end also with a report of all of them. Scope: `projects.read`.
+         */
+        get: operations["imports_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/projects/{uid}/items/": {
         parameters: {
             query?: never;
@@ -1609,7 +1654,7 @@ export interface components {
          * @description What the files of an export are.
          * @enum {string}
          */
-        ExportFormat: "jsonl" | "coco";
+        ExportFormat: "jsonl" | "coco" | "sagemaker_manifest" | "cvat" | "label_studio";
         /**
          * @description Where an export is in its life.
          * @enum {string}
@@ -1655,6 +1700,112 @@ export interface components {
             /** @enum {string} */
             type: "bounding_box_3d";
         };
+        /** @description An import. */
+        Import: {
+            /** @description Whether labels that the project does not have are added to it. */
+            add_labels: boolean;
+            as: components["schemas"]["ImportAs"];
+            /** Format: date-time */
+            completed_at: string | null;
+            counts: components["schemas"]["ImportCounts"];
+            /** Format: date-time */
+            created_at: string;
+            /** @description Of a failed import: why, in a sentence. */
+            error_message: string | null;
+            /**
+             * Format: date-time
+             * @description Then the import and its report are removed. The results stay.
+             */
+            expires_at: string;
+            format: components["schemas"]["ImportFormat"];
+            project: components["schemas"]["ProjectUid"];
+            /** @description Why items were not taken: the first 100. */
+            reasons: components["schemas"]["ImportReason"][];
+            /** @description All reasons, a line of JSON each. Signed for this response, for an hour; `null` before the end. */
+            report_url: string | null;
+            /** @description `s3://bucket/key` of a file that was not uploaded. */
+            source: string | null;
+            /**
+             * Format: date-time
+             * @description When the file was first read.
+             */
+            started_at: string | null;
+            status: components["schemas"]["ImportStatus"];
+            uid: components["schemas"]["ImportUid"];
+            /** Format: date-time */
+            updated_at: string;
+            /**
+             * Format: date-time
+             * @description The upload must begin before. A later response has a URL that works longer.
+             */
+            upload_expires_at: string | null;
+            /** @description PUT the file here; it is read when it is there. Signed for this response. `null` once it is read, or with a `source`. */
+            upload_url: string | null;
+        };
+        /**
+         * @description What the labels become.
+         * @enum {string}
+         */
+        ImportAs: "accepted" | "draft";
+        /** @description What became of the items of the file. Each is one of the other three. */
+        ImportCounts: {
+            /**
+             * Format: int64
+             * @description Items of which the file was read so far.
+             */
+            items: number;
+            /**
+             * Format: int64
+             * @description Items that were not taken: see `reasons`.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Items that have a result by this import.
+             */
+            results: number;
+            /**
+             * Format: int64
+             * @description Items that had a result already. It stays as it is.
+             */
+            skipped: number;
+        };
+        /**
+         * @description What the file of an import is.
+         * @enum {string}
+         */
+        ImportFormat: "jsonl" | "coco" | "sagemaker_manifest" | "label_studio" | "cvat";
+        /** @description Why an item of the file was not taken. */
+        ImportReason: {
+            /** @description Why, for programs. */
+            code: components["schemas"]["ImportReasonCode"];
+            /**
+             * Format: int64
+             * @description The line in the file, from 1; of formats that have lines.
+             */
+            line: number | null;
+            /** @description Why, in a sentence. */
+            message: string;
+            /** @description The item's key, or the name of its file; empty if the file does not give it. */
+            name: string;
+            /** @description The path in the file, of the other formats. */
+            path: string | null;
+        };
+        /**
+         * @description Why an item is not taken, for programs.
+         * @enum {string}
+         */
+        ImportReasonCode: "malformed" | "duplicate" | "unknown_category" | "unknown_picture" | "no_result" | "unknown_item" | "ambiguous_name" | "refused_url" | "unknown_label" | "already_labeled" | "too_large";
+        /**
+         * @description Where an import is in its life.
+         * @enum {string}
+         */
+        ImportStatus: "pending" | "processing" | "imported" | "failed";
+        /**
+         * Format: uuid
+         * @description An import.
+         */
+        ImportUid: string;
         /** @description An item. */
         Item: {
             asset_type: components["schemas"]["AssetType"];
@@ -1939,6 +2090,18 @@ export interface components {
              *     ]
              */
             statuses: components["schemas"]["SelectedStatus"][] | null;
+        };
+        /** @description What is imported, and how. */
+        NewImport: {
+            /**
+             * @description Adds labels to the project that it does not have. Otherwise an item with such a label is not taken.
+             * @default false
+             */
+            add_labels: boolean | null;
+            as: components["schemas"]["ImportAs"];
+            format: components["schemas"]["ImportFormat"];
+            /** @description `s3://bucket/key` in a bucket that the deployment reads for the organization. Without it the file is to be uploaded. */
+            source?: string | null;
         };
         /** @description An item to be added. */
         NewItem: {
@@ -2225,6 +2388,60 @@ export interface components {
                 uid: components["schemas"]["ExportUid"];
                 /** Format: date-time */
                 updated_at: string;
+            }[];
+        };
+        /** @description A page of a list. */
+        PageView_Import: {
+            /** @description Parameters of the request that have had no effect: unknown to the list, or with a value that counts as none. Absent: none. */
+            ignored_fields?: string[];
+            /** @description Absolute URL of the next page; `null` on the last one. */
+            next: string | null;
+            /**
+             * @description Absolute URL of the page before; `null` on the first one. It has the rows that come right before this page now: rows that
+             *     were added since are on it, or on one before it.
+             */
+            previous: string | null;
+            /** @description The rows. A page may be short and still not be the last. */
+            results: {
+                /** @description Whether labels that the project does not have are added to it. */
+                add_labels: boolean;
+                as: components["schemas"]["ImportAs"];
+                /** Format: date-time */
+                completed_at: string | null;
+                counts: components["schemas"]["ImportCounts"];
+                /** Format: date-time */
+                created_at: string;
+                /** @description Of a failed import: why, in a sentence. */
+                error_message: string | null;
+                /**
+                 * Format: date-time
+                 * @description Then the import and its report are removed. The results stay.
+                 */
+                expires_at: string;
+                format: components["schemas"]["ImportFormat"];
+                project: components["schemas"]["ProjectUid"];
+                /** @description Why items were not taken: the first 100. */
+                reasons: components["schemas"]["ImportReason"][];
+                /** @description All reasons, a line of JSON each. Signed for this response, for an hour; `null` before the end. */
+                report_url: string | null;
+                /** @description `s3://bucket/key` of a file that was not uploaded. */
+                source: string | null;
+                /**
+                 * Format: date-time
+                 * @description When the file was first read.
+                 */
+                started_at: string | null;
+                status: components["schemas"]["ImportStatus"];
+                uid: components["schemas"]["ImportUid"];
+                /** Format: date-time */
+                updated_at: string;
+                /**
+                 * Format: date-time
+                 * @description The upload must begin before. A later response has a URL that works longer.
+                 */
+                upload_expires_at: string | null;
+                /** @description PUT the file here; it is read when it is there. Signed for this response. `null` once it is read, or with a `source`. */
+                upload_url: string | null;
             }[];
         };
         /** @description A page of a list. */
@@ -3008,7 +3225,7 @@ export interface components {
          * @description Who made it.
          * @enum {string}
          */
-        ResultSource: "auto_label" | "human";
+        ResultSource: "auto_label" | "human" | "import";
         /**
          * @description Where a result is in its life.
          * @enum {string}
@@ -4680,7 +4897,26 @@ export interface operations {
             400: components["responses"]["400"];
             401: components["responses"]["401"];
             403: components["responses"]["403"];
-            409: components["responses"]["409"];
+            /** @description `too_many`: the organization has 20 exports that have not ended. */
+            409: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "too_many",
+                     *       "detail": "An organization may have at most 50 webhooks."
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
             413: components["responses"]["413"];
             429: components["responses"]["429"];
             500: components["responses"]["500"];
@@ -5840,6 +6076,234 @@ export interface operations {
             403: components["responses"]["403"];
             404: components["responses"]["404"];
             413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    imports_list: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Where to go on, as `next` or `previous` of another page says it. It carries that page's filters, order and size, which
+                 *     explicit parameters override.
+                 */
+                cursor?: string;
+                /** @description Rows of a page, at most 100. Anything else is 100. */
+                limit?: number;
+                /** @description `-created_at`, newest first, or `created_at`. Anything else is the former. */
+                ordering?: string;
+            };
+            header?: never;
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of imports. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "next": null,
+                     *       "previous": null,
+                     *       "results": [
+                     *         {
+                     *           "add_labels": false,
+                     *           "as": "accepted",
+                     *           "completed_at": "2026-11-30T10:00:14.000Z",
+                     *           "counts": {
+                     *             "items": 1000,
+                     *             "refused": 3,
+                     *             "results": 990,
+                     *             "skipped": 7
+                     *           },
+                     *           "created_at": "2026-11-30T10:00:00.000Z",
+                     *           "error_message": null,
+                     *           "expires_at": "2026-12-07T10:00:00.000Z",
+                     *           "format": "coco",
+                     *           "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *           "reasons": [
+                     *             {
+                     *               "code": "unknown_item",
+                     *               "line": null,
+                     *               "message": "The project has no such item.",
+                     *               "name": "street/1.jpg",
+                     *               "path": "images[12]"
+                     *             }
+                     *           ],
+                     *           "report_url": "https://files.example.com/imports/reports/1.jsonl?signature",
+                     *           "source": null,
+                     *           "started_at": "2026-11-30T10:00:09.000Z",
+                     *           "status": "imported",
+                     *           "uid": "01a20112-07ab-7087-87b3-dbb610eab17e",
+                     *           "updated_at": "2026-11-30T10:00:14.000Z",
+                     *           "upload_expires_at": null,
+                     *           "upload_url": null
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["PageView_Import"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    imports_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "as": "accepted",
+                 *       "format": "coco"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewImport"];
+            };
+        };
+        responses: {
+            /** @description The pending import. */
+            201: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "add_labels": false,
+                     *       "as": "accepted",
+                     *       "completed_at": null,
+                     *       "counts": {
+                     *         "items": 0,
+                     *         "refused": 0,
+                     *         "results": 0,
+                     *         "skipped": 0
+                     *       },
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "error_message": null,
+                     *       "expires_at": "2026-12-07T10:00:00.000Z",
+                     *       "format": "coco",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "reasons": [],
+                     *       "report_url": null,
+                     *       "source": null,
+                     *       "started_at": null,
+                     *       "status": "pending",
+                     *       "uid": "01a20112-07ab-7087-87b3-dbb610eab17e",
+                     *       "updated_at": "2026-11-30T10:00:14.000Z",
+                     *       "upload_expires_at": "2026-11-30T11:00:00.000Z",
+                     *       "upload_url": "https://files.example.com/imports/uploads/1?signature"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    imports_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                uid: components["schemas"]["ProjectUid"];
+                import: components["schemas"]["ImportUid"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The import as it is now. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "add_labels": false,
+                     *       "as": "accepted",
+                     *       "completed_at": "2026-11-30T10:00:14.000Z",
+                     *       "counts": {
+                     *         "items": 1000,
+                     *         "refused": 3,
+                     *         "results": 990,
+                     *         "skipped": 7
+                     *       },
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "error_message": null,
+                     *       "expires_at": "2026-12-07T10:00:00.000Z",
+                     *       "format": "coco",
+                     *       "project": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "reasons": [
+                     *         {
+                     *           "code": "unknown_item",
+                     *           "line": null,
+                     *           "message": "The project has no such item.",
+                     *           "name": "street/1.jpg",
+                     *           "path": "images[12]"
+                     *         }
+                     *       ],
+                     *       "report_url": "https://files.example.com/imports/reports/1.jsonl?signature",
+                     *       "source": null,
+                     *       "started_at": "2026-11-30T10:00:09.000Z",
+                     *       "status": "imported",
+                     *       "uid": "01a20112-07ab-7087-87b3-dbb610eab17e",
+                     *       "updated_at": "2026-11-30T10:00:14.000Z",
+                     *       "upload_expires_at": null,
+                     *       "upload_url": null
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Import"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
             429: components["responses"]["429"];
             500: components["responses"]["500"];
             503: components["responses"]["503"];
@@ -8340,3 +8804,67 @@ export interface operations {
         };
     };
 }
+type FlattenedDeepRequired<T> = {
+    [K in keyof T]-?: FlattenedDeepRequired<T[K] extends unknown[] | undefined | null ? Extract<T[K], unknown[]>[number] : T[K]>;
+};
+type ReadonlyArray<T> = [
+    Exclude<T, undefined>
+] extends [
+    unknown[]
+] ? Readonly<Exclude<T, undefined>> : Readonly<Exclude<T, undefined>[]>;
+export const assetTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AssetType"]> = ["image", "video_frame", "point_cloud"];
+export const authTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AuthType"]> = ["none", "bearer", "header"];
+export const becameValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Became"]> = ["kept", "moved", "relabeled", "deleted"];
+export const coordinatesValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Coordinates"]> = ["pixels", "normalized", "percent"];
+export const deliveryStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["DeliveryStatus"]> = ["pending", "delivered", "failed"];
+export const diagnosisValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Diagnosis"]> = ["address_refused", "dns", "unreachable", "tls_expired", "tls_wrong_name", "tls_unknown_authority", "tls", "timeout", "connection_broken", "credentials_refused", "role_not_assumable", "endpoint_not_in_service", "config_mismatch", "busy", "model_error", "bad_answer", "predictions_dropped", "unlikely_coordinates"];
+export const exifValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Exif"]> = ["applied", "ignored"];
+export const exportFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportFormat"]> = ["jsonl", "coco", "sagemaker_manifest", "cvat", "label_studio"];
+export const exportStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportStatus"]> = ["pending", "processing", "exported", "failed"];
+export const failureCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["FailureCode"]> = ["model_error", "model_unavailable", "bad_answer", "file_unreadable", "draft_too_large", "unlikely_coordinates"];
+export const geometryOneOf0TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["bounding_box"];
+export const geometryOneOf1TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["polygon"];
+export const geometryOneOf2TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["polyline"];
+export const geometryOneOf3TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["segmentation_mask"];
+export const geometryOneOf4TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["classification"];
+export const geometryOneOf5TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
+    type: unknown;
+}>["type"]> = ["bounding_box_3d"];
+export const importAsValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportAs"]> = ["accepted", "draft"];
+export const importFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportFormat"]> = ["jsonl", "coco"];
+export const importReasonCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportReasonCode"]> = ["malformed", "duplicate", "unknown_category", "unknown_picture", "no_result", "unknown_item", "ambiguous_name", "refused_url", "unknown_label", "already_labeled", "too_large"];
+export const importStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportStatus"]> = ["pending", "processing", "imported", "failed"];
+export const itemStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ItemStatus"]> = ["none", "draft", "accepted"];
+export const jobStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["JobStatus"]> = ["pending", "running", "completed", "failed", "cancelled"];
+export const keptValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Kept"]> = ["accepted", "corrected"];
+export const maskOneOf0FormatValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Mask"], {
+    format: unknown;
+}>["format"]> = ["coco_rle"];
+export const modelTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ModelType"]> = ["yolo", "sam3"];
+export const noteCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["NoteCode"]> = ["confidence_clamped", "geometry_clipped", "coordinates_normalized", "coordinates_percent", "labels_dropped"];
+export const orderValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Order"]> = ["sequence", "newest", "random", "least_confident", "most_confident"];
+export const originValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Origin"]> = ["kept", "moved", "relabeled", "added"];
+export const outcomeKindValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["OutcomeKind"]> = ["successful", "skipped", "failed"];
+export const projectStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ProjectStatus"]> = ["pending-approval", "active", "paused", "canceled", "archived", "completed"];
+export const providerTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ProviderType"]> = ["sagemaker", "http"];
+export const rejectionValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Rejection"]> = ["bad_key", "empty", "too_large", "unknown_content", "size_unknown", "camera_raw", "unsupported_format", "unreadable", "key_taken"];
+export const requestFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["RequestFormat"]> = ["avala", "huggingface"];
+export const responseFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ResponseFormat"]> = ["annotations", "huggingface_object_detection", "coco_results", "torchserve_object_detector"];
+export const resultSourceValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ResultSource"]> = ["auto_label", "human", "import"];
+export const resultStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ResultStatus"]> = ["draft", "accepted", "rejected"];
+export const scopeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Scope"]> = ["projects.read", "projects.write", "results.write", "exports.create", "tasks.read", "datasets.read", "datasets.write", "inference.read", "inference.write", "webhooks.read", "webhooks.write"];
+export const selectedStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["SelectedStatus"]> = ["accepted", "draft", "rejected", "none"];
+export const skipReasonValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["SkipReason"]> = ["below_threshold", "already_labeled", "file_changed"];
+export const taskStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["TaskStatus"]> = ["pending", "completed"];
+export const triggerValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Trigger"]> = ["api", "upload"];
+export const uploadStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["UploadStatus"]> = ["rejected"];

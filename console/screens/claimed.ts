@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'react';
 import { useNavigate, useSearchParams } from 'react-router';
-import type { QueuedDraft } from '../api/types.ts';
+import type { Key, QueuedDraft } from '../api/types.ts';
 import { useApp, type App } from '../ui/app.tsx';
 import { Claims } from '../ui/claims.ts';
 import { filtersOf, searchOf, type Filters } from '../ui/filters.ts';
@@ -18,13 +18,21 @@ export function claimsOf({ client, key, claims, claimed }: App, project: string,
   if (known) {
     return known;
   }
-  const presence = new Presence(`claims ${key.organization.uid} ${key.name} ${project}`);
+  const presence = new Presence(presenceOf(key, project));
   const made = new Claims(claimServer(client, project, filters), presence, {
     taken: (row) => claimed.set(row.item, loadedOf(row)),
     dropped: (items) => items.forEach((item) => claimed.delete(item)),
   });
   claims.set(name, made);
   return made;
+}
+
+/**
+ * Under what the pages of one key know of each other. A claim is of a key, and two keys may have one name: the time at which it
+ * was made separates them, since the API shows nothing else of a key that no other has.
+ */
+export function presenceOf({ name, created_at: created, organization }: Key, project: string): string {
+  return `claims ${organization.uid} ${name} ${created} ${project}`;
 }
 
 /** Ends a person's claims of a queue. Should the call fail: they run out by themselves. */

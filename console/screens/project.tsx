@@ -25,7 +25,8 @@ export function ProjectScreen() {
       <Review project={project} />
       <p>
         <Link to={paths.review(project)}>Review queue</Link> · <Link to={paths.bulk(project)}>Accept or reject many</Link> ·{' '}
-        <Link to={paths.autoLabel(project)}>Auto-Label</Link>
+        <Link to={paths.autoLabel(project)}>Auto-Label</Link> · <Link to={paths.exports(project)}>Exports</Link> ·{' '}
+        <Link to={paths.imports(project)}>Imports</Link>
       </p>
       <UploadPanel project={project} />
       {!items.data && !error ? <Loading /> : null}

@@ -7,6 +7,7 @@ import { Button, Problem } from '../ui/parts.tsx';
 import { refusedQuery } from '../ui/queries.ts';
 import { Rows } from '../ui/rows.tsx';
 import type { Stage, Upload, Uploading, Uploads } from '../ui/uploads.ts';
+import { useMisses } from '../ui/use-misses.ts';
 import { useStay } from '../ui/use-stay.ts';
 import css from './upload-panel.module.css';
 
@@ -101,19 +102,6 @@ async function begin(uploads: Uploads, transfer: DataTransfer): Promise<string> 
   const { files, unread } = await droppedFiles(transfer);
   uploads.start(files);
   return unreadOf(unread);
-}
-
-/** A file that misses the field does not replace the page. */
-function useMisses(): void {
-  useEffect(() => {
-    const keep = (event: Event) => event.preventDefault();
-    addEventListener('dragover', keep);
-    addEventListener('drop', keep);
-    return () => {
-      removeEventListener('dragover', keep);
-      removeEventListener('drop', keep);
-    };
-  }, []);
 }
 
 function Progress({ uploads, state }: { uploads: Uploads; state: Uploading }) {

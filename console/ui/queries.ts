@@ -5,6 +5,9 @@ import { COUNT, type ClaimServer } from './claims.ts';
 import { chosenOf, type Filters } from './filters.ts';
 import type { Queue } from './paths.ts';
 
+/** The address of an export's file works for an hour: it is read again before. */
+const ADDRESSES_MS = 30 * 60_000;
+
 export function projectsQuery(client: Client, cursor: string | undefined) {
   return queryOptions({
     queryKey: ['projects', cursor],
@@ -195,6 +198,39 @@ export function reportsQuery(client: Client, job: string, outcome: Outcome | und
     queryFn: async ({ signal }) => {
       const query = { ...from(cursor), ...(outcome ? { outcome } : {}), limit: 50 };
       return (await client.get('/auto-label-jobs/{uid}/items/', { path: { uid: job }, query, signal })).body;
+    },
+  });
+}
+
+/** A page of the exports of a project, the newest first; once a second again while one of them runs and the page is seen. */
+export function exportsQuery(client: Client, project: string, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['exports', project, cursor],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const query = { project, ...from(cursor), limit: 20 };
+      return (await client.get('/exports/', { query, signal })).body;
+    },
+    refetchInterval: ({ state }): number | false => {
+      const isOpen = state.data?.results.some(({ completed_at: end }) => end === null);
+      return isOpen ? 1000 : ADDRESSES_MS;
+    },
+  });
+}
+
+/** A page of the imports of a project, the newest first; again while one is worked on, or waits for its file, and the page is seen. */
+export function importsQuery(client: Client, project: string, cursor: string | undefined) {
+  return queryOptions({
+    queryKey: ['imports', project, cursor],
+    staleTime: 0,
+    queryFn: async ({ signal }) => {
+      const query = { ...from(cursor), limit: 20 };
+      return (await client.get('/projects/{uid}/imports/', { path: { uid: project }, query, signal })).body;
+    },
+    refetchInterval: ({ state }): number => {
+      const open = state.data?.results.filter(({ completed_at: end }) => end === null) ?? [];
+      const isRunning = open.some(({ status }) => status === 'processing');
+      return isRunning ? 1000 : open.length > 0 ? 3000 : ADDRESSES_MS;
     },
   });
 }

@@ -6,6 +6,7 @@ const RIGHTS = {
   /** Projects, items, jobs. */
   change: ['projects.write'],
   changeProviders: ['inference.write'],
+  export: ['exports.create'],
 } as const satisfies Record<string, readonly Scope[]>;
 
 export type Right = keyof typeof RIGHTS;

@@ -22,7 +22,7 @@ pub mod objects;
 #[cfg(feature = "queue")]
 pub mod queue;
 #[cfg(feature = "sdk")]
-mod sdk;
+pub mod sdk;
 #[cfg(feature = "secrets")]
 pub mod secrets;
 #[cfg(feature = "store")]

@@ -95,6 +95,10 @@ class Faults:
         body = {"path": path, "is_forbidden": is_forbidden}
         self.aws.put(f"/_chaos/{scope}/forbidden", json=body).raise_for_status()
 
+    def has_fired(self, scope: str) -> bool:
+        """Whether a rule about AWS has fired since the begin."""
+        return bool(self.aws.get(f"/_chaos/{scope}").raise_for_status().json())
+
     def end(self, scope: str) -> list[Json]:
         """From now on they do not. Gives what fired: `name` and `at`, in order."""
         fired = [event for proxy in (self.aws, self.model) for event in proxy.delete(f"/_chaos/{scope}").json()]

@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 NAMES = re.compile(rf"{UID}|[0-9a-f]{{64}}")  # uids, and the hashes of API keys
-LEARNED = re.compile(rf"(?:JOB|DELIVERY|ITEM)#({UID})")
+LEARNED = re.compile(rf"(?:JOB|DELIVERY|ITEM|EXPORT)#({UID})")
 WRITES = ("TransactWriteItems", "PutItem")
 MOST_BYTES = 16 * 1024 * 1024  # a transaction has 4 MB at most, a manifest a few
 
@@ -78,6 +78,7 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         app.on_startup.append(self.start)
         app.on_cleanup.append(self.stop)
         app.router.add_post("/_chaos/{scope}", self._begin)
+        app.router.add_get("/_chaos/{scope}", self._so_far)
         app.router.add_delete("/_chaos/{scope}", self._end)
         app.router.add_put("/_chaos/{scope}/forbidden", self._forbid)
         app.router.add_get("/_chaos", self._ready)
@@ -111,6 +112,13 @@ class Proxy(Microburst):  # type: ignore[misc] # without types
         self.engine.delete_matching([{"resource": scope}])
         self._scopes.forget(scope)
         self._forbidden = {path for path in self._forbidden if scope not in path}
+        return self._fired(scope)
+
+    async def _so_far(self, request: web.Request) -> web.Response:
+        """Which of the scope's rules have fired."""
+        return self._fired(request.match_info["scope"])
+
+    def _fired(self, scope: str) -> web.Response:
         fired = [event for event in self.fired if event.resource == scope and event.rule_id in self._names]
         return web.json_response(
             [{"name": event.note or self._names[event.rule_id], "at": event.ts} for event in fired]

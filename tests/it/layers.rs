@@ -16,7 +16,7 @@ const SHARED: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("ports", &["domain"]),
     ("services", &["ports", "domain"]),
-    // What the errors of all AWS clients mean.
+    // How AWS clients are made, and what their errors mean.
     ("sdk", &["domain"]),
     ("store", &["sdk", "ports", "domain"]),
     ("egress", &["ports", "domain"]),
@@ -27,7 +27,7 @@ const SHARED: [(&str, &[&str]); 15] = [
     ("queue", &["sdk", "ports", "domain"]),
     ("secrets", &["sdk", "ports", "domain"]),
     ("http", &["ports", "domain"]),
-    ("lambda", &["ports", "domain"]),
+    ("lambda", &["sdk", "ports", "domain"]),
     // Builds a whole API function around its routes, as `http` puts it together.
     (TESTING, &["http", "ports", "domain"]),
 ];

@@ -204,7 +204,7 @@ def export(walk: Walk) -> None:
 def bring(walk: Walk) -> None:
     """An import that changes nothing: its item is not there."""
     body = {"format": "jsonl", "as": "accepted"}
-    created = walk.ok("POST", f"/projects/{walk.project}/imports/", body)
+    created = walk.system.ok("POST", f"/projects/{walk.project}/imports/", body, expect=201)
     walk.generated.append(httpx.URL(created["upload_url"]).params["X-Amz-Signature"])
     httpx.put(created["upload_url"], content=b'{"key": "gone", "annotations": []}').raise_for_status()
     walk.system.imported(walk.project, created["uid"])

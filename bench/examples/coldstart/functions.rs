@@ -10,7 +10,7 @@ const UID: &str = "018f7a3e-5b6c-7d8e-9f01-23456789abcd";
 const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/webhooks";
 
 /// The variables that the stack sets. Each function reads its own.
-pub(crate) const ENVIRONMENT: [(&str, &str); 29] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 31] = [
     ("TABLE_NAME", "autolabel"),
     ("RUST_LOG", "info"),
     ("LOOPBACK_HTTP", "deny"),
@@ -46,7 +46,11 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 29] = [
     ("EXPORT_QUEUE_URL", QUEUE),
     ("EXPORT_DAYS", "7"),
     ("IMPORT_QUEUE_URL", QUEUE),
+    ("UPLOAD_QUOTA_GIB", "1024"),
 ];
+
+/// The empty function of the API.
+pub(crate) const AXUM: &str = "axum";
 
 /// A function, and an event that it answers after it has read the table.
 pub(crate) struct Case {
@@ -70,8 +74,17 @@ fn case(folder: &Path) -> Result<Case, Box<dyn Error>> {
     Ok(Case { name, event: serde_json::from_slice(&event)? })
 }
 
-/// What the functions are measured beside (`bench/baselines`): a Lambda that answers with its event, and one that reads a row
-/// with everything as the SDK has it by default.
-pub(crate) fn baselines() -> [Case; 2] {
-    ["empty", "defaults"].map(|name| Case { name: name.to_owned(), event: json!({}) })
+/// What the functions are measured beside (`bench/baselines`): a Lambda that answers with its event, one that answers a call of
+/// the API with nothing, and one that reads a row with everything as the SDK has it by default.
+pub(crate) fn baselines() -> Result<Vec<Case>, Box<dyn Error>> {
+    let of = |name: &str, event| Case { name: name.to_owned(), event };
+    let call = case(Path::new("functions/catalog"))?.event;
+    Ok(vec![of("empty", json!({})), of(AXUM, call), of("defaults", json!({}))])
+}
+
+impl Case {
+    /// Whether the event is the gateway's.
+    pub(crate) fn is_of_api(&self) -> bool {
+        self.event.get("rawPath").is_some()
+    }
 }

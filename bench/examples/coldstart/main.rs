@@ -39,6 +39,10 @@ const TRIES: u32 = 3;
 const MOST_INSTRUCTIONS: u64 = 8_000_000;
 const MOST_INSTRUCTIONS_OF_AN_ITEM: u64 = 1_000_000;
 const LEAST_RATIO_TO_BOTO3: u64 = 10;
+/// A handler without its calls of AWS, beside an empty one.
+const MOST_EMPTY_HANDLERS: f64 = 2.0;
+/// The functions whose warm calls show what a read of the table takes: one with a read and little else, and one without.
+const ONE_READ: [&str; 2] = ["finalize", "empty"];
 const MOST_ZIPPED_BYTES: u64 = 4 * 1024 * 1024;
 const MOST_MEMORY_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -56,11 +60,14 @@ struct Figures {
     /// The most in use, up to the first answer.
     memory_bytes: u64,
     zipped_bytes: u64,
+    /// Calls of AWS in a warm call of the API. `None`: no function of the API.
+    #[serde(skip)]
+    calls: Option<u64>,
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, cold_instructions, cold_ms, warm_instructions, memory_bytes, zipped_bytes } = self;
+        let Self { name, cold_instructions, cold_ms, warm_instructions, memory_bytes, zipped_bytes, calls: _ } = self;
         let megabytes = *memory_bytes as f64 / 1_048_576.0;
         let warm = warm_instructions.map_or("-".to_owned(), |count| count.to_string());
         write!(f, "{name:<12}{cold_instructions:>16}{cold_ms:>16.1}{warm:>16}{megabytes:>12.1}{zipped_bytes:>14}")
@@ -157,6 +164,7 @@ impl Bench {
             warm_instructions: warm.map(|count| count.saturating_sub(cold) / WARM_CALLS),
             memory_bytes,
             zipped_bytes: zipped_bytes(binary)?,
+            calls: case.is_of_api().then_some(further_calls as u64),
         })
     }
 
@@ -257,10 +265,17 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     excess.extend(measured.iter().flat_map(Figures::excess));
-    for case in functions::baselines().iter().filter(|case| wanted(&case.name)) {
+    for case in functions::baselines()?.iter().filter(|case| wanted(&case.name)) {
         match bench.report(&baselines.join(&case.name), case).await {
             Ok(figures) => others.push(figures),
             Err(failure) => excess.push(failure),
+        }
+    }
+    let handlers = handlers(measured.iter().chain(&others));
+    for (name, ratio) in &handlers {
+        println!("{name:<12}{ratio:>16.2} empty handlers without its calls of AWS");
+        if *ratio > MOST_EMPTY_HANDLERS {
+            excess.push(format!("{name}: {ratio:.2} empty handlers, above {MOST_EMPTY_HANDLERS}"));
         }
     }
     let mut items = BTreeMap::new();
@@ -279,13 +294,29 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         excess.extend(excess_of(&items));
     }
     if names.is_empty() {
-        let table = json!({ "functions": measured, "baselines": others, "instructions_per_item": items });
+        let table = json!({ "functions": measured, "baselines": others, "instructions_per_item": items,
+            "handlers_without_calls": handlers });
         fs::write("bench/coldstart.json", serde_json::to_string_pretty(&table)? + "\n")?;
     }
     for line in &excess {
         eprintln!("{line}");
     }
     Ok(if excess.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a warm call of each function of the API takes without its calls of AWS, in empty handlers. A call of AWS takes what the read
+/// of [`ONE_READ`] does.
+fn handlers<'a>(figures: impl Iterator<Item = &'a Figures>) -> BTreeMap<&'a str, f64> {
+    let figures: Vec<&Figures> = figures.collect();
+    let warm = |name| figures.iter().find(|of| of.name == name)?.warm_instructions;
+    let [Some(read), Some(none), Some(empty)] = [warm(ONE_READ[0]), warm(ONE_READ[1]), warm(functions::AXUM)] else {
+        return BTreeMap::new();
+    };
+    let ratio = |of: &&'a Figures| {
+        let own = of.warm_instructions?.saturating_sub(of.calls? * read.saturating_sub(none));
+        Some((of.name.as_str(), own as f64 / empty as f64))
+    };
+    figures.iter().filter(|of| of.name != functions::AXUM).filter_map(ratio).collect()
 }
 
 /// What an item takes too much of, by itself or beside the best of the scripts.

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{self, Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::callgrind::{VALGRIND, total};
+use crate::callgrind::{VALGRIND, WITHOUT_REP, total};
 
 /// The program that works through the items.
 pub(crate) enum Program<'a> {
@@ -53,8 +53,11 @@ impl Warm {
     fn counting(&self, binary: &Path, file: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let script = self.scratch.join("counting");
         let (binary, file) = (path::absolute(binary)?, file.display());
-        let line =
-            format!("exec {VALGRIND} --tool=callgrind --quiet --callgrind-out-file={file} {} \"$@\"", binary.display());
+        let (variable, value) = WITHOUT_REP;
+        let line = format!(
+            "{variable}={value} exec {VALGRIND} --tool=callgrind --quiet --callgrind-out-file={file} {} \"$@\"",
+            binary.display()
+        );
         fs::write(&script, format!("#!/bin/sh\nrm -f {file}\n{line}\n"))?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
         Ok(script)

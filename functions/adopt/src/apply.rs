@@ -69,7 +69,7 @@ impl Applied {
                 let is_labeled = reason.code == ReasonCode::AlreadyLabeled;
                 self.counts.skipped += u64::from(is_labeled);
                 self.counts.refused += u64::from(!is_labeled);
-                self.untaken.push(Untaken::at(entry.place, &entry.name, reason));
+                self.untaken.push(Untaken::at(entry.position, &entry.name, reason));
             }
         }
     }

@@ -27,12 +27,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let composer = &Composer {
         exports: store.clone(),
         webhooks: store,
-        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket.clone()),
+        objects: Bucket::new(aws.client(aws_sdk_s3::Client::new), bucket.clone()),
         bucket,
         buckets,
         web: Egress::trusting(loopback_http, &extra_roots)?,
-        queue: ExportMessages::new(aws_sdk_sqs::Client::new(aws.config()), exports),
-        deliveries: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), webhooks),
+        queue: ExportMessages::new(aws.client(aws_sdk_sqs::Client::new), exports),
+        deliveries: WebhookQueue::new(aws.client(aws_sdk_sqs::Client::new), webhooks),
         clock: SystemClock,
     };
     run(service_fn(async |event: LambdaEvent<SqsEvent>| Ok::<_, Infallible>(composer.handle(event.payload).await)))

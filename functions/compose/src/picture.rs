@@ -41,7 +41,7 @@ impl<S, W, O: Files, E, Q, C, H: Files> Composer<S, W, O, E, Q, C, H> {
         }
         let read = match &source {
             Source::Url(_) => self.read_web(&source).await,
-            Source::Bucket(_) | Source::S3(_) => self.read(&source).await,
+            Source::Bucket(_) | Source::S3(_) => self.read_s3(&source).await,
         };
         match read {
             Ok((_, Copied { bytes: 0, .. })) => Ok(Err("The file is empty.".into())),
@@ -52,7 +52,7 @@ impl<S, W, O: Files, E, Q, C, H: Files> Composer<S, W, O, E, Q, C, H> {
         }
     }
 
-    async fn read(&self, source: &Source) -> Result<(Vec<u8>, Copied), NoFile> {
+    async fn read_s3(&self, source: &Source) -> Result<(Vec<u8>, Copied), NoFile> {
         let first = self.objects.piece(source, 0, PIECE).await?;
         let mut crc = crc32fast::Hasher::new();
         crc.update(&first);

@@ -125,7 +125,8 @@ where
     /// Writes items with their pictures. The next ones are read while one is written.
     async fn write_pictured(&self, progress: &mut Progress, group: &[Item]) -> Result<(), Error> {
         let organization = progress.export.organization;
-        let taken: Vec<&Item> = group.iter().filter(|item| progress.work.copies(&progress.export, item)).collect();
+        let (taken, others): (Vec<&Item>, Vec<&Item>) =
+            group.iter().partition(|item| progress.work.copies(&progress.export, item));
         let sources: Vec<Source> = taken.iter().map(|item| item.asset.source.clone()).collect();
         let mut pictures = stream::iter(sources).map(|source| self.picture(organization, source)).buffered(COPIES);
         for item in taken {
@@ -135,7 +136,7 @@ where
                 None => return Err(Error::internal("a picture without an answer")),
             }
         }
-        for item in group.iter().filter(|item| !progress.work.copies(&progress.export, item)) {
+        for item in others {
             self.write(progress, Next::Items(std::slice::from_ref(item))).await?;
         }
         Ok(())

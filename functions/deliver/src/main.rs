@@ -28,9 +28,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::in_lambda().await;
     let deliverer = &Deliverer {
         store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
-        secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
+        secrets: Vault::new(aws.client(aws_sdk_kms::Client::new), key),
         overflow_queue: overflow.rsplit('/').next().unwrap_or_default().to_owned(),
-        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue)
+        queue: WebhookQueue::new(aws.client(aws_sdk_sqs::Client::new), queue)
             .with_overflow(overflow)
             .with_dead_letters(dead_letters),
         sender: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),

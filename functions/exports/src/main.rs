@@ -48,8 +48,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let (sqs, kept_for) = (aws_sdk_sqs::Client::new(aws.config()), Duration::from_secs(days * DAY));
-    let objects = Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket);
+    let (sqs, kept_for) = (aws.client(aws_sdk_sqs::Client::new), Duration::from_secs(days * DAY));
+    let objects = Bucket::new(aws.client(aws_sdk_s3::Client::new), bucket);
     let state = Arc::new(ExportApi::<Deployed> {
         store: store.clone(),
         projects: store.clone(),

@@ -103,6 +103,7 @@ impl ExportView {
     pub(crate) fn of(export: Export, files: Vec<FileView>) -> Self {
         let projects: Vec<ProjectUid> = export.sources.iter().map(|source| source.project).collect();
         let options = export.options.clone();
+        let task = options.format.has_task().then(|| options.task());
         Self {
             uid: export.uid,
             status: export.status,
@@ -119,7 +120,7 @@ impl ExportView {
             min_confidence: options.min_confidence,
             job: options.job,
             split: options.split,
-            task: options.format.has_task().then(|| options.task()),
+            task,
             include_images: options.include_images,
             total_task_count: export.total,
             exported_task_count: export.done,

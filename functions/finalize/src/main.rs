@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     env.finish()?;
     let aws = Aws::in_lambda().await;
     let store = &Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let queue = &WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue);
+    let queue = &WebhookQueue::new(aws.client(aws_sdk_sqs::Client::new), queue);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<finalize::Input>| {
         finalize::finalize(store, queue, &SystemClock, event.payload).await.map_err(TaskError::from)
     }))

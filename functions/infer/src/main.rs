@@ -36,17 +36,17 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         endpoints.into_iter().map(|(model, endpoint_name)| (model, SageMaker::new(endpoint_name, region.clone())));
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let egress = Egress::trusting(loopback_http, &extra_roots)?;
-    let sts = aws_sdk_sts::Client::new(aws.config());
+    let sts = aws.client(aws_sdk_sts::Client::new);
     let worker = &Worker {
         store: store.clone(),
         providers: store,
-        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        objects: Bucket::new(aws.client(aws_sdk_s3::Client::new), bucket).with_kept_key(aws.credentials()),
         web: egress.clone(),
         buckets,
         models: Models {
             config: aws.model_config(),
             roles: Roles::new(sts, trust, SystemClock).keeping(),
-            secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
+            secrets: Vault::new(aws.client(aws_sdk_kms::Client::new), key),
             egress,
         },
         clock: SystemClock,

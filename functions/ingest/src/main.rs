@@ -27,9 +27,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::in_lambda().await;
     let ingester = &ingest::Ingester {
         store: Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table),
-        files: Bucket::new(aws_sdk_s3::Client::new(aws.config()), &bucket),
-        executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
-        queue: UploadMessages::new(aws_sdk_sqs::Client::new(aws.config()), queue, dead_letters),
+        files: Bucket::new(aws.client(aws_sdk_s3::Client::new), &bucket),
+        executions: StateMachine::new(aws.client(aws_sdk_sfn::Client::new), machine),
+        queue: UploadMessages::new(aws.client(aws_sdk_sqs::Client::new), queue, dead_letters),
         clock: SystemClock,
         bucket,
         buckets,

@@ -33,8 +33,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let state = Arc::new(JobApi::<Deployed> {
         store: store.clone(),
-        executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
-        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
+        executions: StateMachine::new(aws.client(aws_sdk_sfn::Client::new), machine),
+        queue: WebhookQueue::new(aws.client(aws_sdk_sqs::Client::new), queue),
         clock: SystemClock,
         endpoints,
     });

@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let planner = &plan::Planner {
         store: store.clone(),
         tenants: store,
-        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        objects: Bucket::new(aws.client(aws_sdk_s3::Client::new), bucket),
         clock: SystemClock,
         item_cap,
         inline_batches,

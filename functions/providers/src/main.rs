@@ -38,13 +38,13 @@ async fn main() -> Result<(), lambda_http::Error> {
     env.finish()?;
     let aws = Aws::in_api().await;
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
-    let secrets = Vault::new(aws_sdk_kms::Client::new(aws.config()), key);
-    let sts = aws_sdk_sts::Client::new(aws.config());
+    let secrets = Vault::new(aws.client(aws_sdk_kms::Client::new), key);
+    let sts = aws.client(aws_sdk_sts::Client::new);
     let egress = Egress::trusting(loopback_http, &extra_roots)?;
     let state = Arc::new(ProviderApi::<Deployed> {
         store: store.clone(),
         secrets: secrets.clone(),
-        objects: Bucket::new(aws_sdk_s3::Client::new(aws.config()), bucket),
+        objects: Bucket::new(aws.client(aws_sdk_s3::Client::new), bucket),
         web: egress.clone(),
         models: Models {
             config: aws.model_config(),

@@ -86,8 +86,10 @@ where
     }
 
     async fn round(&self) -> Result<(), Error> {
-        let (jobs, sent) =
-            tokio::join!(self.check_all(), outbox::send_waiting(&self.webhooks, &self.queue, &self.clock));
+        // Alone: beside the outbox it would need a connection of its own, and that is a handshake (decision 0048).
+        let active = self.store.active_jobs().await;
+        let checked = async { self.check_all(active?).await };
+        let (jobs, sent) = tokio::join!(checked, outbox::send_waiting(&self.webhooks, &self.queue, &self.clock));
         if let Ok(sent @ 1..) = sent {
             warn!(sent, "waiting deliveries sent");
         }
@@ -96,8 +98,7 @@ where
 
     /// # Errors
     /// See [`RoundTally::end`].
-    async fn check_all(&self) -> Result<(), Error> {
-        let mut jobs = self.store.active_jobs().await?;
+    async fn check_all(&self, mut jobs: Vec<JobUid>) -> Result<(), Error> {
         let chance = usize::try_from(self.clock.now().as_microsecond()).unwrap_or(0);
         let first = chance % jobs.len().max(1);
         jobs.rotate_left(first);

@@ -23,8 +23,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let settler = &settle::Settler {
         store: store.clone(),
         webhooks: store,
-        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue).with_overflow(overflow),
-        executions: StateMachine::new(aws_sdk_sfn::Client::new(aws.config()), machine),
+        queue: WebhookQueue::new(aws.client(aws_sdk_sqs::Client::new), queue).with_overflow(overflow),
+        executions: StateMachine::new(aws.client(aws_sdk_sfn::Client::new), machine),
         clock: SystemClock,
         stale,
     };

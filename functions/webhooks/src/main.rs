@@ -37,8 +37,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store = Store::new(aws_sdk_dynamodb::Client::new(aws.config()), table);
     let state = Arc::new(WebhookApi::<Deployed> {
         store: store.clone(),
-        secrets: Vault::new(aws_sdk_kms::Client::new(aws.config()), key),
-        queue: WebhookQueue::new(aws_sdk_sqs::Client::new(aws.config()), queue),
+        secrets: Vault::new(aws.client(aws_sdk_kms::Client::new), key),
+        queue: WebhookQueue::new(aws.client(aws_sdk_sqs::Client::new), queue),
         sender: WebhookClient::new(Egress::trusting(loopback_http, &extra_roots)?),
         clock: SystemClock,
         loopback_http,

@@ -32,6 +32,7 @@ export class Compose extends RustFunction {
     this.allowSending(app.exportQueue, 'EXPORT_QUEUE_URL');
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
 
+    this.alarmOnErrors('ComposeErrorsAlarm');
     this.consume('ExportRecords', app.exportQueue, { batchSize: 1, maxConcurrency: MAX_CONCURRENCY });
     new events.Rule(app, 'ExportSchedule', {
       description: 'Autolabel: finds exports whose message was lost, and removes what is left of deleted ones',

@@ -11,13 +11,13 @@ mod packing;
 mod tls;
 mod url;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use rustls::ClientConfig;
+use rustls::RootCertStore;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
@@ -88,7 +88,8 @@ pub struct Answer {
 /// The HTTPS client behind the guard. One per process: it keeps connections.
 #[derive(Clone, Debug)]
 pub struct Egress {
-    client: reqwest::Client,
+    /// Made at the first request: many processes send none (decision 0048).
+    client: Arc<LazyLock<reqwest::Client, Box<dyn FnOnce() -> reqwest::Client + Send>>>,
     loopback: bool,
     /// A reader of a long body holds permits for its length in bytes.
     room: Arc<Semaphore>,
@@ -101,7 +102,7 @@ impl Egress {
     /// # Errors
     /// `BadRoots`.
     pub fn trusting(loopback: bool, extra_roots: &str) -> Result<Self, BadRoots> {
-        Ok(Self::with(PublicNames::new(Resolver, loopback), loopback, tls::config(extra_roots)?))
+        Ok(Self::with(PublicNames::new(Resolver, loopback), loopback, tls::roots(extra_roots)?))
     }
 
     /// Without authorities of a deployment's own.
@@ -110,22 +111,9 @@ impl Egress {
         Self::trusting(loopback, "").unwrap()
     }
 
-    fn with(names: impl Resolve + 'static, loopback: bool, tls: ClientConfig) -> Self {
-        // A proxy from the environment would resolve names itself, past the guard.
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(names))
-            .http2_initial_stream_window_size(LONG_BYTES)
-            .http2_initial_connection_window_size(WINDOW_BYTES)
-            .user_agent("autolabel");
-        #[expect(
-            clippy::expect_used,
-            reason = "only a TLS configuration that reqwest does not know could fail: every test builds one"
-        )]
-        let client = client.build().expect("the client can be built");
-        Self { client, loopback, room: Arc::new(Semaphore::new(ROOM_BYTES as usize)) }
+    fn with(names: impl Resolve + 'static, loopback: bool, roots: RootCertStore) -> Self {
+        let client = LazyLock::new(Box::new(move || client(names, roots)) as Box<dyn FnOnce() -> _ + Send>);
+        Self { client: Arc::new(client), loopback, room: Arc::new(Semaphore::new(ROOM_BYTES as usize)) }
     }
 
     /// One request, never repeated here.
@@ -237,6 +225,23 @@ impl Egress {
         body.reserve_exact(announced.saturating_sub(body.len()));
         room
     }
+}
+
+fn client(names: impl Resolve + 'static, roots: RootCertStore) -> reqwest::Client {
+    // A proxy from the environment would resolve names itself, past the guard.
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::config(roots))
+        .no_proxy()
+        .redirect(Policy::none())
+        .dns_resolver(Arc::new(names))
+        .http2_initial_stream_window_size(LONG_BYTES)
+        .http2_initial_connection_window_size(WINDOW_BYTES)
+        .user_agent("autolabel");
+    #[expect(
+        clippy::expect_used,
+        reason = "only a TLS configuration that reqwest does not know could fail: every test builds one"
+    )]
+    client.build().expect("the client can be built")
 }
 
 /// The rest of a request's time. Only the steps in [`Time::bound`] use it up.

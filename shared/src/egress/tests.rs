@@ -244,7 +244,7 @@ async fn every_way_to_fail_has_its_own_name() {
     let (speechless, _) = answering("").await;
     let (plain, _) = answering("HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let egress = Egress::with(Misled, true, super::tls::config("").unwrap());
+    let egress = Egress::with(Misled, true, super::tls::roots("").unwrap());
     for (url, expected) in [
         (format!("http://127.0.0.1:{speechless}"), EgressError::Broken),
         (format!("http://127.0.0.1:{closed}"), EgressError::Connect),
@@ -264,7 +264,7 @@ async fn a_file_is_worth_another_try_where_the_connection_may_be_better_next_tim
     let (busy, _) = answering("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n").await;
     let (gone, _) = answering("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n").await;
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let egress = Egress::with(Misled, true, super::tls::config("").unwrap());
+    let egress = Egress::with(Misled, true, super::tls::roots("").unwrap());
     let again = |sentence: &str| NoFile::Busy(sentence.into());
     let lost = |sentence: &str| NoFile::Unreadable(sentence.into());
     for (url, expected) in [

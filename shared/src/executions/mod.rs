@@ -7,20 +7,20 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use crate::domain::Error;
 use crate::domain::id::JobUid;
 use crate::ports::Executions;
-use crate::sdk;
+use crate::sdk::{self, LazyClient};
 
 /// A client of the state machine.
 #[derive(Clone, Debug)]
 pub struct StateMachine {
-    client: Client,
+    client: LazyClient<Client>,
     arn: String,
 }
 
 impl StateMachine {
     /// The state machine of this ARN.
     #[must_use]
-    pub fn new(client: Client, arn: impl Into<String>) -> Self {
-        Self { client, arn: arn.into() }
+    pub fn new(client: impl Into<LazyClient<Client>>, arn: impl Into<String>) -> Self {
+        Self { client: client.into(), arn: arn.into() }
     }
 
     /// An execution's ARN is the machine's, another word, and the execution's name (AWS, "ARNs for Step Functions").

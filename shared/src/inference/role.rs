@@ -14,7 +14,7 @@ use crate::domain::access::trust::Trust;
 use crate::domain::id::OrganizationUid;
 use crate::domain::{Error, Timestamp};
 use crate::ports::Clock;
-use crate::sdk;
+use crate::sdk::{self, LazyClient};
 
 /// What the owner of a role reads in its log.
 const SESSION: &str = "autolabel";
@@ -29,7 +29,7 @@ const POLICY: &str =
 /// The way into roles.
 #[derive(Clone, Debug)]
 pub struct Roles<C> {
-    client: Client,
+    client: LazyClient<Client>,
     trust: Trust,
     clock: C,
     /// By tenant and role. `None`: nothing is kept.
@@ -53,8 +53,8 @@ impl Given {
 impl<C: Clock> Roles<C> {
     /// Keeps no credentials: each call assumes the role again, so that a test of a provider sees what its owner has just changed.
     #[must_use]
-    pub const fn new(client: Client, trust: Trust, clock: C) -> Self {
-        Self { client, trust, clock, kept: None }
+    pub fn new(client: impl Into<LazyClient<Client>>, trust: Trust, clock: C) -> Self {
+        Self { client: client.into(), trust, clock, kept: None }
     }
 
     /// Credentials are kept from one invocation to the next, as long as they last.

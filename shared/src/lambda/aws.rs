@@ -11,6 +11,7 @@ use aws_config::environment::{EnvironmentVariableCredentialsProvider, Environmen
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
@@ -19,6 +20,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tracing::error;
 
 use super::env;
+use crate::sdk::LazyClient;
 
 /// The roots of AWS's endpoints (Amazon Trust Services, "Certificate authorities"): Amazon Root CA 1–4 and Starfield
 /// Services Root CA G2.
@@ -72,6 +74,19 @@ impl Aws {
     #[must_use]
     pub fn config(&self) -> &SdkConfig {
         &self.config
+    }
+
+    /// A client of everything but models, made at its first call.
+    #[must_use]
+    pub fn client<C: 'static>(&self, make: fn(&SdkConfig) -> C) -> LazyClient<C> {
+        let config = self.config.clone();
+        LazyClient::new(move || make(&config))
+    }
+
+    /// Those that sign all calls.
+    #[must_use]
+    pub fn credentials(&self) -> Option<SharedCredentialsProvider> {
+        self.config.credentials_provider()
     }
 
     /// For clients of models: they may take their time, and repeating a call is the worker's decision.

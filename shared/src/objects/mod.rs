@@ -1,11 +1,16 @@
 //! S3: manifests, raw predictions, and the items themselves.
 
 mod digest;
+mod form;
+mod presign;
 
+pub use form::Forms;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Config, StalledStreamProtectionConfig, timeout::TimeoutConfig};
+use aws_sdk_s3::config::{Config, SharedCredentialsProvider, StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
@@ -17,8 +22,9 @@ use crate::domain::Error;
 use crate::domain::item::file_version::Digest;
 use crate::domain::item::source::{S3Object, Source};
 use crate::objects::digest::Digesting;
+use crate::objects::presign::Signer;
 use crate::ports::{Contents, Described, Files, Folders, Listing, Listings, NoFile, Objects, Upload};
-use crate::sdk;
+use crate::sdk::{self, LazyClient};
 
 /// S3 may take minutes to make an object of its parts, and sends only spaces meanwhile (AWS, "CompleteMultipartUpload").
 const ASSEMBLY_ATTEMPT: Duration = Duration::from_secs(120);
@@ -28,15 +34,22 @@ const ASSEMBLY: Duration = Duration::from_secs(240);
 /// The system's bucket.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    client: Client,
+    client: LazyClient<Client>,
     name: String,
+    signer: Option<Arc<Signer>>,
 }
 
 impl Bucket {
     /// The bucket of this name.
     #[must_use]
-    pub fn new(client: Client, name: impl Into<String>) -> Self {
-        Self { client, name: name.into() }
+    pub fn new(client: impl Into<LazyClient<Client>>, name: impl Into<String>) -> Self {
+        Self { client: client.into(), name: name.into(), signer: None }
+    }
+
+    /// For functions that sign many URLs: with a key that is kept for its day. The credentials are those of the client.
+    #[must_use]
+    pub fn with_kept_key(self, credentials: Option<SharedCredentialsProvider>) -> Self {
+        Self { signer: credentials.map(|credentials| Arc::new(Signer::new(credentials))), ..self }
     }
 }
 
@@ -109,8 +122,16 @@ impl Objects for Bucket {
             Ok(location) => location,
             Err(url) => return Ok(url.to_owned()), // its owner makes it readable
         };
+        if let Some(signer) = &self.signer
+            && let Some(url) = signer.url(self.client.config(), bucket, key, valid).await
+        {
+            return Ok(url);
+        }
         let valid = PresigningConfig::expires_in(valid).map_err(Error::internal)?;
         let signed = self.client.get_object().bucket(bucket).key(key).presigned(valid).await.map_err(classify)?;
+        if let Some(signer) = &self.signer {
+            signer.learn(bucket, key, &signed);
+        }
         Ok(signed.uri().to_owned())
     }
 
@@ -203,6 +224,12 @@ impl Folders for Bucket {
             }
         }
         Ok(())
+    }
+
+    async fn keys_behind(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, Error> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(folder);
+        let page = list.set_start_after(after.map(str::to_owned)).send().await.map_err(classify)?;
+        Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 }
 

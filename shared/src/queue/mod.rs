@@ -14,7 +14,7 @@ use crate::domain::Error;
 use crate::domain::id::{DeliveryUid, ExportUid, ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::item::is_zero;
 use crate::ports::{DeliveryRequest, ExportQueue, ImportName, ImportQueue, Queue, UploadQueue};
-use crate::sdk;
+use crate::sdk::{self, LazyClient};
 
 pub use records::{Attributes, SqsBatchResponse, SqsEvent, SqsMessage};
 
@@ -58,7 +58,7 @@ const BATCH: usize = 10;
 /// before the rest of a tenant that has more in flight than its part (AWS, "Amazon SQS fair queues").
 #[derive(Clone, Debug)]
 pub struct WebhookQueue {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
     overflow_url: Option<String>,
     dead_letters_url: Option<String>,
@@ -67,8 +67,8 @@ pub struct WebhookQueue {
 impl WebhookQueue {
     /// For functions that notify of events.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into(), overflow_url: None, dead_letters_url: None }
+    pub fn new(client: impl Into<LazyClient<Client>>, url: impl Into<String>) -> Self {
+        Self { client: client.into(), url: url.into(), overflow_url: None, dead_letters_url: None }
     }
 
     /// With the queue of later attempts.
@@ -158,7 +158,7 @@ pub enum UploadMessage {
 /// The queue of uploads and its dead letters.
 #[derive(Clone, Debug)]
 pub struct UploadMessages {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
     dead_letters_url: String,
 }
@@ -166,8 +166,12 @@ pub struct UploadMessages {
 impl UploadMessages {
     /// These queues.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>, dead_letters_url: impl Into<String>) -> Self {
-        Self { client, url: url.into(), dead_letters_url: dead_letters_url.into() }
+    pub fn new(
+        client: impl Into<LazyClient<Client>>,
+        url: impl Into<String>,
+        dead_letters_url: impl Into<String>,
+    ) -> Self {
+        Self { client: client.into(), url: url.into(), dead_letters_url: dead_letters_url.into() }
     }
 
     async fn send(&self, message: &UploadMessage, delay: Duration) -> Result<(), Error> {
@@ -218,15 +222,15 @@ pub enum ExportMessage {
 /// The queue of exports. A message carries its organization as `MessageGroupId`, as those of [`WebhookQueue`] do.
 #[derive(Clone, Debug)]
 pub struct ExportMessages {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
 }
 
 impl ExportMessages {
     /// The queue of this URL.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+    pub fn new(client: impl Into<LazyClient<Client>>, url: impl Into<String>) -> Self {
+        Self { client: client.into(), url: url.into() }
     }
 }
 
@@ -257,15 +261,15 @@ pub enum ImportMessage {
 /// The queue of imports. A message carries its organization as `MessageGroupId`, as those of [`WebhookQueue`] do.
 #[derive(Clone, Debug)]
 pub struct ImportMessages {
-    client: Client,
+    client: LazyClient<Client>,
     url: String,
 }
 
 impl ImportMessages {
     /// The queue of this URL.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+    pub fn new(client: impl Into<LazyClient<Client>>, url: impl Into<String>) -> Self {
+        Self { client: client.into(), url: url.into() }
     }
 }
 

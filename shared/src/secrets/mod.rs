@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::domain::Error;
 use crate::ports::Secrets;
-use crate::sdk;
+use crate::sdk::{self, LazyClient};
 
 /// Part of the encryption context: what a ciphertext is bound to. AWS writes it to its audit log, so it names the
 /// row and nothing secret.
@@ -17,15 +17,15 @@ const CONTEXT: &str = "autolabel";
 /// A KMS key.
 #[derive(Clone, Debug)]
 pub struct Vault {
-    client: Client,
+    client: LazyClient<Client>,
     key: String,
 }
 
 impl Vault {
     /// The key of this id.
     #[must_use]
-    pub fn new(client: Client, key: impl Into<String>) -> Self {
-        Self { client, key: key.into() }
+    pub fn new(client: impl Into<LazyClient<Client>>, key: impl Into<String>) -> Self {
+        Self { client: client.into(), key: key.into() }
     }
 }
 

@@ -1,6 +1,6 @@
 use shared::domain::Error;
 use shared::domain::id::{ImportUid, ProjectUid};
-use shared::domain::import::reader::{Place, Reason, ReasonCode};
+use shared::domain::import::reader::{Position, Reason, ReasonCode};
 use shared::domain::import::request::NewImport;
 use shared::domain::import::{Counts, Import, ImportStatus, Untaken};
 use shared::domain::item::Item;
@@ -11,7 +11,6 @@ use shared::ports::{
 };
 use shared::store::Store;
 
-use super::dynamodb;
 use super::making::*;
 
 on_both!(
@@ -79,7 +78,7 @@ async fn one_worker_at_a_time_has_an_import(store: Store) {
     assert!(!store.advance_import(&first.import, first.lease, at(200)).await.unwrap(), "its claim is over");
     let mut moved = second.import.clone();
     (moved.work.folder, moved.work.segments) = (Some("1".into()), 3);
-    let untaken = Untaken::at(Place::Path("images[3]".into()), "a", Reason::new(ReasonCode::UnknownItem, "No."));
+    let untaken = Untaken::at(Position::Path("images[3]".into()), "a", Reason::new(ReasonCode::UnknownItem, "No."));
     moved.count(Counts { items: 2, results: 1, skipped: 0, refused: 1 }, &[untaken], at(72));
     assert!(store.advance_import(&moved, second.lease, at(200)).await.unwrap());
     assert!(!store.advance_import(&moved, second.lease, at(300)).await.unwrap());

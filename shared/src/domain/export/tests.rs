@@ -415,8 +415,10 @@ fn tasks_of_label_studio_have_results_as_annotations_and_drafts_as_predictions()
     let whole = |label: &str| json!({"type": "classification", "label": label, "confidence": 0.75});
     let polygon = json!({"type": "polygon", "label": "cat", "confidence": 1.0, "points": [[10.0, 10.0], [30.0, 10.0], [30.0, 20.0]]});
     let line = json!({"type": "polyline", "label": "cat", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
-    let mut export =
-        an_export(json!({"format": "label_studio", "statuses": ["accepted", "draft", "none"]}), &[project.clone()]);
+    let mut export = an_export(
+        json!({"format": "label_studio", "statuses": ["accepted", "draft", "none"]}),
+        std::slice::from_ref(&project),
+    );
     let pages = [
         vec![accepted(&project, "a b.jpg", json!([a_box("cat", 0.5), whole("day"), polygon, whole("dry"), line]))],
         vec![

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::jsonl::side;
 use super::lists;
-use super::reader::{BOXES, Broken, Entry, Place, Reason, ReasonCode, Shelf, Source, Take};
+use super::reader::{BOXES, Broken, Entry, Position, Reason, ReasonCode, Shelf, Source, Take};
 use crate::domain::{fields, limits};
 
 const IMAGES: &str = "images";
@@ -111,8 +111,8 @@ fn put(
     Ok(())
 }
 
-fn path(list: &str, position: u64) -> Place {
-    Place::Path(format!("{list}[{position}]"))
+fn path(list: &str, position: u64) -> Position {
+    Position::Path(format!("{list}[{position}]"))
 }
 
 /// The records of one image: it, and its annotations.
@@ -122,14 +122,14 @@ fn join(group: &[Record], names: &Categories, take: &mut Take<'_>) -> Result<(),
     let Some((first, again)) = images.split_first() else {
         for record in annotations {
             let message = "No image has its \"image_id\".";
-            let place = path(ANNOTATIONS, record.position);
-            take(Entry::refused(place, String::new(), ReasonCode::UnknownPicture, message))?;
+            let position = path(ANNOTATIONS, record.position);
+            take(Entry::refused(position, String::new(), ReasonCode::UnknownPicture, message))?;
         }
         return Ok(());
     };
     for record in again {
-        let place = path(IMAGES, record.position);
-        take(Entry::refused(place, String::new(), ReasonCode::Duplicate, "Another image has its \"id\"."))?;
+        let position = path(IMAGES, record.position);
+        take(Entry::refused(position, String::new(), ReasonCode::Duplicate, "Another image has its \"id\"."))?;
     }
     let mut entry = image(first)?;
     let mut bytes = 0;
@@ -161,15 +161,15 @@ fn parsed(record: &Record) -> Result<Map<String, Value>, Broken> {
 }
 
 fn image(record: &Record) -> Result<Entry, Broken> {
-    let (members, place) = (parsed(record)?, path(IMAGES, record.position));
+    let (members, position) = (parsed(record)?, path(IMAGES, record.position));
     let Some(name) = members.get("file_name").and_then(Value::as_str) else {
         let message = "\"file_name\" must be a string.";
-        return Ok(Entry::refused(place, String::new(), ReasonCode::Malformed, message));
+        return Ok(Entry::refused(position, String::new(), ReasonCode::Malformed, message));
     };
     let url = members.get("coco_url").and_then(Value::as_str).filter(|url| !url.is_empty()).map(str::to_owned);
     let (width, height) = (side(&members, "width"), side(&members, "height"));
     let (width, height) = width.zip(height).unzip();
-    Ok(Entry { url, width, height, ..Entry::new(place, name.to_owned()) })
+    Ok(Entry { url, width, height, ..Entry::new(position, name.to_owned()) })
 }
 
 type Read<T> = Result<T, Reason>;

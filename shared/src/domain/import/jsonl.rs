@@ -6,21 +6,32 @@ use std::io::{BufRead, BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 
-use super::reader::{BOM, Broken, Entry, Place, ReasonCode, Source, Take, refuse_utf16};
+use super::reader::{BOM, Broken, Entry, Position, ReasonCode, Source, Take, refuse_utf16};
 use crate::domain::{fields, json, limits};
+
+/// Reads a line into its entry; the line's number.
+pub(super) type ReadLine = fn(u64, &[u8]) -> Entry;
 
 /// Reads the file.
 ///
 /// # Errors
 /// [`Broken`].
 pub fn read(file: &mut dyn Source, take: &mut Take<'_>) -> Result<(), Broken> {
+    read_lines(file, entry, take)
+}
+
+/// Reads a file of lines, plain or compressed by gzip.
+///
+/// # Errors
+/// [`Broken`].
+pub(super) fn read_lines(file: &mut dyn Source, entry: ReadLine, take: &mut Take<'_>) -> Result<(), Broken> {
     let mut begin = [0; 2];
     let known = read_begin(file, &mut begin)?;
     file.rewind()?;
     if begin[..known] == [0x1f, 0x8b] {
-        lines(BufReader::new(MultiGzDecoder::new(BufReader::new(file))), take)
+        lines(BufReader::new(MultiGzDecoder::new(BufReader::new(file))), entry, take)
     } else {
-        lines(BufReader::new(file), take)
+        lines(BufReader::new(file), entry, take)
     }
 }
 
@@ -35,7 +46,7 @@ fn read_begin(file: &mut dyn Source, begin: &mut [u8]) -> Result<usize, Broken> 
     Ok(known)
 }
 
-fn lines(mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), Broken> {
+fn lines(mut file: impl BufRead, entry: ReadLine, take: &mut Take<'_>) -> Result<(), Broken> {
     let (mut line, mut number, mut all) = (Vec::new(), 0, 0u64);
     loop {
         line.clear();
@@ -55,7 +66,7 @@ fn lines(mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), Broken> {
             all += skip_line(&mut file)?;
             let most = limits::IMPORT_ENTRY_BYTES / (1024 * 1024);
             let message = format!("The line has more than {most} MiB.");
-            take(Entry::refused(Place::Line(number), String::new(), ReasonCode::TooLarge, message))?;
+            take(Entry::refused(Position::Line(number), String::new(), ReasonCode::TooLarge, message))?;
             continue;
         }
         let text = if number == 1 { line.strip_prefix(BOM).unwrap_or(&line) } else { &line };
@@ -93,7 +104,7 @@ fn skip_line(file: &mut impl BufRead) -> Result<u64, Broken> {
 }
 
 fn entry(number: u64, line: &[u8]) -> Entry {
-    let refused = |name: String, code, message: &str| Entry::refused(Place::Line(number), name, code, message);
+    let refused = |name: String, code, message: &str| Entry::refused(Position::Line(number), name, code, message);
     let malformed = |name: String, message: &str| refused(name, ReasonCode::Malformed, message);
     let mut members = match json::parse(line, limits::CORRECTION_MEMORY) {
         Ok(Value::Object(members)) => members,
@@ -112,7 +123,7 @@ fn entry(number: u64, line: &[u8]) -> Entry {
     let asset_type = text(&mut members, "asset_type");
     let (width, height) = (side(&members, "width"), side(&members, "height"));
     let url = text(&mut members, "url");
-    Entry { url, width, height, asset_type, annotations, ..Entry::new(Place::Line(number), name) }
+    Entry { url, width, height, asset_type, annotations, ..Entry::new(Position::Line(number), name) }
 }
 
 fn text(members: &mut Map<String, Value>, name: &str) -> Option<String> {

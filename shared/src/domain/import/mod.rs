@@ -1,10 +1,14 @@
 //! Imports: labels that exist already become results of a project's items (decision 0046).
 
 pub mod coco;
+mod cvat;
 pub mod jsonl;
+mod label_studio;
 mod lists;
+mod picture;
 pub mod reader;
 pub mod request;
+mod sagemaker_manifest;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +17,7 @@ use utoipa::ToSchema;
 
 use crate::domain::id::{ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, change_time, limits};
-use reader::{Place, Reason};
+use reader::{Position, Reason, ReasonCode};
 
 /// Where an import is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -59,11 +63,17 @@ pub enum ImportFormat {
     Jsonl,
     /// One JSON file of COCO's.
     Coco,
+    /// An augmented manifest of Amazon SageMaker Ground Truth.
+    SagemakerManifest,
+    /// Tasks that Label Studio has exported as JSON.
+    LabelStudio,
+    /// CVAT for images 1.1.
+    Cvat,
 }
 
 impl ImportFormat {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Jsonl, Self::Coco];
+    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::LabelStudio, Self::Cvat];
 
     /// The word on the wire.
     #[must_use]
@@ -71,6 +81,9 @@ impl ImportFormat {
         match self {
             Self::Jsonl => "jsonl",
             Self::Coco => "coco",
+            Self::SagemakerManifest => "sagemaker_manifest",
+            Self::LabelStudio => "label_studio",
+            Self::Cvat => "cvat",
         }
     }
 }
@@ -126,21 +139,23 @@ pub struct Untaken {
     pub path: Option<String>,
     /// The item's key, or the name of its file; empty if the file does not give it.
     pub name: String,
-    /// Why.
-    #[serde(flatten)]
-    pub reason: Reason,
+    /// Why, for programs.
+    pub code: ReasonCode,
+    /// Why, in a sentence.
+    pub message: String,
 }
 
 impl Untaken {
-    /// At a place in the file.
+    /// At a position in the file.
     #[must_use]
-    pub fn at(place: Place, name: &str, reason: Reason) -> Self {
+    pub fn at(position: Position, name: &str, reason: Reason) -> Self {
         let name = name.chars().take(limits::NAME_CHARS).collect();
-        let (line, path) = match place {
-            Place::Line(line) => (Some(line), None),
-            Place::Path(path) => (None, Some(path)),
+        let (line, path) = match position {
+            Position::Line(line) => (Some(line), None),
+            Position::Path(path) => (None, Some(path)),
         };
-        Self { line, path, name, reason }
+        let Reason { code, message } = reason;
+        Self { line, path, name, code, message }
     }
 }
 

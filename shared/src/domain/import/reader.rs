@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ImportFormat, coco, jsonl};
+use super::{ImportAs, ImportFormat, coco, cvat, jsonl, label_studio, sagemaker_manifest};
 use crate::domain::{Error, limits};
 
 /// The whole file.
@@ -32,10 +32,10 @@ pub trait Shelf {
 /// Boxes of a shelf: of a file of 5 GB each has 5 MB.
 pub const BOXES: usize = 1_024;
 
-/// A place in the file.
+/// A position in the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum Position {
     /// A line, from 1.
     Line(u64),
     /// A path, such as `images[3]`.
@@ -89,8 +89,7 @@ impl ReasonCode {
 }
 
 /// Why an item is not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = ImportReasonOf)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// For programs.
     pub code: ReasonCode,
@@ -110,7 +109,7 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Where in the file.
-    pub place: Place,
+    pub position: Position,
     /// The item's key, or the name of its file.
     pub name: String,
     /// The item's URL.
@@ -135,9 +134,9 @@ pub struct Entry {
 impl Entry {
     /// An entry without annotations.
     #[must_use]
-    pub const fn new(place: Place, name: String) -> Self {
+    pub const fn new(position: Position, name: String) -> Self {
         Self {
-            place,
+            position,
             name,
             url: None,
             width: None,
@@ -150,8 +149,8 @@ impl Entry {
 
     /// An entry that is not taken.
     #[must_use]
-    pub fn refused(place: Place, name: String, code: ReasonCode, message: impl AsRef<str>) -> Self {
-        Self { refusal: Some(Reason::new(code, message)), ..Self::new(place, name) }
+    pub fn refused(position: Position, name: String, code: ReasonCode, message: impl AsRef<str>) -> Self {
+        Self { refusal: Some(Reason::new(code, message)), ..Self::new(position, name) }
     }
 
     /// Refuses it, unless it is refused already.
@@ -186,12 +185,12 @@ impl Broken {
     }
 }
 
-/// Reads a file.
+/// Reads a file whose labels become results of this kind.
 ///
 /// # Errors
 /// [`Broken`]: then none of its entries may be used.
 pub fn read(
-    format: ImportFormat,
+    (format, becomes): (ImportFormat, ImportAs),
     file: &mut dyn Source,
     shelf: &mut dyn Shelf,
     take: &mut Take<'_>,
@@ -199,6 +198,9 @@ pub fn read(
     match format {
         ImportFormat::Jsonl => jsonl::read(file, take),
         ImportFormat::Coco => coco::read(file, shelf, take),
+        ImportFormat::SagemakerManifest => jsonl::read_lines(file, sagemaker_manifest::entry, take),
+        ImportFormat::LabelStudio => label_studio::read(file, becomes, take),
+        ImportFormat::Cvat => cvat::read(file, take),
     }
 }
 

@@ -177,7 +177,7 @@ impl Dns for Book {
 }
 
 fn egress(dns: impl Dns) -> Egress {
-    Egress::with(PublicNames::new(dns, false), false, crate::egress::tls::config("").unwrap())
+    Egress::with(PublicNames::new(dns, false), false, crate::egress::tls::roots("").unwrap())
 }
 
 /// Contract D18.
@@ -254,7 +254,7 @@ async fn a_name_is_resolved_once_for_a_call_and_what_it_meant_before_counts_for_
 
     // A client that checks first and connects later gets a public address now, and this machine's own afterwards.
     let checked = names.resolve("rebinding.example".parse().unwrap()).await.unwrap().next();
-    let egress = Egress::with(names, false, crate::egress::tls::config("").unwrap());
+    let egress = Egress::with(names, false, crate::egress::tls::roots("").unwrap());
     let called = egress.post(to(&format!("https://rebinding.example:{port}/"))).await;
 
     assert_eq!(checked, Some("93.184.215.14:0".parse().unwrap()));
