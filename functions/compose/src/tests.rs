@@ -435,12 +435,12 @@ async fn pictures_are_copied_and_those_that_cannot_be_read_are_left_out() {
     let has = |bytes: &[u8]| zip.windows(bytes.len()).any(|window| window == bytes);
     assert!(pictures.iter().all(|picture| has(picture)) && has(b"a picture"));
     assert!(has(b"images/train/00002.jpg") && !has(b"images/train/00001.jpg") && !has(b"labels/train/00003.txt"));
-    let told: Vec<_> =
+    let reported: Vec<_> =
         export.left_out.iter().map(|entry| (entry.kind.as_str(), entry.count, entry.reason.as_str())).collect();
     let closed = "This deployment does not read from the file's bucket any more.";
     let missing = "There is no such file.";
     assert_eq!(
-        told,
+        reported,
         [("item", 1, closed), ("bounding_box", 1, closed), ("item", 1, missing), ("bounding_box", 1, missing)]
     );
     assert_eq!((export.total, export.done), (20, 20));

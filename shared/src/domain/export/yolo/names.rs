@@ -2,7 +2,7 @@
 //!
 //! Ultralytics reads the labels of `images/train/a/b.jpg` from `labels/train/a/b.txt`: it exchanges the last folder of the name `images`,
 //! and what is behind the last dot. So `b.jpg` and `b.png` would share a file, and a folder `images` in a key would lead to another one.
-//! A path is a function of its key alone, and no two keys have one: a key that is kept as it is does not look like one that was changed.
+//! A path is a function of its key alone, and no two keys have one: a key that is kept as it is never has the form of a changed one.
 
 use std::borrow::Cow;
 
@@ -76,8 +76,8 @@ fn safe<'a>(name: &'a str, usual: Option<&str>) -> (String, &'a str) {
     let is_kept = extension.is_some() && parts.iter().all(|part| matches!(part, Cow::Borrowed(_)));
     let stem = parts.join("/");
     match extension {
-        Some(extension) if is_kept && !looks_changed(&stem) && usual == Some(extension) => (stem, extension),
-        Some(extension) if is_kept && !looks_changed(&stem) => (format!("{stem}{MARK}{extension}"), extension),
+        Some(extension) if is_kept && !may_be_changed(&stem) && usual == Some(extension) => (stem, extension),
+        Some(extension) if is_kept && !may_be_changed(&stem) => (format!("{stem}{MARK}{extension}"), extension),
         _ => (format!("{stem}{MARK}{}", digest(name)), extension.unwrap_or("jpg")),
     }
 }
@@ -87,7 +87,7 @@ fn digest(name: &str) -> String {
 }
 
 /// Whether a stem could be that of a changed name.
-fn looks_changed(stem: &str) -> bool {
+fn may_be_changed(stem: &str) -> bool {
     let Some((_, end)) = stem.rsplit_once(MARK) else { return false };
     let is_digest = end.len() == DIGEST && end.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_digest || READABLE.iter().any(|readable| readable.eq_ignore_ascii_case(end))
