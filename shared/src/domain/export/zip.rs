@@ -22,7 +22,7 @@ const ZIP64: u16 = 45;
 const FLAGS: u16 = 1 << 11;
 /// 1980-01-01, the first date there is. Entries have no dates of their own, and equal labels are equal files.
 const DATE: u16 = (1 << 5) | 1;
-/// Made by Unix, version 4.5; a plain file that its owner writes and everybody reads.
+/// Made by Unix, version 4.5; a plain file that its owner writes and others read.
 const MADE_BY: u16 = (3 << 8) | ZIP64;
 const PLAIN_FILE: u32 = 0o100_644 << 16;
 

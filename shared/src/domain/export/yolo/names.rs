@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_names_share_a_path_and_labels_are_where_they_are_looked_for(
+        fn no_two_names_share_a_path_and_labels_are_where_ultralytics_reads_them(
             names in prop::collection::hash_set("([a.~/\\\\ü]|images|jpg|png|~png|[.]jpg|[.]png|[.]JPG){1,6}", 1..40)
         ) {
             let mut seen = HashMap::new();
