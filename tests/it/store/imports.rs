@@ -11,7 +11,6 @@ use shared::ports::{
 };
 use shared::store::Store;
 
-use super::dynamodb;
 use super::making::*;
 
 on_both!(
