@@ -55,6 +55,11 @@ NOT_RUN: Final = {
     ): "takes minutes",
     (UPLOADS, "aws s3api put-bucket-notification-configuration --bucket my-pictures \\"): "is about a bucket of yours",
     ("deploy.md", "TABLE_NAME=… cargo run -p admin -- keys create --organization acme --name ci"): "the same",
+    (
+        "datasets.md",
+        'avala datasets upload --source pictures/ --name "Street scenes" --slug street-scenes --data-type image --wait',
+    ): "uploads to hosts of AWS alone; tests/system/test_dataset_uploads.py runs it through a bridge",
+    ("datasets.md", "import avala"): "the same",
 }
 
 # The stack that is tested is built and installed: `make` is to build nothing.
