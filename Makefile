@@ -8,9 +8,10 @@ CARGO_TEST := cargo test --workspace --target $(TARGET)
 NEXTEST := $(VENV)/bin/cargo-nextest nextest run --workspace --target $(TARGET)
 # zig builds run on Lambda's glibc whatever this machine has; the local stack needs no such care.
 RELEASE_FLAGS ?= --release
-# What ships aborts where it panics, and has a fixed address. So it carries no tables to unwind by, and the loader relocates nothing
-# (decision 0048). Beside these cargo-lambda sets the processor.
-RELEASE_RUSTFLAGS := build.rustflags=["-C","link-arg=-no-pie","-C","force-unwind-tables=no"]
+# What ships has a fixed address, so the loader relocates nothing; beside this cargo-lambda sets the processor. And it aborts where it
+# panics, so it needs no tables to unwind by: rustc's own objcopy clears them (decision 0048).
+RELEASE_RUSTFLAGS := build.rustflags=["-C","link-arg=-no-pie"]
+UNWINDING := --remove-section .eh_frame --remove-section .eh_frame_hdr --remove-section .gcc_except_table
 
 # Steps of which each leaves a processor idle at times, side by side; each prints at its end.
 BESIDE := --no-print-directory -j 2 --output-sync=target
@@ -60,6 +61,8 @@ build:
 # What ships to AWS, the functions and the page: see infra/README.md.
 release: $(VENV)/.installed console/dist/index.html reference
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS) --config '$(RELEASE_RUSTFLAGS)'
+	@lib="$$(rustc --print sysroot)/lib" && for binary in target/lambda/*/bootstrap; do \
+		LD_LIBRARY_PATH="$$lib" "$$lib"/rustlib/*/bin/rust-objcopy $(UNWINDING) $$binary || exit 1; done
 
 # The API reference for people, a folder of static files: target/reference. The local stack serves it.
 reference: reference/node_modules/.installed

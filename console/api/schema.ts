@@ -1774,7 +1774,7 @@ export interface components {
          * @description What the file of an import is.
          * @enum {string}
          */
-        ImportFormat: "jsonl" | "coco";
+        ImportFormat: "jsonl" | "coco" | "sagemaker_manifest" | "label_studio" | "cvat";
         /** @description Why an item of the file was not taken. */
         ImportReason: {
             /** @description Why, for programs. */

@@ -5,12 +5,17 @@
  * exact actions on exact resources: a transaction is checked as its parts, so its parts are what is listed.
  */
 
+import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import * as kms from 'aws-cdk-lib/aws-kms';
+import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { Bucket, bucketNameOf, bucketOrigin } from './constructs/bucket.ts';
 import { Console } from './constructs/console.ts';
+import { Dashboard } from './constructs/dashboard.ts';
 import { HttpApi } from './constructs/http-api.ts';
+import { LogMetrics } from './constructs/log-metrics.ts';
 import { ModelCallers } from './constructs/model-callers.ts';
 import { DeadLetterQueue, IMPORT_TIMEOUT_SECONDS, WorkQueue } from './constructs/queues.ts';
 import type { RustFunction } from './constructs/rust-function.ts';
@@ -60,15 +65,19 @@ export class AutoLabel extends Construct {
   /** Base URL for the clients, ending in `/api/v1`. */
   readonly apiUrl: string;
   readonly functions: Readonly<Record<FunctionName, RustFunction>>;
-  /** None has an action: the deployment subscribes the people that it wants to wake. */
+  /** Metrics of the functions' logs. */
+  readonly logMetrics: LogMetrics;
+  /** The setting `alarmTopic` gives each its actions. */
   readonly alarms: readonly cloudwatch.Alarm[];
+  readonly dashboard: Dashboard;
 
   constructor(scope: Construct, id: string, props: AutoLabelProps = {}) {
     super(scope, id);
     this.settings = resolveSettings(props);
 
     this.table = new Table(this, 'Table');
-    this.api = new HttpApi(this, 'Api', { stageName: this.settings.stageName });
+    this.logMetrics = new LogMetrics(this);
+    this.api = new HttpApi(this, 'Api', this.settings);
     this.apiUrl = `${this.settings.publicBaseUrl || this.api.stageUrl}/api/v1`;
     const bucketName = bucketNameOf(this);
     this.console = this.createConsole(bucketName);
@@ -80,7 +89,7 @@ export class AutoLabel extends Construct {
       enableKeyRotation: true,
     });
     this.modelCallers = new ModelCallers(this);
-    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters', 'webhook deliveries were given up');
+    this.deadLetters = new DeadLetterQueue(this, 'DeadLetters');
     this.webhookQueue = new WorkQueue(this, 'WebhookQueue', this.deadLetters);
     this.webhookOverflow = new WorkQueue(this, 'WebhookOverflow', this.deadLetters);
     this.uploadDeadLetters = new DeadLetterQueue(this, 'UploadDeadLetters', 'messages about uploads could not be worked through');
@@ -91,10 +100,27 @@ export class AutoLabel extends Construct {
     this.importQueue = new WorkQueue(this, 'ImportQueue', this.importDeadLetters, IMPORT_TIMEOUT_SECONDS);
     this.lostEnds = new DeadLetterQueue(this, 'LostEnds', 'settle was not notified of an ended execution');
     const file = existing(this.settings, 'stateMachineFile');
-    this.machine = new Workflow(this, 'Machine', { file, bucket: this.bucket });
+    this.machine = new Workflow(this, 'Machine', { file, bucket: this.bucket, logDays: this.settings.logDays });
 
     this.functions = this.createFunctions();
+    // A check of uploads is delayed by a quarter of an hour at most; steps of exports take turns.
+    this.webhookQueue.alarmOnAge(Duration.minutes(15));
+    this.uploadQueue.alarmOnAge(Duration.minutes(30));
+    this.exportQueue.alarmOnAge(Duration.minutes(30));
+    // A worker of an import may run for a quarter of an hour.
+    this.importQueue.alarmOnAge(Duration.hours(1));
     this.alarms = this.node.findAll().filter((construct) => construct instanceof cloudwatch.Alarm);
+    this.notifyOfAlarms();
+    this.dashboard = new Dashboard(this);
+  }
+
+  private notifyOfAlarms(): void {
+    if (this.settings.alarmTopic === '') return;
+    const action = new SnsAction(sns.Topic.fromTopicArn(this, 'AlarmTopic', this.settings.alarmTopic));
+    for (const alarm of this.alarms) {
+      alarm.addAlarmAction(action);
+      alarm.addOkAction(action);
+    }
   }
 
   private createConsole(bucketName: string): Console | undefined {

@@ -94,11 +94,21 @@ export interface Settings {
   readonly uploadWaitSeconds: number;
   /** Days after which an export and its files are removed, 1 to 365. @default 7 */
   readonly exportDays: number;
+  /** GiB that an organization may upload as datasets, 1 to 1,000,000. @default 1024 */
+  readonly uploadQuotaGib: number;
   /**
    * Seconds without progress after which the watchdog checks an active job, 1 to 86,400. Choose more than a task may wait for
    * concurrency. @default 1800
    */
   readonly staleJobSeconds: number;
+  /** ARN of an SNS topic that is notified when an alarm rings, and when it stops. @default '' (none) */
+  readonly alarmTopic: string;
+  /** Days for which logs are kept, one of those that CloudWatch has. @default 30 */
+  readonly logDays: number;
+  /** Requests of all clients that the stage of the API takes in a second, on average, 1 to 10,000. It refuses more with 429. @default 500 */
+  readonly stageRequestsPerSecond: number;
+  /** Requests that the stage takes at once, 1 to 5,000. @default 1000 */
+  readonly stageBurst: number;
   /** Level of the functions' logs, by module too: `warn,infer=debug`. @default info */
   readonly logLevel: string;
 }
@@ -165,7 +175,12 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   settleScheduleMinutes: wholeNumber(1, 1, 1_440),
   uploadWaitSeconds: wholeNumber(900, 60, 86_400),
   exportDays: wholeNumber(7, 1, 365),
+  uploadQuotaGib: wholeNumber(1_024, 1, 1_000_000),
   staleJobSeconds: wholeNumber(1_800, 1, 86_400),
+  alarmTopic: text('', /^(|arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]+)$/, 'empty, or the ARN of an SNS topic'),
+  logDays: { fallback: 30, read: readDays },
+  stageRequestsPerSecond: wholeNumber(500, 1, 10_000),
+  stageBurst: wholeNumber(1_000, 1, 5_000),
   logLevel: text('info', /^[\w:=,-]+$/, 'a filter such as info or info,jobs=debug'),
 };
 
@@ -239,6 +254,16 @@ function readWhole(value: unknown, min: number, max: number, expected: string): 
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
   if (typeof number !== 'number' || !Number.isInteger(number) || number < min || number > max) throw new Refused(expected);
   return number;
+}
+
+/** What CloudWatch Logs takes ("PutRetentionPolicy"). */
+const DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+function readDays(value: unknown): number {
+  const expected = `one of ${DAYS.join(', ')}`;
+  const days = readWhole(value, 1, 3_653, expected);
+  if (!DAYS.includes(days)) throw new Refused(expected);
+  return days;
 }
 
 function readDelays(value: unknown): number[] {

@@ -26,6 +26,7 @@ export class AutoLabelStack extends Stack {
       UploadDeadLetterQueueUrl: app.uploadDeadLetters.queueUrl,
       LostEndsQueueUrl: app.lostEnds.queueUrl,
       SecretsKeyId: app.secretsKey.keyId,
+      DashboardName: app.dashboard.dashboardName,
       ...Object.fromEntries(
         Object.entries(app.functions).map(([name, { functionName }]) => [`${capitalized(name)}FunctionName`, functionName]),
       ),

@@ -59,6 +59,21 @@ const EXPECTED: Record<FunctionName, Expected> = {
       'sqs:SendMessage queue',
     ],
   },
+  datasets: {
+    seconds: 29,
+    mib: 256,
+    environment: ['API_SETTINGS', 'BUCKET_NAME', 'UPLOAD_QUOTA_GIB'],
+    rights: [
+      'dynamodb:GetItem table',
+      'dynamodb:BatchGetItem table',
+      'dynamodb:Query table',
+      'dynamodb:Query listing',
+      'dynamodb:PutItem table',
+      'dynamodb:UpdateItem table',
+      's3:PutObject items',
+      's3:ListBucket bucket if s3:prefix projects/*',
+    ],
+  },
   exports: {
     seconds: 29,
     mib: 256,

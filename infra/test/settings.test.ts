@@ -43,6 +43,7 @@ test('settings that are not given have their documented defaults', () => {
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '1800');
   assert.equal(deployment.environment('ingest').UPLOAD_WAIT_SECONDS, '900');
   assert.equal(deployment.environment('exports').EXPORT_DAYS, '7');
+  assert.equal(deployment.environment('datasets').UPLOAD_QUOTA_GIB, '1024');
   assert.equal(deployment.environment('deliver').WEBHOOK_SLOTS, '5');
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['x86_64']);
 });
@@ -85,11 +86,15 @@ test('settings given as text, as the command line does, arrive', () => {
     overflowConcurrency: '6',
     uploadWaitSeconds: '120',
     exportDays: '30',
+    uploadQuotaGib: '5',
     webhookRetrySeconds: '1,2,3',
     loopbackHttp: 'allow',
     settleScheduleMinutes: '1',
     staleJobSeconds: '30',
     logLevel: 'info,deliver=debug',
+    logDays: '90',
+    stageRequestsPerSecond: '40',
+    stageBurst: '80',
   });
 
   assert.deepEqual(deployment.resource(deployment.autoLabel.functions.jobs).Properties.Architectures, ['arm64']);
@@ -118,11 +123,17 @@ test('settings given as text, as the command line does, arrive', () => {
   assert.equal(deployment.environment('settle').STALE_JOB_SECONDS, '30');
   assert.equal(deployment.environment('ingest').UPLOAD_WAIT_SECONDS, '120');
   assert.equal(deployment.environment('exports').EXPORT_DAYS, '30');
+  assert.equal(deployment.environment('datasets').UPLOAD_QUOTA_GIB, '5');
   assert.equal(deployment.environment('deliver').WEBHOOK_SLOTS, '2');
   const reserved = (name: 'jobs' | 'deliver' | 'settle') =>
     deployment.resource(deployment.autoLabel.functions[name]).Properties.ReservedConcurrentExecutions;
   assert.deepEqual([reserved('jobs'), reserved('deliver'), reserved('settle')], [20, 14, undefined]);
-  assert.equal(deployment.only('AWS::ApiGatewayV2::Stage').StageName, 'prod');
+  const stage = deployment.only('AWS::ApiGatewayV2::Stage');
+  assert.equal(stage.StageName, 'prod');
+  assert.deepEqual([stage.DefaultRouteSettings.ThrottlingRateLimit, stage.DefaultRouteSettings.ThrottlingBurstLimit], [40, 80]);
+  for (const { Properties } of Object.values(deployment.template.findResources('AWS::Logs::LogGroup'))) {
+    assert.equal(Properties.RetentionInDays, 90);
+  }
   deployment.template.hasResourceProperties('AWS::Events::Rule', { ScheduleExpression: 'rate(1 minute)' });
   assert.match(JSON.stringify(deployment.template.toJSON().Outputs.ApiUrl.Value), /"\/prod\/api\/v1"/);
 });
@@ -263,6 +274,7 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['reservedConcurrency', { ingest: 9 }, /^Setting reservedConcurrency gives ingest 9, but its queues ask for 10 at once\.$/],
     ['webhookConcurrency', 3, /^Setting webhookConcurrency must be a whole number from 4 to 1000; it is 3\.$/],
     ['overflowConcurrency', 1, /^Setting overflowConcurrency must be a whole number from 2 to 1000; it is 1\.$/],
+    ['uploadQuotaGib', 0, /^Setting uploadQuotaGib must be a whole number from 1 to 1000000; it is 0\.$/],
     ['exportDays', 0, /^Setting exportDays must be a whole number from 1 to 365; it is 0\.$/],
     ['uploadWaitSeconds', 59, /^Setting uploadWaitSeconds must be a whole number from 60 to 86400; it is 59\.$/],
     ['webhookRetrySeconds', '60,,300', /^Setting webhookRetrySeconds must be/],
@@ -276,6 +288,10 @@ describe('an illegal setting ends the synthesis with a sentence that names it', 
     ['staleJobSeconds', null, /^Setting staleJobSeconds must be/],
     ['patienceSeconds', 0, /^Setting patienceSeconds must be/],
     ['patienceSeconds', 1800, /^Setting patienceSeconds \(1800\) must be below staleJobSeconds \(1800\)\.$/],
+    ['alarmTopic', 'on-call', /^Setting alarmTopic must be empty, or the ARN of an SNS topic; it is "on-call"\.$/],
+    ['logDays', 31, /^Setting logDays must be one of 1, 3, 5, 7, 14, 30, .*; it is 31\.$/],
+    ['stageRequestsPerSecond', 0, /^Setting stageRequestsPerSecond must be/],
+    ['stageBurst', 5001, /^Setting stageBurst must be a whole number from 1 to 5000; it is 5001\.$/],
     ['logLevel', 'in fo', /^Setting logLevel must be/],
     ['extraRoots', 7, /^Setting extraRoots must be/],
     ['extraRoots', 'no/such.pem', /^Setting extraRoots is "no\/such\.pem", but there is no .*such\.pem\.$/],

@@ -103,18 +103,6 @@ test('Lambda ends chains of messages but those of the four functions that end th
   assert.deepEqual(allowed, ['adopt', 'compose', 'deliver', 'ingest']);
 });
 
-test('a throttled invocation of any function rings an alarm', () => {
-  for (const name of FUNCTIONS) {
-    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
-      MetricName: 'Throttles',
-      Dimensions: [{ Name: 'FunctionName', Value: stack.resolve(autoLabel.functions[name].functionName) }],
-      Statistic: 'Sum',
-      Threshold: 1,
-      EvaluationPeriods: 1,
-    });
-  }
-});
-
 test('events of S3, the ends of jobs and the schedule come to ingest by its queue', () => {
   const queued = [
     Match.objectLike({
@@ -271,6 +259,10 @@ test('every route leads to its function, in both forms of its path, without an a
     'POST /api/v1/projects/{project}/auto-label/{proxy+}': 'jobs',
     'ANY /api/v1/auto-label-jobs': 'jobs',
     'ANY /api/v1/auto-label-jobs/{proxy+}': 'jobs',
+    'ANY /api/v1/datasets': 'datasets',
+    'ANY /api/v1/datasets/{proxy+}': 'datasets',
+    'GET /api/v1/datasets/{owner}/{slug}/items': 'catalog',
+    'GET /api/v1/datasets/{owner}/{slug}/items/{proxy+}': 'catalog',
     'ANY /api/v1/exports': 'exports',
     'ANY /api/v1/exports/{proxy+}': 'exports',
     'ANY /api/v1/projects/{project}/imports': 'exports',
@@ -290,6 +282,7 @@ test('the stage logs each request, without headers and query strings', () => {
 
   assert.equal(stage.StageName, '$default');
   assert.equal(stage.AutoDeploy, true);
+  assert.deepEqual(stage.DefaultRouteSettings, { ThrottlingRateLimit: 500, ThrottlingBurstLimit: 1000 });
   assert.ok(stage.AccessLogSettings.DestinationArn);
   assert.doesNotMatch(stage.AccessLogSettings.Format, /header|querystring/i);
 });
@@ -300,37 +293,6 @@ test('every log group ends its records, and the one function that is not ours co
   assert.equal(logGroups.length, FUNCTIONS.length + 3); // and the access log, the machine's, and that of the copies
   for (const { Properties } of logGroups) assert.equal(Properties.RetentionInDays, 30);
   assert.equal(Object.keys(template.findResources('AWS::Lambda::Function')).length, FUNCTIONS.length + 1);
-});
-
-test('an alarm watches each way in which work is lost', () => {
-  const metrics = Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties.MetricName);
-
-  assert.deepEqual(metrics.sort(), [
-    'ApproximateNumberOfMessagesVisible',
-    'ApproximateNumberOfMessagesVisible',
-    'ApproximateNumberOfMessagesVisible',
-    'ApproximateNumberOfMessagesVisible',
-    'ApproximateNumberOfMessagesVisible',
-    'Errors',
-    'Errors',
-    'Errors',
-    'Errors',
-    'ExecutionsFailed',
-    'ExecutionsTimedOut',
-    ...FUNCTIONS.map(() => 'Throttles'),
-  ]);
-});
-
-test('one message in a dead-letter queue rings its alarm', () => {
-  for (const queue of [autoLabel.deadLetters, autoLabel.uploadDeadLetters, autoLabel.importDeadLetters, autoLabel.lostEnds]) {
-    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
-      MetricName: 'ApproximateNumberOfMessagesVisible',
-      Dimensions: [{ Name: 'QueueName', Value: stack.resolve(queue.queueName) }],
-      Threshold: 1,
-      EvaluationPeriods: 1,
-      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
-    });
-  }
 });
 
 test('the template knows of no stand-in for AWS', () => {
@@ -354,6 +316,7 @@ test('the outputs name what clients and tools need', () => {
     'UploadQueueUrl',
     'UploadDeadLetterQueueUrl',
     'SecretsKeyId',
+    'DashboardName',
   ]) {
     assert.ok(Outputs[name], name);
   }

@@ -46,10 +46,11 @@ use utoipa::OpenApi;
 struct Frame;
 
 /// The routes of each function.
-fn parts() -> [utoipa::openapi::OpenApi; 6] {
+fn parts() -> [utoipa::openapi::OpenApi; 7] {
     [
         jobs::Description::openapi(),
         catalog::Description::openapi(),
+        datasets::Description::openapi(),
         exports::Description::openapi(),
         exports::imports::Description::openapi(),
         providers::Description::openapi(),

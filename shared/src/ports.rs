@@ -3,6 +3,7 @@
 
 mod access;
 mod catalog;
+mod datasets;
 mod exports;
 mod imports;
 mod jobs;
@@ -15,11 +16,14 @@ mod webhooks;
 
 pub use access::{Idempotency, KeyRing, Keys, Organizations, RateLimits};
 pub use catalog::{Items, Projects, UnlabeledQuery};
+pub use datasets::{Announced, Datasets};
 pub use exports::{Claimed, ExportFilter, ExportItems, ExportQueue, Exports, Step, Watched};
 pub use imports::{ClaimedImport, ImportName, ImportQueue, ImportResults, Imports, WatchedImport};
 pub use jobs::{Chunk, Commit, Drafts, Ending, Executions, JobFilter, Jobs, Ledger, Reports};
 pub use models::{Connect, InferenceError, InferenceRequest, Model, Providers, Secrets};
-pub use objects::{Contents, Described, Files, Folders, Listing, Listings, Manifests, NoFile, Objects, Upload};
+pub use objects::{
+    Contents, Described, Files, Folders, Listing, Listings, Manifests, NoFile, Objects, Upload, UploadForm, UploadForms,
+};
 pub use results::Results;
 pub use review_queue::ReviewQueue;
 pub use uploads::{Picked, UploadBacklog, UploadQueue, UploadWatch, Uploads, WaitingUploads};

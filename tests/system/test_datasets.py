@@ -167,7 +167,7 @@ def test_what_is_no_dataset_is_not_found(system: System) -> None:
         f"/datasets/demo/{slug}/items/{UNKNOWN}/",
         f"/datasets/stranger/{slug}/items/{item}/",
         f"/datasets/demo/here-{uuid.UUID(UNKNOWN).hex}/items/",
-        f"/datasets/demo/{slug}/health/",
+        f"/datasets/demo/{slug}/sequences/",
     ):
         assert_refused(system.api.get(path), 404, naming="Not found.")
     assert_refused(system.api.post("/datasets/", json={"name": "x"}), 405)

@@ -118,6 +118,7 @@ def exporter(new_tenant: NewTenant) -> Iterator[Exporter]:
         yield Exporter(system, faults, organization["uid"], project, [item["uid"] for item in added])
 
 
+# A file that is written alone, and one that has something beside it.
 @pytest.mark.parametrize("kind", EFFECTS)
 @pytest.mark.parametrize("name", ["jsonl", "coco"])
 def test_a_fault_at_each_call_changes_no_file(exporter: Exporter, name: str, kind: Kind) -> None:

@@ -80,6 +80,18 @@ PICTURES: Final[dict[str, list[Json]]] = {
     "empty.jpg": [],
     "line.jpg": [LINE],
 }
+# What readers take that know boxes alone, and names without folders.
+BOXES: Final[dict[str, list[Json]]] = {
+    "a/1.jpg": [box(LABELS[0], 1.25, 2.5, 10.0, 20.0), box("0", 0.0, 0.0, 64.0, 48.0)],
+    "a..b/..c.jpg": [box("<b>&'amp;", 30.1, 7.7, 12.3, 9.9)],
+    "ü x/😀 <&>'\".jpg": [
+        box("ü/é", 62.5, 46.5, 1.5, 1.5),
+        box("..", 5.0, 5.0, 5.0, 5.0),
+        box("..", 5.0, 5.0, 5.0, 5.0),
+    ],
+    "empty.jpg": [],
+}
+KINDS: Final = ("rectanglelabels", "polygonlabels", "brushlabels", "choices")
 NO_SIZE: Final = "nosize.jpg"
 CLOUD: Final = "cloud.pcd"
 REJECTED: Final = "rejected.jpg"
@@ -271,3 +283,81 @@ def test_classes_and_names_are_the_same_in_every_export(own: System, project: st
     assert [image["file_name"] for image in read[0]["images"]] == [REJECTED, WAITS]
     assert len(read[1]["images"]) == len(PICTURES)
     assert sorted({row["category_id"] for row in read[1]["annotations"]}) == [LABELS.index("0") + 1]
+
+
+# sagemaker_manifest and label_studio, of which panlabel reads boxes alone
+
+
+@pytest.fixture(scope="module")
+def boxes(own: System) -> str:
+    """A project of boxes, whose pictures have each a file name of its own."""
+    uid = str(own.ok("POST", "/projects/", {"name": "Boxes", "labels": LABELS}, expect=201)["uid"])
+    items = [{"key": key, "width": WIDTH, "height": HEIGHT} for key in BOXES]
+    added = own.ok("POST", f"/projects/{uid}/items/", {"items": items}, expect=201)["results"]
+    for item, annotations in zip(added, BOXES.values(), strict=True):
+        own.ok("POST", f"/items/{item['uid']}/results/", {"annotations": annotations}, expect=201)
+    return uid
+
+
+def test_panlabel_reads_a_manifest(own: System, boxes: str, tmp_path: Path) -> None:
+    file = tmp_path / "output.manifest"
+    exported(own, boxes, file, format="sagemaker_manifest")
+
+    expected = judges.boxes_of({f"projects/{boxes}/{key}": of for key, of in BOXES.items()}, FLAT)
+    judges.same(expected, judges.panlabel(file, "sagemaker"))
+
+
+def test_panlabel_reads_label_studio(own: System, boxes: str, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.json"
+    exported(own, boxes, file, format="label_studio")
+
+    expected = judges.boxes_of({key.rpartition("/")[2]: of for key, of in BOXES.items()}, FLAT)
+    judges.same(expected, judges.panlabel(file, "label-studio"))
+
+
+def test_label_studio_decodes_every_mask(
+    own: System, project: str, pictures: dict[str, list[Json]], tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.json"
+    exported(own, project, file, format="label_studio")
+
+    read = judges.heavy("label_studio_masks.py", str(file))
+
+    found = sorted((mask["label"], mask["counts"]) for of in read.values() for mask in of)
+    every = [one for of in pictures.values() for one in of if one["type"] == "segmentation_mask"]
+    assert found == sorted((one["label"], one["mask"]["counts"]) for one in every)
+
+
+def test_the_tasks_of_label_studio_have_the_shapes_of_the_api(
+    own: System, project: str, pictures: dict[str, list[Json]], tmp_path: Path
+) -> None:
+    file = tmp_path / "tasks.json"
+    ended = exported(own, project, file, format="label_studio")
+    tasks = json.loads(file.read_text())
+
+    assert left_out(ended) == {"polyline": 2, "item": 2, "bounding_box": 1, "bounding_box_3d": 1}
+    assert [task["data"]["key"] for task in tasks] == list(pictures)
+    for task in tasks:
+        (answer,) = task["annotations"]
+        annotations = pictures[task["data"]["key"]]
+        found = {kind: [one["value"] for one in answer["result"] if one["type"] == kind] for kind in KINDS}
+        drawn = [one["points"] for one in annotations if one["type"] == "polygon"]
+        for points, value in zip(drawn, found["polygonlabels"], strict=True):
+            assert np.allclose(value["points"], [[x / WIDTH * 100, y / HEIGHT * 100] for x, y in points])
+        whole = [one["label"] for one in annotations if one["type"] == "classification"]
+        assert [value["choices"] for value in found["choices"]] == ([whole] if whole else [])
+
+
+def test_a_manifest_has_the_classifications_of_the_api(own: System, project: str, tmp_path: Path) -> None:
+    file = tmp_path / "output.manifest"
+    ended = exported(own, project, file, format="sagemaker_manifest")
+    lines = {line["source-ref"]: line for line in map(json.loads, file.read_text().splitlines())}
+
+    expected = {"polygon": 3, "segmentation_mask": 6, "polyline": 2, "item": 2, "bounding_box": 1, "bounding_box_3d": 1}
+    assert left_out(ended) == expected
+    assert len(lines) == len(PICTURES)
+    for reference, line in lines.items():
+        key = reference.partition(f"/projects/{project}/")[2]
+        names = line.get("classification-metadata", {}).get("class-map", {})
+        found = [names[str(number)] for number in line.get("classification", [])]
+        assert found == [one["label"] for one in PICTURES[key] if one["type"] == "classification"]

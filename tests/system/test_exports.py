@@ -302,7 +302,7 @@ def test_pages_of_items_are_joined_to_one_file(own: System, tmp_path: Path) -> N
     ("body", "naming"),
     [
         ({}, "project: Give a project or a dataset."),
-        ({"format": "voc"}, 'format: Must be one of "jsonl", "coco", "sagemaker_manifest", "cvat", not "voc".'),
+        ({"format": "voc"}, 'format: Must be one of "jsonl", "coco", "sagemaker_manifest", "cvat", "label_studio"'),
         ({"statuses": ["done"]}, "statuses: Must be a list of"),
         ({"split": {"train": 0.5}}, "split: Its shares must add up to 1."),
         ({"slices": ["x"]}, "slices: Must be empty"),

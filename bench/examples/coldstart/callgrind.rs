@@ -10,7 +10,7 @@ use bench::runtime::Function;
 
 pub(crate) const VALGRIND: &str = "/usr/bin/valgrind";
 /// `rep stosb` and `rep movsb` clear and copy as one instruction of the processor; valgrind would count one for each byte. So glibc
-/// is told to use neither, for every program that is measured (decision 0048).
+/// uses neither here, for every program that is measured (decision 0048).
 pub(crate) const WITHOUT_REP: (&str, &str) =
     ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_stosb_threshold=1073741824:glibc.cpu.x86_rep_movsb_threshold=1073741824");
 /// Fifty times slower than the process itself.

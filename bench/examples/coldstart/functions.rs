@@ -10,7 +10,7 @@ const UID: &str = "018f7a3e-5b6c-7d8e-9f01-23456789abcd";
 const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/webhooks";
 
 /// The variables that the stack sets. Each function reads its own.
-pub(crate) const ENVIRONMENT: [(&str, &str); 30] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 31] = [
     ("TABLE_NAME", "autolabel"),
     ("RUST_LOG", "info"),
     ("LOOPBACK_HTTP", "deny"),
@@ -46,6 +46,7 @@ pub(crate) const ENVIRONMENT: [(&str, &str); 30] = [
     ("EXPORT_QUEUE_URL", QUEUE),
     ("EXPORT_DAYS", "7"),
     ("IMPORT_QUEUE_URL", QUEUE),
+    ("UPLOAD_QUOTA_GIB", "1024"),
 ];
 
 /// The empty function of the API.

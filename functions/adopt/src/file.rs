@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Seek, Write};
 
 use shared::domain::import::reader::{self, Broken, Entry};
-use shared::domain::import::{Import, ImportFormat};
+use shared::domain::import::{Import, ImportAs, ImportFormat};
 use shared::domain::item::Source;
 use shared::domain::{Error, limits};
 use shared::ports::{Contents, Files, NoFile};
@@ -72,14 +72,14 @@ pub(crate) type Segment = Vec<u8>;
 /// Reads a file on a thread of its own. The segments come by the channel, which holds one: the reader waits for the bucket.
 pub(crate) fn segments(import: &Import, file: File) -> (Receiver<Segment>, JoinHandle<Result<(), Broken>>) {
     let (sender, receiver) = mpsc::channel(1);
-    let format = import.format;
-    (receiver, tokio::task::spawn_blocking(move || read(format, file, sender)))
+    let what = (import.format, import.becomes);
+    (receiver, tokio::task::spawn_blocking(move || read(what, file, sender)))
 }
 
-fn read(format: ImportFormat, mut file: File, sender: Sender<Segment>) -> Result<(), Broken> {
+fn read(what: (ImportFormat, ImportAs), mut file: File, sender: Sender<Segment>) -> Result<(), Broken> {
     let mut segments = Segments { sender, bytes: Vec::new(), entries: 0 };
     let mut shelf = DiskShelf::new()?;
-    reader::read(format, &mut file, &mut shelf, &mut |entry| segments.add(&entry))?;
+    reader::read(what, &mut file, &mut shelf, &mut |entry| segments.add(&entry))?;
     Ok(segments.send()?)
 }
 

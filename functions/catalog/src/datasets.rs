@@ -1,7 +1,4 @@
-//! Datasets, read-only: a project's items seen as files (contract, 11.3).
-//!
-//! A dataset has its project's uid. Its slug ends in that uid, so that one read finds it. The part before the uid is for people:
-//! a slug with an older name leads to the project as well.
+//! Items of datasets: a project's items seen as files (contract, 11.3). The function `datasets` has the datasets themselves.
 
 use std::time::Duration;
 
@@ -14,10 +11,10 @@ use shared::domain::item::origin::Origin;
 use shared::domain::item::result::{LabelResult, ResultSource, ResultStatus};
 use shared::domain::item::{AssetType, Item};
 use shared::domain::prediction::Prediction;
-use shared::domain::project::Project;
+use shared::domain::project::dataset::DatasetName;
 use shared::domain::{Error, Timestamp};
 use shared::http::{Answer, Caller, ListRequest, PageView, PagingParameters, Path, Problem};
-use shared::ports::{Items, Objects, Organizations, Projects};
+use shared::ports::{Datasets, Items, Objects};
 use utoipa::ToSchema;
 
 use crate::items::ItemStatus;
@@ -28,65 +25,6 @@ const READ: &[Scope] = &[Scope::DatasetsRead];
 
 /// The life of the signed URL of a file.
 const URL_VALID: Duration = Duration::from_secs(3_600);
-/// Avala's word for a dataset that is ready. Here each one is ready from the start.
-const STATUS: &str = "created";
-/// No other organization sees them.
-const VISIBILITY: &str = "private";
-
-/// A dataset: a project's items as files (contract, 11.1).
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Dataset)]
-#[schema(example = json!({
-    "name": "Street scenes", "slug": "street-scenes-01a20112065078aa9a3c3c54459424af", "item_count": 9, "owner_name": "acme",
-    "status": "created", "visibility": "private", "data_type": "image", "is_sequence": false,
-    "predefined_labels": [{"name": "person"}, {"name": "cat"}],
-}))]
-pub(crate) struct DatasetView {
-    uid: ProjectUid,
-    name: String,
-    slug: String,
-    /// How many items were added. A call that failed half-way may have left some uncounted.
-    item_count: u64,
-    /// The organization's slug.
-    #[schema(required)]
-    owner_name: Option<String>,
-    status: &'static str,
-    visibility: &'static str,
-    /// `image`, `video` or `lidar`: what most items are.
-    data_type: &'static str,
-    /// Always `false`: frames are items of their own.
-    is_sequence: bool,
-    predefined_labels: Vec<LabelView>,
-    created_at: Timestamp,
-    updated_at: Timestamp,
-}
-
-/// A label of a dataset.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = DatasetLabel)]
-pub(crate) struct LabelView {
-    name: String,
-}
-
-impl DatasetView {
-    fn of(project: Project, owner_name: Option<String>) -> Self {
-        Self {
-            uid: project.uid,
-            slug: project.slug(),
-            item_count: project.item_count(),
-            owner_name,
-            status: STATUS,
-            visibility: VISIBILITY,
-            data_type: project.data_type(),
-            is_sequence: false,
-            predefined_labels: project.labels.into_iter().map(|name| LabelView { name }).collect(),
-            created_at: project.created_at,
-            updated_at: project.updated_at,
-            name: project.name,
-        }
-    }
-}
-
 /// An item of a dataset, with its file and its result (contract, 11.1).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DatasetItem)]
@@ -229,79 +167,6 @@ impl DatasetItemView {
     }
 }
 
-/// List datasets.
-///
-/// A dataset is a project, seen as files with their results. A page may be short and still not be the last. Scope:
-/// `datasets.read`.
-#[utoipa::path(
-    get, path = "/datasets/", tag = "datasets",
-    params(
-        PagingParameters,
-        ("data_type" = Option<String>, Query, description = "`image`, `video` or `lidar`."),
-        ("name" = Option<String>, Query, description = "A part of the name, in small or large letters."),
-        ("status" = Option<String>, Query, description = "All are `created`."),
-        ("visibility" = Option<String>, Query, description = "All are `private`."),
-    ),
-    responses((status = 200, description = "A page of datasets.", body = PageView<DatasetView>)),
-)]
-pub(crate) async fn list<P: CatalogPorts>(
-    State(api): Api<P>,
-    caller: Caller,
-    request: ListRequest,
-) -> Answer<PageView<DatasetView>> {
-    caller.needs(READ)?;
-    let paging = request.paging(&["data_type", "name", "status", "visibility"])?;
-    let owner = api.owner(&caller).await?;
-    let page = api.store.projects(caller.organization, &paging.slice()).await?;
-    let is = |filter: &str, value: &str| paging.filter(filter).is_none_or(|wanted| wanted == value);
-    let part = paging.filter("name").map(str::to_lowercase);
-    let wanted = |dataset: &DatasetView| {
-        is("data_type", dataset.data_type)
-            && is("status", dataset.status)
-            && is("visibility", dataset.visibility)
-            && part.as_ref().is_none_or(|part| dataset.name.to_lowercase().contains(part))
-    };
-    let datasets = page.with(|projects| {
-        projects.into_iter().map(|project| DatasetView::of(project, owner.clone())).filter(wanted).collect()
-    });
-    Ok(Json(paging.view(datasets, |view| view)))
-}
-
-/// Show a dataset.
-///
-/// By its uid, which is that of its project. Scope: `datasets.read`.
-#[utoipa::path(
-    get, path = "/datasets/{uid}/", tag = "datasets",
-    params(("uid" = ProjectUid, Path)),
-    responses((status = 200, description = "The dataset.", body = DatasetView)),
-)]
-pub(crate) async fn get<P: CatalogPorts>(
-    State(api): Api<P>,
-    caller: Caller,
-    Path(uid): Path<String>,
-) -> Answer<DatasetView> {
-    let project = api.project(&caller, READ, &uid).await?;
-    Ok(Json(DatasetView::of(project, api.owner(&caller).await?)))
-}
-
-/// Show a dataset by owner and slug.
-///
-/// The owner is the slug of the organization. Scope: `datasets.read`.
-#[utoipa::path(
-    get, path = "/datasets/{owner}/{slug}/", tag = "datasets",
-    params(("owner" = String, Path, description = "The organization's slug."), ("slug" = String, Path)),
-    responses((status = 200, description = "The dataset.", body = DatasetView)),
-)]
-pub(crate) async fn get_by_slug<P: CatalogPorts>(
-    State(api): Api<P>,
-    caller: Caller,
-    Path((owner, slug)): Path<(String, String)>,
-) -> Answer<DatasetView> {
-    let uid = named(&caller, &owner, &slug)?;
-    let project = api.store.project(caller.organization, uid).await?;
-    Ok(Json(DatasetView::of(project, Some(owner))))
-}
-
 /// List the items of a dataset.
 ///
 /// Each item has a signed URL of its file, and its result if it has one. With a `status` a page may be short, or empty, and still not
@@ -325,7 +190,7 @@ pub(crate) async fn items<P: CatalogPorts>(
     Path((owner, slug)): Path<(String, String)>,
     request: ListRequest,
 ) -> Answer<PageView<DatasetItemView>> {
-    let uid = named(&caller, &owner, &slug)?;
+    let uid = api.dataset(&caller, &owner, &slug).await?;
     let paging = request.paging(&[items::STATUS])?;
     let status = ItemStatus::asked(&paging)?;
     let mut page = items::own_items(&api.store, caller.organization, uid, &paging.slice()).await?;
@@ -350,7 +215,7 @@ pub(crate) async fn item<P: CatalogPorts>(
     caller: Caller,
     Path((owner, slug, uid)): Path<(String, String, String)>,
 ) -> Answer<DatasetItemView> {
-    let project = named(&caller, &owner, &slug)?;
+    let project = api.dataset(&caller, &owner, &slug).await?;
     let uid = ItemUid::parse(&uid)?;
     let items = api.store.items(&[uid]).await?;
     let own = items.into_iter().find(|item| (item.organization, item.project) == (caller.organization, project));
@@ -358,18 +223,17 @@ pub(crate) async fn item<P: CatalogPorts>(
     api.dataset_item_view(own, &owner, &slug).await.map(Json)
 }
 
-/// The dataset of a path, without a read: an organization's uid is derived from its slug.
-fn named(caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
-    caller.needs(READ)?;
-    let project = ProjectUid::of_slug(slug).ok();
-    let own = project.filter(|_| OrganizationUid::named(owner) == caller.organization); // I10
-    own.ok_or_else(|| Error::no_such("dataset", &format!("{owner}/{slug}")))
-}
-
 impl<P: CatalogPorts> CatalogApi<P> {
-    /// The slug of the caller's organization.
-    async fn owner(&self, caller: &Caller) -> Result<Option<String>, Error> {
-        Ok(self.store.organization(caller.organization).await?.map(|organization| organization.slug))
+    /// The dataset of a path. An organization's uid is derived from its slug.
+    async fn dataset(&self, caller: &Caller, owner: &str, slug: &str) -> Result<ProjectUid, Error> {
+        caller.needs(READ)?;
+        let is_own = OrganizationUid::named(owner) == caller.organization; // I10
+        let found = match ProjectUid::of_slug(slug) {
+            _ if !is_own => None,
+            Ok(uid) => Some(uid),
+            Err(_) => self.store.dataset_named(caller.organization, &DatasetName::Slug(slug.to_owned())).await?,
+        };
+        found.ok_or_else(|| Error::no_such("dataset", &format!("{owner}/{slug}")))
     }
 
     async fn dataset_item_view(&self, item: Item, owner: &str, slug: &str) -> Result<DatasetItemView, Error> {

@@ -23,7 +23,8 @@ use axum::extract::State;
 use axum::routing::{any, get, post};
 use shared::domain::item::source::SourceBuckets;
 use shared::ports::{
-    Clock, Files, Items, Objects, Organizations, Projects, Providers, Queue, Results, ReviewQueue, Uploads, Webhooks,
+    Clock, Datasets, Files, Items, Objects, Organizations, Projects, Providers, Queue, Results, ReviewQueue, Uploads,
+    Webhooks,
 };
 use utoipa::OpenApi;
 
@@ -32,6 +33,7 @@ use utoipa::OpenApi;
 #[openapi(paths(
     workspace::description,
     workspace::organizations,
+    workspace::me,
     keys::me,
     workspace::agents,
     workspace::storage_configs,
@@ -63,9 +65,6 @@ use utoipa::OpenApi;
     results::queue::give_back::skip,
     tasks::list,
     tasks::get,
-    datasets::list,
-    datasets::get,
-    datasets::get_by_slug,
     datasets::items,
     datasets::item,
 ))]
@@ -74,7 +73,7 @@ pub struct Description;
 /// The adapters of the function, each known by its port alone.
 pub trait CatalogPorts: 'static {
     /// The table.
-    type Store: Organizations + Projects + Providers + Items + Uploads;
+    type Store: Datasets + Organizations + Projects + Providers + Items + Uploads;
     /// The table: its results.
     type Results: Results;
     /// The table: its review queues.
@@ -125,6 +124,7 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/keys/me", get(keys::me))
         .route("/projects", get(projects::list).post(projects::create))
         .route("/projects/{uid}", get(projects::get).patch(projects::change))
+        .route("/users/me", get(workspace::me))
         .route("/users/me/projects", get(projects::list_mine))
         .route("/users/me/projects/{uid}", get(projects::get_mine).patch(projects::change_mine))
         .route("/projects/{uid}/items", get(items::list).post(adding::add))
@@ -144,9 +144,6 @@ pub fn routes<P: CatalogPorts>(state: Arc<CatalogApi<P>>) -> Router {
         .route("/results/{uid}/accept", post(results::handlers::accept))
         .route("/results/{uid}/reject", post(results::handlers::reject))
         .route("/results/{uid}/reopen", post(results::handlers::reopen))
-        .route("/datasets", get(datasets::list))
-        .route("/datasets/{uid}", get(datasets::get))
-        .route("/datasets/{owner}/{slug}", get(datasets::get_by_slug))
         .route("/datasets/{owner}/{slug}/items", get(datasets::items))
         .route("/datasets/{owner}/{slug}/items/{uid}", get(datasets::item))
         .route("/tasks", get(tasks::list))

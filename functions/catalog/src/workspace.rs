@@ -57,6 +57,29 @@ pub(crate) async fn organizations<P: CatalogPorts>(
     Ok(Json(paging.view(Page::whole(own.into_iter().collect()), OrganizationView::from)))
 }
 
+/// Who calls: a key belongs to its organization, and there are no users beside it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+#[schema(example = json!({"username": "acme"}))]
+pub(crate) struct UserView {
+    /// The organization's uid: it stays if the key is replaced.
+    uid: OrganizationUid,
+    /// The organization's slug, which owns its datasets.
+    username: String,
+}
+
+/// Show who you are.
+///
+/// The official client reads the uid, and keeps under it what it has uploaded. Scope: none; every key may call it.
+#[utoipa::path(
+    get, path = "/users/me/", tag = "workspace",
+    responses((status = 200, description = "The organization of the key, as a user.", body = UserView)),
+)]
+pub(crate) async fn me<P: CatalogPorts>(State(api): Api<P>, caller: Caller) -> Answer<UserView> {
+    let own = api.store.organization(caller.organization).await?.ok_or_else(|| caller.organization.missing())?;
+    Ok(Json(UserView { uid: own.uid, username: own.slug }))
+}
+
 /// The API's description, as the crate `openapi` prints it.
 const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 

@@ -5,6 +5,7 @@
 //! worker at a time has an export: it claims it for longer than it can live. A schedule finds exports whose message was lost.
 
 mod file;
+mod picture;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -15,9 +16,12 @@ use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use shared::domain::export::Export;
 use shared::domain::id::{ExportUid, OrganizationUid};
+use shared::domain::item::source::SourceBuckets;
 use shared::domain::webhook::Event;
 use shared::domain::{Error, Timestamp};
-use shared::ports::{Clock, Contents, ExportItems, ExportQueue, Exports, Folders, Objects, Queue, Watched, Webhooks};
+use shared::ports::{
+    Clock, Contents, ExportItems, ExportQueue, Exports, Files, Folders, Objects, Queue, Watched, Webhooks,
+};
 use shared::queue::{ExportMessage, SqsBatchResponse, SqsEvent, SqsMessage};
 use shared::services::outbox;
 use tracing::{error, info, warn};
@@ -37,7 +41,7 @@ const CANNOT_BE_WRITTEN: &str = "The files could not be written. Create the expo
 
 /// The handler and its ports.
 #[derive(Debug)]
-pub struct Composer<S, W, O, E, Q, C> {
+pub struct Composer<S, W, O, E, Q, C, H> {
     /// Exports and the items that they read.
     pub exports: S,
     /// The subscriptions to their ends.
@@ -46,6 +50,10 @@ pub struct Composer<S, W, O, E, Q, C> {
     pub objects: O,
     /// Its name: files name the objects in it.
     pub bucket: String,
+    /// What of S3 each organization may name.
+    pub buckets: SourceBuckets,
+    /// Pictures on the web.
+    pub web: H,
     /// The queue of exports.
     pub queue: E,
     /// Takes the deliveries.
@@ -62,14 +70,15 @@ enum Message {
     Scheduled { source: String },
 }
 
-impl<S, W, O, E, Q, C> Composer<S, W, O, E, Q, C>
+impl<S, W, O, E, Q, C, H> Composer<S, W, O, E, Q, C, H>
 where
     S: Exports + ExportItems,
     W: Webhooks,
-    O: Objects + Contents + Folders,
+    O: Objects + Contents + Files + Folders,
     E: ExportQueue,
     Q: Queue,
     C: Clock,
+    H: Files,
 {
     /// Works through a batch of the queue. Each message fails on its own.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {

@@ -11,19 +11,24 @@ use shared::domain::prediction::Prediction;
 use shared::domain::prediction::draft::BlobRef;
 use shared::domain::{Error, change_time, limits};
 use shared::ports::{
-    Claimed, Clock, Contents, ExportItems, ExportQueue, Exports, Folders, NoFile, Objects, Page, Queue, Slice, Step,
-    Upload, Webhooks,
+    Claimed, Clock, Contents, ExportItems, ExportQueue, Exports, Files, Folders, NoFile, Objects, Page, Queue, Slice,
+    Step, Upload, Webhooks,
 };
 use tokio::time::Instant;
 
 use crate::Composer;
 use crate::file::File;
+use crate::picture::Picture;
 
 /// A step ends behind the page that it reads at this time. It is the time between two numbers of an export's progress, and what a
 /// crash repeats.
 pub(crate) const STEP: Duration = Duration::from_secs(10);
 /// Large annotations that are fetched at once.
 const FETCHES: usize = 16;
+/// Pictures that are read at once. A part of each is in memory.
+const COPIES: usize = 2;
+/// Items of a group whose pictures are copied: a step is over behind a group.
+const PICTURED: usize = 8;
 
 /// A step under way.
 struct Progress {
@@ -32,18 +37,21 @@ struct Progress {
     file: File,
     /// What is written beside the file, and not in an object yet.
     side: Vec<u8>,
+    /// The same, before `side`.
+    list: Vec<u8>,
     /// When the step is over.
     end: Instant,
 }
 
-impl<S, W, O, E, Q, C> Composer<S, W, O, E, Q, C>
+impl<S, W, O, E, Q, C, H> Composer<S, W, O, E, Q, C, H>
 where
     S: Exports + ExportItems,
     W: Webhooks,
-    O: Objects + Contents + Folders,
+    O: Objects + Contents + Files + Folders,
     E: ExportQueue,
     Q: Queue,
     C: Clock,
+    H: Files,
 {
     /// Does a step, stores it, and asks for the next one. The last steps follow each other without a message.
     pub(crate) async fn step(&self, claimed: Claimed) -> Result<(), Error> {
@@ -74,7 +82,7 @@ where
     async fn open(&self, export: Export, work: Work) -> Result<Progress, Error> {
         let file = File::open(&self.objects, &export, &work.file).await?;
         let end = Instant::now() + STEP; // a group of items is read in any case
-        Ok(Progress { export, work, file, side: Vec::new(), end })
+        Ok(Progress { export, work, file, side: Vec::new(), list: Vec::new(), end })
     }
 
     /// Reads a page, or appends a fragment.
@@ -108,14 +116,48 @@ where
             progress.work.survey(&mut progress.export, &group);
             return Ok(());
         }
+        if progress.export.options.include_images {
+            return self.write_pictured(progress, &group).await;
+        }
         self.write(progress, Next::Items(&group)).await
+    }
+
+    /// Writes items with their pictures. The next ones are read while one is written.
+    async fn write_pictured(&self, progress: &mut Progress, group: &[Item]) -> Result<(), Error> {
+        let organization = progress.export.organization;
+        let (taken, others): (Vec<&Item>, Vec<&Item>) =
+            group.iter().partition(|item| progress.work.copies(&progress.export, item));
+        let sources: Vec<Source> = taken.iter().map(|item| item.asset.source.clone()).collect();
+        let mut pictures = stream::iter(sources).map(|source| self.picture(organization, source)).buffered(COPIES);
+        for item in taken {
+            match pictures.next().await.transpose()? {
+                Some(Ok(picture)) => self.write_one_pictured(progress, item, picture).await?,
+                Some(Err(why)) => progress.work.leave_out(&mut progress.export, item, &why),
+                None => return Err(Error::internal("a picture without an answer")),
+            }
+        }
+        for item in others {
+            self.write(progress, Next::Items(std::slice::from_ref(item))).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_one_pictured(&self, progress: &mut Progress, item: &Item, picture: Picture) -> Result<(), Error> {
+        let Progress { export, work, file, side, list, .. } = progress;
+        let pieces = work.write(export, Next::Pictured(item, picture.copied), file.bytes(), &self.bucket)?;
+        side.extend_from_slice(&pieces.side);
+        list.extend_from_slice(&pieces.list);
+        file.append(&self.objects, &pieces.header).await?;
+        self.copy(file, picture).await?;
+        file.append(&self.objects, &pieces.file).await
     }
 
     /// Appends what is next to the file, and to what is beside it.
     async fn write(&self, progress: &mut Progress, next: Next<'_>) -> Result<(), Error> {
-        let Progress { export, work, file, side, .. } = progress;
+        let Progress { export, work, file, side, list, .. } = progress;
         let pieces = work.write(export, next, file.bytes(), &self.bucket)?;
         side.extend_from_slice(&pieces.side);
+        list.extend_from_slice(&pieces.list);
         file.append(&self.objects, &pieces.file).await
     }
 
@@ -129,29 +171,42 @@ where
             (false, true) => self.write(progress, Next::Middle).await?,
             (false, false) => {}
         }
-        let Progress { export, work, side, .. } = progress;
-        if side.len() >= limits::EXPORT_PART_BYTES || (is_last && !was_survey) {
-            self.put_side(export, work, side).await?;
+        if progress.side.len() + progress.list.len() >= limits::EXPORT_PART_BYTES || (is_last && !was_survey) {
+            self.put_beside(progress).await?;
         }
         Ok(())
     }
 
-    /// Puts what is beside the file into an object. Its name is its number: a step that is repeated writes over it.
-    async fn put_side(&self, export: &Export, work: &mut Work, side: &mut Vec<u8>) -> Result<(), Error> {
-        if side.is_empty() {
+    /// Puts what is beside the file into objects.
+    async fn put_beside(&self, progress: &mut Progress) -> Result<(), Error> {
+        let Progress { export, work, side, list, .. } = progress;
+        self.put(export, "side", &mut work.side, side).await?;
+        self.put(export, "list", &mut work.list, list).await
+    }
+
+    /// Puts bytes into an object. Its name is its number: a step that is repeated writes over it.
+    async fn put(
+        &self,
+        export: &Export,
+        name: &str,
+        fragments: &mut Vec<Fragment>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        if bytes.is_empty() {
             return Ok(());
         }
-        let fragment = Fragment { name: format!("side-{}", work.side.len()), bytes: side.len() as u64 };
-        self.objects.put(&export.object_key(&fragment.name), "application/octet-stream", std::mem::take(side)).await?;
-        work.side.push(fragment);
+        let fragment = Fragment { name: format!("{name}-{}", fragments.len()), bytes: bytes.len() as u64 };
+        self.objects.put(&export.object_key(&fragment.name), "application/octet-stream", std::mem::take(bytes)).await?;
+        fragments.push(fragment);
         Ok(())
     }
 
     /// Appends the next fragment to the file, and behind the last one the file's end.
     async fn join(&self, progress: &mut Progress) -> Result<(), Error> {
         let Progress { export, work, file, .. } = progress;
-        if let Some(Fragment { name, bytes }) = work.side.get(work.joined) {
-            let fragment = self.objects.get_range(&export.object_key(name), 0, *bytes).await?;
+        let next = work.beside().nth(work.joined).cloned();
+        if let Some(Fragment { name, bytes }) = next {
+            let fragment = self.objects.get_range(&export.object_key(&name), 0, bytes).await?;
             file.append(&self.objects, &fragment).await?;
             work.joined += 1;
             return Ok(());
@@ -162,9 +217,9 @@ where
     }
 
     /// What is to be stored of a step.
-    async fn close(&self, progress: Progress) -> Result<(Export, Work), Error> {
-        let Progress { mut export, mut work, file, mut side, .. } = progress;
-        self.put_side(&export, &mut work, &mut side).await?;
+    async fn close(&self, mut progress: Progress) -> Result<(Export, Work), Error> {
+        self.put_beside(&mut progress).await?;
+        let Progress { mut export, mut work, file, .. } = progress;
         work.steps += 1;
         work.file = match work.phase {
             Phase::Complete => file.close(&self.objects).await?,
@@ -230,11 +285,12 @@ impl Progress {
     /// Items in groups that are held in memory at once: what is fetched of a group has at most [`limits::PAGE_BYTES`] as JSON, or is
     /// of one item.
     fn groups(&self, items: Vec<Item>) -> Vec<Vec<Item>> {
+        let most = if self.export.options.include_images { PICTURED } else { usize::MAX };
         let (mut groups, mut room) = (Vec::<Vec<Item>>::new(), 0);
         for item in items {
             let bytes = self.work.needed_bytes(&self.export, &item);
             match groups.last_mut() {
-                Some(group) if bytes <= room => group.push(item),
+                Some(group) if bytes <= room && group.len() < most => group.push(item),
                 _ => {
                     groups.push(vec![item]);
                     room = limits::PAGE_BYTES as u64;

@@ -9,6 +9,7 @@ use shared::domain::export::{Export, ExportStatus};
 use shared::domain::id::{ExportUid, ItemUid, JobUid, OrganizationUid, ProjectUid};
 use shared::domain::item::origin::{KeptDraft, Origins};
 use shared::domain::item::result::{LabelResult, Lineage, ResultStatus};
+use shared::domain::item::source::{S3Object, SourceBuckets};
 use shared::domain::item::{Asset, AssetType, Item, SizeOrigin, Source};
 use shared::domain::limits;
 use shared::domain::prediction::draft::{BlobRef, Packed};
@@ -17,13 +18,15 @@ use shared::domain::project::Project;
 use shared::domain::webhook::{Webhook, WebhookChange};
 use shared::ports::{DeliveryFilter, Exports, Slice, Webhooks};
 use shared::testing::{
-    Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWebhooks, StoppedClock, a_webhook,
+    Fault, MemoryExportQueue, MemoryExports, MemoryObjects, MemoryQueue, MemoryWeb, MemoryWebhooks, StoppedClock,
+    a_webhook,
 };
 
 use super::step::STEP;
 use super::*;
 
-type World = Composer<MemoryExports, MemoryWebhooks, MemoryObjects, MemoryExportQueue, MemoryQueue, StoppedClock>;
+type World =
+    Composer<MemoryExports, MemoryWebhooks, MemoryObjects, MemoryExportQueue, MemoryQueue, StoppedClock, MemoryWeb>;
 
 const ITEMS: usize = 1_000; // three pages
 
@@ -83,6 +86,8 @@ async fn a_world_of(items: Vec<Item>, options: Value, fault: &Arc<Fault>) -> (Wo
         webhooks: webhooks.failing(fault),
         objects: MemoryObjects::default().failing(fault),
         bucket: "bucket".into(),
+        buckets: SourceBuckets::default(),
+        web: MemoryWeb::of([("https://example.com/b.png", b"a picture".to_vec())]),
         queue: MemoryExportQueue::default().failing(fault),
         deliveries: MemoryQueue::default().failing(fault),
         clock: StoppedClock::at(1_000),
@@ -400,5 +405,58 @@ async fn the_schedule_asks_for_the_next_step_of_an_export_once_in_a_while() {
         world.handle(a_tick()).await;
         assert_eq!(world.queue.take(), vec![(acme(), uid); asked]);
         world.clock.pass(REMINDED / 3 + Duration::from_secs(1));
+    }
+}
+
+/// Pictures in the bucket, in a bucket that is closed, and on the web, and one that was not uploaded.
+async fn a_pictured_world(fault: &Arc<Fault>) -> (World, ExportUid, Vec<Vec<u8>>) {
+    let mut items: Vec<Item> = (0..20).map(|n| an_item(&a_project(), n)).collect();
+    items[1].asset.source = Source::S3(S3Object { bucket: "closed".into(), key: "b.jpg".into() });
+    items[2].asset.source = Source::Url("https://example.com/b.png".into());
+    let (world, uid) = a_world_of(items.clone(), json!({"format": "yolo", "include_images": true}), fault).await;
+    let mut pictures = Vec::new();
+    for (n, item) in items.iter().enumerate().filter(|(n, _)| ![1, 2, 3].contains(n)) {
+        // The last one is longer than a piece.
+        let length = if n == 19 { 5_000_000 } else { 1_000 + n };
+        let picture: Vec<u8> = (0..length).map(|at| (at * (n + 7) % 251) as u8).collect();
+        let Source::Bucket(key) = &item.asset.source else { unreachable!() };
+        world.objects.set(key, picture.clone());
+        pictures.push(picture);
+    }
+    (world, uid, pictures)
+}
+
+#[tokio::test(start_paused = true)]
+async fn pictures_are_copied_and_those_that_cannot_be_read_are_left_out() {
+    let (world, uid, pictures) = a_pictured_world(&Arc::default()).await;
+    let export = run(&world, uid).await;
+
+    let zip = file_of(&world, &export);
+    let has = |bytes: &[u8]| zip.windows(bytes.len()).any(|window| window == bytes);
+    assert!(pictures.iter().all(|picture| has(picture)) && has(b"a picture"));
+    assert!(has(b"images/train/00002.jpg") && !has(b"images/train/00001.jpg") && !has(b"labels/train/00003.txt"));
+    let told: Vec<_> =
+        export.left_out.iter().map(|entry| (entry.kind.as_str(), entry.count, entry.reason.as_str())).collect();
+    let closed = "This deployment does not read from the file's bucket any more.";
+    let missing = "There is no such file.";
+    assert_eq!(
+        told,
+        [("item", 1, closed), ("bounding_box", 1, closed), ("item", 1, missing), ("bounding_box", 1, missing)]
+    );
+    assert_eq!((export.total, export.done), (20, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_at_any_call_of_an_export_with_pictures_costs_time_alone() {
+    let (world, uid, _) = a_pictured_world(&Arc::default()).await;
+    let whole = file_of(&world, &run(&world, uid).await);
+    for call in 1.. {
+        let fault = Arc::new(Fault::at(call, true));
+        let (world, uid, _) = a_pictured_world(&fault).await;
+        let export = run(&world, uid).await;
+        assert_eq!(file_of(&world, &export), whole, "{call}");
+        if !fault.struck() {
+            break;
+        }
     }
 }

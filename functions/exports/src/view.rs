@@ -1,7 +1,7 @@
 use serde::Serialize;
 use shared::domain::Timestamp;
 use shared::domain::export::selection::{SelectedStatus, Shares};
-use shared::domain::export::{Export, ExportFile, ExportFormat, ExportStatus, LeftOut};
+use shared::domain::export::{Export, ExportFile, ExportFormat, ExportStatus, ExportTask, LeftOut};
 use shared::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use utoipa::ToSchema;
 
@@ -32,7 +32,8 @@ impl FileView {
 #[schema(as = Export)]
 #[schema(example = json!({
     "name": "", "status": "exported", "format": "coco", "slices": [], "filter_query_string": "", "statuses": ["accepted"], "labels": [],
-    "min_confidence": null, "job": null, "split": null, "total_task_count": 9, "exported_task_count": 9,
+    "min_confidence": null, "job": null, "split": null, "task": null, "include_images": false,
+    "total_task_count": 9, "exported_task_count": 9,
     "left_out": [{"type": "bounding_box_3d", "count": 12, "reason": "COCO has no cuboids."}],
     "download_url": "https://files.example.com/exports/instances.json?signature", "error_message": null,
     "created_at": "2026-11-30T10:00:00.000Z", "started_at": "2026-11-30T10:00:01.000Z", "completed_at": "2026-11-30T10:00:04.000Z",
@@ -68,6 +69,11 @@ pub(crate) struct ExportView {
     job: Option<JobUid>,
     #[schema(required)]
     split: Option<Shares>,
+    /// Of a format for Ultralytics; `null` of others.
+    #[schema(required)]
+    task: Option<ExportTask>,
+    /// Whether the pictures are copied into the file.
+    include_images: bool,
     /// Items that it is about, those that are left out included; 0 until they are counted.
     total_task_count: u64,
     /// Items that are done, written or left out.
@@ -97,6 +103,7 @@ impl ExportView {
     pub(crate) fn of(export: Export, files: Vec<FileView>) -> Self {
         let projects: Vec<ProjectUid> = export.sources.iter().map(|source| source.project).collect();
         let options = export.options.clone();
+        let task = options.format.has_task().then(|| options.task());
         Self {
             uid: export.uid,
             status: export.status,
@@ -113,6 +120,8 @@ impl ExportView {
             min_confidence: options.min_confidence,
             job: options.job,
             split: options.split,
+            task,
+            include_images: options.include_images,
             total_task_count: export.total,
             exported_task_count: export.done,
             left_out: export.left_out,

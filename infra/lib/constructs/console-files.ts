@@ -46,6 +46,7 @@ export interface ConsoleFilesProps {
   readonly bucket: s3.IBucket;
   readonly distribution: cloudfront.IDistribution;
   readonly files: Files;
+  readonly logDays: number;
 }
 
 /**
@@ -57,11 +58,11 @@ export class ConsoleFiles extends Construct {
   private readonly role: iam.Role;
   private readonly logGroup: logs.LogGroup;
 
-  constructor(scope: Construct, id: string, { bucket, distribution, files }: ConsoleFilesProps) {
+  constructor(scope: Construct, id: string, { bucket, distribution, files, logDays }: ConsoleFilesProps) {
     super(scope, id);
     this.role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
     this.logGroup = new logs.LogGroup(this, 'Logs', {
-      retention: logs.RetentionDays.ONE_MONTH,
+      retention: logDays,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     this.logGroup.grantWrite(this.role);

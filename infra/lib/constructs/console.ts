@@ -51,7 +51,7 @@ export class Console extends Construct {
       ...this.logging(settings),
     });
     this.origin = `https://${settings.consoleDomain || this.distribution.distributionDomainName}`;
-    new ConsoleFiles(this, 'Files', { bucket, distribution: this.distribution, files });
+    new ConsoleFiles(this, 'Files', { bucket, distribution: this.distribution, files, logDays: settings.logDays });
     this.acknowledgeFindings(settings);
   }
 

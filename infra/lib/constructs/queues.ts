@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { Alarm } from './alarm.ts';
+import { Alarm, LASTING } from './alarm.ts';
 
 /** Of every function that a queue invokes, but for the one of imports. */
 export const CONSUMER_TIMEOUT_SECONDS = 60;
@@ -21,12 +21,25 @@ export class WorkQueue extends sqs.Queue {
       deadLetterQueue: { queue: deadLetters, maxReceiveCount: 5 },
     });
   }
+
+  /** Rings if a message has waited for so long: its function does not keep up. */
+  alarmOnAge(threshold: Duration): void {
+    new Alarm(this.node.scope!, `${this.node.id}AgeAlarm`, {
+      event: `messages of ${this.node.id} wait`,
+      metric: this.metricApproximateAgeOfOldestMessage(),
+      threshold: threshold.toSeconds(),
+      periods: LASTING,
+    });
+  }
 }
 
-/** Messages that wait for a person, for 14 days: SQS keeps none longer. The first one raises an alarm that names `event`. */
+/** Messages that wait for a person, for 14 days: SQS keeps none longer. */
 export class DeadLetterQueue extends sqs.Queue {
-  constructor(scope: Construct, id: string, event: string) {
+  /** `event`: what the first message means; it raises an alarm. Without it there is none. */
+  constructor(scope: Construct, id: string, event?: string) {
     super(scope, id, { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true, retentionPeriod: Duration.days(14) });
-    new Alarm(scope, `${id}Alarm`, event, this.metricApproximateNumberOfMessagesVisible());
+    if (event === undefined) return;
+    const metric = this.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' });
+    new Alarm(scope, `${id}Alarm`, { event, metric, threshold: 1 });
   }
 }

@@ -8,7 +8,7 @@ import { acknowledgeWildcard, type Wildcard } from '../acknowledge.ts';
 import type { AutoLabel } from '../autolabel.ts';
 import { existing, extraRoots } from '../files.ts';
 import type { FunctionName } from '../settings.ts';
-import { Alarm } from './alarm.ts';
+import { Alarm, LASTING, percent } from './alarm.ts';
 import type { WorkQueue } from './queues.ts';
 
 /**
@@ -18,6 +18,11 @@ import type { WorkQueue } from './queues.ts';
 export const ONE_PROCESSOR_MIB = 1_769;
 
 const DEFAULT_MEMORY_MIB = 256;
+
+/** A burst is throttled and retried. Two a minute for long are a lack of concurrency. */
+const THROTTLES_IN_FIVE_MINUTES = 10;
+const ERRORS_PERCENT = 10;
+const DURATION_SHARE = 0.8;
 
 export interface RustFunctionProps {
   /** What the function does, as a clause: "Signs and sends webhook deliveries". */
@@ -39,18 +44,20 @@ export interface RustFunctionProps {
 }
 
 /**
- * One Lambda function from one prebuilt binary, with a log group, a role and an alarm of its own.
+ * One Lambda function from one prebuilt binary, with a log group, a role and an alarm on throttles of its own.
  *
  * The name is that of the folder below `functions/`, of the binary and of the construct. The role may write its log group; a
  * function adds its further rights. The role is made here because the one that CDK would make carries a managed policy that may
  * write every log group of the account.
  */
 export class RustFunction extends lambda.Function {
+  readonly app: AutoLabel;
+
   constructor(app: AutoLabel, name: FunctionName, props: RustFunctionProps) {
     const { settings, table } = app;
     const binary = existing(settings, 'binaries', path.join(settings.binaries, name, 'bootstrap'));
     const logGroup = new logs.LogGroup(app, `${name}Logs`, {
-      retention: logs.RetentionDays.ONE_MONTH,
+      retention: settings.logDays,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const role = new iam.Role(app, `${name}Role`, { assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com') });
@@ -75,8 +82,27 @@ export class RustFunction extends lambda.Function {
       role,
       logGroup,
     });
+    this.app = app;
     logGroup.grantWrite(role);
-    new Alarm(app, `${name}ThrottlesAlarm`, `${name} found no concurrency`, this.metricThrottles());
+    new Alarm(app, `${name}ThrottlesAlarm`, {
+      event: `${name} found no concurrency`,
+      metric: this.metricThrottles(),
+      threshold: THROTTLES_IN_FIVE_MINUTES,
+      periods: LASTING,
+    });
+  }
+
+  /** Rings if a tenth of the invocations fail, for longer than what a retry heals. Not for functions that fail by design. */
+  alarmOnErrors(id: string): void {
+    const metric = percent(this.metricErrors(), this.metricInvocations());
+    new Alarm(this.app, id, { event: `${this.node.id} fails`, metric, threshold: ERRORS_PERCENT, periods: LASTING });
+  }
+
+  /** Rings if the function nearly runs out of its time. */
+  alarmOnDuration(id: string): void {
+    const metric = this.metricDuration({ statistic: 'Maximum' });
+    const threshold = DURATION_SHARE * this.timeout!.toMilliseconds();
+    new Alarm(this.app, id, { event: `${this.node.id} nearly runs out of time`, metric, threshold, periods: LASTING });
   }
 
   /** Allows exactly `actions` on exactly `resources`. CDK's own grant methods add wildcards and actions that we do not use. */

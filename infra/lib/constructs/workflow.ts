@@ -11,11 +11,11 @@ import type { Bucket } from './bucket.ts';
 
 /** A Standard state machine from an ASL file. Failures are logged without the data of the execution (I11). */
 export class Workflow extends sfn.StateMachine {
-  constructor(scope: Construct, id: string, props: { readonly file: string; readonly bucket: Bucket }) {
+  constructor(scope: Construct, id: string, props: { readonly file: string; readonly bucket: Bucket; readonly logDays: number }) {
     // The prefix keeps the log group out of CloudWatch Logs' resource policy, which has room for few.
     const logGroup = new logs.LogGroup(scope, `${id}Logs`, {
       logGroupName: `/aws/vendedlogs/states/${Names.uniqueResourceName(scope, { maxLength: 100, separator: '-' })}-${id}`,
-      retention: logs.RetentionDays.ONE_MONTH,
+      retention: props.logDays,
       removalPolicy: RemovalPolicy.DESTROY,
     });
     super(scope, id, {
@@ -28,8 +28,13 @@ export class Workflow extends sfn.StateMachine {
     const { batchLists } = props.bucket;
     this.addToRolePolicy(new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: [batchLists.arn] }));
     this.allowMapRuns(scope);
-    new Alarm(scope, 'ExecutionsFailedAlarm', 'an execution failed', this.metricFailed());
-    new Alarm(scope, 'ExecutionsTimedOutAlarm', 'an execution ran out of time', this.metricTimedOut());
+    // Finalize ends a job whose tasks fail, and its execution succeeds. So neither of the two is normal.
+    new Alarm(scope, 'ExecutionsFailedAlarm', { event: 'an execution failed', metric: this.metricFailed(), threshold: 1 });
+    new Alarm(scope, 'ExecutionsTimedOutAlarm', {
+      event: 'an execution ran out of time',
+      metric: this.metricTimedOut(),
+      threshold: 1,
+    });
 
     acknowledgeWildcard(this.role, batchLists);
     const reason = 'Log delivery and X-Ray have no resource to name; Lambda functions are named.';

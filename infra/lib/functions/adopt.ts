@@ -30,6 +30,7 @@ export class Adopt extends RustFunction {
     this.allowSending(app.importQueue, 'IMPORT_QUEUE_URL');
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
 
+    this.alarmOnErrors('AdoptErrorsAlarm');
     this.consume('ImportRecords', app.importQueue, { batchSize: 1, maxConcurrency: MAX_CONCURRENCY });
     const queue = () => new targets.SqsQueue(app.importQueue, { deadLetterQueue: app.importDeadLetters });
     new events.Rule(app, 'ImportUploads', {

@@ -1,3 +1,4 @@
+import { HttpMethod } from 'aws-cdk-lib/aws-apigatewayv2';
 import type { AutoLabel } from '../autolabel.ts';
 import { ApiFunction } from '../constructs/api-function.ts';
 
@@ -8,6 +9,7 @@ export class Catalog extends ApiFunction {
       environment: { BUCKET_NAME: app.bucket.bucketName },
     });
     this.routeRest();
+    this.route(HttpMethod.GET, '/api/v1/datasets/{owner}/{slug}/items');
 
     this.allow(['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'], app.table.tableArn);
     this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], app.table.tableArn);

@@ -24,11 +24,15 @@ export class Compose extends RustFunction {
     this.allow(['dynamodb:Query'], app.table.indexArn('active'), app.table.indexArn('listing'));
     this.allow(['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], app.bucket.exports);
     this.allow(['s3:GetObject'], app.bucket.drafts);
+    // Pictures that are copied into a data set.
+    this.allow(['s3:GetObject'], app.bucket.items);
+    app.sourceBuckets.allowReading(this);
     this.allow(['s3:GetObject'], app.bucket.corrections);
     app.bucket.allowListing(this, 'exports/*');
     this.allowSending(app.exportQueue, 'EXPORT_QUEUE_URL');
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
 
+    this.alarmOnErrors('ComposeErrorsAlarm');
     this.consume('ExportRecords', app.exportQueue, { batchSize: 1, maxConcurrency: MAX_CONCURRENCY });
     new events.Rule(app, 'ExportSchedule', {
       description: 'Autolabel: finds exports whose message was lost, and removes what is left of deleted ones',

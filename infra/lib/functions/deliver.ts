@@ -1,9 +1,12 @@
 import type { AutoLabel } from '../autolabel.ts';
+import { Alarm, FIVE_MINUTES, LASTING, percent } from '../constructs/alarm.ts';
 import { CONSUMER_TIMEOUT_SECONDS } from '../constructs/queues.ts';
 import { RustFunction } from '../constructs/rust-function.ts';
 
 /** Organizations whose receivers may all hang before they take the whole concurrency of the webhook queue. */
 const ORGANIZATIONS = 4;
+
+const MOST_FAILURES_PERCENT = 10;
 
 export class Deliver extends RustFunction {
   constructor(app: AutoLabel) {
@@ -29,5 +32,21 @@ export class Deliver extends RustFunction {
     this.allow(['kms:Decrypt'], app.secretsKey.keyArn);
     this.allowSending(app.webhookOverflow, 'WEBHOOK_OVERFLOW_QUEUE_URL');
     this.allowSending(app.deadLetters, 'DEAD_LETTER_QUEUE_URL');
+
+    this.alarmOnErrors('DeliverErrorsAlarm');
+    this.alarmOnRecords(app);
+  }
+
+  /**
+   * A receiver that answers nothing is its tenant's. A record that fails is ours: its delivery could not be read, sealed or stored. The
+   * dead-letter queue holds both kinds, so no alarm counts its messages.
+   */
+  private alarmOnRecords({ logMetrics }: AutoLabel): void {
+    const [failures, records] = ['failures', 'records'].map((field) =>
+      logMetrics.sum(this, 'records handled', field, FIVE_MINUTES.period),
+    );
+    const metric = percent(failures!, records!);
+    const event = 'records of webhooks fail, and not for their receivers';
+    new Alarm(this.app, 'DeliverRecordsAlarm', { event, metric, threshold: MOST_FAILURES_PERCENT, periods: LASTING });
   }
 }

@@ -1,5 +1,4 @@
 import type { AutoLabel } from '../autolabel.ts';
-import { Alarm } from '../constructs/alarm.ts';
 import { RustFunction } from '../constructs/rust-function.ts';
 
 export class Finalize extends RustFunction {
@@ -11,6 +10,7 @@ export class Finalize extends RustFunction {
     this.allow(['dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem'], app.table.tableArn);
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
 
-    new Alarm(app, 'FinalizeErrorsAlarm', 'finalize fails', this.metricErrors());
+    this.alarmOnErrors('FinalizeErrorsAlarm');
+    this.alarmOnDuration('FinalizeDurationAlarm');
   }
 }

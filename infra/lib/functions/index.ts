@@ -3,6 +3,7 @@
 export { Adopt as adopt } from './adopt.ts';
 export { Catalog as catalog } from './catalog.ts';
 export { Compose as compose } from './compose.ts';
+export { Datasets as datasets } from './datasets.ts';
 export { Deliver as deliver } from './deliver.ts';
 export { Exports as exports } from './exports.ts';
 export { Finalize as finalize } from './finalize.ts';

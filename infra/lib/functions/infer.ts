@@ -1,6 +1,9 @@
 import type { AutoLabel } from '../autolabel.ts';
-import { Alarm } from '../constructs/alarm.ts';
+import { Alarm, FIVE_MINUTES, LASTING } from '../constructs/alarm.ts';
 import { ONE_PROCESSOR_MIB, RustFunction } from '../constructs/rust-function.ts';
+
+/** A batch has eight retries in some two minutes. */
+const FAULTS_IN_FIVE_MINUTES = 3;
 
 export class Infer extends RustFunction {
   constructor(app: AutoLabel) {
@@ -24,6 +27,13 @@ export class Infer extends RustFunction {
     app.modelCallers.grantCallerRoles(this);
     app.sourceBuckets.allowReading(this);
 
-    new Alarm(app, 'InferErrorsAlarm', 'infer fails', this.metricErrors());
+    // No share of the invocations: an unfinished batch and a tenant's model are errors of Lambda's, and Lambda counts an error when
+    // its invocation began, up to 15 minutes ago.
+    new Alarm(app, 'InferFaultsAlarm', {
+      event: 'infer fails, and not for the model',
+      metric: app.logMetrics.faults(this, FIVE_MINUTES.period),
+      threshold: FAULTS_IN_FIVE_MINUTES,
+      periods: LASTING,
+    });
   }
 }

@@ -3,7 +3,6 @@ import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type { AutoLabel } from '../autolabel.ts';
-import { Alarm } from '../constructs/alarm.ts';
 import { CONSUMER_TIMEOUT_SECONDS } from '../constructs/queues.ts';
 import { RustFunction } from '../constructs/rust-function.ts';
 import { fallbackEndpoints } from '../settings.ts';
@@ -42,7 +41,7 @@ export class Ingest extends RustFunction {
     this.consume('UploadRecords', app.uploadQueue, { batchSize: 100, maxBatchingWindow, maxConcurrency: MAX_CONCURRENCY });
     this.subscribe(app);
 
-    new Alarm(app, 'IngestErrorsAlarm', 'ingest fails', this.metricErrors());
+    this.alarmOnErrors('IngestErrorsAlarm');
   }
 
   /** Every event comes by the queue: while the function cannot work nothing is lost, and what fails is in one dead-letter queue. */

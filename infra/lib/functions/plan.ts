@@ -1,5 +1,10 @@
+import { Duration } from 'aws-cdk-lib';
 import type { AutoLabel } from '../autolabel.ts';
+import { Alarm, percent } from '../constructs/alarm.ts';
 import { ONE_PROCESSOR_MIB, RustFunction } from '../constructs/rust-function.ts';
+
+/** A fault that the first retry heals is half of its invocations. */
+const MOST_FAULTS_PERCENT = 60;
 
 export class Plan extends RustFunction {
   constructor(app: AutoLabel) {
@@ -24,5 +29,14 @@ export class Plan extends RustFunction {
     this.allow(['dynamodb:Query'], app.table.indexArn('unlabeled'), app.table.indexArn('listing'));
     // A job that retries another one reads its manifest.
     this.allow(['s3:GetObject', 's3:PutObject'], app.bucket.jobs);
+
+    this.alarmOnDuration('PlanDurationAlarm');
+    // An execution whose Plan failed succeeds: Finalize ends the job. So only this alarm rings when every job fails at once.
+    const period = Duration.minutes(1);
+    new Alarm(app, 'PlanFaultsAlarm', {
+      event: 'plan fails, and not for a provider',
+      metric: percent(app.logMetrics.faults(this, period), this.metricInvocations({ period }), { period }),
+      threshold: MOST_FAULTS_PERCENT,
+    });
   }
 }

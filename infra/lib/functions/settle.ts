@@ -26,7 +26,15 @@ export class Settle extends RustFunction {
     this.allowSending(app.webhookQueue, 'WEBHOOK_QUEUE_URL');
     this.allowSending(app.webhookOverflow, 'WEBHOOK_OVERFLOW_QUEUE_URL');
 
-    new Alarm(app, 'SettleErrorsAlarm', 'settle fails', this.metricErrors());
+    this.alarmOnErrors('SettleErrorsAlarm');
+    this.alarmOnDuration('SettleDurationAlarm');
+    new Alarm(app, 'SettleSilentAlarm', {
+      event: 'the watchdog has not run',
+      metric: this.metricInvocations({ period: Duration.minutes(Math.max(5, app.settings.settleScheduleMinutes)) }),
+      threshold: 1,
+      periods: [3, 3],
+      ringsOnSilence: true,
+    });
   }
 
   private subscribe(app: AutoLabel): void {

@@ -32,6 +32,12 @@ pub struct Problem {
     /// Of `item_labeled`: the result that the item has. Of `result_superseded`: the last one that it has had.
     #[serde(skip_serializing_if = "Option::is_none")]
     result_uid: Option<ResultUid>,
+    /// Of `quota_exceeded`: the bytes that the organization has announced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<u64>,
+    /// Of `quota_exceeded`: the bytes that it may upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u64>,
 }
 
 impl From<&Error> for Problem {
@@ -52,7 +58,11 @@ impl From<&Error> for Problem {
             Error::ResultSuperseded(by) => *by,
             _ => None,
         };
-        Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid, result_uid }
+        let (used, limit) = match error {
+            Error::QuotaExceeded { used, limit } => (Some(*used), Some(*limit)),
+            _ => (None, None),
+        };
+        Self { detail: error.to_string(), code: error.code().facts().code, errors, job_uid, result_uid, used, limit }
     }
 }
 

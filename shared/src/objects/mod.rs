@@ -1,7 +1,10 @@
 //! S3: manifests, raw predictions, and the items themselves.
 
 mod digest;
+mod form;
 mod presign;
+
+pub use form::Forms;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,6 +224,12 @@ impl Folders for Bucket {
             }
         }
         Ok(())
+    }
+
+    async fn keys_behind(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, Error> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(folder);
+        let page = list.set_start_after(after.map(str::to_owned)).send().await.map_err(classify)?;
+        Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 }
 

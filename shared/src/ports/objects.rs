@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::domain::Error;
 use crate::domain::item::Asset;
 use crate::domain::item::file_version::Digest;
 use crate::domain::item::source::Source;
 use crate::domain::job::plan::Batch;
+use crate::domain::{Error, Timestamp};
 
 /// An object that is written in parts. It appears when it is complete. The bucket drops an incomplete one after a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,6 +103,31 @@ pub trait Contents: Send + Sync {
 pub trait Folders: Send + Sync {
     /// Removes every object of a folder, whose name ends in a slash.
     async fn remove_folder(&self, folder: &str) -> Result<(), Error>;
+    /// Keys of its objects in their order, behind this one: a thousand at most, none at the end.
+    async fn keys_behind(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, Error>;
+}
+
+/// A form that uploads one file from a browser or another client of HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadForm {
+    /// Where it is posted.
+    pub url: String,
+    /// Its fields but for `file`, which comes last.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+/// Forms that write objects of the system's bucket.
+#[trait_variant::make(Send)]
+pub trait UploadForms: Send + Sync {
+    /// A form that writes this object with exactly so many bytes, valid for `valid` and never longer than the credentials that sign it.
+    async fn sign_form(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: u64,
+        valid: Duration,
+        now: Timestamp,
+    ) -> Result<UploadForm, Error>;
 }
 
 /// The lines of a batch.

@@ -170,6 +170,12 @@ impl Store {
         Ok(keys.iter().filter_map(|key| found.remove(key)).collect())
     }
 
+    /// Those of these keys that have rows.
+    pub(super) async fn find_many(&self, keys: Vec<Key>) -> Result<Vec<Key>, Error> {
+        let rows = self.get_many(keys).await?;
+        Ok(rows.iter().filter_map(key_of).collect())
+    }
+
     /// The rows of at most [`BATCH_GET`] keys, in no order. Keys that a busy table leaves unprocessed are asked for again, for
     /// [`PATIENCE`] since the last answer with rows.
     async fn get_batch(&self, keys: &[Key]) -> Result<Vec<Row>, Error> {

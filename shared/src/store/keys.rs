@@ -3,6 +3,8 @@
 //! No part may contain `#`: parts are UUIDs, hashes and numbers, parsed at the edge, so no id can forge a key.
 //! Numbers are zero-padded, so that string order is number order.
 
+use sha2::{Digest, Sha256};
+
 use crate::domain::Timestamp;
 use crate::domain::access::api_key::KeyHash;
 use crate::domain::access::rate_limit::Requester;
@@ -10,6 +12,7 @@ use crate::domain::id::{
     DeliveryUid, ExportUid, ImportUid, ItemUid, JobUid, OrganizationUid, ProjectUid, ProviderUid, UploadUid, WebhookUid,
 };
 use crate::domain::job::outcome::ChunkId;
+use crate::domain::project::dataset::DatasetName;
 
 pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
@@ -92,6 +95,26 @@ impl Key {
     /// The imports of a project lie together, the newest last.
     pub(super) fn import(organization: OrganizationUid, project: ProjectUid, uid: ImportUid) -> Self {
         Self::new(organization_pk(organization), format!("{}{uid}", imports_of(project)))
+    }
+
+    /// A name of a dataset, by its hash: names have any characters.
+    pub(super) fn dataset(organization: OrganizationUid, name: &DatasetName) -> Self {
+        let (kind, name) = match name {
+            DatasetName::Slug(slug) => ("SLUG", slug.clone()),
+            DatasetName::Batch(batch) => ("BATCH", batch.to_string()),
+            DatasetName::Upload(name) => ("NAME", name.clone()),
+        };
+        Self::new(organization_pk(organization), format!("DATASET#{kind}#{}", hex::encode(Sha256::digest(name))))
+    }
+
+    /// What an organization has announced to upload, beside what it owns.
+    pub(super) fn quota(organization: OrganizationUid) -> Self {
+        Self::new(organization_pk(organization), "ANNOUNCED")
+    }
+
+    /// The announcement of a file, beside the item that it becomes.
+    pub(super) fn announced(project: ProjectUid, key: &str) -> Self {
+        Self::new(format!("{ITEM}{}", ItemUid::of(project, key)), "ANNOUNCED")
     }
 
     /// The lock of a project, held by its active job: there is one lock, so there is one such job (I4).

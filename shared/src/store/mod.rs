@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod calls;
+mod datasets;
 mod exports;
 mod idempotency;
 mod imports;

@@ -3,6 +3,7 @@
 #[cfg(feature = "http")]
 mod api;
 mod clock;
+mod datasets;
 mod executions;
 mod exports;
 mod fault;

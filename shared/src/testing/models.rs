@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use sha2::Digest as _;
 use uuid::Uuid;
 
-use crate::domain::Error;
 use crate::domain::diagnosis::Diagnosis;
 use crate::domain::id::ItemUid;
 use crate::domain::item::file_version::Digest;
@@ -16,9 +15,10 @@ use crate::domain::job::failure::{Failure, FailureCode};
 use crate::domain::prediction::size::Size;
 use crate::domain::provider::InferenceProvider;
 use crate::domain::provider::connection::{Reading, SageMaker};
+use crate::domain::{Error, Timestamp};
 use crate::ports::{
     Connect, Contents, Described, Files, Folders, InferenceError, InferenceRequest, Listing, Listings, Model, NoFile,
-    Objects, Upload,
+    Objects, Upload, UploadForm, UploadForms,
 };
 use crate::testing::Fault;
 
@@ -259,6 +259,11 @@ impl MemoryObjects {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
+    /// Puts an object there, which is no call.
+    pub fn set(&self, key: &str, bytes: Vec<u8>) {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), bytes);
+    }
+
     /// One of whose calls fails.
     #[must_use]
     pub fn failing(self, fault: &Arc<Fault>) -> Self {
@@ -381,6 +386,33 @@ impl Folders for MemoryObjects {
             objects.retain(|key, _| !key.starts_with(folder));
             Ok(())
         })
+    }
+
+    async fn keys_behind(&self, folder: &str, after: Option<&str>) -> Result<Vec<String>, Error> {
+        self.fault.around(|| {
+            let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_behind = |key: &&String| key.starts_with(folder) && after.is_none_or(|after| key.as_str() > after);
+            let mut keys: Vec<String> = objects.keys().filter(is_behind).cloned().collect();
+            keys.sort();
+            keys.truncate(2); // so that tests see more than one page
+            Ok(keys)
+        })
+    }
+}
+
+impl UploadForms for MemoryObjects {
+    /// A form whose fields say what was asked for.
+    async fn sign_form(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: u64,
+        _: Duration,
+        _: Timestamp,
+    ) -> Result<UploadForm, Error> {
+        let fields =
+            vec![("key", key.to_owned()), ("Content-Type", content_type.to_owned()), ("bytes", bytes.to_string())];
+        Ok(UploadForm { url: "https://bucket.s3.us-east-1.amazonaws.com/".into(), fields })
     }
 }
 

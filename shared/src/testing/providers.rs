@@ -9,6 +9,7 @@ use crate::domain::project::{Project, ProjectChange};
 use crate::domain::provider::{InferenceProvider, ProviderName};
 use crate::domain::{Error, Timestamp};
 use crate::ports::{Items, Organizations, Page, Projects, Providers, Slice, UnlabeledQuery};
+use crate::testing::datasets::Named;
 use crate::testing::uploads::Uploaded;
 use crate::testing::{Fault, MemoryJobs, lock};
 
@@ -20,6 +21,7 @@ pub struct MemoryTenants {
     providers: Arc<Mutex<Vec<InferenceProvider>>>,
     organizations: Arc<Mutex<Vec<Organization>>>,
     pub(super) uploads: Arc<Mutex<Uploaded>>,
+    pub(super) named: Arc<Mutex<Named>>,
     pub(super) jobs: MemoryJobs,
     pub(super) fault: Arc<Fault>,
 }
@@ -31,7 +33,7 @@ impl MemoryTenants {
         Self { jobs: self.jobs.clone().failing(fault), fault: Arc::clone(fault), ..self }
     }
 
-    fn with_project<T>(
+    pub(super) fn with_project<T>(
         &self,
         organization: OrganizationUid,
         uid: ProjectUid,

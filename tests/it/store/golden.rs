@@ -40,6 +40,7 @@ use shared::domain::prediction::label_count::LabelCount;
 use shared::domain::prediction::model_type::ModelType;
 use shared::domain::prediction::turn::Exif;
 use shared::domain::project::auto_label::{AutoLabel, AutoLabelPause};
+use shared::domain::project::dataset::{DataType, Dataset, DatasetName, Stage};
 use shared::domain::project::{Project, ProjectChange, ProjectStatus};
 use shared::domain::provider::InferenceProvider;
 use shared::domain::provider::connection::{
@@ -48,9 +49,9 @@ use shared::domain::provider::connection::{
 use shared::domain::upload::{RejectedUpload, Rejection};
 use shared::domain::webhook::{Delivery, Event, Response, Webhook};
 use shared::ports::{
-    Commit, DeliveryFilter, Drafts, Ending, Idempotency, Imports, Items, JobFilter, Jobs, KeyRing, Keys, Ledger,
-    Organizations, Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch, Uploads,
-    WaitingUploads, Webhooks,
+    Announced, Commit, Datasets, DeliveryFilter, Drafts, Ending, Idempotency, Imports, Items, JobFilter, Jobs, KeyRing,
+    Keys, Ledger, Organizations, Picked, Projects, Providers, RateLimits, Reports, Results, ReviewQueue, UploadWatch,
+    Uploads, WaitingUploads, Webhooks,
 };
 use shared::store::Store;
 
@@ -248,6 +249,19 @@ async fn write(store: &Store, client: &Client, table: &str) {
     write_requests(store).await;
     store.add_import(&an_import()).await.unwrap();
     write_review_queue(store).await;
+    write_datasets(store).await;
+}
+
+/// A folder whose files have come, found by its slug, with one announced file.
+async fn write_datasets(store: &Store) {
+    let organization = acme();
+    let stage = Stage::Indexing { until: Some("projects/a/b.jpg".into()) };
+    let dataset = Dataset { slug: Some("folder".into()), data_type: Some(DataType::Lidar), stage };
+    let new = Project { uid: project(9), ..Project::of_dataset(organization, "Folder", dataset, at(90)) };
+    store.add_project(&new).await.unwrap();
+    store.name_dataset(organization, &DatasetName::Slug("folder".into()), new.uid).await.unwrap();
+    let file = Announced { organization, project: new.uid, key: "b.jpg".into(), bytes: 7 };
+    store.announce(&file, 100, at(91)).await.unwrap();
 }
 
 /// A claim of a draft that another person has skipped, and an entry of a reopened draft.
@@ -346,6 +360,7 @@ fn a_stored_project(n: u8) -> Project {
         last_provider: None,
         auto_label_on_upload: (n == 2).then_some(setting),
         auto_label_pause: None,
+        dataset: None,
         image_count: 0,
         video_frame_count: 0,
         point_cloud_count: 0,

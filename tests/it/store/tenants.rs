@@ -107,6 +107,7 @@ fn project(organization: OrganizationUid, second: i64) -> Project {
         last_provider: None,
         auto_label_on_upload: None,
         auto_label_pause: None,
+        dataset: None,
         image_count: 0,
         video_frame_count: 0,
         point_cloud_count: 0,

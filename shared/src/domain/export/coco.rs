@@ -173,7 +173,7 @@ fn corners([left, top, width, height]: [f64; 4]) -> Vec<f64> {
 }
 
 /// The least box around points.
-fn extent(points: &[[f64; 2]]) -> [f64; 4] {
+pub(super) fn extent(points: &[[f64; 2]]) -> [f64; 4] {
     let least = |axis: usize| points.iter().map(|point| point[axis]).fold(f64::INFINITY, f64::min);
     let most = |axis: usize| points.iter().map(|point| point[axis]).fold(f64::NEG_INFINITY, f64::max);
     let (left, top) = (least(0), least(1));

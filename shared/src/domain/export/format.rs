@@ -5,7 +5,8 @@ use utoipa::ToSchema;
 
 use super::classes::Classes;
 use super::selection::{Selected, type_of};
-use super::{Export, coco, cvat, jsonl, label_studio, sagemaker_manifest};
+use super::yolo::{Copied, DataSet};
+use super::{Export, coco, cvat, jsonl, label_studio, sagemaker_manifest, ultralytics_ndjson, yolo};
 use crate::domain::Error;
 use crate::domain::prediction::Prediction;
 
@@ -27,11 +28,34 @@ pub enum ExportFormat {
     Cvat,
     /// Tasks of Label Studio: results as annotations, drafts as predictions.
     LabelStudio,
+    /// A zip with a data set for Ultralytics: boxes or segments.
+    Yolo,
+    /// The same as lines of JSON.
+    UltralyticsNdjson,
+}
+
+/// What a model is trained for with the rows of Ultralytics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportTask {
+    /// Boxes: of each shape its own.
+    #[default]
+    Detect,
+    /// Polygons: of a box its corners, of a mask its outline.
+    Segment,
 }
 
 impl ExportFormat {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::Cvat, Self::LabelStudio];
+    pub const ALL: [Self; 7] = [
+        Self::Jsonl,
+        Self::Coco,
+        Self::SagemakerManifest,
+        Self::Cvat,
+        Self::LabelStudio,
+        Self::Yolo,
+        Self::UltralyticsNdjson,
+    ];
 
     /// The word on the wire.
     #[must_use]
@@ -42,6 +66,8 @@ impl ExportFormat {
             Self::SagemakerManifest => "sagemaker_manifest",
             Self::Cvat => "cvat",
             Self::LabelStudio => "label_studio",
+            Self::Yolo => "yolo",
+            Self::UltralyticsNdjson => "ultralytics_ndjson",
         }
     }
 
@@ -54,6 +80,8 @@ impl ExportFormat {
             Self::SagemakerManifest => "output.manifest",
             Self::Cvat => "annotations.xml",
             Self::LabelStudio => "tasks.json",
+            Self::Yolo => "dataset.zip",
+            Self::UltralyticsNdjson => "dataset.ndjson",
         }
     }
 
@@ -63,7 +91,8 @@ impl ExportFormat {
         match self {
             Self::Jsonl => "application/gzip",
             Self::Coco | Self::LabelStudio => "application/json",
-            Self::SagemakerManifest => "application/x-ndjson",
+            Self::SagemakerManifest | Self::UltralyticsNdjson => "application/x-ndjson",
+            Self::Yolo => "application/zip",
             Self::Cvat => "application/xml",
         }
     }
@@ -75,7 +104,13 @@ impl ExportFormat {
 
     /// Whether its classes follow the annotations, so that a label may still be added while they are written.
     pub(super) const fn ends_with_classes(self) -> bool {
-        matches!(self, Self::Coco)
+        matches!(self, Self::Coco | Self::Yolo)
+    }
+
+    /// Whether it is for Ultralytics, so that it has a task.
+    #[must_use]
+    pub const fn has_task(self) -> bool {
+        matches!(self, Self::Yolo | Self::UltralyticsNdjson)
     }
 
     /// Whether it has the draft of a correction.
@@ -111,6 +146,15 @@ impl ExportFormat {
             (Self::Cvat, Part::Begin) => cvat::begin(writing),
             (Self::Cvat, Part::Items(items)) => cvat::write(items, writing),
             (Self::Cvat, Part::End) => cvat::end(writing),
+            (Self::Yolo, Part::Items(items)) => yolo::write(items, writing),
+            (Self::Yolo, Part::Middle) => yolo::middle(writing),
+            (Self::Yolo, Part::End) => {
+                yolo::end(writing);
+                Ok(())
+            }
+            (Self::UltralyticsNdjson, Part::Begin) => ultralytics_ndjson::begin(writing),
+            (Self::UltralyticsNdjson, Part::Items(items)) => ultralytics_ndjson::write(items, writing),
+            (Self::Yolo, Part::Begin) | (Self::UltralyticsNdjson, Part::Middle | Part::End) => Ok(()),
             (Self::Jsonl, Part::Begin | Part::Middle) | (Self::Cvat | Self::LabelStudio, Part::Middle) => Ok(()),
             (Self::SagemakerManifest, Part::Begin | Part::Middle | Part::End) => Ok(()),
         }
@@ -142,10 +186,14 @@ pub(super) struct Counted {
 /// What is written next.
 #[derive(Debug, Default)]
 pub struct Pieces {
+    /// To the file, before the bytes of the picture that is copied; empty if none is.
+    pub header: Vec<u8>,
     /// To the file.
     pub file: Vec<u8>,
     /// Beside the file.
     pub side: Vec<u8>,
+    /// Beside the file, too, and appended to it before `side`.
+    pub list: Vec<u8>,
 }
 
 /// What a format writes with, and what it has written.
@@ -158,6 +206,10 @@ pub(super) struct Writing<'a> {
     pub(super) at: u64,
     pub(super) classes: Classes,
     pub(super) counted: Counted,
+    /// Of the formats for Ultralytics.
+    pub(super) data_set: DataSet,
+    /// The picture of the one item that is written, if it is copied.
+    pub(super) copied: Option<Copied>,
     pub(super) pieces: Pieces,
     /// What is left out: type, and why.
     pub(super) left_out: Vec<(&'static str, &'static str)>,

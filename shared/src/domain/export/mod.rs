@@ -11,7 +11,10 @@ mod sagemaker_manifest;
 pub mod selection;
 #[cfg(test)]
 mod tests;
+mod ultralytics_ndjson;
 pub mod work;
+pub mod yolo;
+mod zip;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +23,7 @@ use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, change_time, limits};
 use selection::{SelectedStatus, Shares};
 
-pub use format::ExportFormat;
+pub use format::{ExportFormat, ExportTask};
 
 /// Where an export is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -95,6 +98,20 @@ pub struct ExportOptions {
     /// How the items are divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Shares>,
+    /// Of a format for Ultralytics: what a model is trained for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<ExportTask>,
+    /// Whether the pictures are copied into the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub include_images: bool,
+}
+
+impl ExportOptions {
+    /// What a model is trained for.
+    #[must_use]
+    pub fn task(&self) -> ExportTask {
+        self.task.unwrap_or_default()
+    }
 }
 
 /// What the format cannot hold, of one kind.

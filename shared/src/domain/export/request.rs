@@ -5,7 +5,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::selection::{SelectedStatus, Shares};
-use super::{Export, ExportFormat, ExportOptions, ExportSource, ExportStatus};
+use super::{Export, ExportFormat, ExportOptions, ExportSource, ExportStatus, ExportTask};
 use crate::domain::fields::{self, Fields};
 use crate::domain::id::{ExportUid, JobUid, OrganizationUid, ProjectUid};
 use crate::domain::project::Project;
@@ -47,6 +47,12 @@ pub struct NewExport {
     job: Option<JobUid>,
     /// Divides the items, by a hash of their keys.
     split: Option<Shares>,
+    /// With `yolo` and `ultralytics_ndjson` alone: boxes, or segments.
+    #[schema(value_type = Option<ExportTask>, default = "detect")]
+    task: Option<ExportTask>,
+    /// With `yolo` alone: copies the pictures into the file. One that cannot be read is left out.
+    #[schema(value_type = Option<bool>, default = false)]
+    include_images: bool,
     /// Avala's: must be empty, since there are none.
     #[schema(max_items = 0)]
     slices: Option<Vec<String>>,
@@ -77,11 +83,24 @@ impl NewExport {
             min_confidence: fields.optional("min_confidence", fields::fraction),
             job: fields.optional("job", job),
             split: shares(&mut fields),
+            task: fields.optional("task", task),
+            include_images: fields.optional("include_images", fields::boolean).unwrap_or_default(),
             slices: fields.optional("slices", no_slices),
             filter_query_string: fields.optional("filter_query_string", no_filter),
         };
+        new.check_format(&mut fields);
         fields.finish()?;
         Ok(new)
+    }
+
+    /// Refuses what its format does not have.
+    fn check_format(&self, fields: &mut Fields) {
+        if self.task.is_some() && !self.format.has_task() {
+            fields.refuse("task", "Is for yolo and ultralytics_ndjson alone.");
+        }
+        if self.include_images && self.format != ExportFormat::Yolo {
+            fields.refuse("include_images", "Is for yolo alone.");
+        }
     }
 
     /// What names a project, with the field that does.
@@ -125,14 +144,14 @@ impl NewExport {
         projects: &[Project],
         (now, valid_until): (Timestamp, Timestamp),
     ) -> Result<Export, Error> {
-        let Self { name, format, statuses, labels, min_confidence, job, split, .. } = self;
+        let Self { name, format, statuses, labels, min_confidence, job, split, task, include_images, .. } = self;
         Ok(Export {
             uid,
             organization,
             name,
             sources: sources(projects),
             classes: classes(projects)?,
-            options: ExportOptions { format, statuses, labels, min_confidence, job, split },
+            options: ExportOptions { format, statuses, labels, min_confidence, job, split, task, include_images },
             status: ExportStatus::Pending,
             deleted: false,
             total: 0,
@@ -197,6 +216,10 @@ fn job(value: Value) -> Result<JobUid, String> {
 fn format(value: Value) -> Result<ExportFormat, String> {
     let wanted = || format!("one of {}", show::names(ExportFormat::ALL.map(ExportFormat::as_str)));
     ExportFormat::deserialize(&value).map_err(|_| fields::must_be(&wanted(), show::value(&value)))
+}
+
+fn task(value: Value) -> Result<ExportTask, String> {
+    ExportTask::deserialize(&value).map_err(|_| fields::must_be("\"detect\" or \"segment\"", show::value(&value)))
 }
 
 fn statuses(value: Value) -> Result<Vec<SelectedStatus>, String> {

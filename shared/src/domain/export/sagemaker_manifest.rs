@@ -132,7 +132,7 @@ fn write_one(selected: &Selected<'_>, size: Size, writing: &mut Writing<'_>) -> 
 }
 
 /// An S3 URI is not percent-encoded.
-fn source_ref(source: &Source, bucket: &str) -> String {
+pub(super) fn source_ref(source: &Source, bucket: &str) -> String {
     match source {
         Source::Bucket(key) => format!("s3://{bucket}/{key}"),
         Source::S3(object) => format!("s3://{}/{}", object.bucket, object.key),

@@ -1,11 +1,10 @@
 use std::io::Read;
 
-use flate2::read::MultiGzDecoder;
+use flate2::read::{DeflateDecoder, MultiGzDecoder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::format::Pieces;
 use super::request::NewExport;
 use super::selection::{SelectedStatus, Shares, Split};
 use super::work::{Next, Phase, RunningDigest, Work};
@@ -75,21 +74,28 @@ fn written(export: &mut Export, pages: &[Vec<Item>]) -> Vec<u8> {
     let mut work = Work::default();
     pages.iter().for_each(|page| work.survey(export, page));
     work.phase = Phase::Write;
-    let (mut file, mut beside) = (Vec::new(), Vec::new());
+    let (mut file, mut beside, mut list) = (Vec::new(), Vec::new(), Vec::new());
     let mut write = |work: &mut Work, next: Next<'_>, file: &mut Vec<u8>| {
-        let Pieces { file: bytes, side } = work.write(export, next, file.len() as u64, "bucket").unwrap();
-        file.extend(bytes);
-        side
+        let pieces = work.write(export, next, file.len() as u64, "bucket").unwrap();
+        assert!(pieces.header.is_empty());
+        file.extend(pieces.file);
+        (pieces.list, pieces.side)
     };
-    beside.extend(write(&mut work, Next::Begin, &mut file));
+    let mut keep = |(lines, records): (Vec<u8>, Vec<u8>)| {
+        list.extend(lines);
+        beside.extend(records);
+    };
+    keep(write(&mut work, Next::Begin, &mut file));
     for page in pages {
         let stored = serde_json::to_string(&work).unwrap(); // between two steps
         work = serde_json::from_str(&stored).unwrap();
-        beside.extend(write(&mut work, Next::Items(page), &mut file));
+        keep(write(&mut work, Next::Items(page), &mut file));
     }
-    beside.extend(write(&mut work, Next::Middle, &mut file));
+    keep(write(&mut work, Next::Middle, &mut file));
+    file.extend(list);
     file.extend(beside);
-    assert!(write(&mut work, Next::End, &mut file).is_empty());
+    let (lines, records) = write(&mut work, Next::End, &mut file);
+    assert!(lines.is_empty() && records.is_empty());
     file
 }
 
@@ -123,7 +129,7 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
         (json!({"project": 3}), "project: Must be a string, not"),
         (
             json!({"project": project, "format": "voc"}),
-            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", not \"voc\".",
+            "format: Must be one of \"jsonl\", \"coco\", \"sagemaker_manifest\", \"cvat\", \"label_studio\", \"yolo\", \"ultralytics_ndjson\", not \"voc\".",
         ),
         (json!({"project": project, "format": ["coco"]}), "format: Must be one of"),
         (json!({"project": project, "statuses": "draft"}), "statuses: Must be a list, not"),
@@ -136,7 +142,10 @@ fn a_bad_request_names_its_fields_and_what_would_be_right() {
         (json!({"project": project, "split": 0.8}), "split: Must be an object, not"),
         (json!({"project": project, "slices": ["a"]}), "slices: Must be empty"),
         (json!({"project": project, "filter_query_string": "a=b"}), "filter_query_string: Must be empty"),
-        (json!({"project": project, "include_images": true}), "include_images: Unknown field."),
+        (json!({"project": project, "include_images": true}), "include_images: Is for yolo alone."),
+        (json!({"project": project, "task": "segment"}), "task: Is for yolo and ultralytics_ndjson alone."),
+        (json!({"project": project, "format": "yolo", "task": "pose"}), "task: Must be \"detect\" or \"segment\""),
+        (json!({"project": project, "format": "yolo", "include_images": 1}), "include_images: Must be"),
     ] {
         let complaint = complaint(body.clone());
         assert!(complaint.starts_with(says), "{body}: {complaint}");
@@ -406,8 +415,10 @@ fn tasks_of_label_studio_have_results_as_annotations_and_drafts_as_predictions()
     let whole = |label: &str| json!({"type": "classification", "label": label, "confidence": 0.75});
     let polygon = json!({"type": "polygon", "label": "cat", "confidence": 1.0, "points": [[10.0, 10.0], [30.0, 10.0], [30.0, 20.0]]});
     let line = json!({"type": "polyline", "label": "cat", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
-    let mut export =
-        an_export(json!({"format": "label_studio", "statuses": ["accepted", "draft", "none"]}), &[project.clone()]);
+    let mut export = an_export(
+        json!({"format": "label_studio", "statuses": ["accepted", "draft", "none"]}),
+        std::slice::from_ref(&project),
+    );
     let pages = [
         vec![accepted(&project, "a b.jpg", json!([a_box("cat", 0.5), whole("day"), polygon, whole("dry"), line]))],
         vec![
@@ -613,6 +624,119 @@ fn a_deleted_or_expired_export_is_missing() {
 fn a_person_alone_is_the_source_of_a_result_by_hand() {
     let item = accepted(&a_project("Cats", &[]), "a", json!([]));
     assert_eq!(item.result.unwrap().source, ResultSource::Human);
+}
+
+/// The entries of a zip, as its directory names them.
+fn unzipped(zip: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let number =
+        |at: usize, bytes: usize| zip[at..at + bytes].iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte));
+    let end = zip.len() - 22;
+    assert_eq!(number(end, 4), 0x0605_4b50);
+    let (count, mut at) = (number(end + 10, 2), number(end + 16, 4));
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        assert_eq!(number(at, 4), 0x0201_4b50);
+        let (name, header) = (number(at + 28, 2), number(at + 42, 4));
+        let text = String::from_utf8(zip[at + 46..at + 46 + name].to_vec()).unwrap();
+        assert_eq!((number(header, 4), &zip[header + 30..header + 30 + name]), (0x0403_4b50, text.as_bytes()));
+        let begin = header + 30 + name;
+        let mut bytes = zip[begin..begin + number(at + 20, 4)].to_vec();
+        if number(at + 10, 2) == 8 {
+            let mut whole = Vec::new();
+            DeflateDecoder::new(bytes.as_slice()).read_to_end(&mut whole).unwrap();
+            bytes = whole;
+        }
+        assert_eq!((bytes.len(), crc32fast::hash(&bytes) as usize), (number(at + 24, 4), number(at + 16, 4)));
+        entries.push((text, bytes));
+        at += 46 + name;
+    }
+    assert_eq!(at, end);
+    entries
+}
+
+fn texts(export: &mut Export, pages: &[Vec<Item>]) -> Vec<(String, String)> {
+    let entries = unzipped(&written(export, pages)).into_iter();
+    entries.map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
+}
+
+fn text_of(entries: &[(String, String)], name: &str) -> String {
+    entries.iter().find(|entry| entry.0 == name).unwrap_or_else(|| panic!("no {name}")).1.clone()
+}
+
+#[test]
+fn a_data_set_has_a_file_of_labels_for_each_picture_and_the_classes_in_order() {
+    let project = a_project("Cats", &["unused", "cat \"😀\""]);
+    let polygon = json!({"type": "polygon", "label": "dog", "confidence": 1.0, "points": [[0.0, 0.0], [50.0, 0.0], [50.0, 25.0]]});
+    let line = json!({"type": "polyline", "label": "dog", "confidence": 1.0, "points": [[1.0, 1.0], [2.0, 2.0]]});
+    let pages = [
+        vec![
+            accepted(&project, "a/1.jpg", json!([a_box("cat \"😀\"", 1.0), polygon, line])),
+            accepted(&project, "b/1.jpg", json!([])),
+        ],
+        vec![accepted(&project, "b/1.png", json!([]))],
+    ];
+    let mut export = an_export(json!({"format": "yolo"}), &[project]);
+    let entries = texts(&mut export, &pages);
+
+    let names: Vec<&str> = entries.iter().map(|entry| entry.0.as_str()).collect();
+    let labels = ["labels/train/a/1.txt", "labels/train/b/1.txt", "labels/train/b/1~png.txt"];
+    assert_eq!(names, [&labels[..], &["data.yaml", "images.jsonl"]].concat());
+    assert_eq!(text_of(&entries, labels[0]), "1 0.165 0.44 0.3 0.8\n2 0.25 0.25 0.5 0.5\n");
+    assert_eq!(text_of(&entries, labels[1]), "");
+    assert_eq!(
+        text_of(&entries, "data.yaml"),
+        "train: images/train\nval: images/train\n\nnc: 3\nnames:\n  0: \"unused\"\n  1: \"cat \\\"\\U0001F600\\\"\"\n  2: \"dog\"\n"
+    );
+    let list = text_of(&entries, "images.jsonl");
+    let lines: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(
+        (lines.len(), &lines[2]["image"], &lines[2]["key"]),
+        (3, &json!("images/train/b/1~png.png"), &json!("b/1.png"))
+    );
+    assert_eq!(json!(export.left_out), json!([{"type": "polyline", "count": 1, "reason": "YOLO has no open lines."}]));
+}
+
+#[test]
+fn segments_are_the_points_the_corners_of_boxes_and_the_outlines_of_masks() {
+    let project = a_project("Cats", &["cat"]);
+    let polygon = json!({"type": "polygon", "label": "cat", "confidence": 1.0, "points": [[0.0, 0.0], [50.0, 0.0], [50.0, 25.0]]});
+    // The second and third row of the second column.
+    let counts = rle::encode([51, 2, 100 * 50 - 53]);
+    let mask = json!({"type": "segmentation_mask", "label": "cat", "confidence": 1.0, "mask": {"format": "coco_rle", "size": [50, 100], "counts": counts}});
+    let pages = [vec![accepted(&project, "a.jpg", json!([a_box("cat", 1.0), polygon, mask]))]];
+    let mut export = an_export(json!({"format": "yolo", "task": "segment"}), std::slice::from_ref(&project));
+
+    let rows = text_of(&texts(&mut export, &pages), "labels/train/a.txt");
+    assert_eq!(
+        rows.lines().collect::<Vec<_>>(),
+        [
+            "0 0.015 0.04 0.315 0.04 0.315 0.84 0.015 0.84",
+            "0 0 0 0.5 0 0.5 0.5",
+            "0 0.01 0.06 0.01 0.02 0.02 0.02 0.02 0.06"
+        ]
+    );
+
+    let mut export = an_export(json!({"format": "ultralytics_ndjson", "task": "segment"}), &[project]);
+    let file = String::from_utf8(written(&mut export, &pages)).unwrap();
+    let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["task"], &lines[0]["class_names"]), (&json!("segment"), &json!({"0": "cat"})));
+    assert_eq!((&lines[1]["split"], &lines[1]["file"]), (&json!("train"), &json!("a.jpg")));
+    assert_eq!(lines[1]["annotations"]["segments"][1], json!([0, 0.0, 0.0, 0.5, 0.0, 0.5, 0.5]));
+}
+
+#[test]
+fn a_data_set_names_the_parts_that_have_a_picture() {
+    let project = a_project("Cats", &[]);
+    for (split, begins) in [
+        (json!({"train": 1.0}), "train: images/train\nval: images/train\n\n"),
+        (json!({"val": 1.0}), "train: images/val\nval: images/val\n\n"),
+        (json!({"test": 1.0}), "train: images/test\nval: images/test\ntest: images/test\n\n"),
+    ] {
+        let pages = [vec![accepted(&project, "a.jpg", json!([]))]];
+        let mut export = an_export(json!({"format": "yolo", "split": split}), std::slice::from_ref(&project));
+        let data = text_of(&texts(&mut export, &pages), "data.yaml");
+        assert!(data.starts_with(begins) && data.ends_with("nc: 0\nnames: {}\n"), "{data}");
+    }
 }
 
 proptest! {

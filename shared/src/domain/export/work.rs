@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::classes::Classes;
 use super::format::{Counted, Part, Pieces, Writing};
-use super::selection::Selected;
+use super::selection::{Selected, type_of};
+use super::yolo::{Copied, DataSet};
 use super::{Export, ExportFile, LeftOut};
 use crate::domain::item::Item;
 use crate::domain::prediction::draft::BlobRef;
@@ -48,6 +49,11 @@ pub struct Work {
     /// Labels that were first met while the items were written.
     late: Vec<String>,
     counted: Counted,
+    #[serde(default)]
+    data_set: DataSet,
+    /// What was written beside the file, and comes before `side`.
+    #[serde(default)]
+    pub list: Vec<Fragment>,
     /// What was written beside the file.
     pub side: Vec<Fragment>,
     /// How many of these were appended.
@@ -134,6 +140,8 @@ pub enum Next<'a> {
     Begin,
     /// Items of the project that is at work.
     Items(&'a [Item]),
+    /// An item of it whose picture is copied.
+    Pictured(&'a Item, Copied),
     /// What follows the last item, before what was written beside the file.
     Middle,
     /// Its end.
@@ -172,6 +180,9 @@ impl Work {
         let classes: HashSet<&str> = export.classes.iter().map(String::as_str).collect();
         for item in items.iter().filter(|item| export.options.takes(item)) {
             export.total += 1;
+            if export.options.format.has_task() {
+                self.data_set.count(&item.key);
+            }
             if !export.options.format.numbers_labels() {
                 continue;
             }
@@ -190,15 +201,18 @@ impl Work {
         let (done, part) = match next {
             Next::Begin => (0, Part::Begin),
             Next::Items(_) if items.is_empty() => return Ok(Pieces::default()),
-            Next::Items(_) => (items.len() as u64, Part::Items(&items)),
+            Next::Items(_) | Next::Pictured(..) => (items.len() as u64, Part::Items(&items)),
             Next::Middle => (0, Part::Middle),
             Next::End => (0, Part::End),
         };
         let (pieces, left_out) = (Pieces::default(), Vec::new());
         let classes = Classes::of(self.names(export), format.ends_with_classes());
-        let mut writing = Writing { export, bucket, at, classes, counted: self.counted, pieces, left_out };
+        let copied = if let Next::Pictured(_, copied) = next { Some(copied) } else { None };
+        let (counted, data_set) = (self.counted, std::mem::take(&mut self.data_set));
+        let mut writing = Writing { export, bucket, at, classes, counted, data_set, copied, pieces, left_out };
         format.write(&part, &mut writing)?;
-        let Writing { classes, counted, pieces, left_out, .. } = writing;
+        let Writing { classes, counted, data_set, pieces, left_out, .. } = writing;
+        self.data_set = data_set;
         self.late = classes.into_names().split_off(export.classes.len() + self.outside.len());
         self.counted = counted;
         export.done += done;
@@ -209,9 +223,33 @@ impl Work {
 
     /// The items of the project that is at work, those that the export takes.
     fn selected<'a>(&self, export: &Export, next: Next<'a>) -> Vec<Selected<'a>> {
-        let (Next::Items(items), Some(source)) = (next, export.sources.get(self.source)) else { return Vec::new() };
+        let Some(source) = export.sources.get(self.source) else { return Vec::new() };
+        let items = match next {
+            Next::Items(items) => items,
+            Next::Pictured(item, _) => std::slice::from_ref(item),
+            Next::Begin | Next::Middle | Next::End => return Vec::new(),
+        };
         let taken = items.iter().filter(|item| export.options.takes(item));
         taken.map(|item| export.options.select(item, source.name_of(&item.key))).collect()
+    }
+
+    /// Whether the picture of an item is copied.
+    #[must_use]
+    pub fn copies(&self, export: &Export, item: &Item) -> bool {
+        export.options.include_images && item.asset.kind.has_pixels() && item.asset.size.is_some()
+    }
+
+    /// Leaves out an item of the export whose picture cannot be copied, with its annotations.
+    pub fn leave_out(&self, export: &mut Export, item: &Item, why: &str) {
+        let lost: Vec<_> = export.options.annotations(item).iter().map(|one| type_of(&one.geometry)).collect();
+        std::iter::once("item").chain(lost).for_each(|kind| leave_out(&mut export.left_out, kind, why));
+        export.done += 1;
+        export.total = export.total.max(export.done);
+    }
+
+    /// What was written beside the file, in the order in which it is appended.
+    pub fn beside(&self) -> impl Iterator<Item = &Fragment> {
+        self.list.iter().chain(&self.side)
     }
 
     /// The classes: those of the projects, then the others by name, then those that were met late.

@@ -9,18 +9,29 @@ use serde_json::{Map, Value};
 use super::reader::{BOM, Broken, Entry, Position, ReasonCode, Source, Take, refuse_utf16};
 use crate::domain::{fields, json, limits};
 
+/// Reads a line into its entry; the line's number.
+pub(super) type ReadLine = fn(u64, &[u8]) -> Entry;
+
 /// Reads the file.
 ///
 /// # Errors
 /// [`Broken`].
 pub fn read(file: &mut dyn Source, take: &mut Take<'_>) -> Result<(), Broken> {
+    read_lines(file, entry, take)
+}
+
+/// Reads a file of lines, plain or compressed by gzip.
+///
+/// # Errors
+/// [`Broken`].
+pub(super) fn read_lines(file: &mut dyn Source, entry: ReadLine, take: &mut Take<'_>) -> Result<(), Broken> {
     let mut begin = [0; 2];
     let known = read_begin(file, &mut begin)?;
     file.rewind()?;
     if begin[..known] == [0x1f, 0x8b] {
-        lines(BufReader::new(MultiGzDecoder::new(BufReader::new(file))), take)
+        lines(BufReader::new(MultiGzDecoder::new(BufReader::new(file))), entry, take)
     } else {
-        lines(BufReader::new(file), take)
+        lines(BufReader::new(file), entry, take)
     }
 }
 
@@ -35,7 +46,7 @@ fn read_begin(file: &mut dyn Source, begin: &mut [u8]) -> Result<usize, Broken> 
     Ok(known)
 }
 
-fn lines(mut file: impl BufRead, take: &mut Take<'_>) -> Result<(), Broken> {
+fn lines(mut file: impl BufRead, entry: ReadLine, take: &mut Take<'_>) -> Result<(), Broken> {
     let (mut line, mut number, mut all) = (Vec::new(), 0, 0u64);
     loop {
         line.clear();

@@ -19,30 +19,63 @@ pub(super) type Entries<'a> = dyn FnMut(&'static str, u64, Value) -> Result<(), 
 /// # Errors
 /// [`Broken`]: it is no JSON, or no such object.
 pub(super) fn read(file: &mut dyn Source, lists: &[&'static str], take: &mut Entries<'_>) -> Result<(), Broken> {
+    read_shape(file, Shape::Object(lists), take)
+}
+
+/// Reads a file that is a list, and its entries. The list's name is empty.
+///
+/// # Errors
+/// [`Broken`]: it is no JSON, or no list.
+pub(super) fn read_array(file: &mut dyn Source, take: &mut Entries<'_>) -> Result<(), Broken> {
+    read_shape(file, Shape::Array, take)
+}
+
+/// What the file is.
+#[derive(Clone, Copy)]
+enum Shape<'a> {
+    /// An object with these lists.
+    Object(&'a [&'static str]),
+    Array,
+}
+
+impl Shape<'_> {
+    const fn what(self) -> &'static str {
+        match self {
+            Self::Object(_) => "object",
+            Self::Array => "list",
+        }
+    }
+}
+
+fn read_shape(file: &mut dyn Source, shape: Shape<'_>, take: &mut Entries<'_>) -> Result<(), Broken> {
     let mut begin = Vec::new();
     file.take(BOM.len() as u64).read_to_end(&mut begin)?;
     refuse_utf16(&begin)?;
     file.rewind()?;
     let left = Cell::new(limits::IMPORT_ENTRY_BYTES);
-    let mut metered = Metered { file: BufReader::with_capacity(256 * 1024, file), left: &left };
+    let mut metered = Metered::new(BufReader::with_capacity(256 * 1024, file), &left);
     if begin == BOM {
         metered.read_exact(&mut begin)?;
     }
     let mut json = serde_json::Deserializer::from_reader(metered);
     let mut stopped = None;
-    let members = Members { lists, left: &left, take, stopped: &mut stopped };
-    let read = members.deserialize(&mut json).and_then(|()| {
+    let (left, stops) = (&left, &mut stopped);
+    let read = match shape {
+        Shape::Object(lists) => Members { lists, left, take, stopped: stops }.deserialize(&mut json),
+        Shape::Array => List { name: "", left, take, stopped: stops }.deserialize(&mut json),
+    };
+    let read = read.and_then(|()| {
         left.set(limits::IMPORT_ENTRY_BYTES);
         json.end()
     });
     match (stopped, read) {
         (Some(broken), _) => Err(broken),
         (None, Ok(())) => Ok(()),
-        (None, Err(error)) => Err(of_json(error, left.get() == 0)),
+        (None, Err(error)) => Err(of_json(error, shape.what(), left.get() == 0)),
     }
 }
 
-fn of_json(error: serde_json::Error, is_too_large: bool) -> Broken {
+fn of_json(error: serde_json::Error, what: &str, is_too_large: bool) -> Broken {
     if is_too_large {
         let most = limits::IMPORT_ENTRY_BYTES / (1024 * 1024);
         return Broken::file(format!("An entry of the file has more than {most} MiB."));
@@ -51,13 +84,20 @@ fn of_json(error: serde_json::Error, is_too_large: bool) -> Broken {
         return Broken::Io(error.into());
     }
     let (line, column) = (error.line(), error.column());
-    Broken::file(format!("The file is no JSON object of this format: see line {line}, column {column}."))
+    Broken::file(format!("The file is no JSON {what} of this format: see line {line}, column {column}."))
 }
 
 /// A reader that stops when an entry is too large.
-struct Metered<'a, R> {
+pub(super) struct Metered<'a, R> {
     file: R,
     left: &'a Cell<usize>,
+}
+
+impl<'a, R: Read> Metered<'a, R> {
+    /// `left`: bytes that may be read yet. Who takes an entry sets it again.
+    pub(super) const fn new(file: R, left: &'a Cell<usize>) -> Self {
+        Self { file, left }
+    }
 }
 
 impl<R: Read> Read for Metered<'_, R> {

@@ -1,10 +1,14 @@
 //! Imports: labels that exist already become results of a project's items (decision 0046).
 
 pub mod coco;
+mod cvat;
 pub mod jsonl;
+mod label_studio;
 mod lists;
+mod picture;
 pub mod reader;
 pub mod request;
+mod sagemaker_manifest;
 #[cfg(test)]
 mod tests;
 
@@ -59,11 +63,17 @@ pub enum ImportFormat {
     Jsonl,
     /// One JSON file of COCO's.
     Coco,
+    /// An augmented manifest of Amazon SageMaker Ground Truth.
+    SagemakerManifest,
+    /// Tasks that Label Studio has exported as JSON.
+    LabelStudio,
+    /// CVAT for images 1.1.
+    Cvat,
 }
 
 impl ImportFormat {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Jsonl, Self::Coco];
+    pub const ALL: [Self; 5] = [Self::Jsonl, Self::Coco, Self::SagemakerManifest, Self::LabelStudio, Self::Cvat];
 
     /// The word on the wire.
     #[must_use]
@@ -71,6 +81,9 @@ impl ImportFormat {
         match self {
             Self::Jsonl => "jsonl",
             Self::Coco => "coco",
+            Self::SagemakerManifest => "sagemaker_manifest",
+            Self::LabelStudio => "label_studio",
+            Self::Cvat => "cvat",
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ImportFormat, coco, jsonl};
+use super::{ImportAs, ImportFormat, coco, cvat, jsonl, label_studio, sagemaker_manifest};
 use crate::domain::{Error, limits};
 
 /// The whole file.
@@ -185,12 +185,12 @@ impl Broken {
     }
 }
 
-/// Reads a file.
+/// Reads a file whose labels become results of this kind.
 ///
 /// # Errors
 /// [`Broken`]: then none of its entries may be used.
 pub fn read(
-    format: ImportFormat,
+    (format, becomes): (ImportFormat, ImportAs),
     file: &mut dyn Source,
     shelf: &mut dyn Shelf,
     take: &mut Take<'_>,
@@ -198,6 +198,9 @@ pub fn read(
     match format {
         ImportFormat::Jsonl => jsonl::read(file, take),
         ImportFormat::Coco => coco::read(file, shelf, take),
+        ImportFormat::SagemakerManifest => jsonl::read_lines(file, sagemaker_manifest::entry, take),
+        ImportFormat::LabelStudio => label_studio::read(file, becomes, take),
+        ImportFormat::Cvat => cvat::read(file, take),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::reader::{BOXES, Broken, Entry, Position, ReasonCode, Shelf, read};
 use super::request::NewImport;
-use super::{Counts, ImportFormat, ImportStatus, Untaken, of_upload_key};
+use super::{Counts, ImportAs, ImportFormat, ImportStatus, Untaken, of_upload_key};
 use crate::domain::id::{ImportUid, OrganizationUid, ProjectUid};
 use crate::domain::{Error, Timestamp, limits};
 
@@ -32,7 +32,7 @@ fn entries(format: ImportFormat, file: &[u8]) -> Result<Vec<Entry>, Broken> {
         entries.push(entry);
         Ok(())
     };
-    read(format, &mut Cursor::new(file), &mut Boxes::default(), &mut take)?;
+    read((format, ImportAs::Accepted), &mut Cursor::new(file), &mut Boxes::default(), &mut take)?;
     Ok(entries)
 }
 
@@ -260,11 +260,17 @@ fn a_file_that_cannot_be_read_fails_whole() {
 #[test]
 fn what_the_reader_of_entries_answers_goes_through() {
     let mut refuse = |_| Err(Error::internal("full"));
-    let read = read(ImportFormat::Jsonl, &mut Cursor::new(LINES), &mut Boxes::default(), &mut refuse);
+    let read =
+        read((ImportFormat::Jsonl, ImportAs::Accepted), &mut Cursor::new(LINES), &mut Boxes::default(), &mut refuse);
     assert!(matches!(read, Err(Broken::Take(_))));
     let mut stop = |_| Err(Error::internal("full"));
     let set = json!({"images": [5]}).to_string();
-    let read = super::reader::read(ImportFormat::Coco, &mut Cursor::new(set), &mut Boxes::default(), &mut stop);
+    let read = super::reader::read(
+        (ImportFormat::Coco, ImportAs::Accepted),
+        &mut Cursor::new(set),
+        &mut Boxes::default(),
+        &mut stop,
+    );
     assert!(matches!(read, Err(Broken::Take(_))), "it is not the file's fault");
 }
 
@@ -310,4 +316,192 @@ fn an_import_knows_its_objects_counts_and_end() {
     assert_eq!((failed.status, failed.error_message.as_deref()), (ImportStatus::Failed, Some("No.")));
     assert_eq!(import.clone().imported(at(3)).completed_at, Some(at(3)));
     assert!(import.clone().shown(at(8)).is_ok() && import.shown(at(9)).is_err());
+}
+
+fn refusal(entry: &Entry) -> String {
+    entry.refusal.as_ref().map(|reason| reason.message.clone()).unwrap_or_default()
+}
+
+const GROUND_TRUTH: &str = concat!(
+    r#"{"source-ref": "s3://pictures/a b/1.jpg", "boxes": {"image_size": [{"width": 500, "height": 400, "depth": 3}], "annotations": [{"class_id": 5, "left": 111, "top": 134, "width": 61, "height": 128}]},"#,
+    r#""boxes-metadata": {"objects": [{"confidence": 0.8}], "class-map": {"5": "bone"}, "type": "groundtruth/object-detection", "human-annotated": "yes", "creation-date": "2018-10-18T22:18:13.527256", "job-name": "dogs"},"#,
+    r#""adjusted": {"image_size": [{"width": 500, "height": 400, "depth": 3}], "annotations": [{"class_id": 0, "left": 1, "top": 2, "width": 3, "height": 4}]},"#,
+    r#""adjusted-metadata": {"objects": [{"confidence": 0.9}], "class-map": {"0": "dog"}, "type": "groundtruth/object-detection", "adjustment-status": "adjusted", "creation-date": "2018-10-19T22:18:13.527256"},"#,
+    r#""sport": 0, "sport-metadata": {"class-name": "football", "confidence": 0.7, "type": "groundtruth/image-classification"}, "note": "kept"}"#,
+    "\n",
+    r#"{"source-ref": "s3://b/2.jpg"}"#,
+    "\n",
+    r#"{"source-ref": "s3://b/3.jpg", "scene": [1, 0], "scene-metadata": {"class-map": {"0": "day", "1": "rain"}, "confidence-map": {"0": 0.5, "1": 0.25}, "type": "groundtruth/image-classification-multilabel"}}"#,
+    "\n",
+    r#"{"source-ref": "s3://b/4.jpg", "m-ref": "s3://b/4.png", "m-ref-metadata": {"type": "groundtruth/semantic-segmentation"}}"#,
+    "\n",
+    r#"{"source-ref": "s3://b/5.jpg", "x": {"annotations": [{"class_id": 9, "left": 1, "top": 2, "width": 3, "height": 4}]}, "x-metadata": {"class-map": {}, "type": "groundtruth/object-detection"}}"#,
+    "\n{",
+);
+
+#[test]
+fn a_manifest_of_ground_truth_is_read_as_its_jobs_write_it() {
+    let read = entries(ImportFormat::SagemakerManifest, GROUND_TRUTH.as_bytes()).unwrap();
+
+    let first = &read[0];
+    assert_eq!((first.name.as_str(), first.url.as_deref()), ("a b/1.jpg", Some("s3://pictures/a b/1.jpg")));
+    assert_eq!((first.width, first.height), (Some(500), Some(400)));
+    assert_eq!(
+        json!(first.annotations),
+        json!([
+            {"type": "bounding_box", "label": "dog", "confidence": 0.9, "coordinates": {"x": 1, "y": 2, "width": 3, "height": 4}},
+            {"type": "classification", "label": "football", "confidence": 0.7},
+        ])
+    );
+    assert_eq!(
+        json!(read[2].annotations),
+        json!([
+            {"type": "classification", "label": "rain", "confidence": 0.25},
+            {"type": "classification", "label": "day", "confidence": 0.5},
+        ])
+    );
+    use ReasonCode::{Malformed, NoResult, UnknownCategory};
+    let codes: Vec<_> = read.iter().map(code).collect();
+    assert_eq!(codes, [None, Some(NoResult), None, Some(Malformed), Some(UnknownCategory), Some(Malformed)]);
+    assert_eq!(refusal(&read[3]), "Labels of the type groundtruth/semantic-segmentation cannot be imported.");
+}
+
+#[test]
+fn a_picture_in_the_systems_bucket_is_named_by_its_key() {
+    let line = r#"{"source-ref": "s3://own/projects/018f7a3e-5b6c-7d8e-9f01-23456789abcd/a/1.jpg"}"#;
+    assert_eq!(entries(ImportFormat::SagemakerManifest, line.as_bytes()).unwrap()[0].name, "a/1.jpg");
+}
+
+fn tasks(tasks: &Value, becomes: ImportAs) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut take = |entry| {
+        entries.push(entry);
+        Ok(())
+    };
+    let text = tasks.to_string();
+    read((ImportFormat::LabelStudio, becomes), &mut Cursor::new(text), &mut Boxes::default(), &mut take).unwrap();
+    entries
+}
+
+fn region(kind: &str, mut value: Value, label: &str) -> Value {
+    value[kind] = json!([label]);
+    json!({"type": kind, "from_name": "x", "to_name": "y", "original_width": 200, "original_height": 100, "image_rotation": 0, "value": value})
+}
+
+#[test]
+fn tasks_of_label_studio_become_pixels_and_the_last_annotation_counts() {
+    let rectangle = |x: f64, rotation: f64| {
+        region(
+            "rectanglelabels",
+            json!({"x": x, "y": 20.0, "width": 30.0, "height": 40.0, "rotation": rotation}),
+            "cat",
+        )
+    };
+    let polygon = region("polygonlabels", json!({"points": [[10, 10], [20, 10], [20, 20]], "closed": true}), "dog");
+    let choices = json!({"type": "choices", "value": {"choices": ["day", "dry"]}});
+    // 200 times 100 pixels of four values: the two first of the second row are marked.
+    let brush = |rle: Value| region("brushlabels", json!({"format": "rle", "rle": rle}), "cat");
+    let data = json!({"image": "/data/upload/3/0a1b2c3d-my%20cat.jpg"});
+    let file = json!([
+        {"data": data, "annotations": [
+            {"updated_at": "2026-01-02", "result": [rectangle(10.0, 0.0), polygon, choices]},
+            {"updated_at": "2026-01-01", "result": []},
+            {"updated_at": "2026-01-03", "was_cancelled": true, "result": []},
+        ], "predictions": [{"result": [rectangle(5.0, 90.0)]}]},
+        {"data": {"img": "/data/local-files/?d=a/b%20c.jpg"}, "annotations": [], "predictions": []},
+        {"data": {"image": "https://example.com/x/y%2Bz+.jpg?v=1", "key": "k"}, "annotations": [{"result": [region("keypointlabels", json!({}), "x")]}]},
+        {"data": {"image": "s3://b/c/d.jpg"}, "annotations": [{"result": [brush(json!([1, 2, 3]))]}]},
+        {"data": {}},
+    ]);
+
+    let accepted = tasks(&file, ImportAs::Accepted);
+
+    let names: Vec<&str> = accepted.iter().map(|entry| entry.name.as_str()).collect();
+    assert_eq!(names, ["my cat.jpg", "a/b c.jpg", "k", "c/d.jpg", ""]);
+    assert_eq!(
+        json!(accepted[0].annotations),
+        json!([
+            {"type": "bounding_box", "label": "cat", "coordinates": {"x": 20.0, "y": 20.0, "width": 60.0, "height": 40.0}},
+            {"type": "polygon", "label": "dog", "points": [[20.0, 10.0], [40.0, 10.0], [40.0, 20.0]]},
+            {"type": "classification", "label": "day"}, {"type": "classification", "label": "dry"},
+        ])
+    );
+    use ReasonCode::{Malformed, NoResult};
+    let codes: Vec<_> = accepted.iter().map(code).collect();
+    assert_eq!(codes, [None, Some(NoResult), Some(Malformed), Some(Malformed), Some(Malformed)]);
+    assert_eq!(refusal(&accepted[2]), "Regions of the type \"keypointlabels\" cannot be imported.");
+
+    let drafts = tasks(&file, ImportAs::Draft);
+    let turned: Vec<[f64; 2]> = serde_json::from_value(drafts[0].annotations[0]["points"].clone()).unwrap();
+    let expected = [[10.0, 20.0], [10.0, 80.0], [-30.0, 80.0], [-30.0, 20.0]];
+    assert!(turned.iter().flatten().zip(expected.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-9), "{turned:?}");
+    assert!(sentence(ImportFormat::LabelStudio, b"{}").starts_with("The file is no JSON list of this format"));
+}
+
+#[test]
+fn a_brush_of_label_studio_is_a_mask() {
+    // Made with `encode_rle` of label-studio-sdk 2.1.2: a row of six pixels, of which the third to the fifth are marked.
+    let rle = json!([0, 0, 0, 24, 57, 27, 252, 224, 22, 255, 227, 0, 0]);
+    let mut brush = region("brushlabels", json!({"format": "rle", "rle": rle}), "cat");
+    (brush["original_width"], brush["original_height"]) = (json!(6), json!(1));
+    let file = json!([{"data": {"image": "a.jpg"}, "annotations": [{"result": [brush]}]}]);
+
+    let mask = &tasks(&file, ImportAs::Accepted)[0].annotations[0]["mask"];
+
+    assert_eq!(
+        mask,
+        &json!({"format": "coco_rle", "size": [1, 6], "counts": crate::domain::prediction::rle::encode([2, 3, 1])})
+    );
+}
+
+const CVAT: &str = r#"<?xml version="1.0" encoding="utf-8"?>
+<annotations><version>1.1</version><meta><task><labels><label><name>cat</name><attributes></attributes></label></labels></task></meta>
+<image id="0" name="a &amp; b.jpg" width="4" height="3">
+  <box label="cat" source="manual" occluded="0" xtl="1.5" ytl="2" xbr="3" ybr="3" z_order="0"><attribute name="confidence">0.25</attribute><attribute name="pose">a &lt; b</attribute></box>
+  <polyline label="cat" points="1,1;2,2.5"></polyline>
+  <mask label="cat" rle="0, 1, 1, 2" left="2" top="1" width="2" height="2"></mask>
+  <tag label="day"/>
+</image>
+<image id="1" name="b.jpg" width="4" height="3"/>
+<image id="2" name="c.jpg"><ellipse label="cat" cx="1" cy="1" rx="1" ry="1"/><tag label="day"/></image>
+<image id="3" name="d.jpg" width="4" height="3"><mask label="cat" rle="0, 9" left="2" top="1" width="2" height="2"/></image>
+</annotations>"#;
+
+#[test]
+fn images_of_cvat_have_their_shapes() {
+    let read = entries(ImportFormat::Cvat, CVAT.as_bytes()).unwrap();
+
+    assert_eq!((read[0].name.as_str(), read[0].width, read[0].height), ("a & b.jpg", Some(4), Some(3)));
+    // Rows: the third pixel of row 1, both of row 2. Column by column: 2 columns of 3, then rows 1 and 2, then row 2.
+    let counts = crate::domain::prediction::rle::encode([7, 2, 2, 1]);
+    assert_eq!(
+        json!(read[0].annotations),
+        json!([
+            {"type": "bounding_box", "label": "cat", "confidence": 0.25, "attributes": {"pose": "a < b"},
+                "coordinates": {"x": 1.5, "y": 2.0, "width": 1.5, "height": 1.0}},
+            {"type": "polyline", "label": "cat", "points": [[1.0, 1.0], [2.0, 2.5]]},
+            {"type": "segmentation_mask", "label": "cat", "mask": {"format": "coco_rle", "size": [3, 4], "counts": counts}},
+            {"type": "classification", "label": "day"},
+        ])
+    );
+    assert_eq!((read[1].annotations.len(), code(&read[1])), (0, None));
+    assert_eq!(refusal(&read[2]), "Shapes of the kind \"ellipse\" cannot be imported.");
+    assert_eq!((read[2].annotations.len(), code(&read[3])), (0, Some(ReasonCode::Malformed)));
+}
+
+#[test]
+fn a_hostile_file_of_cvat_fails_whole() {
+    let bomb = r#"<!DOCTYPE a [<!ENTITY x "xxxx"><!ENTITY y "&x;&x;">]><annotations><image name="&y;"/></annotations>"#;
+    assert_eq!(sentence(ImportFormat::Cvat, bomb.as_bytes()), "The file must have no document type.");
+    for file in [
+        r#"<annotations><image name="&y;"/></annotations>"#,
+        "<annotations><image name=\"a\">",
+        "<annotations></image>",
+    ] {
+        assert!(sentence(ImportFormat::Cvat, file.as_bytes()).starts_with("The file "), "{file}");
+    }
+    assert_eq!(sentence(ImportFormat::Cvat, b"<a/>"), "The file has no element <annotations>.");
+    let long = format!("<annotations><image name=\"{}\"/></annotations>", "x".repeat(limits::IMPORT_ENTRY_BYTES + 1));
+    assert_eq!(sentence(ImportFormat::Cvat, long.as_bytes()), "An image of the file has more than 4 MiB.");
+    assert!(sentence(ImportFormat::Cvat, b"<annotations><track/></annotations>").starts_with("Tracks of a video"));
 }

@@ -130,6 +130,14 @@ pub enum Error {
     /// The organization has as many as one may have.
     #[error("{0}")]
     TooMany(String),
+    /// The organization may not upload so many bytes.
+    #[error("The organization may upload {limit} bytes, and has announced {used}. The file does not fit.")]
+    QuotaExceeded {
+        /// Bytes.
+        used: u64,
+        /// Bytes.
+        limit: u64,
+    },
 
     /// The model cannot serve this job at all: the sentence says which endpoint and what to do.
     #[error("{0}")]
@@ -251,6 +259,7 @@ const TABLE: [Row; ErrorCode::ALL.len()] = {
         (E::IdempotencyInProgress, "idempotency_in_progress", 409, "IdempotencyInProgress", false),
         (E::IdempotencyAnswerNotKept, "idempotency_answer_not_kept", 409, "IdempotencyAnswerNotKept", false),
         (E::TooMany, "too_many", 409, "TooMany", false),
+        (E::QuotaExceeded, "quota_exceeded", 413, "QuotaExceeded", false),
         (E::ProviderRefused, "provider_refused", 502, "ProviderRefused", false),
         (E::BatchUnfinished, "batch_unfinished", 503, "BatchUnfinished", false),
         (E::BatchStuck, "batch_stuck", 503, "BatchStuck", false),

@@ -122,6 +122,8 @@ pub const QUIET_SECONDS_LEAST: u32 = UPLOAD_SETTLED_SECONDS as u32;
 pub const UPLOADS_PER_DAY: u32 = 1_000_000;
 /// Seconds that the note of a rejected upload is kept: 30 days.
 pub const REJECTED_UPLOAD_SECONDS: i64 = 30 * 24 * 3_600;
+/// Seconds that the announcement of a file is kept: 30 days. A file that is announced again later counts twice.
+pub const ANNOUNCED_SECONDS: i64 = 30 * 24 * 3_600;
 /// Items that are counted when a job finds none to label: ten pages of a list, read only then (docs/decisions/0032).
 pub const ITEMS_COUNTED: usize = 1_000;
 /// Items that one call adds.

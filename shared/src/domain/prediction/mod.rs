@@ -5,6 +5,7 @@ pub mod label_count;
 pub mod mask;
 pub mod model_type;
 pub mod orientation;
+pub mod outline;
 pub mod overlap;
 pub mod rle;
 pub mod rows;

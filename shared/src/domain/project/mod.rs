@@ -1,6 +1,7 @@
 //! Projects: a set of items and a label set, owned by one organization.
 
 pub mod auto_label;
+pub mod dataset;
 pub mod item_count;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::domain::prediction::Prediction;
 use crate::domain::provider::ProviderName;
 use crate::domain::{Error, Timestamp, limits, show, unicode, unknown};
 use auto_label::{AutoLabel, AutoLabelPause, NewAutoLabel};
+use dataset::{DataType, Dataset};
 
 /// The field of a result: its annotations, as a person gives them.
 pub const ANNOTATIONS: &str = "annotations";
@@ -92,6 +94,9 @@ pub struct Project {
     /// Whether and why its jobs by uploads are held back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label_pause: Option<AutoLabelPause>,
+    /// What it has if it was made as a dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<Dataset>,
     /// Items that are pictures.
     #[serde(default)]
     pub image_count: u64,
@@ -115,23 +120,29 @@ impl Project {
     pub fn read(body: &[u8], organization: OrganizationUid, now: Timestamp) -> Result<Self, Error> {
         let NewProject { name, labels, label_prompts, default_provider, auto_label_on_upload } =
             NewProject::read(body)?;
-        Ok(Self {
+        Ok(Self { labels, label_prompts, default_provider, auto_label_on_upload, ..Self::new(organization, name, now) })
+    }
+
+    /// A project without labels, settings or items.
+    fn new(organization: OrganizationUid, name: String, now: Timestamp) -> Self {
+        Self {
             uid: ProjectUid::at(now),
             organization,
             name,
             status: ProjectStatus::Active,
-            labels,
-            label_prompts,
-            default_provider,
+            labels: Vec::new(),
+            label_prompts: BTreeMap::new(),
+            default_provider: None,
             last_provider: None,
-            auto_label_on_upload,
+            auto_label_on_upload: None,
             auto_label_pause: None,
+            dataset: None,
             image_count: 0,
             video_frame_count: 0,
             point_cloud_count: 0,
             created_at: now,
             updated_at: now,
-        })
+        }
     }
 
     /// Checks the labels of `auto_label_on_upload` against the project's own.
@@ -245,21 +256,27 @@ impl Project {
         self.image_count + self.video_frame_count + self.point_cloud_count
     }
 
-    /// What the project's items are called as a dataset: Avala's word for what most of them are.
+    /// What the project's items are called as a dataset: what its owner has declared, or what most of them are.
     #[must_use]
-    pub const fn data_type(&self) -> &'static str {
-        if self.point_cloud_count > self.image_count && self.point_cloud_count > self.video_frame_count {
-            "lidar"
+    pub fn data_type(&self) -> DataType {
+        if let Some(declared) = self.dataset.as_ref().and_then(|dataset| dataset.data_type) {
+            declared
+        } else if self.point_cloud_count > self.image_count && self.point_cloud_count > self.video_frame_count {
+            DataType::Lidar
         } else if self.video_frame_count > self.image_count {
-            "video"
+            DataType::Video
         } else {
-            "image"
+            DataType::Image
         }
     }
 
-    /// Its name in paths, as a dataset. It ends in the uid, which is what finds it: names are neither unique nor final.
+    /// Its name in paths, as a dataset: its own, or one that ends in the uid, which is what finds it: names are neither unique nor
+    /// final.
     #[must_use]
     pub fn slug(&self) -> String {
+        if let Some(own) = self.dataset.as_ref().and_then(|dataset| dataset.slug.clone()) {
+            return own;
+        }
         let letters = self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' });
         let letters: String = letters.collect();
         let words = letters.split('-').filter(|word| !word.is_empty());
@@ -551,9 +568,9 @@ mod tests {
             point_cloud_count,
             ..a_project("x")
         };
-        assert_eq!((of(0, 0, 0).data_type(), of(0, 0, 0).item_count()), ("image", 0));
-        assert_eq!((of(1, 2, 0).data_type(), of(1, 2, 0).item_count()), ("video", 3));
-        assert_eq!((of(1, 2, 3).data_type(), of(1, 2, 3).item_count()), ("lidar", 6));
+        assert_eq!((of(0, 0, 0).data_type().as_str(), of(0, 0, 0).item_count()), ("image", 0));
+        assert_eq!((of(1, 2, 0).data_type().as_str(), of(1, 2, 0).item_count()), ("video", 3));
+        assert_eq!((of(1, 2, 3).data_type().as_str(), of(1, 2, 3).item_count()), ("lidar", 6));
     }
 
     #[test]
