@@ -8841,7 +8841,7 @@ export const geometryOneOf5TypeValues: ReadonlyArray<Extract<FlattenedDeepRequir
     type: unknown;
 }>["type"]> = ["bounding_box_3d"];
 export const importAsValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportAs"]> = ["accepted", "draft"];
-export const importFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportFormat"]> = ["jsonl", "coco"];
+export const importFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportFormat"]> = ["jsonl", "coco", "sagemaker_manifest", "label_studio", "cvat"];
 export const importReasonCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportReasonCode"]> = ["malformed", "duplicate", "unknown_category", "unknown_picture", "no_result", "unknown_item", "ambiguous_name", "refused_url", "unknown_label", "already_labeled", "too_large"];
 export const importStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ImportStatus"]> = ["pending", "processing", "imported", "failed"];
 export const itemStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ItemStatus"]> = ["none", "draft", "accepted"];
