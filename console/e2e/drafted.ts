@@ -84,6 +84,8 @@ async function run(project: string, said: ReadonlyMap<string, string>): Promise<
     await call('PATCH', `/inference-providers/${uid}/`, { is_active: false });
   } finally {
     model.close();
+    // The system keeps connections for minutes, and the process would wait for them.
+    model.closeAllConnections();
   }
 }
 

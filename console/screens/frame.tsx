@@ -67,12 +67,18 @@ function Saved() {
         <span key={entry.item} role="alert">
           {entry.name}: {message}{' '}
           <Link to={paths.item(entry.project, entry.item, 'draft')}>{conflict ? 'See both' : 'Open it'}</Link>{' '}
-          {conflict ? null : <Button onClick={() => void saver.resume()}>Try again</Button>}
-          {status === 404 ? <Button onClick={() => void saver.giveUp(entry.item)}>Give it up</Button> : null}
+          {conflict ? null : <Button onClick={() => backToWork(saver.resume())}>Try again</Button>}
+          {status === 404 ? <Button onClick={() => backToWork(saver.giveUp(entry.item))}>Give it up</Button> : null}
         </span>
       ))}
     </div>
   );
+}
+
+/** The button that began this goes away, and the focus with it: the keys of the editor must go on working. */
+function backToWork(begun: Promise<void>): void {
+  void begun;
+  document.querySelector<HTMLElement>('[role=application]')?.focus();
 }
 
 /** What the header says of all decisions. Nothing, as long as it is not known what an earlier page has left. */

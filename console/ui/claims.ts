@@ -3,7 +3,7 @@ import type { Presence } from './presence.ts';
 
 /** Items of one claim, the number that are left when the next ones are claimed, and when claims are renewed. */
 export const COUNT = 20;
-const AHEAD = 10;
+const AHEAD = 5;
 const RENEWED_AFTER_MS = 5 * 60_000;
 /** Calls of one claim: each reads about 1,000 items of the queue. */
 const MOST_CALLS = 20;
