@@ -21,7 +21,7 @@ FIRST := $(or $(AUTOLABEL_STACK),0)
 STACKS := $(shell seq $(FIRST) $$(($(FIRST) + $(WORKERS) - 1)))
 each_further_stack = printf '%s\n' $(filter-out $(FIRST),$(STACKS)) | xargs -P $(words $(STACKS)) -I N env AUTOLABEL_STACK=N $(PY) -m local
 
-.PHONY: setup build release reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console moments screenshots test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth exports fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
+.PHONY: setup build release package reference up down demo project keys openapi coverage check test test-unit test-rust test-store test-heads test-reference test-infra test-endpoint test-system console bench-console moments screenshots test-console test-console-system lint lint-rust lint-dependencies lint-infra lint-console lint-python advisories bench coldstart growth exports fuzz fuzz-answers fuzz-heads chaos faults outage hanging patience uploads cases logs clean
 
 setup: $(VENV)/.installed infra/node_modules/.installed examples/endpoint/node_modules/.installed console/dist/index.html /usr/bin/jq
 
@@ -63,6 +63,11 @@ release: $(VENV)/.installed console/dist/index.html reference
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo-lambda lambda build --workspace --bins $(RELEASE_FLAGS) --config '$(RELEASE_RUSTFLAGS)'
 	@lib="$$(rustc --print sysroot)/lib" && for binary in target/lambda/*/bootstrap; do \
 		LD_LIBRARY_PATH="$$lib" "$$lib"/rustlib/*/bin/rust-objcopy $(UNWINDING) $$binary || exit 1; done
+
+# The npm package of the construct, with the functions of `make release` inside: target/package, its tarball and checksum.
+package: release infra/node_modules/.installed
+	@cd infra && node --import tsx package/pack.ts ../target/package/content
+	@cd target/package && npm pack --silent ./content && sha256sum *.tgz | tee SHA256SUMS && du -h *.tgz
 
 # The API reference for people, a folder of static files: target/reference. The local stack serves it.
 reference: reference/node_modules/.installed
@@ -275,7 +280,7 @@ test-reference: $(VENV)/.installed reference /usr/bin/chromium
 
 # The linter reads what a synthesis leaves, and that takes the real binaries.
 test-infra: setup build reference
-	cd infra && npm test && npm run --silent synth && npm run --silent cfn-lint
+	cd infra && npm test && npm run --silent test:package && npm run --silent synth -- -c foreignBinaries=allow && npm run --silent cfn-lint
 
 test-endpoint: examples/endpoint/node_modules/.installed
 	cd examples/endpoint && npm test

@@ -91,6 +91,8 @@ LIMITS: Final = {
 # is about them has a key of its own.
 CONTEXT: Final = {
     "binaries": str(BINARIES),
+    # Built for this machine, whose C library may be newer than that of Lambda.
+    "foreignBinaries": "allow",
     "stateMachineFile": str(STATE_MACHINE),
     "consoleFiles": str(CONSOLE),
     "referenceFiles": str(REFERENCE) if (REFERENCE / "index.html").exists() else "",

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type { Settings } from './settings.ts';
+import { PACKAGE_FOLDER, SHIPPED } from './shipped.ts';
 
 /** A Lambda's environment takes 4 KB in all. */
 const MAX_ROOTS_CHARS = 2_500;
@@ -14,15 +15,14 @@ const ADVICE: Readonly<Partial<Record<keyof Settings, string>>> = {
   referenceFiles: ' `make reference` builds the API reference.',
 };
 
-const PACKAGE_FOLDER = path.join(import.meta.dirname, '..');
-
 /** The absolute path of `file`, or of the file that `setting` names. */
 export function existing(
   settings: Settings,
   setting: 'binaries' | 'stateMachineFile' | 'extraRoots' | 'consoleFiles' | 'referenceFiles',
   file: string = settings[setting],
 ): string {
-  const found = path.resolve(PACKAGE_FOLDER, file);
+  const isDefault = Object.values<string>(SHIPPED).includes(settings[setting]);
+  const found = path.resolve(isDefault ? PACKAGE_FOLDER : process.cwd(), file);
   if (fs.existsSync(found)) return found;
   throw new Error(
     `Setting ${setting} is ${JSON.stringify(settings[setting])}, but there is no ${found}.${ADVICE[setting] ?? ''}`,

@@ -7,11 +7,14 @@
 
 import type { Node } from 'constructs';
 import * as functions from './functions/index.ts';
+import { SHIPPED } from './shipped.ts';
 
-/** A setting that was not given takes its default. Those marked (path) are relative to this package's folder. */
+/** A setting that was not given takes its default. Those marked (path) are relative to the folder in which the app runs; a packed package has those of the defaults inside. */
 export interface Settings {
   /** Folder with one folder per function, each holding a `bootstrap` built for `architecture` (path). @default ../target/lambda */
   readonly binaries: string;
+  /** Whether a `bootstrap` that Lambda cannot run ends the synthesis: `deny`, or `allow` for a stand-in for AWS. @default deny */
+  readonly foreignBinaries: 'deny' | 'allow';
   /** Definition of the workflow, with the placeholders `${PlanArn}`, `${InferArn}`, `${FinalizeArn}` and `${BucketName}` (path). @default ../statemachine.asl.json */
   readonly stateMachineFile: string;
   /** Processor of all functions: `x86_64` or `arm64`. @default x86_64 */
@@ -128,8 +131,9 @@ interface Rule<T> {
 }
 
 const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
-  binaries: text('../target/lambda', /^.+$/, 'the path of a folder'),
-  stateMachineFile: text('../statemachine.asl.json', /^.+$/, 'the path of a file'),
+  binaries: text(SHIPPED.binaries, /^.+$/, 'the path of a folder'),
+  foreignBinaries: oneOf('deny', 'allow'),
+  stateMachineFile: text(SHIPPED.stateMachineFile, /^.+$/, 'the path of a file'),
   architecture: oneOf('x86_64', 'arm64'),
   sagemakerEndpoints: { fallback: {}, read: readEndpoints },
   endpointFallback: oneOf('allow', 'deny'),
@@ -148,8 +152,8 @@ const RULES: { readonly [K in keyof Settings]: Rule<Settings[K]> } = {
   unauthenticatedPerMinute: wholeNumber(30, 1, 1_000_000),
   corsOrigin: { fallback: '', read: readCorsOrigin },
   console: oneOf('on', 'off'),
-  consoleFiles: text('../console/dist', /^.+$/, 'the path of a folder'),
-  referenceFiles: text('../target/reference', /^.*$/, 'the path of a folder, or empty'),
+  consoleFiles: text(SHIPPED.consoleFiles, /^.+$/, 'the path of a folder'),
+  referenceFiles: text(SHIPPED.referenceFiles, /^.*$/, 'the path of a folder, or empty'),
   consoleDomain: text('', /^(|([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})$/, 'empty, or a domain such as labels.example.com'),
   consoleCertificateArn: text(
     '',

@@ -37,6 +37,7 @@ for (const key of REFERENCE_FILES) written(`reference/${key}`, key);
 
 const FILES = {
   binaries: path.join(folder, 'lambda'),
+  foreignBinaries: 'allow',
   consoleFiles: path.join(folder, 'page'),
   referenceFiles: path.join(folder, 'reference'),
 };

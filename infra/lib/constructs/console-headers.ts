@@ -2,10 +2,8 @@ import { Duration, Names, Stack } from 'aws-cdk-lib';
 import * as cloudfront from 'aws-cdk-lib/aws-cloudfront';
 import type { Construct } from 'constructs';
 import * as fs from 'node:fs';
-import * as path from 'node:path';
+import { HEADERS_FILE } from '../shipped.ts';
 
-/** The headers of every file of the page, which the local stack sends too. `{pictures}` stands for the origins of the files of items. */
-const HEADERS_FILE = path.join(import.meta.dirname, '../../../console/headers.json');
 const POLICY = 'Content-Security-Policy';
 /** The local stack's is the same (`local/console.py`). */
 const REFERENCE_POLICY = "frame-ancestors 'none'";

@@ -8,11 +8,10 @@ import * as path from 'node:path';
 import { acknowledge } from '../acknowledge.ts';
 import { existing } from '../files.ts';
 import type { Settings } from '../settings.ts';
+import { EDGE_FOLDER } from '../shipped.ts';
 import { ConsoleFiles, type Files, filesOf } from './console-files.ts';
 import { nameInAccount, PageHeaders, ReferenceHeaders } from './console-headers.ts';
 import type { HttpApi } from './http-api.ts';
-
-const EDGE = path.join(import.meta.dirname, '../edge');
 
 const PRICE_CLASSES = {
   '100': cloudfront.PriceClass.PRICE_CLASS_100,
@@ -110,7 +109,7 @@ export class Console extends Construct {
   private atEdge(id: string, file: string): Pick<cloudfront.BehaviorOptions, 'functionAssociations'> {
     const fn = new cloudfront.Function(this, id, {
       runtime: cloudfront.FunctionRuntime.JS_2_0,
-      code: cloudfront.FunctionCode.fromFile({ filePath: path.join(EDGE, file) }),
+      code: cloudfront.FunctionCode.fromFile({ filePath: path.join(EDGE_FOLDER, file) }),
     });
     return { functionAssociations: [{ function: fn, eventType: cloudfront.FunctionEventType.VIEWER_REQUEST }] };
   }

@@ -6,6 +6,7 @@ import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import * as path from 'node:path';
 import { acknowledgeWildcard, type Wildcard } from '../acknowledge.ts';
 import type { AutoLabel } from '../autolabel.ts';
+import { checkBootstrap } from '../elf.ts';
 import { existing, extraRoots } from '../files.ts';
 import type { FunctionName } from '../settings.ts';
 import { Alarm, LASTING, percent } from './alarm.ts';
@@ -56,6 +57,7 @@ export class RustFunction extends lambda.Function {
   constructor(app: AutoLabel, name: FunctionName, props: RustFunctionProps) {
     const { settings, table } = app;
     const binary = existing(settings, 'binaries', path.join(settings.binaries, name, 'bootstrap'));
+    if (settings.foreignBinaries === 'deny') checkBootstrap(binary, settings.architecture);
     const logGroup = new logs.LogGroup(app, `${name}Logs`, {
       retention: settings.logDays,
       removalPolicy: RemovalPolicy.DESTROY,
