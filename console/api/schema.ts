@@ -147,6 +147,93 @@ export interface paths {
          */
         get: operations["datasets_list"];
         put?: never;
+        /**
+         * Create a dataset
+         * @description It is a project of this name without items and labels, under a slug of its own. What has no effect here is named in
+         *     `ignored_fields`. Scope: `datasets.write`.
+         */
+        post: operations["datasets_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/datasets/manual-upload/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a dataset of uploaded files
+         * @description When all files are uploaded. The dataset is `creating` until each of them is an item or a rejected upload, then `created`.
+         *     Repeated, the call returns the same dataset. Scope: `datasets.write`.
+         */
+        post: operations["datasets_create_from_manual_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/datasets/manual-upload/allowed-mimes/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the media types of files
+         * @description A hint for a file picker: the content of a file decides whether it becomes an item. Scope: none; every key may call it.
+         */
+        get: operations["datasets_allowed_mimes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/datasets/manual-upload/file-upload-url/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get an upload URL for a file
+         * @description Of a folder that is to become a dataset. The first call creates the project that takes its files. The form is valid for an hour,
+         *     and only for a file of this length. Repeated, the call gives a new form and counts no byte twice. Scope: `datasets.write`.
+         */
+        post: operations["datasets_file_upload_url"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/datasets/manual-upload/quota/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the upload quota
+         * @description Of the key's organization. Only files that get an upload URL here count. Scope: `datasets.read`.
+         */
+        get: operations["datasets_upload_quota"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -166,6 +253,26 @@ export interface paths {
          * @description The owner is the slug of the organization. Scope: `datasets.read`.
          */
         get: operations["datasets_get_by_slug"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/datasets/{owner}/{slug}/health/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the health of a dataset
+         * @description What has become of its files: how many are items, and which were rejected, with the reason. Scope: `datasets.read`.
+         */
+        get: operations["datasets_dataset_health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -972,6 +1079,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/users/me/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show who you are
+         * @description The official client reads the uid, and keeps under it what it has uploaded. Scope: none; every key may call it.
+         */
+        get: operations["workspace_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/users/me/projects/": {
         parameters: {
             query?: never;
@@ -1175,6 +1302,12 @@ export interface components {
             /** @description The good lines, in their order. */
             results: components["schemas"]["AddedItem"][];
         };
+        /** @description Media types of files that become items. */
+        AllowedMimes: {
+            mime_types: string[];
+            /** @description Always empty: videos become no items. */
+            video_prefix: string;
+        };
         /**
          * @description What an item is.
          * @enum {string}
@@ -1348,12 +1481,17 @@ export interface components {
             /** @description Unit length. */
             rotation: components["schemas"]["Quaternion"];
         };
+        /**
+         * @description Avala's words for what a dataset's files are, of those that become items.
+         * @enum {string}
+         */
+        DataType: "image" | "video" | "lidar";
         /** @description A dataset: a project's items as files. */
         Dataset: {
             /** Format: date-time */
             created_at: string;
-            /** @description `image`, `video` or `lidar`: what most items are. */
-            data_type: string;
+            /** @description What its owner has declared, else what most items are. */
+            data_type: components["schemas"]["DataType"];
             /** @description Always `false`: frames are items of their own. */
             is_sequence: boolean;
             /**
@@ -1366,11 +1504,45 @@ export interface components {
             owner_name: string | null;
             predefined_labels: components["schemas"]["DatasetLabel"][];
             slug: string;
+            /** @description `creating` while its files are uploaded and become items, then `created`. */
             status: string;
             uid: components["schemas"]["ProjectUid"];
             /** Format: date-time */
             updated_at: string;
             visibility: string;
+        };
+        /** @description What has become of the files of a dataset. */
+        DatasetHealth: {
+            data_type: components["schemas"]["DataType"];
+            dataset_slug: string;
+            dataset_status: string;
+            dataset_uid: components["schemas"]["ProjectUid"];
+            /** @description Always `null`. */
+            gc_storage_prefix: string | null;
+            /** @description It is created, and no file of it was rejected. */
+            ingest_ok: boolean;
+            /** @description Always `false`: frames are items of their own. */
+            is_sequence: boolean;
+            /** @description The newest hundred rejected files, each with a sentence. */
+            issues: string[];
+            /** Format: int64 */
+            item_count: number;
+            /** Format: date-time */
+            last_updated_at: string;
+            /** @description Where its files lie in the deployment's bucket. */
+            s3_prefix: string;
+            /**
+             * Format: int32
+             * @description Always 0.
+             */
+            sequence_count: number;
+            /** @description Always empty. */
+            sequences: string[];
+            /**
+             * Format: int32
+             * @description Always 0.
+             */
+            total_frames: number;
         };
         /** @description An item of a dataset, with its file and its result. */
         DatasetItem: {
@@ -1605,6 +1777,8 @@ export interface components {
             /** @description Always empty. */
             filter_query_string: string;
             format: components["schemas"]["ExportFormat"];
+            /** @description Whether the pictures are copied into the file. */
+            include_images: boolean;
             job: components["schemas"]["JobUid"] | null;
             /** @description Annotations with one of these labels; empty: with any. */
             labels: string[];
@@ -1631,6 +1805,7 @@ export interface components {
             status: components["schemas"]["ExportStatus"];
             /** @description Items that have one of these. */
             statuses: components["schemas"]["SelectedStatus"][];
+            task: components["schemas"]["ExportTask"] | null;
             /**
              * Format: int64
              * @description Items that it is about, those that are left out included; 0 until they are counted.
@@ -1654,12 +1829,17 @@ export interface components {
          * @description What the files of an export are.
          * @enum {string}
          */
-        ExportFormat: "jsonl" | "coco" | "sagemaker_manifest" | "cvat" | "label_studio";
+        ExportFormat: "jsonl" | "coco" | "sagemaker_manifest" | "cvat" | "label_studio" | "yolo" | "ultralytics_ndjson";
         /**
          * @description Where an export is in its life.
          * @enum {string}
          */
         ExportStatus: "pending" | "processing" | "exported" | "failed";
+        /**
+         * @description What a model is trained for with the rows of Ultralytics.
+         * @enum {string}
+         */
+        ExportTask: "detect" | "segment";
         /**
          * Format: uuid
          * @description An export.
@@ -1670,6 +1850,15 @@ export interface components {
          * @enum {string}
          */
         FailureCode: "model_error" | "model_unavailable" | "bad_answer" | "file_unreadable" | "draft_too_large" | "unlikely_coordinates";
+        /** @description A form that uploads one file. */
+        FileUploadUrl: {
+            /** @description Fields of the form. The field `file` with the bytes comes behind them. */
+            fields: {
+                [key: string]: string;
+            };
+            method: string;
+            url: string;
+        };
         /** @description The six kinds. Pixels have their origin at the top left, x to the right, y down. */
         Geometry: {
             /** @description Pixels. */
@@ -2058,6 +2247,43 @@ export interface components {
              */
             quiet_seconds: number | null;
         };
+        /** @description A dataset to make. */
+        NewDataset: {
+            /** @description Sizes of pictures are always read. `false` is named in `ignored_fields`. */
+            create_metadata?: boolean | null;
+            /** @description What its files are. What each file becomes is decided by its content. */
+            data_type: components["schemas"]["DataType"];
+            /** @description Named in `ignored_fields`. */
+            gpu_texture_format?: string | null;
+            /**
+             * Format: int32
+             * @description Named in `ignored_fields`.
+             */
+            industry?: number | null;
+            /**
+             * Format: int32
+             * @description Named in `ignored_fields`.
+             */
+            license?: number | null;
+            /** @description Named in `ignored_fields`. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description For people: also that of its project. */
+            name: string;
+            organization_uid?: components["schemas"]["OrganizationUid"] | null;
+            /** @description The slug of the key's organization. */
+            owner_name?: string | null;
+            /** @description Letters, digits, `-` and `_`. No other dataset of the organization has it, and it does not end in a uid. */
+            slug: string;
+            /** @description `private`: no other organization sees it. */
+            visibility?: string | null;
+        };
+        /** @description A dataset that was just created. */
+        NewDatasetAnswer: components["schemas"]["Dataset"] & {
+            /** @description What was sent and has no effect here. Left out if there is none. */
+            ignored_fields?: string[];
+        };
         /** @description What an export is made of. */
         NewExport: {
             dataset?: components["schemas"]["ProjectUid"] | null;
@@ -2067,6 +2293,11 @@ export interface components {
             filter_query_string?: string | null;
             /** @default jsonl */
             format: components["schemas"]["ExportFormat"] | null;
+            /**
+             * @description With `yolo` alone: copies the pictures into the file. One that cannot be read is left out.
+             * @default false
+             */
+            include_images: boolean | null;
             job?: components["schemas"]["JobUid"] | null;
             /** @description Annotations with one of these labels, letter by letter; empty: with any. An item that is left without any stays. */
             labels?: string[] | null;
@@ -2090,6 +2321,31 @@ export interface components {
              *     ]
              */
             statuses: components["schemas"]["SelectedStatus"][] | null;
+            /** @default detect */
+            task: components["schemas"]["ExportTask"] | null;
+        };
+        /** @description A file that a client is about to upload. */
+        NewFile: {
+            /**
+             * Format: int32
+             * @description Bytes. No other length is accepted by the URL.
+             */
+            content_length: number;
+            /** @description The name of the dataset to come. */
+            dataset_name: string;
+            /**
+             * Format: uuid
+             * @description The same for all files of a folder, made by the client.
+             */
+            dataset_upload_uid?: string | null;
+            /** @description The item's key: a relative path of at most 900 bytes, without empty, `.` or `..` parts. */
+            file_path_in_dataset: string;
+            organization_uid?: components["schemas"]["OrganizationUid"] | null;
+            /**
+             * Format: int32
+             * @description Any version: every one of them takes a form.
+             */
+            upload_protocol_version?: number | null;
         };
         /** @description What is imported, and how. */
         NewImport: {
@@ -2255,8 +2511,8 @@ export interface components {
             results: {
                 /** Format: date-time */
                 created_at: string;
-                /** @description `image`, `video` or `lidar`: what most items are. */
-                data_type: string;
+                /** @description What its owner has declared, else what most items are. */
+                data_type: components["schemas"]["DataType"];
                 /** @description Always `false`: frames are items of their own. */
                 is_sequence: boolean;
                 /**
@@ -2269,6 +2525,7 @@ export interface components {
                 owner_name: string | null;
                 predefined_labels: components["schemas"]["DatasetLabel"][];
                 slug: string;
+                /** @description `creating` while its files are uploaded and become items, then `created`. */
                 status: string;
                 uid: components["schemas"]["ProjectUid"];
                 /** Format: date-time */
@@ -2354,6 +2611,8 @@ export interface components {
                 /** @description Always empty. */
                 filter_query_string: string;
                 format: components["schemas"]["ExportFormat"];
+                /** @description Whether the pictures are copied into the file. */
+                include_images: boolean;
                 job: components["schemas"]["JobUid"] | null;
                 /** @description Annotations with one of these labels; empty: with any. */
                 labels: string[];
@@ -2380,6 +2639,7 @@ export interface components {
                 status: components["schemas"]["ExportStatus"];
                 /** @description Items that have one of these. */
                 statuses: components["schemas"]["SelectedStatus"][];
+                task: components["schemas"]["ExportTask"] | null;
                 /**
                  * Format: int64
                  * @description Items that it is about, those that are left out included; 0 until they are counted.
@@ -2949,7 +3209,17 @@ export interface components {
                 [key: string]: string[];
             } | null;
             job_uid?: components["schemas"]["JobUid"] | null;
+            /**
+             * Format: int64
+             * @description Of `quota_exceeded`: the bytes that it may upload.
+             */
+            limit?: number | null;
             result_uid?: components["schemas"]["ResultUid"] | null;
+            /**
+             * Format: int64
+             * @description Of `quota_exceeded`: the bytes that the organization has announced.
+             */
+            used?: number | null;
         };
         /** @description How far a call has come. */
         Progress: {
@@ -3401,6 +3671,19 @@ export interface components {
             /** Format: date-time */
             uploaded_at: string;
         };
+        /** @description What an organization has uploaded, and may. */
+        UploadQuota: {
+            /**
+             * Format: int64
+             * @description Bytes.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description Bytes of the files for which it was given an upload URL, each counted once.
+             */
+            used: number;
+        };
         /**
          * @description What becomes of an upload. Those that are items are listed as such.
          * @enum {string}
@@ -3411,6 +3694,21 @@ export interface components {
          * @description An upload that was rejected, derived from its project and object.
          */
         UploadUid: string;
+        /** @description A dataset to make of files that were uploaded. */
+        UploadedDataset: components["schemas"]["NewDataset"] & {
+            /**
+             * Format: uuid
+             * @description The uid that the calls for upload URLs had; without one, `name` is what they had as `dataset_name`.
+             */
+            dataset_upload_uid?: string | null;
+        };
+        /** @description Who calls: a key belongs to its organization, and there are no users beside it. */
+        User: {
+            /** @description The organization's uid: it stays if the key is replaced. */
+            uid: components["schemas"]["OrganizationUid"];
+            /** @description The organization's slug, which owns its datasets. */
+            username: string;
+        };
         /** @description A point or an extent in space, metres. */
         Vec3: {
             /**
@@ -3605,7 +3903,7 @@ export interface components {
                 "application/json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is too large. Codes: `body_too_large`. */
+        /** @description The body is too large. Codes: `body_too_large`, `quota_exceeded`. */
         413: {
             headers: {
                 "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
@@ -4304,7 +4602,7 @@ export interface operations {
                 data_type?: string;
                 /** @description A part of the name, in small or large letters. */
                 name?: string;
-                /** @description All are `created`. */
+                /** @description `creating` or `created`. */
                 status?: string;
                 /** @description All are `private`. */
                 visibility?: string;
@@ -4366,6 +4664,368 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
+    datasets_create: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data_type": "image",
+                 *       "name": "Street scenes",
+                 *       "slug": "street-scenes"
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewDataset"];
+            };
+        };
+        responses: {
+            /** @description The dataset. */
+            201: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "data_type": "image",
+                     *       "is_sequence": false,
+                     *       "item_count": 9,
+                     *       "name": "Street scenes",
+                     *       "owner_name": "acme",
+                     *       "predefined_labels": [
+                     *         {
+                     *           "name": "person"
+                     *         },
+                     *         {
+                     *           "name": "cat"
+                     *         }
+                     *       ],
+                     *       "slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *       "status": "created",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z",
+                     *       "visibility": "private"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NewDatasetAnswer"];
+                };
+            };
+            /** @description `validation_error`: also of a slug that another dataset has. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "confidence_threshold: Must be a number from 0.0 to 1.0, not 3.",
+                     *       "errors": {
+                     *         "confidence_threshold": [
+                     *           "Must be a number from 0.0 to 1.0, not 3."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    datasets_create_from_manual_upload: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "data_type": "image",
+                 *       "dataset_upload_uid": "5d0f6a8e-3c44-4c1e-9a2b-7f1d2e3c4b5a",
+                 *       "name": "Street scenes",
+                 *       "slug": "street-scenes"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UploadedDataset"];
+            };
+        };
+        responses: {
+            /** @description The dataset. */
+            201: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "created_at": "2026-11-30T10:00:00.000Z",
+                     *       "data_type": "image",
+                     *       "is_sequence": false,
+                     *       "item_count": 9,
+                     *       "name": "Street scenes",
+                     *       "owner_name": "acme",
+                     *       "predefined_labels": [
+                     *         {
+                     *           "name": "person"
+                     *         },
+                     *         {
+                     *           "name": "cat"
+                     *         }
+                     *       ],
+                     *       "slug": "street-scenes-01a20112065078aa9a3c3c54459424af",
+                     *       "status": "created",
+                     *       "uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "updated_at": "2026-11-30T10:00:00.000Z",
+                     *       "visibility": "private"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["NewDatasetAnswer"];
+                };
+            };
+            /** @description `validation_error`: no file has come, or another dataset has the slug. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "confidence_threshold: Must be a number from 0.0 to 1.0, not 3.",
+                     *       "errors": {
+                     *         "confidence_threshold": [
+                     *           "Must be a number from 0.0 to 1.0, not 3."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            409: components["responses"]["409"];
+            413: components["responses"]["413"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    datasets_allowed_mimes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The media types. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "mime_types": [
+                     *         "image/jpeg",
+                     *         "image/png"
+                     *       ],
+                     *       "video_prefix": ""
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AllowedMimes"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    datasets_file_upload_url: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A name for the request, kept for 24 hours. The same request with the same key and body is done once, and gets the same answer. */
+                "Idempotency-Key"?: components["parameters"]["Idempotency-Key"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "content_length": 48213,
+                 *       "dataset_name": "Street scenes",
+                 *       "dataset_upload_uid": "5d0f6a8e-3c44-4c1e-9a2b-7f1d2e3c4b5a",
+                 *       "file_path_in_dataset": "street/1.jpg",
+                 *       "upload_protocol_version": 2
+                 *     }
+                 */
+                "application/json": components["schemas"]["NewFile"];
+            };
+        };
+        responses: {
+            /** @description The form. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "fields": {
+                     *         "Content-Type": "image/jpeg",
+                     *         "key": "projects/01a20112-0650-78aa-9a3c-3c54459424af/street/1.jpg"
+                     *       },
+                     *       "method": "POST",
+                     *       "url": "https://bucket.s3.eu-west-1.amazonaws.com/"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["FileUploadUrl"];
+                };
+            };
+            /** @description `validation_error`: also of a dataset that has all its files. */
+            400: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "validation_error",
+                     *       "detail": "confidence_threshold: Must be a number from 0.0 to 1.0, not 3.",
+                     *       "errors": {
+                     *         "confidence_threshold": [
+                     *           "Must be a number from 0.0 to 1.0, not 3."
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            409: components["responses"]["409"];
+            /** @description `quota_exceeded`, with `used` and `limit` in bytes. */
+            413: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "code": "text",
+                     *       "detail": "text"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    datasets_upload_quota: {
+        parameters: {
+            query?: {
+                /** @description The uid of the key's organization. */
+                organization_uid?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The quota. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "limit": 1099511627776,
+                     *       "used": 48213
+                     *     }
+                     */
+                    "application/json": components["schemas"]["UploadQuota"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
     datasets_get_by_slug: {
         parameters: {
             query?: never;
@@ -4413,6 +5073,61 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            404: components["responses"]["404"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
+    datasets_dataset_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The organization's slug. */
+                owner: string;
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The health. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "data_type": "image",
+                     *       "dataset_slug": "street-scenes",
+                     *       "dataset_status": "created",
+                     *       "dataset_uid": "01a20112-07ab-7087-87b3-8368afb57704",
+                     *       "gc_storage_prefix": null,
+                     *       "ingest_ok": false,
+                     *       "is_sequence": false,
+                     *       "issues": [
+                     *         "notes.txt: By its first bytes the file has none of the formats that become items."
+                     *       ],
+                     *       "item_count": 9,
+                     *       "last_updated_at": "2026-11-30T10:00:00.000Z",
+                     *       "s3_prefix": "projects/01a20112-0650-78aa-9a3c-3c54459424af/",
+                     *       "sequence_count": 0,
+                     *       "sequences": [],
+                     *       "total_frames": 0
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DatasetHealth"];
                 };
             };
             400: components["responses"]["400"];
@@ -4754,6 +5469,7 @@ export interface operations {
                      *           ],
                      *           "filter_query_string": "",
                      *           "format": "coco",
+                     *           "include_images": false,
                      *           "job": null,
                      *           "labels": [],
                      *           "left_out": [
@@ -4777,6 +5493,7 @@ export interface operations {
                      *           "statuses": [
                      *             "accepted"
                      *           ],
+                     *           "task": null,
                      *           "total_task_count": 9,
                      *           "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
                      *           "updated_at": "2026-11-30T10:00:04.000Z"
@@ -4869,6 +5586,7 @@ export interface operations {
                      *       "files": [],
                      *       "filter_query_string": "",
                      *       "format": "coco",
+                     *       "include_images": false,
                      *       "job": null,
                      *       "labels": [],
                      *       "left_out": [],
@@ -4886,6 +5604,7 @@ export interface operations {
                      *       "statuses": [
                      *         "accepted"
                      *       ],
+                     *       "task": null,
                      *       "total_task_count": 0,
                      *       "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
                      *       "updated_at": "2026-11-30T10:00:04.000Z"
@@ -4965,6 +5684,7 @@ export interface operations {
                      *       ],
                      *       "filter_query_string": "",
                      *       "format": "coco",
+                     *       "include_images": false,
                      *       "job": null,
                      *       "labels": [],
                      *       "left_out": [
@@ -4988,6 +5708,7 @@ export interface operations {
                      *       "statuses": [
                      *         "accepted"
                      *       ],
+                     *       "task": null,
                      *       "total_task_count": 9,
                      *       "uid": "01a20112-07ab-7087-87b3-24835d1fd1bf",
                      *       "updated_at": "2026-11-30T10:00:04.000Z"
@@ -8027,6 +8748,42 @@ export interface operations {
             503: components["responses"]["503"];
         };
     };
+    workspace_user: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The organization of the key, as a user. */
+            200: {
+                headers: {
+                    "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+                    "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+                    "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "uid": "01a20112-07ab-7087-87b3-04535893ba58",
+                     *       "username": "acme"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["400"];
+            401: components["responses"]["401"];
+            403: components["responses"]["403"];
+            429: components["responses"]["429"];
+            500: components["responses"]["500"];
+            503: components["responses"]["503"];
+        };
+    };
     projects_list_mine: {
         parameters: {
             query?: {
@@ -8816,11 +9573,13 @@ export const assetTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["s
 export const authTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["AuthType"]> = ["none", "bearer", "header"];
 export const becameValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Became"]> = ["kept", "moved", "relabeled", "deleted"];
 export const coordinatesValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Coordinates"]> = ["pixels", "normalized", "percent"];
+export const dataTypeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["DataType"]> = ["image", "video", "lidar"];
 export const deliveryStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["DeliveryStatus"]> = ["pending", "delivered", "failed"];
 export const diagnosisValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Diagnosis"]> = ["address_refused", "dns", "unreachable", "tls_expired", "tls_wrong_name", "tls_unknown_authority", "tls", "timeout", "connection_broken", "credentials_refused", "role_not_assumable", "endpoint_not_in_service", "config_mismatch", "busy", "model_error", "bad_answer", "predictions_dropped", "unlikely_coordinates"];
 export const exifValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["Exif"]> = ["applied", "ignored"];
-export const exportFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportFormat"]> = ["jsonl", "coco", "sagemaker_manifest", "cvat", "label_studio"];
+export const exportFormatValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportFormat"]> = ["jsonl", "coco", "sagemaker_manifest", "cvat", "label_studio", "yolo", "ultralytics_ndjson"];
 export const exportStatusValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportStatus"]> = ["pending", "processing", "exported", "failed"];
+export const exportTaskValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["ExportTask"]> = ["detect", "segment"];
 export const failureCodeValues: ReadonlyArray<FlattenedDeepRequired<components>["schemas"]["FailureCode"]> = ["model_error", "model_unavailable", "bad_answer", "file_unreadable", "draft_too_large", "unlikely_coordinates"];
 export const geometryOneOf0TypeValues: ReadonlyArray<Extract<FlattenedDeepRequired<components>["schemas"]["Geometry"], {
     type: unknown;

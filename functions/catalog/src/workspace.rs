@@ -72,7 +72,7 @@ pub(crate) struct UserView {
 ///
 /// The official client reads the uid, and keeps under it what it has uploaded. Scope: none; every key may call it.
 #[utoipa::path(
-    get, path = "/users/me/", tag = "workspace",
+    get, path = "/users/me/", tag = "workspace", operation_id = "user",
     responses((status = 200, description = "The organization of the key, as a user.", body = UserView)),
 )]
 pub(crate) async fn me<P: CatalogPorts>(State(api): Api<P>, caller: Caller) -> Answer<UserView> {

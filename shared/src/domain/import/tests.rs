@@ -501,7 +501,8 @@ fn a_hostile_file_of_cvat_fails_whole() {
         assert!(sentence(ImportFormat::Cvat, file.as_bytes()).starts_with("The file "), "{file}");
     }
     assert_eq!(sentence(ImportFormat::Cvat, b"<a/>"), "The file has no element <annotations>.");
-    let long = format!("<annotations><image name=\"{}\"/></annotations>", "x".repeat(limits::IMPORT_ENTRY_BYTES + 1));
+    let long =
+        format!("<annotations><image name=\"{}\"/></annotations>", "x".repeat(limits::IMPORT_ENTRY_BYTES + 64 * 1024));
     assert_eq!(sentence(ImportFormat::Cvat, long.as_bytes()), "An image of the file has more than 4 MiB.");
     assert!(sentence(ImportFormat::Cvat, b"<annotations><track/></annotations>").starts_with("Tracks of a video"));
 }
