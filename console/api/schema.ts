@@ -1699,7 +1699,7 @@ export interface components {
              * @description How many items the caller has in all after the call.
              * @default 20
              */
-            count: number | null;
+            count?: number | null;
             /** @description The `cursor` of the answer before. It has the fields of that call; fields that are sent beside it count instead. */
             cursor?: string | null;
             job?: components["schemas"]["JobUid"] | null;
@@ -1728,7 +1728,7 @@ export interface components {
              * @description Changes nothing: the answer's `matching` counts the drafts.
              * @default false
              */
-            count_only: boolean | null;
+            count_only?: boolean | null;
             /** @description The `cursor` of the answer before. It has the fields of that call; fields that are sent beside it count instead. */
             cursor?: string | null;
             job?: components["schemas"]["JobUid"] | null;
@@ -2221,23 +2221,23 @@ export interface components {
              * Format: double
              * @default 0.5
              */
-            confidence_threshold: number | null;
+            confidence_threshold?: number | null;
             /**
              * @description `false` turns it off.
              * @default true
              */
-            enabled: boolean | null;
+            enabled?: boolean | null;
             /**
              * @description Labels to keep; empty: all of the project.
              * @default []
              */
-            labels: string[] | null;
+            labels?: string[] | null;
             /**
              * Format: int32
              * @description Items that these jobs send to the model in a day, UTC.
              * @default 10000
              */
-            max_items_per_day: number | null;
+            max_items_per_day?: number | null;
             model_type?: components["schemas"]["ModelType"] | null;
             provider_id?: components["schemas"]["ProviderUid"] | null;
             /**
@@ -2245,7 +2245,7 @@ export interface components {
              * @description Seconds without an upload before a job starts. Less than 12 is taken as 12: jobs take no younger upload.
              * @default 60
              */
-            quiet_seconds: number | null;
+            quiet_seconds?: number | null;
         };
         /** @description A dataset to make. */
         NewDataset: {
@@ -2292,12 +2292,12 @@ export interface components {
             /** @description Avala's: must be empty, since there is none. */
             filter_query_string?: string | null;
             /** @default jsonl */
-            format: components["schemas"]["ExportFormat"] | null;
+            format?: components["schemas"]["ExportFormat"] | null;
             /**
              * @description With `yolo` alone: copies the pictures into the file. One that cannot be read is left out.
              * @default false
              */
-            include_images: boolean | null;
+            include_images?: boolean | null;
             job?: components["schemas"]["JobUid"] | null;
             /** @description Annotations with one of these labels, letter by letter; empty: with any. An item that is left without any stays. */
             labels?: string[] | null;
@@ -2320,9 +2320,9 @@ export interface components {
              *       "accepted"
              *     ]
              */
-            statuses: components["schemas"]["SelectedStatus"][] | null;
+            statuses?: components["schemas"]["SelectedStatus"][] | null;
             /** @default detect */
-            task: components["schemas"]["ExportTask"] | null;
+            task?: components["schemas"]["ExportTask"] | null;
         };
         /** @description A file that a client is about to upload. */
         NewFile: {
@@ -2353,7 +2353,7 @@ export interface components {
              * @description Adds labels to the project that it does not have. Otherwise an item with such a label is not taken.
              * @default false
              */
-            add_labels: boolean | null;
+            add_labels?: boolean | null;
             as: components["schemas"]["ImportAs"];
             format: components["schemas"]["ImportFormat"];
             /** @description `s3://bucket/key` in a bucket that the deployment reads for the organization. Without it the file is to be uploaded. */
@@ -2393,19 +2393,19 @@ export interface components {
              * @description Predictions below it are dropped.
              * @default 0.5
              */
-            confidence_threshold: number | null;
+            confidence_threshold?: number | null;
             /**
              * @description Infers and counts, and leaves no drafts.
              * @default false
              */
-            dry_run: boolean | null;
+            dry_run?: boolean | null;
             /** @description Thresholds of labels that have one of their own, as an object, or as the list of pairs in which it is shown. */
             label_thresholds?: Record<string, never> | null;
             /**
              * @description Labels to keep; empty: all of the project.
              * @default []
              */
-            labels: string[] | null;
+            labels?: string[] | null;
             model_type?: components["schemas"]["ModelType"] | null;
             provider_id?: components["schemas"]["ProviderUid"] | null;
         };
@@ -2440,7 +2440,7 @@ export interface components {
             config: Record<string, never>;
             description?: string | null;
             /** @default true */
-            is_active: boolean | null;
+            is_active?: boolean | null;
             name: string;
             project?: components["schemas"]["ProjectUid"] | null;
             provider_type: components["schemas"]["ProviderType"];
@@ -2450,7 +2450,7 @@ export interface components {
             /** @description Names of events. */
             events: string[];
             /** @default true */
-            is_active: boolean | null;
+            is_active?: boolean | null;
             /** @description If not given, one is made. */
             secret?: string | null;
             /**

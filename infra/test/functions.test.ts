@@ -92,7 +92,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
   compose: {
     seconds: 60,
     mib: 1769,
-    environment: ['BUCKET_NAME', 'EXPORT_QUEUE_URL', 'WEBHOOK_QUEUE_URL'],
+    environment: ['BUCKET_NAME', 'EXPORT_QUEUE_URL', 'SOURCE_BUCKETS', 'WEBHOOK_QUEUE_URL'],
     rights: [
       ...KEPT,
       'dynamodb:BatchGetItem table',
@@ -103,6 +103,7 @@ const EXPECTED: Record<FunctionName, Expected> = {
       's3:DeleteObject exportFiles',
       's3:GetObject drafts',
       's3:GetObject corrections',
+      's3:GetObject items',
       's3:ListBucket bucket if s3:prefix exports/*',
       'sqs:SendMessage queue',
       'sqs:SendMessage exportSteps',

@@ -4,7 +4,7 @@ import { Deployment, type FunctionName, type Json } from './deployment.ts';
 import { rightsOf, statementsOf } from './rights.ts';
 
 const deployment = new Deployment();
-test('a bucket of the setting is read by adopt, catalog, infer and ingest, and by no other function', () => {
+test('a bucket of the setting is read by adopt, catalog, compose, infer and ingest, and by no other function', () => {
   const sourced = new Deployment({ sourceBuckets: { pictures: ['acme'], scans: ['acme', 'other'] } });
   const policies: Json[] = Object.values(sourced.template.findResources('AWS::IAM::Policy'));
   const readers = policies.flatMap(({ Properties }) => {
@@ -15,7 +15,7 @@ test('a bucket of the setting is read by adopt, catalog, infer and ingest, and b
   });
   const roleOf = (name: FunctionName) => sourced.resource(sourced.autoLabel.functions[name]).Properties.Role['Fn::GetAtt'][0];
 
-  assert.deepEqual(readers.map(([role]) => role).sort(), (['adopt', 'catalog', 'infer', 'ingest'] as const).map(roleOf).sort());
+  assert.deepEqual(readers.map(([role]) => role).sort(), (['adopt', 'catalog', 'compose', 'infer', 'ingest'] as const).map(roleOf).sort());
   for (const [, statement] of readers) {
     assert.equal(statement.Action, 's3:GetObject');
     assert.match(JSON.stringify(statement.Resource), /^\[.*":s3:::pictures\/\*".*":s3:::scans\/\*".*\]$/);
