@@ -25,7 +25,7 @@ export function pack(folder: string, binaries: string): void {
     console: path.join(ROOT, 'console/dist'),
     reference: path.join(ROOT, 'target/reference'),
     LICENSE: path.join(ROOT, 'LICENSE'),
-    'README.md': path.join(INFRA, 'package/README.md'),
+    'README.md': path.join(INFRA, 'package', 'README.md'),
     ...Object.fromEntries(
       Object.keys(functions).map((name) => [`functions/${name}/bootstrap`, path.join(binaries, name, 'bootstrap')]),
     ),
