@@ -70,7 +70,6 @@ const ABOUT: Readonly<Record<string, About>> = {
     title: 'CVAT for images 1.1',
     fit: 'Keeps boxes, polygons, polylines, masks and classifications; confidence as an attribute. Leaves out cuboids and point clouds.',
   },
-  parquet: { title: 'Parquet', fit: 'Keeps everything, a row an annotation.' },
 };
 
 /** The formats that the API writes, in its order. */

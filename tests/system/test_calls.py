@@ -18,7 +18,7 @@ SETTLE_SECONDS = 150  # its schedule on the local stack is a minute, and nothing
 ITEMS = 5_000
 ITEMS_PER_CALL = 600  # of the 1,000 that a call takes
 CALLS_AT_ONCE = 8
-API = ("Jobs", "Catalog", "Exports", "Providers", "Webhooks")
+API = ("Jobs", "Catalog", "Datasets", "Exports", "Providers", "Webhooks")
 
 
 @pytest.fixture(scope="module")

@@ -170,4 +170,4 @@ def test_what_is_no_dataset_is_not_found(system: System) -> None:
         f"/datasets/demo/{slug}/sequences/",
     ):
         assert_refused(system.api.get(path), 404, naming="Not found.")
-    assert_refused(system.api.post("/datasets/", json={"name": "x"}), 405)
+    assert_refused(system.api.put("/datasets/", json={"name": "x"}), 405)

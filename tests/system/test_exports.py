@@ -78,6 +78,7 @@ def export(system: System, project: str, **options: Any) -> Json:
 def content(exported: Json) -> bytes:
     """The file, which is what the export says of it."""
     response = httpx.get(exported["download_url"]).raise_for_status()
+    assert response.headers["content-disposition"] == "attachment"
     (file,) = exported["files"]
     assert (file["bytes"], file["sha256"]) == (len(response.content), hashlib.sha256(response.content).hexdigest())
     assert file["url"].partition("?")[0] == exported["download_url"].partition("?")[0]

@@ -35,11 +35,11 @@ def recursive_loop(system: System, setting: str) -> Iterator[None]:
         lambdas.put_function_recursion_config(FunctionName=name, RecursiveLoop=before)
 
 
-def test_the_template_allows_the_chains_of_three_functions(system: System) -> None:
+def test_the_template_allows_the_chains_of_four_functions(system: System) -> None:
     config = client("lambda").get_function_recursion_config
     outputs = system.stack.outputs
     loops = {name: config(FunctionName=outputs[f"{name}FunctionName"])["RecursiveLoop"] for name in counts.FUNCTIONS}
-    assert {name for name, loop in loops.items() if loop == "Allow"} == {"Compose", "Deliver", "Ingest"}
+    assert {name for name, loop in loops.items() if loop == "Allow"} == {"Adopt", "Compose", "Deliver", "Ingest"}
 
 
 @pytest.mark.parametrize(("setting", "arrives"), [("Allow", True), ("Terminate", False)])

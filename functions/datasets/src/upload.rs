@@ -128,7 +128,10 @@ pub(crate) async fn finish<P: DatasetPorts>(
 #[utoipa::path(
     get, path = "/datasets/manual-upload/quota/", tag = "datasets", operation_id = "upload_quota",
     params(("organization_uid" = Option<String>, Query, description = "The uid of the key's organization.")),
-    responses((status = 200, description = "The quota.", body = QuotaView)),
+    responses(
+        (status = 200, description = "The quota.", body = QuotaView),
+        (status = 404, description = "`not_found`: another organization.", body = Problem),
+    ),
 )]
 pub(crate) async fn quota<P: DatasetPorts>(
     State(api): Api<P>,

@@ -68,7 +68,8 @@ impl Objects for Bucket {
 
     async fn begin(&self, key: &str, content_type: &str) -> Result<Upload, Error> {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(key).content_type(content_type);
-        let id = request.send().await.map_err(classify)?.upload_id;
+        // A browser saves the file of an export. Without this it shows JSON and XML.
+        let id = request.content_disposition("attachment").send().await.map_err(classify)?.upload_id;
         let id = id.ok_or_else(|| Error::internal("an upload without an id"))?;
         Ok(Upload { key: key.to_owned(), id, parts: Vec::new() })
     }
