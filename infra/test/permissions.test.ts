@@ -15,7 +15,10 @@ test('a bucket of the setting is read by adopt, catalog, compose, infer and inge
   });
   const roleOf = (name: FunctionName) => sourced.resource(sourced.autoLabel.functions[name]).Properties.Role['Fn::GetAtt'][0];
 
-  assert.deepEqual(readers.map(([role]) => role).sort(), (['adopt', 'catalog', 'compose', 'infer', 'ingest'] as const).map(roleOf).sort());
+  assert.deepEqual(
+    readers.map(([role]) => role).sort(),
+    (['adopt', 'catalog', 'compose', 'infer', 'ingest'] as const).map(roleOf).sort(),
+  );
   for (const [, statement] of readers) {
     assert.equal(statement.Action, 's3:GetObject');
     assert.match(JSON.stringify(statement.Resource), /^\[.*":s3:::pictures\/\*".*":s3:::scans\/\*".*\]$/);
