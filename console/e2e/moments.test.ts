@@ -167,12 +167,14 @@ class Person {
 
   /**
    * Does what the page asks for: signs in, decides again about what another person has changed, tries again. Decisions are held for
-   * seconds, so what is asked for may be about an earlier item. Without a network none of it can be done: it waits.
+   * seconds, so what is asked for may be about an earlier item. Without a network none of it can be done: it waits,
+   * but for the sign-in, which a late answer to the expired key may show: then the network comes back.
    */
   async care(): Promise<void> {
-    if (this.#isOffline) {
+    if (this.#isOffline && !(await this.#signIn().isVisible())) {
       return;
     }
+    await this.setOffline(false);
     const seeBoth = this.page.getByRole('link', { name: 'See both' }).first();
     const again = this.page.getByRole('button', { name: 'Try again' }).first();
     for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await this.page.waitForTimeout(20)) {

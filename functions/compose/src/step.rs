@@ -25,10 +25,8 @@ use crate::picture::Picture;
 pub(crate) const STEP: Duration = Duration::from_secs(10);
 /// Large annotations that are fetched at once.
 const FETCHES: usize = 16;
-/// Pictures that are read at once. A part of each is in memory.
-const COPIES: usize = 2;
-/// Items of a group whose pictures are copied: a step is over behind a group.
-const PICTURED: usize = 8;
+/// Items of a group whose masks are unpacked, or whose pictures are copied: the clock is asked behind a group.
+const UNPACKED: usize = 8;
 
 /// A step under way.
 struct Progress {
@@ -100,7 +98,10 @@ where
         let mut groups = progress.groups(page.entries).into_iter().peekable();
         while let Some(group) = groups.next() {
             let last = group.last().map(|item| self.exports.position_to_export(item));
-            self.take(progress, group).await?;
+            if let Some(after) = self.take(progress, group).await? {
+                progress.work.after = Some(after);
+                return Ok(());
+            }
             if groups.peek().is_some() && !progress.goes_on() {
                 progress.work.after = last;
                 return Ok(());
@@ -109,37 +110,37 @@ where
         self.pass_page(progress, page.next).await
     }
 
-    /// Counts or writes items.
-    async fn take(&self, progress: &mut Progress, group: Vec<Item>) -> Result<(), Error> {
+    /// Counts or writes items. Returns the position of the last one that is done with, if the step is over before the others.
+    async fn take(&self, progress: &mut Progress, group: Vec<Item>) -> Result<Option<String>, Error> {
         let group = self.whole(&progress.export, &progress.work, group).await?;
         if progress.work.phase == Phase::Survey {
             progress.work.survey(&mut progress.export, &group);
-            return Ok(());
+            return Ok(None);
         }
         if progress.export.options.include_images {
             return self.write_pictured(progress, &group).await;
         }
-        self.write(progress, Next::Items(&group)).await
+        self.write(progress, Next::Items(&group)).await?;
+        Ok(None)
     }
 
-    /// Writes items with their pictures. The next ones are read while one is written.
-    async fn write_pictured(&self, progress: &mut Progress, group: &[Item]) -> Result<(), Error> {
+    /// Writes items with their pictures. Returns the position of the last one that is written, if the step is over before the others.
+    async fn write_pictured(&self, progress: &mut Progress, group: &[Item]) -> Result<Option<String>, Error> {
         let organization = progress.export.organization;
-        let (taken, others): (Vec<&Item>, Vec<&Item>) =
-            group.iter().partition(|item| progress.work.copies(&progress.export, item));
-        let sources: Vec<Source> = taken.iter().map(|item| item.asset.source.clone()).collect();
-        let mut pictures = stream::iter(sources).map(|source| self.picture(organization, source)).buffered(COPIES);
-        for item in taken {
-            match pictures.next().await.transpose()? {
-                Some(Ok(picture)) => self.write_one_pictured(progress, item, picture).await?,
-                Some(Err(why)) => progress.work.leave_out(&mut progress.export, item, &why),
-                None => return Err(Error::internal("a picture without an answer")),
+        for (index, item) in group.iter().enumerate() {
+            if progress.work.copies(&progress.export, item) {
+                match self.picture(organization, item.asset.source.clone()).await? {
+                    Ok(picture) => self.write_one_pictured(progress, item, picture).await?,
+                    Err(why) => progress.work.leave_out(&mut progress.export, item, &why),
+                }
+            } else {
+                self.write(progress, Next::Items(std::slice::from_ref(item))).await?;
+            }
+            if index + 1 < group.len() && !progress.goes_on() {
+                return Ok(Some(self.exports.position_to_export(item)));
             }
         }
-        for item in others {
-            self.write(progress, Next::Items(std::slice::from_ref(item))).await?;
-        }
-        Ok(())
+        Ok(None)
     }
 
     async fn write_one_pictured(&self, progress: &mut Progress, item: &Item, picture: Picture) -> Result<(), Error> {
@@ -285,7 +286,7 @@ impl Progress {
     /// Items in groups that are held in memory at once: what is fetched of a group has at most [`limits::PAGE_BYTES`] as JSON, or is
     /// of one item.
     fn groups(&self, items: Vec<Item>) -> Vec<Vec<Item>> {
-        let most = if self.export.options.include_images { PICTURED } else { usize::MAX };
+        let most = if self.export.options.unpacks() { UNPACKED } else { usize::MAX };
         let (mut groups, mut room) = (Vec::<Vec<Item>>::new(), 0);
         for item in items {
             let bytes = self.work.needed_bytes(&self.export, &item);

@@ -113,6 +113,11 @@ impl ExportFormat {
         matches!(self, Self::Yolo | Self::UltralyticsNdjson)
     }
 
+    /// Whether it has the pixels of a mask row by row.
+    pub(super) const fn unpacks_masks(self) -> bool {
+        matches!(self, Self::Cvat | Self::LabelStudio)
+    }
+
     /// Whether it has the draft of a correction.
     pub(super) const fn has_drafts(self) -> bool {
         matches!(self, Self::Jsonl | Self::LabelStudio)

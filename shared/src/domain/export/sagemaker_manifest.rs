@@ -164,8 +164,11 @@ fn classes<'a>(whole: &[&'a Prediction], made: Made, writing: &mut Writing<'_>) 
     let (mut classification, mut confidence_map, mut class_map) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
     for annotation in whole {
         let Some(class) = writing.class(annotation) else { continue };
-        classification.push(class);
-        confidence_map.insert(class.to_string(), annotation.confidence);
+        if !classification.contains(&class) {
+            classification.push(class);
+        }
+        let confidence = confidence_map.entry(class.to_string()).or_insert(annotation.confidence);
+        *confidence = annotation.confidence.max(*confidence);
         class_map.insert(class.to_string(), annotation.label.as_str());
         writing.counted.annotations += 1;
     }

@@ -166,6 +166,12 @@ pub struct Correction<'a> {
 }
 
 impl ExportOptions {
+    /// Whether the time of an item is that of its pixels: its masks are unpacked, or its picture is copied.
+    #[must_use]
+    pub fn unpacks(&self) -> bool {
+        self.include_images || self.format.unpacks_masks()
+    }
+
     /// Whether items are read with their last result that was rejected.
     #[must_use]
     pub fn needs_rejected(&self) -> bool {

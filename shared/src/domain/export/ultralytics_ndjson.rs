@@ -11,6 +11,7 @@ use super::selection::{Selected, Split};
 use super::yolo::NO_PICTURE;
 use super::yolo::names::flat;
 use super::yolo::rows::{Row, rows};
+use crate::domain::item::Source;
 use crate::domain::prediction::size::Size;
 use crate::domain::{Error, Timestamp, packed};
 
@@ -32,7 +33,12 @@ struct Picture<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     file: String,
-    url: String,
+    /// Of a picture on the web. Ultralytics downloads by HTTP alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// An addition: the URI of a picture in S3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s3: Option<String>,
     width: u32,
     height: u32,
     split: Split,
@@ -82,10 +88,13 @@ fn write_one(selected: &Selected<'_>, Size { width, height }: Size, writing: &mu
         ExportTask::Detect => Rows::Boxes(rows),
         ExportTask::Segment => Rows::Segments(rows),
     };
+    let source = &selected.item.asset.source;
+    let (is_web, address) = (matches!(source, Source::Url(_)), Some(source_ref(source, writing.bucket)));
     let line = Picture {
         kind: "image",
         file: flat(&selected.name, writing.data_set.usual()),
-        url: source_ref(&selected.item.asset.source, writing.bucket),
+        url: address.clone().filter(|_| is_web),
+        s3: address.filter(|_| !is_web),
         width,
         height,
         split: selected.split.unwrap_or(Split::Train), // a data set without any is refused

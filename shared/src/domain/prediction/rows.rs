@@ -66,8 +66,13 @@ impl Rows {
         let mut rows = Self { extent, bits: vec![0; usize::try_from(words).ok()?] };
         let column_pixels = u64::from(height.max(1));
         for (first, end) in marked(counts) {
-            for position in first..end {
-                rows.mark(position / column_pixels - extent.left, position % column_pixels - extent.top);
+            let (mut column, mut row) = (first / column_pixels - extent.left, first % column_pixels);
+            for _ in first..end {
+                rows.mark(column, row - extent.top);
+                row += 1;
+                if row == column_pixels {
+                    (column, row) = (column + 1, 0);
+                }
             }
         }
         Some(rows)

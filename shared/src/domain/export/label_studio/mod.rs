@@ -20,6 +20,8 @@ use crate::domain::prediction::{Geometry, Mask, Prediction, Rect};
 const NO_PICTURE: &str = "Tasks with pictures have no point clouds.";
 /// The model version of a prediction that no job has made.
 const BY_HAND: &str = "by-hand";
+/// Why an annotation of a correction's draft is left out.
+const LOST_OF_DRAFT: &str = "Label Studio has no such shape of a draft.";
 
 /// The begin of the array.
 pub(super) fn begin(writing: &mut Writing<'_>) {
@@ -67,11 +69,12 @@ fn task(selected: &Selected<'_>, size: Size, id: u64, writing: &mut Writing<'_>)
     if selected.is_labeled(&writing.export.options) {
         count(selected, writing);
         let is_accepted = selected.status == SelectedStatus::Accepted;
-        let drafted = selected.correction.as_ref().map(|correction| correction.draft.iter().collect());
+        let drafted = if is_accepted { corrected(selected, writing) } else { Some(selected.annotations.clone()) };
         if is_accepted {
             task["annotations"] = json!([annotation(selected, size, id)]);
         }
-        if let Some(drafted) = if is_accepted { drafted } else { Some(selected.annotations.clone()) } {
+        if let Some(mut drafted) = drafted {
+            drafted.retain(|annotation| is_held(annotation));
             task["predictions"] = json!([prediction(selected, &drafted, size, id)]);
         }
     }
@@ -85,6 +88,17 @@ fn image(source: &Source, bucket: &str) -> String {
         Source::S3(object) => format!("s3://{}/{}", object.bucket, object.key),
         Source::Url(url) => url.clone(),
     }
+}
+
+/// The draft of a correction. What the format cannot hold of it is counted, too.
+fn corrected<'a>(selected: &Selected<'a>, writing: &mut Writing<'_>) -> Option<Vec<&'a Prediction>> {
+    let draft = selected.correction.as_ref()?.draft;
+    draft.iter().filter(|one| !is_held(one)).for_each(|one| writing.leave_out_one(one, LOST_OF_DRAFT));
+    Some(draft.iter().collect())
+}
+
+const fn is_held(annotation: &Prediction) -> bool {
+    !matches!(annotation.geometry, Geometry::Polyline { .. } | Geometry::BoundingBox3d { .. })
 }
 
 /// Counts the annotations, and those that the format cannot hold.
