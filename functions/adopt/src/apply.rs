@@ -1,6 +1,6 @@
 //! Writes the labels of one segment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -135,16 +135,16 @@ where
         let annotations = entries.iter().flat_map(|entry| &entry.annotations);
         let used = annotations.filter_map(|annotation| annotation.get("label")?.as_str());
         let (organization, uid) = (applying.project.organization, applying.project.uid);
-        let mut labels = applying.project.labels.clone();
-        for label in used {
-            let label = label.trim().to_owned();
-            if !labels.contains(&label) && !applying.project.has(&label) {
-                labels.push(label);
-            }
-        }
-        if labels == applying.project.labels {
+        let used: BTreeSet<String> = used.map(|label| label.trim().to_owned()).collect();
+        let is_new = |project: &Project, label: &String| {
+            !label.is_empty() && label.chars().count() <= limits::LABEL_CHARS && !project.has(label)
+        };
+        if !used.iter().any(|label| is_new(&applying.project, label)) {
             return Ok(());
         }
+        applying.project = self.catalog.project(organization, uid).await?; // others may have added labels meanwhile
+        let new = used.into_iter().filter(|label| is_new(&applying.project, label));
+        let labels: Vec<String> = applying.project.labels.iter().cloned().chain(new).collect();
         let body = json!({"labels": labels}).to_string();
         let Ok(change) = ProjectChange::read(body.as_bytes()) else { return Ok(()) };
         applying.project = self.catalog.change_project(organization, uid, &change, self.clock.now()).await?;
@@ -266,6 +266,7 @@ where
 
 /// The result that an entry gives an item, by the rules of a result by hand.
 fn given(import: &Import, project: &Project, entry: &Entry, item: &Item) -> Result<LabelResult, Reason> {
+    has_size_of(entry, item)?;
     let read = reply::annotations("annotations", entry.annotations.clone(), item.asset.bounds());
     let mut annotations = read.map_err(|complaints| malformed(&complaints))?.list;
     let all: Vec<usize> = (0..annotations.len()).collect();
@@ -280,6 +281,19 @@ fn given(import: &Import, project: &Project, entry: &Entry, item: &Item) -> Resu
     // A repeated write must find the result that the first one wrote, whose generation the item has by then.
     let generation = item.result.as_ref().map_or(item.generation.saturating_add(1), |there| there.generation);
     Ok(LabelResult::imported(&importing, generation, annotations))
+}
+
+/// Labels of a picture that was scaled or turned would be stored at other pixels.
+fn has_size_of(entry: &Entry, item: &Item) -> Result<(), Reason> {
+    let (Some((width, height)), Some(size)) = (entry.width.zip(entry.height), item.asset.size) else { return Ok(()) };
+    if (width, height) == (size.width, size.height) {
+        return Ok(());
+    }
+    let (own_width, own_height) = (size.width, size.height);
+    let message = format!(
+        "The labels are of a picture of {width} x {height} pixels, and the item has {own_width} x {own_height}."
+    );
+    Err(Reason::new(ReasonCode::Malformed, message))
 }
 
 /// An entry as a call would add it.

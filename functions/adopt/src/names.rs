@@ -19,7 +19,7 @@ pub(crate) enum Named {
 
 /// The items of a project by the names of their files; empty if they are more than are held in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<String, Option<ItemUid>>);
+pub(crate) struct Names(HashMap<String, Option<(ItemUid, String)>>);
 
 impl Names {
     /// Reads the keys of all items.
@@ -34,8 +34,8 @@ impl Names {
             let page = store.items_to_export(organization, project, false, &slice).await?;
             for item in page.entries {
                 count += 1;
-                let uid = item.asset.uid;
-                names.entry(file_name(&item.key).to_owned()).and_modify(|one| *one = None).or_insert(Some(uid));
+                let one = Some((item.asset.uid, folder(&item.key).to_owned()));
+                names.entry(file_name(&item.key).to_owned()).and_modify(|one| *one = None).or_insert(one);
             }
             after = page.next;
             if count > limits::IMPORT_NAMES {
@@ -47,12 +47,12 @@ impl Names {
         }
     }
 
-    /// The item of a file name, whatever its folder.
+    /// The only item of a file name, unless its folders are others.
     pub(crate) fn find(&self, name: &str) -> Named {
         match self.0.get(file_name(name)) {
-            Some(Some(uid)) => Named::Item(*uid),
+            Some(Some((uid, own))) if agree(own, folder(name)) => Named::Item(*uid),
             Some(None) => Named::Several,
-            None => Named::Nothing,
+            Some(Some(_)) | None => Named::Nothing,
         }
     }
 }
@@ -60,4 +60,28 @@ impl Names {
 /// What is behind the last slash, of either kind.
 fn file_name(key: &str) -> &str {
     key.rsplit(['/', '\\']).next().unwrap_or(key)
+}
+
+/// What is before the last slash.
+fn folder(key: &str) -> &str {
+    key[..key.len() - file_name(key).len()].trim_end_matches(['/', '\\'])
+}
+
+/// Whether one path is the end of the other, part by part. An empty one is.
+fn agree(one: &str, other: &str) -> bool {
+    let parts =
+        |path: &str| path.rsplit(['/', '\\']).filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    parts(one).iter().zip(&parts(other)).all(|(one, other)| one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_agree_if_one_path_is_the_end_of_the_other() {
+        assert!(agree("", "a/b") && agree("a/b", "b") && agree("x\\a", "x/a"));
+        assert!(!agree("train", "val") && !agree("a/b", "a") && !agree("a", "b/a/c"));
+        assert_eq!((folder("a/b/c.jpg"), folder("c.jpg"), folder("/c.jpg")), ("a/b", "", ""));
+    }
 }

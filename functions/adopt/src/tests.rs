@@ -118,6 +118,19 @@ fn codes(import: &Import) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn labels_of_a_picture_of_another_size_or_folder_are_refused() {
+    let (world, project) = a_world(&["train/a.png", "b.png"], &Arc::default()).await;
+    let scaled = json!({"key": "b.png", "width": 7, "height": 7, "annotations": []}).to_string();
+    let lines = [line("val/a.png", "cat"), scaled].join("\n");
+    let import = an_import(&world, &project, accepted(), lines.as_bytes()).await.unwrap();
+
+    let ended = run(&world, &import).await;
+
+    assert_eq!(codes(&ended), ["unknown_item", "malformed"]);
+    assert!(result(&world, &project, "train/a.png").is_none() && result(&world, &project, "b.png").is_none());
+}
+
+#[tokio::test]
 async fn labels_become_results_and_what_is_not_taken_has_a_reason() {
     let (world, project) = a_world(&["a.png", "b.png", "x/c.png", "y/c.png", "z/d.png"], &Arc::default()).await;
     let lines = [

@@ -254,7 +254,10 @@ fn mask(attributes: &Attributes, entry: &Entry) -> Read<Value> {
     let Some((width, height)) = entry.width.zip(entry.height) else {
         return malformed("An image with a mask must have \"width\" and \"height\".");
     };
-    let whole = |name: &str| attributes.number(name).map(|number| number as u64);
+    let whole = |name: &str| match attributes.number(name)? {
+        number if number >= 0.0 && number.fract() == 0.0 => Ok(number as u64),
+        _ => malformed(format!("\"{name}\" of a mask must be a whole number, and not negative.")),
+    };
     let (left, top, across, down) = (whole("left")?, whole("top")?, whole("width")?, whole("height")?);
     let text = attributes.get("rle").unwrap_or_default();
     let runs: Result<Vec<u64>, _> = text.split(',').map(|run| run.trim().parse()).collect();
