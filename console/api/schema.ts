@@ -3695,12 +3695,41 @@ export interface components {
          */
         UploadUid: string;
         /** @description A dataset to make of files that were uploaded. */
-        UploadedDataset: components["schemas"]["NewDataset"] & {
+        UploadedDataset: {
+            /** @description Sizes of pictures are always read. `false` is named in `ignored_fields`. */
+            create_metadata?: boolean | null;
+            /** @description What its files are. What each file becomes is decided by its content. */
+            data_type: components["schemas"]["DataType"];
             /**
              * Format: uuid
              * @description The uid that the calls for upload URLs had; without one, `name` is what they had as `dataset_name`.
              */
             dataset_upload_uid?: string | null;
+            /** @description Named in `ignored_fields`. */
+            gpu_texture_format?: string | null;
+            /**
+             * Format: int32
+             * @description Named in `ignored_fields`.
+             */
+            industry?: number | null;
+            /**
+             * Format: int32
+             * @description Named in `ignored_fields`.
+             */
+            license?: number | null;
+            /** @description Named in `ignored_fields`. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description For people: also that of its project. */
+            name: string;
+            organization_uid?: components["schemas"]["OrganizationUid"] | null;
+            /** @description The slug of the key's organization. */
+            owner_name?: string | null;
+            /** @description Letters, digits, `-` and `_`. No other dataset of the organization has it, and it does not end in a uid. */
+            slug: string;
+            /** @description `private`: no other organization sees it. */
+            visibility?: string | null;
         };
         /** @description Who calls: a key belongs to its organization, and there are no users beside it. */
         User: {
@@ -4771,9 +4800,8 @@ export interface operations {
                 /**
                  * @example {
                  *       "data_type": "image",
-                 *       "dataset_upload_uid": "5d0f6a8e-3c44-4c1e-9a2b-7f1d2e3c4b5a",
-                 *       "name": "Street scenes",
-                 *       "slug": "street-scenes"
+                 *       "name": "text",
+                 *       "slug": "text"
                  *     }
                  */
                 "application/json": components["schemas"]["UploadedDataset"];

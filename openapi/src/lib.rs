@@ -107,8 +107,25 @@ fn close_bodies(api: &mut Value) {
     }
     let shown = schemas_of(api, answers);
     for name in schemas_of(api, bodies).difference(&shown) {
+        let schema = merged(api, &api["components"]["schemas"][name]);
+        api["components"]["schemas"][name] = schema;
         close(&mut api["components"]["schemas"][name]);
     }
+}
+
+/// A schema of several objects, as one object: closed ones could not be composed.
+fn merged(api: &Value, schema: &Value) -> Value {
+    let Some(parts) = schema.get("allOf").and_then(Value::as_array) else { return schema.clone() };
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for part in parts {
+        let name = part.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix("#/components/schemas/"));
+        let part = name.map_or(part, |name| &api["components"]["schemas"][name]);
+        properties
+            .extend(part["properties"].as_object().into_iter().flatten().map(|(name, of)| (name.clone(), of.clone())));
+        required.extend(part["required"].as_array().into_iter().flatten().cloned());
+    }
+    let description = schema.get("description").cloned().unwrap_or_default();
+    json!({"type": "object", "description": description, "properties": properties, "required": required})
 }
 
 /// The names of the schemas that these values refer to, and those that they do.
