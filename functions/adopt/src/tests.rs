@@ -296,7 +296,7 @@ async fn other_objects_and_messages_are_left_alone() {
     let (world, project) = a_world(&[], &Arc::default()).await;
     let body = json!({"format": "jsonl", "as": "accepted", "source": "s3://acmes/a"});
     let import = an_import(&world, &project, body, b"").await.unwrap();
-    for key in ["projects/a/b", "imports/work/x/reasons-0", &import.upload_key()] {
+    for key in ["projects/a/b", "imports/steps/x/reasons-0", &import.upload_key()] {
         assert_eq!(failures(&world, written(key)).await, 0);
     }
     assert_eq!(world.store.all()[0].status, ImportStatus::Pending);

@@ -231,13 +231,13 @@ impl Import {
     /// The object's key of a segment, from 0, in the folder of a worker.
     #[must_use]
     pub fn segment_key(&self, folder: &str, number: u32) -> String {
-        format!("imports/work/{}/{folder}/segment-{number}", self.uid)
+        format!("imports/steps/{}/{folder}/segment-{number}", self.uid)
     }
 
     /// The object's key of the reasons of a segment.
     #[must_use]
     pub fn reasons_key(&self, number: u32) -> String {
-        format!("imports/work/{}/reasons-{number}", self.uid)
+        format!("imports/steps/{}/reasons-{number}", self.uid)
     }
 
     /// The segment whose labels are to be written next.
